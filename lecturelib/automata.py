@@ -1,0 +1,224 @@
+"""Deterministic finite automata (DFA): a transition table that reads a string one symbol at a time.
+
+    DFA               run it, ask what may come next, make it smaller, compare it with another
+    counter, reber    the two automata that the notebooks use
+
+`neural_automata` writes a DFA into the weights of a recurrent network, and reads one back out of it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+
+import numpy as np
+
+
+class DFA:
+    """Read a string one symbol at a time and keep one of finitely many states.
+
+    Shapes: `table` is (number of states, number of symbols); `table[s, a]` is the state that follows state s
+    when symbol number a is read. Symbols are single characters, numbered by their place in `symbols`.
+    Raises: ValueError for a table with a hole or an unknown state, and for symbols that are not single characters.
+    Taught: notebook 01, section 1.
+
+    >>> even = DFA([[0, 1], [1, 0]], accepting=[0], symbols="01")       # an even number of ones
+    >>> even.run("101")
+    [0, 1, 1, 0]
+    >>> even.accepts("101")
+    True
+    """
+
+    def __init__(
+        self,
+        table: Sequence[Sequence[int]] | np.ndarray,
+        accepting: Iterable[int],
+        symbols: str,
+        start: int = 0,
+        names: Sequence[str] | None = None,
+    ) -> None:
+        self.symbols = symbols
+        self.table = _checked_table(table, symbols)
+        n = len(self.table)
+        self.names = [str(s) for s in range(n)] if names is None else list(names)
+        if len(self.names) != n:
+            raise ValueError(f"{len(self.names)} names for {n} states: give one name for each row of the table")
+        self.accepting = frozenset(int(s) for s in accepting)
+        self.start = int(start)
+        for s in [*self.accepting, self.start]:
+            if not 0 <= s < n:
+                raise ValueError(
+                    f"state {s} is not in the table, which has {n} rows: states are numbered 0 to {n - 1}"
+                )
+
+    def step(self, state: int, symbol: str) -> int:
+        """Return the state that follows `state` when `symbol` is read.
+
+        Raises: ValueError for a symbol that the automaton does not know.
+        Taught: notebook 01, section 1.
+        """
+        if len(symbol) != 1 or symbol not in self.symbols:
+            raise ValueError(f"symbol {symbol!r} is unknown: this automaton reads the symbols {list(self.symbols)}")
+        return int(self.table[state, self.symbols.index(symbol)])
+
+    def run(self, string: str) -> list[int]:
+        """Return the states that the automaton passes through: one before the first symbol, one after each.
+
+        Returns: len(string) + 1 states.
+        Raises: ValueError for a symbol that the automaton does not know.
+        Taught: notebook 01, section 1.
+        """
+        states = [self.start]
+        for symbol in string:
+            states.append(self.step(states[-1], symbol))
+        return states
+
+    def accepts(self, string: str) -> bool:
+        """Say whether the automaton ends in an accepting state after reading `string`.
+
+        Taught: notebook 01, section 1.
+        """
+        return self.run(string)[-1] in self.accepting
+
+    def legal_next(self, state: int) -> str:
+        """Return the symbols that may come next: those from which an accepting state can still be reached.
+
+        Taught: notebook 01, section 6.
+
+        >>> reber().legal_next(reber().run("BT")[-1])
+        'SX'
+        """
+        return "".join(a for k, a in enumerate(self.symbols) if int(self.table[state, k]) in self._alive)
+
+    def minimise(self) -> DFA:
+        """Return the smallest automaton that accepts the same strings, its states numbered in order of first visit.
+
+        Moore's algorithm: begin with two groups of states (accepting or not) and split a group while two of its
+        states lead to different groups. What is left in one group cannot be told apart by any string.
+        Source: E. F. Moore, Gedanken-experiments on sequential machines, 1956.
+        Taught: notebook 01, section 3.
+
+        >>> DFA([[1, 2], [0, 2], [2, 2]], accepting=[0, 1], symbols="ab").minimise().table.tolist()
+        [[0, 1], [1, 1]]
+        """
+        reachable = self._in_order_of_visit()
+        group = {s: int(s in self.accepting) for s in reachable}
+        while True:
+            # two states stay together if they are in one group and so are their successors, symbol by symbol
+            signature = {s: (group[s], *(group[int(t)] for t in self.table[s])) for s in reachable}
+            number = {sig: k for k, sig in enumerate(dict.fromkeys(signature[s] for s in reachable))}
+            finer = {s: number[signature[s]] for s in reachable}
+            if len(number) == len(set(group.values())):
+                break
+            group = finer
+        first = {finer[s]: s for s in reversed(reachable)}  # the earliest state of each group stands for it
+        table = [[finer[int(t)] for t in self.table[first[k]]] for k in range(len(first))]
+        accepting = [k for k in range(len(first)) if first[k] in self.accepting]
+        return DFA(table, accepting, self.symbols, start=0, names=[self.names[first[k]] for k in range(len(first))])
+
+    def equivalent(self, other: DFA) -> bool:
+        """Say whether the two automata accept exactly the same strings, of every length.
+
+        Two minimal automata of one language differ only in the numbers of their states, and `minimise` numbers
+        those in order of first visit; so it is enough to compare the two tables.
+        Raises: ValueError for automata over different symbols.
+        Taught: notebook 01, section 3.
+        """
+        if self.symbols != other.symbols:
+            raise ValueError(
+                f"symbols {self.symbols!r} and {other.symbols!r} differ: only automata over the same symbols, "
+                f"in the same order, can be compared"
+            )
+        a, b = self.minimise(), other.minimise()
+        return a.table.shape == b.table.shape and bool((a.table == b.table).all()) and a.accepting == b.accepting
+
+    def _in_order_of_visit(self) -> list[int]:
+        """The states that can be reached from the start, breadth first, symbols in order."""
+        seen, queue = [self.start], deque([self.start])
+        while queue:
+            for t in self.table[queue.popleft()]:
+                if int(t) not in seen:
+                    seen.append(int(t))
+                    queue.append(int(t))
+        return seen
+
+    @cached_property
+    def _alive(self) -> set[int]:
+        """The states from which some string leads to an accepting state."""
+        alive = set(self.accepting)
+        while True:
+            more = {s for s in range(len(self.table)) if s not in alive and alive & {int(t) for t in self.table[s]}}
+            if not more:
+                return alive
+            alive |= more
+
+
+def _checked_table(table: Sequence[Sequence[int]] | np.ndarray, symbols: str) -> np.ndarray:
+    """The table as an integer array, after every check that a DFA needs."""
+    if not symbols or len(set(symbols)) != len(symbols):
+        raise ValueError(f"symbols {symbols!r}: expected at least one character, each only once, such as '01'")
+    rows = [list(row) for row in table]
+    n = len(rows)
+    if n == 0:
+        raise ValueError("the table has no rows: an automaton needs at least one state")
+    for s, row in enumerate(rows):
+        if len(row) != len(symbols):
+            raise ValueError(
+                f"row {s} of the table has {len(row)} entries: expected {len(symbols)}, one for each of the symbols "
+                f"{list(symbols)}"
+            )
+        for a, t in zip(symbols, row, strict=True):
+            if t is None or t != t or int(t) != t or not 0 <= t < n:
+                raise ValueError(
+                    f"the table has a hole: from state {s}, symbol {a!r} leads to {t}, which is not one of the states "
+                    f"0 to {n - 1}. Where no move is allowed, lead to a trap state that leads only to itself"
+                )
+    return np.array(rows, dtype=np.int64)
+
+
+def counter(modulus: int) -> DFA:
+    """Return the automaton that accepts bit strings whose number of ones is divisible by `modulus`.
+
+    Raises: ValueError for a modulus below 1.
+    Taught: notebook 01, section 1.
+
+    >>> counter(3).run("1101")
+    [0, 1, 2, 2, 0]
+    """
+    if modulus < 1:
+        raise ValueError(f"modulus {modulus}: expected at least 1")
+    return DFA([[s, (s + 1) % modulus] for s in range(modulus)], accepting=[0], symbols="01")
+
+
+# one row per state: which symbol leads where; what is not listed leads to the trap
+_REBER = [{"B": 1}, {"T": 2, "P": 3}, {"S": 2, "X": 4}, {"T": 3, "V": 5}, {"X": 3, "S": 6}, {"P": 4, "V": 6}, {"E": 7}]
+
+
+def reber(embedded: bool = False) -> DFA:
+    """Return the Reber grammar as an automaton over the seven symbols B T S X P V E.
+
+    The embedded grammar wraps a Reber string as B T ... T E or B P ... P E: its last symbol but one must repeat its
+    second one, so that a reader must remember one symbol across the whole string between.
+
+    Returns: an automaton of 9 states (21 if embedded); the last one is the trap, where illegal strings end.
+    Source: A. S. Reber, Implicit learning of artificial grammars, 1967; embedded: S. E. Fahlman, 1991, and
+        S. Hochreiter and J. Schmidhuber, Long short-term memory, 1997, figure 4.
+    Taught: notebook 01, section 5.
+
+    >>> reber().accepts("BTXSE"), reber(embedded=True).accepts("BTBTXSETE"), reber(embedded=True).accepts("BTBTXSEPE")
+    (True, True, False)
+    """
+    symbols = "BTSXPVE"
+    if not embedded:
+        rows, end = [*_REBER, {}], 7
+    else:
+        # 0 -B-> 1 -T-> the grammar at 2..9 -T-> 18;  1 -P-> the grammar at 10..17 -P-> 18;  18 -E-> 19
+        inner = [*_REBER, {}]
+        first = [{a: t + 2 for a, t in row.items()} for row in inner]
+        second = [{a: t + 10 for a, t in row.items()} for row in inner]
+        first[-1], second[-1] = {"T": 18}, {"P": 18}
+        rows, end = [{"B": 1}, {"T": 2, "P": 10}, *first, *second, {"E": 19}, {}], 19
+    trap = len(rows)
+    table = [[row.get(a, trap) for a in symbols] for row in [*rows, {}]]
+    return DFA(table, accepting=[end], symbols=symbols)

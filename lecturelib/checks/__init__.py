@@ -1,0 +1,1 @@
+"""What talks back to a student: predictions, claims, and the checks of the exercises with their hints."""

@@ -1,0 +1,87 @@
+"""A prediction: a choice or a number that a student commits to before the experiment, shown beside its outcome."""
+
+from __future__ import annotations
+
+import html
+from typing import Any
+
+import ipywidgets
+
+
+class Prediction(ipywidgets.VBox):
+    """A question with choices, or with a number to give. Show it in a cell; call `outcome` once it is measured."""
+
+    def __init__(self, question: str, answer: ipywidgets.ValueWidget, listing: str) -> None:
+        self.question, self.answer, self.listing = question, answer, listing
+        super().__init__([ipywidgets.HTML(f"<b>Predict:</b> {html.escape(question)}"), answer])
+
+    def outcome(self, measured: object) -> Outcome:
+        """Return the measured value beside the prediction; a prediction that was made is kept as it is from now on.
+
+        Made later (after Run All, say), a prediction still appears beside the measured value.
+        """
+        self.answer.disabled = bool(self.answer.value)
+        return Outcome(self, measured)
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
+        plain = f"Predict: {self.question} {self.listing}"
+        page = f"<b>Predict:</b> {html.escape(self.question)}<br>{html.escape(self.listing)}"
+        return {**_view(self, **kwargs), "text/html": page, "text/plain": plain}
+
+
+class Outcome(ipywidgets.HTML):
+    """A measured value beside what was predicted."""
+
+    def __init__(self, prediction: Prediction, measured: object) -> None:
+        self.prediction, self.measured = prediction, measured
+        super().__init__()
+        self._update()
+        prediction.answer.observe(lambda _: self._update(), names="value")
+
+    def sentence(self) -> str:
+        """Return what is shown, as plain text."""
+        guess = self.prediction.answer.value  # None or "" while nothing is chosen
+        said = f"You predicted: {guess}." if guess else "No prediction was made."
+        return f"{said} Measured: {self.measured}."
+
+    def _update(self) -> None:
+        self.value = html.escape(self.sentence())
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
+        return {**_view(self, **kwargs), "text/plain": self.sentence()}
+
+
+def predict(question: str, choices: list[str]) -> Prediction:
+    """Ask for a choice.
+
+    Raises: ValueError for fewer than two choices, or the same one twice.
+
+    >>> predict("Heads or tails?", ["heads", "tails"]).outcome("tails").sentence()
+    'No prediction was made. Measured: tails.'
+    """
+    if len(choices) < 2 or len(set(choices)) != len(choices):
+        raise ValueError(f"choices {choices}: expected at least two, all different")
+    answer = ipywidgets.RadioButtons(options=choices, value=None, layout={"width": "max-content"})
+    return Prediction(question, answer, " / ".join(choices))
+
+
+def predict_number(question: str, low: int, high: int) -> Prediction:
+    """Ask for a whole number from `low` to `high`.
+
+    Raises: ValueError if `low` is not below `high`.
+
+    >>> predict_number("How many?", 1, 9).outcome(6).sentence()
+    'No prediction was made. Measured: 6.'
+    """
+    if not low < high:
+        raise ValueError(f"low={low}, high={high}: expected low < high")
+    # a text box that begins empty: a slider would suggest an answer, and Run All would count it as one
+    answer = ipywidgets.Combobox(options=[str(n) for n in range(low, high + 1)], ensure_option=True,
+                                 placeholder=f"{low} to {high}", layout={"width": "120px"})  # fmt: skip
+    return Prediction(question, answer, f"(a whole number from {low} to {high})")
+
+
+def _view(widget: ipywidgets.Widget, **kwargs: Any) -> dict[str, Any]:
+    """The entry by which a live notebook shows the widget itself; with ipywidgets 7 there is none."""
+    make = getattr(ipywidgets.DOMWidget, "_repr_mimebundle_", None)
+    return dict(make(widget, **kwargs) or {}) if make else {}

@@ -1,0 +1,84 @@
+"""Draw an automaton: states as circles on a ring or in given places, moves as arrows with their symbols."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.patches import Circle, FancyArrowPatch
+
+from lecturelib.figures.style import STATE_COLOURS, hide_frame
+
+RADIUS = 0.27
+
+
+def draw_automaton(
+    ax: Axes,
+    table: np.ndarray,
+    accepting: Collection[int],
+    symbols: str,
+    *,
+    start: int = 0,
+    names: Sequence[str] | None = None,
+    places: Sequence[tuple[float, float]] | None = None,
+    current: int | None = None,
+    colours: Sequence[str] | None = None,
+    hide: Collection[int] = (),
+) -> None:
+    """Draw a transition table on `ax`: accepting states have a double ring, the current one is filled.
+
+    Shapes: table (states, symbols). `places` gives the centre of each state; by default they stand on a ring.
+    States in `hide` (a trap) are left out, with all arrows to them.
+    """
+    n = len(table)
+    names = [str(s) for s in range(n)] if names is None else names
+    shown = [s for s in range(n) if s not in hide]
+    if places is None:
+        angle = np.pi / 2 - 2 * np.pi * np.arange(n) / n
+        spread = max(1.0, 0.21 * n)
+        places = [(spread * np.cos(a), spread * np.sin(a)) for a in angle]
+    centre = np.mean([places[s] for s in shown], axis=0)
+    for s in shown:
+        for t in sorted({int(t) for t in table[s]} - set(hide)):
+            label = ", ".join(a for a, to in zip(symbols, table[s], strict=True) if to == t)
+            back = s in table[t] and s != t
+            _arrow(ax, np.array(places[s]), np.array(places[t]), label, centre, bend=0.28 if back else 0.12)
+    for s in shown:
+        colour = (colours or STATE_COLOURS)[s % len(colours or STATE_COLOURS)]
+        on = s == current
+        ax.add_patch(Circle(places[s], RADIUS, fc=colour if on else "white", ec=colour, lw=3, zorder=3))
+        if s in accepting:
+            ax.add_patch(Circle(places[s], RADIUS * 0.8, fc="none", ec="white" if on else colour, lw=1.6, zorder=4))
+        ax.text(*places[s], names[s], ha="center", va="center", fontsize=14, weight="bold", zorder=5,
+                color="white" if on else "black")  # fmt: skip
+    if start in shown:
+        x, y = places[start]
+        away = np.sign(x - centre[0]) if abs(x - centre[0]) > 0.3 else -1.0
+        ax.annotate("", (x + away * RADIUS, y), (x + away * (RADIUS + 0.38), y),
+                    arrowprops={"arrowstyle": "-|>", "lw": 2, "color": "black"}, zorder=2)  # fmt: skip
+    xs, ys = zip(*(places[s] for s in shown), strict=True)
+    ax.set_xlim(min(xs) - 0.95, max(xs) + 0.95)
+    ax.set_ylim(min(ys) - 0.85, max(ys) + 0.95)
+    ax.set_aspect("equal")
+    hide_frame(ax)
+
+
+def _arrow(ax: Axes, a: np.ndarray, b: np.ndarray, label: str, centre: np.ndarray, bend: float) -> None:
+    """One arrow from circle to circle, bent, with its label at the middle of the bend; a loop if a is b."""
+    style = {"arrowstyle": "-|>", "mutation_scale": 15, "lw": 1.8, "color": "#444444", "zorder": 1}
+    halo = {"boxstyle": "round,pad=0.12", "fc": "white", "ec": "none"}
+    if np.allclose(a, b):
+        out = a - centre
+        out = out / (np.linalg.norm(out) or 1.0) if np.linalg.norm(out) > 1e-6 else np.array([0.0, 1.0])
+        side = np.array([-out[1], out[0]])
+        p, q = a + RADIUS * (0.8 * out + 0.6 * side), a + RADIUS * (0.8 * out - 0.6 * side)
+        ax.add_patch(FancyArrowPatch(p, q, connectionstyle="arc3,rad=-1.6", **style))
+        at = a + out * (RADIUS + 0.36)
+    else:
+        along = (b - a) / np.linalg.norm(b - a)
+        normal = np.array([along[1], -along[0]])  # arc3 with rad > 0 bends to this side
+        p, q = a + along * RADIUS, b - along * (RADIUS + 0.03)
+        ax.add_patch(FancyArrowPatch(p, q, connectionstyle=f"arc3,rad={bend}", **style))
+        at = (p + q) / 2 + normal * bend * np.linalg.norm(q - p) / 2
+    ax.text(*at, label, ha="center", va="center", fontsize=13, bbox=halo, zorder=2)

@@ -1,0 +1,86 @@
+"""Sequences of unequal length in one rectangular batch: fill them up, and never read what was filled in.
+
+    pad                     sequences -> rectangle and true lengths
+    real_steps              which steps are not padding
+    last_state              the state after the last real token of each sequence
+    mean_over_real_steps    an average that padding cannot change
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+
+def pad(sequences: Sequence[Sequence[int]], value: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """Lay sequences of unequal length into one rectangle, filled up on the right; return it and the true lengths.
+
+    Shapes: B sequences; returns (B, T) with T the longest length, and lengths (B,).
+    Raises: ValueError for no sequence at all, or an empty one.
+    Taught: notebook 01, section 7.
+
+    >>> pad([[5, 6, 7], [8]])
+    (tensor([[5, 6, 7],
+            [8, 0, 0]]), tensor([3, 1]))
+    """
+    lengths = [len(s) for s in sequences]
+    if not lengths or 0 in lengths:
+        raise ValueError(f"sequences of lengths {lengths}: expected at least one sequence, each with a token or more")
+    padded = nn.utils.rnn.pad_sequence(
+        [torch.as_tensor(s) for s in sequences], batch_first=True, padding_value=value
+    )
+    return padded, torch.tensor(lengths)
+
+
+def real_steps(lengths: torch.Tensor, steps: int) -> torch.Tensor:
+    """Return the mask of the steps that are not padding: True where t < length.
+
+    Shapes: lengths (B,); returns (B, steps), boolean.
+    Raises: ValueError for a length below 1 or above `steps`.
+    Taught: notebook 01, section 7.
+
+    >>> real_steps(torch.tensor([3, 1]), 3).int()
+    tensor([[1, 1, 1],
+            [1, 0, 0]], dtype=torch.int32)
+    """
+    if lengths.ndim != 1 or lengths.numel() == 0:
+        raise ValueError(f"lengths has shape {tuple(lengths.shape)}: expected (B,), one length for each sequence")
+    if int(lengths.min()) < 1 or int(lengths.max()) > steps:
+        raise ValueError(
+            f"lengths from {int(lengths.min())} to {int(lengths.max())} for {steps} steps: expected 1 to {steps}; "
+            f"are these the lengths of this batch?"
+        )
+    return torch.arange(steps, device=lengths.device) < lengths[:, None]
+
+
+def last_state(states: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    """Pick from each sequence the hidden state after its last real token.
+
+    Shapes: states (B, T, H), lengths (B,); returns (B, H).
+    Raises: ValueError for lengths that do not fit the batch.
+    Taught: notebook 01, section 7.
+    """
+    _check_batch(states, lengths)
+    real_steps(lengths, states.shape[1])
+    return states[torch.arange(len(states)), lengths - 1]
+
+
+def mean_over_real_steps(values: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    """Average a quantity that each step has, such as its loss, over the real steps of a whole batch.
+
+    Shapes: values (B, T), lengths (B,); returns a scalar. Every real token counts the same.
+    Raises: ValueError for lengths that do not fit the batch.
+    Taught: notebook 01, section 7.
+    """
+    _check_batch(values, lengths)
+    return values[real_steps(lengths, values.shape[1])].mean()
+
+
+def _check_batch(batch: torch.Tensor, lengths: torch.Tensor) -> None:
+    """Refuse lengths that are not one for each sequence of the batch."""
+    if tuple(lengths.shape) != (len(batch),):
+        raise ValueError(
+            f"lengths has shape {tuple(lengths.shape)} for a batch of {len(batch)} sequences: expected ({len(batch)},)"
+        )

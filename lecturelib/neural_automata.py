@@ -1,0 +1,144 @@
+"""Between automata and networks: write a DFA into the weights of an RNN, and read one off a trained network.
+
+A recurrent network consumes a sequence one token at a time, like a DFA. The two functions here make that exact.
+
+    compile_rnn       a DFA, written into the weights of a tanh RNN by hand
+    extract_dfa       a DFA, read off the hidden states of a trained network
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from sklearn.cluster import AgglomerativeClustering
+
+from lecturelib.automata import DFA
+
+
+class RNNWeights(NamedTuple):
+    """The numbers of a tanh RNN: h_t = tanh(w_x x_t + w_h h_{t-1} + b), starting from h_0.
+
+    Shapes: H hidden units, D inputs: w_x (H, D), w_h (H, H), b (H,), h_0 (H,).
+    Taught: notebook 01, section 2.
+    """
+
+    w_x: torch.Tensor
+    w_h: torch.Tensor
+    b: torch.Tensor
+    h_0: torch.Tensor
+
+
+def compile_rnn(dfa: DFA, gain: float = 10.0) -> RNNWeights:
+    """Write an automaton into the weights of a tanh RNN: no training, one hidden unit per state and symbol.
+
+    Unit (s, a) is +1 when the automaton has just arrived in state s by reading a, and -1 otherwise. It is an AND of
+    two facts: the symbol read is a, and the unit that was on before belongs to a state that a leads to s.
+
+    Equation: before the gain, unit (s, a) receives [x_t = a] + [previous state in the preimage of s under a] - 3/2,
+        which is +1/2 if both hold, and -1/2 or less if not. tanh(gain * .) makes that +1 or -1.
+    Shapes: H = states * symbols, unit number s * len(symbols) + a; inputs are one-hot symbols, D = len(symbols).
+    Raises: ValueError for a gain below 6: the units would not saturate, and errors would grow from step to step.
+    Source: the construction is the classical one of W. S. McCulloch and W. Pitts (1943) and M. Minsky (1967).
+    Taught: notebook 01, section 2.
+
+    >>> from lecturelib.automata import counter
+    >>> compile_rnn(counter(3)).w_h.shape
+    torch.Size([6, 6])
+    """
+    if not gain >= 6.0:
+        raise ValueError(f"gain {gain}: expected at least 6, so that tanh(gain / 2) is close to 1; the default is 10")
+    n, m = dfa.table.shape
+    w_x, w_h, b = torch.zeros(n * m, m), torch.zeros(n * m, n * m), torch.zeros(n * m)
+    for s in range(n):
+        for a in range(m):
+            unit = s * m + a
+            w_x[unit, a] = 1.0  # fact 1: the symbol is a
+            before = [p for p in range(n) if dfa.table[p, a] == s]
+            for p in before:  # fact 2: exactly one unit is on; h is +-1, so (h + 1) / 2 is 1 or 0
+                w_h[unit, p * m : (p + 1) * m] = 0.5
+            b[unit] = 0.5 * len(before) * m - 1.5
+    h_0 = -torch.ones(n * m)
+    h_0[dfa.start * m] = 1.0  # as if the start state had been reached by the first symbol
+    return RNNWeights(gain * w_x, gain * w_h, gain * b, h_0)
+
+
+class Extracted(NamedTuple):
+    """What `extract_dfa` found: the automaton, one state per cluster, and the cluster of each hidden state.
+
+    Shapes: clusters (B, T + 1). `contradictions` counts the observed steps and outputs that the automaton gets
+    wrong, as a share of all of them.
+    Taught: notebook 01, section 3.
+    """
+
+    dfa: DFA
+    clusters: np.ndarray
+    contradictions: float
+
+
+def extract_dfa(
+    states: torch.Tensor, strings: Sequence[str], accepted: torch.Tensor, symbols: str, tolerance: float = 0.01, most: int = 16
+) -> Extracted:
+    """Read an automaton off the hidden states of a trained network.
+
+    Hidden states that lie close together are taken to be one state of the automaton (Ward clustering).
+    The number of clusters is the smallest for which at most the share `tolerance` contradicts: from one cluster, one
+    symbol should lead to one cluster, and all members of a cluster should give one output; the majority decides. A
+    move that never occurred stays in place.
+
+    Shapes: states (B, T + 1, H), the first of them before any symbol; strings: B strings of length T;
+        accepted (B, T + 1), True where the network accepts the part that it has read, the empty one first.
+    Returns: an `Extracted`; its automaton is not minimised yet.
+    Raises: ValueError for shapes that disagree, NaN, an unknown symbol, or if `most` clusters are not enough.
+    Source: the idea is that of C. W. Omlin and C. L. Giles, Extraction of rules from discrete-time recurrent neural
+        networks, 1996.
+    Taught: notebook 01, section 3.
+    """
+    read = _read_strings(states, strings, accepted, symbols)  # (B, T) numbers of the symbols
+    points = states.detach().cpu().double().numpy()
+    says = accepted.detach().cpu().numpy().astype(bool)
+    for k in range(2, most + 1):
+        labels = AgglomerativeClustering(k, linkage="ward").fit_predict(points.reshape(-1, points.shape[-1]))
+        clusters = labels.reshape(points.shape[:2])
+        found = _table_of(clusters, read, says, k, symbols)
+        if found.contradictions <= tolerance:
+            return found
+    raise ValueError(
+        f"{most} clusters still contradict each other ({found.contradictions:.1%} of the steps): the network has not "
+        f"settled on an automaton. Train it longer, or allow more clusters with most={2 * most}"
+    )
+
+
+def _read_strings(states: torch.Tensor, strings: Sequence[str], accepted: torch.Tensor, symbols: str) -> np.ndarray:
+    """The strings as symbol numbers (B, T), after checking that everything fits together."""
+    lengths = {len(string) for string in strings}
+    if len(lengths) != 1 or 0 in lengths:
+        raise ValueError(f"strings of lengths {sorted(lengths)}: expected strings of one length, at least 1")
+    b, t = len(strings), lengths.pop()
+    if states.ndim != 3 or tuple(states.shape[:2]) != (b, t + 1) or tuple(accepted.shape) != (b, t + 1):
+        raise ValueError(
+            f"states {tuple(states.shape)} and accepted {tuple(accepted.shape)} do not fit {b} strings of length {t}: "
+            f"expected ({b}, {t + 1}, H) and ({b}, {t + 1}), the state before the first symbol included"
+        )
+    if not torch.isfinite(states).all():
+        raise ValueError("states hold NaN or infinity: expected finite hidden states; was the training divergent?")
+    unknown = sorted({symbol for string in strings for symbol in string} - set(symbols))
+    if unknown:
+        raise ValueError(f"unknown symbols {unknown} in the strings: expected only {list(symbols)}")
+    return np.array([[symbols.index(symbol) for symbol in string] for string in strings])
+
+
+def _table_of(clusters: np.ndarray, read: np.ndarray, says: np.ndarray, k: int, symbols: str) -> Extracted:
+    """The automaton that most steps vote for, and the share of the votes that it loses."""
+    moves = np.zeros((k, len(symbols), k), dtype=int)  # how often (cluster, symbol) led to cluster
+    np.add.at(moves, (clusters[:, :-1], read, clusters[:, 1:]), 1)
+    votes = np.zeros((k, 2), dtype=int)  # how often a cluster rejected, accepted
+    np.add.at(votes, (clusters, says.astype(int)), 1)
+    seen = moves.sum(-1) > 0
+    table = np.where(seen, moves.argmax(-1), np.arange(k)[:, None])
+    lost = moves.sum() - moves.max(-1).sum() + votes.sum() - votes.max(-1).sum()
+    accepting = [s for s in range(k) if votes[s, 1] > votes[s, 0]]
+    dfa = DFA(table, accepting, symbols, start=int(clusters[0, 0]))
+    return Extracted(dfa, clusters, float(lost / (moves.sum() + votes.sum())))

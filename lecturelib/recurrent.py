@@ -1,0 +1,200 @@
+"""Recurrent networks written out: the RNN cell, the LSTM cell, and the loop over time.
+
+    rnn_step, run_rnn        one step of the tanh RNN; the loop over time
+    lstm_step, run_lstm      one step of the LSTM with its gates in sight; the loop, with a gate forced if you like
+    open_forget_gate         the start that lets an LSTM remember
+    Reader                   one-hot symbols -> RNN, LSTM or GRU -> scores, at every step
+
+All weights are in torch's layout, so that the numbers of an `nn.RNN` or `nn.LSTM` can be put in as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+GATES = ("i", "f", "g", "o")  # input gate, forget gate, candidate, output gate: torch's order
+
+
+def rnn_step(x: torch.Tensor, h: torch.Tensor, w_x: torch.Tensor, w_h: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Take one step of a tanh RNN: the new hidden state from the input and the old one.
+
+    Equation: h_t = tanh(W_x x_t + W_h h_{t-1} + b).
+    Shapes: x (B, D), h (B, H), w_x (H, D), w_h (H, H), b (H,); returns (B, H).
+    Taught: notebook 01, section 2.
+    """
+    return torch.tanh(x @ w_x.T + h @ w_h.T + b)
+
+
+def run_rnn(
+    x: torch.Tensor, h_0: torch.Tensor, w_x: torch.Tensor, w_h: torch.Tensor, b: torch.Tensor
+) -> torch.Tensor:
+    """Read a batch of sequences with a tanh RNN and return the hidden state after every step.
+
+    Shapes: x (B, T, D), h_0 (H,) or (B, H); returns (B, T, H).
+    Raises: ValueError for an empty sequence, shapes that do not fit, or NaN.
+    Taught: notebook 01, section 2.
+
+    >>> w = torch.eye(2)
+    >>> run_rnn(torch.ones(1, 3, 2), torch.zeros(2), w, w, torch.zeros(2)).shape
+    torch.Size([1, 3, 2])
+    """
+    _check_run(x, w_x, w_h, b, rows=w_h.shape[-1])
+    h = h_0.expand(len(x), w_h.shape[-1])
+    states = []
+    for t in range(x.shape[1]):
+        h = rnn_step(x[:, t], h, w_x, w_h, b)
+        states.append(h)
+    return torch.stack(states, dim=1)  # (B, T, H)
+
+
+class LSTMTrace(NamedTuple):
+    """Everything that an LSTM computed while it read: hidden state, cell, gates and candidate, at every step.
+
+    Shapes: each (B, T, H). h = o tanh(c); c = f c_before + i g.
+    Taught: notebook 02, section 2.
+    """
+
+    h: torch.Tensor
+    c: torch.Tensor
+    i: torch.Tensor
+    f: torch.Tensor
+    g: torch.Tensor
+    o: torch.Tensor
+
+
+def lstm_step(
+    x: torch.Tensor,
+    h: torch.Tensor,
+    c: torch.Tensor,
+    w_x: torch.Tensor,
+    w_h: torch.Tensor,
+    b: torch.Tensor,
+    force: Mapping[str, float] | None = None,
+) -> tuple[torch.Tensor, ...]:
+    """Take one step of an LSTM, the gates in sight; return h, c, i, f, g, o.
+
+    Equation: (i, f, o) = sigmoid(W x_t + U h_{t-1} + b), g = tanh(the same form), c_t = f c_{t-1} + i g,
+        h_t = o tanh(c_t). The rows of w_x, w_h and b hold i, f, g, o one under the other, in torch's order.
+    Shapes: x (B, D), h and c (B, H), w_x (4H, D), w_h (4H, H), b (4H,); returns six tensors (B, H).
+    `force` sets a gate to a constant, such as {"f": 1.0}, to see what it is for.
+    Source: S. Hochreiter and J. Schmidhuber, 1997; the forget gate: F. Gers, J. Schmidhuber and F. Cummins, 2000.
+    Taught: notebook 02, section 2.
+    """
+    i, f, g, o = (x @ w_x.T + h @ w_h.T + b).chunk(4, dim=-1)  # each (B, H)
+    gate = {"i": torch.sigmoid(i), "f": torch.sigmoid(f), "g": torch.tanh(g), "o": torch.sigmoid(o)}
+    for name, value in (force or {}).items():
+        gate[name] = torch.full_like(gate[name], value)
+    c = gate["f"] * c + gate["i"] * gate["g"]
+    h = gate["o"] * torch.tanh(c)
+    return h, c, gate["i"], gate["f"], gate["g"], gate["o"]
+
+
+def run_lstm(
+    x: torch.Tensor,
+    w_x: torch.Tensor,
+    w_h: torch.Tensor,
+    b: torch.Tensor,
+    force: Mapping[str, float] | None = None,
+) -> LSTMTrace:
+    """Read a batch of sequences with an LSTM, from h = c = 0, and keep everything that it computed.
+
+    Shapes: x (B, T, D); returns an `LSTMTrace` of tensors (B, T, H).
+    Raises: ValueError for an empty sequence, shapes that do not fit, NaN, or a gate that does not exist.
+    Taught: notebook 02, section 2.
+    """
+    hidden = w_h.shape[-1]
+    _check_run(x, w_x, w_h, b, rows=4 * hidden)
+    unknown = sorted(set(force or {}) - set(GATES))
+    if unknown:
+        raise ValueError(f"gates {unknown} cannot be forced: expected some of {list(GATES)}")
+    h = c = x.new_zeros(len(x), hidden)
+    steps = []
+    for t in range(x.shape[1]):
+        h, c, *gates = lstm_step(x[:, t], h, c, w_x, w_h, b, force)
+        steps.append((h, c, *gates))
+    return LSTMTrace(*(torch.stack(each, dim=1) for each in zip(*steps, strict=True)))
+
+
+def _check_run(x: torch.Tensor, w_x: torch.Tensor, w_h: torch.Tensor, b: torch.Tensor, rows: int) -> None:
+    """Refuse inputs and weights that do not fit together, with a sentence that says how they would."""
+    if x.ndim != 3 or x.shape[0] == 0 or x.shape[1] == 0:
+        raise ValueError(
+            f"x has shape {tuple(x.shape)}: expected (B, T, D) with at least one sequence and one step; "
+            f"a single sequence goes in as x[None]"
+        )
+    expected = {"w_x": (rows, x.shape[2]), "w_h": (rows, w_h.shape[-1]), "b": (rows,)}
+    for name, weight in (("w_x", w_x), ("w_h", w_h), ("b", b)):
+        if tuple(weight.shape) != expected[name]:
+            raise ValueError(
+                f"{name} has shape {tuple(weight.shape)}: expected {expected[name]} for inputs of width "
+                f"{x.shape[2]} and {w_h.shape[-1]} hidden units"
+            )
+    if not torch.isfinite(x).all():
+        raise ValueError("x holds NaN or infinity: expected finite inputs; look at how the batch was made")
+
+
+def open_forget_gate(lstm: nn.LSTM, bias: float) -> None:
+    """Make the forget gate of an `nn.LSTM` begin open: its bias is set to `bias`, in every layer and direction.
+
+    torch adds two bias vectors; the forget part of the first becomes `bias`, that of the second 0. Nothing else
+    changes. A gate with bias b and no other input keeps the share sigmoid(b) of the cell at each step.
+
+    Raises: ValueError for anything but an `nn.LSTM` with biases.
+    Source: F. Gers, J. Schmidhuber and F. Cummins, Learning to forget, 2000; R. Jozefowicz, W. Zaremba and
+        I. Sutskever, An empirical exploration of recurrent network architectures, 2015.
+    Taught: notebook 02, section 4.
+    """
+    if not isinstance(lstm, nn.LSTM) or not lstm.bias:
+        raise ValueError(f"{type(lstm).__name__} has no forget gate with a bias: expected an nn.LSTM with bias=True")
+    forget = slice(lstm.hidden_size, 2 * lstm.hidden_size)  # rows i, f, g, o
+    with torch.no_grad():
+        for name, parameter in lstm.named_parameters():
+            if name.startswith("bias_ih"):
+                parameter[forget] = bias
+            elif name.startswith("bias_hh"):
+                parameter[forget] = 0.0
+
+
+class Reader(nn.Module):
+    """Read symbols one at a time with an RNN, LSTM or GRU and give scores at every step.
+
+    Shapes: tokens (B, T), numbers of symbols; `forward` returns (B, T, outputs).
+    Raises: ValueError for a cell that is none of the three, tokens out of range, and an empty sequence.
+    Taught: notebook 01, section 3.
+    """
+
+    CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+
+    def __init__(self, cell: str, symbols: int, hidden: int, outputs: int) -> None:
+        super().__init__()
+        if cell not in self.CELLS:
+            raise ValueError(f"cell {cell!r} is unknown: expected one of {list(self.CELLS)}")
+        self.symbols = symbols
+        self.cell = self.CELLS[cell](symbols, hidden, batch_first=True)
+        self.out = nn.Linear(hidden, outputs)
+
+    def states(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Return the hidden states: h_0 = 0 before the first symbol, then one after each symbol.
+
+        Shapes: tokens (B, T); returns (B, T + 1, hidden), as `DFA.run` returns T + 1 states.
+
+        Taught: notebook 01, section 3.
+        """
+        if tokens.ndim != 2 or tokens.numel() == 0:
+            raise ValueError(f"tokens has shape {tuple(tokens.shape)}: expected (B, T), neither of them 0")
+        if int(tokens.min()) < 0 or int(tokens.max()) >= self.symbols:
+            raise ValueError(
+                f"tokens from {int(tokens.min())} to {int(tokens.max())}: expected numbers of symbols, 0 to "
+                f"{self.symbols - 1}"
+            )
+        x = F.one_hot(tokens, self.symbols).to(self.out.weight.dtype)  # (B, T, symbols)
+        h_0 = x.new_zeros(len(x), 1, self.cell.hidden_size)
+        return torch.cat([h_0, self.cell(x)[0]], dim=1)
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        return self.out(self.states(tokens)[:, 1:])
