@@ -44,23 +44,18 @@ class DFA:
         self.names = [str(s) for s in range(n)] if names is None else list(names)
         if len(self.names) != n:
             raise ValueError(f"{len(self.names)} names for {n} states: give one name for each row of the table")
-        self.accepting = frozenset(int(s) for s in accepting)
-        self.start = int(start)
-        for s in [*self.accepting, self.start]:
-            if not 0 <= s < n:
-                raise ValueError(
-                    f"state {s} is not in the table, which has {n} rows: states are numbered 0 to {n - 1}"
-                )
+        self.accepting = frozenset(self._known(s) for s in accepting)
+        self.start = self._known(start)
 
     def step(self, state: int, symbol: str) -> int:
         """Return the state that follows `state` when `symbol` is read.
 
-        Raises: ValueError for a symbol that the automaton does not know.
+        Raises: ValueError for a state or a symbol that the automaton does not know.
         Taught: notebook 01, section 1.
         """
         if len(symbol) != 1 or symbol not in self.symbols:
             raise ValueError(f"symbol {symbol!r} is unknown: this automaton reads the symbols {list(self.symbols)}")
-        return int(self.table[state, self.symbols.index(symbol)])
+        return int(self.table[self._known(state), self.symbols.index(symbol)])
 
     def run(self, string: str) -> list[int]:
         """Return the states that the automaton passes through: one before the first symbol, one after each.
@@ -84,12 +79,14 @@ class DFA:
     def legal_next(self, state: int) -> str:
         """Return the symbols that may come next: those from which an accepting state can still be reached.
 
+        Raises: ValueError for a state that is not in the table.
         Taught: notebook 01, section 6.
 
         >>> reber().legal_next(reber().run("BT")[-1])
         'SX'
         """
-        return "".join(a for k, a in enumerate(self.symbols) if int(self.table[state, k]) in self._alive)
+        row = self.table[self._known(state)]
+        return "".join(a for a, t in zip(self.symbols, row, strict=True) if int(t) in self._alive)
 
     def minimise(self) -> DFA:
         """Return the smallest automaton that accepts the same strings, its states numbered in order of first visit.
@@ -132,6 +129,13 @@ class DFA:
             )
         a, b = self.minimise(), other.minimise()
         return a.table.shape == b.table.shape and bool((a.table == b.table).all()) and a.accepting == b.accepting
+
+    def _known(self, state: int) -> int:
+        """The state as a plain number, after a look whether the table has it."""
+        n = len(self.table)
+        if state not in range(n):  # also refuses 1.5, NaN and -1, which indexing would take for the last state
+            raise ValueError(f"state {state} is not in the table, which has {n} rows: expected 0 to {n - 1}")
+        return int(state)
 
     def _in_order_of_visit(self) -> list[int]:
         """The states that can be reached from the start, breadth first, symbols in order."""

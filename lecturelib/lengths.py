@@ -1,9 +1,9 @@
 """Sequences of unequal length in one rectangular batch: fill them up, and never read what was filled in.
 
-    pad                     sequences -> rectangle and true lengths
-    real_steps              which steps are not padding
-    last_state              the state after the last real token of each sequence
-    mean_over_real_steps    an average that padding cannot change
+pad                     sequences -> rectangle and true lengths
+real_steps              which steps are not padding
+last_state              the state after the last real token of each sequence
+mean_over_real_steps    an average that padding cannot change
 """
 
 from __future__ import annotations
@@ -28,9 +28,7 @@ def pad(sequences: Sequence[Sequence[int]], value: int = 0) -> tuple[torch.Tenso
     lengths = [len(s) for s in sequences]
     if not lengths or 0 in lengths:
         raise ValueError(f"sequences of lengths {lengths}: expected at least one sequence, each with a token or more")
-    padded = nn.utils.rnn.pad_sequence(
-        [torch.as_tensor(s) for s in sequences], batch_first=True, padding_value=value
-    )
+    padded = nn.utils.rnn.pad_sequence([torch.as_tensor(s) for s in sequences], batch_first=True, padding_value=value)
     return padded, torch.tensor(lengths)
 
 

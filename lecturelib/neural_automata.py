@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from sklearn.cluster import AgglomerativeClustering
+from scipy.cluster.hierarchy import fcluster, linkage
 
 from lecturelib.automata import DFA
 
@@ -79,7 +79,12 @@ class Extracted(NamedTuple):
 
 
 def extract_dfa(
-    states: torch.Tensor, strings: Sequence[str], accepted: torch.Tensor, symbols: str, tolerance: float = 0.01, most: int = 16
+    states: torch.Tensor,
+    strings: Sequence[str],
+    accepted: torch.Tensor,
+    symbols: str,
+    tolerance: float = 0.01,
+    most: int = 16,
 ) -> Extracted:
     """Read an automaton off the hidden states of a trained network.
 
@@ -96,12 +101,14 @@ def extract_dfa(
         networks, 1996.
     Taught: notebook 01, section 3.
     """
+    if most < 2:
+        raise ValueError(f"most={most}: expected at least 2 clusters; the default is 16")
     read = _read_strings(states, strings, accepted, symbols)  # (B, T) numbers of the symbols
     points = states.detach().cpu().double().numpy()
     says = accepted.detach().cpu().numpy().astype(bool)
+    tree = linkage(points.reshape(-1, points.shape[-1]), method="ward")  # merges the nearest groups, one by one
     for k in range(2, most + 1):
-        labels = AgglomerativeClustering(k, linkage="ward").fit_predict(points.reshape(-1, points.shape[-1]))
-        clusters = labels.reshape(points.shape[:2])
+        clusters = fcluster(tree, k, criterion="maxclust").reshape(points.shape[:2]) - 1  # fcluster counts from 1
         found = _table_of(clusters, read, says, k, symbols)
         if found.contradictions <= tolerance:
             return found

@@ -11,7 +11,7 @@ All weights are in torch's layout, so that the numbers of an `nn.RNN` or `nn.LST
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -30,9 +30,7 @@ def rnn_step(x: torch.Tensor, h: torch.Tensor, w_x: torch.Tensor, w_h: torch.Ten
     return torch.tanh(x @ w_x.T + h @ w_h.T + b)
 
 
-def run_rnn(
-    x: torch.Tensor, h_0: torch.Tensor, w_x: torch.Tensor, w_h: torch.Tensor, b: torch.Tensor
-) -> torch.Tensor:
+def run_rnn(x: torch.Tensor, h_0: torch.Tensor, w_x: torch.Tensor, w_h: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """Read a batch of sequences with a tanh RNN and return the hidden state after every step.
 
     Shapes: x (B, T, D), h_0 (H,) or (B, H); returns (B, T, H).
@@ -44,6 +42,11 @@ def run_rnn(
     torch.Size([1, 3, 2])
     """
     _check_run(x, w_x, w_h, b, rows=w_h.shape[-1])
+    if tuple(h_0.shape) not in (tuple(b.shape), (len(x), len(b))):
+        raise ValueError(
+            f"h_0 has shape {tuple(h_0.shape)}: expected {tuple(b.shape)}, one state for all {len(x)} sequences, or "
+            f"{(len(x), len(b))}, one for each"
+        )
     h = h_0.expand(len(x), w_h.shape[-1])
     states = []
     for t in range(x.shape[1]):
@@ -82,9 +85,13 @@ def lstm_step(
         h_t = o tanh(c_t). The rows of w_x, w_h and b hold i, f, g, o one under the other, in torch's order.
     Shapes: x (B, D), h and c (B, H), w_x (4H, D), w_h (4H, H), b (4H,); returns six tensors (B, H).
     `force` sets a gate to a constant, such as {"f": 1.0}, to see what it is for.
+    Raises: ValueError for a gate that does not exist.
     Source: S. Hochreiter and J. Schmidhuber, 1997; the forget gate: F. Gers, J. Schmidhuber and F. Cummins, 2000.
     Taught: notebook 02, section 2.
     """
+    unknown = sorted(set(force or {}) - set(GATES))
+    if unknown:
+        raise ValueError(f"gates {unknown} cannot be forced: expected some of {list(GATES)}")
     i, f, g, o = (x @ w_x.T + h @ w_h.T + b).chunk(4, dim=-1)  # each (B, H)
     gate = {"i": torch.sigmoid(i), "f": torch.sigmoid(f), "g": torch.tanh(g), "o": torch.sigmoid(o)}
     for name, value in (force or {}).items():
@@ -109,9 +116,6 @@ def run_lstm(
     """
     hidden = w_h.shape[-1]
     _check_run(x, w_x, w_h, b, rows=4 * hidden)
-    unknown = sorted(set(force or {}) - set(GATES))
-    if unknown:
-        raise ValueError(f"gates {unknown} cannot be forced: expected some of {list(GATES)}")
     h = c = x.new_zeros(len(x), hidden)
     steps = []
     for t in range(x.shape[1]):
@@ -168,12 +172,14 @@ class Reader(nn.Module):
     Taught: notebook 01, section 3.
     """
 
-    CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+    CELLS: ClassVar = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
     def __init__(self, cell: str, symbols: int, hidden: int, outputs: int) -> None:
         super().__init__()
         if cell not in self.CELLS:
             raise ValueError(f"cell {cell!r} is unknown: expected one of {list(self.CELLS)}")
+        if min(symbols, hidden, outputs) < 1:
+            raise ValueError(f"symbols={symbols}, hidden={hidden}, outputs={outputs}: expected at least 1 of each")
         self.symbols = symbols
         self.cell = self.CELLS[cell](symbols, hidden, batch_first=True)
         self.out = nn.Linear(hidden, outputs)

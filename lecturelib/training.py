@@ -1,9 +1,9 @@
 """Training: the loop that every notebook uses, what it remembers, and a progress bar.
 
-    fit               draw batches, follow the gradient, keep the best weights
-    History           the losses along the way
-    progress          a bar for any long loop, in a notebook or a terminal
-    seed_everything   one seed for all generators
+fit               draw batches, follow the gradient, keep the best weights
+History           the losses along the way
+progress          a bar for any long loop, in a notebook or a terminal
+seed_everything   one seed for all generators
 """
 
 from __future__ import annotations
@@ -101,21 +101,20 @@ def fit(
             value = loss(model, tuple(each[pick] for each in train))
             optimizer.zero_grad()
             value.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            if not math.isfinite(value.item()):
-                raise ValueError(
-                    f"the loss became {value.item()} at step {step}: expected a finite number. The best weights so far "
-                    f"are in the model; try a smaller step size than lr={lr}, and look for NaN in the data"
-                )
+            length = nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            _check_finite("loss", value.item(), step, lr)
+            _check_finite("length of the gradient", length.item(), step, lr)
             optimizer.step()
             recent.append(value.item())
             if step % every == 0 or step == steps:
-                history.steps.append(step)
-                history.train.append(sum(recent) / len(recent))
                 if valid is not None:
                     model.eval()
                     with torch.no_grad():
-                        history.valid.append(loss(model, valid).item())
+                        judged = loss(model, valid).item()
+                    _check_finite("validation loss", judged, step, lr)
+                    history.valid.append(judged)
+                history.steps.append(step)
+                history.train.append(sum(recent) / len(recent))
                 now, recent = (history.valid or history.train)[-1], []
                 if now < best_loss:
                     best_loss, best_weights, history.best = now, copy.deepcopy(model.state_dict()), step
@@ -131,6 +130,15 @@ def fit(
         if bar:
             bar.close(f"{'stopped, ' if history.stopped else ''}loss {best_loss:.3f}")
     return history
+
+
+def _check_finite(what: str, value: float, step: int, lr: float) -> None:
+    """Refuse to go on with NaN or infinity."""
+    if not math.isfinite(value):
+        raise ValueError(
+            f"the {what} became {value} at step {step}: expected a finite number. The best weights so far are in the "
+            f"model; try a smaller step size than lr={lr}, and look for NaN in the data"
+        )
 
 
 def _check_fit(train: Batch, valid: Batch | None, **numbers: float) -> int:
@@ -158,7 +166,7 @@ def progress(items: Iterable[Item], label: str) -> Iterator[Item]:
     bar = _Bar(len(listed), label)
     done = 0
     try:
-        for done, item in enumerate(listed, start=1):  # noqa: B007 (read in `finally`)
+        for done, item in enumerate(listed, start=1):
             yield item
             bar.show(done, f"{done} of {len(listed)}")
     finally:

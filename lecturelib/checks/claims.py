@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ class ClaimFailed(AssertionError):
     """A claim does not hold, and the environment asks that this stop the run (LECTURELIB_STRICT=1)."""
 
 
-def claim(sentence: str, holds: object) -> None:
+def claim(sentence: str, holds: Any) -> None:
     """Say whether a sentence is true of what was just measured.
 
     In a changed run a claim may fail: then it says so and asks why. With LECTURELIB_STRICT=1 in the environment, as
@@ -24,7 +25,8 @@ def claim(sentence: str, holds: object) -> None:
     >>> claim("two is even", 2 % 2 == 0)
     Claim holds: two is even.
     """
-    if isinstance(holds, np.bool_) or (isinstance(holds, torch.Tensor | np.ndarray) and holds.ndim == 0):
+    single = isinstance(holds, torch.Tensor | np.ndarray) and holds.ndim == 0 and "bool" in str(holds.dtype)
+    if single or isinstance(holds, np.bool_):
         holds = bool(holds)
     if not isinstance(holds, bool):
         raise ValueError(

@@ -7,6 +7,7 @@ all probes is told its name. So a check never prints the solution, and it cannot
 
 from __future__ import annotations
 
+import copy
 import html
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -85,7 +86,9 @@ class Exercise:
             return Verdict("right", f"{self.name}: right. {self.right}")
         for mistake in self.mistakes:
             imitation = [_outcome(mistake.imitate, probe) for probe in self.probes]
-            if all(_same(g, m) for g, m in zip(got, imitation, strict=True)):
+            # an error alone has many causes: at least one result must be the same
+            results = any(not isinstance(m, Exception) for m in imitation)
+            if results and all(_same(g, m) for g, m in zip(got, imitation, strict=True)):
                 return Verdict(mistake.name, f"{self.name}: not yet. {mistake.says}")
         return self._unknown(got, wanted)
 
@@ -94,9 +97,7 @@ class Exercise:
 
     def _unknown(self, got: Sequence[Any], wanted: Sequence[Any]) -> Verdict:
         """A wrong answer that is not in the catalogue: show the first probe on which it differs."""
-        probe, g, w = next(
-            (p, g, w) for p, g, w in zip(self.probes, got, wanted, strict=True) if not _same(g, w)
-        )
+        probe, g, w = next((p, g, w) for p, g, w in zip(self.probes, got, wanted, strict=True) if not _same(g, w))
         if isinstance(g, Exception):
             return Verdict("error", f"{self.name}: your code stopped with {type(g).__name__}: {g}")
         asked = ", ".join(_short(argument) for argument in probe)
@@ -111,7 +112,7 @@ def _outcome(function: Callable[..., Any], probe: tuple[Any, ...]) -> Any:
 
     Arguments are copied, so that an answer that writes into them cannot spoil the next run.
     """
-    copies = [each.clone() if isinstance(each, torch.Tensor) else each for each in probe]
+    copies = copy.deepcopy(probe)
     try:
         result = function(*copies)
     except Exception as problem:

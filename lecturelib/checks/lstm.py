@@ -26,7 +26,7 @@ check_half_life = Exercise(
     mistakes=[
         Mistake(
             "the gate, not the time",
-            "That is the gate itself: the share that is left after one step. After how many such steps is one half left?",
+            "That is the gate itself: the share that is left after one step. After how many steps is one half left?",
             _sigmoid,
         ),
         Mistake(
@@ -41,8 +41,8 @@ check_half_life = Exercise(
         ),
         Mistake(
             "negative",
-            "Your result is negative: the logarithms of one half and of the gate are both negative, so their quotient is "
-            "not.",
+            "Your result is negative: the logarithms of one half and of the gate are both negative, so their quotient "
+            "is not.",
             lambda bias: math.log(0.5) / -math.log(_sigmoid(bias)),
         ),
         Mistake(
@@ -95,8 +95,8 @@ check_bias_for = Exercise(
         ),
         Mistake(
             "a power instead of a root",
-            "You raise the share to the power of the delay. That is what is left if each step keeps `keep`; the question "
-            "is the other way around.",
+            "You raise the share to the power of the delay. That is what is left if each step keeps `keep`; the "
+            "question is the other way around.",
             lambda delay, keep: _logit(keep**delay),
         ),
     ],
@@ -165,13 +165,13 @@ def _gru(mistake: str) -> Any:
 _GRU_SAYS = {
     "update turned around": "Your update gate is turned around: in torch z = 1 keeps the old state h, and z = 0 takes "
     "the candidate n. (Papers differ here: check which letter multiplies what.)",
-    "reset before the product": "You apply the reset gate to h before the product with the weights. That is the form of "
-    "the first paper; here, as in torch, r multiplies W_hn h + b_hn after the product.",
+    "reset before the product": "You apply the reset gate to h before the product with the weights. That is the form "
+    "of the first paper; here, as in torch, r multiplies W_hn h + b_hn after the product.",
     "reset forgotten": "The reset gate r does not appear in your candidate.",
-    "gates exchanged": "Your two gates are exchanged: the first third of the rows is the reset gate r, the second third "
-    "the update gate z.",
+    "gates exchanged": "Your two gates are exchanged: the first third of the rows is the reset gate r, the second "
+    "third the update gate z.",
     "sigmoid for the candidate": "Your candidate n goes through a sigmoid, so it can never be negative. It needs tanh.",
-    "bias outside the reset": "In your candidate, b_hn is outside the reset gate: r multiplies (W_hn h + b_hn) as a whole.",
+    "bias outside the reset": "In your candidate b_hn is outside the reset gate: r multiplies all of W_hn h + b_hn.",
     "old state lost": "Your new state has no part of the old one: the term z h is missing.",
     "old state added": "You add z h to the whole candidate. The candidate's share is (1 - z).",
 }

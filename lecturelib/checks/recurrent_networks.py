@@ -19,6 +19,8 @@ def _acceptor(table: Any) -> Callable[[str], bool]:
         raise ValueError(
             f"the table is {table!r}: expected a list of rows, one per state, each with two states: for 0 and for 1"
         ) from None
+    if not rows:
+        raise ValueError("the table has no rows: expected one row per state, the first of them for the start")
     for s, row in enumerate(rows):
         if len(row) != 2:
             raise ValueError(
@@ -26,7 +28,9 @@ def _acceptor(table: Any) -> Callable[[str], bool]:
                 f"row per state and one column per symbol"
             )
         if not all(0 <= t < len(rows) for t in row):
-            raise ValueError(f"row {s} is {row}: expected states from 0 to {len(rows) - 1}, as there are {len(rows)} rows")
+            raise ValueError(
+                f"row {s} is {row}: expected states from 0 to {len(rows) - 1}, as there are {len(rows)} rows"
+            )
 
     def accepts(string: str) -> bool:
         state = 0
@@ -47,13 +51,14 @@ check_divisible = Exercise(
     mistakes=[
         Mistake(
             "counts the ones",
-            "Your automaton counts the ones: it accepts 111, which is seven. One more bit on the right also doubles the "
-            "value that stood there before.",
+            "Your automaton counts the ones: it accepts 111, which is seven. One more bit on the right also doubles "
+            "the value that stood there before.",
             _acceptor([[0, 1], [1, 2], [2, 0]]),
         ),
         Mistake(
             "the bit is not added",
-            "Your automaton doubles the remainder but does not add the bit: 0 and 1 lead to the same state.",
+            "Your automaton accepts every string: it never leaves state 0. Appending a bit doubles the value, and then "
+            "adds the bit: 0 and 1 cannot lead to the same remainder.",
             _acceptor([[0, 0], [2, 2], [1, 1]]),
         ),
         Mistake(
@@ -88,7 +93,12 @@ def _batch(b: int, t: int, lengths: list[int], seed: int) -> tuple[torch.Tensor,
 
 
 # prime sizes, all different; the padded part holds numbers too, so that reading it shows
-_STATES = [_batch(5, 7, [3, 7, 1, 5, 2], 1), _batch(2, 11, [4, 9], 2)]
+# (in the last batch no length is too large to number a sequence, so that this mistake gives a result)
+_STATES = [
+    _batch(5, 7, [3, 7, 1, 5, 2], 1),
+    _batch(2, 11, [4, 9], 2),
+    _batch(7, 5, [2, 5, 1, 3, 4, 5, 2], 3),
+]
 _LOSSES = [(states[..., 0].abs(), lengths) for states, lengths in _STATES]
 
 
@@ -98,9 +108,7 @@ def _steps(values: torch.Tensor) -> torch.Tensor:
 
 check_last_state = Exercise(
     name="last state",
-    reference=lambda states, lengths: torch.stack(
-        [h[:n][-1] for h, n in zip(states, lengths.tolist(), strict=True)]
-    ),
+    reference=lambda states, lengths: torch.stack([h[:n][-1] for h, n in zip(states, lengths.tolist(), strict=True)]),
     probes=_STATES,
     mistakes=[
         Mistake(
@@ -178,8 +186,8 @@ check_mean_over_real_steps = Exercise(
         ),
         Mistake(
             "a mean of means",
-            "You average each sequence first, then the sequences. So a token of a short string weighs more than one of a "
-            "long string; here every real token should count the same.",
+            "You average each sequence first, then the sequences. So a token of a short string weighs more than one of "
+            "a long string; here every real token should count the same.",
             lambda values, lengths: torch.stack([v[:n].mean() for v, n in zip(values, lengths, strict=True)]).mean(),
         ),
         Mistake(

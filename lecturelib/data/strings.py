@@ -30,12 +30,12 @@ class Automaton(Protocol):
 def random_strings(n: int, length: int, symbols: str = "01", *, seed: int) -> list[str]:
     """Draw n strings of one length, every symbol equally likely.
 
-    Raises: ValueError for a count or a length below 1.
+    Raises: ValueError for a count or a length below 1, and for no symbols.
 
     >>> random_strings(2, 5, seed=0)
     ['11100', '00001']
     """
-    _positive(n=n, length=length)
+    _positive(n=n, length=length, symbols=len(symbols))
     picks = np.random.default_rng(seed).integers(len(symbols), size=(n, length))
     return ["".join(symbols[k] for k in row) for row in picks]
 
@@ -57,7 +57,8 @@ def legal_strings(automaton: Automaton, n: int, *, seed: int) -> list[str]:
 def spoilt_strings(automaton: Automaton, n: int, *, seed: int) -> list[str]:
     """Draw n strings that are illegal by one symbol: a legal string, one of its symbols replaced by another one.
 
-    Raises: ValueError for a count below 1, and for an automaton that accepts nothing.
+    Raises: ValueError for a count below 1, and for an automaton that accepts nothing or that no spoilt symbol makes
+        reject.
 
     >>> from lecturelib.automata import reber
     >>> [reber().accepts(s) for s in spoilt_strings(reber(), 3, seed=0)]
@@ -66,12 +67,20 @@ def spoilt_strings(automaton: Automaton, n: int, *, seed: int) -> list[str]:
     _positive(n=n)
     rng = np.random.default_rng(seed)
     found: list[str] = []
+    misses = 0  # in a row
     while len(found) < n:
         string = _walk(automaton, rng)
+        if misses == 1000 or not string:
+            raise ValueError(
+                "the automaton accepts its legal strings also with one symbol replaced, or accepts the empty string: "
+                "expected one that a wrong symbol makes reject, such as reber()"
+            )
+        misses += 1
         place = int(rng.integers(len(string)))
         spoilt = string[:place] + automaton.symbols[rng.integers(len(automaton.symbols))] + string[place + 1 :]
         if not automaton.accepts(spoilt):
             found.append(spoilt)
+            misses = 0
     return found
 
 
@@ -118,6 +127,28 @@ def first_symbol(n: int, delay: int, keys: int = 4, noise: int = 4, *, seed: int
     return np.concatenate([answers[:, None], rng.integers(keys, keys + noise, size=(n, delay))], axis=1), answers
 
 
+def one_key(
+    n: int, length: int, keys: int = 4, noise: int = 4, *, seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Draw n sequences of noise with one key at a random place in the first three quarters; the answer is the key.
+
+    Returns: tokens (n, length), numbers below `keys` for keys and from there on for noise; answers (n,), places (n,).
+    Raises: ValueError for a count below 1, or a length below 4.
+
+    >>> tokens, answers, places = one_key(2, length=8, seed=0)
+    >>> tokens[[0, 1], places] == answers
+    array([ True,  True])
+    """
+    _positive(n=n, length=length, keys=keys, noise=noise)
+    if length < 4:
+        raise ValueError(f"length={length}: expected at least 4, so that something follows the key")
+    rng = np.random.default_rng(seed)
+    tokens = rng.integers(keys, keys + noise, size=(n, length))
+    answers, places = rng.integers(keys, size=n), rng.integers(3 * length // 4, size=n)
+    tokens[np.arange(n), places] = answers
+    return tokens, answers, places
+
+
 def _walk(automaton: Automaton, rng: np.random.Generator) -> str:
     state, string = automaton.start, ""
     while state not in automaton.accepting:
@@ -133,5 +164,3 @@ def _positive(**numbers: Any) -> None:
     for name, value in numbers.items():
         if not (isinstance(value, int | np.integer) and value >= 1):
             raise ValueError(f"{name}={value}: expected a whole number of at least 1")
-
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -65,20 +66,22 @@ def draw_automaton(
 
 
 def _arrow(ax: Axes, a: np.ndarray, b: np.ndarray, label: str, centre: np.ndarray, bend: float) -> None:
-    """One arrow from circle to circle, bent, with its label at the middle of the bend; a loop if a is b."""
-    style = {"arrowstyle": "-|>", "mutation_scale": 15, "lw": 1.8, "color": "#444444", "zorder": 1}
+    """One arrow from circle to circle, bent, with its label on the bend; a loop if a is b."""
+    style: dict[str, Any] = {"arrowstyle": "-|>", "mutation_scale": 15, "lw": 1.8, "color": "#444444", "zorder": 1}
     halo = {"boxstyle": "round,pad=0.12", "fc": "white", "ec": "none"}
     if np.allclose(a, b):
         out = a - centre
         out = out / (np.linalg.norm(out) or 1.0) if np.linalg.norm(out) > 1e-6 else np.array([0.0, 1.0])
         side = np.array([-out[1], out[0]])
         p, q = a + RADIUS * (0.8 * out + 0.6 * side), a + RADIUS * (0.8 * out - 0.6 * side)
-        ax.add_patch(FancyArrowPatch(p, q, connectionstyle="arc3,rad=-1.6", **style))
+        ax.add_patch(FancyArrowPatch((p[0], p[1]), (q[0], q[1]), connectionstyle="arc3,rad=-1.6", **style))
         at = a + out * (RADIUS + 0.36)
     else:
         along = (b - a) / np.linalg.norm(b - a)
         normal = np.array([along[1], -along[0]])  # arc3 with rad > 0 bends to this side
         p, q = a + along * RADIUS, b - along * (RADIUS + 0.03)
-        ax.add_patch(FancyArrowPatch(p, q, connectionstyle=f"arc3,rad={bend}", **style))
-        at = (p + q) / 2 + normal * bend * np.linalg.norm(q - p) / 2
-    ax.text(*at, label, ha="center", va="center", fontsize=13, bbox=halo, zorder=2)
+        ax.add_patch(FancyArrowPatch((p[0], p[1]), (q[0], q[1]), connectionstyle=f"arc3,rad={bend}", **style))
+        control = (p + q) / 2 + normal * bend * np.linalg.norm(q - p)
+        u = 0.38  # nearer to where the arrow begins: labels of crossing arrows stay apart
+        at = (1 - u) ** 2 * p + 2 * u * (1 - u) * control + u**2 * q
+    ax.text(at[0], at[1], label, ha="center", va="center", fontsize=13, bbox=halo, zorder=2)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
 from typing import Any
 
 import matplotlib
@@ -17,7 +16,7 @@ BLUE, ORANGE, GREEN, PURPLE, SKY, RED, GREY = (
 STATE_COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, RED)
 MARKERS = ("o", "s", "^", "D", "v", "P")
 
-_RC = {
+_RC: Any = {
     "font.size": 13,
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same picture on every machine
     "axes.titlesize": 14,
@@ -45,28 +44,29 @@ class LectureFigure(Figure):
         return f"Figure: {self.says}"
 
 
+styled = matplotlib.rc_context(_RC)  # a decorator: everything drawn in the function has the shared style
+
+
 def new_figure(width: float, height: float, says: str) -> LectureFigure:
     """Return an empty figure, `width` by `height` inches, in the shared style.
 
     `says` is what a reader gets who cannot see the picture: one sentence.
     """
-    with matplotlib.rc_context(_RC):
-        figure = LectureFigure(figsize=(width, height), dpi=100, layout="constrained")
+    figure = LectureFigure(figsize=(width, height), dpi=100, layout="constrained")
     figure.says = says
     return figure
 
 
 def axes(figure: Figure, rows: int = 1, columns: int = 1, **options: Any) -> list[Axes]:
-    """Add a grid of axes in the shared style; return them row by row."""
-    with matplotlib.rc_context(_RC):
-        return list(figure.subplots(rows, columns, squeeze=False, **options).ravel())
+    """Add a grid of axes; return them row by row."""
+    return list(figure.subplots(rows, columns, squeeze=False, **options).ravel())
 
 
+@styled
 def png(figure: Figure) -> bytes:
     """Return the figure as PNG bytes; the same figure gives the same bytes."""
     buffer = io.BytesIO()
-    with matplotlib.rc_context(_RC):
-        figure.savefig(buffer, format="png", metadata={"Software": None})
+    figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()
 
 
@@ -81,8 +81,3 @@ def hide_frame(ax: Axes) -> None:
     ax.set_yticks([])
     for spine in ax.spines.values():
         spine.set_visible(False)
-
-
-def thousands(values: Sequence[float]) -> list[str]:
-    """Write tick labels without exponents: 1000 as 1,000."""
-    return [f"{v:,.0f}" for v in values]

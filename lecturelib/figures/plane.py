@@ -1,0 +1,53 @@
+"""Points with many coordinates, seen in a plane: the one of widest spread, or the one that keeps groups apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy.linalg import eigh
+
+
+def principal_plane(points: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the projection to the plane of the first two principal components of `points`, scaled to -1..1.
+
+    Shapes: points (..., H) with H at least 2; the projection takes (..., H) and returns (..., 2).
+    Raises: ValueError for fewer than two coordinates or two points, or NaN.
+
+    >>> principal_plane(np.array([[0.0, 0, 5], [2, 0, 5], [0, 1, 5]]))(np.zeros((4, 3))).shape
+    (4, 2)
+    """
+    flat = points.reshape(-1, points.shape[-1])
+    if flat.shape[0] < 2 or flat.shape[1] < 2 or not np.isfinite(flat).all():
+        raise ValueError(f"points {points.shape}: expected at least 2 points with 2 coordinates, all finite")
+    centre = flat.mean(0)
+    _, _, directions = np.linalg.svd(flat - centre, full_matrices=False)
+    directions = directions[:2] * np.sign(directions[:2].sum(1, keepdims=True) + 1e-12)  # one sign on every machine
+    scale = np.abs((flat - centre) @ directions.T).max()
+    return lambda more: (more - centre) @ directions.T / scale
+
+
+def separating_plane(points: np.ndarray, groups: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the projection to the plane that keeps given groups of points furthest apart, scaled to -1..1.
+
+    Fisher's linear discriminant: the spread between the groups, against the spread within them (to which a tenth of the
+    overall spread is added, so that tight groups stay tight and loose ones loose).
+    Shapes: points (N, H) with H at least 2, groups (N,), at least 3 of them; the projection takes (..., H).
+    Raises: ValueError for fewer than 3 groups or shapes that do not fit.
+    Source: R. A. Fisher, The use of multiple measurements in taxonomic problems, 1936.
+    """
+    kinds = np.unique(groups)
+    if points.ndim != 2 or points.shape[1] < 2 or len(points) != len(groups) or len(kinds) < 3:
+        raise ValueError(
+            f"points {points.shape} in {len(kinds)} groups: expected (N, H) with H of at least 2, and 3 groups or more"
+        )
+    centre = points.mean(0)
+    means = np.array([points[groups == k].mean(0) for k in kinds])
+    between = (means - centre).T @ (means - centre) / len(kinds)
+    within = np.cov(np.concatenate([points[groups == k] - m for k, m in zip(kinds, means, strict=True)]).T, bias=True)
+    overall = np.trace(np.cov(points.T, bias=True)) / points.shape[1]
+    _, vectors = eigh(between, within + 0.1 * overall * np.eye(points.shape[1]))
+    directions = np.linalg.qr(vectors[:, -1:-3:-1])[0].T  # the two best, at right angles
+    directions = directions * np.sign(directions.sum(1, keepdims=True) + 1e-12)
+    scale = np.abs((points - centre) @ directions.T).max()
+    return lambda more: (more - centre) @ directions.T / scale

@@ -1,0 +1,103 @@
+"""Figures of notebook 00: the lecture as a map, and a network that learns, frame by frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+
+from lecturelib.figures.style import (
+    BLUE,
+    GREEN,
+    GREY,
+    MARKERS,
+    ORANGE,
+    PURPLE,
+    STATE_COLOURS,
+    LectureFigure,
+    axes,
+    hide_frame,
+    new_figure,
+    styled,
+)
+
+# number, title, the question it answers, column, row, colour of its part of the lecture
+_STOPS = [
+    ("01", "Recurrent networks", "How can a network read\ninput of any length?", 0, 1, BLUE),
+    ("02", "LSTM", "Why does it forget less,\nand when does it not?", 0, 0, BLUE),
+    ("03", "Attention", "How can a token look\nat all the others?", 1, 1, ORANGE),
+    ("04", "Transformers", "What is left when only\nattention mixes tokens?", 1, 0, ORANGE),
+    ("05", "Vision transformer", "How can it read\nan image?", 2, 1, GREEN),
+    ("06", "Masked autoencoder", "What can be learned\nwithout labels?", 2, 0, GREEN),
+    ("07", "Transfer learning", "When does it help,\nwhen does it harm?", 3, 1, PURPLE),
+    ("08", "Scaling", "What does it cost,\nand where does it break?", 3, 0, PURPLE),
+]
+_PARTS = ["Sequences", "Attention", "Vision, no labels", "Foundation models"]
+
+
+@styled
+def lecture_map(written: int = len(_STOPS)) -> LectureFigure:
+    """Draw the lecture as a map: one box per notebook, in its order; those after number `written` are dashed."""
+    figure = new_figure(12, 4.4, "the eight notebooks in the order of the lecture, each with its question")
+    (ax,) = axes(figure)
+    w, h, dx, dy = 2.62, 1.5, 3.0, 1.95
+    for number, title, question, column, row, colour in _STOPS:
+        x, y = column * dx, row * dy
+        box: dict[str, Any] = {"boxstyle": "round,pad=0.02,rounding_size=0.12", "lw": 2.6, "ec": colour}
+        there = int(number) <= written
+        ax.add_patch(FancyBboxPatch((x, y), w, h, fc="white", zorder=2, ls="-" if there else (0, (4, 3)), **box))
+        ax.text(x + 0.14, y + h - 0.2, number, fontsize=13, color=colour, weight="bold", va="top", zorder=3)
+        ax.text(x + 0.5, y + h - 0.2, title, fontsize=12.5, weight="bold", va="top", zorder=3)
+        ax.text(x + 0.14, y + 0.56, question, fontsize=12.5, va="center", zorder=3, linespacing=1.25)
+        if row == 1:
+            _path(ax, (x + w / 2, y), (x + w / 2, y - dy + h))
+        elif column < 3:
+            _path(ax, (x + w, y + h * 0.62), ((column + 1) * dx, dy + h * 0.38), bend=0.0)
+    if written < len(_STOPS):
+        ax.text(3 * dx + w, -0.3, "dashed: not written yet", fontsize=12.5, color=GREY, ha="right", va="center")
+    for column, part in enumerate(_PARTS):
+        ax.text(column * dx, 2 * dy - 0.16, part, fontsize=14.5, color=GREY, va="center")
+    ax.set_xlim(-0.1, 3 * dx + w + 0.1)
+    ax.set_ylim(-0.5 if written < len(_STOPS) else -0.12, 2 * dy + 0.1)
+    hide_frame(ax)
+    return figure
+
+
+def _path(ax: Axes, a: tuple[float, float], b: tuple[float, float], bend: float = 0.0) -> None:
+    style: dict[str, Any] = {"arrowstyle": "-|>", "mutation_scale": 18, "lw": 2, "color": GREY, "zorder": 1}
+    ax.add_patch(FancyArrowPatch(a, b, connectionstyle=f"arc3,rad={bend}", **style))
+
+
+@styled
+def learning_frame(
+    figure: Figure, plane: np.ndarray, groups: np.ndarray, window: np.ndarray, step: int, steps: Sequence[int],
+    accuracy: Sequence[float], baseline: float,
+) -> None:  # fmt: skip
+    """Draw one moment of a training into `figure`: hidden states on a plane, and the accuracy so far.
+
+    Shapes: plane (points, 2), groups (points,) with the number of ones modulo 3; window (2, 2), the lower left and the
+        upper right corner; steps and accuracy (frames,).
+    """
+    figure.clear()
+    left, right = axes(figure, 1, 2, width_ratios=[1, 1.1])
+    for k in range(3):
+        mine = plane[groups == k]
+        look: dict[str, Any] = {"s": 34, "c": STATE_COLOURS[k], "marker": MARKERS[k], "lw": 0, "alpha": 0.75}
+        left.scatter(mine[:, 0], mine[:, 1], label=f"ones mod 3 = {k}", **look)
+    left.set_title(f"Hidden states after {step} steps")
+    left.set(xticks=[], yticks=[], xlabel="seen in a plane")
+    left.set(xlim=window[:, 0], ylim=window[:, 1])
+    left.legend(
+        loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=3, fontsize=11, handletextpad=0.1, columnspacing=0.8
+    )
+    now = steps.index(step)
+    right.axhline(baseline, color=GREY, lw=1.8, ls="--")
+    right.text(steps[-1], baseline - 0.012, "always saying no", color=GREY, ha="right", va="top")
+    right.plot(steps, accuracy, color=BLUE, alpha=0.3)
+    right.plot(steps[: now + 1], accuracy[: now + 1], color=BLUE)
+    right.plot([step], [accuracy[now]], "o", color=BLUE, ms=10)
+    right.set(xlabel="training steps", ylim=(0.5, 1.03), title="Share of right answers")

@@ -1,0 +1,73 @@
+"""Run a notebook in a clean kernel, under conditions that two runs share."""
+
+import copy
+import os
+from pathlib import Path
+
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbformat import NotebookNode
+from tqdm import tqdm
+
+CELL_TIMEOUT = 300  # seconds; without a limit a kernel can hang for ever
+
+# One thread and a fixed hash seed make two runs equal; in strict mode a claim that fails stops the notebook.
+ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "PYTHONHASHSEED": "0",
+    "LECTURELIB_STRICT": "1",
+}
+
+
+class CellFailed(Exception):
+    """A cell raised an error, or its kernel was lost twice; the message names the cell."""
+
+
+class KernelLost(Exception):
+    """The kernel hung or died in a cell, which says little about the cell: worth another try."""
+
+
+def execute(nb: NotebookNode, folder: Path, name: str, timeout: int = CELL_TIMEOUT) -> NotebookNode:
+    """Run every cell once, in order, with a progress bar; start again, once, if the kernel hangs or dies.
+
+    Returns: a new notebook with the outputs of the run.
+    Raises: CellFailed where a cell raises an error, or where the kernel hung or died twice.
+    """
+    try:
+        return _run(nb, folder, name, timeout)
+    except KernelLost as loss:
+        tqdm.write(f"{loss}; starting again, once")
+    try:
+        return _run(nb, folder, name, timeout)
+    except KernelLost as loss:
+        raise CellFailed(f"{loss}, for the second time") from None
+
+
+def _run(nb: NotebookNode, folder: Path, name: str, timeout: int) -> NotebookNode:
+    """Run every cell in one new kernel and return the notebook with its outputs."""
+    nb = copy.deepcopy(nb)
+    client = NotebookClient(
+        nb,
+        timeout=timeout,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(folder)}},
+        extra_arguments=["--log-level=ERROR"],  # the kernel's own notes would break the progress bar
+        record_timing=False,
+        store_widget_state=False,
+    )
+    inherited = {key: value for key, value in os.environ.items() if key != "MPLBACKEND"}
+    client.reset_execution_trackers()
+    place = name
+    try:
+        with client.setup_kernel(env=inherited | ENVIRONMENT):
+            for index, cell in enumerate(tqdm(nb.cells, desc=name, unit="cell")):
+                place = f"{name}, cell {cell.id!r}"
+                client.execute_cell(cell, index)
+    except CellExecutionError as error:
+        raise CellFailed(f"{place}:\n{error}") from None
+    except CellTimeoutError:
+        raise KernelLost(f"{place}: no answer within {timeout} s") from None
+    except DeadKernelError:
+        raise KernelLost(f"{place}: the kernel died") from None
+    return nb

@@ -1,0 +1,75 @@
+"""A training as a film: move a slider through its steps, or press play."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import ipywidgets
+import numpy as np
+from matplotlib.figure import Figure
+
+from lecturelib.figures.plane import principal_plane
+from lecturelib.figures.start import learning_frame
+from lecturelib.figures.style import new_figure
+from lecturelib.widgets.picture import Canvas, StaticPicture
+
+
+class TrainingFilm(StaticPicture, ipywidgets.VBox):
+    """Show how hidden states and accuracy moved during a training; it starts to play by itself.
+
+    Shapes: states (frames, points, H), accuracy (frames,), steps (frames,), groups (points,), the number of ones
+        modulo 3 that each point has seen.
+    Raises: ValueError for frames that are not as many in each, or NaN.
+
+    The plane is the one in which the last frame is spread out most (its first two principal components), the same in
+    every frame, so that what moves on the screen is what moved in the network.
+    """
+
+    says = "the hidden states of a network in a plane, step by step while it learns, and its share of right answers"
+
+    def __init__(
+        self,
+        states: np.ndarray,
+        accuracy: Sequence[float],
+        steps: Sequence[int],
+        groups: np.ndarray,
+        baseline: float,
+    ) -> None:
+        states = np.asarray(states, dtype=float)
+        if states.ndim != 3 or not len(states) == len(accuracy) == len(steps) or states.shape[1] != len(groups):
+            raise ValueError(
+                f"states {states.shape}, {len(accuracy)} accuracies, {len(steps)} steps and {len(groups)} groups do "
+                f"not fit together: expected (frames, points, H), and one group for each point"
+            )
+        if not np.isfinite(states).all():
+            raise ValueError("states hold NaN or infinity: expected finite hidden states; did the training diverge?")
+        self.planes = principal_plane(states[-1])(states)
+        lowest, highest = self.planes.min((0, 1)), self.planes.max((0, 1))
+        margin = 0.06 * (highest - lowest)
+        self.window = np.stack([lowest - margin, highest + margin])  # one window for all frames
+        self.accuracy, self.steps, self.groups, self.baseline = list(accuracy), list(steps), groups, baseline
+        self.figure = new_figure(10, 4.6, self.says)
+        self._draw(len(steps) - 1)
+        self.canvas = Canvas(self.figure)
+        last = len(steps) - 1
+        self.play = ipywidgets.Play(min=0, max=last, value=0, interval=250)
+        self.slider = ipywidgets.IntSlider(min=0, max=last, value=0, description="frame", readout=False)
+        ipywidgets.jslink((self.play, "value"), (self.slider, "value"))
+        self.slider.observe(self._moved, names="value")
+        super().__init__([ipywidgets.HBox([self.play, self.slider]), self.canvas])
+        self.play.playing = True
+
+    def picture(self) -> Figure:
+        """The last frame."""
+        figure = new_figure(10, 4.6, self.says)
+        self._draw(len(self.steps) - 1, figure)
+        return figure
+
+    def _draw(self, frame: int, figure: Figure | None = None) -> None:
+        learning_frame(figure or self.figure, self.planes[frame], self.groups, self.window, self.steps[frame],
+                       self.steps, self.accuracy, self.baseline)  # fmt: skip
+
+    def _moved(self, change: dict[str, Any]) -> None:
+        self._draw(change["new"])
+        self.canvas.draw()

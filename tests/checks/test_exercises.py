@@ -1,0 +1,489 @@
+"""The checks of the exercises: right answers in several forms, and wrong ones that are told what they did.
+
+The answers here are written apart from the catalogues: in loops where those use masks, with torch's own modules
+where those use formulas. A catalogue that recognises only its own code does not pass.
+"""
+
+import math
+import statistics
+from collections import Counter
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn.utils.rnn import pack_padded_sequence
+
+from lecturelib.checks.exercise import Exercise, Mistake
+from lecturelib.checks.lstm import check_bias_for, check_gru_step, check_half_life
+from lecturelib.checks.recurrent_networks import check_divisible, check_last_state, check_mean_over_real_steps
+from lecturelib.checks.start import check_baseline
+
+Answers = dict[str, list[Any]]
+CHECKS = [
+    check_baseline,
+    check_divisible,
+    check_last_state,
+    check_mean_over_real_steps,
+    check_half_life,
+    check_bias_for,
+    check_gru_step,
+]
+RIGHT: dict[str, list[Any]] = {}
+WRONG: dict[str, Answers] = {}
+
+# ---- notebook 00 ----
+
+
+def count_by_hand(labels: list[int]) -> float:
+    best = 0
+    for label in labels:
+        same = 0
+        for other in labels:
+            if other == label:
+                same += 1
+        best = max(best, same)
+    return best / len(labels)
+
+
+def guess_and_score(labels: list[int]) -> float:
+    guess = statistics.mode(labels)
+    return float(np.mean([label == guess for label in labels]))
+
+
+RIGHT["baseline"] = [
+    count_by_hand,
+    guess_and_score,
+    lambda labels: np.bincount(labels).max() / len(labels),
+    lambda labels: torch.tensor(labels).bincount().max() / len(labels),
+    lambda labels: Fraction(Counter(labels).most_common()[0][1], len(labels)).__float__(),
+]
+WRONG["baseline"] = {
+    "counts, no share": [
+        lambda labels: np.bincount(labels).max(),
+        lambda labels: sum(label == statistics.mode(labels) for label in labels),
+    ],
+    "one over the number of classes": [lambda labels: 1 / (np.bincount(labels) > 0).sum()],
+    "the rarest label": [lambda labels: min(labels.count(k) for k in labels) / len(labels)],
+    "the label, not its share": [statistics.mode, lambda labels: int(np.bincount(labels).argmax())],
+    "the share of ones": [lambda labels: np.mean(np.array(labels) == 1)],
+    "the largest label": [lambda labels: sorted(labels).count(sorted(labels)[-1]) / len(labels)],
+}
+
+# ---- notebook 01 ----
+
+RIGHT["divisible by three"] = [
+    [[(2 * r + b) % 3 for b in range(2)] for r in range(3)],
+    [[0, 2], [2, 1], [1, 0]],  # the two other states exchanged
+    np.array([[0, 1], [2, 0], [1, 2]]),
+    torch.tensor([[0, 1], [2, 0], [1, 2], [0, 0]]),  # a state that nothing leads to
+    [[0, 1], [2, 0], [3, 2], [2, 0], [4, 4]],  # remainder one in two states, and one that is unreachable
+]
+WRONG["divisible by three"] = {
+    "counts the ones": [[[0, 2], [1, 0], [2, 1]], [[s, (s + 1) % 3] for s in range(3)]],
+    "the bit is not added": [[[2 * r % 3] * 2 for r in range(3)], [[0, 0]]],
+    "divisible by two": [[[0, 1], [0, 1]], [[0, 1], [0, 2], [0, 1]]],
+    "columns exchanged": [[[(2 * r + b) % 3 for b in (1, 0)] for r in range(3)]],
+    "adds one too many": [[[(2 * r + b + 1) % 3 for b in (0, 1)] for r in range(3)]],
+}
+
+
+def loop_over_sequences(states: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    picked = torch.empty(states.shape[0], states.shape[2], dtype=states.dtype)
+    for b in range(states.shape[0]):
+        picked[b] = states[b, int(lengths[b]) - 1]
+    return picked
+
+
+def gather_them(states: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    index = (lengths - 1).view(-1, 1, 1).expand(-1, 1, states.shape[2])
+    return states.gather(1, index).squeeze(1)
+
+
+def unpack_them(states: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    packed = pack_padded_sequence(states, lengths, batch_first=True, enforce_sorted=False)
+    sequences = nn.utils.rnn.unpack_sequence(packed)
+    return torch.cat([sequence[-1:] for sequence in sequences])
+
+
+def product_with_one_hot(states: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    return torch.einsum("bth,bt->bh", states, torch.eye(states.shape[1]).double()[lengths - 1])
+
+
+RIGHT["last state"] = [loop_over_sequences, gather_them, unpack_them, product_with_one_hot]
+WRONG["last state"] = {
+    "the last column": [
+        lambda states, lengths: states.transpose(0, 1)[-1],
+        lambda states, lengths: states[:, states.shape[1] - 1, :],
+    ],
+    "off by one": [
+        lambda states, lengths: torch.stack([states[b][n] for b, n in enumerate(lengths)]),
+        lambda states, lengths: torch.stack([state[n] for state, n in zip(states, lengths.tolist(), strict=True)]),
+    ],
+    "one step too early": [
+        lambda states, lengths: torch.stack([states[b, n - 2] for b, n in enumerate(lengths.tolist())])
+    ],
+    "every sequence at every length": [lambda states, lengths: states.index_select(1, lengths - 1)],
+    "a mean over the steps": [lambda states, lengths: states.sum(dim=1) / states.shape[1]],
+    "a mean over the real steps": [
+        lambda states, lengths: (
+            (states * (torch.arange(states.shape[1])[None, :, None] < lengths[:, None, None])).sum(1) / lengths[:, None]
+        )
+    ],
+    "the first state": [lambda states, lengths: states.select(1, 0)],
+    "the batch instead of the steps": [
+        lambda states, lengths: torch.stack([states[n - 1][-1] for n in lengths.tolist()])
+    ],
+}
+
+
+def total_over_count(values: torch.Tensor, lengths: torch.Tensor) -> float:
+    total, count = 0.0, 0
+    for row, n in zip(values.tolist(), lengths.tolist(), strict=True):
+        for t in range(n):
+            total += row[t]
+            count += 1
+    return total / count
+
+
+def mean_of_packed(values: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    return pack_padded_sequence(values, lengths, batch_first=True, enforce_sorted=False).data.mean()
+
+
+def masked_fill(values: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    padding = torch.arange(values.shape[1]).expand_as(values) >= lengths.unsqueeze(1)
+    return values.masked_fill(padding, 0).sum() / (~padding).sum()
+
+
+def kept(values: torch.Tensor, lengths: torch.Tensor, extra: int = 0) -> list[float]:
+    """Return the real values of the batch in one list, or more of each sequence than are real."""
+    rows = zip(values.tolist(), lengths.tolist(), strict=True)
+    return [value for row, n in rows for value in row[: n + extra]]
+
+
+RIGHT["mean over real steps"] = [total_over_count, mean_of_packed, masked_fill]
+WRONG["mean over real steps"] = {
+    "padding counted": [lambda values, lengths: values.sum() / values.shape[0] / values.shape[1]],
+    "divided by all steps": [lambda values, lengths: sum(kept(values, lengths)) / values.numel()],
+    "a sum": [lambda values, lengths: sum(kept(values, lengths))],
+    "a mean of means": [
+        lambda values, lengths: np.mean([row[:n].mean().item() for row, n in zip(values, lengths, strict=True)])
+    ],
+    "the mask inverted": [
+        lambda values, lengths: statistics.fmean(
+            value for row, n in zip(values.tolist(), lengths.tolist(), strict=True) for value in row[n:]
+        )
+    ],
+    "one step too many": [lambda values, lengths: statistics.fmean(kept(values, lengths, extra=1))],
+    "divided by the batch": [lambda values, lengths: sum(kept(values, lengths)) / values.shape[0]],
+}
+
+# ---- notebook 02 ----
+
+
+def gate(bias: float) -> float:
+    return torch.sigmoid(torch.tensor(bias, dtype=torch.float64)).item()
+
+
+def half_life_by_interpolation(bias: float) -> float:
+    f, t = gate(bias), 0
+    while f ** (t + 1) > 0.5:
+        t += 1
+    return t + (math.log2(f**t) + 1) / -math.log2(f)
+
+
+RIGHT["half-life"] = [
+    lambda bias: math.log(2) / math.log1p(math.exp(-bias)),
+    lambda bias: -1 / math.log2(gate(bias)),
+    lambda bias: math.log(0.5, gate(bias)),
+    lambda bias: math.log(0.5) / nn.functional.logsigmoid(torch.tensor(bias)),  # in float32
+    half_life_by_interpolation,
+]
+WRONG["half-life"] = {
+    "the gate, not the time": [gate, lambda bias: 0.5 * (1 + math.tanh(bias / 2))],
+    "a time constant": [lambda bias: 1 + math.exp(bias)],
+    "1/e instead of one half": [lambda bias: 1 / math.log1p(math.exp(-bias))],
+    "negative": [lambda bias: math.log2(gate(bias)) ** -1],
+    "the quotient upside down": [lambda bias: -math.log2(gate(bias))],
+    "the share after that many steps": [lambda bias: gate(bias) / 2],
+}
+
+RIGHT["bias for a delay"] = [
+    lambda delay, keep: torch.logit(torch.tensor(keep, dtype=torch.float64) ** (1 / delay)),
+    lambda delay, keep: -math.log(keep ** (-1 / delay) - 1),
+    lambda delay, keep: -math.log(math.expm1(-math.log(keep) / delay)),
+    lambda delay, keep: 2 * math.atanh(2 * math.exp(math.log(keep) / delay) - 1),
+]
+WRONG["bias for a delay"] = {
+    "the gate, not its bias": [lambda delay, keep: math.exp(math.log(keep) / delay)],
+    "one step only": [lambda delay, keep: torch.logit(torch.tensor(keep, dtype=torch.float64)).item()],
+    "divided instead of a root": [lambda delay, keep: -math.log(delay / keep - 1)],
+    "the logarithm of the gate": [lambda delay, keep: np.log(keep ** (1 / delay))],
+    "the sign": [lambda delay, keep: math.log(keep ** (-1 / delay) - 1)],
+    "a power instead of a root": [lambda delay, keep: -math.log(keep**-delay - 1)],
+}
+
+Tensors = tuple[torch.Tensor, ...]
+Squash = Callable[[torch.Tensor], torch.Tensor]
+
+
+def gru_module(x: torch.Tensor, h: torch.Tensor, *weights: torch.Tensor) -> torch.Tensor:
+    gru = nn.GRU(x.shape[1], h.shape[1], dtype=torch.float64)
+    for name, weight in zip(("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"), weights, strict=True):
+        getattr(gru, name).data = weight
+    return gru(x[None], h[None])[1][0]
+
+
+def gru(
+    *,
+    rows: str = "rzn",
+    candidate: Callable[[Tensors, torch.Tensor, torch.Tensor], Squash] | None = None,
+    mix: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor] = lambda z, n, h: n + z * (h - n),
+) -> Callable[..., torch.Tensor]:
+    """Write a GRU unit by unit, the order of the gates and the two places that go wrong left open."""
+
+    def step(
+        x: torch.Tensor,
+        h: torch.Tensor,
+        w_x: torch.Tensor,
+        w_h: torch.Tensor,
+        b_x: torch.Tensor,
+        b_h: torch.Tensor,
+    ) -> torch.Tensor:
+        k = h.shape[1]
+        part = {name: slice(rows.index(name) * k, (rows.index(name) + 1) * k) for name in "rzn"}
+
+        def sums(v: torch.Tensor, w: torch.Tensor, b: torch.Tensor, name: str) -> torch.Tensor:
+            return torch.einsum("bd,hd->bh", v, w[part[name]]) + b[part[name]]
+
+        r, z = (1 / (1 + torch.exp(-sums(x, w_x, b_x, g) - sums(h, w_h, b_h, g))) for g in "rz")
+        from_x = sums(x, w_x, b_x, "n")
+        last = (w_h[part["n"]], b_h[part["n"]])
+        n = candidate(last, r, h)(from_x) if candidate else torch.tanh(from_x + r * sums(h, w_h, b_h, "n"))
+        return mix(z, n, h)
+
+    return step
+
+
+def tanh_of(inner: torch.Tensor) -> Squash:
+    return lambda from_x: torch.tanh(from_x + inner)
+
+
+RIGHT["GRU step"] = [gru_module, gru(), gru(mix=lambda z, n, h: torch.lerp(n, h, z))]
+WRONG["GRU step"] = {
+    "update turned around": [
+        gru(mix=lambda z, n, h: z * n + (1 - z) * h),
+        gru(mix=lambda z, n, h: torch.lerp(h, n, z)),
+    ],
+    "reset before the product": [gru(candidate=lambda w, r, h: tanh_of(nn.functional.linear(r * h, *w)))],
+    "reset forgotten": [gru(candidate=lambda w, r, h: tanh_of(nn.functional.linear(h, *w)))],
+    "gates exchanged": [gru(rows="zrn")],
+    "sigmoid for the candidate": [
+        gru(candidate=lambda w, r, h: lambda from_x: torch.sigmoid(from_x + r * nn.functional.linear(h, *w)))
+    ],
+    "bias outside the reset": [gru(candidate=lambda w, r, h: tanh_of(r * nn.functional.linear(h, w[0]) + w[1]))],
+    "old state lost": [gru(mix=lambda z, n, h: n - z * n)],
+    "old state added": [gru(mix=lambda z, n, h: torch.addcmul(n, z, h))],
+}
+
+# ---- what holds for every exercise ----
+
+ids = [check.name for check in CHECKS]
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=ids)
+def test_right_answers_are_accepted(check: Exercise) -> None:
+    assert len(RIGHT[check.name]) >= 2
+    for answer in RIGHT[check.name]:
+        verdict = check.verdict(answer)
+        assert verdict.name == "right", verdict.says
+        assert verdict.says == f"{check.name}: right. {check.right}"
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=ids)
+def test_every_mistake_of_the_catalogue_is_recognised_in_other_code(check: Exercise) -> None:
+    says = {mistake.name: mistake.says for mistake in check.mistakes}
+    assert len(says) == len(check.mistakes) >= 4
+    assert list(WRONG[check.name]) == list(says)
+    for name, answers in WRONG[check.name].items():
+        for answer in answers:
+            verdict = check.verdict(answer)
+            assert verdict.name == name, verdict.says
+            assert verdict.says == f"{check.name}: not yet. {says[name]}"
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=ids)
+def test_unsolved_answers_are_not_called_wrong(check: Exercise) -> None:
+    def raises(*args: object) -> None:
+        raise NotImplementedError
+
+    for answer in (
+        None,
+        ...,
+        *([] if check is check_divisible else [lambda *args: None, lambda *args: ..., raises]),
+    ):
+        verdict = check.verdict(answer)
+        assert verdict.name == "not solved yet" and "not solved yet" in verdict.says and "..." in verdict.says
+
+
+@pytest.mark.parametrize(
+    "check", [check for check in CHECKS if check is not check_divisible], ids=lambda check: check.name
+)
+@pytest.mark.parametrize("error", [IndexError, ValueError, KeyError, RuntimeError])
+def test_an_answer_that_stops_is_told_where(check: Exercise, error: type[Exception]) -> None:
+    def answer(*args: object) -> None:
+        raise error("the twelfth thing")
+
+    verdict = check.verdict(answer)
+    assert verdict.name == "error"
+    assert f"stopped with {error.__name__}" in verdict.says and "the twelfth thing" in verdict.says
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=ids)
+def test_an_answer_that_takes_no_argument_or_is_none_is_an_error_in_words(check: Exercise) -> None:
+    answer: Any = 7 if check is check_divisible else lambda: 0.5
+    verdict = check.verdict(answer)
+    assert verdict.name == "error" and check.name in verdict.says
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=ids)
+def test_another_wrong_answer_is_shown_beside_the_right_one(check: Exercise) -> None:
+    answer: Any = [[0, 1], [1, 0]] if check is check_divisible else lambda *args: 0.123
+    verdict = check.verdict(answer)
+    assert verdict.name == "other" and "expected" in verdict.says and "hints" in verdict.says
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=ids)
+def test_calling_prints_the_verdict_and_returns_nothing(check: Exercise, capsys: pytest.CaptureFixture[str]) -> None:
+    for answer in (..., RIGHT[check.name][0], next(iter(WRONG[check.name].values()))[0]):
+        assert check(answer) is None  # type: ignore[func-returns-value]
+        assert capsys.readouterr() == (check.verdict(answer).says + "\n", "")
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=ids)
+def test_hints_are_two_and_folded(check: Exercise) -> None:
+    page = check.hints()._repr_html_()
+    assert page.count("<details>") == page.count("</details>") == page.count("<summary>") == 2
+    assert " open" not in page and "Hint 1" in page and "Hint 2" in page
+    assert not any(hint[:20] in repr(check.hints()) for hint in check.hint_texts)
+
+
+# What a student would have to write, in pieces; no verdict may hold one of them. (The second hint may.)
+SOLUTIONS = {
+    "baseline": ["Counter(", ".count(", "/ len", "bincount"],
+    "divisible by three": ["[[0, 1]", "[2, 0]", "2 * r", "2r + b", "% 3"],
+    "last state": ["arange", "states[rows", "gather", ", lengths - 1]."],
+    "mean over real steps": ["arange", "values[", "mask]", "< lengths", ".sum() /"],
+    "half-life": ["math.", "log(0.5)", "log(1/2)", "/ log", "log 2"],
+    "bias for a delay": ["1 / delay", "1/delay", "logit", "math."],
+    "GRU step": ["tanh(", "sigmoid(", "(1 - z) *", "chunk", "z * h"],
+}
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=ids)
+def test_no_verdict_holds_the_solution(check: Exercise) -> None:
+    answers = [answer for wrong in WRONG[check.name].values() for answer in wrong]
+    others: list[Any] = [[[0, 1], [1, 0]]] if check is check_divisible else [lambda *args: 0.123, lambda: 0]
+    for answer in [..., *RIGHT[check.name], *answers, *others]:
+        says = check.verdict(answer).says
+        assert not [piece for piece in SOLUTIONS[check.name] if piece in says], says
+        assert not [hint for hint in check.hint_texts if hint in says]
+
+
+# ---- an answer that writes into what it is given ----
+
+
+def test_arguments_written_into_do_not_spoil_the_next_run() -> None:
+    def sorts(labels: list[int]) -> float:
+        labels.sort()
+        best = max(labels.count(k) for k in labels)
+        share = best / len(labels)
+        labels.clear()
+        return share
+
+    def overwrites(states: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        result = loop_over_sequences(states, lengths)
+        states.zero_()
+        lengths.fill_(1)
+        return result
+
+    for check, answer in ((check_baseline, sorts), (check_last_state, overwrites)):
+        for _ in range(2):
+            assert check.verdict(answer).name == "right"
+        assert check.verdict(RIGHT[check.name][0]).name == "right"
+        # an answer that writes and is wrong is still recognised
+    assert check_baseline.verdict(lambda labels: [labels.pop() for _ in labels] and 0.123).name == "other"
+    assert check_baseline.verdict(count_by_hand).name == "right"
+
+
+# ---- the table of notebook 01 ----
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        (7, ["7", "list of rows"]),
+        ([[0, 1], [2, None], [1, 2]], ["list of rows"]),
+        ([[0, 1, 2], [2, 0, 1]], ["row 0", "3 entries", "expected 2"]),
+        ([[0, 1], [2, 0], [1, 3]], ["row 2", "[1, 3]", "0 to 2"]),
+        ([[0, 1], [2, 0], [1, -1]], ["row 2", "[1, -1]", "0 to 2"]),
+        ([], ["no rows", "one row per state"]),
+        (lambda string: True, ["list of rows"]),
+    ],
+)
+def test_a_table_that_is_none_is_an_error_in_words(table: Any, words: list[str]) -> None:
+    verdict = check_divisible.verdict(table)
+    assert verdict.name == "error"
+    assert not [word for word in words if word not in verdict.says], verdict.says
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        [
+            [0, 1],
+            [2, 3],
+            [4, 5],
+            [0, 1],
+            [2, 3],
+            [4, 5],
+        ],  # remainders of six: accepts only half of what it should
+        [[3, 1], [2, 0], [1, 2], [3, 1]],  # a second state for remainder zero, which does not accept
+    ],
+)
+def test_a_table_that_would_need_a_second_accepting_state_is_shown_where(table: list[list[int]]) -> None:
+    verdict = check_divisible.verdict(table)
+    assert verdict.name == "other" and "expected True" in verdict.says
+
+
+# ---- the machinery on its own ----
+
+
+def test_shapes_are_named_where_they_differ() -> None:
+    says = check_last_state.verdict(lambda states, lengths: states[0]).says
+    assert "(7, 3)" in says and "(5, 3)" in says
+
+
+def test_a_mistake_that_only_raises_does_not_claim_every_error() -> None:
+    def divides(x: float) -> float:
+        return x / 0
+
+    mistake = Mistake("divides by zero", "You divide by zero.", divides)
+    exercise = Exercise("one", lambda x: x, [(1.0,), (2.0,)], [mistake], ["a", "b"], "Good.")
+    assert exercise.verdict(lambda x: 1 / (x - x)).name == "error"
+    assert exercise.verdict(lambda x: x).name == "right"
+
+
+def test_a_wrong_answer_within_one_percent_is_still_wrong() -> None:
+    exercise = Exercise("one", lambda x: x, [(1.0,), (2.0,)], [], ["a", "b"], "Good.")
+    assert exercise.verdict(lambda x: 1.01 * x).name == "other"
+    assert exercise.verdict(lambda x: x + math.nan).name == "other"
+    assert exercise.verdict(lambda x: torch.tensor(x)).name == "right"
+
+
+def test_hints_are_escaped() -> None:
+    exercise = Exercise("one", lambda x: x, [(1.0,)], [], ["a < b", "<script>"], "Good.")
+    assert "a &lt; b" in exercise.hints()._repr_html_() and "<script>" not in exercise.hints()._repr_html_()

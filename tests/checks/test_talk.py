@@ -1,0 +1,177 @@
+"""Claims, predictions and the report on the machine: what each says, and what each refuses."""
+
+import re
+
+import numpy as np
+import pytest
+import torch
+
+from lecturelib.checks.claims import ClaimFailed, claim
+from lecturelib.checks.machine import check_machine, machine_report
+from lecturelib.checks.predictions import predict, predict_number
+
+# ---- claims ----
+
+TRUE = [True, np.True_, np.array(True), torch.tensor(True), np.float64(2) > 1, torch.tensor(2.0) > 1]
+FALSE = [False, np.False_, np.array(False), torch.tensor(False), np.float64(2) < 1]
+
+
+@pytest.mark.parametrize("holds", TRUE, ids=lambda holds: type(holds).__name__)
+@pytest.mark.parametrize("strict", ["0", "1"])
+def test_a_claim_that_holds_says_so(
+    holds: object, strict: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LECTURELIB_STRICT", strict)
+    claim("two is even", holds)
+    assert capsys.readouterr() == ("Claim holds: two is even.\n", "")
+
+
+@pytest.mark.parametrize("holds", FALSE, ids=lambda holds: type(holds).__name__)
+def test_a_claim_that_fails_asks_why(
+    holds: object, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("LECTURELIB_STRICT", raising=False)
+    claim("two is odd", holds)
+    out = capsys.readouterr().out
+    assert out.startswith("Claim does not hold in this run: two is odd.") and out.endswith("?\n")
+    assert "seed" in out and out.count("\n") == 1
+
+
+@pytest.mark.parametrize("holds", FALSE, ids=lambda holds: type(holds).__name__)
+def test_a_claim_that_fails_stops_a_strict_run(holds: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LECTURELIB_STRICT", "1")
+    with pytest.raises(ClaimFailed, match="does not hold in this run: two is odd"):
+        claim("two is odd", holds)
+
+
+@pytest.mark.parametrize(
+    "holds",
+    [
+        None,
+        1,
+        0,
+        "yes",
+        0.7,
+        [True],
+        np.array([True, False]),
+        torch.tensor([True]),
+        torch.tensor(1),
+        np.array(0.3),
+        np.int64(1),
+    ],
+    ids=repr,
+)
+def test_a_claim_takes_one_truth_value_only(holds: object) -> None:
+    with pytest.raises(ValueError) as refusal:
+        claim("two is even", holds)
+    for word in ("two is even", repr(holds), "expected True or False", "all(...)"):
+        assert word in str(refusal.value)
+
+
+# ---- predictions ----
+
+
+def test_a_prediction_is_shown_beside_the_outcome_and_kept() -> None:
+    asked = predict("Heads or tails?", ["heads", "tails"])
+    assert not asked.answer.disabled
+    asked.answer.value = "tails"
+    outcome = asked.outcome("heads")
+    assert outcome.sentence() == "You predicted: tails. Measured: heads."
+    assert outcome.value == outcome.sentence()
+    assert asked.answer.disabled
+
+
+def test_a_prediction_made_late_still_appears() -> None:
+    asked = predict("Heads or tails?", ["heads", "tails"])
+    outcome = asked.outcome("heads")
+    assert outcome.sentence() == outcome.value == "No prediction was made. Measured: heads."
+    assert not asked.answer.disabled
+    asked.answer.value = "heads"
+    assert outcome.sentence() == outcome.value == "You predicted: heads. Measured: heads."
+
+
+def test_a_number_is_predicted_even_if_it_is_zero() -> None:
+    asked = predict_number("How many?", 0, 9)
+    assert asked.answer.options == tuple("0123456789")
+    assert asked.outcome(3).sentence() == "No prediction was made. Measured: 3."
+    asked.answer.value = "0"
+    assert asked.outcome(3).sentence() == "You predicted: 0. Measured: 3."
+    assert asked.answer.disabled
+
+
+def test_the_saved_text_says_the_question_and_not_the_choice() -> None:
+    asked = predict("Is 1 < 2?", ["yes", "no"])
+    before = asked._repr_mimebundle_()
+    assert before["text/plain"] == "Predict: Is 1 < 2? yes / no"
+    assert before["text/html"] == "<b>Predict:</b> Is 1 &lt; 2?<br>yes / no"
+    assert "application/vnd.jupyter.widget-view+json" in before
+    asked.answer.value = "no"
+    assert asked._repr_mimebundle_()["text/plain"] == before["text/plain"]
+    number = predict_number("How many?", 1, 40)._repr_mimebundle_()
+    assert number["text/plain"] == "Predict: How many? (a whole number from 1 to 40)"
+
+
+def test_the_outcome_is_text_that_is_escaped_on_the_page() -> None:
+    outcome = predict("?", ["a", "b"]).outcome("<b>3</b>")
+    assert outcome._repr_mimebundle_()["text/plain"] == "No prediction was made. Measured: <b>3</b>."
+    assert "&lt;b&gt;3" in outcome.value and "<b>" not in outcome.value
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: predict("?", []), ["[]", "at least two"]),
+        (lambda: predict("?", ["a"]), ["['a']", "at least two"]),
+        (lambda: predict("?", ["a", "b", "a"]), ["['a', 'b', 'a']", "all different"]),
+        (lambda: predict_number("?", 5, 5), ["low=5", "high=5", "low < high"]),
+        (lambda: predict_number("?", 9, 1), ["low=9", "high=1", "low < high"]),
+    ],
+)
+def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:
+    with pytest.raises(ValueError) as refusal:
+        call()
+    assert not [word for word in words if word not in str(refusal.value)], refusal.value
+
+
+# ---- the machine ----
+
+FINE = "Everything that the course needs is here."
+
+
+def test_a_machine_that_has_everything_is_told_so() -> None:
+    lines = machine_report(free_gb=4.0, ipywidgets_version="8.1.5")
+    assert lines[-1] == FINE
+    assert any(torch.__version__ in line and "8.1.5" in line for line in lines)
+    assert "Free memory: 4.0 GB." in lines
+
+
+def test_little_memory_is_named_with_a_remedy() -> None:
+    lines = machine_report(free_gb=0.4, ipywidgets_version="8.1.5")
+    assert "Free memory: 0.4 GB." in lines and FINE not in lines
+    assert "Less than 1 GB" in lines[-1] and "Shut down the kernels" in lines[-1]
+    assert machine_report(free_gb=1.1, ipywidgets_version="8.1.5")[-1] == FINE
+
+
+@pytest.mark.parametrize("old", ["7.7.1", "7", "0"])
+def test_old_widgets_are_named_with_what_that_means(old: str) -> None:
+    lines = machine_report(free_gb=4.0, ipywidgets_version=old)
+    assert FINE not in lines and "older than version 8" in lines[-1] and "pictures" in lines[-1]
+
+
+def test_two_problems_are_both_named() -> None:
+    lines = machine_report(free_gb=0.4, ipywidgets_version="7.7.1")
+    assert "Less than 1 GB" in lines[-2] and "older than version 8" in lines[-1]
+
+
+@pytest.mark.parametrize(("version", "tested"), [((3, 10), False), ((3, 11), True), ((3, 13), True), ((3, 14), False)])
+def test_another_python_is_named(version: tuple[int, int], tested: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.version_info", (*version, 0, "final", 0))
+    lines = machine_report(free_gb=4.0, ipywidgets_version="8.1.5")
+    assert any("not one that the course is tested with" in line for line in lines) != tested
+
+
+def test_the_report_is_printed_as_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    check_machine()
+    out = capsys.readouterr().out
+    assert re.search(r"^Python 3\.\d+\.\d+, torch \S+, ipywidgets \d+\.\S+\.$", out, re.MULTILINE)
+    assert re.search(r"^Free memory: \d+\.\d GB\.$", out, re.MULTILINE)

@@ -1,0 +1,160 @@
+"""Generated strings: legal or spoilt in one place, as they should be, and from their seed alone."""
+
+import random
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+
+from lecturelib.automata import DFA, counter, reber
+from lecturelib.data import strings
+
+GRAMMARS = [reber(), reber(embedded=True), DFA([[1, 2], [1, 2], [2, 1]], [2], "ab")]
+DRAWS = {
+    "random": lambda seed: strings.random_strings(7, 11, "abc", seed=seed),
+    "legal": lambda seed: strings.legal_strings(reber(), 7, seed=seed),
+    "spoilt": lambda seed: strings.spoilt_strings(reber(), 7, seed=seed),
+    "first symbol": lambda seed: [each.tolist() for each in strings.first_symbol(7, 5, seed=seed)],
+    "one key": lambda seed: [each.tolist() for each in strings.one_key(7, 11, seed=seed)],
+}
+
+
+def roughly_uniform(drawn: list[str], expected: str) -> bool:
+    """Compare counts with equal ones: chi-square below its mean plus five standard deviations."""
+    counts = Counter(drawn)
+    share = len(drawn) / len(expected)
+    chi_square = sum((counts[each] - share) ** 2 / share for each in expected)
+    freedom = len(expected) - 1
+    return set(counts) == set(expected) and chi_square <= freedom + 5 * (2 * freedom) ** 0.5
+
+
+@pytest.mark.parametrize("draw", DRAWS.values(), ids=DRAWS)
+def test_a_seed_says_all(draw) -> None:
+    assert draw(3) == draw(3)
+    assert draw(3) != draw(4)
+
+
+@pytest.mark.parametrize("draw", DRAWS.values(), ids=DRAWS)
+def test_the_global_generators_are_left_alone(draw) -> None:
+    before = random.getstate(), torch.get_rng_state(), np.random.get_state(legacy=False)["state"]["key"]
+    draw(0)
+    assert random.getstate() == before[0]
+    assert torch.equal(torch.get_rng_state(), before[1])
+    assert np.array_equal(np.random.get_state(legacy=False)["state"]["key"], before[2])
+
+
+def test_random_strings_hold_every_symbol_equally_often() -> None:
+    drawn = strings.random_strings(1000, 11, "abcde", seed=1)
+    assert [len(string) for string in drawn] == [11] * 1000
+    assert roughly_uniform(list("".join(drawn)), "abcde")
+    for place in range(11):
+        assert roughly_uniform([string[place] for string in drawn], "abcde")
+    assert len(set(drawn)) == 1000
+
+
+@pytest.mark.parametrize("grammar", GRAMMARS, ids=lambda grammar: f"{len(grammar.table)} states")
+def test_legal_strings_are_accepted_at_their_end_and_not_before(grammar: DFA) -> None:
+    drawn = strings.legal_strings(grammar, 200, seed=1)
+    assert len(drawn) == 200 and len(set(drawn)) > 5
+    for string in drawn:
+        assert grammar.accepts(string)
+        assert not any(grammar.accepts(string[:cut]) for cut in range(len(string)))
+
+
+def test_each_legal_symbol_comes_equally_often() -> None:
+    grammar = reber()
+    followers: dict[int, list[str]] = {}
+    for string in strings.legal_strings(grammar, 2000, seed=1):
+        for state, symbol in zip(grammar.run(string), string, strict=False):
+            followers.setdefault(state, []).append(symbol)
+    assert sorted(followers) == [0, 1, 2, 3, 4, 5, 6]
+    for state, drawn in followers.items():
+        assert roughly_uniform(drawn, grammar.legal_next(state))
+
+
+@pytest.mark.parametrize("grammar", GRAMMARS[:2], ids=lambda grammar: f"{len(grammar.table)} states")
+def test_spoilt_strings_are_rejected_but_one_symbol_away_from_legal(grammar: DFA) -> None:
+    drawn = strings.spoilt_strings(grammar, 100, seed=1)
+    assert len(drawn) == 100 and len(set(drawn)) > 50
+    for string in drawn:
+        assert not grammar.accepts(string)
+        assert any(
+            grammar.accepts(string[:k] + a + string[k + 1 :]) for k in range(len(string)) for a in grammar.symbols
+        )
+
+
+def test_the_spoilt_place_is_anywhere() -> None:
+    drawn = strings.spoilt_strings(reber(), 500, seed=1)
+    starts, ends = sum(string[0] != "B" for string in drawn), sum(string[-1] != "E" for string in drawn)
+    assert 20 < starts < 200 and 20 < ends < 200
+
+
+def test_counting_strings() -> None:
+    assert strings.counting_string(1) == "$ab$"
+    for n in (2, 7):
+        string = strings.counting_string(n)
+        assert Counter(string) == {"$": 2, "a": n, "b": n}
+        assert string.strip("$") == "".join(sorted(string.strip("$")))
+
+
+def test_numbers_are_places() -> None:
+    assert strings.numbers("BTE", "BTSXPVE") == [0, 1, 6]
+    assert strings.numbers("", "01") == []
+    for string in strings.random_strings(5, 7, "xyz", seed=0):
+        assert "".join("xyz"[k] for k in strings.numbers(string, "xyz")) == string
+
+
+def test_first_symbol_shows_the_key_first_and_noise_after() -> None:
+    tokens, answers = strings.first_symbol(3000, delay=5, keys=3, noise=4, seed=1)
+    assert tokens.shape == (3000, 6) and answers.shape == (3000,)
+    assert (tokens[:, 0] == answers).all()
+    assert roughly_uniform([str(key) for key in answers], "012")
+    for place in range(1, 6):
+        assert roughly_uniform([str(token) for token in tokens[:, place]], "3456")
+        assert abs(np.corrcoef(tokens[:, place], answers)[0, 1]) < 0.1
+
+
+def test_one_key_stands_in_noise_at_a_place_that_something_follows() -> None:
+    tokens, answers, places = strings.one_key(3000, length=13, keys=3, noise=4, seed=1)
+    assert tokens.shape == (3000, 13) and answers.shape == places.shape == (3000,)
+    assert ((tokens < 3).sum(1) == 1).all()
+    assert (tokens.argmin(1) == places).all() and (tokens.min(1) == answers).all()
+    assert roughly_uniform([str(key) for key in answers], "012")
+    assert roughly_uniform([str(place) for place in places], "012345678")
+    assert roughly_uniform([str(token) for token in tokens[tokens >= 3]], "3456")
+    assert abs(np.corrcoef(places, answers)[0, 1]) < 0.1
+
+
+NOTHING = DFA([[0, 0]], [], "ab")
+ANYTHING = DFA([[1, 1], [1, 1]], [1], "ab")
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: strings.random_strings(0, 5, seed=0), ["n=0", "at least 1"]),
+        (lambda: strings.random_strings(5, -1, seed=0), ["length=-1", "at least 1"]),
+        (lambda: strings.random_strings(2.5, 5, seed=0), ["n=2.5", "whole number"]),  # type: ignore[arg-type]
+        (lambda: strings.random_strings(5, 5, "", seed=0), ["symbols=0", "at least 1"]),
+        (lambda: strings.legal_strings(reber(), 0, seed=0), ["n=0", "at least 1"]),
+        (lambda: strings.legal_strings(NOTHING, 1, seed=0), ["accepts no string", "can be reached"]),
+        (lambda: strings.spoilt_strings(reber(), -1, seed=0), ["n=-1", "at least 1"]),
+        (lambda: strings.spoilt_strings(NOTHING, 1, seed=0), ["accepts no string", "can be reached"]),
+        (lambda: strings.spoilt_strings(ANYTHING, 1, seed=0), ["one symbol replaced", "reber()"]),
+        (lambda: strings.spoilt_strings(counter(3), 1, seed=0), ["empty string", "reber()"]),
+        (lambda: strings.counting_string(0), ["n=0", "at least 1"]),
+        (lambda: strings.numbers("01x", "01"), ["['x']", "'01x'", "['0', '1']"]),
+        (lambda: strings.first_symbol(0, 5, seed=0), ["n=0", "at least 1"]),
+        (lambda: strings.first_symbol(5, 0, seed=0), ["delay=0", "at least 1"]),
+        (lambda: strings.first_symbol(5, 5, keys=0, seed=0), ["keys=0", "at least 1"]),
+        (lambda: strings.one_key(0, 8, seed=0), ["n=0", "at least 1"]),
+        (lambda: strings.one_key(5, 3, seed=0), ["length=3", "at least 4", "follows the key"]),
+        (lambda: strings.one_key(5, 8, keys=0, seed=0), ["keys=0", "at least 1"]),
+        (lambda: strings.first_symbol(5, 5, noise=-4, seed=0), ["noise=-4", "at least 1"]),
+    ],
+)
+def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:
+    with pytest.raises(ValueError) as refusal:
+        call()
+    assert not [word for word in words if word not in str(refusal.value)], refusal.value

@@ -1,0 +1,284 @@
+"""The committed notebooks: written by the one command, whole, and of a size that can be read on a screen."""
+
+import ast
+import copy
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from lecturelib.publish.form import clean, is_sealed, normalise, problems, seal
+from lecturelib.publish.stamp import repository, stamp_notebook
+
+ROOT = Path(__file__).parents[2]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+REPOSITORY = repository(ROOT)
+RUN_IT = "run `python -m lecturelib.publish {name}`"
+
+SLIDE_TYPES = ["slide", "subslide", "fragment", "skip", "notes"]
+CELLS = (20, 50)
+CELLS_START = (10, 50)  # notebook 00 only opens the door
+WORDS = 120
+LINES = 25
+BYTES = 1_500_000
+PLOTTING = {
+    "bar",
+    "boxplot",
+    "errorbar",
+    "hist",
+    "imshow",
+    "matshow",
+    "plot",
+    "savefig",
+    "scatter",
+    "subplots",
+}
+
+
+def words(markdown: str) -> int:
+    """Count the words that a reader sees at first: no code, no formulas, nothing folded; a table for half."""
+    text = re.sub(r"(?s)```.*?```|\$\$.*?\$\$|<details>.*?</details>", " ", markdown)
+    text = re.sub(r"\$[^$\n]+\$", " x ", text)
+    text = re.sub(r"\]\([^)]*\)", "]", text)  # the targets of links
+    text = re.sub(r"<[^>]*>", " ", text)
+    table = re.findall(r"(?m)^\s*\|.*", text)
+    prose = re.sub(r"(?m)^\s*\|.*", "", text)
+    return _count(prose) + _count("\n".join(table)) // 2
+
+
+def _count(text: str) -> int:
+    return len(re.findall(r"\w[\w'’-]*", text))
+
+
+def code_of(cell: NotebookNode) -> ast.Module:
+    """Parse a code cell, without its magics."""
+    lines = cell.source.splitlines()
+    return ast.parse("\n".join(re.sub(r"^(\s*)[%!].*", r"\1pass", line) for line in lines))
+
+
+def origin_faults(nb: NotebookNode, name: str) -> list[str]:
+    """Say what shows that the command did not write the notebook as it is."""
+    found = problems(nb)
+    if not is_sealed(nb):
+        found.append("it was changed since it was last written")
+    bare = copy.deepcopy(nb)
+    bare.metadata.pop("lecturelib", None)
+    if bare != normalise(clean(bare)):
+        found.append("it is not in normal form")
+    if bare != normalise(stamp_notebook(bare, REPOSITORY, name)):
+        found.append("its badges or its install cell are not those of [project.urls]")
+    return [f"{fault}: {RUN_IT.format(name=name)}" for fault in found]
+
+
+def form_faults(nb: NotebookNode, name: str) -> list[str]:
+    """Say which rules for the form of a notebook are broken, and where."""
+    found = []
+    low, high = CELLS_START if name.startswith("00") else CELLS
+    if not low <= len(nb.cells) <= high:
+        found.append(f"it has {len(nb.cells)} cells: expected {low} to {high}")
+    if nb.cells[-1].cell_type != "markdown":
+        found.append("it ends in a code cell: running the last slide would add a cell; close with a text")
+    for cell in nb.cells:
+        found += [f"cell {cell.id!r} {fault}" for fault in cell_faults(cell)]
+    return found
+
+
+def cell_faults(cell: NotebookNode) -> list[str]:
+    """Say which rules one cell breaks."""
+    found = []
+    slide_type = cell.metadata.get("slideshow", {}).get("slide_type")
+    if slide_type is not None and slide_type not in SLIDE_TYPES:
+        found.append(f"has the slide type {slide_type!r}: expected one of {SLIDE_TYPES}, or none")
+    if cell.cell_type == "markdown":
+        if (count := words(cell.source)) > WORDS:
+            found.append(f"has {count} words: at most {WORDS} fit a slide; split it, or fold a part into <details>")
+        return found
+    if (count := len(cell.source.splitlines())) > LINES:
+        found.append(f"has {count} lines of code: at most {LINES} fit a slide; split it, or move a part to lecturelib")
+    if plots := sorted(_plots(code_of(cell))):
+        found.append(f"draws by itself ({', '.join(plots)}): figures come from lecturelib.figures")
+    if _checks(code_of(cell)) and "nbval-ignore-output" in cell.metadata.get("tags", []):
+        found.append("makes a claim, but tells the tests to ignore its output: take the tag nbval-ignore-output away")
+    return found
+
+
+def _plots(tree: ast.Module) -> set[str]:
+    """Name what in the code reaches for matplotlib."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names if alias.name.split(".")[0] == "matplotlib"}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "matplotlib":
+            found.add(str(node.module))
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in PLOTTING:
+            found.add(f".{node.func.attr}()")
+    return found
+
+
+def _checks(tree: ast.Module) -> bool:
+    """Return whether the code calls claim(...) or one of the exercises' checks."""
+    calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    return any(isinstance(f, ast.Name) and (f.id == "claim" or f.id.startswith("check_")) for f in calls)
+
+
+@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
+def notebook(request):
+    return request.param
+
+
+def test_the_command_wrote_it(notebook):
+    faults = origin_faults(nbformat.read(notebook, as_version=4), notebook.stem)
+    assert not faults, "\n".join([notebook.name, *faults])
+
+
+def test_it_keeps_to_the_form(notebook):
+    faults = form_faults(nbformat.read(notebook, as_version=4), notebook.stem)
+    assert not faults, "\n".join([notebook.name, *faults])
+
+
+def test_it_is_small(notebook):
+    size = notebook.stat().st_size
+    assert size < BYTES, (
+        f"{notebook.name} has {size} bytes: expected fewer than {BYTES}; draw fewer or smaller pictures"
+    )
+
+
+# What follows shows that each refusal bites: a small good notebook passes, and each spoiled copy fails.
+
+
+def small() -> NotebookNode:
+    """Return a notebook that the command could have written."""
+    cells = [new_markdown_cell("# 01. Small")]
+    for number in range(1, 11):
+        output = new_output("stream", name="stdout", text=f"{number}\n")
+        cells += [
+            new_markdown_cell(f"## {number}. Section"),
+            new_code_cell(f"print({number})", outputs=[output]),
+        ]
+    cells.append(new_markdown_cell("The end."))
+    nb = stamp_notebook(new_notebook(cells=cells), REPOSITORY, "01_small")
+    return seal(normalise(clean(normalise(nb))))
+
+
+def cell(nb: NotebookNode, number: int = 4) -> NotebookNode:
+    """Return one of the small notebook's cells; without a number, its first own code cell."""
+    return nb.cells[number]
+
+
+def set_output(nb: NotebookNode, output: NotebookNode) -> None:
+    cell(nb).outputs = [output]
+
+
+def set_plain(nb: NotebookNode, text: str) -> None:
+    set_output(nb, new_output("stream", name="stdout", text=text))
+
+
+WIDGET = {"application/vnd.jupyter.widget-view+json": {"model_id": "1"}, "text/plain": "IntSlider(value=0)"}
+SPOILED_ORIGIN: dict[str, Callable[[NotebookNode], object]] = {
+    "changed source": lambda nb: cell(nb).update(source="print(1 )"),
+    "changed text": lambda nb: cell(nb, 0).update(source="# 01. Smaller"),
+    "changed output": lambda nb: set_plain(nb, "2\n"),
+    "removed output": lambda nb: cell(nb).update(outputs=[]),
+    "never executed": lambda nb: [c.update(execution_count=None, outputs=[]) for c in nb.cells if "outputs" in c],
+    "digest removed": lambda nb: nb.metadata.pop("lecturelib"),
+}
+# These carry a fitting digest, as if a broken or an older command had written them.
+SPOILED_FORM_OF_FILE: dict[str, tuple[str, Callable[[NotebookNode], object]]] = {
+    "counts": ("execution counts", lambda nb: cell(nb).update(execution_count=7)),
+    "error": (
+        "an error is saved",
+        lambda nb: set_output(nb, new_output("error", ename="E", evalue="", traceback=[])),
+    ),
+    "stderr": ("stderr", lambda nb: set_output(nb, new_output("stream", name="stderr", text="careful"))),
+    "warning": ("a warning", lambda nb: set_plain(nb, "UserWarning: careful\n")),
+    "folder": ("a folder", lambda nb: set_plain(nb, "/home/me/lecturelib\n")),
+    "Windows folder": ("a folder", lambda nb: set_plain(nb, "C:\\lecturelib\n")),
+    "address": ("in memory", lambda nb: set_plain(nb, "<object at 0x7f12345678>\n")),
+    "time of day": ("time of day", lambda nb: set_plain(nb, "ran at 12:30:01\n")),
+    "widget alone": ("a widget", lambda nb: set_output(nb, new_output("display_data", data=WIDGET))),
+    "id": ("normal form", lambda nb: cell(nb).update(id="8a7f")),
+    "cell metadata": ("normal form", lambda nb: cell(nb).metadata.update(collapsed=True)),
+    "empty slide type": (
+        "normal form",
+        lambda nb: cell(nb).metadata.update(slideshow=NotebookNode(slide_type="-")),
+    ),
+    "widget state": ("normal form", lambda nb: nb.metadata.update(widgets={"state": {}})),
+    "version": ("normal form", lambda nb: nb.metadata.language_info.update(version="3.12.1")),
+    "empty cell": ("normal form", lambda nb: nb.cells.append(new_markdown_cell(""))),
+    "split stream": ("normal form", lambda nb: cell(nb).update(outputs=cell(nb).outputs * 2)),
+    "other badges": ("badges", lambda nb: cell(nb, 1).update(source="[badge](https://example.org)")),
+    "no install cell": ("install cell", lambda nb: nb.cells.pop(2)),
+}
+SPOILED_FORM: dict[str, tuple[str, Callable[[NotebookNode], object]]] = {
+    "too few cells": ("cells", lambda nb: nb.cells.__delitem__(slice(5, -1))),
+    "too many cells": ("cells", lambda nb: nb.cells.extend([cell(nb, 0)] * 40)),
+    "code at the end": ("ends in a code cell", lambda nb: nb.cells.append(cell(nb))),
+    "slide type": ("slide type", lambda nb: cell(nb).metadata.update(slideshow=NotebookNode(slide_type="-"))),
+    "long text": ("words", lambda nb: cell(nb, 0).update(source="word " * (WORDS + 1))),
+    "long code": ("lines of code", lambda nb: cell(nb).update(source="x = 1\n" * (LINES + 1))),
+    "pyplot": ("draws by itself", lambda nb: cell(nb).update(source="import matplotlib.pyplot as plt")),
+    "from matplotlib": (
+        "draws by itself",
+        lambda nb: cell(nb).update(source="from matplotlib.figure import Figure"),
+    ),
+    "axes": ("draws by itself", lambda nb: cell(nb).update(source="axes.plot(x)")),
+    "ignored claim": (
+        "makes a claim",
+        lambda nb: cell(nb).update(source='claim("x", y)', metadata=NotebookNode(tags=["nbval-ignore-output"])),
+    ),
+    "ignored check": (
+        "makes a claim",
+        lambda nb: cell(nb).update(source="check_f(f)", metadata=NotebookNode(tags=["nbval-ignore-output"])),
+    ),
+}
+
+
+def test_a_good_notebook_passes():
+    nb = small()
+    assert origin_faults(nb, "01_small") == [] and form_faults(nb, "01_small") == []
+
+
+@pytest.mark.parametrize("spoil", SPOILED_ORIGIN.values(), ids=SPOILED_ORIGIN)
+def test_a_change_by_hand_is_refused(spoil):
+    nb = small()
+    spoil(nb)
+    assert any("changed since" in fault for fault in origin_faults(nb, "01_small"))
+
+
+@pytest.mark.parametrize(("words_of_it", "spoil"), SPOILED_FORM_OF_FILE.values(), ids=SPOILED_FORM_OF_FILE)
+def test_a_wrong_file_is_refused_though_it_carries_a_digest(words_of_it, spoil):
+    nb = small()
+    spoil(nb)
+    faults = origin_faults(seal(nb), "01_small")
+    assert any(words_of_it in fault for fault in faults), faults
+
+
+@pytest.mark.parametrize(("words_of_it", "spoil"), SPOILED_FORM.values(), ids=SPOILED_FORM)
+def test_a_broken_rule_is_named(words_of_it, spoil):
+    nb = small()
+    spoil(nb)
+    (fault,) = form_faults(nb, "01_small")
+    assert words_of_it in fault
+
+
+def test_another_notebooks_badges_are_refused():
+    assert any("badges" in fault for fault in origin_faults(small(), "02_other"))
+
+
+@pytest.mark.parametrize(
+    ("markdown", "expected"),
+    [
+        ("Two words.", 2),
+        ("[A link](https://example.org/with/many/words) here", 3),
+        ("Before\n```python\nfor x in y: pass\n```\nafter", 2),
+        ("So $a + b$ is\n$$\nc = d\n$$\nshort", 4),
+        ("Hint.\n<details><summary>Open</summary>Many many words.</details>", 1),
+        ("| a | b |\n|---|---|\n| c | d |", 2),
+    ],
+)
+def test_words_are_those_that_a_reader_sees(markdown, expected):
+    assert words(markdown) == expected

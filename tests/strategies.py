@@ -1,0 +1,52 @@
+"""What the property tests draw from: prime sizes that are all different, random automata, float64 tensors.
+
+Importing this file sets the profile of every property test: derandomized, so that a run repeats itself, and
+without shrinking, as what is drawn here is small from the start.
+"""
+
+from itertools import product
+
+import torch
+from hypothesis import Phase, settings
+from hypothesis import strategies as st
+
+from lecturelib.automata import DFA
+
+settings.register_profile(
+    "lecturelib",
+    derandomize=True,
+    deadline=None,
+    max_examples=20,
+    database=None,
+    report_multiple_bugs=False,
+    phases=[Phase.explicit, Phase.generate],
+)
+settings.load_profile("lecturelib")
+
+seeds = st.integers(0, 2**31 - 1)
+
+
+def sizes(count: int) -> st.SearchStrategy[list[int]]:
+    """Return sizes that all differ, so that no two dimensions can be exchanged unnoticed."""
+    return st.permutations([1, 2, 3, 5, 7]).map(lambda order: list(order[:count]))
+
+
+def normal(*shape: int, seed: int) -> torch.Tensor:
+    """Return normal numbers in float64."""
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+@st.composite
+def dfas(draw: st.DrawFn, symbols: str | None = None) -> DFA:
+    """Draw an automaton of up to 5 states over 1 to 3 symbols; states may be unreachable, also the start."""
+    n = draw(st.integers(1, 5))
+    symbols = symbols or "abc"[: draw(st.integers(1, 3))]
+    state = st.integers(0, n - 1)
+    row = st.lists(state, min_size=len(symbols), max_size=len(symbols))
+    table = draw(st.lists(row, min_size=n, max_size=n))
+    return DFA(table, draw(st.sets(state)), symbols, start=draw(state))
+
+
+def all_strings(symbols: str, longest: int) -> list[str]:
+    """Return every string of at most `longest` symbols."""
+    return ["".join(s) for length in range(longest + 1) for s in product(symbols, repeat=length)]

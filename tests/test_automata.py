@@ -1,0 +1,250 @@
+"""Automata against definitions that share no code with them: matrices, brute force, regular expressions."""
+
+import re
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lecturelib import automata
+from tests.strategies import all_strings, dfas
+
+
+def mutable(dfa: automata.DFA) -> automata.DFA:
+    """Build the drawn automaton again with the class of the module under test."""
+    return automata.DFA(dfa.table, dfa.accepting, dfa.symbols, start=dfa.start, names=dfa.names)
+
+
+def matrices(dfa: automata.DFA) -> dict[str, np.ndarray]:
+    """Return one 0-1 matrix for each symbol: entry (s, t) is 1 where it leads from s to t."""
+    return {a: np.eye(len(dfa.table), dtype=int)[dfa.table[:, k]] for k, a in enumerate(dfa.symbols)}
+
+
+def language(dfa: automata.DFA, longest: int) -> set[str]:
+    """Return the accepted strings, found by following all strings at once through the table."""
+    level, found = {"": dfa.start}, set()
+    for length in range(longest + 1):
+        found |= {string for string, state in level.items() if state in dfa.accepting}
+        if length < longest:
+            level = {
+                string + a: int(dfa.table[state, k])
+                for string, state in level.items()
+                for k, a in enumerate(dfa.symbols)
+            }
+    return found
+
+
+def pairs(a: automata.DFA, b: automata.DFA) -> set[tuple[int, int]]:
+    """Return the pairs of states in which the two can be after one and the same string."""
+    seen, new = set(), {(a.start, b.start)}
+    while new:
+        seen |= new
+        new = {(int(s), int(t)) for p, q in new for s, t in zip(a.table[p], b.table[q], strict=True)} - seen
+    return seen
+
+
+def same_language(a: automata.DFA, b: automata.DFA) -> bool:
+    return all((p in a.accepting) == (q in b.accepting) for p, q in pairs(a, b))
+
+
+@given(dfas(), st.lists(st.integers(0, 2), max_size=11))
+@settings(max_examples=200)
+def test_run_multiplies_the_matrices_of_the_symbols(drawn: automata.DFA, picks: list[int]) -> None:
+    dfa = mutable(drawn)
+    string = "".join(dfa.symbols[k % len(dfa.symbols)] for k in picks)
+    at = np.eye(len(dfa.table), dtype=int)[dfa.start]
+    expected = [dfa.start]
+    for a in string:
+        at = at @ matrices(dfa)[a]
+        expected.append(int(at.argmax()))
+    assert dfa.run(string) == expected
+    assert dfa.accepts(string) == (expected[-1] in dfa.accepting)
+
+
+@given(dfas())
+@settings(max_examples=100)
+def test_minimise_keeps_the_language(drawn: automata.DFA) -> None:
+    dfa = mutable(drawn)
+    small = dfa.minimise()
+    assert language(small, 7) == language(dfa, 7)
+    assert small.symbols == dfa.symbols
+
+
+@given(dfas())
+def test_minimise_leaves_one_state_for_each_future(drawn: automata.DFA) -> None:
+    # Myhill and Nerode: as many states as there are different sets of continuations that end accepted
+    dfa = mutable(drawn)
+    n = len(dfa.table)
+    ends = all_strings(dfa.symbols, n - 1)
+    futures = {
+        tuple(automata.DFA(dfa.table, dfa.accepting, dfa.symbols, start=s).accepts(end) for end in ends)
+        for s in {dfa.run(string)[-1] for string in all_strings(dfa.symbols, n - 1)}
+    }
+    assert len(dfa.minimise().table) == len(futures)
+
+
+@given(dfas())
+def test_minimise_leaves_no_two_equivalent_states_and_none_that_is_unreachable(drawn: automata.DFA) -> None:
+    small = mutable(drawn).minimise()
+    n = len(small.table)
+    starts = [automata.DFA(small.table, small.accepting, small.symbols, start=s) for s in range(n)]
+    assert not [(p, q) for p, q in combinations(range(n), 2) if same_language(starts[p], starts[q])]
+    assert {p for p, _ in pairs(small, small)} == set(range(n))
+
+
+@given(dfas())
+def test_minimise_is_idempotent_and_numbers_by_first_visit(drawn: automata.DFA) -> None:
+    small = mutable(drawn).minimise()
+    again = small.minimise()
+    assert again.table.tolist() == small.table.tolist() and again.accepting == small.accepting
+    visits = [0, *small.table.flatten().tolist()] if len(small.table) > 1 else [0]
+    assert small.start == 0
+    assert sorted(set(visits), key=visits.index) == list(range(len(small.table)))
+
+
+def test_minimise_keeps_the_names_of_the_earliest_states() -> None:
+    dfa = automata.DFA([[0, 0], [2, 3], [1, 1], [1, 1]], [1], "ab", start=1, names=["?", "start", "one", "two"])
+    assert dfa.minimise().names == ["start", "one"]
+
+
+@given(dfas(symbols="ab"), dfas(symbols="ab"))
+@settings(max_examples=200)
+def test_equivalent_agrees_with_walking_both_at_once(drawn: automata.DFA, other: automata.DFA) -> None:
+    a, b = mutable(drawn), mutable(other)
+    assert a.equivalent(b) == same_language(a, b)
+
+
+@given(dfas(symbols="ab"), st.randoms(use_true_random=False))
+def test_an_automaton_with_other_numbers_is_equivalent(drawn: automata.DFA, chance) -> None:
+    dfa = mutable(drawn)
+    n = len(dfa.table)
+    place = list(range(n))
+    chance.shuffle(place)
+    table = [[0, 0] for _ in range(n)]
+    for s in range(n):
+        table[place[s]] = [place[int(t)] for t in dfa.table[s]]
+    renamed = automata.DFA(table, [place[s] for s in dfa.accepting], "ab", start=place[dfa.start])
+    assert dfa.equivalent(renamed)
+    opposite = automata.DFA(dfa.table, set(range(n)) - dfa.accepting, "ab", start=dfa.start)
+    assert not dfa.equivalent(opposite)
+
+
+@given(dfas())
+def test_legal_next_are_the_symbols_after_which_acceptance_can_be_reached(drawn: automata.DFA) -> None:
+    dfa = mutable(drawn)
+    n = len(dfa.table)
+    moves = matrices(dfa)
+    one = np.eye(n, dtype=int) + sum(moves.values())
+    reach = np.linalg.matrix_power(one, n) > 0  # in at most n moves
+    accepted = np.isin(np.arange(n), list(dfa.accepting))
+    for s in range(n):
+        expected = "".join(a for a in dfa.symbols if (reach[moves[a][s].argmax()] & accepted).any())
+        assert dfa.legal_next(s) == expected
+
+
+@pytest.mark.parametrize("modulus", [1, 2, 3, 5, 7])
+def test_counter_counts_the_ones(modulus: int) -> None:
+    dfa = automata.counter(modulus)
+    for string in all_strings("01", 8):
+        assert dfa.accepts(string) == (string.count("1") % modulus == 0)
+    assert dfa.run("1" * modulus)[:-1] == list(range(modulus))
+
+
+# Written from the diagram of the grammar. After B T S* X X or B P the reader is in its lower loop, LOOP: any number
+# of T, then V; from there P X leads back to the beginning of the loop, and V E or P S E to the end.
+LOOP = "(?:T*VPX)*T*V(?:PS|V)E"
+REBER = f"B(?:TS*X(?:SE|X{LOOP})|P{LOOP})"
+EMBEDDED = f"B(?:T{REBER}T|P{REBER}P)E"
+
+
+def legal_up_to(dfa: automata.DFA, longest: int) -> set[str]:
+    """Return all accepted strings of at most `longest` symbols, leaving dead ends out on the way."""
+    level, found = {"": dfa.start}, set()
+    for _ in range(longest + 1):
+        found |= {string for string, state in level.items() if state in dfa.accepting}
+        level = {string + a: dfa.step(state, a) for string, state in level.items() for a in dfa.legal_next(state)}
+    return found
+
+
+def neighbours(string: str, symbols: str) -> set[str]:
+    """Return the strings that differ by one symbol put in, taken out or replaced, or two exchanged."""
+    cuts = [(string[:k], string[k:]) for k in range(len(string) + 1)]
+    return (
+        {a + x + b for a, b in cuts for x in symbols}
+        | {a + b[1:] for a, b in cuts}
+        | {a + x + b[1:] for a, b in cuts for x in symbols}
+        | {a + b[1::-1] + b[2:] for a, b in cuts}
+    )
+
+
+@pytest.mark.parametrize(("embedded", "rule", "longest"), [(False, REBER, 10), (True, EMBEDDED, 12)])
+def test_reber_is_the_published_grammar(embedded: bool, rule: str, longest: int) -> None:
+    dfa = automata.reber(embedded)
+    legal = legal_up_to(dfa, longest)
+    assert len(legal) > 20
+    for string in legal | {near for word in legal for near in neighbours(word, dfa.symbols)}:
+        assert dfa.accepts(string) == bool(re.fullmatch(rule, string)), string
+
+
+def test_reber_accepts_every_short_string_of_the_rule() -> None:
+    accepted = {string for string in all_strings("BTSXPVE", 5) if re.fullmatch(REBER, string)}
+    assert accepted == {"BTXSE", "BPVVE"}
+    assert legal_up_to(automata.reber(), 5) == accepted
+
+
+@given(st.from_regex(REBER, fullmatch=True, alphabet="BTSXPVE"))
+def test_reber_accepts_long_strings_of_the_rule(string: str) -> None:
+    assert automata.reber().accepts(string)
+    for key, wrong in ("TP", "PT"):
+        assert automata.reber(embedded=True).accepts(f"B{key}{string}{key}E")
+        assert not automata.reber(embedded=True).accepts(f"B{key}{string}{wrong}E")
+
+
+@pytest.mark.parametrize(("embedded", "states"), [(False, 9), (True, 21)])
+def test_reber_has_no_state_too_many(embedded: bool, states: int) -> None:
+    dfa = automata.reber(embedded)
+    assert len(dfa.table) == states
+    assert (dfa.table[-1] == states - 1).all() and not dfa.legal_next(states - 1)
+    # the end leads only to the trap; the two copies of the inner grammar remember the key
+    assert len(dfa.minimise().table) == states
+
+
+AB = {"accepting": [0], "symbols": "ab"}
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: automata.DFA([[0, None]], **AB), ["state 0", "'b'", "None", "trap"]),
+        (lambda: automata.DFA([[0, 1], [-1, 0]], **AB), ["state 1", "'a'", "-1", "0 to 1", "trap"]),
+        (lambda: automata.DFA([[0, 2], [1, 0]], **AB), ["state 0", "'b'", "2", "0 to 1", "trap"]),
+        (lambda: automata.DFA([[0, 1.5], [1, 0]], **AB), ["'b'", "1.5", "trap"]),
+        (lambda: automata.DFA([[0, float("nan")]], **AB), ["'b'", "nan", "trap"]),
+        (lambda: automata.DFA(np.array([[0.0, np.nan]]), **AB), ["'b'", "nan", "trap"]),
+        (lambda: automata.DFA([[0, 0], [0]], **AB), ["row 1", "1 entries", "expected 2"]),
+        (lambda: automata.DFA([], **AB), ["no rows", "at least one"]),
+        (lambda: automata.DFA([[0, 0]], [1], "ab"), ["state 1", "1 rows", "expected 0 to 0"]),
+        (lambda: automata.DFA([[0, 0]], [-1], "ab"), ["state -1", "expected 0 to 0"]),
+        (lambda: automata.DFA([[0, 0]], [0.5], "ab"), ["state 0.5", "expected 0 to 0"]),
+        (lambda: automata.DFA([[0, 0]], [0], "ab", start=3), ["state 3", "expected 0 to 0"]),
+        (lambda: automata.DFA([[0, 0]], [0], "aa"), ["'aa'", "only once"]),
+        (lambda: automata.DFA([[]], [0], ""), ["''", "at least one"]),
+        (lambda: automata.DFA([[0, 0]], [0], "ab", names=["x", "y"]), ["2 names", "1 states", "one name"]),
+        (lambda: automata.counter(2).run("012"), ["'2'", "['0', '1']"]),
+        (lambda: automata.counter(2).accepts("0 1"), ["' '", "['0', '1']"]),
+        (lambda: automata.counter(2).step(0, ""), ["''", "['0', '1']"]),
+        (lambda: automata.counter(2).step(0, "01"), ["'01'", "['0', '1']"]),
+        (lambda: automata.counter(2).step(2, "0"), ["state 2", "2 rows", "0 to 1"]),
+        (lambda: automata.counter(2).legal_next(-1), ["state -1", "2 rows", "0 to 1"]),
+        (lambda: automata.counter(2).equivalent(automata.reber()), ["'01'", "'BTSXPVE'", "same symbols"]),
+        (lambda: automata.counter(2).equivalent(automata.DFA([[0, 0]], [0], "ab")), ["'01'", "'ab'"]),
+        (lambda: automata.counter(0), ["modulus 0", "at least 1"]),
+        (lambda: automata.counter(-3), ["modulus -3", "at least 1"]),
+    ],
+)
+def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:
+    with pytest.raises(ValueError) as refusal:
+        call()
+    assert not [word for word in words if word not in str(refusal.value)], refusal.value

@@ -1,0 +1,76 @@
+"""What Binder would build, read from the Dockerfile that repo2docker writes: without Docker or a network."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="repo2docker does not run on Windows")
+
+
+@pytest.fixture(scope="module")
+def dockerfile(tmp_path_factory):
+    """Return the Dockerfile for a copy that holds nothing but the files which decide about the image."""
+    copy = tmp_path_factory.mktemp("repository")
+    shutil.copytree(ROOT / "binder", copy / "binder")
+    for name in ("environment.yml", "pyproject.toml"):
+        shutil.copy(ROOT / name, copy)
+    command = [
+        sys.executable,
+        "-m",
+        "repo2docker",
+        "--no-build",
+        "--debug",
+        "--user-id",
+        "1000",
+        "--user-name",
+        "reader",
+    ]
+    done = subprocess.run([*command, str(copy)], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
+
+
+def test_the_image_installs_binders_own_environment(dockerfile):
+    assert re.search(r'env update -p \S+ --file "binder/environment.yml"', dockerfile)
+    # Copied on its own before the sources are: a change of the code leaves the installed layer in the cache.
+    assert re.search(r"^COPY \S+ src/binder/environment.yml .*^COPY \S+ src/ ", dockerfile, re.MULTILINE | re.DOTALL)
+
+
+def test_the_image_has_the_python_that_the_environment_names(dockerfile):
+    environment = (ROOT / "binder/environment.yml").read_text(encoding="utf-8")
+    (version,) = re.findall(r"- python=(\d+\.\d+)", environment)
+    assert f"Building conda environment for python={version}" in dockerfile
+
+
+def test_the_image_runs_both_scripts(dockerfile):
+    assert re.search(r"^RUN ./binder/postBuild$", dockerfile, re.MULTILINE)
+    assert re.search(r'^ENV R2D_ENTRYPOINT="\$\{REPO_DIR\}/binder/start"$', dockerfile, re.MULTILINE)
+
+
+def test_nothing_in_the_image_asks_for_cuda(dockerfile):
+    texts = [
+        dockerfile,
+        *((ROOT / "binder" / name).read_text(encoding="utf-8") for name in ("environment.yml", "postBuild")),
+    ]
+    assert not any(re.search(r"cuda|nvidia|pytorch-gpu", text, re.IGNORECASE) for text in texts)
+
+
+@pytest.mark.parametrize("name", ["postBuild", "start"])
+def test_a_script_runs_under_bash(name):
+    script = ROOT / "binder" / name
+    assert script.stat().st_mode & 0o111, f"{script} is not executable: chmod +x"
+    assert b"\r" not in script.read_bytes()
+    subprocess.run(["bash", "-n", script], check=True)
+
+
+def test_start_hands_over_to_the_command_that_binder_gives(tmp_path):
+    code = "import os; print(os.environ['OMP_NUM_THREADS'])"
+    done = subprocess.run(
+        [ROOT / "binder/start", sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "1\n"

@@ -1,0 +1,112 @@
+"""Sequences of unequal length, against torch's packed sequences, which hold no padding at all."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from lecturelib import lengths
+from tests.strategies import normal, seeds
+
+
+@st.composite
+def batches(draw: st.DrawFn) -> tuple[torch.Tensor, torch.Tensor]:
+    """Draw a padded batch (B, T, 3), at least one step wider than its longest sequence, and its lengths."""
+    true = draw(st.lists(st.integers(1, 7), min_size=1, max_size=5))
+    wide = max(true) + draw(st.integers(1, 3))
+    return normal(len(true), wide, 3, seed=draw(seeds)), torch.tensor(true)
+
+
+@given(st.lists(st.lists(st.integers(0, 9), min_size=1, max_size=7), min_size=1, max_size=5), st.integers(-3, 20))
+def test_pad_fills_up_on_the_right_and_loses_nothing(sequences: list[list[int]], value: int) -> None:
+    padded, true = lengths.pad(sequences, value)
+    assert true.tolist() == [len(sequence) for sequence in sequences]
+    assert padded.shape == (len(sequences), max(true.tolist()))
+    for row, sequence in zip(padded.tolist(), sequences, strict=True):
+        assert row == sequence + [value] * (len(row) - len(sequence))
+    # torch's own round trip gives the same rectangle
+    packed = pack_padded_sequence(padded, true, batch_first=True, enforce_sorted=False)
+    back, again = pad_packed_sequence(packed, batch_first=True, padding_value=value)
+    assert torch.equal(back, padded) and torch.equal(again, true)
+
+
+def test_pad_fills_with_zero_unless_told() -> None:
+    assert lengths.pad([[4], [5, 6]])[0].tolist() == [[4, 0], [5, 6]]
+
+
+@given(batches())
+def test_real_steps_are_the_first_ones(batch: tuple[torch.Tensor, torch.Tensor]) -> None:
+    values, true = batch
+    mask = lengths.real_steps(true, values.shape[1])
+    assert mask.dtype == torch.bool
+    assert mask.tolist() == [[t < n for t in range(values.shape[1])] for n in true.tolist()]
+    packed = pack_padded_sequence(values, true, batch_first=True, enforce_sorted=False)
+    assert torch.equal(values[mask].sort(0).values, packed.data.sort(0).values)
+
+
+@given(batches(), seeds)
+def test_last_state_is_that_of_the_packed_sequence(batch: tuple[torch.Tensor, torch.Tensor], seed: int) -> None:
+    x, true = batch
+    torch.manual_seed(seed)
+    lstm = nn.LSTM(3, 5, batch_first=True, dtype=torch.float64)
+    packed = pack_padded_sequence(x, true, batch_first=True, enforce_sorted=False)
+    torch.testing.assert_close(lengths.last_state(lstm(x)[0], true), lstm(packed)[1][0][0])
+
+
+@given(batches())
+def test_the_mean_is_that_of_the_packed_sequence(batch: tuple[torch.Tensor, torch.Tensor]) -> None:
+    values, true = batch[0][..., 0], batch[1]
+    packed = pack_padded_sequence(values, true, batch_first=True, enforce_sorted=False)
+    torch.testing.assert_close(lengths.mean_over_real_steps(values, true), packed.data.mean())
+
+
+@given(batches(), st.sampled_from([9e9, float("nan"), float("inf")]))
+def test_what_stands_in_the_padding_changes_nothing(batch: tuple[torch.Tensor, torch.Tensor], filling: float) -> None:
+    values, true = batch
+    wider = torch.full((len(values), values.shape[1] + 5, 3), filling, dtype=torch.float64)
+    for row, n in enumerate(true.tolist()):
+        wider[row, :n] = values[row, :n]
+    assert torch.equal(lengths.last_state(wider, true), lengths.last_state(values, true))
+    assert torch.equal(
+        lengths.mean_over_real_steps(wider[..., 0], true), lengths.mean_over_real_steps(values[..., 0], true)
+    )
+
+
+def test_no_gradient_reaches_the_padding() -> None:
+    states, true = normal(3, 5, 2, seed=1).requires_grad_(), torch.tensor([5, 2, 1])
+    for result in (
+        lengths.last_state(states, true).sum(),
+        lengths.mean_over_real_steps(states[..., 0], true),
+    ):
+        (gradient,) = torch.autograd.grad(result, states)
+        real = torch.arange(5) < true[:, None]
+        assert (gradient[~real] == 0).all() and (gradient[real] != 0).any()
+
+
+STATES = normal(3, 5, 2, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: lengths.pad([]), ["[]", "at least one sequence"]),
+        (lambda: lengths.pad([[1, 2], []]), ["[2, 0]", "a token or more"]),
+        (lambda: lengths.real_steps(torch.tensor([3, 6]), 5), ["3 to 6", "5 steps", "1 to 5"]),
+        (lambda: lengths.real_steps(torch.tensor([0, 3]), 5), ["0 to 3", "1 to 5"]),
+        (lambda: lengths.real_steps(torch.tensor([-2, 3]), 5), ["-2 to 3", "1 to 5"]),
+        (lambda: lengths.real_steps(torch.tensor(3), 5), ["()", "(B,)"]),
+        (lambda: lengths.real_steps(torch.tensor([]), 5), ["(0,)", "(B,)"]),
+        (lambda: lengths.last_state(STATES, torch.tensor([1, 2])), ["(2,)", "batch of 3", "(3,)"]),
+        (lambda: lengths.last_state(STATES, torch.tensor([1, 2, 3, 4])), ["(4,)", "batch of 3", "(3,)"]),
+        (lambda: lengths.last_state(STATES, torch.tensor([1, 2, 6])), ["1 to 6", "5 steps", "1 to 5"]),
+        (lambda: lengths.last_state(STATES, torch.tensor([1, 0, 3])), ["0 to 3", "1 to 5"]),
+        (lambda: lengths.mean_over_real_steps(STATES, torch.tensor([[1, 2, 3]])), ["(1, 3)", "(3,)"]),
+        (lambda: lengths.mean_over_real_steps(STATES, torch.tensor([1, 2, 9])), ["1 to 9", "1 to 5"]),
+    ],
+)
+def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:
+    with pytest.raises(ValueError) as refusal:
+        call()
+    assert not [word for word in words if word not in str(refusal.value)], refusal.value

@@ -1,0 +1,197 @@
+"""Automata in the weights of a network, and automata read off hidden states."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from lecturelib import neural_automata
+from lecturelib.automata import DFA, counter, reber
+from lecturelib.data.strings import numbers, random_strings
+from lecturelib.recurrent import Reader, run_rnn
+from lecturelib.training import fit, seed_everything
+from tests.strategies import dfas, seeds
+
+
+def hidden_states(dfa: DFA, strings: list[str], gain: float = 10.0) -> torch.Tensor:
+    """Return what the compiled network computes, h_0 first."""
+    weights = neural_automata.compile_rnn(dfa, gain)
+    tokens = torch.tensor([numbers(string, dfa.symbols) for string in strings])
+    x = F.one_hot(tokens, len(dfa.symbols)).float()
+    states = run_rnn(x, weights.h_0, weights.w_x, weights.w_h, weights.b)
+    return torch.cat([weights.h_0.expand(len(x), 1, -1), states], dim=1)
+
+
+def assert_exact(dfa: DFA, strings: list[str], gain: float = 10.0) -> None:
+    """Compare with the automaton step by step: one unit is on, and it names the state and the symbol read."""
+    states = hidden_states(dfa, strings, gain)
+    m = len(dfa.symbols)
+    assert ((states > 0).sum(-1) == 1).all()
+    assert (states.abs() > 0.9).all()
+    on = states.argmax(-1)
+    assert (on // m).tolist() == [dfa.run(string) for string in strings]
+    assert (on[:, 1:] % m).tolist() == [numbers(string, dfa.symbols) for string in strings]
+
+
+@given(dfas(), seeds, st.sampled_from([6.0, 10.0, 30.0]))
+@example(DFA([[1, 1], [2, 1], [1, 2]], [2], "ab", start=0), 0, 10.0)  # nothing leads to the start
+@example(DFA([[0, 0], [0, 1], [1, 1]], [0], "ab", start=2), 1, 6.0)
+def test_the_compiled_network_is_the_automaton(dfa: DFA, seed: int, gain: float) -> None:
+    assert_exact(dfa, random_strings(1, 1000, dfa.symbols, seed=seed), gain)
+
+
+def test_the_compiled_mod_3_network_is_exact_on_1000_symbols() -> None:
+    assert_exact(counter(3), random_strings(20, 1000, seed=5))
+
+
+@pytest.mark.parametrize("embedded", [False, True])
+def test_the_compiled_reber_network_is_exact(embedded: bool) -> None:
+    dfa = reber(embedded)
+    assert_exact(dfa, random_strings(2, 200, dfa.symbols, seed=1))
+    assert_exact(dfa, ["BTBTXSETE" if embedded else "BTSXXTVPSE"])
+
+
+def test_one_unit_and_one_weight_for_each_move() -> None:
+    weights = neural_automata.compile_rnn(reber())
+    assert weights.w_x.shape == (63, 7) and weights.w_h.shape == (63, 63) and weights.b.shape == (63,)
+    # a move from p by a is written down once for each of the 7 units that may say that p is on
+    assert int((weights.w_h != 0).sum()) == 9 * 7 * 7
+
+
+def accepted(dfa: DFA, strings: list[str]) -> torch.Tensor:
+    """Say for every prefix of every string whether the automaton accepts it."""
+    return torch.tensor([[state in dfa.accepting for state in dfa.run(string)] for string in strings])
+
+
+# contains "aba"; begins and ends with the same symbol; ones divisible by 2, 3 and 5; everything; nothing
+KNOWN = [
+    DFA([[1, 0], [1, 2], [3, 0], [3, 3]], [3], "ab"),
+    DFA([[1, 3], [1, 2], [1, 2], [4, 3], [4, 3]], [1, 3], "ab"),
+    counter(2),
+    counter(3),
+    counter(5),
+    counter(1),
+    DFA([[0, 0]], [], "ab"),
+]
+
+
+@pytest.mark.parametrize("dfa", KNOWN, ids=lambda dfa: f"{len(dfa.table)} states")
+def test_extraction_undoes_compilation(dfa: DFA) -> None:
+    strings = random_strings(23, 17, dfa.symbols, seed=3)
+    states = hidden_states(dfa, strings)
+    says = accepted(dfa, strings)
+    found = neural_automata.extract_dfa(states, strings, says, dfa.symbols, tolerance=0.0)
+    assert found.dfa.equivalent(dfa)
+    assert found.contradictions == 0.0
+    # what was found says of every string that it was read off from what was said then
+    assert accepted(found.dfa, strings).tolist() == accepted(dfa, strings).tolist()
+    assert found.clusters.shape == states.shape[:2]
+    assert found.clusters.tolist() == [found.dfa.run(string) for string in strings]
+
+
+def test_extraction_takes_the_fewest_clusters_that_will_do() -> None:
+    dfa = counter(3)
+    strings = random_strings(31, 13, seed=4)
+    states = F.one_hot(torch.tensor([dfa.run(string) for string in strings]), 3).double()
+    found = neural_automata.extract_dfa(states, strings, accepted(dfa, strings), "01", tolerance=0.0)
+    assert len(found.dfa.table) == 3
+    assert found.contradictions == 0.0
+    assert found.dfa.equivalent(dfa)
+
+
+def test_contradictions_are_the_share_of_lost_votes() -> None:
+    # two points; from the first, "0" leads once to the first and three times to the second; one verdict is odd
+    states = torch.tensor([[[0.0], [0.0]], [[0.0], [9.0]], [[0.0], [9.0]], [[0.0], [9.0]]])
+    says = torch.tensor([[False, False], [False, True], [False, False], [False, True]])
+    found = neural_automata.extract_dfa(states, ["0"] * 4, says, "01", tolerance=1.0)
+    assert found.contradictions == 2 / 12  # one of 4 moves, one of 8 verdicts
+    start = found.dfa.start
+    assert found.dfa.table[start].tolist() == [1 - start, start]  # the majority; a move never seen stays
+    assert found.dfa.table[1 - start].tolist() == [1 - start, 1 - start]
+    assert found.dfa.accepting == {1 - start}
+
+
+def test_tolerance_decides_how_many_clusters() -> None:
+    dfa = counter(5)
+    strings = random_strings(29, 11, seed=2)
+    states = hidden_states(dfa, strings)
+    says = accepted(dfa, strings)
+    counts = [
+        len(neural_automata.extract_dfa(states, strings, says, "01", tolerance=share).dfa.table) for share in (0.0, 1.0)
+    ]
+    assert counts[0] >= 5 and counts[1] == 2
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_trained_network_is_read_back_as_the_automaton_it_learnt(seed: int) -> None:
+    dfa = counter(3)
+
+    def data(n: int, length: int, seed: int) -> tuple[list[str], torch.Tensor, torch.Tensor]:
+        strings = random_strings(n, length, seed=seed)
+        return strings, torch.tensor([numbers(string, "01") for string in strings]), accepted(dfa, strings)
+
+    def loss(model: torch.nn.Module, rows: tuple[torch.Tensor, ...]) -> torch.Tensor:
+        assert isinstance(model, Reader)
+        return F.binary_cross_entropy_with_logits(model.out(model.states(rows[0]))[..., 0], rows[1].float())
+
+    seed_everything(seed)
+    model = Reader("rnn", 2, 16, 1)
+    fit(model, loss, data(4000, 12, 1)[1:], steps=1500, batch=64, seed=seed)
+    strings, tokens, _ = data(60, 25, 3)
+    with torch.no_grad():
+        states = model.states(tokens)
+        says = model.out(states)[..., 0] > 0
+    small = neural_automata.extract_dfa(states, strings, says, "01").dfa.minimise()
+    assert small.table.tolist() == dfa.table.tolist() and small.accepting == dfa.accepting
+
+
+STRINGS = ["01", "10"]
+STATES, SAYS = torch.zeros(2, 3, 5), torch.zeros(2, 3, dtype=torch.bool)
+
+
+def noise() -> neural_automata.Extracted:
+    """Ask for an automaton where there is none: states and verdicts from chance."""
+    strings = random_strings(50, 20, seed=0)
+    generator = torch.Generator().manual_seed(0)
+    states = torch.randn(50, 21, 4, generator=generator)
+    says = torch.rand(50, 21, generator=generator) > 0.5
+    return neural_automata.extract_dfa(states, strings, says, "01", most=3)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: neural_automata.compile_rnn(counter(2), gain=5.0), ["gain 5.0", "at least 6", "10"]),
+        (lambda: neural_automata.compile_rnn(counter(2), gain=-10.0), ["gain -10.0", "at least 6"]),
+        (lambda: neural_automata.compile_rnn(counter(2), gain=float("nan")), ["gain nan", "at least 6"]),
+        (lambda: neural_automata.extract_dfa(STATES, [], SAYS, "01"), ["lengths []", "one length"]),
+        (lambda: neural_automata.extract_dfa(STATES, ["01", "1"], SAYS, "01"), ["[1, 2]", "one length"]),
+        (lambda: neural_automata.extract_dfa(STATES, ["", ""], SAYS, "01"), ["[0]", "at least 1"]),
+        (
+            lambda: neural_automata.extract_dfa(STATES[:, 1:], STRINGS, SAYS, "01"),
+            ["(2, 2, 5)", "(2, 3, H)", "before the first symbol"],
+        ),
+        (lambda: neural_automata.extract_dfa(STATES[0], STRINGS, SAYS, "01"), ["(3, 5)", "(2, 3, H)"]),
+        (lambda: neural_automata.extract_dfa(STATES, STRINGS, SAYS[:1], "01"), ["(1, 3)", "(2, 3)"]),
+        (lambda: neural_automata.extract_dfa(STATES, ["01"], SAYS, "01"), ["(2, 3, 5)", "1 strings"]),
+        (lambda: neural_automata.extract_dfa(STATES, ["01", "2x"], SAYS, "01"), ["['2', 'x']", "['0', '1']"]),
+        (lambda: neural_automata.extract_dfa(STATES / 0, STRINGS, SAYS, "01"), ["NaN", "finite"]),
+        (lambda: neural_automata.extract_dfa(STATES, STRINGS, SAYS, "01", most=1), ["most=1", "at least 2"]),
+        (noise, ["3 clusters", "contradict", "most=6", "Train"]),
+    ],
+)
+def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:
+    with pytest.raises(ValueError) as refusal:
+        call()
+    assert not [word for word in words if word not in str(refusal.value)], refusal.value
+
+
+def test_extraction_leaves_its_arguments_alone() -> None:
+    strings = random_strings(7, 5, seed=1)
+    states, says = hidden_states(counter(3), strings), accepted(counter(3), strings)
+    before = states.clone(), says.clone()
+    neural_automata.extract_dfa(states.requires_grad_(), strings, says, "01")
+    assert torch.equal(states.detach(), before[0]) and torch.equal(says, before[1])
+    assert np.array_equal(counter(3).table, [[0, 1], [1, 2], [2, 0]])

@@ -1,0 +1,299 @@
+"""Recurrent networks against torch's own, and against what each gate is for."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from lecturelib import recurrent
+from tests.strategies import normal, seeds, sizes
+
+Weights = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+GATES = {"i": "input", "f": "forget", "g": "candidate", "o": "output"}
+
+
+def network(kind: type[nn.RNN] | type[nn.LSTM], d: int, h: int, seed: int) -> tuple[nn.RNNBase, Weights]:
+    """Return one of torch's networks with random weights, and the same weights as the library takes them."""
+    torch_network = kind(d, h, batch_first=True, dtype=torch.float64)
+    with torch.no_grad():
+        for k, parameter in enumerate(torch_network.parameters()):
+            parameter.copy_(normal(*parameter.shape, seed=seed + k))
+    w_x, w_h, b_x, b_h = (parameter.detach() for parameter in torch_network.parameters())
+    return torch_network, (w_x, w_h, b_x + b_h)
+
+
+@given(sizes(4), seeds)
+def test_run_rnn_is_torchs(shape: list[int], seed: int) -> None:
+    b, t, d, h = shape
+    rnn, weights = network(nn.RNN, d, h, seed)
+    x, h_0 = normal(b, t, d, seed=seed + 9), normal(b, h, seed=seed + 10)
+    torch.testing.assert_close(recurrent.run_rnn(x, h_0, *weights), rnn(x, h_0[None])[0])
+    # one initial state for all sequences is the same as the same one for each
+    torch.testing.assert_close(
+        recurrent.run_rnn(x, h_0[0], *weights), rnn(x, h_0[:1].expand(b, h).contiguous()[None])[0]
+    )
+
+
+@given(sizes(3), seeds)
+def test_rnn_step_is_torchs(shape: list[int], seed: int) -> None:
+    b, d, h = shape
+    rnn, weights = network(nn.RNN, d, h, seed)
+    x, before = normal(b, d, seed=seed + 9), normal(b, h, seed=seed + 10)
+    torch.testing.assert_close(recurrent.rnn_step(x, before, *weights), rnn(x[:, None], before[None])[0][:, 0])
+
+
+@given(sizes(4), seeds)
+def test_run_lstm_is_torchs(shape: list[int], seed: int) -> None:
+    b, t, d, h = shape
+    lstm, weights = network(nn.LSTM, d, h, seed)
+    x = normal(b, t, d, seed=seed + 9)
+    trace = recurrent.run_lstm(x, *weights)
+    states, (last_h, last_c) = lstm(x)
+    torch.testing.assert_close(trace.h, states)
+    torch.testing.assert_close(trace.h[:, -1], last_h[0])
+    torch.testing.assert_close(trace.c[:, -1], last_c[0])
+    # the cell at every step is the last cell of the sequence cut there
+    for cut in range(1, t):
+        torch.testing.assert_close(trace.c[:, cut - 1], lstm(x[:, :cut])[1][1][0])
+
+
+@given(sizes(3), seeds)
+def test_lstm_step_is_torchs(shape: list[int], seed: int) -> None:
+    b, d, h = shape
+    lstm, weights = network(nn.LSTM, d, h, seed)
+    x, h_before, c_before = (normal(b, n, seed=seed + k) for k, n in ((9, d), (10, h), (11, h)))
+    _, (h_after, c_after) = lstm(x[:, None], (h_before[None], c_before[None]))
+    step = recurrent.lstm_step(x, h_before, c_before, *weights)
+    torch.testing.assert_close(step[0], h_after[0])
+    torch.testing.assert_close(step[1], c_after[0])
+
+
+@given(sizes(4), seeds)
+def test_the_trace_holds_the_gates_that_made_the_states(shape: list[int], seed: int) -> None:
+    b, t, d, h = shape
+    _, weights = network(nn.LSTM, d, h, seed)
+    x = normal(b, t, d, seed=seed + 9)
+    trace = recurrent.run_lstm(x, *weights)
+    nothing = torch.zeros(b, 1, h, dtype=torch.float64)
+    h_before, c_before = (torch.cat([nothing, each[:, :-1]], dim=1) for each in (trace.h, trace.c))
+    sums = F.linear(x, weights[0]) + F.linear(h_before, weights[1], weights[2])
+    for k, (name, squash) in enumerate(
+        [("i", torch.sigmoid), ("f", torch.sigmoid), ("g", torch.tanh), ("o", torch.sigmoid)]
+    ):
+        torch.testing.assert_close(getattr(trace, name), squash(sums[..., k * h : (k + 1) * h]))
+    torch.testing.assert_close(trace.c, trace.f * c_before + trace.i * trace.g)
+    torch.testing.assert_close(trace.h, trace.o * trace.c.tanh())
+
+
+def test_gradients_flow_through_run_rnn() -> None:
+    _, weights = network(nn.RNN, 2, 3, seed=1)
+    leaves = [normal(2, 5, 2, seed=2), normal(2, 3, seed=3), *weights]
+    assert torch.autograd.gradcheck(recurrent.run_rnn, [leaf.clone().requires_grad_() for leaf in leaves])
+
+
+def test_gradients_flow_through_run_lstm() -> None:
+    _, weights = network(nn.LSTM, 2, 3, seed=1)
+    leaves = [normal(2, 5, 2, seed=2), *weights]
+    assert torch.autograd.gradcheck(
+        lambda *given: tuple(recurrent.run_lstm(*given)), [leaf.clone().requires_grad_() for leaf in leaves]
+    )
+
+
+def forced(seed: int = 1, **force: float) -> recurrent.LSTMTrace:
+    _, weights = network(nn.LSTM, 3, 5, seed=seed)
+    return recurrent.run_lstm(normal(2, 7, 3, seed=seed + 9), *weights, force=force or None)
+
+
+@pytest.mark.parametrize("gate", GATES, ids=list(GATES.values()))
+@pytest.mark.parametrize("value", [0.0, 0.25, 1.0])
+def test_a_forced_gate_has_that_value_everywhere_and_the_others_do_not(gate: str, value: float) -> None:
+    trace, free = forced(**{gate: value}), forced()
+    assert (getattr(trace, gate) == value).all()
+    for other in set(GATES) - {gate}:
+        # the first step reads no state yet, so there the other gates are what they were
+        assert torch.equal(getattr(trace, other)[:, 0], getattr(free, other)[:, 0])
+        assert getattr(trace, other).std() > 0.01
+
+
+def test_without_the_forget_gate_the_cell_holds_the_last_input_alone() -> None:
+    trace = forced(f=0.0)
+    assert torch.equal(trace.c, trace.i * trace.g)
+
+
+def test_with_a_forget_gate_of_one_the_cell_is_a_sum() -> None:
+    trace = forced(f=1.0)
+    torch.testing.assert_close(trace.c, (trace.i * trace.g).cumsum(1))
+
+
+def test_a_shut_input_and_an_open_forget_gate_leave_the_cell_empty() -> None:
+    trace = forced(f=1.0, i=0.0)
+    assert (trace.c == 0).all() and (trace.h == 0).all()
+
+
+def test_a_shut_output_gate_hides_the_cell() -> None:
+    trace = forced(o=0.0)
+    assert (trace.h == 0).all() and (trace.c != 0).all()
+
+
+def test_a_shut_input_gate_keeps_what_was_in_the_cell() -> None:
+    _, weights = network(nn.LSTM, 3, 5, seed=1)
+    c = normal(2, 5, seed=4)
+    step = recurrent.lstm_step(normal(2, 3, seed=2), normal(2, 5, seed=3), c, *weights, force={"f": 1.0, "i": 0.0})
+    assert torch.equal(step[1], c)
+
+
+def test_forcing_nothing_changes_nothing() -> None:
+    _, weights = network(nn.LSTM, 3, 5, seed=1)
+    x = normal(2, 7, 3, seed=2)
+    for one, other in zip(recurrent.run_lstm(x, *weights, force={}), recurrent.run_lstm(x, *weights), strict=True):
+        assert torch.equal(one, other)
+
+
+def rnn_states(x: torch.Tensor) -> torch.Tensor:
+    _, weights = network(nn.RNN, 3, 5, seed=1)
+    return recurrent.run_rnn(x, normal(5, seed=8), *weights)
+
+
+def lstm_states(x: torch.Tensor) -> torch.Tensor:
+    _, weights = network(nn.LSTM, 3, 5, seed=1)
+    return torch.stack(recurrent.run_lstm(x, *weights), dim=-1)
+
+
+@pytest.mark.parametrize("states", [rnn_states, lstm_states])
+def test_sequences_of_a_batch_do_not_see_each_other(states) -> None:
+    x = normal(7, 2, 3, seed=2)
+    changed = x.clone()
+    changed[4] = 9e9
+    before, after = states(x), states(changed)
+    others = [0, 1, 2, 3, 5, 6]
+    assert torch.equal(before[others], after[others])
+    assert not torch.equal(before[4], after[4])
+
+
+@pytest.mark.parametrize("states", [rnn_states, lstm_states])
+@pytest.mark.parametrize("step", [1, 4, 6])
+def test_a_later_token_changes_no_earlier_state(states, step: int) -> None:
+    x = normal(2, 7, 3, seed=2)
+    changed = x.clone()
+    changed[:, step] = -x[:, step]
+    before, after = states(x), states(changed)
+    assert torch.equal(before[:, :step], after[:, :step])
+    assert (before[:, step:] != after[:, step:]).flatten(2).any(-1).all()
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("bias", [2.5, -1.0])
+def test_open_forget_gate_sets_the_forget_biases_and_nothing_else(
+    layers: int, bidirectional: bool, bias: float
+) -> None:
+    lstm = nn.LSTM(3, 5, num_layers=layers, bidirectional=bidirectional)
+    before = {name: parameter.clone() for name, parameter in lstm.named_parameters()}
+    recurrent.open_forget_gate(lstm, bias)
+    for name, parameter in lstm.named_parameters():
+        assert parameter.requires_grad
+        for k, gate in enumerate(GATES):
+            rows = slice(5 * k, 5 * (k + 1))
+            if gate == "f" and name.startswith("bias"):
+                assert (parameter[rows] == (bias if "_ih_" in name else 0.0)).all(), name
+            else:
+                assert torch.equal(parameter[rows], before[name][rows]), (name, gate)
+
+
+def test_an_open_forget_gate_keeps_the_share_that_its_bias_says() -> None:
+    lstm = nn.LSTM(3, 5, batch_first=True, dtype=torch.float64)
+    with torch.no_grad():
+        for parameter in lstm.parameters():
+            parameter.zero_()
+    recurrent.open_forget_gate(lstm, 2.0)
+    w_x, w_h, b_x, b_h = (parameter.detach() for parameter in lstm.parameters())
+    c = normal(1, 5, seed=1)
+    step = recurrent.lstm_step(torch.zeros(1, 3).double(), torch.zeros(1, 5).double(), c, w_x, w_h, b_x + b_h)
+    torch.testing.assert_close(step[1], c / (1 + torch.exp(torch.tensor(-2.0).double())))
+
+
+@pytest.mark.parametrize(("cell", "kind"), [("rnn", nn.RNN), ("lstm", nn.LSTM), ("gru", nn.GRU)])
+def test_a_reader_reads_one_hot_symbols_with_torchs_cell(cell: str, kind: type[nn.RNNBase]) -> None:
+    reader = recurrent.Reader(cell, 3, 7, 5).double()
+    assert type(reader.cell) is kind
+    tokens = torch.tensor([[0, 1, 2, 2], [2, 0, 0, 1]])
+    one_hot = torch.eye(3, dtype=torch.float64)[tokens]
+    states = reader.states(tokens)
+    torch.testing.assert_close(states[:, 1:], reader.cell(one_hot)[0])
+    assert states.shape == (2, 5, 7) and (states[:, 0] == 0).all()
+    torch.testing.assert_close(reader(tokens), F.linear(states[:, 1:], reader.out.weight, reader.out.bias))
+
+
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+def test_a_reader_reads_each_sequence_by_itself(cell: str) -> None:
+    reader = recurrent.Reader(cell, 3, 7, 5).double()
+    tokens = torch.arange(35).view(5, 7) ** 2 % 3
+    alone = torch.cat([reader(row[None]) for row in tokens])
+    torch.testing.assert_close(reader(tokens), alone)
+
+
+@given(st.sampled_from(["rnn", "lstm", "gru"]), sizes(2), st.integers(0, 5))
+def test_a_reader_does_not_read_ahead(cell: str, shape: list[int], step: int) -> None:
+    b, hidden = shape
+    reader = recurrent.Reader(cell, 3, hidden, 2)
+    tokens = torch.arange(b * 7).view(b, 7) % 3
+    changed = tokens.clone()
+    changed[:, step] = (tokens[:, step] + 1) % 3
+    before, after = reader(tokens), reader(changed)
+    torch.testing.assert_close(before[:, :step], after[:, :step], rtol=0, atol=0)
+    assert (before[:, step] != after[:, step]).any()
+
+
+RNN = network(nn.RNN, 3, 5, seed=0)[1]
+LSTM = network(nn.LSTM, 3, 5, seed=0)[1]
+X, H = normal(2, 7, 3, seed=0), torch.zeros(5, dtype=torch.float64)
+
+
+def with_nan(x: torch.Tensor) -> torch.Tensor:
+    x = x.clone()
+    x[1, 2, 0] = float("nan")
+    return x
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: recurrent.run_rnn(X[0], H, *RNN), ["(7, 3)", "(B, T, D)", "x[None]"]),
+        (lambda: recurrent.run_rnn(X[:, :0], H, *RNN), ["(2, 0, 3)", "at least one", "step"]),
+        (lambda: recurrent.run_rnn(X[:0], H, *RNN), ["(0, 7, 3)", "at least one sequence"]),
+        (lambda: recurrent.run_rnn(X[..., :2], H, *RNN), ["w_x", "(5, 3)", "(5, 2)", "width 2"]),
+        (lambda: recurrent.run_rnn(X, H, RNN[0], RNN[1][:4], RNN[2]), ["w_h", "(4, 5)", "(5, 5)"]),
+        (lambda: recurrent.run_rnn(X, H, RNN[0], RNN[1], RNN[2][:4]), ["b has", "(4,)", "(5,)"]),
+        (lambda: recurrent.run_rnn(X, H[:3], *RNN), ["h_0", "(3,)", "(5,)", "(2, 5)"]),
+        (lambda: recurrent.run_rnn(X, H.expand(7, 5), *RNN), ["h_0", "(7, 5)", "(2, 5)"]),
+        (lambda: recurrent.run_rnn(with_nan(X), H, *RNN), ["x holds NaN", "finite"]),
+        (lambda: recurrent.run_rnn(X / 0, H, *RNN), ["infinity", "finite"]),
+        (lambda: recurrent.run_lstm(X[0], *LSTM), ["(7, 3)", "(B, T, D)", "x[None]"]),
+        (lambda: recurrent.run_lstm(X[:, :0], *LSTM), ["(2, 0, 3)", "at least one", "step"]),
+        (lambda: recurrent.run_lstm(X, *RNN), ["w_x", "(5, 3)", "(20, 3)", "5 hidden units"]),
+        (lambda: recurrent.run_lstm(X, LSTM[0].T, *LSTM[1:]), ["w_x", "(3, 20)", "(20, 3)"]),
+        (lambda: recurrent.run_lstm(X, LSTM[0], LSTM[1], LSTM[2][:5]), ["b has", "(5,)", "(20,)"]),
+        (lambda: recurrent.run_lstm(with_nan(X), *LSTM), ["x holds NaN", "finite"]),
+        (lambda: recurrent.run_lstm(X, *LSTM, force={"z": 1.0}), ["['z']", "['i', 'f', 'g', 'o']"]),
+        (
+            lambda: recurrent.lstm_step(X[:, 0], H, H, *LSTM, force={"forget": 1.0, "f": 1.0}),
+            ["['forget']", "['i', 'f', 'g', 'o']"],
+        ),
+        (lambda: recurrent.open_forget_gate(nn.GRU(3, 5), 1.0), ["GRU", "nn.LSTM", "bias=True"]),  # type: ignore[arg-type]
+        (lambda: recurrent.open_forget_gate(nn.LSTM(3, 5, bias=False), 1.0), ["LSTM", "bias=True"]),
+        (lambda: recurrent.Reader("transformer", 2, 3, 1), ["'transformer'", "['rnn', 'lstm', 'gru']"]),
+        (lambda: recurrent.Reader("rnn", 0, 3, 1), ["symbols=0", "at least 1"]),
+        (lambda: recurrent.Reader("lstm", 2, -3, 1), ["hidden=-3", "at least 1"]),
+        (lambda: recurrent.Reader("gru", 2, 3, 0), ["outputs=0", "at least 1"]),
+        (lambda: recurrent.Reader("rnn", 2, 3, 1)(torch.tensor([0, 1])), ["(2,)", "(B, T)"]),
+        (lambda: recurrent.Reader("rnn", 2, 3, 1)(torch.zeros(2, 0).long()), ["(2, 0)", "(B, T)"]),
+        (lambda: recurrent.Reader("rnn", 2, 3, 1)(torch.tensor([[0, 2]])), ["0 to 2", "0 to 1"]),
+        (lambda: recurrent.Reader("rnn", 2, 3, 1).states(torch.tensor([[-1, 1]])), ["-1 to 1", "0 to 1"]),
+    ],
+)
+def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:
+    with pytest.raises(ValueError) as refusal:
+        call()
+    assert not [word for word in words if word not in str(refusal.value)], refusal.value

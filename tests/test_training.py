@@ -1,0 +1,375 @@
+"""The training loop: the same from the same seed, the best weights in the end, and quiet."""
+
+import math
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from lecturelib import training
+from lecturelib.publish.execute import execute
+from tests.strategies import normal
+
+Batch = tuple[torch.Tensor, ...]
+Loss = Callable[[nn.Module, Batch], torch.Tensor]
+
+
+def squares(model: nn.Module, rows: Batch) -> torch.Tensor:
+    return (model(rows[0]) - rows[1]).square().mean()
+
+
+def small_network(seed: int = 0) -> nn.Sequential:
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Linear(3, 16), nn.Tanh(), nn.Dropout(0.0), nn.Linear(16, 1)).double()
+
+
+X = normal(64, 3, seed=0)
+DATA = (X, X.prod(1, keepdim=True).tanh())
+
+
+class Number(nn.Module):
+    """A model that is one number, so that a test can say where it should end."""
+
+    def __init__(self, start: float = 0.0) -> None:
+        super().__init__()
+        self.value = nn.Parameter(torch.tensor(start))
+
+
+def towards(model: nn.Module, rows: Batch) -> torch.Tensor:
+    assert isinstance(model, Number)
+    return (model.value - rows[0]).square().mean()
+
+
+def away_from(k: int, event: Callable[[], float]) -> Loss:
+    """Return a loss that is `towards` but multiplies it, the k-th time, with what `event` returns."""
+    calls = 0
+
+    def loss(model: nn.Module, rows: Batch) -> torch.Tensor:
+        nonlocal calls
+        calls += 1
+        return towards(model, rows) * (event() if calls == k else 1.0)
+
+    return loss
+
+
+def interrupt() -> float:
+    raise KeyboardInterrupt
+
+
+ONE, THREE = (torch.full((7,), 1.0),), (torch.full((7,), 3.0),)
+
+
+def test_one_seed_gives_one_history_and_one_network() -> None:
+    runs = []
+    for seed in (5, 5, 6):
+        model = small_network()
+        history = training.fit(model, squares, DATA, DATA, steps=60, batch=7, seed=seed)
+        runs.append((history, torch.cat([parameter.flatten() for parameter in model.parameters()])))
+    assert runs[0][0] == runs[1][0] and torch.equal(runs[0][1], runs[1][1])
+    assert runs[0][0] != runs[2][0] and not torch.equal(runs[0][1], runs[2][1])
+
+
+def test_the_global_generators_are_neither_used_nor_moved() -> None:
+    model = small_network()
+    training.seed_everything(1)
+    before = random.getstate(), np.random.get_state(legacy=False)["state"]["key"], torch.get_rng_state()
+    first = training.fit(model, squares, DATA, steps=10)
+    assert random.getstate() == before[0]
+    assert np.array_equal(np.random.get_state(legacy=False)["state"]["key"], before[1])
+    assert torch.equal(torch.get_rng_state(), before[2])
+    torch.manual_seed(99)
+    assert training.fit(small_network(), squares, DATA, steps=10) == first
+
+
+def test_eight_samples_are_learnt_by_heart() -> None:
+    few = (DATA[0][:8], DATA[1][:8])
+    model = small_network()
+    history = training.fit(model, squares, few, steps=600, batch=8, lr=0.02)
+    assert squares(model, few).item() < 1e-4 < squares(small_network(), few).item()
+    assert history.train[-1] < history.train[0] / 100
+
+
+def test_the_weights_with_the_lowest_validation_loss_stay() -> None:
+    # training leads from 0 to 3 and passes 1, which is what the validation data ask for
+    model = Number()
+    history = training.fit(model, towards, THREE, ONE, steps=100, lr=0.1)
+    assert abs(model.value.item() - 1.0) < 0.1
+    assert history.best == history.steps[int(np.argmin(history.valid))] < 20
+    assert towards(model, ONE).item() == min(history.valid) < history.valid[-1]
+    assert history.train[-1] < 0.1 and history.valid[-1] > 3.0
+
+
+def test_without_validation_data_the_training_loss_decides() -> None:
+    model = Number()
+    history = training.fit(model, towards, THREE, steps=100, lr=0.1)
+    assert abs(model.value.item() - 3.0) < 0.1
+    assert history.valid == []
+    assert history.best == history.steps[int(np.argmin(history.train))]
+
+
+def test_a_loss_that_explodes_later_leaves_the_weights_from_before() -> None:
+    # in the middle the loss becomes another one, which is larger and leads to 20
+    model, calls = Number(), 0
+
+    def loss(model: nn.Module, rows: Batch) -> torch.Tensor:
+        nonlocal calls
+        calls += 1
+        assert isinstance(model, Number)
+        return towards(model, rows) if calls <= 100 else 500.0 + (model.value - 20.0).square()
+
+    training.fit(model, loss, THREE, steps=200, lr=0.1)
+    assert abs(model.value.item() - 3.0) < 0.2
+
+
+@pytest.mark.parametrize(("steps", "looks"), [(1, 1), (7, 7), (50, 50), (149, 75), (500, 50)])
+def test_history_has_some_fifty_looks_and_the_last_step(steps: int, looks: int) -> None:
+    history = training.fit(Number(), towards, THREE, ONE, steps=steps)
+    assert len(history.steps) == len(history.train) == len(history.valid) == looks
+    assert history.steps[-1] == steps and history.steps == sorted(set(history.steps))
+    assert not history.stopped
+
+
+def test_the_training_loss_is_the_mean_since_the_last_look() -> None:
+    seen: list[float] = []
+
+    def loss(model: nn.Module, rows: Batch) -> torch.Tensor:
+        value = towards(model, rows)
+        if torch.is_grad_enabled():
+            seen.append(value.item())
+        return value
+
+    history = training.fit(Number(), loss, (torch.arange(7.0),), ONE, steps=200, batch=2)
+    np.testing.assert_allclose(history.train, np.array(seen).reshape(50, 4).mean(1))
+
+
+def test_rows_are_drawn_together_and_all_of_them() -> None:
+    seen: set[int] = set()
+
+    def loss(model: nn.Module, rows: Batch) -> torch.Tensor:
+        assert torch.equal(rows[0] * 2, rows[1]) and rows[0].shape == (5,)
+        seen.update(rows[0].int().tolist())
+        return model.get_parameter("value").square()
+
+    x = torch.arange(23.0)
+    training.fit(Number(1.0), loss, (x, 2 * x), steps=50, batch=5)
+    assert seen == set(range(23))
+
+
+def test_dropout_is_on_while_training_and_off_while_judging_and_after() -> None:
+    modes: list[tuple[bool, bool]] = []
+
+    def loss(model: nn.Module, rows: Batch) -> torch.Tensor:
+        modes.append((model.training, torch.is_grad_enabled()))
+        return squares(model, rows)
+
+    model = small_network()
+    training.fit(model, loss, DATA, DATA, steps=3)
+    assert modes == [(True, True), (False, False)] * 3
+    assert not model.training
+
+
+@pytest.mark.parametrize("lr", [0.01, 0.3])
+def test_each_step_is_one_of_adam_with_the_gradient_cut(lr: float) -> None:
+    model, own = Number(), Number()
+    history = training.fit(model, towards, THREE, steps=17, batch=2, lr=lr)
+    optimizer = torch.optim.Adam(own.parameters(), lr=lr)
+    losses, values = [], []
+    for _ in range(17):
+        optimizer.zero_grad()
+        loss = towards(own, THREE)
+        loss.backward()
+        assert own.value.grad is not None
+        own.value.grad.clamp_(-1, 1)  # one number: its length is its absolute value
+        optimizer.step()
+        losses.append(loss.item())
+        values.append(own.value.item())
+    np.testing.assert_allclose(history.train, losses, rtol=1e-5, atol=1e-6)
+    assert math.isclose(model.value.item(), values[int(np.argmin(losses))], rel_tol=1e-5)
+
+
+def test_gradients_longer_than_one_are_cut() -> None:
+    lengths: list[float] = []
+
+    class Watched(Number):
+        def zero_grad(self, set_to_none: bool = True) -> None:
+            raise AssertionError("the optimizer clears the gradients")
+
+    model = Watched()
+
+    def loss(model: nn.Module, rows: Batch) -> torch.Tensor:
+        grad = model.get_parameter("value").grad
+        if grad is not None:
+            lengths.append(grad.abs().item())
+        return 1000 * towards(model, rows)
+
+    training.fit(model, loss, THREE, steps=20, lr=0.01)
+    assert len(lengths) == 19 and max(lengths) <= 1.0 and min(lengths) > 0.99
+
+
+# ---- stopping ----
+
+
+def test_an_interrupted_run_keeps_its_best_weights(capsys: pytest.CaptureFixture[str]) -> None:
+    model, whole = Number(), Number()
+    history = training.fit(model, away_from(30, interrupt), THREE, steps=50, lr=0.05, label="number")
+    reference = training.fit(whole, towards, THREE, steps=29, lr=0.05)
+    assert history.stopped
+    assert history.steps == list(range(1, 30)) == reference.steps and history.train == reference.train
+    assert history.best == reference.best == 29
+    assert model.value.item() == whole.value.item() > 1.0
+    assert not model.training
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith("number: stopped, loss ")
+
+
+def test_an_interrupted_run_without_a_label_stops_the_loop_around_it() -> None:
+    model, whole = Number(), Number()
+    with pytest.raises(KeyboardInterrupt):
+        training.fit(model, away_from(30, interrupt), THREE, steps=50, lr=0.05)
+    training.fit(whole, towards, THREE, steps=29, lr=0.05)
+    assert model.value.item() == whole.value.item() > 1.0
+
+
+def test_an_interrupted_run_returns_the_weights_that_validation_liked_best() -> None:
+    model = Number()
+    # calls alternate between training and validation; this one is a validation
+    history = training.fit(model, away_from(70, interrupt), THREE, ONE, steps=49, lr=0.1, label="number")
+    assert history.stopped and abs(model.value.item() - 1.0) < 0.1
+    assert len(history.steps) == len(history.train) == len(history.valid)
+
+
+@pytest.mark.parametrize("k", [1, 17, 40])
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_loss_that_is_not_finite_is_named_with_its_step(k: int, bad: float) -> None:
+    model = Number()
+    with pytest.raises(ValueError) as refusal:
+        training.fit(model, away_from(k, lambda: bad), THREE, steps=50, lr=0.05)
+    for word in (
+        f"the loss became {bad} at step {k}:",
+        "lr=0.05",
+        "smaller",
+        "NaN in the data",
+        "best weights",
+    ):
+        assert word in str(refusal.value)
+    assert math.isfinite(model.value.item())
+    assert (model.value.item() > 0) == (k > 1)
+
+
+def test_a_gradient_that_is_not_finite_never_reaches_the_weights() -> None:
+    def loss(model: nn.Module, rows: Batch) -> torch.Tensor:
+        return model.get_parameter("value").sqrt()  # at 0: the value is 0, the slope infinite
+
+    model = Number(0.0)
+    with pytest.raises(ValueError, match=r"gradient became .* step 1: .* lr=0\.01"):
+        training.fit(model, loss, THREE, steps=50)
+    assert model.value.item() == 0.0
+
+
+def test_a_validation_loss_that_is_not_finite_is_named_too() -> None:
+    with pytest.raises(ValueError, match="validation loss became nan at step 1"):
+        training.fit(Number(), towards, THREE, (torch.tensor([math.nan]),), steps=50)
+
+
+# ---- what is shown ----
+
+
+def test_without_a_label_it_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
+    training.fit(Number(), towards, THREE, steps=5)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_with_a_label_it_says_one_line_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    training.fit(Number(), towards, THREE, steps=5, label="number")
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1
+    assert err.startswith("number: loss ") and err.endswith(" s\n")
+
+
+def test_progress_goes_through_everything(capsys: pytest.CaptureFixture[str]) -> None:
+    assert list(training.progress(iter("abc"), "letters")) == ["a", "b", "c"]
+    assert list(training.progress([], "none")) == []
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 2
+    assert err.startswith("letters: 3 of 3, ") and "none: 0 of 0, " in err
+
+
+def test_progress_says_where_a_loop_was_left(capsys: pytest.CaptureFixture[str]) -> None:
+    walk = training.progress([1, 2, 3, 4, 5], "numbers")
+    assert next(walk) == 1 and next(walk) == 2
+    walk.close()  # type: ignore[attr-defined]
+    assert capsys.readouterr().err.startswith("numbers: 2 of 5, ")
+
+
+def test_in_a_notebook_the_saved_text_is_fixed(tmp_path: Path) -> None:
+    code = """
+import torch
+from lecturelib.training import fit, progress
+x = torch.ones(7, 1)
+history = fit(torch.nn.Linear(1, 1), lambda m, b: m(b[0]).square().mean(), (x,), steps=20, label="line")
+for _ in progress(range(3), "loop"):
+    pass
+"""
+    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code) for _ in range(2)])
+    first, second = execute(nb, tmp_path, "bar").cells
+    for cell in (first, second):
+        assert [output.output_type for output in cell.outputs] == ["display_data"] * 2
+        assert [output.data["text/plain"] for output in cell.outputs] == ["line: 20 steps", "loop: 3 steps"]
+        assert all("application/vnd.jupyter.widget-view+json" in output.data for output in cell.outputs)
+
+
+# ---- seeds ----
+
+
+def test_seed_everything_sets_all_generators() -> None:
+    def draws() -> list[float]:
+        return [random.random(), np.random.rand(), torch.rand(()).item()]
+
+    kept = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    own = training.seed_everything(7)
+    first = [*draws(), torch.rand((), generator=own).item()]
+    own = training.seed_everything(7)
+    assert first == [*draws(), torch.rand((), generator=own).item()]
+    own = training.seed_everything(8)
+    assert not set(first) & {*draws(), torch.rand((), generator=own).item()}
+    # the returned generator is one of its own: drawing from it does not move the global one
+    before = torch.get_rng_state()
+    torch.rand((), generator=own)
+    assert torch.equal(torch.get_rng_state(), before)
+    random.setstate(kept[0])
+    np.random.set_state(kept[1])
+    torch.set_rng_state(kept[2])
+
+
+PAIR = (torch.ones(3, 1), torch.ones(2, 1))
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: training.fit(Number(), towards, THREE, steps=0), ["steps=0", "above 0"]),
+        (lambda: training.fit(Number(), towards, THREE, batch=-4), ["batch=-4", "above 0"]),
+        (lambda: training.fit(Number(), towards, THREE, lr=0.0), ["lr=0.0", "above 0"]),
+        (lambda: training.fit(Number(), towards, THREE, lr=math.nan), ["lr=nan", "above 0"]),
+        (lambda: training.fit(Number(), towards, ()), ["train", "tuple of tensors", "(x, y)"]),
+        (lambda: training.fit(Number(), towards, THREE[0]), ["train is a Tensor", "tuple of tensors"]),  # type: ignore[arg-type]
+        (lambda: training.fit(Number(), towards, ([1.0],)), ["train", "tuple of tensors"]),  # type: ignore[arg-type]
+        (lambda: training.fit(Number(), towards, PAIR), ["train", "[3, 2]", "same number"]),
+        (lambda: training.fit(Number(), towards, (torch.ones(0),)), ["train", "[0]", "at least 1"]),
+        (lambda: training.fit(Number(), towards, THREE, PAIR), ["valid", "[3, 2]", "same number"]),
+        (lambda: training.fit(Number(), towards, THREE, ()), ["valid", "tuple of tensors"]),
+        (lambda: training.seed_everything(-1), ["seed -1", "0 to 2**32 - 1"]),
+        (lambda: training.seed_everything(2**32), ["seed 4294967296", "0 to 2**32 - 1"]),
+        (lambda: training.seed_everything(0.5), ["seed 0.5", "whole number"]),  # type: ignore[arg-type]
+        (lambda: training.seed_everything(None), ["seed None", "whole number"]),  # type: ignore[arg-type]
+    ],
+)
+def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:
+    with pytest.raises(ValueError) as refusal:
+        call()
+    assert not [word for word in words if word not in str(refusal.value)], refusal.value
