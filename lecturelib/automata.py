@@ -208,7 +208,7 @@ def reber(embedded: bool = False) -> DFA:
     Returns: an automaton of 9 states (21 if embedded); the last one is the trap, where illegal strings end.
     Source: A. S. Reber, Implicit learning of artificial grammars, 1967; embedded: S. E. Fahlman, 1991, and
         S. Hochreiter and J. Schmidhuber, Long short-term memory, 1997, figure 4.
-    Taught: notebook 01, section 5.
+    Taught: notebook 01, section 6.
 
     >>> reber().accepts("BTXSE"), reber(embedded=True).accepts("BTBTXSETE"), reber(embedded=True).accepts("BTBTXSEPE")
     (True, True, False)

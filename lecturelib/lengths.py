@@ -19,7 +19,7 @@ def pad(sequences: Sequence[Sequence[int]], value: int = 0) -> tuple[torch.Tenso
 
     Shapes: B sequences; returns (B, T) with T the longest length, and lengths (B,).
     Raises: ValueError for no sequence at all, or an empty one.
-    Taught: notebook 01, section 7.
+    Taught: notebook 01, section 4.
 
     >>> pad([[5, 6, 7], [8]])
     (tensor([[5, 6, 7],
@@ -37,7 +37,7 @@ def real_steps(lengths: torch.Tensor, steps: int) -> torch.Tensor:
 
     Shapes: lengths (B,); returns (B, steps), boolean.
     Raises: ValueError for a length below 1 or above `steps`.
-    Taught: notebook 01, section 7.
+    Taught: notebook 01, section 4.
 
     >>> real_steps(torch.tensor([3, 1]), 3).int()
     tensor([[1, 1, 1],
@@ -58,7 +58,7 @@ def last_state(states: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
 
     Shapes: states (B, T, H), lengths (B,); returns (B, H).
     Raises: ValueError for lengths that do not fit the batch.
-    Taught: notebook 01, section 7.
+    Taught: notebook 01, section 4.
     """
     _check_batch(states, lengths)
     real_steps(lengths, states.shape[1])
@@ -70,7 +70,7 @@ def mean_over_real_steps(values: torch.Tensor, lengths: torch.Tensor) -> torch.T
 
     Shapes: values (B, T), lengths (B,); returns a scalar. Every real token counts the same.
     Raises: ValueError for lengths that do not fit the batch.
-    Taught: notebook 01, section 7.
+    Taught: notebook 01, section 4.
     """
     _check_batch(values, lengths)
     return values[real_steps(lengths, values.shape[1])].mean()

@@ -151,7 +151,7 @@ def open_forget_gate(lstm: nn.LSTM, bias: float) -> None:
     Raises: ValueError for anything but an `nn.LSTM` with biases.
     Source: F. Gers, J. Schmidhuber and F. Cummins, Learning to forget, 2000; R. Jozefowicz, W. Zaremba and
         I. Sutskever, An empirical exploration of recurrent network architectures, 2015.
-    Taught: notebook 02, section 4.
+    Taught: notebook 02, section 3.
     """
     if not isinstance(lstm, nn.LSTM) or not lstm.bias:
         raise ValueError(f"{type(lstm).__name__} has no forget gate with a bias: expected an nn.LSTM with bias=True")

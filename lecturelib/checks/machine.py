@@ -11,14 +11,14 @@ import psutil
 import torch
 
 
-def check_machine() -> None:
+def inspect_machine() -> None:
     """Print what this machine has and, for everything that is off, what to do about it."""
     for line in machine_report():
         print(line)
 
 
 def machine_report(free_gb: float | None = None, ipywidgets_version: str | None = None) -> list[str]:
-    """Return the lines that `check_machine` prints. The arguments stand in for what would be measured.
+    """Return the lines that `inspect_machine` prints. The arguments stand in for what would be measured.
 
     Units: GB of 10**9 bytes.
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -62,11 +62,18 @@ def axes(figure: Figure, rows: int = 1, columns: int = 1, **options: Any) -> lis
     return list(figure.subplots(rows, columns, squeeze=False, **options).ravel())
 
 
+_PLACES: tuple[Literal["original", "active"], ...] = ("original", "active")
+
+
 @styled
 def png(figure: Figure) -> bytes:
     """Return the figure as PNG bytes; the same figure gives the same bytes."""
     buffer = io.BytesIO()
+    places = [(ax, kind, ax.get_position(kind == "original").frozen()) for ax in figure.axes for kind in _PLACES]
     figure.savefig(buffer, format="png", metadata={"Software": None})
+    for ax, kind, place in places:  # the layout begins where the last one ended: let the next begin here too
+        ax.set_position(place, kind)
+        ax.set_in_layout(True)  # `set_position` took it out
     return buffer.getvalue()
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from lecturelib.checks.claims import ClaimFailed, claim
-from lecturelib.checks.machine import check_machine, machine_report
+from lecturelib.checks.machine import inspect_machine, machine_report
 from lecturelib.checks.predictions import predict, predict_number
 
 # ---- claims ----
@@ -171,7 +171,7 @@ def test_another_python_is_named(version: tuple[int, int], tested: bool, monkeyp
 
 
 def test_the_report_is_printed_as_measured(capsys: pytest.CaptureFixture[str]) -> None:
-    check_machine()
+    inspect_machine()
     out = capsys.readouterr().out
     assert re.search(r"^Python 3\.\d+\.\d+, torch \S+, ipywidgets \d+\.\S+\.$", out, re.MULTILINE)
     assert re.search(r"^Free memory: \d+\.\d GB\.$", out, re.MULTILINE)

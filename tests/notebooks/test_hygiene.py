@@ -20,7 +20,7 @@ REPOSITORY = repository(ROOT)
 RUN_IT = "run `python -m lecturelib.publish {name}`"
 
 SLIDE_TYPES = ["slide", "subslide", "fragment", "skip", "notes"]
-CELLS = (20, 50)
+CELLS = (20, 85)
 CELLS_START = (10, 50)  # notebook 00 only opens the door
 WORDS = 120
 LINES = 25
