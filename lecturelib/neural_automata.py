@@ -8,6 +8,7 @@ A recurrent network consumes a sequence one token at a time, like a DFA. The two
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -40,17 +41,23 @@ def compile_rnn(dfa: DFA, gain: float = 10.0) -> RNNWeights:
     Equation: before the gain, unit (s, a) receives [x_t = a] + [previous state in the preimage of s under a] - 3/2,
         which is +1/2 if both hold, and -1/2 or less if not. tanh(gain * .) makes that +1 or -1.
     Shapes: H = states * symbols, unit number s * len(symbols) + a; inputs are one-hot symbols, D = len(symbols).
-    Raises: ValueError for a gain below 6: the units would not saturate, and errors would grow from step to step.
-    Source: the construction is the classical one of W. S. McCulloch and W. Pitts (1943) and M. Minsky (1967).
+    Raises: ValueError for a gain at which the units are too far from -1 and +1, so that errors would grow from step
+        to step: below 6, or below log(10 H) for a large automaton (a unit is off by about 2 exp(-gain), and up to H
+        of them are added).
+    Source: M. L. Minsky, Computation: finite and infinite machines, 1967, chapter 3, with tanh for the threshold.
     Taught: notebook 01, section 2.
 
     >>> from lecturelib.automata import counter
     >>> compile_rnn(counter(3)).w_h.shape
     torch.Size([6, 6])
     """
-    if not gain >= 6.0:
-        raise ValueError(f"gain {gain}: expected at least 6, so that tanh(gain / 2) is close to 1; the default is 10")
     n, m = dfa.table.shape
+    least = max(6.0, math.log(10 * n * m))
+    if not gain >= least:
+        raise ValueError(
+            f"gain {gain}: expected at least {least:.3g} for {n * m} units, so that tanh(gain / 2) is close to 1; the "
+            f"default is 10"
+        )
     w_x, w_h, b = torch.zeros(n * m, m), torch.zeros(n * m, n * m), torch.zeros(n * m)
     for s in range(n):
         for a in range(m):
@@ -83,8 +90,8 @@ def extract_dfa(
     strings: Sequence[str],
     accepted: torch.Tensor,
     symbols: str,
-    tolerance: float = 0.01,
-    most: int = 16,
+    tolerance: float = 0.003,
+    most: int = 32,
 ) -> Extracted:
     """Read an automaton off the hidden states of a trained network.
 
@@ -102,7 +109,7 @@ def extract_dfa(
     Taught: notebook 01, section 3.
     """
     if most < 2:
-        raise ValueError(f"most={most}: expected at least 2 clusters; the default is 16")
+        raise ValueError(f"most={most}: expected at least 2 clusters; the default is 32")
     read = _read_strings(states, strings, accepted, symbols)  # (B, T) numbers of the symbols
     points = states.detach().cpu().double().numpy()
     says = accepted.detach().cpu().numpy().astype(bool)

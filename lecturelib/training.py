@@ -190,8 +190,10 @@ class _Bar:
             self.widget = ipywidgets.IntProgress(max=total, layout={"width": "260px"})
             self.text = ipywidgets.Label()
             row = ipywidgets.HBox([ipywidgets.Label(label), self.widget, self.text])
-            view = row._repr_mimebundle_() or {}
-            display({**view, "text/plain": f"{label}: {total} steps"}, raw=True)
+            if hasattr(row, "_repr_mimebundle_"):
+                display({**row._repr_mimebundle_(), "text/plain": f"{label}: {total} steps"}, raw=True)
+            else:  # ipywidgets before version 8
+                display(row)
 
     def show(self, done: int, note: str) -> None:
         """Move the bar to `done`, at most ten times a second."""

@@ -158,7 +158,7 @@ BUGS = [
     *bugs(
         "neural_automata",
         "bad_input_is_refused_in_words",
-        ("if not gain >= 6.0", "if gain < 6.0"),
+        ("if not gain >= least", "if gain < least"),
         ("if not torch.isfinite(states).all()", "if torch.isinf(states).any()"),
         ("(b, t + 1) or tuple(accepted", "(b, t) or tuple(accepted"),
     ),

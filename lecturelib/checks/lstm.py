@@ -31,7 +31,7 @@ check_half_life = Exercise(
         ),
         Mistake(
             "a time constant",
-            "1 / (1 - f) is about the time after which 1/e (37 %) is left, not one half.",
+            "For f near 1, 1 / (1 - f) is about the time after which 1/e (37 %) is left, not one half.",
             lambda bias: 1 / (1 - _sigmoid(bias)),
         ),
         Mistake(

@@ -1,4 +1,4 @@
-"""The exercises of notebook 01: an automaton for division by three, the last real state, a mean without padding."""
+"""The exercises of notebook 01: an automaton for division by three, strings read backwards, a mean without padding."""
 
 from __future__ import annotations
 
@@ -99,6 +99,10 @@ _STATES = [
     _batch(2, 11, [4, 9], 2),
     _batch(7, 5, [2, 5, 1, 3, 4, 5, 2], 3),
 ]
+_TOKENS = [
+    ((10 * (1 + torch.arange(len(states)))[:, None] + 1 + torch.arange(states.shape[1])), lengths)
+    for states, lengths in _STATES
+]
 _LOSSES = [(states[..., 0].abs(), lengths) for states, lengths in _STATES]
 
 
@@ -106,59 +110,67 @@ def _steps(values: torch.Tensor) -> torch.Tensor:
     return torch.arange(values.shape[1])
 
 
-check_last_state = Exercise(
-    name="last state",
-    reference=lambda states, lengths: torch.stack([h[:n][-1] for h, n in zip(states, lengths.tolist(), strict=True)]),
-    probes=_STATES,
+def _reversed_rows(tokens: torch.Tensor, lengths: torch.Tensor, place: Callable[..., Any]) -> torch.Tensor:
+    """Every row rebuilt from places: `place(n, steps)` says from which step each of the T entries is taken."""
+    steps = torch.arange(tokens.shape[1])
+    return torch.stack([row[place(n, steps)] for row, n in zip(tokens, lengths.tolist(), strict=True)])
+
+
+check_reverse = Exercise(
+    name="reverse each string",
+    reference=lambda tokens, lengths: torch.stack(
+        [torch.cat([row[:n].flip(0), row[n:]]) for row, n in zip(tokens, lengths.tolist(), strict=True)]
+    ),
+    probes=_TOKENS,
     mistakes=[
         Mistake(
-            "the last column",
-            "You read the last column, where short sequences hold only padding. Each sequence ends somewhere else: "
-            "`lengths` says where.",
-            lambda states, lengths: states[:, -1],
+            "padding comes first",
+            "You reverse whole rows, so the padding comes first. Each string must be reversed within its own length.",
+            lambda tokens, lengths: tokens.flip(1),
         ),
         Mistake(
-            "off by one",
-            "You read one step too late: a sequence of length 3 ends at step number 2, as steps count from 0.",
-            lambda states, lengths: states[torch.arange(len(states)), lengths],
+            "the batch reversed",
+            "You reverse the order of the strings. Dimension 0 numbers the strings, dimension 1 the steps.",
+            lambda tokens, lengths: tokens.flip(0),
         ),
         Mistake(
-            "one step too early",
-            "You read one step too early: the state after the last token is at lengths - 1.",
-            lambda states, lengths: states[torch.arange(len(states)), lengths - 2],
+            "one step too late",
+            "Your places are one too high: the last symbol of a string of length n stands at place n - 1.",
+            lambda tokens, lengths: _reversed_rows(
+                tokens, lengths, lambda n, t: torch.where(t < n, n - t, t).clamp(max=len(t) - 1)
+            ),
         ),
         Mistake(
-            "every sequence at every length",
-            "states[:, lengths - 1] reads every sequence at every length. Pair sequence 0 with its own length, and so "
-            "on: index both dimensions.",
-            lambda states, lengths: states[:, lengths - 1],
+            "padding overwritten",
+            "Your strings are reversed, but the padding behind them has changed. From place n on, keep the row.",
+            lambda tokens, lengths: _reversed_rows(tokens, lengths, lambda n, t: (n - 1 - t).clamp(min=0)),
         ),
         Mistake(
-            "a mean over the steps",
-            "You average over the steps. The question is which state stands at the end.",
-            lambda states, lengths: states.mean(1),
+            "padding from the other end",
+            "Your strings are reversed, but behind them your places are negative, and so count from the right end. "
+            "From place n on, leave a row as it is.",
+            lambda tokens, lengths: _reversed_rows(tokens, lengths, lambda n, t: n - 1 - t),
         ),
         Mistake(
-            "a mean over the real steps",
-            "You average over the real steps, which reads no padding, but it is not the last state.",
-            lambda states, lengths: torch.stack([h[:n].mean(0) for h, n in zip(states, lengths, strict=True)]),
+            "padding set to zero",
+            "Your strings are reversed, but you have filled the rest with 0. Leave the padding as it is.",
+            lambda tokens, lengths: (
+                _reversed_rows(tokens, lengths, lambda n, t: (n - 1 - t).clamp(min=0))
+                * (torch.arange(tokens.shape[1]) < lengths[:, None])
+            ),
         ),
         Mistake(
-            "the first state",
-            "You return the state after the first token.",
-            lambda states, lengths: states[:, 0],
-        ),
-        Mistake(
-            "the batch instead of the steps",
-            "You index the batch with the lengths. The first dimension is the sequence, the second one the step.",
-            lambda states, lengths: states[lengths - 1, -1],
+            "nothing reversed",
+            "The rows are as they were.",
+            lambda tokens, lengths: tokens,
         ),
     ],
     hint_texts=[
-        "For sequence number b you want states[b, lengths[b] - 1]. How do you ask for all b at once?",
-        "Two index tensors of length B are paired up by torch: states[rows, columns], with rows = torch.arange(B).",
+        "Which symbol must stand at place t of a string of length n? That is the case t < n; what about the rest?",
+        "Make a tensor of places (B, T) with torch.where: lengths[:, None] - 1 - t where t is real, t "
+        "elsewhere. tokens.gather(1, places) takes them.",
     ],
-    right="No padded step is read, whatever stands in it.",
+    right="A network that reads from right to left needs exactly this.",
 )
 
 check_mean_over_real_steps = Exercise(

@@ -35,7 +35,7 @@ def forgetting(delays: Sequence[int], recall: Mapping[str, np.ndarray], gradient
     Shapes: recall[name] and gradient[name] (seeds, delays). Lines: means (recall), medians (gradient); one hollow
     mark per seed.
     """
-    figure = new_figure(13, 4.9, "recall of the first symbol, and the gradient that reaches it, against the delay")
+    figure = new_figure(12, 4.8, "recall of the first symbol, and the gradient that reaches it, against the delay")
     left, right = axes(figure, 1, 2)
     for k, name in enumerate(recall):
         colour, marker = STATE_COLOURS[k], MARKERS[k]
@@ -48,10 +48,32 @@ def forgetting(delays: Sequence[int], recall: Mapping[str, np.ndarray], gradient
         xlabel="delay (symbols between)", ylim=(0.1, 1.05), title="After training: share of first symbols recalled"
     )
     right.set(xlabel="delay (symbols between)", yscale="log", title="Before training: gradient at the first symbol")
+    left.set_ylabel("line: mean of 3 seeds\nhollow: one seed each")
     right.set_ylabel("relative to the last symbol")
     for ax in (left, right):
         ax.set_xticks(list(delays))
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=len(recall), fontsize=14)
+    return figure
+
+
+@styled
+def holding(delays: Sequence[int], recall: Mapping[str, np.ndarray], trained: int, chance: float) -> LectureFigure:
+    """Show what networks that were trained at one delay recall at longer ones: one panel each, one line per seed.
+
+    Shapes: recall[name] (seeds, delays).
+    """
+    figure = new_figure(
+        12, 4.2, f"recall at longer delays, of networks trained at a delay of {trained}, one line per seed"
+    )
+    for k, (name, ax) in enumerate(zip(recall, axes(figure, 1, len(recall), sharey=True), strict=True)):
+        for n, each in enumerate(recall[name]):
+            ax.plot(delays, each + 0.006 * n, MARKERS[k] + "-", color=STATE_COLOURS[k], alpha=0.75, lw=2)
+        ax.axhline(chance, color=GREY, ls="--", lw=1.6)
+        ax.set(title=name, ylim=(-0.04, 1.06), xlabel="delay in the test")
+        ax.set_xticks(list(delays), [str(d) if d != delays[1] or len(delays) < 5 else "" for d in delays])
+        if k == 0:
+            ax.set_ylabel("first symbols recalled")
+            ax.text(delays[-1], chance + 0.015, "chance", color=GREY, ha="right")
     return figure
 
 
@@ -61,15 +83,16 @@ def survival(biases: Sequence[float], steps: int) -> LectureFigure:
     figure = new_figure(9, 4.2, "the share of a cell that is left after t steps, for forget gates of several biases")
     (ax,) = axes(figure)
     t = np.arange(steps + 1)
-    lowest = -0.02
+    label_at = -0.15
     for k, bias in enumerate(sorted(biases)):
         gate = 1 / (1 + np.exp(-bias))
+        end = gate**steps
         ax.plot(t, gate**t, color=STATE_COLOURS[k])
-        lowest = max(gate**steps, lowest + 0.085)  # labels of lines that end together stand one above the other
-        direct_label(ax, steps, lowest, f"b = {bias:g}: f = {gate:.3f}", STATE_COLOURS[k], fontsize=13)
+        label_at = end if end > label_at + 0.16 else label_at + 0.08  # lines that end together: labels side by side
+        direct_label(ax, steps, label_at, f"b = {bias:g}: f = {gate:.3f}", STATE_COLOURS[k], fontsize=13)
     ax.axhline(0.5, color=GREY, ls=":", lw=1.6)
     ax.text(steps * 0.6, 0.515, "one half", color=GREY)
-    ax.set(xlabel="steps", ylabel="share left", xlim=(0, steps * 1.36), ylim=(-0.02, 1.03))
+    ax.set(xlabel="steps", ylabel="share left", xlim=(0, steps * 1.36), ylim=(-0.1, 1.03))
     ax.set_xticks(range(0, steps + 1, 10))
     ax.set_title("What a constant forget gate leaves of the cell:  $f^t$ with  $f = \\sigma(b)$")
     return figure
@@ -82,7 +105,7 @@ def gates_over_time(i: np.ndarray, f: np.ndarray, o: np.ndarray, c: np.ndarray, 
     Shapes: each (T, H), string of length T. Units are sorted by the size of their cell at the end; a key among the
     symbols (A to D) is printed in bold.
     """
-    figure = new_figure(13, 4.6, "input, forget and output gate and the cell of a trained LSTM over time, unit by unit")
+    figure = new_figure(12, 4.6, "input, forget and output gate and the cell of a trained LSTM over time, unit by unit")
     panels = axes(figure, 1, 4)
     order = np.argsort(-np.abs(c[-1]))
     for ax, values, title in zip(
@@ -99,8 +122,8 @@ def gates_over_time(i: np.ndarray, f: np.ndarray, o: np.ndarray, c: np.ndarray, 
     figure.colorbar(cell, ax=panels[3], location="bottom", shrink=0.8, pad=0.06)
     panels[0].set_ylabel("hidden units")
     for ax in panels:
-        ax.set(yticks=[], xlabel="symbol read")
-        _mark_symbols(ax, string, first=0)
+        ax.set(yticks=[], xlabel=f"{len(string)} symbols; large: the key")
+        _mark_symbols(ax, string, first=0, narrow=True)
     return figure
 
 
@@ -128,17 +151,20 @@ def gate_scope_frame(figure: Figure, string: str, cell: np.ndarray, gates: Mappi
     )
     second.imshow(cell.T, aspect="auto", cmap="PuOr", vmin=-limit, vmax=limit, interpolation="nearest",
                   extent=(0.5, len(cell) + 0.5, cell.shape[1] + 0.5, 0.5))  # fmt: skip
-    second.set(yticks=[], title=f"Cell, unit by unit (-{limit:.0f} to {limit:.0f})")
+    second.set(yticks=[], title=f"Cell, unit by unit (-{limit:.2g} to {limit:.2g})")
     _mark_symbols(second, string, first=1)
     _bars(third, answer, key)
 
 
-def _mark_symbols(ax: Axes, string: str, first: int) -> None:
-    """Write the symbols under a time axis; keys in bold and colour, so that one sees when they were read."""
-    ax.set_xticks(range(first, first + len(string)), list(string), fontsize=11)
-    for label in ax.get_xticklabels():
-        if label.get_text() in KEYS:
-            label.set(color=RED, weight="bold", fontsize=17)
+def _mark_symbols(ax: Axes, string: str, first: int, narrow: bool = False) -> None:
+    """Write the symbols under a time axis, the key large and in colour; in a narrow panel the key only."""
+    keys = [k for k in range(len(string)) if string[k] in KEYS]
+    ax.set_xticks([first + k for k in keys], [string[k] for k in keys], fontsize=17, color=RED, weight="bold")
+    if narrow:
+        return
+    below = ax.get_xaxis_transform()  # plain texts: as tick labels these take half of the time of a redraw
+    for k in sorted(set(range(len(string))) - set(keys)):
+        ax.text(first + k, -0.025, string[k], transform=below, ha="center", va="top", fontsize=11, in_layout=False)
 
 
 def _bars(ax: Axes, answer: np.ndarray, key: int) -> None:

@@ -20,7 +20,6 @@ from lecturelib.figures.style import (
     STATE_COLOURS,
     LectureFigure,
     axes,
-    direct_label,
     new_figure,
     styled,
 )
@@ -58,7 +57,7 @@ def compiled_units(states: np.ndarray, string: str, table: np.ndarray, symbols: 
     figure = new_figure(10, 3.9, "which hidden unit is on after each symbol: exactly one at a time")
     (ax,) = axes(figure)
     image = ax.imshow(states.T, cmap="cividis", vmin=-1, vmax=1, aspect="auto")
-    ax.set_yticks(range(n * m), [f"in state {s}, read {a}" for s in range(n) for a in symbols])
+    ax.set_yticks(range(n * m), [f"arrived in {s} by reading {a}" for s in range(n) for a in symbols])
     ax.set_xticks(range(len(states)), ["start", *string])
     ax.set_xlabel("symbol read")
     ax.set_title("One hidden unit per state and symbol: one is on, the others are off")
@@ -79,32 +78,58 @@ def read_back(states: np.ndarray, true: np.ndarray, symbol: np.ndarray, found: A
     `found` and `smallest` have table, accepting, symbols and start.
     """
     figure = new_figure(
-        14, 4.9, "hidden states in a plane; the automaton read off them; the same one minimised to 3 states"
+        12, 4.4, "hidden states in a plane; the automaton read off them; the same one minimised to 3 states"
     )
     left, middle, right = axes(figure, 1, 3)
     plane = separating_plane(states, 2 * true + symbol)(states)
+    labels: list[tuple[int, int]] = []
+    anchors: list[np.ndarray] = []
     for s in range(3):
         for a in range(2):
             mine = plane[(true == s) & (symbol == a)]
-            left.scatter(mine[:, 0], mine[:, 1], s=46, marker=MARKERS[a], c=STATE_COLOURS[s], alpha=0.7, lw=0)
+            left.scatter(mine[:, 0], mine[:, 1], s=46, marker=MARKERS[s], c=STATE_COLOURS[s], alpha=0.7, lw=0)
             if len(mine):
-                x, y = np.median(mine, axis=0)
-                out = np.array([x, y]) - plane.mean(0)  # labels stand on the outside of their groups
-                out = 42 * out / np.linalg.norm(out)
-                box = {"boxstyle": "round,pad=0.15", "fc": "white", "ec": STATE_COLOURS[s]}
-                left.annotate(f"{s}, read {a}", (x, y), xytext=(out[0], out[1]), textcoords="offset points",
-                              ha="center", va="center", fontsize=12, bbox=box)  # fmt: skip
+                labels.append((s, a))
+                anchors.append(np.median(mine, axis=0))
+    for (s, a), (x, y), (right_by, up_by) in zip(labels, anchors, _offsets(np.array(anchors), plane), strict=True):
+        box = {"boxstyle": "round,pad=0.15", "fc": "white", "ec": STATE_COLOURS[s]}
+        left.annotate(f"{s}, read {a}", (x, y), xytext=(right_by, up_by), textcoords="offset points",
+                      ha="center", va="center", fontsize=12, bbox=box,
+                      arrowprops={"arrowstyle": "-", "color": GREY, "lw": 1})  # fmt: skip
     left.set(xticks=[], yticks=[])
-    left.margins(0.3)
+    left.margins(0.42)
     left.set_title("1. Hidden states in a plane")
-    left.set_xlabel("label: true state, last symbol")
+    left.set_xlabel('number: state of the true automaton;\n"read 1": the last symbol was 1')
     groups = groups_of(found, smallest)
-    draw_automaton(middle, found.table, found.accepting, found.symbols, start=found.start,
+    names = [chr(65 + k) for k in range(len(found.table))]
+    draw_automaton(middle, found.table, found.accepting, found.symbols, start=found.start, names=names,
                    colours=[STATE_COLOURS[g % 6] for g in groups])  # fmt: skip
-    middle.set_title(f"2. Clusters and moves: {len(found.table)} states")
+    middle.set_title(f"2. Its {len(found.table)} groups and their moves")
     draw_automaton(right, smallest.table, smallest.accepting, smallest.symbols, start=smallest.start)
     right.set_title(f"3. Minimised: {len(smallest.table)} states")
     return figure
+
+
+def _offsets(anchors: np.ndarray, plane: np.ndarray) -> np.ndarray:
+    """Where the labels of groups stand, in points from their groups: on the outside, and not on one another.
+
+    Shapes: anchors (groups, 2) and plane (points, 2), in the units of the axes; returns (groups, 2).
+    """
+    out = anchors - plane.mean(0)
+    out = 58 * out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-9)
+    points_per_unit = np.array([150, 130]) / np.ptp(plane, axis=0)  # what `read_back` leaves of its panel
+    places = anchors * points_per_unit + out
+    lowest, highest = plane[:, 1].min() * points_per_unit[1] - 43, plane[:, 1].max() * points_per_unit[1] + 43
+    for _ in range(200):  # neighbours push each other up and down, within the panel
+        places[:, 1] = places[:, 1].clip(lowest, highest)
+        for j in range(len(places)):
+            for k in range(j):
+                wide, high = np.abs(places[j] - places[k])
+                if wide < 66 and high < 23:  # a label is 62 by 19 points
+                    up = np.sign(places[j, 1] - places[k, 1]) or 1.0
+                    places[j, 1] += up * (24 - high) / 2
+                    places[k, 1] -= up * (24 - high) / 2
+    return places - anchors * points_per_unit
 
 
 def groups_of(found: Any, smallest: Any) -> list[int]:
@@ -123,18 +148,18 @@ def groups_of(found: Any, smallest: Any) -> list[int]:
 @styled
 def cluster_counts(counts: Mapping[str, Sequence[int]], minimised: Mapping[str, Sequence[int]]) -> LectureFigure:
     """Show how many clusters each network needed, one dot per seed, and how many states are left when minimised."""
-    figure = new_figure(9, 3.6, "clusters needed by each kind of network, before and after minimising")
+    figure = new_figure(9, 3.6, "groups of hidden states that each kind of network needs, before and after minimising")
     (ax,) = axes(figure)
     for row, name in enumerate(counts):
         y = len(counts) - 1 - row
         nudge = np.linspace(-0.12, 0.12, len(counts[name]))
-        ax.plot(counts[name], y + nudge, "o", color=BLUE, ms=11, alpha=0.8, label="clusters" if not row else None)
+        ax.plot(counts[name], y + nudge, "o", color=BLUE, ms=11, alpha=0.8, label="groups" if not row else None)
         ax.plot(minimised[name], y + nudge, "s", color=ORANGE, ms=9, label="after minimising" if not row else None)
     ax.set_yticks(range(len(counts)), list(counts)[::-1], fontsize=14)
     top = max(max(v) for v in counts.values()) + 1
-    ax.set(xlim=(0, top + 0.5), ylim=(-0.5, len(counts) - 0.5), xlabel="states", xticks=range(0, top + 1, 2))
+    ax.set(xlim=(0, top + 0.5), ylim=(-0.5, len(counts) - 0.5), xlabel="groups, or states", xticks=range(0, top + 1, 2))
     ax.axvline(3, color=GREY, lw=1.5, ls=":", zorder=0)
-    ax.set_title("How many states does the network keep apart? One dot per seed")
+    ax.set_title("How many groups of hidden states? One mark per seed")
     ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
 
@@ -185,7 +210,7 @@ def padded_batch(lengths: Sequence[int]) -> LectureFigure:
         ax.plot(n - 0.53, row + 0.43, "o", color=BLUE, ms=10, zorder=5, label="last real step" if not row else None)
     ax.set(xlim=(-0.2, wide + 0.2), ylim=(len(lengths), -0.2), xlabel="step", ylabel="string", yticks=[])
     ax.set_xticks(np.arange(wide) + 0.47, [str(t) for t in range(wide)])
-    ax.set_title("Hatched: padding. Who reads the last column reads padding")
+    ax.set_title("Hatched: padding. The last column is padding for most strings")
     ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
 
@@ -212,25 +237,30 @@ def next_symbols(string: str, probability: np.ndarray, legal: np.ndarray, symbol
 
 
 @styled
-def per_string(sizes: Sequence[int], scores: Mapping[str, np.ndarray], chance: float) -> LectureFigure:
-    """Show how well each kind of output teaches the grammar, against the number of training strings.
+def per_string(sizes: Sequence[int], chosen: Mapping[str, np.ndarray]) -> LectureFigure:
+    """Show how often each network prefers the legal string, against the number of training strings.
 
-    Shapes: scores[name] (seeds, sizes). The line is the mean, the band reaches from the worst seed to the best.
+    Shapes: chosen[name] (2, seeds, sizes): first with any one symbol wrong, then with only the agreement wrong. The
+    line is the mean, the band reaches from the worst seed to the best.
     """
-    figure = new_figure(9.5, 4.4, "share of strings judged rightly against training strings, by kind of output")
-    (ax,) = axes(figure)
-    for k, (name, each) in enumerate(scores.items()):
-        colour = STATE_COLOURS[k]
-        ax.fill_between(sizes, each.min(0), each.max(0), color=colour, alpha=0.18, lw=0)
-        ax.plot(sizes, each.mean(0), MARKERS[k] + "-", color=colour)
-        direct_label(ax, sizes[-1], each.mean(0)[-1], name, colour, fontsize=13)
-    ax.axhline(chance, color=GREY, ls="--", lw=1.8)
-    ax.text(sizes[-1] * 2.5, chance + 0.012, "chance", color=GREY, ha="right")
-    ax.set_xscale("log")
-    ax.set_xticks(list(sizes), [f"{n:,}" for n in sizes])
-    ax.minorticks_off()
-    ax.set(xlabel="training strings", ylim=(0.42, 1.04), xlim=(sizes[0] * 0.9, sizes[-1] * 2.6))
-    ax.set_title("Legal or not? Share of new strings judged rightly; band: worst to best seed")
+    figure = new_figure(
+        12, 4.8, "how often the legal one of two strings is chosen, by kind of output and training strings"
+    )
+    for kind, ax in enumerate(axes(figure, 1, 2, sharey=True)):
+        for k, (name, each) in enumerate(chosen.items()):
+            low, middle, high = each[kind].min(0), each[kind].mean(0), each[kind].max(0)
+            ax.fill_between(sizes, low, high, color=STATE_COLOURS[k], alpha=0.18, lw=0)
+            ax.plot(sizes, middle, MARKERS[k] + "-", color=STATE_COLOURS[k], label=name, ms=9)
+        ax.axhline(0.5, color=GREY, ls="--", lw=1.8)
+        ax.set_xscale("log")
+        ax.set_xticks(list(sizes), [f"{n:,}" for n in sizes])
+        ax.minorticks_off()
+        ax.set(xlabel="training strings", ylim=(0.35, 1.04))
+        ax.set_title(("One symbol wrong, anywhere", "Only the symbol to remember wrong")[kind])
+        if kind == 0:
+            ax.set_ylabel("legal string chosen")
+            ax.text(sizes[-1], 0.485, "chance", color=GREY, ha="right", va="top")
+            figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=14)
     return figure
 
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import matplotlib
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 # Okabe and Ito's colours, told apart by readers with any colour vision; never the only sign: markers differ too
@@ -70,7 +71,7 @@ def png(figure: Figure) -> bytes:
     """Return the figure as PNG bytes; the same figure gives the same bytes."""
     buffer = io.BytesIO()
     places = [(ax, kind, ax.get_position(kind == "original").frozen()) for ax in figure.axes for kind in _PLACES]
-    figure.savefig(buffer, format="png", metadata={"Software": None})
+    FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})  # `savefig` would draw twice
     for ax, kind, place in places:  # the layout begins where the last one ended: let the next begin here too
         ax.set_position(place, kind)
         ax.set_in_layout(True)  # `set_position` took it out

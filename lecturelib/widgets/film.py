@@ -16,7 +16,7 @@ from lecturelib.widgets.picture import Canvas, StaticPicture
 
 
 class TrainingFilm(StaticPicture, ipywidgets.VBox):
-    """Show how hidden states and accuracy moved during a training; it starts to play by itself.
+    """Show how hidden states and accuracy moved during a training: the last frame first; press play to see all.
 
     Shapes: states (frames, points, H), accuracy (frames,), steps (frames,), groups (points,), the number of ones
         modulo 3 that each point has seen.
@@ -37,13 +37,16 @@ class TrainingFilm(StaticPicture, ipywidgets.VBox):
         baseline: float,
     ) -> None:
         states = np.asarray(states, dtype=float)
-        if states.ndim != 3 or not len(states) == len(accuracy) == len(steps) or states.shape[1] != len(groups):
+        frames = len(steps)
+        if states.ndim != 3 or not 0 < len(states) == len(accuracy) == frames or states.shape[1] != len(groups):
             raise ValueError(
                 f"states {states.shape}, {len(accuracy)} accuracies, {len(steps)} steps and {len(groups)} groups do "
-                f"not fit together: expected (frames, points, H), and one group for each point"
+                f"not fit together: expected (frames, points, H) with at least one frame, and one group for each point"
             )
         if not np.isfinite(states).all():
             raise ValueError("states hold NaN or infinity: expected finite hidden states; did the training diverge?")
+        if not all(0 <= share <= 1 for share in accuracy):
+            raise ValueError(f"accuracy is {list(accuracy)}: expected shares from 0 to 1, one for each frame")
         self.planes = principal_plane(states[-1])(states)
         lowest, highest = self.planes.min((0, 1)), self.planes.max((0, 1))
         margin = 0.06 * (highest - lowest)
@@ -53,12 +56,12 @@ class TrainingFilm(StaticPicture, ipywidgets.VBox):
         self._draw(len(steps) - 1)
         self.canvas = Canvas(self.figure)
         last = len(steps) - 1
-        self.play = ipywidgets.Play(min=0, max=last, value=0, interval=250)
-        self.slider = ipywidgets.IntSlider(min=0, max=last, value=0, description="frame", readout=False)
+        # At the end, as the picture is; play then begins at the start. `playing=True` would start nothing in a page.
+        self.play = ipywidgets.Play(min=0, max=last, value=last, interval=250)
+        self.slider = ipywidgets.IntSlider(min=0, max=last, value=last, description="frame", readout=False)
         ipywidgets.jslink((self.play, "value"), (self.slider, "value"))
         self.slider.observe(self._moved, names="value")
         super().__init__([ipywidgets.HBox([self.play, self.slider]), self.canvas])
-        self.play.playing = True
 
     def picture(self) -> Figure:
         """The last frame."""

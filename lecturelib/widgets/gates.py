@@ -43,7 +43,8 @@ class GateScope(StaticPicture, ipywidgets.VBox):
         self.value_slider = ipywidgets.FloatSlider(value=1.0, min=0.0, max=1.0, step=0.01, description="to")
         self.figure = new_figure(12, 4.3, self.says)
         self.shown = self.recompute(0, None, 1.0)
-        self.limit = float(np.abs(self.shown.cell).max())  # one colour scale for all views
+        self.limit = float(np.abs(self.shown.cell).max())  # one colour scale and one order of units for all views
+        self.order = np.argsort(-np.abs(self.shown.cell[-1]))
         self._frame()
         self.canvas = Canvas(self.figure)
         for control in (self.key, self.gate, self.value_slider):
@@ -70,7 +71,9 @@ class GateScope(StaticPicture, ipywidgets.VBox):
     def _frame(self) -> None:
         r = self.shown
         means = {"i": r.i.mean(1), "f": r.f.mean(1), "o": r.o.mean(1)}
-        gate_scope_frame(self.figure, r.string, r.cell, means, self.gate.value, r.answer, self.key.value, self.limit)
+        gate_scope_frame(
+            self.figure, r.string, r.cell[:, self.order], means, self.gate.value, r.answer, self.key.value, self.limit
+        )
 
     def _enable(self) -> None:
         self.value_slider.disabled = self.gate.value is None

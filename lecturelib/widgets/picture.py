@@ -38,7 +38,8 @@ class StaticPicture:
             from IPython.display import display
 
             super()._ipython_display_(**kwargs)  # type: ignore[misc]
-            display({"image/png": base64.b64encode(png(self.picture())).decode(), "text/plain": self.says}, raw=True)
+            encoded = base64.b64encode(png(self.picture())).decode()
+            display({"image/png": encoded, "text/plain": f"Interactive figure: {self.says}"}, raw=True)
 
 
 class Canvas(ipywidgets.Image):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -56,9 +57,10 @@ class AutomatonStepper(StaticPicture, ipywidgets.VBox):
         problem = self.problem_with(string)
         if problem:
             raise ValueError(problem)
-        self.reading = self.recompute(string)
+        self.string, self.reading = string, self.recompute(string)  # what is shown: the text may hold something else
         self.text = ipywidgets.Text(value=string, description="string", continuous_update=True)
-        self.position = ipywidgets.IntSlider(value=len(string), min=0, max=len(string), description="symbols read")
+        self.position = ipywidgets.IntSlider(value=len(string), min=0, max=len(string), description="symbols read",
+                                             style={"description_width": "initial"})  # fmt: skip
         back, on = ipywidgets.Button(description="step back"), ipywidgets.Button(description="step")
         for button, move in ((back, -1), (on, 1)):
             button.layout.width = "90px"
@@ -90,7 +92,7 @@ class AutomatonStepper(StaticPicture, ipywidgets.VBox):
         return self.figure
 
     def _frame(self, figure: Figure) -> None:
-        string, position, reading = self.text.value, self.position.value, self.reading
+        string, position, reading = self.string, self.position.value, self.reading
         stepper_frame(figure, self.dfa, string, position, reading.states, reading.plane, self.background,
                       self.background_states, bool(reading.accepted[position]))  # fmt: skip
 
@@ -100,15 +102,17 @@ class AutomatonStepper(StaticPicture, ipywidgets.VBox):
 
     def _typed(self, change: dict[str, Any]) -> None:
         problem = self.problem_with(change["new"])
-        self.message.value = problem or ""
+        self.message.value = html.escape(problem or "", quote=False)
         if problem:
             return  # the figure keeps the last string that could be read
-        self.reading = self.recompute(change["new"])
+        self.string, self.reading = change["new"], self.recompute(change["new"])
         length = len(change["new"])
+        moves = length != self.position.value  # then the slider redraws
         with self.position.hold_trait_notifications():
             self.position.max = length
             self.position.value = length
-        self._redraw()
+        if not moves:
+            self._redraw()
 
     def _step(self, move: int) -> None:
         self.position.value = min(max(self.position.value + move, 0), self.position.max)

@@ -19,14 +19,14 @@ from torch.nn.utils.rnn import pack_padded_sequence
 
 from lecturelib.checks.exercise import Exercise, Mistake
 from lecturelib.checks.lstm import check_bias_for, check_gru_step, check_half_life
-from lecturelib.checks.recurrent_networks import check_divisible, check_last_state, check_mean_over_real_steps
+from lecturelib.checks.recurrent_networks import check_divisible, check_mean_over_real_steps, check_reverse
 from lecturelib.checks.start import check_baseline
 
 Answers = dict[str, list[Any]]
 CHECKS = [
     check_baseline,
     check_divisible,
-    check_last_state,
+    check_reverse,
     check_mean_over_real_steps,
     check_half_life,
     check_bias_for,
@@ -91,52 +91,53 @@ WRONG["divisible by three"] = {
 }
 
 
-def loop_over_sequences(states: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-    picked = torch.empty(states.shape[0], states.shape[2], dtype=states.dtype)
-    for b in range(states.shape[0]):
-        picked[b] = states[b, int(lengths[b]) - 1]
-    return picked
+def loop_over_strings(tokens: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    result = tokens.clone()
+    for b, n in enumerate(lengths.tolist()):
+        for t in range(n):
+            result[b, t] = tokens[b, n - 1 - t]
+    return result
 
 
-def gather_them(states: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-    index = (lengths - 1).view(-1, 1, 1).expand(-1, 1, states.shape[2])
-    return states.gather(1, index).squeeze(1)
+def gather_places(tokens: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    t = torch.arange(tokens.shape[1]).expand_as(tokens)
+    return tokens.gather(1, torch.where(t < lengths.unsqueeze(1), lengths.unsqueeze(1) - 1 - t, t))
 
 
-def unpack_them(states: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-    packed = pack_padded_sequence(states, lengths, batch_first=True, enforce_sorted=False)
-    sequences = nn.utils.rnn.unpack_sequence(packed)
-    return torch.cat([sequence[-1:] for sequence in sequences])
+def sort_by_place(tokens: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    t = torch.arange(tokens.shape[1]).expand_as(tokens)
+    order = torch.where(t < lengths[:, None], -t, t).argsort(1)
+    return torch.take_along_dim(tokens, order, 1)
 
 
-def product_with_one_hot(states: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-    return torch.einsum("bth,bt->bh", states, torch.eye(states.shape[1]).double()[lengths - 1])
+def as_lists(tokens: torch.Tensor, lengths: torch.Tensor) -> list[list[int]]:
+    return [row[:n][::-1] + row[n:] for row, n in zip(tokens.tolist(), lengths.tolist(), strict=True)]
 
 
-RIGHT["last state"] = [loop_over_sequences, gather_them, unpack_them, product_with_one_hot]
-WRONG["last state"] = {
-    "the last column": [
-        lambda states, lengths: states.transpose(0, 1)[-1],
-        lambda states, lengths: states[:, states.shape[1] - 1, :],
+def with_rest(rest: Callable[[list[int], int], list[int]]) -> Callable[..., list[list[int]]]:
+    """Return an answer that reverses each string rightly and puts `rest(row, n)` behind it."""
+    return lambda tokens, lengths: [
+        row[:n][::-1] + rest(row, n) for row, n in zip(tokens.tolist(), lengths.tolist(), strict=True)
+    ]
+
+
+RIGHT["reverse each string"] = [loop_over_strings, gather_places, sort_by_place, as_lists]
+WRONG["reverse each string"] = {
+    "padding comes first": [
+        lambda tokens, lengths: torch.fliplr(tokens),
+        lambda tokens, lengths: [row[::-1] for row in tokens.tolist()],
     ],
-    "off by one": [
-        lambda states, lengths: torch.stack([states[b][n] for b, n in enumerate(lengths)]),
-        lambda states, lengths: torch.stack([state[n] for state, n in zip(states, lengths.tolist(), strict=True)]),
+    "the batch reversed": [lambda tokens, lengths: tokens.tolist()[::-1]],
+    "one step too late": [
+        lambda tokens, lengths: [
+            [row[min(n - t, len(row) - 1)] if t < n else row[t] for t in range(len(row))]
+            for row, n in zip(tokens.tolist(), lengths.tolist(), strict=True)
+        ]
     ],
-    "one step too early": [
-        lambda states, lengths: torch.stack([states[b, n - 2] for b, n in enumerate(lengths.tolist())])
-    ],
-    "every sequence at every length": [lambda states, lengths: states.index_select(1, lengths - 1)],
-    "a mean over the steps": [lambda states, lengths: states.sum(dim=1) / states.shape[1]],
-    "a mean over the real steps": [
-        lambda states, lengths: (
-            (states * (torch.arange(states.shape[1])[None, :, None] < lengths[:, None, None])).sum(1) / lengths[:, None]
-        )
-    ],
-    "the first state": [lambda states, lengths: states.select(1, 0)],
-    "the batch instead of the steps": [
-        lambda states, lengths: torch.stack([states[n - 1][-1] for n in lengths.tolist()])
-    ],
+    "padding overwritten": [with_rest(lambda row, n: [row[0]] * (len(row) - n))],
+    "padding from the other end": [with_rest(lambda row, n: row[n:][::-1])],
+    "padding set to zero": [with_rest(lambda row, n: [0] * (len(row) - n))],
+    "nothing reversed": [lambda tokens, lengths: tokens.tolist()],
 }
 
 
@@ -375,7 +376,7 @@ def test_hints_are_two_and_folded(check: Exercise) -> None:
 SOLUTIONS = {
     "baseline": ["Counter(", ".count(", "/ len", "bincount"],
     "divisible by three": ["[[0, 1]", "[2, 0]", "2 * r", "2r + b", "% 3"],
-    "last state": ["arange", "states[rows", "gather", ", lengths - 1]."],
+    "reverse each string": ["torch.where(", "gather(", ".flip("],
     "mean over real steps": ["arange", "values[", "mask]", "< lengths", ".sum() /"],
     "half-life": ["math.", "log(0.5)", "log(1/2)", "/ log", "log 2"],
     "bias for a delay": ["1 / delay", "1/delay", "logit", "math."],
@@ -404,13 +405,13 @@ def test_arguments_written_into_do_not_spoil_the_next_run() -> None:
         labels.clear()
         return share
 
-    def overwrites(states: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-        result = loop_over_sequences(states, lengths)
-        states.zero_()
+    def overwrites(tokens: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        result = loop_over_strings(tokens, lengths)
+        tokens.zero_()
         lengths.fill_(1)
         return result
 
-    for check, answer in ((check_baseline, sorts), (check_last_state, overwrites)):
+    for check, answer in ((check_baseline, sorts), (check_reverse, overwrites)):
         for _ in range(2):
             assert check.verdict(answer).name == "right"
         assert check.verdict(RIGHT[check.name][0]).name == "right"
@@ -463,8 +464,8 @@ def test_a_table_that_would_need_a_second_accepting_state_is_shown_where(table: 
 
 
 def test_shapes_are_named_where_they_differ() -> None:
-    says = check_last_state.verdict(lambda states, lengths: states[0]).says
-    assert "(7, 3)" in says and "(5, 3)" in says
+    says = check_reverse.verdict(lambda tokens, lengths: tokens[0]).says
+    assert "(7,)" in says and "(5, 7)" in says
 
 
 def test_a_mistake_that_only_raises_does_not_claim_every_error() -> None:

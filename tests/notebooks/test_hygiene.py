@@ -20,7 +20,7 @@ REPOSITORY = repository(ROOT)
 RUN_IT = "run `python -m lecturelib.publish {name}`"
 
 SLIDE_TYPES = ["slide", "subslide", "fragment", "skip", "notes"]
-CELLS = (20, 85)
+CELLS = (20, 90)
 CELLS_START = (10, 50)  # notebook 00 only opens the door
 WORDS = 120
 LINES = 25
@@ -215,7 +215,7 @@ SPOILED_FORM_OF_FILE: dict[str, tuple[str, Callable[[NotebookNode], object]]] = 
 }
 SPOILED_FORM: dict[str, tuple[str, Callable[[NotebookNode], object]]] = {
     "too few cells": ("cells", lambda nb: nb.cells.__delitem__(slice(5, -1))),
-    "too many cells": ("cells", lambda nb: nb.cells.extend([cell(nb, 0)] * 40)),
+    "too many cells": ("cells", lambda nb: nb.cells.extend([cell(nb, 0)] * (CELLS[1] + 1))),
     "code at the end": ("ends in a code cell", lambda nb: nb.cells.append(cell(nb))),
     "slide type": ("slide type", lambda nb: cell(nb).metadata.update(slideshow=NotebookNode(slide_type="-"))),
     "long text": ("words", lambda nb: cell(nb, 0).update(source="word " * (WORDS + 1))),

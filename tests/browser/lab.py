@@ -1,0 +1,130 @@
+"""A real JupyterLab in headless Chromium, for the tests and benchmarks of the interactive figures."""
+
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import nbformat
+from nbformat.v4 import new_code_cell, new_notebook
+
+from lecturelib.publish.execute import ENVIRONMENT
+
+HOW = (
+    "no browser: python -m pip install -e '.[browser]', and have a Chromium on PATH as `chromium` or named by the "
+    "variable LECTURELIB_BROWSER"
+)
+CHROMIUM = os.environ.get("LECTURELIB_BROWSER") or shutil.which("chromium")
+MISSING = not CHROMIUM or find_spec("playwright") is None
+
+# Quiet: a browser of its own accord asks hosts of its maker.
+FLAGS = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync"]  # fmt: skip
+START_LIMIT = 60  # seconds
+
+# Every cell is drawn, not only those in view, so that outputs can be found.
+SETTINGS = {"@jupyterlab/notebook-extension/tracker.jupyterlab-settings": {"windowingMode": "none"}}
+RUN_ALL = """async () => {
+  const session = jupyterapp.shell.currentWidget.sessionContext;
+  await session.ready; await session.session.kernel.info;
+  await jupyterapp.commands.execute('notebook:run-all-cells');
+}"""
+SAVE = "() => jupyterapp.commands.execute('docmanager:save')"
+
+
+class Lab(NamedTuple):
+    """A running JupyterLab and a browser beside it; `hosts` and `errors` fill up as pages are used."""
+
+    folder: Path
+    address: str
+    token: str
+    browser: Any
+    hosts: set[str]
+    errors: list[str]
+
+    def open(self, name: str) -> Any:
+        """Open a notebook of the folder and return its page."""
+        page = self.browser.new_page(viewport={"width": 1300, "height": 1200})
+        page.set_default_timeout(6_000)
+        page.on("request", lambda r: self.hosts.add(urlsplit(r.url).hostname or ""))
+        page.on("console", lambda m: self.errors.extend([m.text[:400]] * (m.type == "error")))
+        page.on("pageerror", lambda e: self.errors.append(str(e)[:400]))
+        page.goto(f"{self.address}/doc/tree/{name}?token={self.token}")
+        page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
+        return page
+
+    def run(self, name: str) -> Any:
+        """Open a notebook, run all its cells, and return its page."""
+        page = self.open(name)
+        page.evaluate(RUN_ALL)
+        page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']", timeout=60_000)
+        return page
+
+
+def write(path: Path, cells: list[str]) -> None:
+    """Write a notebook with these code cells."""
+    metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    nbformat.write(new_notebook(cells=[new_code_cell(cell) for cell in cells], metadata=metadata), path)
+
+
+@contextmanager
+def lab(folder: Path) -> Iterator[Lab]:
+    """Start JupyterLab in the folder and a browser, and stop both at the end."""
+    from playwright.sync_api import sync_playwright
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    token, root = secrets.token_hex(8), hasattr(os, "geteuid") and os.geteuid() == 0
+    home = {  # nothing of the user's own, and nothing left behind
+        name: str(folder / ".jupyter" / name.lower())
+        for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR")
+    }
+    for name, value in SETTINGS.items():
+        path = Path(home["JUPYTERLAB_SETTINGS_DIR"]) / name
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(value))
+    command = [
+        sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}",
+        f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={folder}", "--LabApp.news_url=None",
+        "--LabApp.expose_app_in_browser=True", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+        *(["--allow-root"] if root else []),
+    ]  # fmt: skip
+    with open(folder / "lab.log", "w") as log:
+        server = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=os.environ | ENVIRONMENT | home)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        _wait(server, f"{address}/api?token={token}", folder / "lab.log")
+        with sync_playwright() as playwright:
+            # a Chromium that root starts runs only without its sandbox
+            flags = [*FLAGS, *(["--no-sandbox"] if root else [])]
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=flags)
+            yield Lab(folder, address, token, browser, set(), [])
+            browser.close()
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def _wait(server: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    """Return once the server answers."""
+    for _ in range(2 * START_LIMIT):
+        if server.poll() is not None:
+            break
+        try:
+            urllib.request.urlopen(url, timeout=2)
+            return
+        except OSError:
+            time.sleep(0.5)
+    raise RuntimeError(f"JupyterLab did not answer within {START_LIMIT} s:\n{log.read_text()[-2000:]}")

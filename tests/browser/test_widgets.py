@@ -1,0 +1,201 @@
+"""The interactive figures in a real JupyterLab: they show, they follow the mouse and the keys, they stay at home."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.browser import lab
+
+pytestmark = pytest.mark.skipif(lab.MISSING, reason=lab.HOW)
+
+STEPPER = """
+import numpy as np
+from lecturelib.automata import counter
+from lecturelib.widgets.stepper import AutomatonStepper
+
+dfa = counter(3)
+
+def network(string):  # hidden states that hold the state and the last symbol, and a little of the time
+    last = [0, *map(int, string)]
+    hidden = np.array([[s, a, s * a, 0.01 * t] for t, (s, a) in enumerate(zip(dfa.run(string), last))])
+    return hidden, np.array([s == 0 for s in dfa.run(string)])
+
+AutomatonStepper(dfa, network, examples=["110101", "000111", "101010"], string="1101")
+"""
+SCOPE = """
+from lecturelib.widgets.gates import GateScope, Reading
+
+def read(key, force):
+    forget = force.get("f", 0.9) * np.ones((12, 4))
+    cell = np.cumprod(forget, 0) * np.array([1, -1, 2, -2])
+    keep = np.abs(cell).max() * force.get("i", 1.0)
+    answer = np.full(4, (1 - keep / 4) / 4)
+    answer[key] += keep / 4
+    return Reading("ABCD"[key] + "wxyzwxyzwxy", cell, forget / 2, forget, forget / 3, answer)
+
+GateScope(read)
+"""
+FILM = """
+from lecturelib.widgets.film import TrainingFilm
+
+rng = np.random.default_rng(0)
+TrainingFilm(rng.normal(size=(5, 30, 4)), [0.5, 0.6, 0.7, 0.8, 0.9], [0, 10, 20, 30, 40], np.arange(30) % 3, 0.67)
+"""
+PREDICTION = """
+from lecturelib.checks.predictions import predict
+
+guess = predict("Heads or tails?", ["heads", "tails", "neither"])
+guess
+"""
+OUTCOME = "guess.outcome('tails')"
+BAR = """
+import torch
+from lecturelib.training import fit
+
+x = torch.linspace(-1, 1, 64)[:, None]
+history = fit(torch.nn.Linear(1, 1), lambda m, b: (m(b[0]) - b[1]).square().mean(), (x, 3 * x), label="a line")
+"""
+CELLS = [STEPPER, SCOPE, FILM, PREDICTION, OUTCOME, BAR]
+PICTURE = ".jupyter-widgets img"
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[lab.Lab, Any]]:
+    """A JupyterLab, and a page whose notebook has been run; a copy of what it saved is `saved.ipynb`."""
+    folder = tmp_path_factory.mktemp("lab")
+    lab.write(folder / "widgets.ipynb", CELLS)
+    with lab.lab(folder) as started:
+        page = started.run("widgets.ipynb")
+        page.locator(".jp-OutputArea", has_text="a line").get_by_text("loss").wait_for()
+        page.evaluate(lab.SAVE)
+        shutil.copy(folder / "widgets.ipynb", folder / "saved.ipynb")
+        yield started, page
+
+
+def output(page: Any, source: str) -> Any:
+    """What stands under the cell."""
+    return page.locator(".jp-CodeCell").nth(CELLS.index(source)).locator(".jp-Cell-outputArea")
+
+
+class Changes:
+    """Whether a picture changes while something is done to its widget."""
+
+    def __init__(self, page: Any, picture: Any) -> None:
+        self.page, self.picture = page, picture
+
+    def __enter__(self) -> None:
+        self.picture.scroll_into_view_if_needed()
+        self.before = self.picture.get_attribute("src")
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None:
+            self.page.wait_for_function(
+                "([img, src]) => img.src !== src && img.complete && img.naturalWidth > 300",
+                arg=[self.picture.element_handle(), self.before],
+            )
+
+
+def test_the_stepper_follows_mouse_and_keys(running):
+    page = running[1]
+    out = output(page, STEPPER)
+    picture = out.locator(PICTURE)
+    with Changes(page, picture):
+        out.get_by_role("button", name="step back").click()
+    assert out.locator(".widget-readout").inner_text() == "3"
+    handle = out.locator(".noUi-handle")
+    handle.focus()
+    for key, now in (("ArrowLeft", "2"), ("ArrowRight", "3"), ("ArrowRight", "4")):
+        with Changes(page, picture):
+            page.keyboard.press(key)
+        assert out.locator(".widget-readout").inner_text() == now
+    text = out.locator("input[type=text]")
+    with Changes(page, picture):
+        text.fill("11")
+    kept = picture.get_attribute("src")
+    text.fill("11x")
+    out.get_by_text("unknown symbols ['x']").wait_for()
+    assert picture.get_attribute("src") == kept
+    with Changes(page, picture):
+        text.fill("")
+    with Changes(page, picture):
+        text.press_sequentially("1")
+    with Changes(page, picture):
+        out.get_by_role("button", name="step back").press("Enter")
+
+
+def test_the_gate_scope_follows_mouse_and_keys(running):
+    page = running[1]
+    out = output(page, SCOPE)
+    picture = out.locator(PICTURE)
+    with Changes(page, picture):
+        out.get_by_role("button", name="C").click()
+    with Changes(page, picture):
+        out.locator("select").select_option("forget gate f")
+    out.locator(".noUi-handle").focus()
+    with Changes(page, picture):
+        page.keyboard.press("ArrowLeft")
+    out.get_by_text("0.99", exact=True).wait_for()
+
+
+def test_the_film_plays_and_follows_mouse_and_keys(running):
+    page = running[1]
+    out = output(page, FILM)
+    picture = out.locator(PICTURE)
+    handle = out.locator(".noUi-handle")
+    frames = "([handle, frame]) => Number(handle.getAttribute('aria-valuenow')) === frame"
+    page.wait_for_function(frames, arg=[handle.element_handle(), 4])
+    with Changes(page, picture):
+        out.locator("button").first.click()  # play: once, from the start to the end
+    page.wait_for_function(frames, arg=[handle.element_handle(), 1])
+    page.wait_for_function(frames, arg=[handle.element_handle(), 4])
+    handle.focus()
+    with Changes(page, picture):
+        page.keyboard.press("ArrowLeft")
+    with Changes(page, picture):
+        out.locator(".noUi-target").click(position={"x": 3, "y": 3})
+
+
+def test_a_prediction_follows_mouse_and_keys_and_stands_beside_its_outcome(running):
+    page = running[1]
+    outcome = output(page, OUTCOME)
+    outcome.get_by_text("No prediction was made. Measured: tails.").wait_for()
+    choices = output(page, PREDICTION).locator("input[type=radio]")
+    choices.nth(0).click()
+    outcome.get_by_text("You predicted: heads. Measured: tails.").wait_for()
+    choices.nth(1).focus()
+    page.keyboard.press("Space")  # the arrows do not reach a native input: JupyterLab keeps them for its cells
+    outcome.get_by_text("You predicted: tails. Measured: tails.").wait_for()
+
+
+def test_the_bar_is_full_at_the_end(running):
+    out = output(running[1], BAR)
+    assert out.locator(".progress-bar").evaluate("bar => bar.style.width") == "100%"
+    assert "a line" in out.inner_text() and "loss 0.0" in out.inner_text()
+
+
+def test_a_notebook_that_somebody_else_ran_shows_the_pictures(running):
+    started, _ = running
+    path = started.folder / "saved.ipynb"
+    saved = json.loads(path.read_text(encoding="utf-8"))
+    assert "widgets" not in saved["metadata"]  # the state of the widgets is not in the file: only pictures are left
+    # Changed since this server signed it, as a downloaded one is unknown to it. (What a reader has run and saved
+    # here himself is trusted, and ipywidgets then looks for the widgets of the kernel that is gone.)
+    saved["metadata"]["title"] = "from elsewhere"
+    path.write_text(json.dumps(saved), encoding="utf-8")
+    page = started.open("saved.ipynb")
+    for source in (STEPPER, SCOPE, FILM):
+        picture = output(page, source).locator("img")
+        page.wait_for_function("img => img.complete && img.naturalWidth > 300", arg=picture.element_handle())
+        assert picture.get_attribute("src").startswith("data:image/png;base64,")
+        assert picture.is_visible()
+    assert output(page, PREDICTION).get_by_text("heads / tails / neither").is_visible()
+    page.close()
+
+
+def test_nothing_failed_and_no_other_host_was_asked(running):
+    started, _ = running
+    assert started.hosts - {""} == {"127.0.0.1"}
+    assert started.errors == []

@@ -1,0 +1,135 @@
+"""The picture beside a widget: a PNG that is not blank, a fixed text, and both outputs where ipywidgets is old."""
+
+import base64
+import importlib.util
+import json
+from io import BytesIO
+from types import ModuleType
+from typing import Any
+
+import IPython.display
+import ipywidgets
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from lecturelib.figures.style import new_figure, png
+from lecturelib.widgets import picture
+
+VIEW = "application/vnd.jupyter.widget-view+json"
+COLOURS = 40  # a blank picture has one, text alone some 30
+
+
+def holds_a_picture(data: bytes, colours: int = COLOURS) -> bool:
+    """Whether these are the bytes of a PNG that shows something."""
+    image = Image.open(BytesIO(data))
+    image.load()
+    found = image.convert("RGB").getcolors(image.width * image.height)
+    return image.format == "PNG" and found is not None and len(found) > colours
+
+
+def check_bundle(widget: Any, says: str) -> None:
+    """Hold what a widget leaves in a saved notebook, and that leaving it twice leaves the same."""
+    bundle = widget._repr_mimebundle_()
+    assert set(bundle) == {VIEW, "image/png", "text/plain"}
+    assert bundle[VIEW]["model_id"] == widget.model_id
+    assert bundle["text/plain"] == f"Interactive figure: {says}"
+    assert holds_a_picture(base64.b64decode(bundle["image/png"], validate=True))
+    assert widget._repr_mimebundle_() == bundle
+    json.dumps(bundle)  # a notebook is JSON
+
+
+def a_figure(colour: str = "blue") -> Figure:
+    figure = new_figure(4, 3, "a line")
+    figure.subplots().plot([0, 1, 0], color=colour)
+    return figure
+
+
+class Line(picture.StaticPicture, ipywidgets.VBox):
+    says = "a line that goes up and down"
+
+    def picture(self) -> Figure:
+        return a_figure()
+
+
+def test_a_blank_picture_is_told_from_one_that_shows_something():
+    assert holds_a_picture(png(a_figure()))
+    assert not holds_a_picture(png(new_figure(4, 3, "nothing")))
+
+
+def test_the_output_holds_the_widget_its_picture_and_a_fixed_text():
+    check_bundle(Line(), "a line that goes up and down")
+
+
+def test_a_class_without_a_picture_says_so():
+    class Blind(picture.StaticPicture, ipywidgets.VBox):
+        pass
+
+    with pytest.raises(NotImplementedError):
+        Blind()._repr_mimebundle_()
+
+
+def test_a_bundle_that_comes_with_metadata_is_read_too():
+    class WithMetadata:  # as anywidget returns it
+        def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+            return {VIEW: {"model_id": "7"}, "text/plain": "at 0x7f"}, {}
+
+    class Both(picture.StaticPicture, WithMetadata):  # type: ignore[misc]
+        def picture(self) -> Figure:
+            return a_figure()
+
+    bundle = Both()._repr_mimebundle_()
+    assert bundle[VIEW] == {"model_id": "7"} and bundle["text/plain"] == "Interactive figure: an interactive figure"
+    assert holds_a_picture(base64.b64decode(bundle["image/png"]))
+
+
+def test_a_canvas_shows_its_figure_as_it_is_now():
+    figure = a_figure()
+    canvas = picture.Canvas(figure)
+    assert canvas.value == png(figure) and canvas.format == "png" and canvas.layout.max_width == "100%"
+    before = canvas.value
+    canvas.draw()
+    assert canvas.value == before
+    figure.axes[0].lines[0].set_color("red")
+    assert canvas.value == before
+    canvas.draw()
+    assert canvas.value != before and canvas.value == png(figure) and canvas.figure is figure
+
+
+def loaded_under(version: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The file `picture.py` as it is when imported under a version of ipywidgets, beside the one in use."""
+    monkeypatch.setattr(ipywidgets, "__version__", version)
+    spec = importlib.util.spec_from_file_location("picture_under_another_version", picture.__file__)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class Old:
+    """What a widget of ipywidgets 7 offers to be shown by: no bundle, but this."""
+
+    def _ipython_display_(self, **kwargs: Any) -> None:
+        IPython.display.display({VIEW: {"model_id": "7"}, "text/plain": "Old(children=())"}, raw=True)
+
+
+def test_an_old_ipywidgets_gets_the_widget_and_then_the_picture(monkeypatch):
+    shown: list[dict[str, Any]] = []
+    monkeypatch.setattr(IPython.display, "display", lambda data, raw: shown.append(data) if raw else None)
+
+    class OldLine(loaded_under("7.7.1", monkeypatch).StaticPicture, Old):  # type: ignore[misc]
+        says = "an old line"
+
+        def picture(self) -> Figure:
+            return a_figure()
+
+    OldLine()._ipython_display_()
+    widget, beside = shown
+    assert widget[VIEW] == {"model_id": "7"}
+    assert set(beside) == {"image/png", "text/plain"} and beside["text/plain"] == "Interactive figure: an old line"
+    assert holds_a_picture(base64.b64decode(beside["image/png"]))
+
+
+@pytest.mark.parametrize("version", ["8.0.0", "8.1.9", "10.0"])
+def test_a_newer_ipywidgets_gets_one_output(version, monkeypatch):
+    assert not hasattr(loaded_under(version, monkeypatch).StaticPicture, "_ipython_display_")
