@@ -71,43 +71,45 @@ def compiled_units(states: np.ndarray, string: str, table: np.ndarray, symbols: 
 
 
 @styled
-def read_back(states: np.ndarray, true: np.ndarray, symbol: np.ndarray, found: Any, smallest: Any) -> LectureFigure:
-    """Show hidden states in a plane, the automaton read off them, and the same one minimised.
+def read_back(
+    states: np.ndarray, group: np.ndarray, true: np.ndarray, symbol: np.ndarray, found: Any, smallest: Any
+) -> LectureFigure:
+    """Show hidden states in a plane with their groups, the automaton read off them, and the same one minimised.
 
-    Shapes: states (points, H); true and symbol (points,): the true automaton's state, and the last symbol read.
-    `found` and `smallest` have table, accepting, symbols and start.
+    Shapes: states (points, H); group, true and symbol (points,): the group that each state was put into (a state of
+    `found`), the true automaton's state, and the last symbol read. `found` and `smallest` have table, accepting,
+    symbols and start.
     """
     figure = new_figure(
-        12, 4.4, "hidden states in a plane; the automaton read off them; the same one minimised to 3 states"
+        12, 4.7, "hidden states in a plane; the automaton read off them; the same one minimised to 3 states"
     )
     left, middle, right = axes(figure, 1, 3)
     plane = separating_plane(states, 2 * true + symbol)(states)
-    labels: list[tuple[int, int]] = []
-    anchors: list[np.ndarray] = []
     for s in range(3):
-        for a in range(2):
-            mine = plane[(true == s) & (symbol == a)]
-            left.scatter(mine[:, 0], mine[:, 1], s=46, marker=MARKERS[s], c=STATE_COLOURS[s], alpha=0.7, lw=0)
-            if len(mine):
-                labels.append((s, a))
-                anchors.append(np.median(mine, axis=0))
-    for (s, a), (x, y), (right_by, up_by) in zip(labels, anchors, _offsets(np.array(anchors), plane), strict=True):
-        box = {"boxstyle": "round,pad=0.15", "fc": "white", "ec": STATE_COLOURS[s]}
-        left.annotate(f"{s}, read {a}", (x, y), xytext=(right_by, up_by), textcoords="offset points",
-                      ha="center", va="center", fontsize=12, bbox=box,
-                      arrowprops={"arrowstyle": "-", "color": GREY, "lw": 1})  # fmt: skip
-    left.set(xticks=[], yticks=[])
-    left.margins(0.42)
-    left.set_title("1. Hidden states in a plane")
-    left.set_xlabel('number: state of the true automaton;\n"read 1": the last symbol was 1')
-    groups = groups_of(found, smallest)
+        mine = plane[true == s]
+        left.scatter(mine[:, 0], mine[:, 1], s=46, marker=MARKERS[s], c=STATE_COLOURS[s], alpha=0.7, lw=0)
     names = [chr(65 + k) for k in range(len(found.table))]
+    shown = [k for k in range(len(names)) if (group == k).any()]
+    anchors = np.array([np.median(plane[group == k], axis=0) for k in shown])
+    for k, (x, y), (right_by, up_by) in zip(shown, anchors, _offsets(anchors, plane), strict=True):
+        left.annotate(names[k], (x, y), xytext=(right_by, up_by), textcoords="offset points", ha="center", va="center",
+                      fontsize=13, weight="bold", arrowprops={"arrowstyle": "-", "color": GREY, "lw": 1})  # fmt: skip
+    left.set(xticks=[], yticks=[])
+    left.margins(0.3)
+    left.set_title("Hidden states in a plane")
+    left.set_xlabel("letter: group; colour: true state")
     draw_automaton(middle, found.table, found.accepting, found.symbols, start=found.start, names=names,
-                   colours=[STATE_COLOURS[g % 6] for g in groups])  # fmt: skip
-    middle.set_title(f"2. Its {len(found.table)} groups and their moves")
+                   colours=[STATE_COLOURS[g % 6] for g in groups_of(found, smallest)])  # fmt: skip
+    middle.set_title(f"The {len(names)} groups and their moves")
+    meaning = [f"{names[k]}: {_most(true[group == k])} after {found.symbols[_most(symbol[group == k])]}" for k in shown]
+    middle.set_xlabel("\n".join("   ".join(meaning[k : k + 3]) for k in range(0, len(meaning), 3)))
     draw_automaton(right, smallest.table, smallest.accepting, smallest.symbols, start=smallest.start)
-    right.set_title(f"3. Minimised: {len(smallest.table)} states")
+    right.set_title(f"Minimised: {len(smallest.table)} states")
     return figure
+
+
+def _most(values: np.ndarray) -> int:
+    return int(np.bincount(values).argmax())
 
 
 def _offsets(anchors: np.ndarray, plane: np.ndarray) -> np.ndarray:
@@ -116,7 +118,7 @@ def _offsets(anchors: np.ndarray, plane: np.ndarray) -> np.ndarray:
     Shapes: anchors (groups, 2) and plane (points, 2), in the units of the axes; returns (groups, 2).
     """
     out = anchors - plane.mean(0)
-    out = 58 * out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-9)
+    out = 30 * out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-9)
     points_per_unit = np.array([150, 130]) / np.ptp(plane, axis=0)  # what `read_back` leaves of its panel
     places = anchors * points_per_unit + out
     lowest, highest = plane[:, 1].min() * points_per_unit[1] - 43, plane[:, 1].max() * points_per_unit[1] + 43
@@ -125,10 +127,10 @@ def _offsets(anchors: np.ndarray, plane: np.ndarray) -> np.ndarray:
         for j in range(len(places)):
             for k in range(j):
                 wide, high = np.abs(places[j] - places[k])
-                if wide < 66 and high < 23:  # a label is 62 by 19 points
+                if wide < 22 and high < 22:  # a letter is about 14 by 18 points
                     up = np.sign(places[j, 1] - places[k, 1]) or 1.0
-                    places[j, 1] += up * (24 - high) / 2
-                    places[k, 1] -= up * (24 - high) / 2
+                    places[j, 1] += up * (23 - high) / 2
+                    places[k, 1] -= up * (23 - high) / 2
     return places - anchors * points_per_unit
 
 
@@ -217,21 +219,20 @@ def padded_batch(lengths: Sequence[int]) -> LectureFigure:
 
 @styled
 def next_symbols(string: str, probability: np.ndarray, legal: np.ndarray, symbols: str) -> LectureFigure:
-    """Show what a network expects after each symbol, with a frame around what the grammar allows.
+    """Show what a network expects after each symbol, with a circle on what the grammar allows.
 
     Shapes: probability and legal (T, symbols).
     """
     figure = new_figure(
-        10.5, 4.2, f"next symbols that the network expects while it reads {string}, the legal ones framed"
+        10.5, 4.2, f"next symbols that the network expects while it reads {string}, the legal ones circled"
     )
     (ax,) = axes(figure)
     image = ax.imshow(probability.T, cmap="viridis", vmin=0, vmax=1, aspect="auto")
-    for t, a in zip(*np.nonzero(legal), strict=True):
-        ax.add_patch(Rectangle((t - 0.44, a - 0.42), 0.88, 0.84, fc="none", ec=ORANGE, lw=3.5))
+    ax.plot(*np.nonzero(legal), "o", ms=13, mfc="white", mec="black", mew=1.5)
     ax.set_yticks(range(len(symbols)), list(symbols), fontsize=14)
     ax.set_xticks(range(len(string)), list(string), fontsize=14)
     ax.set(xlabel="symbol just read", ylabel="next symbol")
-    ax.set_title("Colour: what the network says may come next. Orange frame: what the grammar allows")
+    ax.set_title("Colour: what the network says may come next. Circles: what the grammar allows")
     figure.colorbar(image, ax=ax).set_label("network says: legal")
     return figure
 

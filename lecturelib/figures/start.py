@@ -31,7 +31,7 @@ _STOPS = [
     ("02", "LSTM", "Why does it forget less,\nand when does it not?", 0, 0, BLUE),
     ("03", "Attention", "How can a token look\nat all the others?", 1, 1, ORANGE),
     ("04", "Transformers", "What is left when only\nattention mixes tokens?", 1, 0, ORANGE),
-    ("05", "Vision transformer", "How can it read\nan image?", 2, 1, GREEN),
+    ("05", "Vision transformer", "How can a transformer\nread an image?", 2, 1, GREEN),
     ("06", "Masked autoencoder", "What can be learned\nwithout labels?", 2, 0, GREEN),
     ("07", "Transfer learning", "When does it help,\nwhen does it harm?", 3, 1, PURPLE),
     ("08", "Scaling", "What does it cost,\nand where does it break?", 3, 0, PURPLE),
@@ -89,7 +89,7 @@ def learning_frame(
         look: dict[str, Any] = {"s": 34, "c": STATE_COLOURS[k], "marker": MARKERS[k], "lw": 0, "alpha": 0.75}
         left.scatter(mine[:, 0], mine[:, 1], label=f"ones mod 3 = {k}", **look)
     left.set_title(f"Hidden states after {step} steps")
-    left.set(xticks=[], yticks=[], xlabel="seen in a plane")
+    left.set(xticks=[], yticks=[], xlabel="projected onto a plane")
     left.set(xlim=window[:, 0], ylim=window[:, 1])
     left.legend(
         loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=3, fontsize=11, handletextpad=0.1, columnspacing=0.8
@@ -100,4 +100,4 @@ def learning_frame(
     right.plot(steps, accuracy, color=BLUE, alpha=0.3)
     right.plot(steps[: now + 1], accuracy[: now + 1], color=BLUE)
     right.plot([step], [accuracy[now]], "o", color=BLUE, ms=10)
-    right.set(xlabel="training steps", ylim=(0.5, 1.03), title="Share of right answers")
+    right.set(xlabel="training steps", ylim=(0.3, 1.03), title="Share of right answers")

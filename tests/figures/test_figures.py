@@ -60,7 +60,7 @@ def read_back(spread: float, seed: int) -> style.LectureFigure:
     states = noise(6, 16, seed=seed)[2 * true + symbol] + spread * noise(300, 16, seed=seed + 1)
     pairs = [[2 * MODULO_3.table[s, a] + a for a in range(2)] for s in range(3) for _ in range(2)]
     found = DFA(pairs, accepting=[0, 1], symbols="01")
-    return recurrent_networks.read_back(states, true, symbol, found, found.minimise())
+    return recurrent_networks.read_back(states, 2 * true + symbol, true, symbol, found, found.minimise())
 
 
 def stepper(dfa: DFA, string: str, position: int, accepted: bool) -> style.LectureFigure:
