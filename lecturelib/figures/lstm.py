@@ -57,23 +57,30 @@ def forgetting(delays: Sequence[int], recall: Mapping[str, np.ndarray], gradient
 
 
 @styled
-def holding(delays: Sequence[int], recall: Mapping[str, np.ndarray], trained: int, chance: float) -> LectureFigure:
-    """Show what networks that were trained at one delay recall at longer ones: one panel each, one line per seed.
+def holding(delays: Sequence[int], trained_readout: Mapping[str, np.ndarray], new_readout: Mapping[str, np.ndarray],
+            trained: int) -> LectureFigure:  # fmt: skip
+    """Show what networks trained at one delay recall at longer ones: a row per seed, a column per delay.
 
-    Shapes: recall[name] (seeds, delays).
+    Above, the answers of the networks; below, those of a new readout fitted to the hidden states at each delay.
+    Shapes: trained_readout[name] and new_readout[name] (seeds, delays), from 0 to 1.
     """
-    figure = new_figure(
-        12, 4.2, f"recall at longer delays, of networks trained at a delay of {trained}, one line per seed"
-    )
-    for k, (name, ax) in enumerate(zip(recall, axes(figure, 1, len(recall), sharey=True), strict=True)):
-        for n, each in enumerate(recall[name]):
-            ax.plot(delays, each + 0.006 * n, MARKERS[k] + "-", color=STATE_COLOURS[k], alpha=0.75, lw=2)
-        ax.axhline(chance, color=GREY, ls="--", lw=1.6)
-        ax.set(title=name, ylim=(-0.04, 1.06), xlabel="delay in the test")
-        ax.set_xticks(list(delays), [str(d) if d != delays[1] or len(delays) < 5 else "" for d in delays])
-        if k == 0:
-            ax.set_ylabel("first symbols recalled")
-            ax.text(delays[-1], chance + 0.015, "chance", color=GREY, ha="right")
+    says = f"recall at longer delays, of networks trained at a delay of {trained}, by their own and by a new readout"
+    figure = new_figure(12, 5.4, says)
+    panels = axes(figure, 2, len(trained_readout), sharex=True)
+    for row, (readout, results) in enumerate((("own answer", trained_readout), ("new readout", new_readout))):
+        for k, (name, each) in enumerate(results.items()):
+            ax = panels[row * len(results) + k]
+            ax.imshow(each, cmap="cividis", vmin=0, vmax=1, aspect="auto")
+            for (seed, delay), value in np.ndenumerate(each):
+                ax.text(delay, seed, f"{value:.2f}".lstrip("0") if value < 0.995 else "1", ha="center", va="center",
+                        fontsize=13, color="white" if value < 0.55 else "black")  # fmt: skip
+            ax.set_yticks([])
+            ax.set_xticks(range(len(delays)), [str(d) for d in delays])
+            if row == 0:
+                ax.set_title(name)
+            else:
+                ax.set_xlabel("delay in the test")
+        panels[row * len(results)].set_ylabel(f"{readout}\none row per seed")
     return figure
 
 

@@ -104,8 +104,8 @@ def forgetting(delays: list[int], arms: list[str]) -> style.LectureFigure:
 
 def holding(delays: list[int]) -> style.LectureFigure:
     rng = np.random.default_rng(0)
-    recall = {name: rng.uniform(0.2, 1, (3, len(delays))) for name in ("tanh RNN", *ARMS[2:])}
-    return lstm.holding(delays, recall, trained=delays[0], chance=0.25)
+    own, new = ({name: rng.uniform(0, 1, (5, len(delays))) for name in ARMS} for _ in range(2))
+    return lstm.holding(delays, own, new, trained=delays[0])
 
 
 def per_string(*last: float) -> style.LectureFigure:
