@@ -13,7 +13,8 @@ from lecturelib.figures.lstm import KEYS, gate_scope_frame
 from lecturelib.figures.style import new_figure
 from lecturelib.widgets.picture import Canvas, StaticPicture
 
-GATE_NAMES = {"nothing": None, "input gate i": "i", "forget gate f": "f", "output gate o": "o"}
+# a Dropdown shows the value None as an empty line, so "nothing" is the empty string
+GATE_NAMES = {"nothing": "", "input gate i": "i", "forget gate f": "f", "output gate o": "o"}
 
 
 class Reading(NamedTuple):
@@ -38,8 +39,9 @@ class GateScope(StaticPicture, ipywidgets.VBox):
     def __init__(self, read: Callable[[int, Mapping[str, float]], Reading]) -> None:
         self.read = read
         self.key = ipywidgets.ToggleButtons(options=[(k, n) for n, k in enumerate(KEYS)], description="key",
-                                            style={"button_width": "40px"})  # fmt: skip
-        self.gate = ipywidgets.Dropdown(options=list(GATE_NAMES.items()), value=None, description="force")
+                                            layout={"width": "300px"},
+                                            style={"button_width": "40px", "description_width": "40px"})  # fmt: skip
+        self.gate = ipywidgets.Dropdown(options=list(GATE_NAMES.items()), value="", description="force")
         self.value_slider = ipywidgets.FloatSlider(value=1.0, min=0.0, max=1.0, step=0.01, description="to")
         self.figure = new_figure(12, 4.3, self.says)
         self.shown = self.recompute(0, None, 1.0)
@@ -57,12 +59,12 @@ class GateScope(StaticPicture, ipywidgets.VBox):
 
         Raises: ValueError for a key or gate that does not exist, or a value outside 0..1.
         """
-        if key not in range(len(KEYS)) or gate not in GATE_NAMES.values() or not 0 <= value <= 1:
+        if key not in range(len(KEYS)) or (gate or "") not in GATE_NAMES.values() or not 0 <= value <= 1:
             raise ValueError(
                 f"key {key}, gate {gate!r}, value {value}: expected a key from 0 to {len(KEYS) - 1}, a gate of 'i', "
                 f"'f', 'o' or None, and a value from 0 to 1"
             )
-        return self.read(key, {} if gate is None else {gate: value})
+        return self.read(key, {gate: value} if gate else {})
 
     def picture(self) -> Figure:
         """The present view."""
@@ -72,14 +74,21 @@ class GateScope(StaticPicture, ipywidgets.VBox):
         r = self.shown
         means = {"i": r.i.mean(1), "f": r.f.mean(1), "o": r.o.mean(1)}
         gate_scope_frame(
-            self.figure, r.string, r.cell[:, self.order], means, self.gate.value, r.answer, self.key.value, self.limit
+            self.figure,
+            r.string,
+            r.cell[:, self.order],
+            means,
+            self.gate.value or None,
+            r.answer,
+            self.key.value,
+            self.limit,
         )
 
     def _enable(self) -> None:
-        self.value_slider.disabled = self.gate.value is None
+        self.value_slider.disabled = not self.gate.value
 
     def _changed(self, _: Any) -> None:
         self._enable()
-        self.shown = self.recompute(self.key.value, self.gate.value, self.value_slider.value)
+        self.shown = self.recompute(self.key.value, self.gate.value or None, self.value_slider.value)
         self._frame()
         self.canvas.draw()

@@ -94,7 +94,7 @@ def test_the_controls_redraw_one_figure():
         assert scope.canvas.value == png(figure) == png(scope.picture())
     assert len(set(pictures)) == len(pictures)
     assert scope.limit == limit == np.abs(scope.recompute(0, None, 1.0).cell).max()  # one scale for all views
-    scope.gate.value = None
+    scope.gate.value = ""
     assert scope.canvas.value == pictures[0]  # back where it began, over another way
 
 
@@ -131,7 +131,7 @@ def test_the_slider_works_only_while_a_gate_is_forced():
     assert scope.canvas.value == before
     scope.gate.value = "f"
     assert not scope.value_slider.disabled
-    scope.gate.value = None
+    scope.gate.value = ""
     assert scope.value_slider.disabled and scope.canvas.value == before
 
 
