@@ -24,7 +24,7 @@ METADATA = {
 }
 
 # Folders and file names that stand on one machine only, addresses in memory, and the time of day.
-_PLACE = re.compile(r"/home/|/Users/|/root/|/tmp/|/var/folders/|\b[A-Z]:\\\w|site-packages|ipykernel_\d+")
+_PLACE = re.compile(r"/(?:home|Users|root|tmp|var/folders)/|\b[A-Z]:\\\w|site-packages|ipykernel_\d+")
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}")
 _CLOCK = re.compile(r"\b\d{1,2}:\d\d:\d\d\b")
 _CLASS_REPR = re.compile(r"\w+\(.*\)", re.DOTALL)  # the text that ipywidgets leaves for a widget: IntSlider(value=0)
