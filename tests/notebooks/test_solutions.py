@@ -28,7 +28,7 @@ def calls(cell: NotebookNode) -> list[tuple[str, str]]:
     found = []
     for node in ast.walk(code_of(cell)) if cell.cell_type == "code" else ():
         name = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
-        if isinstance(node, ast.Call) and name.startswith("check_") and name != "check_machine":
+        if isinstance(node, ast.Call) and name.startswith("check_"):
             found.append((name, ast.unparse(node.args[0]) if node.args else ""))
     return found
 
