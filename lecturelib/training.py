@@ -128,7 +128,8 @@ def fit(
         model.load_state_dict(best_weights)
         model.eval()
         if bar:
-            bar.close(f"{'stopped, ' if history.stopped else ''}loss {best_loss:.3f}")
+            ended = f"loss {best_loss:.3f}" if history.steps else "before the first look at the loss"
+            bar.close(f"{'stopped, ' if history.stopped else ''}{ended}")
     return history
 
 
