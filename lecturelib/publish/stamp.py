@@ -50,10 +50,14 @@ def badges(repo: str, notebook: str) -> str:
     return "\n".join(parts)
 
 
+COLAB_LACKS = "anywidget psygnal babel safetensors"  # anywidget needs psygnal
+
+
 def install(repo: str) -> str:
     """Return the code of the cell that fetches the library on Colab, and only there.
 
-    Colab brings torch, numpy and ipywidgets in versions that fit one another, so dependencies stay untouched.
+    Colab brings torch, numpy and ipywidgets in versions that fit one another, so dependencies stay untouched; the few
+    that it may lack are named.
     """
     archive = f"https://github.com/{repo}/archive/refs/heads/{BRANCH}.zip"
     return "\n".join(
@@ -61,7 +65,7 @@ def install(repo: str) -> str:
             "import sys",
             "",
             'if "google.colab" in sys.modules:  # on Colab only: elsewhere the library is installed already',
-            f'    %pip install -q --no-deps "lecturelib @ {archive}"',
+            f'    %pip install -q --no-deps {COLAB_LACKS} "lecturelib @ {archive}"',
         ]
     )
 

@@ -9,6 +9,7 @@ import statistics
 from collections import Counter
 from collections.abc import Callable
 from fractions import Fraction
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,13 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from lecturelib.checks.exercise import Exercise, Mistake
+from lecturelib.checks.attention import check_attend, check_decoder_mask, check_masked_attend
+from lecturelib.checks.exercise import Exercise, Mistake, _outcome, _same, expanded
 from lecturelib.checks.lstm import check_bias_for, check_gru_step, check_half_life
 from lecturelib.checks.recurrent_networks import check_divisible, check_mean_over_real_steps, check_reverse
 from lecturelib.checks.start import check_baseline
+from lecturelib.checks.transformer import check_add_positions, check_multi_head, check_sees_the_future
+from tests.checks import attention_answers, transformer_answers
 
 Answers = dict[str, list[Any]]
 CHECKS = [
@@ -31,6 +35,12 @@ CHECKS = [
     check_half_life,
     check_bias_for,
     check_gru_step,
+    check_attend,
+    check_masked_attend,
+    check_decoder_mask,
+    check_add_positions,
+    check_multi_head,
+    check_sees_the_future,
 ]
 RIGHT: dict[str, list[Any]] = {}
 WRONG: dict[str, Answers] = {}
@@ -290,6 +300,12 @@ WRONG["GRU step"] = {
     "old state added": [gru(mix=lambda z, n, h: torch.addcmul(n, z, h))],
 }
 
+# ---- notebooks 03 and 04 have files of their own ----
+
+for answers in (attention_answers, transformer_answers):
+    RIGHT |= answers.RIGHT
+    WRONG |= answers.WRONG
+
 # ---- what holds for every exercise ----
 
 ids = [check.name for check in CHECKS]
@@ -314,6 +330,17 @@ def test_every_mistake_of_the_catalogue_is_recognised_in_other_code(check: Exerc
             verdict = check.verdict(answer)
             assert verdict.name == name, verdict.says
             assert verdict.says == f"{check.name}: not yet. {says[name]}"
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=ids)
+def test_no_two_mistakes_behave_the_same(check: Exercise) -> None:
+    behaviours = {m.name: [_outcome(m.imitate, probe) for probe in check.probes] for m in check.mistakes}
+    behaviours["right"] = [_outcome(check.reference, probe) for probe in check.probes]
+    for a, b in combinations(behaviours, 2):
+        same = [_same(x, y) for x, y in zip(behaviours[a], behaviours[b], strict=True)]
+        assert not all(same), f"{a!r} cannot be told from {b!r}"
+    for name, outcomes in behaviours.items():
+        assert not all(isinstance(outcome, Exception) for outcome in outcomes), f"{name!r} only raises"
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=ids)
@@ -381,6 +408,8 @@ SOLUTIONS = {
     "half-life": ["math.", "log(0.5)", "log(1/2)", "/ log", "log 2"],
     "bias for a delay": ["1 / delay", "1/delay", "logit", "math."],
     "GRU step": ["tanh(", "sigmoid(", "(1 - z) *", "chunk", "z * h"],
+    **attention_answers.SOLUTIONS,
+    **transformer_answers.SOLUTIONS,
 }
 
 
@@ -483,6 +512,111 @@ def test_a_wrong_answer_within_one_percent_is_still_wrong() -> None:
     assert exercise.verdict(lambda x: 1.01 * x).name == "other"
     assert exercise.verdict(lambda x: x + math.nan).name == "other"
     assert exercise.verdict(lambda x: torch.tensor(x)).name == "right"
+
+
+def test_a_difference_within_a_tensor_is_shown_where_it_is() -> None:
+    exercise = Exercise("one", lambda x: x, [(torch.tensor([1.0, 2.0, 3.0]),)], [], ["a", "b"], "Good.")
+    says = exercise.verdict(lambda x: torch.tensor([1.0, 2.0, 4.5])).says
+    assert "at (2,) is 4.5, expected 3" in says and "a tensor of shape (3,)" in says
+    assert exercise.verdict(lambda x: x + torch.tensor([0, math.nan, 0])).name == "other"
+
+
+def test_an_answer_that_stops_is_told_with_which_input() -> None:
+    verdict = check_attend.verdict(lambda q, k, v: q @ k)
+    assert verdict.name == "error" and "RuntimeError" in verdict.says
+    assert "(2, 3, 7)" in verdict.says and "(2, 5, 7)" in verdict.says and "(2, 5, 11)" in verdict.says
+
+
+def two_results(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    return x + 1, x[0] > 0
+
+
+PAIR = Exercise("two", two_results, [(torch.tensor([[1.0, -2.0, 3.0], [4.0, 5.0, 6.0]]),)], [], ["a", "b"], "Good.")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        two_results,
+        lambda x: list(two_results(x)),
+        lambda x: ((x + 1).numpy(), (x[0] > 0).tolist()),
+        lambda x: ((x + 1).float().requires_grad_(), (x[0] > 0).numpy()),
+    ],
+)
+def test_several_results_are_compared_one_by_one(answer: Any) -> None:
+    assert PAIR.verdict(answer).name == "right"
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda x: (x, x[0] > 0), ["element 1", "at (0, 0) is 1", "expected 2"]),
+        (lambda x: (x[0], x[0] > 0), ["element 1", "shape (3,)", "expected (2, 3)"]),
+        (lambda x: (x + 1, x > 0), ["element 2", "shape (2, 3)", "expected (3,)"]),
+        (lambda x: (x + 1, x[0] < 0), ["element 2", "at (0,) is False", "expected True"]),
+        (lambda x: (x + 1, (x[0] > 0).int()), ["element 2", "holds numbers", "expected True and False"]),
+        (lambda x: (x + 1, 0.5), ["element 2", "0.5", "expected a tensor of shape (3,)"]),
+        (lambda x: x + 1, ["a tensor of shape (2, 3)", "expected a tuple of 2 tensors"]),
+        (lambda x: (x + 1,), ["a tuple of 1 tensor", "expected a tuple of 2 tensors"]),
+        (lambda x: (*two_results(x), x), ["a tuple of 3 tensors", "expected a tuple of 2 tensors"]),
+    ],
+)
+def test_of_several_results_the_wrong_one_is_named(answer: Any, words: list[str]) -> None:
+    verdict = PAIR.verdict(answer)
+    assert verdict.name == "other"
+    assert not [word for word in words if word not in verdict.says], verdict.says
+
+
+@pytest.mark.parametrize("answer", [lambda x: (..., ...), lambda x: (x + 1, ...), lambda x: [None, x[0] > 0]])
+def test_several_results_of_which_one_is_open_are_not_called_wrong(answer: Any) -> None:
+    assert PAIR.verdict(answer).name == "not solved yet"
+
+
+@pytest.mark.parametrize("kind", [bool, np.bool_, torch.tensor, np.array], ids=lambda kind: kind.__name__)
+def test_a_truth_value_may_come_in_any_form(kind: Any) -> None:
+    exercise = Exercise("one", lambda x: x > 1, [(1,), (2,)], [], ["a", "b"], "Good.")
+    assert exercise.verdict(lambda x: kind(x > 1)).name == "right"
+    assert exercise.verdict(lambda x: kind(x < 1)).name == "other"
+    assert exercise.verdict(lambda x: int(x > 1)).name == "other"
+    assert exercise.verdict(lambda x: torch.tensor([x > 1])).name == "other"
+
+
+def test_expanded_leaves_what_does_not_fit() -> None:
+    stretched = expanded(lambda x: x, lambda x: (2, 3))
+    assert stretched(torch.ones(3)).shape == stretched(torch.ones(2, 1)).shape == (2, 3)
+    assert stretched(torch.ones(4)).shape == (4,) and stretched(torch.ones(1, 2, 3)).shape == (1, 2, 3)
+    assert stretched(None) is None and stretched(True) is True
+
+
+# ---- notebooks 03 and 04 ----
+
+
+def test_a_masked_value_of_a_million_does_not_leak() -> None:
+    # a fill that is low, but not low enough
+    def nearly(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        return (q @ k.mT / q.shape[2] ** 0.5).masked_fill(~mask, -20).softmax(-1) @ v
+
+    for check_probe in check_masked_attend.probes[:2]:
+        torch.testing.assert_close(
+            nearly(*check_probe), check_masked_attend.reference(*check_probe), rtol=1e-4, atol=1e-6
+        )
+    assert check_masked_attend.verdict(nearly).name == "other"
+
+
+def test_a_wrong_dimension_of_the_maps_is_named() -> None:
+    def heads_first(*given: Any) -> Any:
+        output, maps = transformer_answers.heads_by_view(*given)
+        return output, maps.transpose(0, 1)
+
+    says = check_multi_head.verdict(heads_first).says
+    assert "element 2" in says and "(3, 2, 7, 7)" in says and "(2, 3, 7, 7)" in says
+
+
+def test_a_model_is_named_where_an_answer_errs() -> None:
+    says = check_sees_the_future.verdict(lambda model, tokens: "third" in repr(model)).says
+    assert "a model with attention without a mask" in says and "it gives False, expected True" in says
+    says = check_sees_the_future.verdict(lambda model, tokens: model(tokens + 1).sum() > 0).says
+    assert "stopped with ValueError" in says and "the token 11: expected 0 to 10" in says
 
 
 def test_hints_are_escaped() -> None:

@@ -16,14 +16,28 @@ import pytest
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch
 from matplotlib.text import Annotation, Text
 from PIL import Image
+from torch.nn import Module
 
 from lecturelib.automata import DFA, counter, reber
-from lecturelib.figures import automata, lstm, recurrent_networks, start, style
+from lecturelib.figures import (
+    attention,
+    attention_explorer,
+    automata,
+    drawings,
+    lstm,
+    parts,
+    recurrent_networks,
+    start,
+    style,
+    transformer,
+)
+from lecturelib.transformer import EncoderDecoder
 
 ROOT = Path(__file__).parents[2]
-MODULES = [automata, lstm, recurrent_networks, start]
+MODULES = [attention, attention_explorer, automata, drawings, lstm, recurrent_networks, start, transformer]
 NO_FIGURE = {"groups_of"}  # public, but computes what a figure shows
 SMALLEST = 11  # points: what the last row of a lecture hall can read
 TOLERANCE = 1.0  # pixels that the boxes of two texts may share: letters do not fill their boxes
@@ -119,10 +133,226 @@ def counting(seeds: int, trained: int) -> style.LectureFigure:
     return recurrent_networks.counting_limits(right, trained)
 
 
+def every_head(
+    layers: int, heads: int, queries: list[str], keys: list[str], causal: bool = False
+) -> style.LectureFigure:
+    mask = np.tril(np.ones((len(queries), len(keys)), dtype=bool)) if causal else None
+    weights = np.exp(2 * noise(layers, heads, len(queries), len(keys))) * (1 if mask is None else mask)
+    names = [f"layer {k + 1}" for k in range(layers)]
+    return attention_explorer.every_head(weights / weights.sum(-1, keepdims=True), queries, keys, mask, names)
+
+
+def softmax(scores: np.ndarray) -> np.ndarray:
+    e = np.exp(scores)
+    return e / e.sum(-1, keepdims=True)
+
+
+def maps(rows: list[str], columns: list[str], count: int = 1, title: str = "reverse", **options: Any
+         ) -> style.LectureFigure:  # fmt: skip
+    shape = len(rows), len(columns)
+    more: dict[str, Any] = {"expected": [noise(*shape, seed=3) > 1] * count} if options.pop("expected", False) else {}
+    more |= {"masks": [np.tril(np.ones(shape, bool))] * count} if options.pop("causal", False) else {}
+    weights = [softmax(4 * noise(*shape, seed=k)) for k in range(count)]
+    return attention.maps(weights, [title] * count, [rows] * count, [columns] * count, **more, **options)
+
+
+def look_up(sharpness: list[float]) -> style.LectureFigure:
+    query, keys, values = np.linspace(0, 9, 90), np.array([1.0, 2.5, 4, 6, 7.5]), np.array([2.0, 5, 3, 7, 1])
+    found = {f"soft, sharpness {s:g}": softmax(-s * (query[:, None] - keys) ** 2) @ values for s in sharpness}
+    return attention.soft_lookup(query, found, keys, values)
+
+
+def hand(keys: list[str], values: list[float]) -> style.LectureFigure:
+    weights = softmax(noise(len(keys)))
+    return attention.weights_bars(keys, weights, np.array(values), float(weights @ values))
+
+
+def scores_grow(widths: list[int]) -> style.LectureFigure:
+    n = np.array(widths)
+    entropy = {"unscaled": 2.4 / np.sqrt(n), "divided by √d_k": 2.4 - 0.1 / n}
+    return attention.scores_grow(widths, np.sqrt(n), entropy, np.log(16))
+
+
+def slower(*rates: float) -> style.LectureFigure:
+    steps = list(range(0, 601, 10))
+    names = ["divided by √256", "not divided", "multiplied"]
+    losses = {name: 2.3 * np.exp(-rate * np.array([steps] * 3)) for name, rate in zip(names, rates, strict=False)}
+    return attention.slower(steps, losses, level=0.1)
+
+
+def two_arms(x: list[int], *ends: float) -> dict[str, np.ndarray]:
+    names = ["with attention", "without attention", "a third"]
+    return {name: np.array([np.linspace(0.1, end, len(x))] * 3) for name, end in zip(names, ends, strict=False)}
+
+
+def removal(*left: float) -> style.LectureFigure:
+    names = ["nothing removed", "a random letter", "most attended letter", "all weights equal"]
+    results = {name: np.array([x, x, max(0, x - 0.1)]) for name, x in zip(names, left, strict=False)}
+    return attention.removal(results, chance=1 / 12)
+
+
+def mixing(tokens: int, *names: str) -> style.LectureFigure:
+    every = np.exp(3 * noise(tokens, tokens))
+    kinds = [np.eye(tokens), every, np.tril(every)]
+    return transformer.mixing({name: kinds[k % 3] for k, name in enumerate(names)})
+
+
+def by_position(*ends: int | None) -> style.LectureFigure:
+    """Losses of models that have positions up to `end`, or up to the last."""
+    positions = np.arange(1, 129)
+    loss = {}
+    for name, end in zip(["learned", "sinusoidal", "none"], ends, strict=False):
+        loss[name] = np.where(positions > (end or 999), np.nan, 2.4 + np.exp(-positions / 9))
+    return transformer.by_position(positions, loss, trained=64)
+
+
+def ablation(heads: int, *panels: str) -> style.LectureFigure:
+    rows = ["nothing removed", *(f"head {k + 1} removed" for k in range(heads))]
+    each = np.linspace(0, 1, 2 * len(rows)).reshape(-1, 2)
+    accuracy = {name: each for name in panels} or each
+    return transformer.ablation(accuracy, rows, ["left neighbour", "the one before"])
+
+
+def language_curve(*levels: float) -> style.LectureFigure:
+    seconds = [0.6, 2, 5, 20, 55]
+    names = ["all characters equally likely", "character frequencies", "bigrams", "trigrams", "checkpoint, 2 hours",
+             "checkpoint, small"]  # fmt: skip
+    curves = {"transformer, 361k": (seconds, [4.4, 3.1, 2.4, 1.9, 1.7]), "LSTM, 358k": (seconds, [4.5, 3.2, 2.6, 2, 2])}
+    return transformer.language_curve(curves, dict(zip(names, levels, strict=False)))
+
+
+BUGS = ["none", "mask off by one", "softmax over queries", "positions along the batch", *(f"bug {k}" for k in range(7))]
+
+
+def honest(bugs: list[str], correct: float) -> style.LectureFigure:
+    return transformer.honest_or_not(bugs, 2 * sigmoid(noise(len(bugs))), 10 * sigmoid(noise(len(bugs))), correct)
+
+
+def triangle(n: int, wide: int | None = None) -> np.ndarray:
+    return np.tril(np.ones((n, wide or n), dtype=bool))
+
+
+SYMBOLS = list("gacbhfde")
+FULL_DATE = list("dimanche 17 août 2031 après Jésus-Christ")  # 40 letters
 ARMS = ["tanh RNN", "LSTM, torch's start", "LSTM, forget bias 1", "LSTM, forget bias 5"]
 READ = "yxwzwxyAyxwzywwwxyzzxwxzw"  # 25 symbols, as in notebook 02
 
+WORDS = ["The", "attention", "of", "a", "head", "is", "a", "soft", "look-up", "in", "a", "table", "of", "values", "."]
+
 CASES: dict[str, dict[str, Callable[[], style.LectureFigure]]] = {
+    "attention.soft_lookup": {
+        "four": lambda: look_up([50, 3, 1, 0.2]),
+        "all end alike": lambda: look_up([50, 40, 30]),
+    },
+    "attention.weights_bars": {
+        "four keys": lambda: hand(["cat", "dog", "cow", "owl"], [4.0, 30, 600, 1.5]),
+        "two keys": lambda: hand(["a", "b"], [0.0, 1]),
+        "eight keys": lambda: hand(["January", "$x$", "März", "April", "Mai", "June", "July", "August"], [-12.25] * 8),
+    },
+    "attention.scores_grow": {
+        "six widths": lambda: scores_grow([1, 4, 16, 64, 256, 1024]),
+        "ten widths": lambda: scores_grow([2**k for k in range(1, 11)]),
+    },
+    "attention.slower": {
+        "both arrive": lambda: slower(0.03, 0.008),
+        "one never arrives": lambda: slower(0.03, 0.001),
+        "three alike": lambda: slower(0.03, 0.03, 0.03),
+    },
+    "attention.maps": {
+        "one": lambda: maps(SYMBOLS, SYMBOLS, expected=True, row_label="writes"),
+        "four with long titles": lambda: maps(SYMBOLS, SYMBOLS, 4, "reverse, after 400 steps", expected=True),
+        "words, masked": lambda: maps(WORDS, WORDS, 2, causal=True, expected=True),
+        "two dates": lambda: maps(list("2031-08-17"), FULL_DATE, 2, row_label="writes"),
+        "three dates": lambda: maps(list("2031-08-17"), FULL_DATE, 3, expected=True),
+        "long words": lambda: maps(["Donaudampfschiff"] * 9, ["Donaudampfschiff", "$x_1$", "月"] * 3, 3),
+        "one cell": lambda: maps(["a"], ["b"], title="a title that is much wider than its map of one cell"),
+    },
+    "attention.learning": {
+        "apart": lambda: attention.learning([0, 200, 700], two_arms([0, 200, 700], 1, 0.3), "Dates of the world"),
+        "together": lambda: attention.learning([0, 700], two_arms([0, 700], 1, 1, 1), "Dates of the world"),
+    },
+    "attention.growth": {
+        "apart": lambda: attention.growth([2, 4, 24], two_arms([2, 4, 24], 1, 0.3), np.array([0.1, 0.01, 0])),
+        "all at chance": lambda: attention.growth([2, 4], two_arms([2, 4], 0, 0, 0), np.zeros(2)),
+    },
+    "attention.mask_panels": {
+        "words": lambda: attention.mask_panels({"padding": triangle(6), "causal": triangle(6)}, WORDS[:6], WORDS[:6]),
+        "four": lambda: attention.mask_panels({f"a mask with a long name {k}": triangle(5) for k in range(4)}),
+        "many positions": lambda: attention.mask_panels({"causal": triangle(40)}),
+    },
+    "attention.removal": {
+        "four": lambda: removal(0.99, 0.97, 0.5, 0.12),
+        "two": lambda: removal(1, 0),
+    },
+    "drawings.attention_drawing": {"as it is": drawings.attention_drawing},
+    "drawings.multi_head_drawing": {f"{n} heads": partial(drawings.multi_head_drawing, n) for n in (2, 4, 6)},
+    "drawings.block_drawing": {"as it is": drawings.block_drawing},
+    "drawings.architecture_drawing": {"as it is": drawings.architecture_drawing},
+    "transformer.mixing": {
+        "five layers": lambda: mixing(10, "embedding", "attention", "attention, causal mask", "feed-forward", "norm"),
+        "one layer": lambda: mixing(3, "attention"),
+        "six layers": lambda: mixing(64, *(f"layer {k} of a whole model" for k in range(6))),
+    },
+    "transformer.position_table": {
+        "64 positions": lambda: transformer.position_table(np.sin(noise(64, 32)), noise(64, 64)),
+    },
+    "transformer.by_position": {
+        "one ends": lambda: by_position(64, None, None),
+        "none ends": lambda: by_position(None, None),
+        "all end": lambda: by_position(64, 70, 80),
+    },
+    "transformer.heads": {
+        "alike": lambda: transformer.heads(
+            [1, 2, 4, 8, 16],
+            {"left neighbour": two_arms([1] * 5, 0.9)["with attention"], "the one before": np.full((3, 5), 0.9)},
+            chance=0.1,
+        ),
+        "at chance": lambda: transformer.heads([1, 4], {"left neighbour": np.full((3, 2), 0.1)}, chance=0.1),
+    },
+    "transformer.ablation": {
+        "four heads": lambda: ablation(4),
+        "three seeds": lambda: ablation(4, "seed 0", "seed 1", "seed 2"),
+        "eight heads, two seeds": lambda: ablation(8, "seed 0", "seed 1"),
+    },
+    "transformer.language_curve": {
+        "six levels": lambda: language_curve(4.57, 3.2, 2.5, 1.9, 1.4, 1.2),
+        "levels together": lambda: language_curve(4.57, 1.92, 1.91, 1.9, 1.2, 1.19),
+    },
+    "transformer.honest_or_not": {
+        "eleven": lambda: honest(BUGS, 1.96),
+        "three": lambda: honest(BUGS[:3], 0.0),
+    },
+    "transformer.exposed": {
+        "eleven by six": lambda: transformer.exposed(
+            BUGS,
+            [
+                "sees the future",
+                "rows sum to 1",
+                "moving tokens moves the output",
+                "alone equals in a batch",
+                "equal to torch",
+                "overfits 8 samples",
+            ],
+            noise(11, 6) > 0,
+        ),
+        "two by two": lambda: transformer.exposed(BUGS[:2], ["equal to torch", "leak"], np.eye(2, dtype=bool)),
+    },
+    "transformer.three_masks": {
+        "three": lambda: transformer.three_masks(
+            {"encoder: all": triangle(6) | True, "decoder: not ahead": triangle(6), "cross": triangle(6, 8) | True}
+        )
+    },
+    "attention_explorer.every_head": {
+        "one head": lambda: every_head(1, 1, WORDS[:8], WORDS[:8], causal=True),
+        "four heads": lambda: every_head(1, 4, WORDS[:8], WORDS[:8]),
+        "five heads": lambda: every_head(1, 5, WORDS, WORDS, causal=True),
+        "four heads, 64 tokens": lambda: every_head(1, 4, WORDS * 4, WORDS * 4, causal=True),
+        "four layers": lambda: every_head(4, 4, WORDS, WORDS, causal=True),
+        "three layers of twelve": lambda: every_head(3, 12, WORDS[:12], WORDS[:12]),
+        "a date": lambda: every_head(1, 4, list("2024-03-17"), list("Sonntag,␣17.␣März␣2024␣月")),
+        "few keys": lambda: every_head(2, 2, ["Donaudampfschiff"] * 20, ["$x_1$", "\\frac{", "Donaudampfschiff"]),
+        "one token": lambda: every_head(1, 1, ["a"], ["a"]),
+    },
     "automata.draw_automaton": {
         "three states": lambda: one_automaton(MODULO_3),
         "six states": lambda: one_automaton(counter(6), current=4),
@@ -264,7 +494,9 @@ def test_every_public_function_is_drawn_here():
     assert {name for name in public if name.split(".")[1] not in NO_FIGURE} == set(CASES)
     files = {path.stem for path in (ROOT / "lecturelib/figures").glob("*.py")}
     drawing = {module.__name__.rsplit(".", 1)[1] for module in MODULES}
-    assert files == drawing | {"__init__", "plane", "style"}, "a new file of figures belongs into MODULES and CASES"
+    assert files == drawing | {"__init__", "parts", "plane", "style"}, (
+        "a new file of figures belongs into MODULES and CASES"
+    )
 
 
 @every_figure
@@ -287,6 +519,101 @@ def test_a_figure_is_drawn_the_same_each_time_and_changes_no_setting(make):
     assert image.size == (round(wide), round(high))
     colours = image.convert("RGB").getcolors(image.size[0] * image.size[1])
     assert colours is not None and len(colours) > COLOURS
+
+
+def test_a_drawing_keeps_the_words_of_a_box_inside_the_box():
+    for make in (drawings.attention_drawing, drawings.architecture_drawing, drawings.multi_head_drawing):
+        figure = make()
+        boxes = [patch.get_window_extent() for patch in figure.findobj(FancyBboxPatch)]
+        inside = 0
+        for text, words in texts(figure):
+            if text.get_text().isdigit():  # a number stands on the corner of its box
+                continue
+            middle = (words.x0 + words.x1) / 2, (words.y0 + words.y1) / 2
+            holding = [box for box in boxes if box.contains(*middle)]
+            inside += len(holding) > 0
+            assert all(box.x0 <= words.x0 and words.x1 <= box.x1 for box in holding), text.get_text()
+            assert all(box.y0 <= words.y0 and words.y1 <= box.y1 for box in holding[-1:]), text.get_text()
+        assert inside >= 10
+
+
+def test_the_table_of_boxes_names_attributes_of_the_model():
+    model = EncoderDecoder(5, 7, width=8, heads=2, layers=2, longest=6)
+    assert [number for number, _, _ in drawings.BOXES] == list(range(1, 12))
+    for _, name, code in drawings.BOXES:
+        if code == ".softmax(dim=-1)":
+            continue
+        assert isinstance(eval(f"model.{code}", {"model": model, "i": 0}), Module), code
+        assert ("attention" in name) == code.endswith((".attention", ".cross"))
+    drawn = {text.get_text() for text, _ in texts(drawings.architecture_drawing())}
+    assert {str(number) for number, _, _ in drawings.BOXES} <= drawn
+
+
+def test_labels_are_moved_apart_as_little_as_needed():
+    assert parts.apart([1.0, 3, 9], gap=2).tolist() == [1, 3, 9]
+    assert parts.apart([5.0, 5, 5], gap=2).tolist() == [3, 5, 7]
+    assert parts.apart([5.0, 0, 5.5], gap=1).tolist() == [4.75, 0, 5.75]
+    for seed in range(20):
+        wanted = noise(8, seed=seed)
+        placed = parts.apart(wanted, gap=0.3)
+        assert (np.diff(np.sort(placed)) >= 0.3 - 1e-9).all() and (np.argsort(placed) == np.argsort(wanted)).all()
+        assert np.isclose(placed.mean(), wanted.mean())
+
+
+def test_masked_cells_are_not_drawn_and_expected_cells_are_outlined():
+    expected = np.zeros((3, 4), bool)
+    expected[1, 1:3] = True
+    figure = style.new_figure(4, 3, "a map")
+    (ax,) = style.axes(figure)
+    image = parts.draw_map(ax, np.ones((3, 4)), mask=triangle(3, 4), expected=expected)
+    assert (np.ma.getmaskarray(image.get_array()) == ~triangle(3, 4)).all()
+    assert ax.patch.get_hatch() == "////"
+    collection = ax.collections[-1]
+    edges = {tuple(map(tuple, edge)) for edge in collection.get_segments()}
+    assert len(edges) == 6 and ((1.5, 0.5), (1.5, 1.5)) not in edges  # around both cells, not between them
+
+
+@pytest.mark.parametrize(("number", "every"), [(8, 1), (16, 2), (64, 8)])
+def test_names_that_do_not_fit_are_thinned_and_stay_at_their_places(number, every):
+    figure = style.new_figure(4, 3, "an axis")
+    (ax,) = style.axes(figure)
+    parts.name_ticks(ax, "y", [str(k) for k in range(number)], inches=1.6)
+    assert [(t, label.get_text()) for t, label in zip(ax.get_yticks(), ax.get_yticklabels(), strict=True)] == [
+        (k, str(k)) for k in range(0, number, every)
+    ]
+
+
+def test_what_a_mixing_map_says_follows_from_its_zeros():
+    said = {text.get_text() for text, _ in texts(mixing(4, "norm", "attention", "causal"))}
+    assert {"each token alone", "mixes tokens", "mixes, not ahead"} <= said
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (
+            lambda: attention.maps([np.eye(2)] * 5, [""] * 5, [["a", "b"]] * 5, [["a", "b"]] * 5),
+            "5 maps: expected 1 to 4",
+        ),
+        (lambda: attention.maps([np.eye(2)], [], [["a", "b"]], [["a", "b"]]), "0 titles for 1 maps: expected one"),
+        (
+            lambda: attention.maps([np.eye(2)], ["a"], [["a"]], [["a", "b"]]),
+            r"\(2, 2\) and \(1, 2\): expected the same",
+        ),
+        (lambda: attention.mask_panels({"m": np.eye(2)}), "mask 'm' has type float64"),
+        (lambda: attention.mask_panels({"m": triangle(2)}, ["a"], ["a", "b"]), r"\(2, 2\) and \(1, 2\)"),
+        (lambda: attention.weights_bars(["a", "b"], np.ones(2), np.ones(3), 1.0), "keys and values have shapes"),
+        (lambda: drawings.multi_head_drawing(7), "heads=7: expected 2 to 6"),
+        (lambda: transformer.mixing({"a": -np.eye(2)}), r"map 'a' \(2, 2\): expected"),
+        (lambda: transformer.mixing({"a": np.ones((2, 3))}), r"map 'a' \(2, 3\): expected"),
+        (lambda: transformer.mixing({}), "0 maps: expected 1 to 6"),
+        (lambda: transformer.exposed(["a"], ["b"], np.eye(2)), r"\(2, 2\) and \(1, 1\)"),
+        (lambda: transformer.ablation(np.eye(2), ["a"], ["b"]), r"\(2, 2\) and \(1, 1\)"),
+    ],
+)
+def test_bad_input_is_refused(make, says):
+    with pytest.raises(ValueError, match=says):
+        make()
 
 
 def test_a_figure_that_returns_itself_says_more_than_a_name():

@@ -1,0 +1,308 @@
+"""Attention: a soft look-up, its masks, its heads, and a way to watch it.
+
+    attend, attention_weights      the formula; the softmax over the keys that may be seen
+    causal_mask, padding_mask      who may look where: True = may look
+    Attention                      one head, with the weights that make q, k and v
+    MultiHeadAttention             several heads side by side, of tokens at themselves or at others
+    AttentionMap, record_attention the place where weights pass by; how to collect or change them
+
+The lecture's letters: Q is `q` (T, K), with T = n queries of width K = d_k; the mix is `weights @ v`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from lecturelib.lengths import real_steps
+
+Edit = Callable[[str, torch.Tensor], torch.Tensor | None]
+
+
+def attention_weights(scores: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+    """Turn scores into weights: a softmax over the keys, in which only keys that may be seen take part.
+
+    Shapes: scores (..., T, S); mask (..., T, S) or what broadcasts to it, bool, True = may look; returns (..., T, S).
+    Raises: ValueError for a mask of another type or shape, and for a query that may look nowhere: no weights would
+        sum to 1. (torch's own functions answer 0, NaN or 1/S there.)
+    Taught: notebook 03, section 7.
+
+    >>> attention_weights(torch.zeros(1, 4), torch.tensor([True, True, False, False]))
+    tensor([[0.5000, 0.5000, 0.0000, 0.0000]])
+    """
+    if mask is not None:
+        _check_mask(mask, scores)
+        scores = scores.masked_fill(~mask, -math.inf)
+    return scores.softmax(dim=-1)
+
+
+def attend(
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    mask: torch.Tensor | None = None,
+    to_weights: Callable[[torch.Tensor, torch.Tensor | None], torch.Tensor] = attention_weights,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Look up each query among the keys and mix the values; return the mix and the weights.
+
+    Equation: Attention(Q, K, V) = softmax(Q K^T / sqrt(d_k)) V (Vaswani and others 2017, equation 1), row by row.
+    Shapes: q (..., T, K), k (..., S, K), v (..., S, M), mask as in `attention_weights`; returns (..., T, M) and
+        (..., T, S). The rows of the weights sum to 1.
+    `to_weights` stands between scores and weights; a layer puts its `AttentionMap` there.
+    Raises: ValueError for shapes that do not fit, and for a query that may look nowhere.
+    Taught: notebook 03, section 2.
+
+    >>> q, k, v = torch.tensor([[9.0]]), torch.tensor([[-9.0], [9.0]]), torch.tensor([[1.0], [2.0]])
+    >>> attend(q, k, v)[0]
+    tensor([[2.]])
+    """
+    _check_attend(q, k, v)
+    scores = q @ k.mT / math.sqrt(q.shape[-1])  # (..., T, S)
+    weights = to_weights(scores, mask)
+    return weights @ v, weights
+
+
+def causal_mask(length: int) -> torch.Tensor:
+    """Return who may look where if nobody may see what comes later: position t sees 0, ..., t.
+
+    Shapes: returns (T, T), bool.
+    Raises: ValueError for a length below 1.
+    Taught: notebook 03, section 7.
+
+    >>> causal_mask(3).int().tolist()
+    [[1, 0, 0], [1, 1, 0], [1, 1, 1]]
+    """
+    if length < 1:
+        raise ValueError(f"length {length}: expected at least 1 position")
+    return torch.ones(length, length, dtype=torch.bool).tril()
+
+
+def padding_mask(lengths: torch.Tensor, longest: int) -> torch.Tensor:
+    """Return who may look where in a padded batch: at the real tokens, not at the padding behind them.
+
+    Shapes: lengths (B,), whole numbers; returns (B, 1, longest), bool: the same for each query. `&` joins it with a
+        causal mask.
+    Raises: ValueError for a length below 1 or above `longest`.
+    Taught: notebook 03, section 7.
+
+    >>> padding_mask(torch.tensor([1, 3]), 3).int().tolist()
+    [[[1, 0, 0]], [[1, 1, 1]]]
+    """
+    return real_steps(lengths, longest)[:, None]
+
+
+class AttentionMap(nn.Module):
+    """The place in a layer where scores become weights, under a name, so that `record_attention` finds it.
+
+    Shapes: scores (..., T, S), mask or None; returns (..., T, S). It computes `attention_weights`, nothing more.
+    Tool: from notebook 03 on.
+    """
+
+    def forward(self, scores: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+        return attention_weights(scores, mask)
+
+
+class Attention(nn.Module):
+    """One head of attention: three matrices make queries, keys and values out of tokens.
+
+    Equation: Q = X W_Q, K = Y W_K, V = Y W_V, and Attention(Q, K, V). X looks at Y; without `context` Y is X
+        (self-attention), with it X looks at other tokens (cross-attention).
+    Shapes: x (B, T, D), context (B, S, context_width), mask (T, S) or (B, T, S) or (B, 1, S); returns (B, T, d_v).
+    Raises: ValueError as `attend`, and for a width below 1.
+    Taught: notebook 03, section 4.
+    """
+
+    def __init__(self, width: int, d_k: int, d_v: int, context_width: int | None = None) -> None:
+        super().__init__()
+        context_width = width if context_width is None else context_width
+        _positive(width=width, d_k=d_k, d_v=d_v, context_width=context_width)
+        self.query = nn.Linear(width, d_k, bias=False)
+        self.key = nn.Linear(context_width, d_k, bias=False)
+        self.value = nn.Linear(context_width, d_v, bias=False)
+        self.map = AttentionMap()
+
+    def forward(
+        self, x: torch.Tensor, context: torch.Tensor | None = None, mask: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        y = x if context is None else context
+        _check_layer(x, self.query.in_features, y, self.key.in_features)
+        return attend(self.query(x), self.key(y), self.value(y), mask, self.map)[0]
+
+
+class MultiHeadAttention(nn.Module):
+    """Several heads of attention side by side, each with a map of its own; their outputs are concatenated and mixed.
+
+    Equation: head_h = Attention(X W_Q^h, Y W_K^h, Y W_V^h), output = concat(head_1, ..., head_H) W_O (Vaswani and
+        others 2017, section 3.2.2; the three matrices of all heads lie side by side in one). Without `context` Y is X.
+    Shapes: x (B, T, D), context (B, S, context_width), mask (T, S) or (B, T, S) or (B, 1, S), the same for all
+        heads; returns (B, T, D). The map has shape (B, H, T, S).
+    Raises: ValueError for a width that the heads do not divide, and as `attend`.
+    Taught: notebook 04, section 3.
+    """
+
+    def __init__(self, width: int, heads: int, context_width: int | None = None) -> None:
+        super().__init__()
+        context_width = width if context_width is None else context_width
+        _positive(width=width, heads=heads, context_width=context_width)
+        if width % heads:
+            raise ValueError(
+                f"width {width} cannot be divided among {heads} heads: expected a multiple of {heads}, such as "
+                f"{heads * max(1, width // heads)}"
+            )
+        self.heads = heads
+        self.query = nn.Linear(width, width)
+        self.key = nn.Linear(context_width, width)
+        self.value = nn.Linear(context_width, width)
+        self.out = nn.Linear(width, width)
+        self.map = AttentionMap()
+
+    def forward(
+        self, x: torch.Tensor, context: torch.Tensor | None = None, mask: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        y = x if context is None else context
+        _check_layer(x, self.query.in_features, y, self.key.in_features)
+        q, k, v = self.split(self.query(x)), self.split(self.key(y)), self.split(self.value(y))
+        if mask is not None and mask.ndim == 3:
+            mask = mask[:, None]  # (B, 1, T, S): the same for all heads
+        mix, _ = attend(q, k, v, mask, self.map)  # (B, H, T, K)
+        return self.out(self.merge(mix))
+
+    def split(self, x: torch.Tensor) -> torch.Tensor:
+        """Cut the width into heads: (B, T, D) to (B, H, T, K)."""
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+    def merge(self, x: torch.Tensor) -> torch.Tensor:
+        """Lay the heads side by side again: (B, H, T, K) to (B, T, D)."""
+        return x.transpose(1, 2).flatten(2)
+
+
+class Recorded(NamedTuple):
+    """What passed one `AttentionMap`: scores before mask and softmax, the weights behind them, and the mask.
+
+    Shapes: scores and weights (..., T, S); the mask as it was given, or None.
+    Tool: from notebook 03 on.
+    """
+
+    scores: torch.Tensor
+    weights: torch.Tensor
+    mask: torch.Tensor | None
+
+
+@contextmanager
+def record_attention(model: nn.Module, edit: Edit | None = None) -> Iterator[dict[str, Recorded]]:
+    """Collect what the attention layers of a model compute inside the `with` block, by the path of the layer.
+
+    Each run of the model replaces what the last one left. `edit(path, weights)` may return other weights of the same
+    shape, which the layer then uses (and which are recorded), to see what a head or a token is for; None leaves them.
+
+    Returns: a dictionary such as {"blocks.0.attention": Recorded(...)}, in the order of the layers, detached copies.
+    Raises: ValueError for a model without an `AttentionMap`, and for edited weights of another shape.
+    Tool: from notebook 03 on.
+
+    >>> layer = MultiHeadAttention(width=6, heads=2)
+    >>> with record_attention(layer) as maps:
+    ...     y = layer(torch.zeros(1, 3, 6))
+    >>> maps["attention"].weights.shape
+    torch.Size([1, 2, 3, 3])
+    """
+    taps = {name: module for name, module in model.named_modules() if isinstance(module, AttentionMap)}
+    if not taps:
+        raise ValueError(
+            f"{type(model).__name__} holds no AttentionMap: expected a model whose layers pass their scores through "
+            "one, such as MultiHeadAttention; torch's own attention layers do not"
+        )
+    maps: dict[str, Recorded] = {}
+
+    def watch(path: str) -> Callable[..., torch.Tensor | None]:
+        def hook(_: nn.Module, given: tuple[torch.Tensor, ...], weights: torch.Tensor) -> torch.Tensor | None:
+            changed = edit(path, weights.clone()) if edit else None
+            if changed is not None and changed.shape != weights.shape:
+                raise ValueError(
+                    f"edit returned weights of shape {tuple(changed.shape)} for {path}: expected {tuple(weights.shape)}"
+                )
+            mask = given[1] if len(given) > 1 else None
+            used = weights if changed is None else changed
+            maps[path] = Recorded(given[0].detach().clone(), used.detach().clone(), mask)
+            return changed
+
+        return hook
+
+    handles = []
+    try:
+        for name, tap in taps.items():
+            path = name.rpartition(".")[0] or "attention"
+            handles.append(tap.register_forward_hook(watch(path)))
+        yield maps
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _positive(**numbers: int) -> None:
+    for name, value in numbers.items():
+        if value < 1:
+            raise ValueError(f"{name}={value}: expected at least 1")
+
+
+def _check_attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> None:
+    """Refuse queries, keys and values that do not fit together."""
+    if min(q.ndim, k.ndim, v.ndim) < 2:
+        raise ValueError(
+            f"q, k and v have shapes {tuple(q.shape)}, {tuple(k.shape)}, {tuple(v.shape)}: expected (..., T, K), "
+            "(..., S, K), (..., S, M); a single vector goes in as x[None]"
+        )
+    if q.shape[-1] != k.shape[-1]:
+        raise ValueError(
+            f"queries have width {q.shape[-1]}, keys {k.shape[-1]}: expected the same d_k, or there is no dot product"
+        )
+    if k.shape[-2] != v.shape[-2]:
+        raise ValueError(f"there are {k.shape[-2]} keys and {v.shape[-2]} values: expected one value for each key")
+    if k.shape[-2] == 0 or q.shape[-1] == 0:
+        raise ValueError(f"k has shape {tuple(k.shape)}: expected at least one key, of width 1 or more")
+    try:
+        torch.broadcast_shapes(q.shape[:-2], k.shape[:-2], v.shape[:-2])
+    except RuntimeError:
+        raise ValueError(
+            f"q, k and v have shapes {tuple(q.shape)}, {tuple(k.shape)}, {tuple(v.shape)}: expected the same batch in "
+            "front of all three"
+        ) from None
+
+
+def _check_layer(x: torch.Tensor, width: int, context: torch.Tensor, context_width: int) -> None:
+    """Refuse what is not a batch of tokens of the widths that a layer was built for."""
+    for name, tokens, expected in (("x", x, width), ("context", context, context_width)):
+        if tokens.ndim != 3 or tokens.shape[-1] != expected:
+            raise ValueError(
+                f"{name} has shape {tuple(tokens.shape)}: expected (B, tokens, {expected}); a single sequence goes in "
+                f"as {name}[None]"
+            )
+
+
+def _check_mask(mask: torch.Tensor, scores: torch.Tensor) -> None:
+    """Refuse a mask that is not boolean, does not fit the scores, or leaves a query nowhere to look."""
+    if mask.dtype != torch.bool:
+        raise ValueError(
+            f"the mask has type {mask.dtype}: expected bool, True = may look; a mask of 0 and 1 becomes one by "
+            "mask.bool()"
+        )
+    try:
+        fits = torch.broadcast_shapes(mask.shape, scores.shape) == scores.shape
+    except RuntimeError:
+        fits = False
+    if not fits:
+        raise ValueError(
+            f"the mask has shape {tuple(mask.shape)}: expected {tuple(scores.shape)} or what broadcasts to it, a row "
+            "for each query and a column for each key"
+        )
+    blind = ~mask.any(dim=-1)
+    if blind.any():
+        where = tuple(int(each) for each in blind.nonzero()[0])
+        raise ValueError(
+            f"the query at {where} may look nowhere: expected at least one True in each row of the mask. Is it "
+            "inverted? True = may look"
+        )

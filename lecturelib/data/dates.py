@@ -1,0 +1,115 @@
+"""Dates as the world writes them, and the same day as an international standard does.
+
+"den 5. März 2024", "March 5, 2024", "2024 m. kovo 5 d." are all 2024-03-05 (ISO 8601).
+
+Source: the date patterns and names of the Unicode Common Locale Data Repository (CLDR), through the package Babel,
+    which holds them on disk; nothing is downloaded. The days are drawn here, from a seed.
+Licence: Babel BSD-3-Clause; CLDR Unicode License v3.
+Size: 22 locales, 3 formats, the 36,525 days from 1950 to 2049; a tenth of the days is held out.
+"""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from lecturelib.data.vocabulary import Vocabulary
+
+# Locales with a script that every machine can draw; Latin, Greek and Cyrillic
+LOCALES = ("en_US", "en_GB", "de", "fr", "es", "it", "pt", "nl", "pl", "cs", "fi", "sv", "da", "tr", "hu", "ro", "is",
+           "lt", "eu", "ru", "uk", "el")  # fmt: skip
+FORMATS = ("medium", "long", "full")
+FIRST, LAST = datetime.date(1950, 1, 1), datetime.date(2049, 12, 31)
+STOP, START = "$", "^"
+ISO = Vocabulary("0123456789-/" + STOP + START)  # what answers are written in; / stands between two dates
+_MIX = 7919  # a prime: spreads the held-out days over weekdays, months and years
+
+
+class Written(NamedTuple):
+    """A day as it is written somewhere: the text, the same day in ISO 8601, the locale and the format."""
+
+    text: str
+    iso: str
+    locale: str
+    format: str
+
+
+def write(day: str | datetime.date, locale: str, form: str = "long") -> str:
+    """Write a day as a locale does.
+
+    `day` is a date or its ISO form; non-breaking spaces become spaces.
+    Raises: ValueError for a day that does not exist, a locale that is not in LOCALES, and a format not in FORMATS.
+
+    >>> write("2024-03-05", "de", "full")
+    'Dienstag, 5. März 2024'
+    """
+    from babel.dates import format_date
+
+    if isinstance(day, str):
+        day = parse(day)
+    _check_locale(locale)
+    if form not in FORMATS:
+        raise ValueError(f"format {form!r} is unknown: expected one of {', '.join(FORMATS)}")
+    return " ".join(format_date(day, form, locale=locale).split())
+
+
+def parse(iso: str) -> datetime.date:
+    """Return the day that an ISO 8601 text names.
+
+    Raises: ValueError for a text of another form, or a day that no calendar has.
+    """
+    try:
+        if not re.fullmatch(r"\d{4}-\d\d-\d\d", str(iso)):  # datetime also takes other forms of the standard
+            raise ValueError("another form")
+        return datetime.date.fromisoformat(iso)
+    except ValueError as problem:
+        raise ValueError(
+            f"{iso!r} is no day ({problem}): expected year-month-day with 4, 2 and 2 digits, such as 2024-03-05"
+        ) from None
+
+
+def dates(n: int, *, held_out: bool, seed: int, locales: Sequence[str] = LOCALES) -> list[Written]:
+    """Draw n days, each written in a locale and a format drawn at random.
+
+    Days to train on and held-out days never meet; each tenth of the days is held out.
+    Raises: ValueError for a count below 1, no locales, or one that is not in LOCALES.
+
+    >>> dates(2, held_out=False, seed=0, locales=["en_GB"])[0].text
+    '25 January 2035'
+    """
+    if n < 1 or not locales:
+        raise ValueError(f"n={n}, locales={list(locales)}: expected at least one date and one locale")
+    for locale in locales:
+        _check_locale(locale)  # also those that are not drawn
+    days = _days(held_out)
+    rng = np.random.default_rng(seed)
+    drawn = []
+    for k, place, form in zip(rng.integers(len(days), size=n), rng.integers(len(locales), size=n),
+                              rng.integers(len(FORMATS), size=n), strict=True):  # fmt: skip
+        day, locale, name = days[k], locales[place], FORMATS[form]
+        drawn.append(Written(write(day, locale, name), day.isoformat(), locale, name))
+    return drawn
+
+
+@functools.cache
+def alphabet() -> Vocabulary:
+    """Return all characters in which the dates are written, and the "/" between two of them."""
+    some = [datetime.date(2023, month, day) for month in range(1, 13) for day in range(1, 8)]
+    found = {c for day in some for locale in LOCALES for form in FORMATS for c in write(day, locale, form)}
+    return Vocabulary("".join(sorted(found | set("0123456789/"))))
+
+
+def _check_locale(locale: str) -> None:
+    if locale not in LOCALES:
+        raise ValueError(f"locale {locale!r} is unknown: expected one of {', '.join(LOCALES)}")
+
+
+@functools.cache
+def _days(held_out: bool) -> list[datetime.date]:
+    numbers = range(FIRST.toordinal(), LAST.toordinal() + 1)
+    return [datetime.date.fromordinal(n) for n in numbers if (n * _MIX % 1009 % 10 == 0) == held_out]

@@ -1,0 +1,140 @@
+"""English text that comes with Python: the help topics of the language reference.
+
+Source: `pydoc_data.topics` in the standard library, what `help("with")` shows: 79 topics, about 465,000 characters in
+    Python 3.11. Nothing is downloaded.
+Licence: PSF License Agreement, as Python itself.
+Kept is the prose: paragraphs without grammar rules, tables and code, with curly quotes and dashes written plainly,
+so that the alphabet is the same in every version of Python: printable ASCII and the line break. The topics repeat
+one another, a fifth of their prose word for word: each paragraph is kept once, and one that a held-out topic holds is
+not in the text to train on.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+
+import numpy as np
+
+from lecturelib.data.vocabulary import Vocabulary
+
+ALPHABET = "\n" + "".join(chr(n) for n in range(32, 127))
+VOCABULARY = Vocabulary(ALPHABET)
+_PLAIN = str.maketrans({"“": '"', "”": '"', "’": "'", "‘": "'", "–": "-", "—": "-", "…": "...", "\t": " "})
+# Topics that no model is trained on, a tenth of the prose.
+HELD_OUT = ("context-managers", "exceptions", "execmodel", "id-classes", "identifiers", "import", "numeric-types",
+            "operator-summary", "power", "raise", "truth")  # fmt: skip
+
+
+@functools.cache
+def topics() -> dict[str, list[str]]:
+    """Return the prose of each help topic, by name: a list of paragraphs, each of which stands in one topic only.
+
+    Source: see the top of this file.
+
+    >>> topics()["assert"][0]
+    'The "assert" statement'
+    """
+    from pydoc_data.topics import topics as raw  # half a megabyte: only who asks for text pays for it
+
+    names = sorted(raw, key=lambda name: (name not in HELD_OUT, name))  # a shared paragraph goes to the held-out topic
+    seen: set[str] = set()
+    kept: dict[str, list[str]] = {}
+    for name in names:
+        fresh = [each for each in dict.fromkeys(paragraphs(raw[name])) if each not in seen]
+        seen.update(fresh)
+        kept[name] = fresh
+    return {name: kept[name] for name in sorted(kept) if kept[name]}
+
+
+def paragraphs(text: str) -> list[str]:
+    r"""Return the paragraphs of prose in a help topic, each on one line, in characters of the alphabet.
+
+    Left out are code, grammar, tables, and the lines of stars and dashes under headings.
+
+    >>> paragraphs("Title\n*****\n\nOne line\nand two.\n\n   x = 1\n")
+    ['Title', 'One line and two.']
+    """
+    kept = []
+    for block in re.split(r"\n\s*\n", text.translate(_PLAIN)):
+        lines = [line for line in block.split("\n") if line.strip() and not re.fullmatch(r"[*=~^\-\" ]+", line)]
+        if not lines or "::=" in block or "----" in block or lines[0].lstrip().startswith(("+", "|")):
+            continue
+        paragraph = re.sub(r"\s+", " ", " ".join(lines)).strip()
+        if not lines[0].startswith(" ") or _reads_like_prose(paragraph):
+            kept.append("".join(c for c in paragraph if c in ALPHABET))
+    return [each for each in kept if each.strip()]
+
+
+def _reads_like_prose(paragraph: str) -> bool:
+    """Whether an indented paragraph is a description, and not code."""
+    begins = re.match(r"""(\* )?["*(]*[A-Z]""", paragraph)
+    return bool(begins) and paragraph.endswith((".", ":")) and len(paragraph.split()) >= 6
+
+
+def split_by_topic() -> tuple[str, str]:
+    """Return the text to train on and the held-out text: whole topics, and no paragraph in both.
+
+    >>> train, held_out = split_by_topic()
+    >>> len(train) > 5 * len(held_out)
+    True
+    """
+    parts: dict[bool, list[str]] = {False: [], True: []}
+    for name, kept in topics().items():
+        parts[name in HELD_OUT].append("\n\n".join(kept))
+    return "\n\n".join(parts[False]) + "\n", "\n\n".join(parts[True]) + "\n"
+
+
+def windows(text: str, n: int, length: int, *, seed: int) -> np.ndarray:
+    """Cut n pieces of one length out of a text, at random places, as numbers of characters.
+
+    Shapes: returns (n, length), int64.
+    Raises: ValueError for a count or length below 1, a text that is too short, and characters outside the alphabet.
+    """
+    if n < 1 or length < 1:
+        raise ValueError(f"n={n}, length={length}: expected at least 1 of each")
+    if len(text) < length:
+        raise ValueError(f"the text has {len(text)} characters: expected at least {length}, the length of a piece")
+    numbers = VOCABULARY.encode(text)
+    starts = np.random.default_rng(seed).integers(len(numbers) - length + 1, size=n)
+    return numbers[starts[:, None] + np.arange(length)]
+
+
+def pieces(text: str, length: int) -> np.ndarray:
+    """Cut a text into pieces of one length, one after the other, as numbers of characters; the rest is left out.
+
+    Shapes: returns (N, length), int64.
+    Raises: ValueError for a length below 1, a text that is too short, and characters outside the alphabet.
+    """
+    if length < 1 or len(text) < length:
+        raise ValueError(f"length={length} for a text of {len(text)} characters: expected 1 to {len(text)}")
+    whole = len(text) // length
+    return VOCABULARY.encode(text[: whole * length]).reshape(whole, length)
+
+
+def ngram_entropy(text: str, n: int) -> float:
+    """Return how hard it is to guess a character of this text from the n - 1 before it, for one who counted in it.
+
+    The conditional entropy of the text's own n-grams: what the best table of counts reaches on the very text that it
+    was counted on. On other text a table does worse.
+    Units: nats per character.
+    Raises: ValueError for n below 1, or a text shorter than n.
+
+    >>> round(ngram_entropy("abababab", 1), 3), ngram_entropy("abababab", 2)
+    (0.693, 0.0)
+    """
+    if n < 1 or len(text) < n:
+        raise ValueError(f"n={n} for a text of {len(text)} characters: expected 1 or more, and a longer text")
+    codes = np.frombuffer(text.encode("utf-32-le"), np.uint32)
+    grams = np.stack([codes[k : len(codes) - n + 1 + k] for k in range(n)], axis=1)  # (places, n)
+    _, counts = np.unique(grams, axis=0, return_counts=True)
+    joint = _entropy(counts)
+    if n == 1:
+        return joint
+    _, before = np.unique(grams[:, :-1], axis=0, return_counts=True)
+    return max(0.0, joint - _entropy(before))
+
+
+def _entropy(counts: np.ndarray) -> float:
+    p = counts / counts.sum()
+    return float(-(p * np.log(p)).sum())

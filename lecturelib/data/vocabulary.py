@@ -1,0 +1,51 @@
+"""Characters and their numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+
+class Vocabulary:
+    """Number the characters of an alphabet: encode text, decode numbers.
+
+    Raises: ValueError for an empty alphabet or one with a character twice.
+
+    >>> abc = Vocabulary("abc")
+    >>> abc.encode("cab"), abc.decode([2, 0, 1]), len(abc)
+    (array([2, 0, 1]), 'cab', 3)
+    """
+
+    def __init__(self, symbols: str) -> None:
+        if not symbols or len(set(symbols)) != len(symbols):
+            raise ValueError(f"symbols {symbols!r}: expected at least one character, and none twice")
+        self.symbols = symbols
+        self._number = {symbol: n for n, symbol in enumerate(symbols)}
+
+    def __len__(self) -> int:
+        return len(self.symbols)
+
+    def encode(self, text: str) -> np.ndarray:
+        """Return the numbers of the characters of a text, (T,) int64.
+
+        Raises: ValueError for a character outside the alphabet.
+        """
+        unknown = sorted(set(text) - set(self._number))
+        if unknown:
+            raise ValueError(
+                f"the characters {unknown} are not in the vocabulary: expected some of {self.symbols!r}; replace or "
+                "leave them out"
+            )
+        return np.array([self._number[symbol] for symbol in text], dtype=np.int64)
+
+    def decode(self, numbers: Iterable[int]) -> str:
+        """Return the text of these numbers.
+
+        Raises: ValueError for a number that no character has.
+        """
+        listed = [int(n) for n in numbers]
+        wrong = sorted({n for n in listed if not 0 <= n < len(self)})
+        if wrong:
+            raise ValueError(f"numbers {wrong} stand for no character: expected 0 to {len(self) - 1}")
+        return "".join(self.symbols[n] for n in listed)

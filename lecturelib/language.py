@@ -1,0 +1,142 @@
+"""What a language model is asked: to write, and to be judged.
+
+    generate             write on, one token at a time: temperature, top-k, seed
+    next_token_loss      the loss of all predictions at once, as in training
+    left_to_right_loss   the same loss, with each token predicted from a text that ends before it
+
+The last two agree, unless the model sees what it is asked for.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+def next_token_loss(model: nn.Module, batch: tuple[torch.Tensor, ...]) -> torch.Tensor:
+    """Return the mean cross-entropy of predicting each token from those before it, all at once.
+
+    Shapes: batch holds tokens (B, T + 1): the first T go in, the last T are asked for. `model` maps (B, T) to
+        (B, T, symbols).
+    Units: nats per token.
+    Raises: ValueError for fewer than 2 tokens.
+    Taught: notebook 04, section 6.
+    """
+    (tokens,) = batch
+    _check_batch(tokens)
+    return F.cross_entropy(model(tokens[:, :-1]).flatten(0, 1), tokens[:, 1:].flatten())
+
+
+@torch.no_grad()
+def left_to_right_loss(model: nn.Module, tokens: torch.Tensor) -> float:
+    """Return the loss of predicting each token from a text that ends before it, as when the model writes.
+
+    The model is run once for each length, so it cannot see what it is asked for. An honest model has the
+    same loss here as in `next_token_loss`; one that looks ahead in training does not.
+
+    Shapes: tokens (B, T + 1). Units: nats per token.
+    Raises: ValueError for fewer than 2 tokens.
+    Taught: notebook 04, section 7.
+    """
+    _check_batch(tokens)
+    losses = [F.cross_entropy(model(tokens[:, :t])[:, -1], tokens[:, t]) for t in range(1, tokens.shape[1])]
+    return torch.stack(losses).mean().item()
+
+
+def generate(
+    model: nn.Module,
+    prompt: torch.Tensor,
+    steps: int,
+    *,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    seed: int = 0,
+) -> torch.Tensor:
+    """Let a language model write on: draw the next token from its prediction, append it, and ask again.
+
+    The model sees the last `model.longest` tokens, if it has such a limit. `temperature` divides the scores: below 1
+    the likely becomes likelier, 0 always takes the likeliest. `top_k` leaves only the k likeliest to draw from.
+
+    Shapes: prompt (B, T) with at least one token; returns (B, T + steps).
+    Raises: ValueError for a negative temperature, a top_k below 1, fewer than 0 steps, or an empty prompt.
+    Taught: notebook 04, section 6.
+
+    >>> one_more = nn.Embedding.from_pretrained(torch.eye(4).roll(1, 1))  # after n comes n + 1
+    >>> generate(one_more, torch.tensor([[2]]), 4, temperature=0)
+    tensor([[2, 3, 0, 1, 2]])
+    """
+    for tokens in writing(model, prompt, steps, temperature=temperature, top_k=top_k, seed=seed):
+        prompt = torch.cat([prompt, tokens[:, None]], dim=1)
+    return prompt
+
+
+def writing(
+    model: nn.Module,
+    prompt: torch.Tensor,
+    steps: int,
+    *,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    seed: int = 0,
+) -> Iterator[torch.Tensor]:
+    """Yield the tokens of `generate` one after the other, to show a text while it is written.
+
+    Shapes: prompt (B, T); yields (B,), `steps` times. Arguments and errors as in `generate`.
+    Tool: from notebook 04 on.
+    """
+    if prompt.ndim != 2 or prompt.numel() == 0:
+        raise ValueError(
+            f"the prompt has shape {tuple(prompt.shape)}: expected (B, T), at least one token to begin with"
+        )
+    if steps < 0:
+        raise ValueError(f"steps={steps}: expected 0 or more tokens to write")
+    _check_draw(temperature, top_k)
+    return _write(model, prompt, steps, temperature, top_k, seed)
+
+
+@torch.no_grad()
+def _write(
+    model: nn.Module, tokens: torch.Tensor, steps: int, temperature: float, top_k: int | None, seed: int
+) -> Iterator[torch.Tensor]:
+    generator = torch.Generator(tokens.device).manual_seed(seed)
+    longest = getattr(model, "longest", None)
+    for _ in range(steps):
+        scores = model(tokens[:, -longest:] if longest else tokens)[:, -1]  # (B, symbols)
+        drawn = draw(scores, temperature, top_k, generator)
+        tokens = torch.cat([tokens, drawn[:, None]], dim=1)
+        yield drawn
+
+
+def draw(
+    scores: torch.Tensor, temperature: float, top_k: int | None, generator: torch.Generator | None
+) -> torch.Tensor:
+    """Draw one token for each row of scores.
+
+    Shapes: scores (B, symbols); returns (B,). Arguments as in `generate`.
+    Raises: ValueError for a temperature that is negative or not finite, and a top_k below 1.
+    Tool: from notebook 04 on.
+    """
+    _check_draw(temperature, top_k)
+    if temperature == 0:
+        return scores.argmax(dim=-1)
+    if top_k is not None and top_k < scores.shape[-1]:
+        likeliest = scores.topk(top_k)  # k of them, also where several are equal
+        scores = torch.full_like(scores, -torch.inf).scatter(-1, likeliest.indices, likeliest.values)
+    return torch.multinomial((scores / temperature).softmax(dim=-1), 1, generator=generator)[:, 0]
+
+
+def _check_draw(temperature: float, top_k: int | None) -> None:
+    if not 0 <= temperature < math.inf or (top_k is not None and top_k < 1):
+        raise ValueError(
+            f"temperature={temperature}, top_k={top_k}: expected a finite temperature of 0 or more, and a top_k of 1 "
+            "or more, or None for all"
+        )
+
+
+def _check_batch(tokens: torch.Tensor) -> None:
+    if tokens.ndim != 2 or len(tokens) == 0 or tokens.shape[1] < 2:
+        raise ValueError(f"tokens has shape {tuple(tokens.shape)}: expected (B, T + 1), at least 2 tokens in a row")

@@ -1,0 +1,56 @@
+"""Read pretrained weights and the cards that belong to them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from lecturelib.pretrained.recipes import RECIPES
+
+FOLDER = Path(__file__).parent
+
+
+def load(name: str, folder: Path = FOLDER) -> nn.Module:
+    """Return a pretrained model, ready to be asked (in evaluation mode, on the CPU).
+
+    Raises: ValueError for a name without a recipe, weights that are not there, and a file that is damaged or belongs
+        to another model.
+    """
+    model = recipe_of(name).build()
+    path = folder / f"{name}.safetensors"
+    try:
+        weights = load_file(path)
+        model.load_state_dict(weights)
+    except FileNotFoundError:
+        raise ValueError(f"{path.name} is not there: make it with `python -m lecturelib.pretrained {name}`") from None
+    except (SafetensorError, RuntimeError) as problem:
+        raise ValueError(
+            f"{path.name} does not hold the weights of {name} ({str(problem).splitlines()[0]}): expected the file "
+            f"that came with this version; make it again with `python -m lecturelib.pretrained {name}`"
+        ) from None
+    return model.eval()
+
+
+def card(name: str, folder: Path = FOLDER) -> dict[str, Any]:
+    """Return the card of a pretrained model: about, settings, seed, seconds, hardware, versions, parameters, scores.
+
+    Raises: ValueError for a name without a recipe, or a card that is not there.
+    """
+    recipe_of(name)
+    path = folder / f"{name}.json"
+    if not path.exists():
+        raise ValueError(f"{path.name} is not there: make it with `python -m lecturelib.pretrained {name}`")
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def recipe_of(name: str) -> Any:
+    """Return the recipe of a name. Raises: ValueError for a name without one."""
+    if name not in RECIPES:
+        raise ValueError(f"no pretrained model is called {name!r}: expected one of {', '.join(RECIPES)}")
+    return RECIPES[name]

@@ -1,0 +1,127 @@
+"""From one sequence to another of its own length: an encoder reads, a decoder writes.
+
+Recurrent            an encoder: a GRU that reads in both directions
+Translator           a GRU writes the target; with attention it looks back at all that was read
+translate            write greedily, each symbol after the last
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from lecturelib.attention import Attention, padding_mask
+from lecturelib.lengths import real_steps
+
+
+class Recurrent(nn.Module):
+    """An encoder: a GRU that reads a padded batch in both directions.
+
+    Shapes: tokens (B, S), lengths (B,); returns (B, S, width), half of it from the left, half from the right.
+        What stands at padding means nothing.
+    Raises: ValueError for an odd width, tokens out of range, and lengths that do not fit.
+    Taught: notebook 03, section 6.
+    """
+
+    def __init__(self, symbols: int, width: int) -> None:
+        super().__init__()
+        if width < 2 or width % 2:
+            raise ValueError(f"width {width}: expected an even number, half for each direction")
+        self.symbols = symbols
+        self.embedding = nn.Embedding(symbols, width)
+        self.gru = nn.GRU(width, width // 2, batch_first=True, bidirectional=True)
+
+    def forward(self, tokens: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        _check_tokens("source", tokens, self.symbols)
+        _check_lengths(lengths, tokens)
+        packed = nn.utils.rnn.pack_padded_sequence(
+            self.embedding(tokens), lengths.cpu(), batch_first=True, enforce_sorted=False
+        )
+        return nn.utils.rnn.pad_packed_sequence(self.gru(packed)[0], True, 0.0, tokens.shape[1])[0]
+
+
+class Translator(nn.Module):
+    """Read a sequence, write another one: an encoder, a GRU that writes, and attention between them, if you like.
+
+    The mean of what was read is where the writer starts. Without attention that one vector is all that it gets. With
+    attention each state of the writer is a query, and the encoder's outputs are keys and values.
+    `encoder` is a `Recurrent` unless told: any module that maps (tokens, lengths) to (B, S, width).
+
+    Equation: h_t = GRU(y_{t-1}, h_{t-1}), c_t = Attention(h_t W_Q, E W_K, E W_V), scores = W [h_t; c_t] + b
+        (Luong, Pham and Manning 2015, the dot product in its scaled form; D. Bahdanau and others 2015 came first).
+    Shapes: source (B, S), target (B, T) shifted so that position t holds what was written before step t, lengths
+        (B,) of the sources; returns (B, T, target_symbols).
+    Raises: ValueError for tokens out of range and lengths that do not fit.
+    Taught: notebook 03, section 6.
+    """
+
+    def __init__(
+        self,
+        source_symbols: int,
+        target_symbols: int,
+        width: int,
+        attention: bool = True,
+        encoder: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        self.target_symbols = target_symbols
+        self.encoder = encoder if encoder is not None else Recurrent(source_symbols, width)
+        self.start = nn.Linear(width, width)
+        self.embedding = nn.Embedding(target_symbols, width)
+        self.writer = nn.GRU(width, width, batch_first=True)
+        self.attention = Attention(width, d_k=width, d_v=width) if attention else None
+        self.out = nn.Linear(2 * width if attention else width, target_symbols)
+
+    def forward(self, source: torch.Tensor, target: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        _check_tokens("target", target, self.target_symbols)
+        if len(source) != len(target):
+            raise ValueError(f"there are {len(source)} sources and {len(target)} targets: expected pairs")
+        _check_lengths(lengths, source)
+        read = self.encoder(source, lengths)  # (B, S, width)
+        real = real_steps(lengths, source.shape[1])[..., None]
+        summary = (read * real).sum(1) / lengths[:, None]  # (B, width)
+        h, _ = self.writer(self.embedding(target), self.start(summary).tanh()[None])  # (B, T, width)
+        if self.attention is not None:
+            looked = self.attention(h, read, padding_mask(lengths, source.shape[1]))
+            h = torch.cat([h, looked], dim=-1)  # (B, T, 2 width)
+        return self.out(h)
+
+
+@torch.no_grad()
+def translate(model: nn.Module, source: torch.Tensor, lengths: torch.Tensor, start: int, steps: int) -> torch.Tensor:
+    """Write greedily: take the likeliest symbol, append it, and ask again, `steps` times.
+
+    `model(source, target, lengths)` gives scores, as a `Translator` or an `EncoderDecoder` does.
+    Shapes: source (B, S), lengths (B,); returns (B, steps), without the start symbol.
+    Raises: ValueError for fewer than 1 step.
+    Taught: notebook 03, section 6.
+
+    >>> model = Translator(source_symbols=5, target_symbols=7, width=4)
+    >>> translate(model, torch.tensor([[4, 0, 2]]), torch.tensor([3]), start=0, steps=2).shape
+    torch.Size([1, 2])
+    """
+    if steps < 1:
+        raise ValueError(f"steps={steps}: expected at least 1 symbol to write")
+    written = torch.full((len(source), 1), start, device=source.device)
+    for _ in range(steps):
+        following = model(source, written, lengths)[:, -1].argmax(dim=-1)
+        written = torch.cat([written, following[:, None]], dim=1)
+    return written[:, 1:]
+
+
+def _check_lengths(lengths: torch.Tensor, tokens: torch.Tensor) -> None:
+    real_steps(lengths, tokens.shape[1])
+    if len(lengths) != len(tokens):
+        raise ValueError(f"there are {len(lengths)} lengths for {len(tokens)} sequences: expected one for each")
+
+
+def _check_tokens(name: str, tokens: torch.Tensor, symbols: int) -> None:
+    if tokens.ndim != 2 or tokens.numel() == 0 or tokens.is_floating_point() or tokens.dtype == torch.bool:
+        raise ValueError(
+            f"{name} has shape {tuple(tokens.shape)} and type {tokens.dtype}: expected (B, steps) whole numbers, "
+            "neither of them 0"
+        )
+    if int(tokens.min()) < 0 or int(tokens.max()) >= symbols:
+        raise ValueError(
+            f"{name} holds tokens from {int(tokens.min())} to {int(tokens.max())}: expected 0 to {symbols - 1}"
+        )

@@ -1,0 +1,161 @@
+"""Dates of the world: written as each locale does, split by day, and from their seed alone."""
+
+import datetime
+import random
+import re
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+
+from lecturelib.data import dates
+
+
+def roughly_uniform(drawn: list[str], expected: tuple[str, ...]) -> bool:
+    """Compare counts with equal ones: chi-square below its mean plus five standard deviations."""
+    counts = Counter(drawn)
+    share = len(drawn) / len(expected)
+    chi_square = sum((counts[each] - share) ** 2 / share for each in expected)
+    freedom = len(expected) - 1
+    return set(counts) == set(expected) and chi_square <= freedom + 5 * (2 * freedom) ** 0.5
+
+
+@pytest.mark.parametrize(
+    ("locale", "form", "text"),
+    [
+        ("en_US", "long", "March 5, 2024"),
+        ("en_US", "full", "Tuesday, March 5, 2024"),
+        ("en_GB", "long", "5 March 2024"),
+        ("de", "long", "5. März 2024"),
+        ("de", "medium", "05.03.2024"),
+        ("es", "long", "5 de marzo de 2024"),
+        ("hu", "long", "2024. március 5."),
+        ("ru", "long", "5 марта 2024 г."),
+        ("el", "full", "Τρίτη 5 Μαρτίου 2024"),
+    ],
+)
+def test_a_day_is_written_as_the_locale_does(locale: str, form: str, text: str) -> None:
+    assert dates.write("2024-03-05", locale, form) == text
+    assert dates.write(datetime.date(2024, 3, 5), locale, form) == text
+    if form == "long":
+        assert dates.write("2024-03-05", locale) == text
+
+
+@pytest.mark.parametrize("locale", dates.LOCALES)
+def test_every_day_is_named_by_what_is_written(locale: str) -> None:
+    first = datetime.date(2023, 1, 1)
+    days = [first + datetime.timedelta(n) for n in range(365)]
+    for form in dates.FORMATS:
+        written = [dates.write(day, locale, form) for day in days]
+        assert len(set(written)) == 365
+        for day, text in zip(days, written, strict=True):
+            assert {2023, day.day} <= {int(digits) for digits in re.findall(r"\d+", text)}
+            assert text == " ".join(text.split()) and text.isprintable()
+
+
+def test_every_character_of_every_day_is_in_the_alphabet() -> None:
+    numbered = dates.alphabet()
+    first = datetime.date(2023, 1, 1)
+    for locale in dates.LOCALES:
+        for form in dates.FORMATS:
+            for n in range(365):
+                numbered.encode(dates.write(first + datetime.timedelta(n), locale, form))
+    numbered.encode("0123456789/")
+    for form in dates.FORMATS:
+        numbered.encode(dates.write(dates.FIRST, "de", form) + dates.write(dates.LAST, "de", form))
+
+
+def test_the_alphabet_holds_no_character_in_vain() -> None:
+    drawn = dates.dates(20_000, held_out=False, seed=1)
+    assert set(dates.alphabet().symbols) == set("/").union(*(each.text for each in drawn))
+
+
+def test_iso_answers_can_be_written_and_ended() -> None:
+    answer = f"{dates.START}2024-03-05/1999-12-31{dates.STOP}"
+    assert dates.ISO.decode(dates.ISO.encode(answer)) == answer
+    assert {dates.START, dates.STOP}.isdisjoint(dates.alphabet().symbols)
+
+
+def test_what_is_drawn_keeps_to_its_part() -> None:
+    train, held_out = (
+        {each.iso for each in dates.dates(10_000, held_out=part, seed=1, locales=["hu"])} for part in (False, True)
+    )
+    assert not train & held_out
+    assert train <= {day.isoformat() for day in dates._days(False)}
+    # 10,000 draws meet most of the held-out days, and leave out no half of the range
+    assert 0.9 < len(held_out) / len(dates._days(True)) <= 1
+    for part in (train, held_out):
+        assert {day[:3] for day in part} == {"195", "196", "197", "198", "199", "200", "201", "202", "203", "204"}
+
+
+def test_the_two_parts_are_all_days_of_the_range() -> None:
+    train, held_out = dates._days(False), dates._days(True)
+    both = sorted(train + held_out)
+    assert both[0] == dates.FIRST and both[-1] == dates.LAST
+    assert len(both) == len(set(both)) == (dates.LAST - dates.FIRST).days + 1
+    assert len(held_out) == pytest.approx(len(both) / 10, rel=0.02)
+    # spread over weekdays, days of the month, months and years
+    for of in (lambda d: d.weekday(), lambda d: d.day, lambda d: d.month, lambda d: d.year):
+        counts, whole = Counter(map(of, held_out)), Counter(map(of, both))
+        assert all(0.05 < counts[each] / whole[each] < 0.16 for each in whole)
+
+
+def test_what_is_drawn_is_what_it_says() -> None:
+    drawn = dates.dates(5000, held_out=True, seed=1)
+    assert len(drawn) == 5000
+    for each in drawn[:500]:
+        assert each.text == dates.write(each.iso, each.locale, each.format)
+    assert roughly_uniform([each.locale for each in drawn], dates.LOCALES)
+    assert roughly_uniform([each.format for each in drawn], dates.FORMATS)
+    pairs = {(each.locale, each.format) for each in drawn}
+    assert len(pairs) == len(dates.LOCALES) * len(dates.FORMATS)
+    assert len({each.iso for each in drawn}) > 2000
+    assert {each.locale for each in dates.dates(50, held_out=False, seed=1, locales=["de", "fr"])} == {"de", "fr"}
+
+
+def test_a_seed_says_all() -> None:
+    def draw(seed: int) -> list[dates.Written]:
+        return dates.dates(20, held_out=False, seed=seed)
+
+    assert draw(3) == draw(3)
+    assert draw(3) != draw(4)
+    before = random.getstate(), torch.get_rng_state(), np.random.get_state(legacy=False)["state"]["key"]
+    draw(0)
+    assert random.getstate() == before[0]
+    assert torch.equal(torch.get_rng_state(), before[1])
+    assert np.array_equal(np.random.get_state(legacy=False)["state"]["key"], before[2])
+
+
+@pytest.mark.parametrize("iso", ["1950-01-01", "2000-02-29", "2049-12-31"])
+def test_parse_undoes_isoformat(iso: str) -> None:
+    assert dates.parse(iso).isoformat() == iso
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: dates.parse("2023-02-29"), ["'2023-02-29'", "no day", "such as 2024-03-05"]),
+        (lambda: dates.parse("2024-13-01"), ["'2024-13-01'", "year-month-day"]),
+        (lambda: dates.parse("20240305"), ["'20240305'", "4, 2 and 2 digits"]),
+        (lambda: dates.parse("2024-3-5"), ["'2024-3-5'", "4, 2 and 2 digits"]),
+        (lambda: dates.parse("05.03.2024"), ["'05.03.2024'", "such as 2024-03-05"]),
+        (lambda: dates.parse("2024-03-05T00:00"), ["'2024-03-05T00:00'", "4, 2 and 2 digits"]),
+        (lambda: dates.parse("2024-W10-2"), ["'2024-W10-2'", "4, 2 and 2 digits"]),
+        (lambda: dates.parse(20240305), ["20240305", "such as 2024-03-05"]),
+        (lambda: dates.parse(""), ["''", "such as 2024-03-05"]),
+        (lambda: dates.write("March 5", "de"), ["'March 5'", "such as 2024-03-05"]),
+        (lambda: dates.write("2024-03-05", "tlh"), ["'tlh'", "en_US", "el"]),
+        (lambda: dates.write("2024-03-05", "de_AT"), ["'de_AT'", "expected one of"]),
+        (lambda: dates.write("2024-03-05", "de", "short"), ["'short'", "medium, long, full"]),
+        (lambda: dates.dates(0, held_out=False, seed=0), ["n=0", "at least one date"]),
+        (lambda: dates.dates(2, held_out=True, seed=0, locales=[]), ["locales=[]", "one locale"]),
+        # refused also where it is never drawn
+        (lambda: dates.dates(1, held_out=True, seed=0, locales=["de"] * 99 + ["tlh"]), ["'tlh'", "expected one of"]),
+        (lambda: dates.dates(2, held_out=True, seed=0, locales=["tlh"]), ["'tlh'", "expected one of"]),
+    ],
+)
+def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:
+    with pytest.raises(ValueError) as refusal:
+        call()
+    assert not [word for word in words if word not in str(refusal.value)], refusal.value

@@ -1,0 +1,188 @@
+"""The text of Python's help: prose alone, no paragraph in both parts, and entropies counted by hand."""
+
+import copy
+import math
+import random
+from collections import Counter
+from pydoc_data.topics import topics as raw
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lecturelib.data import text
+from tests import strategies  # noqa: F401  (the profile of the property tests)
+
+# ---- paragraphs ----
+
+
+@pytest.mark.parametrize(
+    ("given_text", "kept"),
+    [
+        ("One line.", ["One line."]),
+        ("One line\nand   two.\n\nAnother.", ["One line and two.", "Another."]),
+        ("One.\n \t \nTwo.", ["One.", "Two."]),
+        ("Title\n*****\n\nSub\n===\n\nMore\n~~~~\n\nLast\n^^^^\n", ["Title", "Sub", "More", "Last"]),
+        ("Text:\n\n   x = 1\n   y = 2\n\nMore.", ["Text:", "More."]),
+        ("   An indented sentence that ends as one does.", ["An indented sentence that ends as one does."]),
+        ("   * An indented item of a list, in words.", ["* An indented item of a list, in words."]),
+        ("   Too short here.", []),
+        ("   An indented line of six words without an end", []),
+        ("   no capital letter stands at its beginning.", []),
+        ('rule ::= "a" "b"', []),
+        ("+----+----+\n| a  | b  |\n+----+----+", []),
+        ("| a line block of a table |", []),
+        ("head   tail\n------------", []),
+        ("“Quoted” – it’s ‘so’…", ["\"Quoted\" - it's 'so'..."]),
+        ("Caf\u00e9 \u2192 bar", ["Caf  bar"]),
+        ("a\tb", ["a b"]),
+        ("\u4e2d\u6587", []),
+        ("", []),
+    ],
+)
+def test_paragraphs_are_the_prose(given_text: str, kept: list[str]) -> None:
+    assert text.paragraphs(given_text) == kept
+
+
+def test_topics_hold_each_paragraph_in_one_topic_and_in_the_alphabet() -> None:
+    topics = text.topics()
+    assert set(topics) <= set(raw) and list(topics) == sorted(topics)
+    place: dict[str, str] = {}
+    for name, kept in topics.items():
+        assert kept
+        for paragraph in kept:
+            assert paragraph and set(paragraph) <= set(text.ALPHABET) - {"\n"}
+            assert paragraph not in place
+            place[paragraph] = name
+    # nothing is lost: what a topic lacks stands in another one
+    for name, source in raw.items():
+        for paragraph in text.paragraphs(source):
+            assert paragraph in place, name
+
+
+def test_a_shared_paragraph_is_held_out() -> None:
+    topics = text.topics()
+    for name in set(text.HELD_OUT) & set(raw):
+        for paragraph in text.paragraphs(raw[name]):
+            homes = [home for home in topics if paragraph in topics[home]]
+            assert homes and set(homes) <= set(text.HELD_OUT)
+
+
+def test_reading_the_topics_leaves_the_library_of_python_alone() -> None:
+    before = copy.deepcopy(raw)
+    text.topics.cache_clear()
+    assert text.topics() == text.topics()
+    assert raw == before
+
+
+def test_the_alphabet_is_ascii_and_the_line_break() -> None:
+    assert text.ALPHABET[0] == "\n" and sorted(text.ALPHABET[1:]) == [chr(n) for n in range(32, 127)]
+    assert text.VOCABULARY.symbols == text.ALPHABET
+
+
+# ---- the split ----
+
+
+def test_no_paragraph_is_in_both_parts() -> None:
+    train, held_out = text.split_by_topic()
+    assert not set(train.strip("\n").split("\n\n")) & set(held_out.strip("\n").split("\n\n"))
+
+
+def test_the_parts_are_whole_topics_and_all_of_them() -> None:
+    train, held_out = text.split_by_topic()
+    topics = text.topics()
+    for part, is_held_out in ((train, False), (held_out, True)):
+        expected = [each for name in sorted(topics) if (name in text.HELD_OUT) == is_held_out for each in topics[name]]
+        assert part == "\n\n".join(expected) + "\n"
+        assert set(part) <= set(text.ALPHABET)
+        text.VOCABULARY.encode(part)
+    assert len(text.HELD_OUT) == len(set(text.HELD_OUT))
+    assert 0.05 < len(held_out) / (len(train) + len(held_out)) < 0.15
+
+
+def test_longer_contexts_help_and_the_parts_are_of_one_kind() -> None:
+    train, held_out = text.split_by_topic()
+    one, two, three = (text.ngram_entropy(train, n) for n in (1, 2, 3))
+    assert math.log(len(text.ALPHABET)) > one > two > three > 1
+    assert abs(text.ngram_entropy(held_out, 1) - one) < 0.1
+
+
+# ---- windows ----
+
+
+@given(st.integers(1, 7), st.integers(1, 10), st.integers(0, 1000))
+def test_windows_are_pieces_of_the_text(n: int, length: int, seed: int) -> None:
+    source = "the cat sat"
+    pieces = text.windows(source, n, length, seed=seed)
+    assert pieces.shape == (n, length) and pieces.dtype == np.int64
+    assert all(text.VOCABULARY.decode(piece) in source for piece in pieces)
+
+
+def test_windows_begin_at_every_place_equally_often() -> None:
+    source = "".join(chr(n) for n in range(65, 76))  # 11 characters, 8 places for 4 of them
+    pieces = text.windows(source, 4000, 4, seed=1)
+    counts = Counter(text.VOCABULARY.decode(piece) for piece in pieces)
+    assert set(counts) == {source[k : k + 4] for k in range(8)}
+    assert all(abs(count - 500) < 5 * math.sqrt(500) for count in counts.values())
+    assert text.VOCABULARY.decode(text.windows(source, 1, 11, seed=0)[0]) == source
+
+
+def test_a_seed_says_all() -> None:
+    source = "the cat sat on the mat"
+
+    def draw(seed: int) -> list[list[int]]:
+        return text.windows(source, 7, 5, seed=seed).tolist()
+
+    assert draw(3) == draw(3)
+    assert draw(3) != draw(4)
+    before = random.getstate(), torch.get_rng_state(), np.random.get_state(legacy=False)["state"]["key"]
+    draw(0)
+    assert random.getstate() == before[0]
+    assert torch.equal(torch.get_rng_state(), before[1])
+    assert np.array_equal(np.random.get_state(legacy=False)["state"]["key"], before[2])
+
+
+@given(st.text("abc ", min_size=1, max_size=30), st.data())
+def test_pieces_are_the_text_one_after_the_other(source: str, data: st.DataObject) -> None:
+    length = data.draw(st.integers(1, len(source)))
+    cut = text.pieces(source, length)
+    assert cut.shape == (len(source) // length, length) and cut.dtype == np.int64
+    assert text.VOCABULARY.decode(cut.flatten()) == source[: len(source) - len(source) % length]
+
+
+# ---- entropy ----
+
+
+@given(st.text("abcé\n", min_size=5, max_size=40), st.integers(1, 5))
+def test_ngram_entropy_is_the_mean_surprise_of_the_best_table(source: str, n: int) -> None:
+    grams = [source[k : k + n] for k in range(len(source) - n + 1)]
+    whole, before = Counter(grams), Counter(gram[:-1] for gram in grams)
+    surprise = [-math.log(whole[gram] / before[gram[:-1]]) for gram in grams]
+    assert text.ngram_entropy(source, n) == pytest.approx(sum(surprise) / len(surprise), abs=1e-9)
+    assert text.ngram_entropy(source, n) >= 0
+
+
+# ---- refusals ----
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: text.windows("abcdef", 0, 3, seed=0), ["n=0", "at least 1"]),
+        (lambda: text.windows("abcdef", 2, 0, seed=0), ["length=0", "at least 1"]),
+        (lambda: text.windows("abcdef", 2, 7, seed=0), ["6 characters", "at least 7"]),
+        (lambda: text.windows("abcdéf", 2, 3, seed=0), ["['é']", "replace or leave them out"]),
+        (lambda: text.pieces("abcdef", 0), ["length=0", "6 characters", "1 to 6"]),
+        (lambda: text.pieces("abcdef", 7), ["length=7", "6 characters", "1 to 6"]),
+        (lambda: text.pieces("abcdéf", 3), ["['é']", "replace or leave them out"]),
+        (lambda: text.ngram_entropy("abc", 0), ["n=0", "3 characters", "1 or more"]),
+        (lambda: text.ngram_entropy("abc", 4), ["n=4", "3 characters", "longer text"]),
+        (lambda: text.ngram_entropy("", 1), ["0 characters", "longer text"]),
+    ],
+)
+def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:
+    with pytest.raises(ValueError) as refusal:
+        call()
+    assert not [word for word in words if word not in str(refusal.value)], refusal.value

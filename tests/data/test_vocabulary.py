@@ -1,0 +1,46 @@
+"""The vocabulary: there and back, and nothing that it does not hold."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lecturelib.data import vocabulary
+from tests import strategies  # noqa: F401  (the profile of the property tests)
+
+ALPHABETS = st.sets(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20).map(lambda s: "".join(s))
+
+
+@given(ALPHABETS, st.data())
+def test_decode_undoes_encode(symbols: str, data: st.DataObject) -> None:
+    numbered = vocabulary.Vocabulary(symbols)
+    text = data.draw(st.text(symbols, max_size=30))
+    numbers = numbered.encode(text)
+    assert numbers.dtype == np.int64 and numbers.shape == (len(text),)
+    assert [symbols[n] for n in numbers] == list(text)
+    assert numbered.decode(numbers) == numbered.decode(iter(numbers.tolist())) == text
+
+
+@given(ALPHABETS)
+def test_the_numbers_are_the_places_in_the_alphabet(symbols: str) -> None:
+    numbered = vocabulary.Vocabulary(symbols)
+    assert len(numbered) == len(symbols) and numbered.symbols == symbols
+    assert numbered.encode(symbols).tolist() == list(range(len(symbols)))
+    assert numbered.decode(range(len(symbols))) == symbols
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: vocabulary.Vocabulary(""), ["''", "at least one"]),
+        (lambda: vocabulary.Vocabulary("abca"), ["'abca'", "none twice"]),
+        (lambda: vocabulary.Vocabulary("abc").encode("bzaé"), ["['z', 'é']", "'abc'", "leave them out"]),
+        (lambda: vocabulary.Vocabulary("abc").encode("aB"), ["['B']", "'abc'"]),
+        (lambda: vocabulary.Vocabulary("abc").decode([0, 3]), ["[3]", "0 to 2"]),
+        (lambda: vocabulary.Vocabulary("abc").decode([-1, 0, 7]), ["[-1, 7]", "0 to 2"]),
+    ],
+)
+def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:
+    with pytest.raises(ValueError) as refusal:
+        call()
+    assert not [word for word in words if word not in str(refusal.value)], refusal.value

@@ -1,0 +1,248 @@
+"""Translation: the equation by hand, row by row, and padding that means nothing."""
+
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from lecturelib import translation
+from lecturelib.attention import record_attention
+from lecturelib.transformer import Encoder, EncoderDecoder
+from tests.strategies import normal, seeds, sizes
+from tests.twins import parameters_that_rest, random_weights
+
+SOURCE, TARGET = 11, 7
+KINDS = ["attention", "bottleneck", "attention over an encoder", "bottleneck under an encoder", "transformer"]
+
+
+def translator(kind: str, half: int = 3, seed: int = 1) -> Any:  # an nn.Module, whose parts are looked at
+    width = 2 * half
+    if kind == "transformer":
+        return random_weights(EncoderDecoder(SOURCE, TARGET, width, 2, 2, 13), seed)
+    encoder = Encoder(SOURCE, width, 2, 2, 13) if "encoder" in kind else None
+    return random_weights(translation.Translator(SOURCE, TARGET, width, "attention" in kind, encoder), seed)
+
+
+def batch(b: int, s: int, t: int, seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    source = torch.randint(SOURCE, (b, s), generator=generator)
+    target = torch.randint(TARGET, (b, t), generator=generator)
+    return source, target, torch.randint(1, s + 1, (b,), generator=generator)
+
+
+@given(sizes(3), seeds)
+def test_a_recurrent_encoder_reads_each_sequence_by_itself_in_both_directions(shape: list[int], seed: int) -> None:
+    b, s, half = shape
+    encoder = random_weights(translation.Recurrent(SOURCE, 2 * half), seed)
+    source, _, lengths = batch(b, s, 1, seed)
+    read = encoder(source, lengths)
+    assert read.shape == (b, s, 2 * half)
+    for row, n in enumerate(lengths.tolist()):
+        alone = encoder.gru(encoder.embedding.weight[source[row, :n]][None])[0][0]
+        torch.testing.assert_close(read[row, :n], alone)
+        assert torch.isfinite(read[row, n:]).all()
+
+
+def test_one_half_comes_from_the_left_the_other_from_the_right() -> None:
+    encoder = random_weights(translation.Recurrent(SOURCE, 6), 1)
+    source, _, _ = batch(2, 7, 1, 1)
+    lengths = torch.tensor([7, 7])
+    changed = source.clone()
+    changed[:, 3] = (source[:, 3] + 1) % SOURCE
+    felt = (encoder(source, lengths) != encoder(changed, lengths)).any(0).any(-1)
+    assert felt.all()
+    left, right = (encoder(source, lengths) != encoder(changed, lengths)).any(0).chunk(2, dim=-1)
+    assert left.any(-1).tolist() == [False] * 3 + [True] * 4
+    assert right.any(-1).tolist() == [True] * 4 + [False] * 3
+
+
+@given(sizes(4), seeds, st.sampled_from(KINDS[:4]))
+def test_a_translator_is_its_equation(shape: list[int], seed: int, kind: str) -> None:
+    b, s, t, half = shape
+    model = translator(kind, 2 * half if "encoder" in kind else half, seed)
+    source, target, lengths = batch(b, s, t, seed)
+    scores = model(source, target, lengths)
+    assert scores.shape == (b, t, TARGET)
+    for row, n in enumerate(lengths.tolist()):
+        read = model.encoder(source[row : row + 1, :n], lengths[row : row + 1])[0]  # (n, width), no padding at all
+        h = torch.tanh(model.start.weight @ read.mean(0) + model.start.bias)
+        for step in range(t):
+            token = model.embedding.weight[target[row, step]]
+            h = model.writer(token[None, None], h[None, None])[0][0, 0]
+            shown = h
+            if model.attention is not None:
+                q, k, v = (each.weight for each in (model.attention.query, model.attention.key, model.attention.value))
+                weights = ((read @ k.T) @ (q @ h) / len(q) ** 0.5).softmax(0)  # (n,)
+                shown = torch.cat([h, weights @ (read @ v.T)])
+            torch.testing.assert_close(scores[row, step], F.linear(shown, model.out.weight, model.out.bias))
+
+
+@given(sizes(3), seeds, st.sampled_from(KINDS), st.integers(1, 5))
+def test_appended_padding_changes_nothing(shape: list[int], seed: int, kind: str, more: int) -> None:
+    b, s, t = shape
+    model = translator(kind, 4, seed)
+    source, target, lengths = batch(b, s, t, seed)
+    wider = torch.cat([source, batch(b, more, t, seed + 1)[0]], dim=1)
+    torch.testing.assert_close(model(wider, target, lengths), model(source, target, lengths))
+
+
+@given(sizes(3), seeds, st.sampled_from(KINDS))
+def test_what_stands_in_the_padding_changes_no_bit(shape: list[int], seed: int, kind: str) -> None:
+    b, s, t = shape
+    model = translator(kind, 4, seed)
+    source, target, lengths = batch(b, s, t, seed)
+    real = torch.arange(s) < lengths[:, None]
+    changed = torch.where(real, source, (source + 1) % SOURCE)
+    assert torch.equal(model(changed, target, lengths), model(source, target, lengths))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_real_token_counts(kind: str) -> None:
+    model = translator(kind, 4)
+    source, target, _ = batch(3, 5, 4, 1)
+    lengths = torch.tensor([5, 3, 1])
+    before = model(source, target, lengths)
+    for place in range(5):
+        changed = source.clone()
+        changed[:, place] = (source[:, place] + 1) % SOURCE
+        felt = (model(changed, target, lengths) != before).any(-1)
+        assert torch.equal(felt, (place < lengths)[:, None].expand(3, 4))
+
+
+@given(sizes(3), seeds, st.sampled_from(KINDS))
+def test_all_steps_at_once_are_the_steps_one_by_one(shape: list[int], seed: int, kind: str) -> None:
+    b, s, t = shape
+    model = translator(kind, 4, seed)
+    source, target, lengths = batch(b, s, t, seed)
+    scores = model(source, target, lengths)
+    for step in range(t):
+        so_far = model(source, target[:, : step + 1], lengths)
+        torch.testing.assert_close(scores[:, step], so_far[:, -1])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_translate_is_greedy_by_hand(kind: str) -> None:
+    model = translator(kind, 4, seed=3)
+    source, _, lengths = batch(5, 7, 1, 3)
+    written = translation.translate(model, source, lengths, start=2, steps=6)
+    assert written.shape == (5, 6) and not written.is_floating_point()
+    for row, n in enumerate(lengths.tolist()):
+        target = [2]
+        for _ in range(6):
+            scores = model(source[row : row + 1, :n], torch.tensor([target]), lengths[row : row + 1])
+            target.append(int(scores[0, -1].argmax()))
+        assert written[row].tolist() == target[1:]
+
+
+class Counting(nn.Module):
+    """Write the length of the source above what was written last."""
+
+    def forward(self, source: torch.Tensor, target: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        assert torch.is_grad_enabled() is False
+        return F.one_hot((target + lengths[:, None]) % TARGET, TARGET).double()
+
+
+def test_translate_begins_at_the_start_and_goes_on_from_what_it_wrote() -> None:
+    source, lengths = torch.zeros(2, 3).long(), torch.tensor([1, 3])
+    assert translation.translate(Counting(), source, lengths, 5, 4).tolist() == [[6, 0, 1, 2], [1, 4, 0, 3]]
+
+
+def test_watching_a_translator_shows_where_it_looked() -> None:
+    model = translator("attention")
+    source, target, _ = batch(3, 5, 4, 1)
+    lengths = torch.tensor([5, 3, 1])
+    with record_attention(model) as maps:
+        model(source, target, lengths)
+    assert list(maps) == ["attention"]
+    weights = maps["attention"].weights
+    assert weights.shape == (3, 4, 5)
+    real = (torch.arange(5) < lengths[:, None])[:, None].expand(3, 4, 5)
+    assert torch.equal(weights > 0, real)
+    with (
+        pytest.raises(ValueError, match="Translator holds no AttentionMap"),
+        record_attention(translator("bottleneck")),
+    ):
+        pass
+
+
+def test_attention_is_all_that_the_two_differ_in() -> None:
+    with_attention, without = translator("attention"), translator("bottleneck")
+    names = {name.split(".")[0] for name, _ in with_attention.named_parameters()}
+    assert names - {name.split(".")[0] for name, _ in without.named_parameters()} == {"attention"}
+    assert with_attention.out.in_features == 2 * without.out.in_features
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_parameter_learns(kind: str) -> None:
+    model = translator(kind, 4)
+    model(*batch(3, 5, 4, 1)).pow(3).sum().backward()
+    assert not parameters_that_rest(model)
+
+
+@pytest.mark.parametrize("attention", [True, False])
+def test_gradients_flow_back_to_the_first_token(attention: bool) -> None:
+    model = random_weights(translation.Translator(SOURCE, TARGET, 4, attention), 1)
+    source, target, lengths = batch(2, 3, 2, 1)
+    vectors = normal(SOURCE, 4, seed=2).requires_grad_()
+
+    def run(vectors: torch.Tensor) -> torch.Tensor:
+        weights = {"encoder.embedding.weight": vectors}
+        return torch.func.functional_call(model, weights, (source, target, lengths))
+
+    assert torch.autograd.gradcheck(run, [vectors])
+
+
+@pytest.mark.parametrize("attention", [True, False])
+def test_eight_pairs_are_learned_by_heart(attention: bool) -> None:
+    torch.manual_seed(0)
+    source, _, lengths = batch(8, 5, 1, 2)
+    answers = torch.randint(1, TARGET, (8, 4))
+    model = translation.Translator(SOURCE, TARGET, 16, attention)
+    shifted = F.pad(answers[:, :-1], (1, 0))  # 0 is the start
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
+    for _ in range(60):
+        optimizer.zero_grad()
+        F.cross_entropy(model(source, shifted, lengths).flatten(0, 1), answers.flatten()).backward()
+        optimizer.step()
+    assert torch.equal(translation.translate(model, source, lengths, 0, 4), answers)
+
+
+# ---- refusals ----
+
+S, T, N = torch.zeros(2, 5).long(), torch.zeros(2, 3).long(), torch.tensor([5, 2])
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: translation.Recurrent(11, 7), ["width 7", "even", "half for each direction"]),
+        (lambda: translation.Recurrent(11, 0), ["width 0", "even"]),
+        (lambda: translation.Recurrent(11, 6)(S[0], N), ["source", "(5,)", "(B, steps)"]),
+        (lambda: translation.Recurrent(11, 6)(S[:, :0], N), ["source", "(2, 0)", "(B, steps)"]),
+        (lambda: translation.Recurrent(11, 6)(S + 11, N), ["source", "11 to 11", "0 to 10"]),
+        (lambda: translation.Recurrent(11, 6)(S - 1, N), ["source", "-1 to -1", "0 to 10"]),
+        (lambda: translation.Recurrent(11, 6)(S, N + 1), ["3 to 6", "1 to 5"]),
+        (lambda: translation.Recurrent(11, 6)(S, N - 2), ["0 to 3", "1 to 5"]),
+        (lambda: translation.Recurrent(11, 6)(S.double(), N), ["source", "torch.float64", "whole numbers"]),
+        (lambda: translation.Recurrent(11, 6)(S, N[:1]), ["1 lengths", "2 sequences", "one for each"]),
+        (lambda: translator("attention over an encoder")(S, T, N[:1]), ["1 lengths", "2 sequences"]),
+        (lambda: translation.Translator(11, 7, 6)(S, T.bool(), N), ["target", "torch.bool", "whole numbers"]),
+        (lambda: translation.Translator(11, 7, 6)(S, T[:1], N), ["2 sources", "1 targets", "pairs"]),
+        (lambda: translation.Translator(11, 7, 5), ["width 5", "even"]),
+        (lambda: translation.Translator(11, 7, 6)(S, T[0], N), ["target", "(3,)", "(B, steps)"]),
+        (lambda: translation.Translator(11, 7, 6)(S, T + 7, N), ["target", "7 to 7", "0 to 6"]),
+        (lambda: translation.Translator(11, 7, 6)(S + 11, T, N), ["source", "11 to 11", "0 to 10"]),
+        (lambda: translation.Translator(11, 7, 6)(S, T, N + 1), ["3 to 6", "1 to 5"]),
+        (lambda: translation.translate(translator("attention"), S, N, 0, 0), ["steps=0", "at least 1"]),
+        (lambda: translation.translate(translator("attention"), S, N, 7, 2), ["target", "7 to 7", "0 to 6"]),
+        (lambda: translation.translate(translator("attention"), S, N - 2, 0, 2), ["0 to 3", "1 to 5"]),
+    ],
+)
+def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:
+    with pytest.raises(ValueError) as refusal:
+        call()
+    assert not [word for word in words if word not in str(refusal.value)], refusal.value
