@@ -30,7 +30,7 @@ def attention_weights(scores: torch.Tensor, mask: torch.Tensor | None = None) ->
     Shapes: scores (..., T, S); mask (..., T, S) or what broadcasts to it, bool, True = may look; returns (..., T, S).
     Raises: ValueError for a mask of another type or shape, and for a query that may look nowhere: no weights would
         sum to 1. (torch's own functions answer 0, NaN or 1/S there.)
-    Taught: notebook 03, section 7.
+    Taught: notebook 03, section 5.
 
     >>> attention_weights(torch.zeros(1, 4), torch.tensor([True, True, False, False]))
     tensor([[0.5000, 0.5000, 0.0000, 0.0000]])
@@ -72,7 +72,7 @@ def causal_mask(length: int) -> torch.Tensor:
 
     Shapes: returns (T, T), bool.
     Raises: ValueError for a length below 1.
-    Taught: notebook 03, section 7.
+    Taught: notebook 03, section 5.
 
     >>> causal_mask(3).int().tolist()
     [[1, 0, 0], [1, 1, 0], [1, 1, 1]]
@@ -88,7 +88,7 @@ def padding_mask(lengths: torch.Tensor, longest: int) -> torch.Tensor:
     Shapes: lengths (B,), whole numbers; returns (B, 1, longest), bool: the same for each query. `&` joins it with a
         causal mask.
     Raises: ValueError for a length below 1 or above `longest`.
-    Taught: notebook 03, section 7.
+    Taught: notebook 03, section 5.
 
     >>> padding_mask(torch.tensor([1, 3]), 3).int().tolist()
     [[[1, 0, 0]], [[1, 1, 1]]]

@@ -96,6 +96,29 @@ def dates(n: int, *, held_out: bool, seed: int, locales: Sequence[str] = LOCALES
     return drawn
 
 
+def month_letters(date: Written) -> slice | None:
+    """Return where the name of the month stands in a written date; None where the month is a number.
+
+    >>> date = Written("5. März 2024", "2024-03-05", "de", "long")
+    >>> date.text[month_letters(date)]
+    'März'
+    """
+    from babel.dates import get_month_names
+
+    month = parse(date.iso).month
+    names = {
+        get_month_names(width, context, locale=date.locale)[month]
+        for width in ("wide", "abbreviated")
+        for context in ("format", "stand-alone")
+    }
+    found = [name for name in names if not name.isdigit() and name in date.text]
+    if not found:
+        return None
+    longest = max(found, key=len)
+    begin = date.text.index(longest)
+    return slice(begin, begin + len(longest))
+
+
 @functools.cache
 def alphabet() -> Vocabulary:
     """Return all characters in which the dates are written, and the "/" between two of them."""

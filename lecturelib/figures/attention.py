@@ -51,7 +51,8 @@ def soft_lookup(query: np.ndarray, looked_up: Mapping[str, np.ndarray], keys: np
         same_shape(f"queries and {name!r}", query.shape, np.shape(each))
         ax.plot(query, each, color=STATE_COLOURS[k % 6], ls=_LINES[k % 6], lw=2.8)
     ax.plot(keys, values, "o", color="black", ms=12, zorder=5, label="a key with its value")
-    low, high = min(map(np.min, [values, *looked_up.values()])), max(map(np.max, [values, *looked_up.values()]))
+    drawn = np.concatenate([values, *(np.asarray(each) for each in looked_up.values())])
+    low, high = drawn.min(), drawn.max()
     ax.set_ylim(low - 0.1 * (high - low), high + 0.2 * (high - low))
     ax.set(xlabel="query", ylabel="what is looked up", xlim=(query.min(), query.max()))
     ax.set_title("The softer the look-up, the more it mixes the values of near keys")
@@ -211,7 +212,7 @@ def learning(steps: Sequence[int], exact: Mapping[str, np.ndarray], title: str) 
     _means_and_seeds(ax, steps, exact)
     ax.set(xlabel="training steps", ylim=(-0.04, 1.06), ylabel="exact answers\nline: mean; hollow: one seed each")
     ax.set_title(title)
-    label_ends(ax, steps[-1], {name: np.mean(each, 0)[-1] for name, each in exact.items()}, STATE_COLOURS, 3.5)
+    label_ends(ax, steps[-1], {name: np.asarray(each).mean(0)[-1] for name, each in exact.items()}, STATE_COLOURS, 3.5)
     return figure
 
 
@@ -231,7 +232,9 @@ def growth(lengths: Sequence[int], exact: Mapping[str, np.ndarray], chance: np.n
     ax.set_xticks(list(lengths))
     ax.set(xlabel="symbols to copy", ylim=(-0.04, 1.06), ylabel="exact copies\nline: mean; hollow: one seed each")
     ax.set_title("Exact copies, the more symbols there are to carry")
-    ends = {name: np.mean(each, 0)[-1] for name, each in exact.items()} | {"chance": float(np.asarray(chance)[-1])}
+    ends = {name: np.asarray(each).mean(0)[-1] for name, each in exact.items()} | {
+        "chance": float(np.asarray(chance)[-1])
+    }
     label_ends(ax, lengths[-1], ends, [*STATE_COLOURS[: len(exact)], GREY], 3.5)
     return figure
 
@@ -240,7 +243,7 @@ def _means_and_seeds(ax: Axes, x: Sequence[int], results: Mapping[str, np.ndarra
     for k, (name, each) in enumerate(results.items()):
         colour, marker = STATE_COLOURS[k], MARKERS[k]
         same_shape(f"steps or lengths and a seed of {name!r}", (len(x),), np.shape(each)[1:])
-        ax.plot(x, np.mean(each, axis=0), marker + "-", color=colour, ms=9)
+        ax.plot(x, np.asarray(each).mean(0), marker + "-", color=colour, ms=9)
         ax.plot(x, np.asarray(each).T, marker, mfc="none", mec=colour, ms=8, alpha=0.7)
 
 
@@ -275,25 +278,26 @@ def mask_panels(masks: Mapping[str, np.ndarray], rows: Sequence[str] | None = No
 
 
 @styled
-def removal(accuracy: Mapping[str, np.ndarray], chance: float) -> LectureFigure:
-    """Show what is left of the right answers when parts of a map are removed: bars are means, marks are seeds.
+def removal(accuracy: Mapping[str, np.ndarray], chance: float, mark: str = "one seed") -> LectureFigure:
+    """Show what is left of the right answers when parts of a map are removed: bars are means, marks what they average.
 
-    Shapes: accuracy[name] (seeds,), from 0 to 1.
+    Shapes: accuracy[name] (marks,), from 0 to 1; `mark` says what one of them is.
     """
     figure = new_figure(10.5, 2.1 + 0.6 * len(accuracy), "the share of right answers when parts of a map are removed")
     (ax,) = axes(figure)
     for row, each in enumerate(accuracy.values()):
-        mean = float(np.mean(each))
+        each = np.asarray(each, float)
+        mean = float(each.mean())
         ax.barh(row, mean, height=0.6, color=ORANGE if row else BLUE, alpha=0.75)
         nudge = np.linspace(-0.14, 0.14, len(each)) if len(each) > 1 else [0]
         ax.plot(each, row + np.asarray(nudge), "o", mfc="white", mec="black", ms=8, clip_on=False, zorder=4)
-        ax.text(max(np.max(each), mean) + 0.025, row, f"{mean:.2f}", va="center", fontsize=15, weight="bold",
+        ax.text(max(each.max(), mean) + 0.025, row, f"{mean:.2f}", va="center", fontsize=15, weight="bold",
                 bbox={"fc": "white", "ec": "none", "pad": 1}, zorder=3)  # fmt: skip
     ax.axvline(chance, color="black", ls="--", lw=2)
     ax.text(chance, -0.55, "chance", ha="center", va="bottom", fontsize=13)
     ax.set_yticks(range(len(accuracy)), list(accuracy), fontsize=14)
     ax.set(xlim=(0, 1.12), ylim=(len(accuracy) - 0.5, -0.55), xticks=[0, 0.25, 0.5, 0.75, 1])
-    ax.set_xlabel("right answers (bar: mean; circle: one seed each)")
+    ax.set_xlabel(f"right answers (bar: mean; circle: {mark} each)")
     ax.set_title("What is left when part of the map is removed", pad=24)
     ax.tick_params("y", length=0)
     return figure

@@ -208,6 +208,7 @@ def honest_or_not(
 
     Shapes: parallel and left_to_right (n,) for n bugs, from the top down as given; the first is the right model.
     """
+    parallel, left_to_right = np.asarray(parallel, float), np.asarray(left_to_right, float)
     same_shape("parallel and left_to_right", np.shape(parallel), np.shape(left_to_right))
     same_shape("bugs and losses", (len(bugs),), np.shape(parallel))
     figure = new_figure(12, min(6.5, 1.5 + 0.45 * len(bugs)), "loss in training and loss when it writes, for each bug")
@@ -220,7 +221,7 @@ def honest_or_not(
     ax.axhspan(-0.5, 0.5, color="black", alpha=0.06, lw=0)
     ax.set_yticks(rows, list(bugs), fontsize=14)
     ax.tick_params("y", length=0)
-    widest = max(np.max(parallel), np.max(left_to_right), correct)
+    widest = max(parallel.max(), left_to_right.max(), correct)
     ax.set(ylim=(len(bugs) - 0.5, -0.5), xlim=(-0.03 * widest, 1.04 * widest), xlabel="loss (nats per character)")
     ax.text(correct, -0.6, "the right model", ha="center", va="bottom", fontsize=13)
     figure.legend(loc="outside lower center", ncols=2, fontsize=14)
