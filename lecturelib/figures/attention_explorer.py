@@ -1,0 +1,112 @@
+"""The picture of the attention explorer: every head of every layer as a small map."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.font_manager import FontProperties, findfont, get_font
+
+from lecturelib.figures.style import GREY, LectureFigure, axes, new_figure, styled
+
+_WIDTH = 12.0  # inches
+_HIGHEST = 8.5  # of all maps together
+_LABEL = 11  # points
+_PITCH = 0.2  # inches from one label to the next, at least
+_LONGEST = 10  # letters of a label
+
+
+@styled
+def every_head(weights: np.ndarray, queries: Sequence[str], keys: Sequence[str], mask: np.ndarray | None = None,
+               layers: Sequence[str] = ("layer 1",)) -> LectureFigure:  # fmt: skip
+    """Show the attention weights of each head: a row per query, a column per key, one colour scale from 0 to 1.
+
+    Shapes: weights (L, H, T, S); T queries, S keys, L names of layers; mask (T, S), True = may look; the other cells
+    are hatched. A row of maps is a layer; the heads of a single layer stand in rows of at most four.
+    """
+    L, H, T, S = weights.shape
+    names = [[_label(token) for token in tokens] for tokens in (queries, keys)]
+    columns, wide, high = _arrangement(L, H, T, S, names[0])
+    rows = -(-L * H // columns)
+    fit = wide / S >= _PITCH
+    below = 0.09 * max(len(name) for name in names[1]) if fit else 0.0
+    width = max(columns * (wide + 0.15) + _margin(names[0]), 5.0)
+    height = rows * (high + 0.4) + below + 1.5
+    figure = new_figure(round(width, 2), round(height, 2), _says(L, H, T, S))  # whole pixels
+    panels = axes(figure, rows, columns)
+    for n, ax in enumerate(panels):
+        if n >= L * H:  # the last row of a single layer is not full
+            ax.axis("off")
+            continue
+        layer, head = divmod(n, H)
+        shown = np.ma.array(weights[layer, head], mask=False if mask is None else ~mask)
+        image = ax.imshow(shown, cmap="viridis", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
+        ax.patch.set(hatch="////", facecolor="white", edgecolor=GREY, linewidth=0)  # seen where a cell is masked
+        _name(ax, "y", names[0], high if n % columns == 0 else 0)
+        _name(ax, "x", names[1], wide if n + columns >= L * H else 0)
+        if L == 1 or layer == 0:
+            ax.set_title(f"head {head + 1}" if wide > 0.7 else f"{head + 1}", fontsize=13 if wide > 1 else _LABEL)
+        if n % columns == 0:
+            unit = _count(T, "query", "queries")
+            ax.set_ylabel(f"{_label(layers[layer])}\n{unit}" if L > 1 else unit, fontsize=12)
+    panels[columns * (rows - 1)].set_xlabel(_count(S, "key", "keys"), fontsize=12)
+    bar = figure.colorbar(image, ax=panels, location="bottom", shrink=min(1, 4 / width), aspect=30, pad=0.02,
+                          ticks=[0, 0.5, 1])  # fmt: skip
+    bar.set_label("weight; hatched: masked" if mask is not None and not mask.all() else "weight", fontsize=12)
+    bar.ax.tick_params(labelsize=12)
+    return figure
+
+
+def _arrangement(L: int, H: int, T: int, S: int, queries: Sequence[str]) -> tuple[int, float, float]:
+    """Return how many maps stand in a row, and the width and height of a map in inches."""
+
+    def size(columns: int) -> tuple[int, float, float]:
+        rows = -(-L * H // columns)
+        largest = 4.5 if T >= S else min(10.0, 4.5 * S / T)
+        wide = min((_WIDTH - _margin(queries)) / columns - 0.15, largest)
+        ratio = min(max(T / S, 0.35), 1.6)
+        wide = min(wide, _HIGHEST / rows / ratio)
+        return columns, wide, wide * ratio
+
+    if L > 1:
+        return size(H)
+    choices = [size(columns) for columns in range(min(H, 4), 0, -1)]
+    # the most in a row whose tokens can be written; where they never can, simply the most
+    return next((each for each in choices if min(each[1] / S, each[2] / T) >= _PITCH), choices[0])
+
+
+def _margin(queries: Sequence[str]) -> float:
+    return 0.09 * max(len(name) for name in queries) + 0.8
+
+
+def _name(ax: Axes, axis: str, names: Sequence[str], length: float) -> None:
+    """Write the tokens along an axis of so many inches where they fit, and else nothing."""
+    fits = length / len(names) >= _PITCH
+    upright = axis == "x" and length / len(names) < 0.1 * max(len(name) for name in names) + 0.06
+    ticks = getattr(ax, f"set_{axis}ticks")
+    ticks(range(len(names)) if fits else [], list(names) if fits else [], fontsize=_LABEL, parse_math=False,
+          rotation=90 if upright else 0)  # fmt: skip
+
+
+def _label(token: str) -> str:
+    """Return what stands for a token: cut where it is long, a box for each letter that the font does not have."""
+    cut = token if len(token) <= _LONGEST else token[: _LONGEST - 1] + "…"
+    return "".join(letter if _in_font(letter) else "□" for letter in cut)
+
+
+@cache
+def _in_font(letter: str) -> bool:
+    return get_font(findfont(FontProperties("DejaVu Sans"))).get_char_index(ord(letter)) > 0
+
+
+def _says(L: int, H: int, T: int, S: int) -> str:
+    return (
+        f"where {_count(T, 'query', 'queries')} look among {_count(S, 'key', 'keys')}, in "
+        f"{_count(L, 'layer', 'layers')} of {_count(H, 'head', 'heads')}"
+    )
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
