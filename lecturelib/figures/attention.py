@@ -1,4 +1,4 @@
-"""Figures of notebook 03: soft look-up, what the scale does, maps of attention, masks, learning, removal."""
+"""Figures of notebook 03: soft look-up, what the scale does, maps of attention, masks, learning."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ from lecturelib.figures.style import (
     BLUE,
     GREY,
     MARKERS,
-    ORANGE,
     STATE_COLOURS,
     LectureFigure,
     axes,
@@ -274,30 +273,4 @@ def mask_panels(masks: Mapping[str, np.ndarray], rows: Sequence[str] | None = No
         name_map(ax, from_names[k], to_names[k], sizes[k], "looks from" if k == 0 else "", "looks at")
     figure.legend(handles=[Patch(label="may look", fc=BLUE), *legend_patches(False, True)],
                   loc="outside lower center", ncols=2, fontsize=13)  # fmt: skip
-    return figure
-
-
-@styled
-def removal(accuracy: Mapping[str, np.ndarray], chance: float, mark: str = "one seed") -> LectureFigure:
-    """Show what is left of the right answers when parts of a map are removed: bars are means, marks what they average.
-
-    Shapes: accuracy[name] (marks,), from 0 to 1; `mark` says what one of them is.
-    """
-    figure = new_figure(10.5, 2.1 + 0.6 * len(accuracy), "the share of right answers when parts of a map are removed")
-    (ax,) = axes(figure)
-    for row, each in enumerate(accuracy.values()):
-        each = np.asarray(each, float)
-        mean = float(each.mean())
-        ax.barh(row, mean, height=0.6, color=ORANGE if row else BLUE, alpha=0.75)
-        nudge = np.linspace(-0.14, 0.14, len(each)) if len(each) > 1 else [0]
-        ax.plot(each, row + np.asarray(nudge), "o", mfc="white", mec="black", ms=8, clip_on=False, zorder=4)
-        ax.text(max(each.max(), mean) + 0.025, row, f"{mean:.2f}", va="center", fontsize=15, weight="bold",
-                bbox={"fc": "white", "ec": "none", "pad": 1}, zorder=3)  # fmt: skip
-    ax.axvline(chance, color="black", ls="--", lw=2)
-    ax.text(chance, -0.55, "chance", ha="center", va="bottom", fontsize=13)
-    ax.set_yticks(range(len(accuracy)), list(accuracy), fontsize=14)
-    ax.set(xlim=(0, 1.12), ylim=(len(accuracy) - 0.5, -0.55), xticks=[0, 0.25, 0.5, 0.75, 1])
-    ax.set_xlabel(f"right answers (bar: mean; circle: {mark} each)")
-    ax.set_title("What is left when part of the map is removed", pad=24)
-    ax.tick_params("y", length=0)
     return figure

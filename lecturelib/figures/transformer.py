@@ -145,13 +145,13 @@ def heads(counts: Sequence[int], accuracy: Mapping[str, np.ndarray], chance: flo
 @styled
 def ablation(accuracy: np.ndarray | Mapping[str, np.ndarray], rows: Sequence[str],
              columns: Sequence[str]) -> LectureFigure:  # fmt: skip
-    """Show how right the answers stay when one head is removed: a row per removal, a column per relation.
+    """Show how right the answers stay when something is removed: a row per removal, a column per question.
 
     Shapes: accuracy (rows, columns) from 0 to 1, or several such under their names, side by side.
     """
     panels = accuracy if isinstance(accuracy, Mapping) else {"": accuracy}
     figure = new_figure(min(12, 2.2 + 4.2 * len(panels)), min(6.5, 2.0 + 0.55 * len(rows)),
-                        f"right answers when a head is removed, for {len(columns)} relations")  # fmt: skip
+                        f"right answers to {len(columns)} questions, after each of {len(rows)} changes")  # fmt: skip
     every = axes(figure, 1, len(panels), sharey=True)
     for ax, (name, each) in zip(every, panels.items(), strict=True):
         each = np.asarray(each, float)

@@ -52,5 +52,5 @@ def card(name: str, folder: Path = FOLDER) -> dict[str, Any]:
 def recipe_of(name: str) -> Any:
     """Return the recipe of a name. Raises: ValueError for a name without one."""
     if name not in RECIPES:
-        raise ValueError(f"no pretrained model is called {name!r}: expected one of {', '.join(RECIPES)}")
+        raise ValueError(f"no pretrained model is called {name!r}: expected one of {', '.join(sorted(RECIPES))}")
     return RECIPES[name]

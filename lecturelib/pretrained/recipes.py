@@ -13,9 +13,12 @@ import torch.nn.functional as F
 from torch import nn
 
 from lecturelib.attention import MultiHeadAttention
+from lecturelib.data.dates import ISO, START, Written, alphabet, dates
 from lecturelib.data.text import VOCABULARY, pieces, split_by_topic
 from lecturelib.language import next_token_loss
+from lecturelib.lengths import pad
 from lecturelib.transformer import FeedForward, LanguageModel
+from lecturelib.translation import Translator, translate
 
 
 class Recipe(NamedTuple):
@@ -75,6 +78,37 @@ def add_dropout(model: nn.Module, share: float) -> Callable[[], None]:
     return undo
 
 
+def _fixed_vector() -> nn.Module:
+    return Translator(len(alphabet()), len(ISO), width=128, attention=False)
+
+
+def _date_tensors(written: list[Written]) -> tuple[torch.Tensor, ...]:
+    source, lengths = pad([alphabet().encode(each.text).tolist() for each in written])  # (N, S), (N,)
+    target = torch.stack([torch.from_numpy(ISO.encode(START + each.iso)) for each in written])  # (N, 11)
+    return source, lengths, target
+
+
+def _date_batches(seed: int, size: int) -> Iterator[tuple[torch.Tensor, ...]]:
+    source, lengths, target = _date_tensors(dates(20_000, held_out=False, seed=1))
+    generator = torch.Generator().manual_seed(seed)
+    while True:
+        pick = torch.randint(len(source), (size,), generator=generator)
+        yield source[pick, : int(lengths[pick].max())], lengths[pick], target[pick]
+
+
+def _date_loss(model: nn.Module, batch: tuple[torch.Tensor, ...]) -> torch.Tensor:
+    source, lengths, target = batch
+    scores = model(source, target[:, :-1], lengths)  # (B, 10, symbols)
+    return F.cross_entropy(scores.flatten(0, 1), target[:, 1:].flatten())
+
+
+def _date_scores(model: nn.Module) -> dict[str, float]:
+    source, lengths, target = _date_tensors(dates(1000, held_out=True, seed=2))
+    written = translate(model, source, lengths, int(target[0, 0]), target.shape[1] - 1)
+    exact = (written == target[:, 1:]).all(dim=1).float().mean()
+    return {"share of exact dates, held-out days": exact.item()}
+
+
 RECIPES: dict[str, Recipe] = {
     "language_model": Recipe(
         about="a decoder-only transformer, 4 layers of width 128 with 4 heads, that predicts the next character of "
@@ -84,5 +118,14 @@ RECIPES: dict[str, Recipe] = {
         loss=next_token_loss,
         scores=_text_scores,
         settings={"steps": 3500, "batch": 16, "lr": 3e-3, "weight_decay": 0.1, "dropout": 0.2},
+    ),
+    "dates_without_attention": Recipe(
+        about="dates of the world to ISO 8601 by a GRU encoder and a GRU decoder of width 128, with one vector between "
+        "them and no attention",
+        build=_fixed_vector,
+        batches=_date_batches,
+        loss=_date_loss,
+        scores=_date_scores,
+        settings={"steps": 3000, "batch": 64, "lr": 4e-3, "weight_decay": 0.0, "dropout": 0.0},
     ),
 }

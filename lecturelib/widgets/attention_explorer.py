@@ -34,7 +34,7 @@ class Setting(traitlets.TraitType[Any, Any]):
     """A setting of any type: the explorer checks them all, and says what it expected."""
 
 
-class AttentionExplorer(StaticPicture, anywidget.AnyWidget):  # type: ignore[misc]  # their bundles differ in form
+class AttentionExplorer(StaticPicture, anywidget.AnyWidget):
     """Look into the attention of a model: hover a token to see where it looks, click to hold it.
 
     Shapes: scores (T, S), (H, T, S) or (L, H, T, S): q @ k^T / sqrt(d_k), before mask and softmax. `queries` are T

@@ -25,12 +25,13 @@ class StaticPicture:
         """Return the figure that stands for the widget where there is no kernel."""
         raise NotImplementedError
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         make = getattr(super(), "_repr_mimebundle_", None)
         view = make(**kwargs) if make else {}
-        data = view[0] if isinstance(view, tuple) else view  # anywidget returns (data, metadata)
+        data, metadata = view if isinstance(view, tuple) else (view, {})  # anywidget's says where Colab finds it
         encoded = base64.b64encode(png(self.picture())).decode()
-        return {**(data or {}), "image/png": encoded, "text/plain": f"Interactive figure: {self.says}"}
+        bundle = {**(data or {}), "image/png": encoded, "text/plain": f"Interactive figure: {self.says}"}
+        return (bundle, metadata) if metadata else bundle
 
     if int(ipywidgets.__version__.split(".")[0]) < 8:  # pragma: no cover (Colab's old version, tried by hand)
 

@@ -185,12 +185,6 @@ def two_arms(x: list[int], *ends: float) -> dict[str, np.ndarray]:
     return {name: np.array([np.linspace(0.1, end, len(x))] * 3) for name, end in zip(names, ends, strict=False)}
 
 
-def removal(*left: float) -> style.LectureFigure:
-    names = ["nothing removed", "a random letter", "most attended letter", "all weights equal"]
-    results = {name: np.array([x, x, max(0, x - 0.1)]) for name, x in zip(names, left, strict=False)}
-    return attention.removal(results, chance=1 / 12)
-
-
 def mixing(tokens: int, *names: str) -> style.LectureFigure:
     every = np.exp(3 * noise(tokens, tokens))
     kinds = [np.eye(tokens), every, np.tril(every)]
@@ -279,10 +273,6 @@ CASES: dict[str, dict[str, Callable[[], style.LectureFigure]]] = {
         "words": lambda: attention.mask_panels({"padding": triangle(6), "causal": triangle(6)}, WORDS[:6], WORDS[:6]),
         "four": lambda: attention.mask_panels({f"a mask with a long name {k}": triangle(5) for k in range(4)}),
         "many positions": lambda: attention.mask_panels({"causal": triangle(40)}),
-    },
-    "attention.removal": {
-        "four": lambda: removal(0.99, 0.97, 0.5, 0.12),
-        "two": lambda: removal(1, 0),
     },
     "drawings.attention_drawing": {"as it is": drawings.attention_drawing},
     "drawings.multi_head_drawing": {f"{n} heads": partial(drawings.multi_head_drawing, n) for n in (2, 4, 6)},
