@@ -89,7 +89,7 @@ check_attend = Exercise(
     mistakes=[Mistake(name, says, _attend(name)) for name, says in _ATTEND_SAYS.items()],
     hint_texts=[
         "Three steps: scores (B, T, S), one for each pair of a query and a key; weights of the same shape, whose rows "
-        "sum to 1; the mix (B, T, M). Write the shape beside each line.",
+        "sum to 1; the mix (B, T, d_v). Write the shape beside each line.",
         "scores = q @ k.transpose(-2, -1) / math.sqrt(d_k), with d_k the last number of q.shape; then the softmax over "
         "the last dimension; then @ v.",
     ],

@@ -43,7 +43,7 @@ def attention_drawing() -> LectureFigure:
     weights = np.where(mask, np.exp(2.2 * scores), np.nan)
     weights /= np.nansum(weights, 1, keepdims=True)
     top, high = 3.35, 1.15
-    for y, name, shape in ((4.1, "q", "(T, K)"), (2.95, "k", "(S, K)"), (0.75, "v", "(S, M)")):
+    for y, name, shape in ((4.1, "q", "(T, d_k)"), (2.95, "k", "(S, d_k)"), (0.75, "v", "(S, d_v)")):
         _box(ax, 0.15, y, 0.62, 0.62, name, colour=GREY, points=19)
         ax.text(0.46, y - 0.2, shape, ha="center", va="center", fontsize=13)
     boxes = [
@@ -61,7 +61,7 @@ def attention_drawing() -> LectureFigure:
         _arrow(ax, (start, top + high / 2), (boxes[k + 1][0], top + high / 2))
         ax.text((start + boxes[k + 1][0]) / 2, top + 0.84, "(T, S)", ha="center", va="center", fontsize=13)
     _arrow(ax, (11.35, top + high / 2), (11.95, top + high / 2))
-    ax.text(11.68, top + 0.84, "(T, M)", ha="center", va="center", fontsize=13)
+    ax.text(11.68, top + 0.84, "(T, d_v)", ha="center", va="center", fontsize=13)
     ax.text(5.38, 5.2, "mask: True = may look", ha="center", va="center", fontsize=13)
     _arrow(ax, (5.38, 5.03), (5.38, top + high))
     ax.plot([0.8, 10.55], [1.06, 1.06], color=_INK, lw=2)

@@ -150,7 +150,8 @@ def ablation(accuracy: np.ndarray | Mapping[str, np.ndarray], rows: Sequence[str
     Shapes: accuracy (rows, columns) from 0 to 1, or several such under their names, side by side.
     """
     panels = accuracy if isinstance(accuracy, Mapping) else {"": accuracy}
-    figure = new_figure(min(12, 2.2 + 4.2 * len(panels)), min(6.5, 2.0 + 0.55 * len(rows)),
+    wide = max(4.2, 0.11 * max(map(len, rows)) + 1.0 * len(columns))
+    figure = new_figure(min(12, 2.2 + wide * len(panels)), min(6.5, 2.0 + 0.55 * len(rows)),
                         f"right answers to {len(columns)} questions, after each of {len(rows)} changes")  # fmt: skip
     every = axes(figure, 1, len(panels), sharey=True)
     for ax, (name, each) in zip(every, panels.items(), strict=True):

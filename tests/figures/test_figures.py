@@ -303,6 +303,11 @@ CASES: dict[str, dict[str, Callable[[], style.LectureFigure]]] = {
         "four heads": lambda: ablation(4),
         "three seeds": lambda: ablation(4, "seed 0", "seed 1", "seed 2"),
         "eight heads, two seeds": lambda: ablation(8, "seed 0", "seed 1"),
+        "long names, six questions": lambda: transformer.ablation(
+            np.linspace(0, 1, 42).reshape(7, 6),
+            [f"{k}th of the most attended ones taken away" for k in range(7)],
+            ["year 3", "year 4", "month 1", "month 2", "day 1", "day 2"],
+        ),
     },
     "transformer.language_curve": {
         "six levels": lambda: language_curve(4.57, 3.2, 2.5, 1.9, 1.4, 1.2),
