@@ -141,35 +141,37 @@ def _norm_over_time(model: LanguageModel) -> None:
 BUGS: dict[str, Bug] = {
     "none": Bug("nothing", "", lambda model: None),
     "no mask": Bug(
-        "the causal mask is not passed on",
+        "the causal mask is not passed on: each position sees the next character, which it is asked for",
         "pytorch/tutorials, pull requests 2423 and 2662, 2023",
         _map(lambda _: _NoMask()),
     ),
     "mask inverted": Bug(
-        "True is read as: may not look", "rasbt/LLMs-from-scratch, issue 1061, 2026", _map(lambda _: _InvertedMask())
+        "True is read as: may not look; each position sees only what comes later",
+        "rasbt/LLMs-from-scratch, issue 1061, 2026",
+        _map(lambda _: _InvertedMask()),
     ),
     "soft mask": Bug(
-        "masked scores become -0.000000000001 instead of minus infinity",
+        "masked scores become -0.000000000001, not minus infinity: no smaller than the others",
         "hyunwoongko/transformer, issue 10, 2022",
         _map(lambda _: _SoftMask()),
     ),
     "softmax over queries": Bug(
-        "the columns of the map sum to 1, not the rows",
+        "the columns of the map sum to 1, not the rows: later queries are in each sum",
         "labmlai/annotated_deep_learning_paper_implementations, issue 146, 2022",
         _map(lambda _: _OverQueries()),
     ),
     "heads not moved back": Bug(
-        "(B, H, T, K) is reshaped to (B, T, D) without moving the heads back first",
+        "(B, H, T, K) is reshaped to (B, T, D) without a transpose: a token gets rows of others",
         "ajhalthor/Transformer-Neural-Network, pull request 4, 2023",
         _heads_not_moved_back,
     ),
     "norm over time": Bug(
-        "LayerNorm takes mean and variance over the positions",
+        "LayerNorm takes mean and variance over the positions, later ones among them",
         "MorvanZhou/NLP-Tutorials, issue 10, 2020",
         _norm_over_time,
     ),
     "positions along the batch": Bug(
-        "the table of positions is cut by the size of the batch",
+        "the table of positions is cut by the size of the batch: all tokens of a row get one vector",
         "Lightning-AI/pytorch-lightning, issue 19138, 2023",
         _positions(_AlongBatch),
     ),
@@ -184,7 +186,7 @@ BUGS: dict[str, Bug] = {
         _map(_ScaledByWidth),
     ),
     "no shift": Bug(
-        "input and target of the loss are the same tokens",
+        "input and target of the loss are the same tokens: copying is enough",
         "Project-MONAI/GenerativeModels, issue 314, 2023",
         lambda model: None,
         _loss_without_shift,
