@@ -142,7 +142,7 @@ BUGS: dict[str, Bug] = {
     "none": Bug("nothing", "", lambda model: None),
     "no mask": Bug(
         "the causal mask is not passed on: each position sees the next character, which it is asked for",
-        "pytorch/tutorials, pull requests 2423 and 2662, 2023",
+        "pytorch/tutorials, pull request 2423, mended by 2662, 2023",
         _map(lambda _: _NoMask()),
     ),
     "mask inverted": Bug(
@@ -157,7 +157,7 @@ BUGS: dict[str, Bug] = {
     ),
     "softmax over queries": Bug(
         "the columns of the map sum to 1, not the rows: later queries are in each sum",
-        "labmlai/annotated_deep_learning_paper_implementations, issue 146, 2022",
+        "labmlai/annotated_deep_learning_paper_implementations, issue 146, 2022 (attention on images)",
         _map(lambda _: _OverQueries()),
     ),
     "heads not moved back": Bug(

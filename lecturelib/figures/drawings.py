@@ -61,7 +61,7 @@ def attention_drawing() -> LectureFigure:
         _arrow(ax, (start, top + high / 2), (boxes[k + 1][0], top + high / 2))
         ax.text((start + boxes[k + 1][0]) / 2, top + 0.84, "(T, S)", ha="center", va="center", fontsize=13)
     _arrow(ax, (11.35, top + high / 2), (11.95, top + high / 2))
-    ax.text(11.68, top + 0.84, "(T, d_v)", ha="center", va="center", fontsize=13)
+    ax.text(11.6, top + 0.84, "(T, d_v)", ha="center", va="center", fontsize=13)
     ax.text(5.38, 5.2, "mask: True = may look", ha="center", va="center", fontsize=13)
     _arrow(ax, (5.38, 5.03), (5.38, top + high))
     ax.plot([0.8, 10.55], [1.06, 1.06], color=_INK, lw=2)

@@ -82,7 +82,9 @@ def position_table(table: np.ndarray, similarity: np.ndarray) -> LectureFigure:
 
 
 @styled
-def by_position(positions: Sequence[int], loss: Mapping[str, np.ndarray], trained: int) -> LectureFigure:
+def by_position(
+    positions: Sequence[int], loss: Mapping[str, np.ndarray], trained: int, ylabel: str = "loss (nats)"
+) -> LectureFigure:
     """Show the loss at each position of models that were trained up to `trained` positions.
 
     Shapes: loss[name] (n,) at n positions; NaN where a model has no position.
@@ -114,7 +116,7 @@ def by_position(positions: Sequence[int], loss: Mapping[str, np.ndarray], traine
     ax.text(trained + gap, top, "never seen", ha="left", va="top", color=RED, fontsize=14)
     if ended:
         ax.text(trained + gap, low - 0.17 * (high - low), f"✖ {', '.join(ended)}: no such positions", fontsize=14)
-    ax.set(xlabel="position", ylabel="loss (nats)")
+    ax.set(xlabel="position", ylabel=ylabel)
     label_ends(ax, positions[-1], ends, colours, 3.7)
     return figure
 
@@ -216,8 +218,8 @@ def honest_or_not(
     (ax,) = axes(figure)
     rows = np.arange(len(bugs))
     ax.hlines(rows, parallel, left_to_right, color=GREY, lw=3, zorder=1)
-    ax.plot(parallel, rows, "o", color=BLUE, ms=12, label="loss in training")
-    ax.plot(left_to_right, rows, "D", color=ORANGE, mec="black", ms=11, label="loss when it writes, left to right")
+    ax.plot(parallel, rows, "o", color=BLUE, ms=12, label="all positions at once, as in training")
+    ax.plot(left_to_right, rows, "D", color=ORANGE, mec="black", ms=11, label="left to right, as when it writes")
     ax.axvline(correct, color="black", ls="--", lw=1.8, zorder=0)
     ax.axhspan(-0.5, 0.5, color="black", alpha=0.06, lw=0)
     ax.set_yticks(rows, list(bugs), fontsize=14)
