@@ -188,8 +188,8 @@ def _short(value: Any) -> str:
         if value.ndim:
             return f"a tensor of shape {tuple(value.shape)}"
         return str(value.item()) if value.dtype == torch.bool else f"{value.item():.4g}"
-    if isinstance(value, tuple) and any(isinstance(each, torch.Tensor) for each in value):
-        return f"a tuple of {len(value)} tensors"
+    if isinstance(value, tuple | list) and any(isinstance(each, torch.Tensor) for each in value):
+        return f"a {type(value).__name__} of {len(value)} tensors"
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
 
@@ -209,6 +209,23 @@ def expanded(answer: Callable[..., Any], shape: Callable[..., tuple[int, ...]]) 
             return result
 
     return stretched
+
+
+def in_float64(answer: Callable[..., Any]) -> Callable[..., Any]:
+    """Return an answer whose new tensors are float64 by default, as the probes are.
+
+    So one that makes zeros or an identity of its own is not stopped by their type, which fits in the notebook.
+    """
+
+    def doubled(*arguments: Any) -> Any:
+        before = torch.get_default_dtype()
+        torch.set_default_dtype(torch.float64)
+        try:
+            return answer(*arguments)
+        finally:
+            torch.set_default_dtype(before)
+
+    return doubled
 
 
 def normal(seed: int, *shapes: tuple[int, ...]) -> tuple[torch.Tensor, ...]:

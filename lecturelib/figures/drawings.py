@@ -4,19 +4,12 @@ from __future__ import annotations
 
 import textwrap
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.colors import ListedColormap
-from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch, Rectangle
+from matplotlib.patches import Circle, FancyBboxPatch
 
-from lecturelib.figures.style import BLUE, GREEN, GREY, ORANGE, LectureFigure, new_figure, styled
-
-_MONO = "DejaVu Sans Mono"
-_INK = "#333333"
-_PALE = {BLUE: "#e3eef8", ORANGE: "#fdeccb", GREEN: "#dcf2ea", GREY: "#f0f0f0"}
-_BLUES = ListedColormap(np.linspace((0.95, 0.97, 1.0), (0.0, 0.3, 0.5), 64))
+from lecturelib.figures.paper import INK, MONO, PALE, arrow, box, legend, link, matrix, paper, shortcut
+from lecturelib.figures.style import BLUE, GREY, ORANGE, LectureFigure, styled
 
 # number, name, code: the boxes of `architecture_drawing`, attributes of `lecturelib.transformer.EncoderDecoder`
 BOXES = [
@@ -37,14 +30,14 @@ BOXES = [
 @styled
 def attention_drawing() -> LectureFigure:
     """Draw attention from left to right: scores, mask, weights, mix; a small example of each matrix under its box."""
-    figure, ax = _paper(12, 5.6, "attention as four boxes from left to right: scores, mask, weights and mix, with code")
+    figure, ax = paper(12, 5.6, "attention as four boxes from left to right: scores, mask, weights and mix, with code")
     scores = np.array([[1.2, 0.2, 0.5, 0.1], [0.3, 1.6, 0.2, 0.9], [0.2, 0.4, 1.1, 0.1]])
     mask = np.tril(np.ones((3, 4), bool), 1)
     weights = np.where(mask, np.exp(2.2 * scores), np.nan)
     weights /= np.nansum(weights, 1, keepdims=True)
     top, high = 3.35, 1.15
     for y, name, shape in ((4.1, "q", "(T, d_k)"), (2.95, "k", "(S, d_k)"), (0.75, "v", "(S, d_v)")):
-        _box(ax, 0.15, y, 0.62, 0.62, name, colour=GREY, points=19)
+        box(ax, 0.15, y, 0.62, 0.62, name, colour=GREY, points=19)
         ax.text(0.46, y - 0.2, shape, ha="center", va="center", fontsize=13)
     boxes = [
         (1.65, 2.0, "scores", "q @ k.mT\n/ sqrt(d_k)"),
@@ -53,25 +46,25 @@ def attention_drawing() -> LectureFigure:
         (9.75, 1.6, "mix", "weights @ v"),
     ]
     for x, w, name, code in boxes:
-        _box(ax, x, top, w, high, name, code, ORANGE if name == "mix" else BLUE, points=16)
-    _arrow(ax, (0.8, 4.4), (1.63, 4.15))
-    _arrow(ax, (0.8, 3.27), (1.63, 3.7))
+        box(ax, x, top, w, high, name, code, ORANGE if name == "mix" else BLUE, points=16)
+    arrow(ax, (0.8, 4.4), (1.63, 4.15))
+    arrow(ax, (0.8, 3.27), (1.63, 3.7))
     for k in range(3):
         start = boxes[k][0] + boxes[k][1]
-        _arrow(ax, (start, top + high / 2), (boxes[k + 1][0], top + high / 2))
+        arrow(ax, (start, top + high / 2), (boxes[k + 1][0], top + high / 2))
         ax.text((start + boxes[k + 1][0]) / 2, top + 0.84, "(T, S)", ha="center", va="center", fontsize=13)
-    _arrow(ax, (11.35, top + high / 2), (11.95, top + high / 2))
+    arrow(ax, (11.35, top + high / 2), (11.95, top + high / 2))
     ax.text(11.6, top + 0.84, "(T, d_v)", ha="center", va="center", fontsize=13)
     ax.text(5.38, 5.2, "mask: True = may look", ha="center", va="center", fontsize=13)
-    _arrow(ax, (5.38, 5.03), (5.38, top + high))
-    ax.plot([0.8, 10.55], [1.06, 1.06], color=_INK, lw=2)
-    _arrow(ax, (10.55, 1.06), (10.55, top))
-    for x, matrix, words in ((1.95, scores, "one score for each\nquery and key"),
+    arrow(ax, (5.38, 5.03), (5.38, top + high))
+    ax.plot([0.8, 10.55], [1.06, 1.06], color=INK, lw=2)
+    arrow(ax, (10.55, 1.06), (10.55, top))
+    for x, values, words in ((1.95, scores, "one score for each\nquery and key"),
                              (4.68, np.where(mask, scores, np.nan), "hatched: -inf,\nmay not look"),
                              (7.33, weights, "each row\nsums to 1")):  # fmt: skip
-        _matrix(ax, x, 1.98, 1.4, 1.05, matrix)
+        matrix(ax, x, 1.98, 1.4, 1.05, values)
         ax.text(x + 0.7, 1.58, words, ha="center", va="center", fontsize=13, linespacing=1.15)
-        _link(ax, x + 0.7, top, 3.03)
+        link(ax, x + 0.7, top, 3.03)
     ax.text(
         0.15, 0.17, "T queries, S keys, each key with a value; darker: larger", fontsize=13, color=GREY, va="center"
     )
@@ -86,16 +79,16 @@ def multi_head_drawing(heads: int = 4) -> LectureFigure:
     """
     if not 2 <= heads <= 6:
         raise ValueError(f"heads={heads}: expected 2 to 6, what one slide holds")
-    figure, ax = _paper(12, 5.6, f"attention with {heads} heads side by side, each with its own map, with code")
+    figure, ax = paper(12, 5.6, f"attention with {heads} heads side by side, each with its own map, with code")
     middle = 2.95
     ax.text(0.52, middle, "x", fontsize=20, weight="bold", ha="center", va="center")
     ax.text(0.52, middle - 0.36, "(B, T, D)", fontsize=13, ha="center", va="center")
     ax.text(0.1, 0.62, "y is x, or\na context", fontsize=13, color=GREY, va="center", linespacing=1.2)
     for y, name, of in ((4.1, "query", "x"), (middle - 0.5, "key", "y"), (0.8, "value", "y")):
-        _box(ax, 1.65, y, 1.6, 1.0, name, f"self.{name}({of})", BLUE)
-        _arrow(ax, (0.98, middle + 0.25 * np.sign(y + 0.5 - middle)), (1.63, y + 0.5))
-        _arrow(ax, (3.25, y + 0.5), (3.85, middle + (y + 0.5 - middle) * 0.3))
-    _box(ax, 3.85, middle - 0.75, 1.4, 1.5, "split", "self.split", GREY)
+        box(ax, 1.65, y, 1.6, 1.0, name, f"self.{name}({of})", BLUE)
+        arrow(ax, (0.98, middle + 0.25 * np.sign(y + 0.5 - middle)), (1.63, y + 0.5))
+        arrow(ax, (3.25, y + 0.5), (3.85, middle + (y + 0.5 - middle) * 0.3))
+    box(ax, 3.85, middle - 0.75, 1.4, 1.5, "split", "self.split", GREY)
     ax.text(4.55, middle - 1.0, "(B, H, T, K)", ha="center", va="center", fontsize=13)
     pitch = 4.5 / heads
     high = min(1.0, pitch - 0.08)
@@ -103,21 +96,21 @@ def multi_head_drawing(heads: int = 4) -> LectureFigure:
     for h in range(heads):
         y = middle + 2.25 - pitch * (h + 0.5) - high / 2
         ax.add_patch(FancyBboxPatch((6.0, y), 2.45, high, boxstyle="round,pad=0,rounding_size=0.08",
-                                    fc=_PALE[ORANGE], ec=ORANGE, lw=2.6, zorder=2))  # fmt: skip
+                                    fc=PALE[ORANGE], ec=ORANGE, lw=2.6, zorder=2))  # fmt: skip
         words = f"head {h + 1}"
         ax.text(6.12, y + high / 2, words, fontsize=14, va="center", weight="bold", zorder=3)
         scores = 2.5 * rng.normal(size=(4, 4))
         side = high - 0.16
         weights = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
-        _matrix(ax, 8.4 - side - 0.05, y + 0.08, side, side, weights)
-        _arrow(ax, (5.25, middle + (y + high / 2 - middle) * 0.25), (5.98, y + high / 2))
-        _arrow(ax, (8.45, y + high / 2), (9.1, middle + (y + high / 2 - middle) * 0.25))
-    ax.text(7.22, 5.38, "attend(q, k, v, mask)", ha="center", va="center", fontsize=13, family=_MONO)
-    _box(ax, 9.1, middle - 0.75, 1.3, 1.5, "merge", "self.merge", GREY)
+        matrix(ax, 8.4 - side - 0.05, y + 0.08, side, side, weights)
+        arrow(ax, (5.25, middle + (y + high / 2 - middle) * 0.25), (5.98, y + high / 2))
+        arrow(ax, (8.45, y + high / 2), (9.1, middle + (y + high / 2 - middle) * 0.25))
+    ax.text(7.22, 5.38, "attend(q, k, v, mask)", ha="center", va="center", fontsize=13, family=MONO)
+    box(ax, 9.1, middle - 0.75, 1.3, 1.5, "merge", "self.merge", GREY)
     ax.text(9.75, middle - 1.0, "(B, T, D)", ha="center", va="center", fontsize=13)
-    _box(ax, 10.7, middle - 0.5, 1.0, 1.0, "out", "self.out", BLUE)
-    _arrow(ax, (10.4, middle), (10.7, middle))
-    _arrow(ax, (11.7, middle), (11.98, middle))
+    box(ax, 10.7, middle - 0.5, 1.0, 1.0, "out", "self.out", BLUE)
+    arrow(ax, (10.4, middle), (10.7, middle))
+    arrow(ax, (11.7, middle), (11.98, middle))
     ax.text(11.22, middle - 0.75, "(B, T, D)", ha="center", va="center", fontsize=13)
     ax.text(1.65, 0.3, "each head: its own map of T × T weights, K = D / H numbers wide; darker: more weight",
             fontsize=13, color=GREY, va="center")  # fmt: skip
@@ -127,13 +120,13 @@ def multi_head_drawing(heads: int = 4) -> LectureFigure:
 @styled
 def block_drawing() -> LectureFigure:
     """Draw a block with three tokens as lanes: they cross in the attention box alone."""
-    figure, ax = _paper(
+    figure, ax = paper(
         12, 4.7, "a block: norm, attention, shortcut, norm, feed-forward, shortcut; attention alone mixes"
     )
     lanes = (2.55, 2.1, 1.65)
     for k, y in enumerate(lanes):
         ax.plot([0.75, 11.55], [y, y], color=GREY, lw=2, zorder=1)
-        _arrow(ax, (11.3, y), (11.75, y), colour=GREY)
+        arrow(ax, (11.3, y), (11.75, y), colour=GREY)
         ax.text(0.68, y, f"token {k + 1}", ha="right", va="center", fontsize=12)
     low, high = 1.2, 1.8
     boxes = [
@@ -143,30 +136,30 @@ def block_drawing() -> LectureFigure:
         (8.75, 1.6, "feed-forward", "feed_forward", BLUE),
     ]
     for x, w, name, code, colour in boxes:
-        _box(ax, x, low, w, high, "", colour=colour)
+        box(ax, x, low, w, high, "", colour=colour)
         ax.text(x + w / 2, low + high + 0.36, name, ha="center", va="center", fontsize=16, weight="bold")
-        ax.text(x + w / 2, low - 0.22, code, ha="center", va="center", fontsize=12.5, family=_MONO)
+        ax.text(x + w / 2, low - 0.22, code, ha="center", va="center", fontsize=12.5, family=MONO)
         for a in lanes:
             for b in lanes if colour == ORANGE else (a,):
                 ax.plot([x + 0.12, x + w - 0.12], [a, b], color=colour, lw=2.4, zorder=3)
     for x, start in ((5.65, 0.95), (10.85, 6.1)):
-        ax.plot([start] * 3, lanes, "o-", color=_INK, lw=1.8, ms=6, zorder=2)
-        _shortcut(ax, start, x, lanes[0], 3.85, until=2.7)
+        ax.plot([start] * 3, lanes, "o-", color=INK, lw=1.8, ms=6, zorder=2)
+        shortcut(ax, start, x, lanes[0], 3.85, until=2.7)
         ax.add_patch(FancyBboxPatch((x - 0.22, 1.5), 0.44, 1.2, boxstyle="round,pad=0,rounding_size=0.2", fc="white",
-                                    ec=_INK, lw=2, zorder=4))  # fmt: skip
+                                    ec=INK, lw=2, zorder=4))  # fmt: skip
         ax.text(x, 2.1, "+", ha="center", va="center", fontsize=22, weight="bold", zorder=5)
     for x, words in ((3.3, "x + attention(norm_attention(x))"), (8.47, "x + feed_forward(norm_feed_forward(x))")):
-        ax.text(x, 3.98, words, ha="center", va="bottom", fontsize=13, family=_MONO)
+        ax.text(x, 3.98, words, ha="center", va="bottom", fontsize=13, family=MONO)
     ax.text(11.9, 0.45, "arrow: shortcut", fontsize=14, ha="right", va="center")
-    _legend(ax, 0.9, 0.45, ORANGE, "mixes tokens: attention, nothing else")
-    _legend(ax, 5.9, 0.45, BLUE, "works on each token alone")
+    legend(ax, 0.9, 0.45, ORANGE, "mixes tokens: attention, nothing else")
+    legend(ax, 5.9, 0.45, BLUE, "works on each token alone")
     return figure
 
 
 @styled
 def architecture_drawing() -> LectureFigure:
     """Draw the whole `EncoderDecoder`: the encoder's lane above, the decoder's below, numbered as in `BOXES`."""
-    figure, ax = _paper(
+    figure, ax = paper(
         12, 6.4, "the transformer: an encoder reads, a decoder writes and looks at what was read, with code"
     )
     upper, lower, high = 4.25, 1.4, 1.2
@@ -181,90 +174,33 @@ def architecture_drawing() -> LectureFigure:
         ax.text(0.08, y + high / 2, what, fontsize=13, va="center", linespacing=1.3)
         ax.add_patch(FancyBboxPatch((2.42, y - 0.5), end - 2.42, high + 0.78, boxstyle="round,pad=0,rounding_size=0.1",
                                     fc="#fafafa", ec=GREY, lw=1.5, ls=(0, (4, 3)), zorder=0))  # fmt: skip
-        ax.text(end, y + high + 0.47, f"L × {blocks}", fontsize=13, family=_MONO, ha="right", va="center")
+        ax.text(end, y + high + 0.47, f"L × {blocks}", fontsize=13, family=MONO, ha="right", va="center")
     for number, name, code in BOXES:
         x, y, w = places[number]
         mixes = "attention" in name
         words = textwrap.fill(name, int(w / 0.115))
         inside = code.replace("encoder.blocks[i]", "").replace("blocks[i]", "").replace("encoder.", "encoder\n.")
-        _box(ax, x, y, w, high, words, inside.replace("(", "(\n"), ORANGE if mixes else BLUE, points=13)
-        ax.add_patch(Circle((x + 0.04, y + high - 0.02), 0.19, fc=_INK, ec="white", lw=1.5, zorder=5))
+        box(ax, x, y, w, high, words, inside.replace("(", "(\n"), ORANGE if mixes else BLUE, points=13)
+        ax.add_patch(Circle((x + 0.04, y + high - 0.02), 0.19, fc=INK, ec="white", lw=1.5, zorder=5))
         ax.text(x + 0.04, y + high - 0.025, str(number), color="white", fontsize=12.5, weight="bold", ha="center",
                 va="center_baseline", zorder=6)  # fmt: skip
     for y in (upper, lower):
         lane_boxes = [n for n in places if places[n][1] == y]
-        _arrow(ax, (0.68, y + high / 2), (0.92, y + high / 2))
+        arrow(ax, (0.68, y + high / 2), (0.92, y + high / 2))
         for a, b in pairwise(lane_boxes):
-            _arrow(ax, (places[a][0] + places[a][2], y + high / 2), (places[b][0], y + high / 2))
+            arrow(ax, (places[a][0] + places[a][2], y + high / 2), (places[b][0], y + high / 2))
     for number in (2, 3, 6, 7, 8):
         x, y, w = places[number]
-        _shortcut(ax, x - 0.15, x + w + 0.17, y + high / 2, y - 0.25, until=y + high / 2 - 0.13)
-        ax.add_patch(Circle((x + w + 0.17, y + high / 2), 0.13, fc="white", ec=_INK, lw=1.8, zorder=5))
+        shortcut(ax, x - 0.15, x + w + 0.17, y + high / 2, y - 0.25, until=y + high / 2 - 0.13)
+        ax.add_patch(Circle((x + w + 0.17, y + high / 2), 0.13, fc="white", ec=INK, lw=1.8, zorder=5))
         ax.text(x + w + 0.17, y + high / 2, "+", fontsize=14, weight="bold", ha="center", va="center", zorder=6)
     x, y, w = places[4]
     into = places[7][0] + places[7][2] / 2
-    ax.plot([x + w, 8.75, 8.75, into], [y + high / 2, y + high / 2, 3.42, 3.42], color=_INK, lw=2)
-    _arrow(ax, (into, 3.42), (into, lower + high))
+    ax.plot([x + w, 8.75, 8.75, into], [y + high / 2, y + high / 2, 3.42, 3.42], color=INK, lw=2)
+    arrow(ax, (into, 3.42), (into, lower + high))
     ax.text(8.9, 3.9, "context (B, S, D):\nwhat was read", fontsize=14, va="center", linespacing=1.25)
     ax.text(11.95, lower - 0.3, "(B, T, symbols)", fontsize=13, ha="right", va="center")
-    _legend(ax, 0.1, 0.4, ORANGE, "mixes tokens")
-    _legend(ax, 2.35, 0.4, BLUE, "each token alone")
-    ax.text(5.2, 0.4, "+ in a block: x + box(norm(x))", fontsize=13, family=_MONO, va="center")
+    legend(ax, 0.1, 0.4, ORANGE, "mixes tokens")
+    legend(ax, 2.35, 0.4, BLUE, "each token alone")
+    ax.text(5.2, 0.4, "+ in a block: x + box(norm(x))", fontsize=13, family=MONO, va="center")
     return figure
-
-
-def _paper(width: float, height: float, says: str) -> tuple[LectureFigure, Axes]:
-    """An empty page whose coordinates are inches."""
-    figure = new_figure(width, height, says)
-    figure.set_layout_engine("none")
-    ax = figure.add_axes((0, 0, 1, 1))
-    ax.set(xlim=(0, width), ylim=(0, height))
-    ax.axis("off")
-    return figure, ax
-
-
-def _box(ax: Axes, x: float, y: float, w: float, h: float, name: str, code: str = "", colour: str = BLUE,
-         points: float = 16) -> None:  # fmt: skip
-    """A box with its name and, under it, the code that is the box; a thick border for what mixes tokens."""
-    ax.add_patch(FancyBboxPatch((x, y), w, h, boxstyle="round,pad=0,rounding_size=0.1", fc=_PALE[colour], ec=colour,
-                                lw=4 if colour == ORANGE else 2, zorder=2))  # fmt: skip
-    of_name, of_code = (words.count("\n") + 1 if words else 0 for words in (name, code))
-    name_high, code_high = of_name * points * 1.25 / 72, of_code * 12.5 * 1.25 / 72
-    top = y + h / 2 + (name_high + code_high) / 2
-    ax.text(x + w / 2, top - name_high / 2, name, ha="center", va="center", fontsize=points, weight="bold", zorder=3,
-            linespacing=1.05)  # fmt: skip
-    ax.text(x + w / 2, top - name_high - code_high / 2 - 0.02, code, ha="center", va="center", fontsize=12.5,
-            family=_MONO, zorder=3, linespacing=1.1)  # fmt: skip
-
-
-def _arrow(ax: Axes, a: tuple[float, float], b: tuple[float, float], colour: str = _INK) -> None:
-    style: dict[str, Any] = {"arrowstyle": "-|>", "mutation_scale": 16, "shrinkA": 0, "shrinkB": 0, "lw": 2}
-    ax.add_patch(FancyArrowPatch(a, b, color=colour, zorder=4, **style))
-
-
-def _shortcut(ax: Axes, start: float, end: float, lane: float, turn: float, until: float) -> None:
-    """A line past a box, to the sum behind it: from the lane at `start`, along `turn`, back at `end` to `until`."""
-    ax.plot([start, start, end], [lane, turn, turn], color=_INK, lw=1.8, zorder=1, solid_joinstyle="round")
-    _arrow(ax, (end, turn), (end, until))
-
-
-def _link(ax: Axes, x: float, top: float, bottom: float) -> None:
-    ax.plot([x, x], [top, bottom], color=GREY, lw=1.2, ls=":", zorder=1)
-
-
-def _legend(ax: Axes, x: float, y: float, colour: str, words: str) -> None:
-    _box(ax, x, y - 0.14, 0.4, 0.28, "", colour=colour)
-    ax.text(x + 0.52, y, words, fontsize=14, va="center")
-
-
-def _matrix(ax: Axes, x: float, y: float, w: float, h: float, values: np.ndarray) -> None:
-    """A small matrix: the larger a number, the darker its cell; hatched where there is none."""
-    rows, columns = values.shape
-    high = np.nanmax(values)
-    for (t, s), value in np.ndenumerate(values):
-        look: dict[str, Any] = {"fc": "white", "hatch": "/////", "ec": GREY}
-        if not np.isnan(value):
-            look = {"fc": _BLUES(max(value, 0) / high), "ec": "white"}
-        ax.add_patch(Rectangle((x + s * w / columns, y + h - (t + 1) * h / rows), w / columns, h / rows, lw=1, zorder=3,
-                               **look))  # fmt: skip
-    ax.add_patch(Rectangle((x, y), w, h, fc="none", ec=_INK, lw=1.2, zorder=4))

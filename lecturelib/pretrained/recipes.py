@@ -14,11 +14,15 @@ from torch import nn
 
 from lecturelib.attention import MultiHeadAttention
 from lecturelib.data.dates import ISO, START, Written, alphabet, dates
+from lecturelib.data.digits import digits
+from lecturelib.data.photos import crops
 from lecturelib.data.text import VOCABULARY, pieces, split_by_topic
 from lecturelib.language import next_token_loss
 from lecturelib.lengths import pad
+from lecturelib.mae import MaskedAutoencoder, random_mask, reconstruction_loss
 from lecturelib.transformer import FeedForward, LanguageModel
 from lecturelib.translation import Translator, translate
+from lecturelib.vision import VisionTransformer
 
 
 class Recipe(NamedTuple):
@@ -109,6 +113,82 @@ def _date_scores(model: nn.Module) -> dict[str, float]:
     return {"share of exact dates, held-out days": exact.item()}
 
 
+HIDDEN = 0.75  # the share of patches that both masked autoencoders learn to paint
+SIZE = 32  # the side of a square cut out of a photograph, in pixels
+
+
+def _digits_mae() -> nn.Module:
+    encoder = VisionTransformer((1, 8, 8), side=2, width=64, heads=4, layers=4, positions="sinusoidal")
+    return MaskedAutoencoder(encoder, width=64, heads=4, layers=2)
+
+
+def _digit_batches(seed: int, size: int) -> Iterator[tuple[torch.Tensor, ...]]:
+    images = torch.from_numpy(digits(seed=0)[0].images)
+    generator = torch.Generator().manual_seed(seed)
+    while True:
+        picked = images[torch.randint(len(images), (size,), generator=generator)]
+        changed = _bend(picked, generator)
+        yield (
+            torch.where(torch.rand(size, 1, 1, 1, generator=generator) < 0.7, changed, picked),
+            random_mask(size, 4, 4, HIDDEN, generator=generator),
+        )
+
+
+def _bend(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Turn, shear, stretch and move each image a little: (B, 1, 8, 8) to the same."""
+    limits = torch.tensor(
+        [0.2, 0.2, 0.12, 0.12, 0.24, 0.12]
+    )  # radians, shear, two stretches, two shifts (2 is 8 pixels)
+    turn, shear, wide, high, right, down = ((torch.rand(len(images), 6, generator=generator) * 2 - 1) * limits).T
+    rows = torch.stack(
+        [(1 + wide) * turn.cos(), shear - turn.sin(), right, turn.sin(), (1 + high) * turn.cos(), down], dim=1
+    )
+    places = F.affine_grid(rows.view(-1, 2, 3), list(images.shape), align_corners=False)
+    return F.grid_sample(images, places, align_corners=False)
+
+
+def _photos_mae() -> nn.Module:
+    encoder = VisionTransformer((3, SIZE, SIZE), side=4, width=128, heads=4, layers=4, positions="sinusoidal")
+    return MaskedAutoencoder(encoder, width=64, heads=4, layers=3)
+
+
+def _photo_batches(seed: int, size: int) -> Iterator[tuple[torch.Tensor, ...]]:
+    generator = torch.Generator().manual_seed(seed)
+    while True:
+        fresh = int(torch.randint(2**31, (), generator=generator))
+        images = crops(size, size=SIZE, held_out=False, seed=fresh, coarsest=2, varied=True)
+        yield torch.from_numpy(images), random_mask(size, 8, 8, HIDDEN, generator=generator)
+
+
+def _painting_loss(model: nn.Module, batch: tuple[torch.Tensor, ...]) -> torch.Tensor:
+    assert isinstance(model, MaskedAutoencoder)
+    images, masked = batch
+    return reconstruction_loss(model(images, masked), model.target(images), masked)
+
+
+def _painting_scores(images: torch.Tensor, rows: int) -> Callable[[nn.Module], dict[str, float]]:
+    """Return a function that measures the error on the hidden pixels of these images, for three draws of masks."""
+
+    @torch.no_grad()
+    def scores(model: nn.Module) -> dict[str, float]:
+        masks = (
+            random_mask(len(images), rows, rows, HIDDEN, generator=torch.Generator().manual_seed(s)) for s in range(3)
+        )
+        errors = [_painting_loss(model, (images, masked)).item() for masked in masks]
+        return {f"mean squared error on hidden pixels, masks {s}": error for s, error in enumerate(errors)}
+
+    return scores
+
+
+def _digit_scores(model: nn.Module) -> dict[str, float]:
+    return _painting_scores(torch.from_numpy(digits(seed=0)[1].images), rows=4)(model)
+
+
+def _photo_scores(model: nn.Module) -> dict[str, float]:
+    held_out = crops(300, size=SIZE, held_out=True, seed=0, coarsest=2)
+    return _painting_scores(torch.from_numpy(held_out), rows=8)(model)
+
+
 RECIPES: dict[str, Recipe] = {
     "language_model": Recipe(
         about="a decoder-only transformer, 4 layers of width 128 with 4 heads, that predicts the next character of "
@@ -127,5 +207,23 @@ RECIPES: dict[str, Recipe] = {
         loss=_date_loss,
         scores=_date_scores,
         settings={"steps": 3000, "batch": 64, "lr": 4e-3, "weight_decay": 0.0, "dropout": 0.0},
+    ),
+    "digits_mae": Recipe(
+        about="a masked autoencoder of handwritten digits (8 x 8 pixels, patches of 2 x 2, three of four hidden): "
+        "encoder of 4 layers and width 64, decoder of 2 layers and width 64",
+        build=_digits_mae,
+        batches=_digit_batches,
+        loss=_painting_loss,
+        scores=_digit_scores,
+        settings={"steps": 16_000, "batch": 256, "lr": 2e-3, "weight_decay": 0.05, "dropout": 0.0},
+    ),
+    "photos_mae": Recipe(
+        about="a masked autoencoder of squares cut out of colour photographs (32 x 32 pixels, patches of 4 x 4, three "
+        "of four hidden): encoder of 4 layers and width 128, decoder of 3 layers and width 64",
+        build=_photos_mae,
+        batches=_photo_batches,
+        loss=_painting_loss,
+        scores=_photo_scores,
+        settings={"steps": 16_000, "batch": 64, "lr": 2e-3, "weight_decay": 0.02, "dropout": 0.0},
     ),
 }

@@ -1,11 +1,12 @@
-"""Carry out a recipe: train, score, and write the weights and the card."""
+"""Carry out a recipe: train, score, and write the weights and the card. A training that was stopped goes on."""
 
 from __future__ import annotations
 
+import copy
 import json
-import os
 import platform
 import time
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,74 +15,116 @@ from safetensors.torch import save_file
 from torch import nn
 
 from lecturelib.pretrained.load import FOLDER, recipe_of
-from lecturelib.pretrained.recipes import add_dropout
+from lecturelib.pretrained.recipes import Recipe, add_dropout
+from lecturelib.pretrained.resume import keep, patiently, replace, resume_path, take_up
 from lecturelib.training import progress, seed_everything
 
 LOOKS = 20  # how often the held-out scores are printed along the way
+KEEP_EVERY = 120.0  # seconds between two copies of an unfinished training
+DEVICES = ("cpu", "cuda")
 
 
-def train(name: str, *, seed: int = 0, folder: Path = FOLDER, **changes: Any) -> dict[str, Any]:
+def train(
+    name: str, *, seed: int = 0, folder: Path = FOLDER, device: str = "cpu", fresh: bool = False, **changes: Any
+) -> dict[str, Any]:
     """Train a model by its recipe, write NAME.safetensors and NAME.json into `folder`, and return the card.
 
     `changes` replace settings of the recipe, such as steps=100 for a trial; the card says so. The weights of the last
     step are kept: none is picked by its held-out score. Files are written whole and then renamed, so that an
     interrupted run leaves the old ones.
-    Raises: ValueError for a name without a recipe, and for a setting that the recipe does not have.
+    An unfinished training is kept in NAME.resume.safetensors, every two minutes and when it is interrupted. The next
+    call with the same seed and settings goes on from there, and on a CPU ends with the same weights, to the bit, as
+    if it had never stopped; `fresh` starts anew. Seconds are those of all parts.
+    Raises: ValueError for a name without a recipe, a setting that the recipe does not have, a device that is not
+        there, and an unfinished training that is damaged or has another seed or settings.
     """
     recipe = recipe_of(name)
     unknown = sorted(set(changes) - set(recipe.settings))
     if unknown:
         raise ValueError(f"{name} has no settings {unknown}: expected some of {sorted(recipe.settings)}")
+    if device not in DEVICES or (device == "cuda" and not torch.cuda.is_available()):
+        there = DEVICES if torch.cuda.is_available() else DEVICES[:1]
+        raise ValueError(f"device {device!r} is not there: expected one of {', '.join(there)}")
     settings = {**recipe.settings, **changes}
+    if settings["steps"] < 1:
+        raise ValueError(f"steps={settings['steps']}: expected at least 1")
+    folder.mkdir(parents=True, exist_ok=True)
+    unfinished = resume_path(name, folder)
+    if fresh:
+        unfinished.unlink(missing_ok=True)
+    run = {"name": name, "seed": seed, "settings": settings}
     seed_everything(seed)
-    model = recipe.build()
+    model = recipe.build().to(device)
     undo = add_dropout(model, settings["dropout"])
-    began, wall = time.process_time(), time.monotonic()
-    _train(model, recipe, settings, seed)
+    spent = _train(model, recipe, run, unfinished, device)
     undo()
-    model.eval()
+    model.cpu().eval()
     made = {
         "name": name,
         "about": recipe.about,
         "settings": settings,
         "seed": seed,
-        "cpu_seconds": round(time.process_time() - began),
-        "seconds": round(time.monotonic() - wall),
-        "hardware": f"{platform.machine()}, CPU, {torch.get_num_threads()} thread(s)",
+        "cpu_seconds": round(spent["cpu_seconds"]),
+        "seconds": round(spent["seconds"]),
+        "hardware": spent["hardware"],
         "versions": {"python": platform.python_version(), "torch": torch.__version__},
         "parameters": sum(p.numel() for p in model.parameters()),
         "scores": {key: round(value, 4) for key, value in recipe.scores(model).items()},
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    _replace(folder / f"{name}.safetensors", lambda path: save_file(model.state_dict(), path))
-    _replace(folder / f"{name}.json", lambda path: path.write_text(json.dumps(made, indent=2) + "\n", encoding="utf-8"))
+    replace(folder / f"{name}.safetensors", lambda path: save_file(model.state_dict(), path))
+    replace(folder / f"{name}.json", lambda path: path.write_text(json.dumps(made, indent=2) + "\n", encoding="utf-8"))
+    unfinished.unlink(missing_ok=True)
     return made
 
 
-def _train(model: nn.Module, recipe: Any, settings: dict[str, Any], seed: int) -> None:
+def _train(model: nn.Module, recipe: Recipe, run: dict[str, Any], unfinished: Path, device: str) -> dict[str, Any]:
+    """Train to the last step; return the seconds that all parts took, and the hardware."""
+    began, wall = time.process_time(), time.monotonic()
+    settings, done = run["settings"], 0
     steps, lr = settings["steps"], settings["lr"]
+    spent: dict[str, Any] = {"cpu_seconds": 0.0, "seconds": 0.0, "hardware": _hardware(device)}
     optimizer = torch.optim.AdamW(model.parameters(), lr, betas=(0.9, 0.98), weight_decay=settings["weight_decay"])
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=steps + 1, pct_start=0.1)
-    batches = recipe.batches(seed, settings["batch"])
-    for step in progress(range(1, steps + 1), "training"):
-        model.train()
-        loss = recipe.loss(model, next(batches))
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        if step % max(1, steps // LOOKS) == 0:
-            model.eval()
-            scores = ", ".join(f"{key} {value:.3f}" for key, value in recipe.scores(model).items())
-            print(f"step {step} of {steps}: loss {loss.item():.3f}; {scores}", flush=True)
+    rise = max(0.1, 2 / (steps + 1))  # at least one step, also in a short trial
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=steps + 1, pct_start=rise)
+    if unfinished.exists():
+        found = take_up(unfinished, model, optimizer, run)
+        done = schedule.last_epoch = found["step"]
+        spent = found["spent"]
+        if not spent["hardware"].endswith(_hardware(device)):
+            spent["hardware"] += f"; then {_hardware(device)}"
+        print(f"going on after step {done} of {steps}, of {unfinished.name}; its batches are drawn again", flush=True)
+
+    def so_far() -> dict[str, Any]:
+        return {
+            "cpu_seconds": spent["cpu_seconds"] + time.process_time() - began,
+            "seconds": spent["seconds"] + time.monotonic() - wall,
+            "hardware": spent["hardware"],
+        }
+
+    batches = islice(recipe.batches(run["seed"], settings["batch"]), done, None)
+    kept = time.monotonic()
+    with patiently() as interrupted:
+        for step in progress(range(done + 1, steps + 1), "training"):
+            model.train()
+            loss = recipe.loss(model, tuple(each.to(device) for each in next(batches)))
+            optimizer.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+            if step % max(1, steps // LOOKS) == 0:
+                measured = recipe.scores(copy.deepcopy(model).cpu().eval())
+                scores = ", ".join(f"{key} {value:.3f}" for key, value in measured.items())
+                print(f"step {step} of {steps}: loss {loss.item():.3f}; {scores}", flush=True)
+            stop = interrupted()
+            if stop or time.monotonic() - kept >= KEEP_EVERY:
+                keep(unfinished, model, optimizer, {**run, "step": step, "spent": so_far()})
+                kept = time.monotonic()
+            if stop:
+                raise KeyboardInterrupt(f"stopped after step {step} of {steps}; {unfinished.name} holds it")
+    return so_far()
 
 
-def _replace(path: Path, write: Any) -> None:
-    """Write a file whole, then put it in the place of the old one."""
-    half = path.with_name(path.name + ".part")
-    try:
-        write(half)
-        os.replace(half, path)
-    finally:
-        half.unlink(missing_ok=True)
+def _hardware(device: str) -> str:
+    processor = "CPU" if device == "cpu" else torch.cuda.get_device_name()
+    return f"{platform.machine()}, {processor}, {torch.get_num_threads()} thread(s)"

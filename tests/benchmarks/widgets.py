@@ -2,8 +2,9 @@
 
 Each slider is moved with the arrow keys in a real JupyterLab, and the time is taken in the page: from the slider's
 input to the new picture, decoded and on the screen. The attention explorer needs no kernel: there it is the time from
-the moved pointer (or slider) to the end of the frame that shows it. The bars are printed beside the figures; no test
-holds them, since a busy machine would decide.
+the moved pointer (or slider) to the end of the frame that shows it. So it is with the
+echo of the patch playground; its reconstruction is timed from the click or the key to the end of the frame with the
+new picture. The bars are printed beside the figures; no test holds them, since a busy machine would decide.
 """
 
 import json
@@ -35,8 +36,41 @@ scores = 2 * np.random.default_rng(0).normal(size=(4, {tokens}, {tokens}))
 mask = np.tril(np.ones(({tokens}, {tokens}), dtype=bool))
 AttentionExplorer(scores, ["token"] * {tokens}, mask=mask, d_k=16)
 """
+PLAYGROUND = """
+import torch
+from lecturelib.data.{data}
+from lecturelib.mae import MaskedAutoencoder
+from lecturelib.vision import VisionTransformer
+from lecturelib.widgets.patch_playground import PatchPlayground
+
+torch.set_num_threads(1)
+"""
+DIGITS = (
+    PLAYGROUND.format(data="digits import digits")
+    + """
+images = digits()[1].images[:10]
+PatchPlayground.masking(MaskedAutoencoder(VisionTransformer((1, 8, 8), 2, 48, 4, 2), 48, 4, 1), images)
+"""
+)
+PHOTOS = (
+    PLAYGROUND.format(data="photos import crops")
+    + """
+images = crops(6, size=32, held_out=True, seed=0)
+PatchPlayground.masking(MaskedAutoencoder(VisionTransformer((3, 32, 32), 4, 64, 4, 2), 48, 4, 1), images)
+"""
+)
+LOOKS = (
+    PLAYGROUND.format(data="digits import digits")
+    + """
+images = digits()[1].images[:10]
+PatchPlayground.attention(VisionTransformer((1, 8, 8), 2, 48, 4, 2, 10), images)
+"""
+)
+PLAYGROUNDS = {"digits": DIGITS, "photos": PHOTOS}
+PAINTED, ECHO = 300, 17  # milliseconds for the medians: to a new reconstruction, to the echo in the page
 CELLS = [LARGE_STEPPER, LARGE_SCOPE.replace("GateScope(read)", FORCE)]
 CELLS += [EXPLORER.format(tokens=tokens) for tokens in FRAMES]
+CELLS += [*PLAYGROUNDS.values(), LOOKS]
 
 # The clock starts at the key, before the slider sees it, and stops one frame after the new picture is decoded.
 CLOCK = """([handle, img, limit]) => { window.answered = new Promise((resolve, reject) => {
@@ -115,6 +149,67 @@ def hover(page: Any, cell: int, tokens: int) -> dict[str, list[float]]:
     return {name.strip("."): each[2:] for name, each in times.items()}
 
 
+# The clock starts at the key or the pointer, and stops in the first task after the frame that shows an answer to it.
+ANSWER_CLOCK = """([root, node, kind, limit]) => { window.answered = new Promise((resolve, reject) => {
+  setTimeout(() => reject(new Error(`no answer within ${limit} ms`)), limit);
+  node.addEventListener(kind, (event) => {
+    let waited = false;
+    const look = () => {
+      const waiting = root.dataset.waiting === 'true';
+      waited ||= waiting;
+      if (!waited || waiting) return requestAnimationFrame(look);
+      const channel = new MessageChannel();
+      channel.port1.onmessage = () => resolve(performance.now() - event.timeStamp);
+      channel.port2.postMessage(0);
+    };
+    requestAnimationFrame(look);
+  }, {once: true, capture: true});
+}); }"""
+
+
+def play(page: Any, cell: int, side: int) -> dict[str, list[float]]:
+    """Click patches of a playground and toggle them with the keys; return the times to the echo and to the answer."""
+    out = page.locator(".jp-CodeCell").nth(cell).locator(".lec-playground")
+    out.evaluate("node => node.scrollIntoView({block: 'center'})")
+    page.wait_for_timeout(500)
+    stage = out.locator(".stage").nth(1)
+    box = stage.bounding_box()
+    times: dict[str, list[float]] = {name: [] for name in ("click, echo", "click, answer", "key, answer")}
+    for move in range(MOVES + 2):
+        n = (move * 37 + 5) % side**2
+        x, y = (box[axis] + (k + 0.5) * box["width"] / side for axis, k in (("x", n % side), ("y", n // side)))
+        for what in times:
+            handles = [stage.element_handle(), "pointerdown" if "click" in what else "keydown", LIMIT]
+            if what.endswith("echo"):
+                page.evaluate(FRAME_CLOCK, handles)
+            else:
+                page.evaluate(ANSWER_CLOCK, [out.element_handle(), *handles])
+            if "click" in what:
+                page.mouse.click(x, y)
+            else:
+                stage.focus()
+                page.keyboard.press(" ")
+            times[what].append(float(page.evaluate("() => window.answered")))
+            page.wait_for_timeout(250)  # longer than the playground's own pause between two questions
+    return {name: each[2:] for name, each in times.items()}
+
+
+def look(page: Any, cell: int) -> list[float]:
+    """Move over the patches of a playground; return the milliseconds to each painted frame."""
+    out = page.locator(".jp-CodeCell").nth(cell).locator(".lec-playground")
+    out.evaluate("node => node.scrollIntoView({block: 'center'})")
+    page.wait_for_timeout(500)
+    stage = out.locator(".stage").first
+    box, times = stage.bounding_box(), []
+    for move in range(MOVES + 2):
+        n = (move * 5 + 3) % 16
+        page.evaluate(FRAME_CLOCK, [stage.element_handle(), "pointermove", LIMIT])
+        page.mouse.move(*(box[axis] + (k + 0.5) * box["width"] / 4 for axis, k in (("x", n % 4), ("y", n // 4))))
+        times.append(float(page.evaluate("() => window.answered")))
+        page.wait_for_timeout(60)
+    return times[2:]
+
+
 def main() -> None:
     """Measure the sliders and the hovers, and print one row for each."""
     if lab.MISSING:
@@ -124,16 +219,20 @@ def main() -> None:
         with lab.lab(Path(folder)) as started:
             page = started.run("widgets.ipynb")
             page.locator(PICTURE).nth(1).wait_for()
-            print(f"{'what':<30}{'moves':>6}{'median ms':>16}{'slowest ms':>12}")
+            print(f"{'what':<36}{'moves':>6}{'median ms':>16}{'slowest ms':>12}")
             for cell, name in enumerate(("automaton stepper", "gate scope")):
                 row(name, measure(page, cell), BAR)
             for cell, (tokens, bar) in enumerate(FRAMES.items(), 2):
                 for place, times in hover(page, cell, tokens).items():
                     row(f"explorer, {tokens} tokens, {place}", times, bar)
+            for cell, name in enumerate(PLAYGROUNDS, 2 + len(FRAMES)):
+                for what, times in play(page, cell, {"digits": 4, "photos": 8}[name]).items():
+                    row(f"playground, {name}, {what}", times, ECHO if what.endswith("echo") else PAINTED)
+            row("playground, hover", look(page, 2 + len(FRAMES) + len(PLAYGROUNDS)), ECHO)
 
 
 def row(name: str, times: list[float], bar: float) -> None:
-    print(f"{name:<30}{len(times):>6}{statistics.median(times):>10.0f} /{bar:>4}{max(times):>12.0f}")
+    print(f"{name:<36}{len(times):>6}{statistics.median(times):>10.0f} /{bar:>4}{max(times):>12.0f}")
 
 
 if __name__ == "__main__":

@@ -19,12 +19,14 @@ from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
 from lecturelib.checks.attention import check_attend, check_decoder_mask, check_masked_attend
-from lecturelib.checks.exercise import Exercise, Mistake, _outcome, _same, expanded
+from lecturelib.checks.exercise import Exercise, Mistake, _outcome, _same, expanded, in_float64
 from lecturelib.checks.lstm import check_bias_for, check_gru_step, check_half_life
+from lecturelib.checks.mae import check_fill, check_masked_loss, check_random_mask, check_visible
 from lecturelib.checks.recurrent_networks import check_divisible, check_mean_over_real_steps, check_reverse
 from lecturelib.checks.start import check_baseline
 from lecturelib.checks.transformer import check_add_positions, check_multi_head, check_sees_the_future
-from tests.checks import attention_answers, transformer_answers
+from lecturelib.checks.vision import check_patchify, check_rollout, check_tokens
+from tests.checks import attention_answers, mae_answers, transformer_answers, vision_answers
 
 Answers = dict[str, list[Any]]
 CHECKS = [
@@ -41,6 +43,13 @@ CHECKS = [
     check_add_positions,
     check_multi_head,
     check_sees_the_future,
+    check_patchify,
+    check_tokens,
+    check_rollout,
+    check_random_mask,
+    check_visible,
+    check_fill,
+    check_masked_loss,
 ]
 RIGHT: dict[str, list[Any]] = {}
 WRONG: dict[str, Answers] = {}
@@ -300,9 +309,9 @@ WRONG["GRU step"] = {
     "old state added": [gru(mix=lambda z, n, h: torch.addcmul(n, z, h))],
 }
 
-# ---- notebooks 03 and 04 have files of their own ----
+# ---- notebooks 03 to 06 have files of their own ----
 
-for answers in (attention_answers, transformer_answers):
+for answers in (attention_answers, transformer_answers, vision_answers, mae_answers):
     RIGHT |= answers.RIGHT
     WRONG |= answers.WRONG
 
@@ -410,6 +419,8 @@ SOLUTIONS = {
     "GRU step": ["tanh(", "sigmoid(", "(1 - z) *", "chunk", "z * h"],
     **attention_answers.SOLUTIONS,
     **transformer_answers.SOLUTIONS,
+    **vision_answers.SOLUTIONS,
+    **mae_answers.SOLUTIONS,
 }
 
 
@@ -617,6 +628,76 @@ def test_a_model_is_named_where_an_answer_errs() -> None:
     assert "a model with attention without a mask" in says and "it gives False, expected True" in says
     says = check_sees_the_future.verdict(lambda model, tokens: model(tokens + 1).sum() > 0).says
     assert "stopped with ValueError" in says and "the token 11: expected 0 to 10" in says
+
+
+# ---- notebooks 05 and 06 ----
+
+
+@pytest.mark.parametrize("shift", range(12))
+def test_a_right_mask_is_right_whatever_was_drawn_before(shift: int) -> None:
+    def later(n: int, patches: int, hidden: int, generator: torch.Generator) -> torch.Tensor:
+        torch.rand(1000 * shift + 1, generator=generator)
+        return mae_answers.mask_by_argsort(n, patches, hidden, generator)
+
+    assert check_random_mask.verdict(later).name == "right"
+
+
+def test_an_answer_that_ignores_the_generator_leaves_the_global_one_as_it_was() -> None:
+    before = torch.get_rng_state()
+    assert check_random_mask.verdict(mae_answers.seed_inside).name == "seed set inside"
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda *given: mae_answers.mask_by_argsort(*given).T, ["a tensor of shape (11, 701)", "mask (701, 11)"]),
+        (lambda n, patches, hidden, generator: torch.rand(n, patches, generator=generator), ["gives 'numbers'"]),
+        (lambda n, patches, hidden, generator: ["hidden"] * n, ["no tensor, but a list"]),
+        (lambda *given: True, ["a single truth value"]),
+        (lambda n, patches, hidden, g: mae_answers.mask_by_argsort(n, patches, hidden - 1, g), ["4 hidden in each"]),
+        (
+            lambda n, *rest: mae_answers.mask_by_argsort(n, *rest) | (torch.arange(n) == 0)[:, None],
+            ["more hidden in some rows"],
+        ),
+        (mae_answers.rolled_pattern, ["some patches hidden more often"]),
+    ],
+)
+def test_a_mask_that_no_mistake_explains_is_described(answer: Any, words: list[str]) -> None:
+    verdict = check_random_mask.verdict(answer)
+    assert verdict.name == "other" and "hidden in each row'" in verdict.says
+    assert not [word for word in words if word not in verdict.says], verdict.says
+
+
+@pytest.mark.parametrize("check", [check_visible, check_fill], ids=lambda check: check.name)
+def test_each_image_of_a_probe_has_a_mask_of_its_own(check: Exercise) -> None:
+    for probe in check.probes:
+        masked = probe[1]
+        assert len(masked.unique(dim=0)) == len(masked) and len(masked.sum(1).unique()) == 1
+
+
+def test_images_of_a_probe_of_the_loss_have_unequal_numbers_of_hidden_patches() -> None:
+    for _, _, masked in check_masked_loss.probes:
+        assert len(masked.sum(1).unique()) > 1 and bool(masked.any(1).all()) and not masked.all(1).any()
+
+
+def test_tokens_out_of_order_in_one_probe_only_are_said_to_be() -> None:
+    def visible(tokens: torch.Tensor, masked: torch.Tensor) -> torch.Tensor:
+        right = mae_answers.visible_one_by_one(tokens, masked)
+        return right.flip(1) if len(tokens) == 3 else right
+
+    verdict = check_visible.verdict(visible)
+    assert verdict.name == "other" and "the visible tokens in another order" in verdict.says
+
+
+def test_the_default_type_is_put_back_also_after_an_error() -> None:
+    assert in_float64(lambda: torch.eye(2))().dtype == torch.float64
+    assert check_rollout.verdict(lambda maps: maps["first"]).name == "error"
+    assert torch.get_default_dtype() == torch.float32
+
+
+def test_a_list_of_tensors_is_shown_by_its_length() -> None:
+    assert "for the input a list of 3 tensors" in check_rollout.verdict(lambda maps: maps[3]).says
 
 
 def test_hints_are_escaped() -> None:

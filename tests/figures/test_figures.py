@@ -13,6 +13,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 import pytest
+import torch
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -28,16 +29,24 @@ from lecturelib.figures import (
     automata,
     drawings,
     lstm,
+    mae,
     parts,
+    patch_playground,
+    pictures,
     recurrent_networks,
     start,
     style,
     transformer,
+    vision,
+    vision_drawings,
 )
+from lecturelib.mae import MaskedAutoencoder
 from lecturelib.transformer import EncoderDecoder
+from lecturelib.vision import VisionTransformer
 
 ROOT = Path(__file__).parents[2]
-MODULES = [attention, attention_explorer, automata, drawings, lstm, recurrent_networks, start, transformer]
+MODULES = [attention, attention_explorer, automata, drawings, lstm, mae, patch_playground, recurrent_networks, start,
+           transformer, vision, vision_drawings]  # fmt: skip
 NO_FIGURE = {"groups_of"}  # public, but computes what a figure shows
 SMALLEST = 11  # points: what the last row of a lecture hall can read
 TOLERANCE = 1.0  # pixels that the boxes of two texts may share: letters do not fill their boxes
@@ -222,6 +231,73 @@ def honest(bugs: list[str], correct: float) -> style.LectureFigure:
     return transformer.honest_or_not(bugs, 2 * sigmoid(noise(len(bugs))), 10 * sigmoid(noise(len(bugs))), correct)
 
 
+def image(channels: int = 1, side: int = 8, seed: int = 0) -> np.ndarray:
+    return sigmoid(3 * noise(channels, side, side, seed=seed))
+
+
+def pieces(shown: np.ndarray, side: int) -> np.ndarray:
+    """The patches (N, C, P, P) of an image, row by row."""
+    C, height, width = shown.shape
+    cut = shown.reshape(C, height // side, side, width // side, side)
+    return cut.transpose(1, 3, 0, 2, 4).reshape(-1, C, side, side)
+
+
+def hide(n: int, patches: int, ratio: float = 0.75) -> np.ndarray:
+    masked = np.arange(patches) >= round((1 - ratio) * patches)
+    return np.stack([np.random.default_rng(k).permutation(masked) for k in range(n)])
+
+
+def ways(shown: np.ndarray, side: int, *more: str, pixels: bool = True) -> style.LectureFigure:
+    numbers = np.arange(float(shown[0].size)).reshape(1, *shown.shape[1:])
+    names = ["patchify", "reshape alone", *more]
+    cut, where = (
+        {
+            name: pieces(x, side) if k == 0 else x.reshape(-1, len(x), side, side) if k == 1 else
+            pieces(x, side).transpose(0, 1, 3, 2) for k, name in enumerate(names)
+        }
+        for x in (shown, numbers)
+    )  # fmt: skip
+    return vision.cuts(shown, cut, where if pixels else None)
+
+
+def looked(n: int, channels: int, heads: int, **options: Any) -> style.LectureFigure:
+    images = np.stack([image(channels, 16, seed=k) for k in range(n)])
+    maps = {f"head {k + 1}": sigmoid(noise(n, 4, 4, seed=k)) for k in range(heads)}
+    return vision.looked_at(images, {**maps, "occlusion": noise(n, 4, 4)}, ["occlusion"], **options)
+
+
+def along_sizes(*ends: float) -> style.LectureFigure:
+    sizes = [50, 100, 200, 400, 800, 1297]
+    curves = {name: np.array([np.linspace(0.5, end, 6)] * 3) for name, end in zip(CLASSIFIERS, ends, strict=False)}
+    return vision.by_training_size(sizes, curves, chance=0.1)
+
+
+def rebuilt(n: int, *names: str, channels: int = 1, **options: Any) -> style.LectureFigure:
+    columns = {name: np.stack([image(channels, 16, seed=k) for k in range(n)]) for name in names}
+    return mae.reconstructions(columns, hide(n, 16), names[1:2], **options)
+
+
+def errors_of(*names: str, seeds: int = 3, low: float = 0.03) -> dict[str, np.ndarray]:
+    return {name: low * (1 + k + 0.1 * sigmoid(noise(seeds, seed=k))) for k, name in enumerate(names)}
+
+
+def kinds(*methods: str, seeds: int = 3) -> style.LectureFigure:
+    names = ["random", "block", "grid"]
+    examples = {kind: (image(seed=k), hide(1, 16)[0]) for k, kind in enumerate(names)}
+    return mae.mask_kinds(examples, {kind: errors_of(*methods, seeds=seeds) for kind in names})
+
+
+def cost(last: float, whole: bool) -> style.LectureFigure:
+    ratios = [0, 0.25, 0.5, 0.75, 0.9]
+    work = 1e6 * np.linspace(1, last, 5)
+    times = work / 1e9 * (1 + 0.05 * noise(5, 5))
+    return mae.encoder_cost(ratios, work, times, (work + 1e6, times + 1e-3) if whole else None)
+
+
+CLASSIFIERS = ["logistic regression", "k nearest neighbours", "SVC", "CNN", "ViT"]
+METHODS = ["mean image", "Gaussian fill-in", "5 nearest neighbours", "masked autoencoder"]
+
+
 def triangle(n: int, wide: int | None = None) -> np.ndarray:
     return np.tril(np.ones((n, wide or n), dtype=bool))
 
@@ -233,7 +309,32 @@ READ = "yxwzwxyAyxwzywwwxyzzxwxzw"  # 25 symbols, as in notebook 02
 
 WORDS = ["The", "attention", "of", "a", "head", "is", "a", "soft", "look-up", "in", "a", "table", "of", "values", "."]
 
+
+def over_patches(n: int, channels: int, heads: int, titles: str = "says 4\nis 9") -> style.LectureFigure:
+    """What the attention mode of the patch playground leaves behind."""
+    names = [*(f"head {k + 1}" for k in range(heads)), "rollout", "occlusion"]
+    given = {name: np.abs(noise(n, 4, 4, seed=k)) for k, name in enumerate(names[:-1])} | {"occlusion": noise(n, 4, 4)}
+    images = sigmoid(noise(n, channels, 8, 8))
+    return patch_playground.looked_at(images, given, [titles] * n, ["occlusion"], "heads of layer 2")
+
+
+def filled_in(n: int, channels: int, error: float = 0.0412) -> style.LectureFigure:
+    """What its masking mode leaves behind."""
+    masked = noise(n, 16, seed=3) > 0
+    images, pixels = (sigmoid(noise(n, channels, 8, 8, seed=k)) for k in (1, 2))
+    return patch_playground.painted(images, masked, pixels, 2, [(error, 10 * error)] * n, "network")
+
+
 CASES: dict[str, dict[str, Callable[[], style.LectureFigure]]] = {
+    "patch_playground.looked_at": {
+        "three digits": lambda: over_patches(3, 1, 4),
+        "a photo, eight heads": lambda: over_patches(1, 3, 8, "says automobile\nis $airplane"),
+        "two of one head": lambda: over_patches(2, 1, 1),
+    },
+    "patch_playground.painted": {
+        "three digits": lambda: filled_in(3, 1),
+        "a photo": lambda: filled_in(1, 3, 12.3),
+    },
     "attention.soft_lookup": {
         "four": lambda: look_up([50, 3, 1, 0.2]),
         "all end alike": lambda: look_up([50, 40, 30]),
@@ -336,6 +437,162 @@ CASES: dict[str, dict[str, Callable[[], style.LectureFigure]]] = {
         "three": lambda: transformer.three_masks(
             {"encoder: all": triangle(6) | True, "decoder: not ahead": triangle(6), "cross": triangle(6, 8) | True}
         )
+    },
+    "vision.patches": {
+        "16 of a digit": lambda: vision.patches(image(), pieces(image(), 2)),
+        "64 in colour": lambda: vision.patches(image(3, 32), pieces(image(3, 32), 4)),
+        "1 patch": lambda: vision.patches(image(), pieces(image(), 8)),
+        "256 patches": lambda: vision.patches(image(1, 32), pieces(image(1, 32), 2)),
+        "a wide image": lambda: vision.patches(image()[:, :4], pieces(image()[:, :4], 2)),
+    },
+    "vision.cuts": {
+        "two, a digit": lambda: ways(image(), 2),
+        "four in colour": lambda: ways(image(3, 32), 8, "rows and columns exchanged", "transposed"),
+        "without their origin": lambda: ways(image(), 4, "rows and columns exchanged", pixels=False),
+    },
+    "vision.accuracies": {
+        "five": lambda: vision.accuracies(
+            dict.fromkeys(CLASSIFIERS, np.array([0.96, 0.97, 0.975])),
+            chance=0.1,
+            highlight="ViT",
+        ),
+        "one alone, one seed": lambda: vision.accuracies({"ViT": np.array([0.5])}, chance=0.1),
+        "around chance": lambda: vision.accuracies({"a": np.array([0.05, 0.2]), "b": np.array([0.1])}, chance=0.1),
+    },
+    "vision.shuffled": {
+        "three networks": lambda: vision.shuffled(
+            (image(), image(seed=1)),
+            {
+                name: (np.array([0.98, 0.99]), np.array([end, end + 0.01]))
+                for name, end in (("CNN", 0.91), ("vision transformer", 0.98), ("logistic regression", 0.98))
+            },
+        ),
+        "all alike": lambda: vision.shuffled((image(3), image(3)), {n: (np.ones(1), np.ones(1)) for n in "ab"}),
+    },
+    "vision.position_similarity": {
+        "4 x 4": lambda: vision.position_similarity(np.corrcoef(noise(16, 5)), 4, 4),
+        "8 x 8": lambda: vision.position_similarity(np.corrcoef(noise(64, 5)), 8, 8),
+        "2 x 3": lambda: vision.position_similarity(np.corrcoef(noise(6, 5)), 2, 3),
+        "1 x 2": lambda: vision.position_similarity(np.eye(2), 1, 2),
+    },
+    "vision.looked_at": {
+        "three digits": lambda: looked(3, 1, 5, says=["7, named 7 with .98", "3, named 8 with .51", "1"]),
+        "four in colour": lambda: looked(4, 3, 6),
+        "one map": lambda: looked(1, 1, 0),
+        "no sign": lambda: vision.looked_at(image()[None], {"the mean of all heads": np.zeros((1, 4, 4))}),
+    },
+    "vision.deletion": {
+        "apart": lambda: vision.deletion([0, 2, 8, 15], two_arms([0, 2, 8, 15], 0.1, 0.9, 0.5), chance=0.1),
+        "together": lambda: vision.deletion([0, 15], two_arms([0, 15], 0.1, 0.1, 0.1), chance=0.1),
+    },
+    "vision.by_training_size": {
+        "five, all perfect": lambda: along_sizes(1, 1, 1, 1, 1),
+        "apart": lambda: along_sizes(0.96, 0.98, 0.9, 0.7),
+        "one": lambda: along_sizes(0.96),
+    },
+    "vision.patch_sides": {
+        "four": lambda: vision.patch_sides(
+            [1, 2, 4, 8], [64, 16, 4, 1], [7.5e6, 1.9e6, 4.6e5, 900], np.array([[0.97, 0.96, 0.9, 0.8]] * 3)
+        ),
+        "all alike": lambda: vision.patch_sides([2, 4], [16, 4], [2e9, 1e9], np.ones((1, 2))),
+    },
+    "mae.reconstructions": {
+        "six digits": lambda: rebuilt(6, "original", "masked", "reconstruction", "with the visible put back"),
+        "four photos, with errors": lambda: rebuilt(
+            4,
+            "original",
+            "what is seen",
+            *METHODS[1:],
+            channels=3,
+            errors={name: 0.01 * noise(4) ** 2 for name in METHODS[1:]},
+        ),
+        "one image": lambda: rebuilt(1, "original", "masked", "reconstruction"),
+        "two columns, twelve images": lambda: rebuilt(12, "original", "masked", errors={"masked": np.full(12, 0.1)}),
+        "seven methods": lambda: rebuilt(3, "original", "masked", *METHODS, "biharmonic inpainting"),
+    },
+    "mae.errors_along": {
+        "lines together": lambda: mae.errors_along(
+            {"MAE": ([0, 100, 900], [0.2, 0.06, 0.04]), "another, with a long name": ([0, 500], [0.3, 0.041])},
+            dict(zip([*METHODS, "checkpoint"], [0.075, 0.041, 0.04, 0.0401, 0.035], strict=True)),
+            "CPU seconds",
+        ),
+        "one curve": lambda: mae.errors_along({"MAE": ([0, 9], [0.2, 0.06])}, {"mean image": 0.075}),
+    },
+    "mae.ratio_sweep": {
+        "eight ratios": lambda: mae.ratio_sweep(
+            [0.1, 0.25, 0.4, 0.5, 0.6, 0.75, 0.9, 0.95],
+            {n: np.full((3, 8), 0.03 * (k + 1)) for k, n in enumerate(METHODS)},
+            0.75,
+        ),
+        "all alike": lambda: mae.ratio_sweep([0.25, 0.75], {n: np.full((1, 2), 0.03) for n in METHODS}, 0.75),
+    },
+    "mae.mask_kinds": {
+        "four methods": lambda: kinds(*METHODS),
+        "one method, one seed": lambda: kinds("MAE", seeds=1),
+    },
+    "mae.leak": {
+        "three digits": lambda: mae.leak(
+            dict.fromkeys(["original", "5 % visible", "honest", "true statistics"], np.stack([image()] * 3)),
+            errors_of("mean image", "MAE on pixels", "true statistics"),
+            hide(3, 16),
+            ["true statistics"],
+            ["5 % visible"],
+        ),
+        "one digit": lambda: mae.leak({"leak": image()[None]}, errors_of("leak"), hide(1, 16), ["leak"]),
+    },
+    "mae.hidden_or_all": {
+        "two arms": lambda: mae.hidden_or_all(
+            {arm: errors_of("hidden patches", "visible patches") for arm in ("loss on hidden", "loss on all")},
+            {"original": image(), "loss on hidden": image(seed=1), "loss on all": image(seed=2)},
+        ),
+        "far apart, one picture": lambda: mae.hidden_or_all(
+            {"loss on hidden": {"hidden": np.array([0.09]), "visible": np.array([0.0001])}}, {"original": image(3)}
+        ),
+    },
+    "mae.by_content": {
+        "four kinds": lambda: mae.by_content(
+            ["smooth", "rather smooth", "rather detailed", "detailed"],
+            {
+                name: 0.0003 * (k + 1) ** np.arange(1.0, 5)
+                for k, name in enumerate(["masked autoencoder", *METHODS[:3]])
+            },
+            np.array([0.4, 0.3, 0.2, 0.1]),
+        ),
+        "two, all alike": lambda: mae.by_content(["smooth", "detailed"], {"a": np.ones(2), "b": np.ones(2)}),
+    },
+    "mae.encoder_cost": {
+        "encoder": lambda: cost(0.1, whole=False),
+        "both": lambda: cost(0.1, whole=True),
+        "both alike": lambda: mae.encoder_cost([0, 0.5], [2, 1], np.array([[2, 1]]), ([4, 2], np.array([[4, 2]]))),
+    },
+    "mae.free_labels": {
+        "six rows": lambda: mae.free_labels(
+            [
+                ("a text", "the next character", "the character"),
+                (
+                    "an image and a sentence that describes it",
+                    "whether the two belong together",
+                    "they do, or they were exchanged",
+                ),
+            ]
+            * 3
+        ),
+        "one row": lambda: mae.free_labels([("an image", "three patches of four", "their pixels")]),
+    },
+    "vision_drawings.vit_drawing": {
+        "16 patches": lambda: vision_drawings.vit_drawing(image()),
+        "64 patches in colour": lambda: vision_drawings.vit_drawing(image(3, 32), 64),
+        "4 patches": lambda: vision_drawings.vit_drawing(image(), 4),
+        "1 patch": lambda: vision_drawings.vit_drawing(image(), 1),
+    },
+    "vision_drawings.mae_drawing": {
+        "16 patches": lambda: vision_drawings.mae_drawing(image(), hide(1, 16)[0], image(seed=1)),
+        "64 patches in colour": lambda: vision_drawings.mae_drawing(image(3, 32), hide(1, 64)[0]),
+        "one visible": lambda: vision_drawings.mae_drawing(image(), np.arange(16) > 0),
+        "one hidden": lambda: vision_drawings.mae_drawing(image(), np.arange(16) < 1),
+        "the visible ones are not among those drawn": lambda: vision_drawings.mae_drawing(
+            image(3, 32), np.arange(64) != 1
+        ),
     },
     "attention_explorer.every_head": {
         "one head": lambda: every_head(1, 1, WORDS[:8], WORDS[:8], causal=True),
@@ -489,7 +746,7 @@ def test_every_public_function_is_drawn_here():
     assert {name for name in public if name.split(".")[1] not in NO_FIGURE} == set(CASES)
     files = {path.stem for path in (ROOT / "lecturelib/figures").glob("*.py")}
     drawing = {module.__name__.rsplit(".", 1)[1] for module in MODULES}
-    assert files == drawing | {"__init__", "parts", "plane", "style"}, (
+    assert files == drawing | {"__init__", "paper", "parts", "pictures", "plane", "style"}, (
         "a new file of figures belongs into MODULES and CASES"
     )
 
@@ -517,7 +774,8 @@ def test_a_figure_is_drawn_the_same_each_time_and_changes_no_setting(make):
 
 
 def test_a_drawing_keeps_the_words_of_a_box_inside_the_box():
-    for make in (drawings.attention_drawing, drawings.architecture_drawing, drawings.multi_head_drawing):
+    cases = [CASES[f"vision_drawings.{name}_drawing"]["16 patches"] for name in ("vit", "mae")]
+    for make in (drawings.attention_drawing, drawings.architecture_drawing, drawings.multi_head_drawing, *cases):
         figure = make()
         boxes = [patch.get_window_extent() for patch in figure.findobj(FancyBboxPatch)]
         inside = 0
@@ -542,6 +800,78 @@ def test_the_table_of_boxes_names_attributes_of_the_model():
         assert ("attention" in name) == code.endswith((".attention", ".cross"))
     drawn = {text.get_text() for text, _ in texts(drawings.architecture_drawing())}
     assert {str(number) for number, _, _ in drawings.BOXES} <= drawn
+
+
+@pytest.mark.parametrize("name", ["vit", "mae"])
+def test_the_code_in_a_drawing_of_vision_names_attributes_of_the_model(name):
+    encoder = VisionTransformer((1, 8, 8), 2, 8, 2, 1, classes=3, summary="class")
+    model = encoder if name == "vit" else MaskedAutoencoder(encoder, 8, 2, 1)
+    cases = CASES[f"vision_drawings.{name}_drawing"]
+    drawn = " ".join(text.get_text().replace("self.\n", "self.") for text, _ in texts(cases["16 patches"]()))
+    named = {word.removeprefix("self.") for word in drawn.split() if word.startswith("self.")}
+    assert len(named) >= 6 and all(hasattr(model, each) for each in named), named
+
+
+def test_a_picture_is_dark_ink_on_white_and_hidden_patches_are_hatched():
+    figure = style.new_figure(4, 4, "a picture")
+    (ax,) = style.axes(figure)
+    masked = np.array([True, False, False, False])
+    pictures.picture(ax, np.eye(4)[None], masked)
+    drawn = np.asarray(ax.images[0].get_array())
+    assert (drawn[:2, :2] > 0.8).all()  # no hidden pixel is drawn at all
+    drawn[:2, :2] = 1 - np.eye(2)
+    assert np.array_equal(drawn, 1 - np.eye(4))  # 0 is drawn black
+    (hidden,) = ax.collections
+    corners = [path.vertices for path in hidden.get_paths()]
+    assert hidden.get_hatch() and len(corners) == 1
+    assert corners[0].min(0).tolist() == [0, 2] and corners[0].max(0).tolist() == [2, 4]  # the upper left quarter
+    assert hidden.get_facecolor()[0, :3].min() > 0.8
+
+
+def test_a_mosaic_puts_patches_back():
+    whole = image(3, 12)
+    assert np.array_equal(pictures.mosaic(pieces(whole, 4), rows=3), whole)
+    assert pictures.mosaic(pieces(whole, 4), rows=3, gap=2).shape == (3, 16, 16)
+
+
+def test_only_the_right_way_to_cut_gets_the_mark_of_the_right_one():
+    said = [text.get_text() for text, _ in texts(ways(image(), 2, "transposed"))]
+    assert sum(words.startswith("✓") for words in said) == 1
+    assert {"✓ patchify", "✗ reshape alone", "✗ transposed"} <= set(said)
+
+
+def test_what_a_shuffle_costs_is_counted_in_points():
+    scores = {"CNN": (np.array([0.9, 1.0]), np.array([0.8, 0.8])), "ViT": (np.array([0.9]), np.array([0.92]))}
+    said = {text.get_text() for text, _ in texts(vision.shuffled((image(), image()), scores))}
+    assert {"CNN: −15.0 points", "ViT: +2.0 points"} <= said
+
+
+def test_the_best_error_of_each_image_is_bold():
+    errors = {"original": np.array([0.5, 0.02]), "masked": np.array([0.4, 0.03])}
+    bold = {text.get_text() for text, _ in texts(rebuilt(2, "original", "masked", errors=errors)) if
+            text.get_fontweight() == "bold"}  # fmt: skip
+    assert bold == {"0.400", "0.020"}
+
+
+def test_the_best_method_of_each_kind_is_named_above_it():
+    errors = {"a": np.array([0.1, 0.4]), "b": np.array([0.2, 0.3])}
+    best = [text for text, _ in texts(mae.by_content(["smooth", "detailed"], errors)) if
+            text.get_fontweight() == "bold"]  # fmt: skip
+    assert [(text.get_text(), text.get_position()[0]) for text in best] == [("a", 0), ("b", 1)]
+
+
+def test_cost_is_drawn_relative_to_nothing_hidden():
+    figure = mae.encoder_cost([0, 0.5], np.array([8.0, 2]), np.array([[3.0, 1], [5, 1], [4, 2]]))
+    line, median = figure.axes[0].lines[:2]
+    assert line.get_ydata().tolist() == [1, 0.25] and median.get_ydata().tolist() == [1, 0.25]
+
+
+def test_tensors_can_be_drawn():
+    shown = torch.as_tensor(image())
+    masked = torch.as_tensor(hide(2, 16))
+    mae.reconstructions({"masked": torch.stack([shown] * 2)}, masked, ["masked"])._repr_png_()
+    vision.patches(shown, torch.as_tensor(pieces(image(), 2)))._repr_png_()
+    vision_drawings.mae_drawing(shown, masked[0])._repr_png_()
 
 
 def test_labels_are_moved_apart_as_little_as_needed():
@@ -599,11 +929,55 @@ def test_what_a_mixing_map_says_follows_from_its_zeros():
         (lambda: attention.mask_panels({"m": triangle(2)}, ["a"], ["a", "b"]), r"\(2, 2\) and \(1, 2\)"),
         (lambda: attention.weights_bars(["a", "b"], np.ones(2), np.ones(3), 1.0), "keys and values have shapes"),
         (lambda: drawings.multi_head_drawing(7), "heads=7: expected 2 to 6"),
+        (lambda: patch_playground.looked_at(noise(2, 1, 4, 4), {}, ["a"]), "titles: 1 for 2 images; expected one for"),
+        (lambda: patch_playground.looked_at(noise(1, 1, 4, 4), {"m": noise(2, 2, 2)}, ["a"]), "m: 2 for 1 images"),
+        (
+            lambda: patch_playground.painted(noise(2, 1, 4, 4), triangle(2), noise(2, 1, 4, 4), 2, [(1, 1)]),
+            "errors: 1 for 2 images",
+        ),
         (lambda: transformer.mixing({"a": -np.eye(2)}), r"map 'a' \(2, 2\): expected"),
         (lambda: transformer.mixing({"a": np.ones((2, 3))}), r"map 'a' \(2, 3\): expected"),
         (lambda: transformer.mixing({}), "0 maps: expected 1 to 6"),
         (lambda: transformer.exposed(["a"], ["b"], np.eye(2)), r"\(2, 2\) and \(1, 1\)"),
         (lambda: transformer.ablation(np.eye(2), ["a"], ["b"]), r"\(2, 2\) and \(1, 1\)"),
+        (lambda: vision.patches(image(), np.zeros((16, 4))), r"patches have shape \(16, 4\): expected \(N, C, P, P\)"),
+        (lambda: vision.patches(image(), np.zeros((15, 1, 2, 2))), "15 patches do not fill an image of 8 x 8"),
+        (lambda: vision.patches(image()[0], np.zeros((16, 1, 2, 2))), r"shape \(8, 8\): expected \(C, height, width\)"),
+        (lambda: vision.patches(image()[..., None], np.zeros((16, 1, 2, 2))), "expected .* 1 or 3 channels"),
+        (lambda: vision.patches(np.full((1, 8, 8), np.nan), np.zeros((16, 1, 2, 2))), "finite"),
+        (lambda: vision.cuts(image(), {}), "0 ways to cut: expected 1 to 4"),
+        (lambda: vision.cuts(image(), {"a": np.zeros((16, 4))}), r"cut 'a' has shape \(16, 4\)"),
+        (lambda: vision.accuracies({"a": np.ones(2)}, 0.1, "b"), "highlight 'b' is not among"),
+        (lambda: vision.accuracies({"a": np.ones((2, 2))}, 0.1), r"scores of 'a' have shape \(2, 2\)"),
+        (lambda: vision.accuracies({}, 0.1), "no scores: expected at least one"),
+        (lambda: vision.shuffled((image(), image()), {"a": (np.ones(2), np.ones(3))}), "scores of 'a' have shapes"),
+        (lambda: vision.position_similarity(np.eye(5), 2, 2), r"\(5, 5\) and \(4, 4\)"),
+        (lambda: vision.looked_at(image()[None], {"a": np.ones((2, 4, 4))}), r"map 'a' has shape \(2, 4, 4\)"),
+        (lambda: vision.looked_at(image()[None], {"a": -np.ones((1, 4, 4))}), "map 'a' holds negative numbers"),
+        (lambda: vision.looked_at(image()[None], {"a": np.ones((1, 4, 4))}, ["b"]), r"signed names \['b'\]"),
+        (lambda: vision.looked_at(image()[None], {"a": np.ones((1, 4, 4))}, says=[]), r"\(1,\) and \(0,\)"),
+        (
+            lambda: vision.deletion([0, 1], {"a": np.ones(2)}, 0.1),
+            r"accuracy of 'a' have shape \(2,\): expected \(seeds, 2\)",
+        ),
+        (lambda: vision.by_training_size([1], {}, 0.1), "no accuracy: expected at least one"),
+        (lambda: vision.patch_sides([1, 2], [4], [1, 2], np.ones((1, 2))), "sides and tokens have shapes"),
+        (lambda: mae.reconstructions({"a": image()[None], "b": np.stack([image()] * 2)}), "columns have shapes"),
+        (lambda: mae.reconstructions({"a": image()[None]}, hatched=["a"]), "without a mask"),
+        (lambda: mae.reconstructions({"a": image()[None]}, hide(1, 16), ["b"]), r"hatched names \['b'\]"),
+        (lambda: mae.reconstructions({"a": image()[None]}, hide(2, 16), ["a"]), "masks and images have shapes"),
+        (lambda: mae.reconstructions({"a": image()[None]}, hide(1, 15), ["a"]), "15 patches do not fill"),
+        (lambda: mae.reconstructions({"a": image()[None]}, hide(1, 16) * 1.0, ["a"]), "type float64: expected .* bool"),
+        (lambda: mae.reconstructions({"a": image()[None]}, errors={"b": np.ones(1)}), r"errors names \['b'\]"),
+        (lambda: mae.errors_along({"a": ([0, 1], [1.0])}, {}), "training steps and errors of 'a'"),
+        (lambda: mae.mask_kinds({"a": (image(), hide(1, 16)[0])}, {}), r"examples of \['a'\], errors of \[\]"),
+        (lambda: mae.leak({"a": image()[None]}, errors_of("b"), hide(1, 16), ["c"]), r"leaked names \['c'\]"),
+        (lambda: mae.hidden_or_all({"a": errors_of("x"), "b": errors_of("y")}, {}), r"errors of 'b' are on \['y'\]"),
+        (lambda: mae.by_content(["a"], {"b": np.ones(2)}), "kinds of content and errors of 'b'"),
+        (lambda: mae.encoder_cost([0.1], np.ones(1), np.ones((1, 1))), "begin with 0.1: expected 0"),
+        (lambda: mae.free_labels([("a", "b")]), "1 rows: expected 1 to 6, each of three texts"),
+        (lambda: vision_drawings.vit_drawing(image(), 5), "5 patches do not fill"),
+        (lambda: vision_drawings.mae_drawing(image(), np.ones(16, bool)), "hides 16 of 16 patches"),
     ],
 )
 def test_bad_input_is_refused(make, says):

@@ -1,0 +1,65 @@
+"""Handwritten digits of 8 x 8 pixels, as they come with scikit-learn.
+
+Source: the test part of "Optical Recognition of Handwritten Digits" (Alpaydin and Kaynak 1998, UCI Machine Learning
+    Repository), through `sklearn.datasets.load_digits`, which holds it on disk; nothing is downloaded.
+Licence: CC BY 4.0 (UCI).
+Size: 1,797 images of 8 x 8 pixels with whole numbers from 0 to 16, here 0 to 1; ten classes of 174 to 183 each.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import NamedTuple
+
+import numpy as np
+
+SPLITS = ("shuffled", "halves")
+
+
+class Digits(NamedTuple):
+    """Images and the digit that each shows. Shapes: images (n, 1, 8, 8), float32 from 0 to 1; labels (n,), int64."""
+
+    images: np.ndarray
+    labels: np.ndarray
+
+
+def digits(seed: int = 0, *, test: int = 500, split: str = "shuffled") -> tuple[Digits, Digits]:
+    """Return digits to train on and digits to test on.
+
+    `split="shuffled"` draws the test digits from all, by the seed. `split="halves"` takes the last `test` as the file
+    has them: its writers follow one another, so that most test digits are of people who wrote no training digit. That
+    is harder, and a different question.
+    Raises: ValueError for a number of test digits that leaves nothing to train on, an unknown split, and a seed or
+        number that is not whole.
+
+    >>> train, test = digits(seed=0)
+    >>> train.images.shape, test.images.shape
+    ((1297, 1, 8, 8), (500, 1, 8, 8))
+    """
+    _check_whole(seed=seed, test=test)
+    images, labels = _all()
+    if seed < 0:
+        raise ValueError(f"seed={seed}: expected 0 or more")
+    if not 1 <= test < len(images):
+        raise ValueError(f"test={test}: expected from 1 to {len(images) - 1} of the {len(images)} digits")
+    if split not in SPLITS:
+        raise ValueError(f"split {split!r} is unknown: expected one of {list(SPLITS)}")
+    order = np.arange(len(images))
+    if split == "shuffled":
+        order = np.random.default_rng(seed).permutation(len(images))
+    train, held_out = order[:-test], order[-test:]
+    return Digits(images[train], labels[train]), Digits(images[held_out], labels[held_out])
+
+
+def _check_whole(**numbers: object) -> None:
+    for name, number in numbers.items():
+        if isinstance(number, bool) or not isinstance(number, int | np.integer):
+            raise ValueError(f"{name}={number!r}: expected a whole number; convert it with int()")
+
+
+@functools.cache
+def _all() -> tuple[np.ndarray, np.ndarray]:
+    from sklearn.datasets import load_digits
+
+    raw = load_digits()
+    return (raw.images[:, None] / 16).astype(np.float32), raw.target.astype(np.int64)

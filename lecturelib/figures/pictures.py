@@ -1,0 +1,161 @@
+"""Parts that figures of images share: a picture with hidden patches hatched, and results with a mark per seed.
+
+A picture is (C, height, width), from 0 to 1. A grey one is dark ink on white; a hidden patch is hatched, never black.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import PatchCollection
+from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
+
+from lecturelib.figures.parts import same_shape
+from lecturelib.figures.style import GREY, MARKERS, STATE_COLOURS, hide_frame
+
+HALO = [withStroke(linewidth=3.5, foreground="white")]  # around letters that stand on a picture
+
+
+def checked(image: Any) -> np.ndarray:
+    """Return an image as an array, cut to 0 to 1. Raises: ValueError for another shape than (1 or 3, height, width)."""
+    array = np.asarray(image, float)
+    if array.ndim != 3 or array.shape[0] not in (1, 3) or not np.isfinite(array).all():
+        raise ValueError(
+            f"an image has shape {array.shape}: expected (C, height, width) with 1 or 3 channels, finite; "
+            "channels go first by x.transpose(2, 0, 1), and images[0] takes one from a batch"
+        )
+    return array.clip(0, 1)
+
+
+def side_of(image: Any, patches: int) -> int:
+    """Return the side of a square patch, given how many there are. Raises: ValueError where they do not fit."""
+    _, height, width = np.shape(image)
+    side = round((height * width / max(patches, 1)) ** 0.5)
+    if side < 1 or height % side or width % side or height // side * (width // side) != patches:
+        raise ValueError(
+            f"{patches} patches do not fill an image of {height} x {width} pixels: expected N squares that fill "
+            "it; give the patches or the mask of this image"
+        )
+    return side
+
+
+Place = tuple[float, float, float, float]  # x and y of the lower left corner, width, height
+
+
+def picture(ax: Axes, image: Any, masked: Any = None, *, place: Place | None = None, grid: int = 0, ink: float = 1,
+            frame: str = GREY) -> None:  # fmt: skip
+    """Draw an image at a place of a page, or fill axes with it; patches where `masked` is True are hatched.
+
+    Shapes: image (C, height, width), masked (N,) bool. `grid` draws lines between patches of that side; `ink` below 1
+    makes the image faint. Raises: ValueError for another shape, and a mask that does not fit.
+    """
+    shown = 1 - ink * (checked(image) if np.shape(image)[0] == 1 else 1 - checked(image))
+    _, height, width = shown.shape
+    if place is None:
+        hide_frame(ax)
+        ax.set(xlim=(0, width), ylim=(0, height), aspect="equal")
+    x, y, wide, high = where = place or (0, 0, width, height)
+    if masked is not None:
+        hidden = np.asarray(masked)
+        if hidden.ndim != 1 or hidden.dtype != bool:
+            raise ValueError(
+                f"masked has shape {hidden.shape} and type {hidden.dtype}: expected (N,) of bool, True = hidden; "
+                "masked[0] takes the mask of one image"
+            )
+        side = side_of(shown, len(hidden))
+        under = hidden.reshape(height // side, width // side).repeat(side, 0).repeat(side, 1)  # (height, width)
+        shown = np.where(under, 0.91, shown)  # no hidden pixel shows in a seam
+        squares = [Rectangle(*cell(where, height // side, width // side, n)) for n in np.flatnonzero(hidden).tolist()]
+        ax.add_collection(PatchCollection(squares, fc="#e8e8e8", ec="#8a8a8a", hatch="////", lw=0), autolim=False)
+    spread(ax, shown[0] if len(shown) == 1 else shown.transpose(1, 2, 0), where, cmap="gray", vmin=0, vmax=1)
+    if grid:
+        ax.vlines(x + np.arange(0, width + 1, grid) * wide / width, y, y + high, color=frame, lw=1.2)
+        ax.hlines(y + np.arange(0, height + 1, grid) * high / height, x, x + wide, color=frame, lw=1.2)
+    ax.add_patch(Rectangle((x, y), wide, high, fc="none", ec=frame, lw=1 if frame == GREY else 3, clip_on=False))
+
+
+def spread(ax: Axes, values: np.ndarray, place: Place, **look: Any) -> None:
+    """Show a matrix as colours at a place of a page, its first row on top; `look` goes to `imshow`."""
+    x, y, width, height = place
+    ax.imshow(values, extent=(x, x + width, y, y + height), aspect=ax.get_aspect(), interpolation="nearest", **look)
+
+
+def cell(place: Place, rows: int, columns: int, n: int) -> tuple[tuple[float, float], float, float]:
+    """Where patch n of an image at this place stands: its lower left corner, its width and its height.
+
+    >>> cell((0, 0, 8, 4), rows=2, columns=4, n=5)
+    ((2.0, 0.0), 2.0, 2.0)
+    """
+    i, j = divmod(n, columns)
+    x, y, width, height = place
+    wide, high = width / columns, height / rows
+    return (x + j * wide, y + (rows - 1 - i) * high), wide, high
+
+
+def mosaic(patches: np.ndarray, rows: int, gap: int = 0) -> np.ndarray:
+    """Lay patches row by row into one image, with so many white pixels between them.
+
+    Shapes: patches (N, C, P, P); returns (C, height, width). White is 0 in a grey image and 1 in a coloured one.
+    """
+    N, C, P, _ = patches.shape
+    step = P + gap
+    laid = np.full((C, rows * step - gap, N // rows * step - gap), 0.0 if C == 1 else 1.0)
+    for n, patch in enumerate(patches):
+        i, j = divmod(n, N // rows)
+        laid[:, i * step : i * step + P, j * step : j * step + P] = patch
+    return laid
+
+
+def results(scores: Mapping[str, Any], n: int, what: str) -> dict[str, np.ndarray]:
+    """Return results as arrays (seeds, n). Raises: ValueError for none at all, and for another shape."""
+    if not scores:
+        raise ValueError(f"no {what}: expected at least one name with its results, (seeds, {n})")
+    arrays = {name: np.asarray(each, float) for name, each in scores.items()}
+    for name, each in arrays.items():
+        if each.ndim != 2 or each.shape[1] != n or not len(each):
+            raise ValueError(
+                f"{what} of {name!r} have shape {each.shape}: expected (seeds, {n}), a row for each seed; "
+                "one seed alone goes in as x[None]"
+            )
+    return arrays
+
+
+def per_seed(scores: Mapping[str, Any], what: str) -> dict[str, np.ndarray]:
+    """Return results as arrays (seeds,). Raises: ValueError for none at all, and for another shape."""
+    if not scores:
+        raise ValueError(f"no {what}: expected at least one name with its results, (seeds,)")
+    arrays = {name: np.asarray(each, float) for name, each in scores.items()}
+    for name, each in arrays.items():
+        if each.ndim != 1 or not len(each):
+            raise ValueError(f"{what} of {name!r} have shape {each.shape}: expected (seeds,), a number for each seed")
+    return arrays
+
+
+def means_and_seeds(ax: Axes, x: Sequence[float] | np.ndarray, arrays: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """Draw a line for each mean and a hollow mark per seed; return where each line ends.
+
+    Shapes: arrays[name] (seeds, n) at n places.
+    """
+    for k, each in enumerate(arrays.values()):
+        colour, marker = STATE_COLOURS[k % 6], MARKERS[k % 6]
+        if len(each) > 1:
+            ax.plot(x, each.T, marker, mfc="none", mec=colour, ms=8, alpha=0.6)
+        ax.plot(x, each.mean(0), marker + "-", color=colour, ms=9)
+    return {name: float(each.mean(0)[-1]) for name, each in arrays.items()}
+
+
+def bracket(values: Iterable[np.ndarray], margin: float = 0.08) -> tuple[float, float]:
+    """Return limits that hold all values and a margin on both sides, a share of their range."""
+    flat = np.concatenate([np.ravel(each) for each in values])
+    low, high = float(flat.min()), float(flat.max())
+    spare = margin * (high - low) or 0.05 * abs(high) or 1.0
+    return low - spare, high + spare
+
+
+def as_many(what: str, one: Sequence[Any] | np.ndarray, other: Sequence[Any] | np.ndarray) -> None:
+    """Refuse two lists of different lengths."""
+    same_shape(what, (len(one),), (len(other),))

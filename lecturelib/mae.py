@@ -1,0 +1,234 @@
+"""The masked autoencoder: hide most patches of an image, and learn to paint them.
+
+    random_mask           which patches are hidden: at random, in a block, or in a grid
+    MaskedAutoencoder     an encoder that sees the visible patches only, and a light decoder that paints the rest
+    reconstruction_loss   the mean squared error on the hidden patches
+    normalise             patches with mean 0 and variance 1 each, as targets
+
+He and others, "Masked Autoencoders Are Scalable Vision Learners", CVPR 2022. `masked` is True where a patch is hidden.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+from lecturelib.transformer import Block
+from lecturelib.vision import VisionTransformer, _check_images, grid_positions, patchify, unpatchify
+
+KINDS = ("random", "block", "grid")
+
+
+def random_mask(
+    n: int, rows: int, columns: int, ratio: float = 0.75, kind: str = "random", *, generator: torch.Generator
+) -> torch.Tensor:
+    """Draw which patches of n images are hidden: in each image the same number, ratio * rows * columns rounded half up.
+
+    `kind` is "random" (any patches), "block" (those nearest to a random place, so that one hole opens), or "grid"
+    (what stays visible is spread evenly, from a random corner).
+    Shapes: returns (n, rows * columns), bool, True = hidden.
+    Raises: ValueError for fewer than 2 patches, a ratio that hides none or leaves none visible, an unknown kind.
+    Taught: notebook 06, section 2.
+
+    >>> random_mask(1, 2, 2, 0.75, generator=torch.Generator().manual_seed(0)).sum().item()
+    3
+    """
+    if min(n, rows, columns) < 1:
+        raise ValueError(f"n={n}, rows={rows}, columns={columns}: expected at least 1 of each")
+    if rows * columns < 2:
+        raise ValueError(f"rows={rows}, columns={columns}: expected at least 2 patches, one to hide and one to show")
+    if not 0 < ratio < 1:
+        raise ValueError(f"ratio={ratio}: expected a share between 0 and 1, such as 0.75 (hide three patches of four)")
+    if kind not in KINDS:
+        raise ValueError(f"kind {kind!r} is unknown: expected one of {list(KINDS)}")
+    patches = rows * columns
+    hidden = math.floor(ratio * patches + 0.5)
+    if not 0 < hidden < patches:
+        raise ValueError(
+            f"ratio={ratio} hides {hidden} of {patches} patches: expected at least one hidden and one visible; "
+            f"choose a ratio between {1 / patches:.3g} and {1 - 1 / patches:.3g}"
+        )
+    order = torch.rand(n, rows, columns, generator=generator)  # patches with the largest numbers are hidden
+    if kind == "block":
+        row = torch.rand(n, 1, 1, generator=generator) * rows - 0.5
+        column = torch.rand(n, 1, 1, generator=generator) * columns - 0.5
+        away = torch.maximum((torch.arange(rows)[:, None] - row).abs(), (torch.arange(columns) - column).abs())
+        order = order * 1e-3 - away  # (n, rows, columns)
+    elif kind == "grid":
+        corner = torch.randint(64, (n, 2), generator=generator)
+        i = torch.arange(rows) + corner[:, :1]  # (n, rows)
+        j = torch.arange(columns) + corner[:, 1:]  # (n, columns)
+        order = order * 1e-3 + _evenly(i[:, :, None], j[:, None, :])
+    rank = order.flatten(1).argsort(dim=1).argsort(dim=1)  # (n, N): 0 for the smallest
+    return rank >= patches - hidden
+
+
+def _evenly(i: torch.Tensor, j: torch.Tensor) -> torch.Tensor:
+    """Number the cells of a grid so that those up to any number are spread evenly (Bayer 1973, ordered dither)."""
+    number = torch.zeros(torch.broadcast_shapes(i.shape, j.shape))
+    for bit in range(6):  # from the finest step to the coarsest; 64 cells a side
+        number = 4 * number + 2 * ((i >> bit ^ j >> bit) & 1) + (j >> bit & 1)
+    return number
+
+
+class MaskedAutoencoder(nn.Module):
+    """Paint the hidden patches of an image from the visible ones.
+
+    The encoder is a `VisionTransformer` and gets the visible patches alone; the decoder puts one learned token in the
+    place of each hidden patch, adds the same kind of positions (`grid_positions`) once more, and predicts the pixels
+    of every patch.
+    `normalised` says that predictions are meant for patches with mean 0 and variance 1 (see `normalise`).
+    Shapes: images (B, C, height, width), masked (B, N) bool with the same number of True in each row; returns
+        (B, N, C * P * P), the predicted patches, also the visible ones.
+    Raises: ValueError as `VisionTransformer`, and for a mask that is not boolean, of another shape, with unequal
+        rows, or that leaves nothing visible; for latents of another mask, and sizes of the decoder below 1.
+    Taught: notebook 06, section 2.
+    """
+
+    positions: torch.Tensor
+
+    def __init__(
+        self, encoder: VisionTransformer, width: int, heads: int, layers: int, normalised: bool = False
+    ) -> None:
+        super().__init__()
+        if layers < 1:
+            raise ValueError(f"layers={layers}: expected at least 1 in the decoder")
+        positions = grid_positions(encoder.rows, encoder.columns, width)  # also refuses a width that is none
+        channels, _, _ = encoder.image
+        self.encoder, self.normalised = encoder, normalised
+        self.narrow = nn.Linear(encoder.width, width)
+        self.mask_token = nn.Parameter(torch.randn(width) * 0.02)
+        self.register_buffer("positions", positions, persistent=False)
+        self.blocks = nn.ModuleList(Block(width, heads) for _ in range(layers))
+        self.norm = nn.LayerNorm(width)
+        self.out = nn.Linear(width, channels * encoder.side**2)
+
+    def encode(self, images: torch.Tensor, masked: torch.Tensor) -> torch.Tensor:
+        """Read the visible patches alone: (B, C, height, width) and (B, N) to (B, visible, D); class token first."""
+        _check_mask(masked, len(images), len(self.positions))
+        tokens = self.encoder.embed(images)  # (B, N, D)
+        visible = tokens[~masked].unflatten(0, (len(images), -1))  # (B, visible, D): hidden pixels end here
+        return self.encoder.encode(visible)
+
+    def decode(self, latents: torch.Tensor, masked: torch.Tensor) -> torch.Tensor:
+        """Paint all patches from what `encode` returned: to (B, N, C * P * P)."""
+        _check_mask(masked, len(latents), len(self.positions))
+        extra = 1 if self.encoder.summary == "class" else 0
+        expected = (len(masked), extra + int((~masked[0]).sum()), self.encoder.width)
+        if latents.shape != expected:
+            raise ValueError(
+                f"latents have shape {tuple(latents.shape)}: expected {expected} for this mask, as `encode` returns "
+                "them; give both the same mask"
+            )
+        narrow = self.narrow(latents)  # (B, extra + visible, W)
+        tokens = self.mask_token.expand(*masked.shape, -1).clone()  # (B, N, W)
+        tokens[~masked] = narrow[:, extra:].flatten(0, 1)
+        tokens = tokens + self.positions
+        if extra:
+            tokens = torch.cat([narrow[:, :extra], tokens], dim=1)
+        for block in self.blocks:
+            tokens = block(tokens)
+        return self.out(self.norm(tokens[:, extra:]))
+
+    def forward(self, images: torch.Tensor, masked: torch.Tensor) -> torch.Tensor:
+        return self.decode(self.encode(images, masked), masked)
+
+    def target(self, images: torch.Tensor) -> torch.Tensor:
+        """Return what predictions are compared with: the patches, normalised if the model says so."""
+        _check_images(images, self.encoder.image)
+        patches = patchify(images, self.encoder.side)
+        return normalise(patches)[0] if self.normalised else patches
+
+    @torch.no_grad()
+    def paint(self, images: torch.Tensor, masked: torch.Tensor) -> torch.Tensor:
+        """Return the images with the hidden patches as predicted and the visible ones as they are, cut to 0 to 1.
+
+        Raises: ValueError for a model of normalised patches: the means that would turn its predictions into pixels
+            are those of the hidden patches, which nobody is supposed to know.
+        """
+        if self.normalised:
+            raise ValueError(
+                "normalised=True: this model predicts patches without their mean and contrast, and those of hidden "
+                "patches are unknown; expected a model with normalised=False (notebook 06, section 6, shows the leak)"
+            )
+        _, height, width = self.encoder.image
+        side = self.encoder.side
+        patches = torch.where(masked[..., None], self(images, masked).clamp(0, 1), patchify(images, side))
+        return unpatchify(patches, side, height, width)
+
+
+def normalise(patches: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return patches with mean 0 and variance 1 each, and the means and spreads that were taken away.
+
+    Equation: (x - mean) / sqrt(variance + 1e-6) (He and others 2022, section 4.1, "reconstruction target").
+    Shapes: patches (B, N, pixels); returns the same, (B, N, 1) and (B, N, 1).
+    Raises: ValueError for patches of fewer than 2 pixels, and bytes instead of floats.
+    Taught: notebook 06, section 6.
+    """
+    if patches.shape[-1] < 2 or not patches.is_floating_point():
+        raise ValueError(
+            f"patches {tuple(patches.shape)} of {patches.dtype}: expected floats, at least 2 pixels in each patch to "
+            "have a variance; take patches with a larger side, images / 255 for bytes"
+        )
+    mean, variance = patches.mean(dim=-1, keepdim=True), patches.var(dim=-1, keepdim=True)
+    spread = (variance + 1e-6).sqrt()
+    return (patches - mean) / spread, mean, spread
+
+
+def reconstruction_loss(
+    predicted: torch.Tensor, target: torch.Tensor, masked: torch.Tensor, on: str = "hidden"
+) -> torch.Tensor:
+    """Return the mean squared error per pixel, on the hidden patches (`on="hidden"`) or on all (`on="all"`).
+
+    Shapes: predicted and target (B, N, pixels), masked (B, N) bool; returns a number.
+    Raises: ValueError for shapes that differ, bytes instead of floats, no pixels, a mask that hides nothing, and an
+        `on` that does not exist.
+    Taught: notebook 06, section 2.
+
+    >>> predicted, target = torch.zeros(1, 2, 4), torch.tensor([[[1.0] * 4, [3.0] * 4]])
+    >>> reconstruction_loss(predicted, target, torch.tensor([[True, False]]))
+    tensor(1.)
+    """
+    if predicted.shape != target.shape or masked.shape != predicted.shape[:2] or masked.dtype != torch.bool:
+        raise ValueError(
+            f"predicted {tuple(predicted.shape)}, target {tuple(target.shape)}, masked {tuple(masked.shape)} of "
+            f"{masked.dtype}: expected the same (B, N, pixels) twice, and (B, N) of bool, True = hidden"
+        )
+    floats = predicted.is_floating_point() and target.is_floating_point()
+    if not floats or predicted.ndim != 3 or predicted.numel() == 0:
+        raise ValueError(
+            f"predicted and target have shape {tuple(predicted.shape)}, of {predicted.dtype} and {target.dtype}: "
+            "expected floats (B, N, pixels), at least one pixel; use `patchify` and images / 255"
+        )
+    if on not in ("hidden", "all"):
+        raise ValueError(f"on={on!r}: expected 'hidden' or 'all'")
+    error = (predicted - target).square().mean(dim=-1)  # (B, N)
+    if on == "all":
+        return error.mean()
+    if not masked.any():
+        raise ValueError("the mask hides no patch: expected at least one True, or there is nothing to judge")
+    return error[masked].mean()
+
+
+def _check_mask(masked: torch.Tensor, images: int, patches: int) -> None:
+    """Refuse a mask that is not one row for each image, with as many visible patches in each."""
+    if images == 0:
+        raise ValueError("the batch has 0 images: expected at least one image; a single one goes in as x[None]")
+    if masked.dtype != torch.bool or masked.shape != (images, patches):
+        raise ValueError(
+            f"masked has shape {tuple(masked.shape)} and type {masked.dtype}: expected ({images}, {patches}) of bool, "
+            "True = hidden; one mask for all images becomes that by masked.expand(len(images), -1)"
+        )
+    visible = (~masked).sum(dim=1)
+    if int(visible.min()) == 0:
+        raise ValueError(
+            f"image {int(visible.argmin())} has no visible patch: expected at least one in each, or there is "
+            "nothing to start from"
+        )
+    if int(visible.min()) != int(visible.max()):
+        raise ValueError(
+            f"the images have between {int(visible.min())} and {int(visible.max())} visible patches: expected as many "
+            "in each, because a batch is one tensor; take them one by one"
+        )

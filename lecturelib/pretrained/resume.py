@@ -1,0 +1,124 @@
+"""Keep an unfinished training beside the weights that it will write, so that the next start goes on from there.
+
+keep        write the whole state of a training
+take_up     read it back into a model and its optimiser
+patiently   wait with an interruption until the step is done
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+RUN = ("name", "seed", "settings")  # what must be the same, for a training to be the same
+ADAM = {"step", "exp_avg", "exp_avg_sq"}  # what the optimiser remembers of each parameter
+
+
+def resume_path(name: str, folder: Path) -> Path:
+    """Return the place of the unfinished training of a model; git leaves it out."""
+    return folder / f"{name}.resume.safetensors"
+
+
+def keep(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, run: dict[str, Any]) -> None:
+    """Write weights, optimiser, torch's random numbers and `run` (all that is plain JSON) into one file, or nothing."""
+    state = optimizer.state_dict()
+    tensors = {f"model.{key}": value for key, value in model.state_dict().items()}
+    for number, values in state["state"].items():
+        tensors |= {f"optimizer.{number}.{key}": value for key, value in values.items()}
+    tensors["random"] = torch.get_rng_state()
+    if torch.cuda.is_available():
+        tensors["random on the GPU"] = torch.cuda.get_rng_state()
+    about = json.dumps({**run, "groups": state["param_groups"]})
+    replace(path, lambda half: save_file({k: v.cpu().contiguous() for k, v in tensors.items()}, half, {"run": about}))
+
+
+def take_up(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, run: dict[str, Any]) -> dict[str, Any]:
+    """Read a file of `keep` into model and optimiser, set torch's random numbers, and return the `run` of that time.
+
+    `run` holds the name, the seed and the settings that are expected.
+    Raises: ValueError for a file that is damaged, or of a run with another name, seed or settings than this one has.
+    """
+    anew = "or start anew with --fresh (fresh=True), which removes it"
+    same = json.loads(json.dumps({key: run[key] for key in RUN}))
+    differs: list[str] = []
+    try:
+        with safe_open(path, "pt") as file:
+            found: dict[str, Any] = json.loads(file.metadata()["run"])
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (a file is no dictionary)
+        differs = [f"{key} {found[key]}, not {same[key]}" for key in RUN if found[key] != same[key]]
+        if not differs:
+            _fill(model, optimizer, tensors, found.pop("groups"))
+    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as problem:
+        says = (str(problem) or repr(problem)).splitlines()[0]
+        raise ValueError(
+            f"{path.name} is damaged or was made by another version of the recipe ({says}): expected an unfinished "
+            f"training of {run['name']}; put a whole one there, {anew}"
+        ) from None
+    if differs:
+        raise ValueError(
+            f"{path.name} is an unfinished training with {', '.join(differs)}: expected the same; finish it with "
+            f"those, {anew}"
+        )
+    return found
+
+
+def _fill(
+    model: nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor], groups: list[dict[str, Any]]
+) -> None:
+    """Put the tensors of `keep` where they came from."""
+    states: dict[int, dict[str, torch.Tensor]] = {}
+    for key, value in tensors.items():
+        if key.startswith("optimizer."):
+            _, number, name = key.split(".")
+            states.setdefault(int(number), {})[name] = value
+    if not states or any(set(values) != ADAM for values in states.values()):
+        raise KeyError(f"the optimiser's state lacks some of {sorted(ADAM)}")
+    model.load_state_dict({k.removeprefix("model."): value for k, value in tensors.items() if k.startswith("model.")})
+    optimizer.load_state_dict({"state": states, "param_groups": groups})
+    torch.set_rng_state(tensors["random"])
+    if torch.cuda.is_available() and "random on the GPU" in tensors:
+        torch.cuda.set_rng_state(tensors["random on the GPU"])
+
+
+@contextmanager
+def patiently() -> Iterator[Callable[[], bool]]:
+    """Give a function that says whether somebody interrupted; a second interruption does so at once.
+
+    Between two steps weights and optimiser agree; in the middle of one they do not.
+    """
+    if threading.current_thread() is not threading.main_thread():  # only the main thread hears of interruptions
+        yield lambda: False
+        return
+    before = signal.getsignal(signal.SIGINT) or signal.default_int_handler
+    asked: list[bool] = []
+
+    def note(*_: Any) -> None:
+        asked.append(True)
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: bool(asked)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def replace(path: Path, write: Callable[[Path], Any]) -> None:
+    """Write a file whole, then put it in the place of the old one."""
+    half = path.with_name(path.name + ".part")
+    try:
+        write(half)
+        os.replace(half, path)
+    finally:
+        half.unlink(missing_ok=True)

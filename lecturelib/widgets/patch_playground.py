@@ -1,0 +1,437 @@
+"""The patch playground: see where a vision transformer looks, or hide patches and watch them being painted."""
+
+from __future__ import annotations
+
+import base64
+import operator
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import numpy as np
+import torch
+import traitlets
+from matplotlib.figure import Figure
+
+from lecturelib.figures.patch_playground import looked_at, painted
+from lecturelib.mae import KINDS, MaskedAutoencoder, random_mask
+from lecturelib.vision import VisionTransformer
+from lecturelib.widgets.attention_explorer import Setting, SettingError
+from lecturelib.widgets.patch_answers import Looked, Painted, Painter, checked, look, repaint
+from lecturelib.widgets.picture import StaticPicture
+
+LIMIT = 300_000  # bytes of all images, and of one answer
+SHOWN = 3  # images in the picture
+HEADS = 8  # that stand side by side in the picture; of more, their mean
+VIEWS = ("head", "mean of heads", "rollout", "occlusion")
+SCALES = ("query", "image")
+SETTINGS = {
+    "attention": ("image", "own", "drawing", "view", "layer", "head", "selected", "scale"),
+    "masking": ("image", "own", "drawing", "masked", "ratio", "kind", "seed", "painter", "whole"),
+}
+ASKED = ("asked", "image", "own", "drawing", "masked", "ratio", "kind", "seed", "painter")  # the kernel answers these
+
+
+class PatchPlayground(StaticPicture, anywidget.AnyWidget):
+    """Play with the patches of images; `PatchPlayground.attention(...)` and `PatchPlayground.masking(...)` make one.
+
+    A view is set by attributes, before and after it is shown; the page sets them too. In both modes:
+    `image`, the number of the image, from 0; `own`, whether the digit that was drawn stands in its place (images of
+    one channel only); `drawing` (height, width), from 0 to 1.
+    Attention: `view`, "head", "mean of heads" (of the layer), "rollout" or "occlusion"; `layer` and `head` from 0;
+    `selected`, the patch that is held, "class" for the token of a class, or None; `scale`, whether the colours end at
+    the largest weight of the "query" that is shown or of the whole "image" (all its layers, heads and queries).
+    Masking: `masked`, N booleans, True = hidden; `ratio`, `kind` and `seed` draw them anew with `random_mask`;
+    `painter`, the name of the model; `whole`, whether its visible patches are shown as it would paint them, too.
+
+    `answer` is what the kernel last answered; its `number` is that of the question, counted in `asked`.
+    Raises: ValueError for settings that do not exist.
+    """
+
+    _esm = Path(__file__).with_suffix(".js")
+    _css = Path(__file__).with_suffix(".css")
+
+    data = traitlets.Dict(read_only=True).tag(sync=True)
+    answer = traitlets.Dict(read_only=True).tag(sync=True)
+    asked = Setting(0).tag(sync=True)
+    image = Setting(0).tag(sync=True)
+    own = Setting(False).tag(sync=True)
+    drawing = Setting(None, allow_none=True).tag(sync=True, echo_update=False)
+    view = Setting("head").tag(sync=True)
+    layer = Setting(0).tag(sync=True)
+    head = Setting(0).tag(sync=True)
+    selected = Setting(None, allow_none=True).tag(sync=True)
+    scale = Setting("query").tag(sync=True)
+    masked = Setting(None).tag(sync=True, echo_update=False)
+    ratio = Setting(0.75).tag(sync=True)
+    kind = Setting("random").tag(sync=True)
+    seed = Setting(0).tag(sync=True)
+    painter = Setting(None).tag(sync=True)
+    whole = Setting(False).tag(sync=True)
+
+    @classmethod
+    def attention(
+        cls,
+        model: VisionTransformer,
+        images: Any,
+        labels: Sequence[int] | None = None,
+        *,
+        names: Sequence[str] | None = None,
+        scale: str = "query",
+    ) -> PatchPlayground:
+        """Look into a vision transformer: point at a patch to see where it looks, by layer and head.
+
+        Shapes: images (n, C, height, width), floats from 0 to 1; `labels`, n numbers of the true classes; `names` of
+            the classes, by default their numbers.
+        Raises: ValueError for a model without classes, images of another shape, type or range, labels and names of
+            another number, and more data than a page should load.
+        """
+        if not isinstance(model, VisionTransformer):
+            raise ValueError(f"model is a {type(model).__name__}: expected a lecturelib.vision.VisionTransformer")
+        if isinstance(model.out, torch.nn.Identity):
+            raise ValueError(
+                "model has no classes: expected a network that names one, such as VisionTransformer(…, classes=10)"
+            )
+        given = checked(images, model.image)
+        classes = model.out.out_features
+        names = [str(n) for n in range(classes)] if names is None else [str(name) for name in names]
+        if len(names) != classes:
+            raise ValueError(f"{len(names)} names, but the model has {classes} classes: expected one name for each")
+        first = look(model, given[0])
+        data = {
+            "classes": names,
+            "labels": None if labels is None else _labels(labels, len(given), classes),
+            "class_token": model.class_token is not None,
+            "layers": first.maps.shape[0],
+            "heads": first.maps.shape[1],
+            "bits": _bits(first),
+        }
+        says = f"where a vision transformer looks in {_count(given)}, patch by patch"
+        return cls("attention", given, model, {"model": model}, data, says, scale=scale)
+
+    @classmethod
+    def masking(
+        cls,
+        models: MaskedAutoencoder | Mapping[str, Painter],
+        images: Any,
+        *,
+        ratio: float = 0.75,
+        kind: str = "random",
+        seed: int = 0,
+        names: Sequence[str] | None = None,
+    ) -> PatchPlayground:
+        """Hide patches and show them again, and see how they are painted at once.
+
+        `models` is a masked autoencoder, or names and painters to choose from: each an autoencoder or a function
+        `paint(images, masked)` of (1, C, height, width) and (1, N), True = hidden, that returns images; one at least
+        is an autoencoder, which says how an image is cut into patches.
+        Shapes: images (n, C, height, width), floats from 0 to 1; `names` of the images.
+        Raises: ValueError for other models, models of normalised patches, models that cut images differently, images
+            of another shape, type or range, names of another number, a ratio or kind that `random_mask` does not know,
+            more data than a page should load, and what the first painter cannot paint.
+        """
+        painters = dict(models) if isinstance(models, Mapping) else {"the model": models}
+        encoder = _same_encoder(painters)
+        given = checked(images, encoder.image)
+        names = None if names is None else [str(name) for name in names]
+        if names is not None and len(names) != len(given):
+            raise ValueError(f"{len(names)} names for {len(given)} images: expected one for each, or None")
+        data = {"painters": list(painters), "names": names, "kinds": list(KINDS)}
+        says = f"patches of {_count(given)} to hide and show, and how they are painted"
+        settings = {"painter": next(iter(painters)), "ratio": ratio, "kind": kind, "seed": seed}
+        return cls("masking", given, encoder, painters, data, says, **settings)
+
+    def __init__(
+        self,
+        mode: str,
+        images: np.ndarray,
+        cut: VisionTransformer,
+        models: Mapping[str, Any],
+        data: dict[str, Any],
+        says: str,
+        **settings: Any,
+    ) -> None:
+        self._mode, self._images, self._models, self.says = mode, images, models, says
+        self._rows, self._columns, self._side = cut.rows, cut.columns, cut.side
+        packed = _base64(np.rint(images * 255).astype("u1"))
+        if len(packed) > LIMIT:
+            fit = LIMIT * 3 // 4 // images[0].size
+            raise ValueError(
+                f"images {images.shape} make {len(packed):,} bytes for the page: at most {LIMIT:,}; pass {fit} at most"
+            )
+        cuts = {"mode": mode, "shape": list(images.shape), "rows": cut.rows, "columns": cut.columns}
+        self.set_trait("data", {**cuts, "images": packed, **data})
+        self._answering = True  # to all settings together, below
+        for name, value in settings.items():
+            setattr(self, name, value)
+        self._answer(strict=True)
+        super().__init__()  # last: it sends everything to the page, once
+
+    # ---- what is computed, without a view
+
+    def current(self) -> np.ndarray:
+        """Return the image that is shown, (C, height, width): one of those given, or the one that was drawn."""
+        if not self.own:
+            return self._images[self.image]
+        drawn = np.zeros(self._images.shape[2:]) if self.drawing is None else np.array(self.drawing)
+        return drawn.astype(np.float32)[None]
+
+    def look(self) -> Looked:
+        """Return what the network makes of the image that is shown (attention mode)."""
+        self._only("attention", "look()")
+        return look(self._models["model"], self.current())
+
+    def paint(self) -> Painted:
+        """Return the image that is shown with its hidden patches painted, and the errors on them (masking mode).
+
+        Raises: ValueError where nothing is hidden or nothing is visible.
+        """
+        self._only("masking", "paint()")
+        return repaint(self._models[self.painter], self.current(), np.array(self.masked), self._side, self.painter)
+
+    def picture(self) -> Figure:
+        """The image that is shown and the next two, as the playground would show them."""
+        return self._looking() if self._mode == "attention" else self._painting()
+
+    def _shown(self) -> tuple[list[np.ndarray], list[int | None]]:
+        """The images of the picture, and their numbers; a drawn one has none."""
+        numbers: list[int | None] = [None] if self.own else []
+        after = [(self.image + k) % len(self._images) for k in range(min(SHOWN - len(numbers), len(self._images)))]
+        return [self.current() if n is None else self._images[n] for n in numbers + after], numbers + after
+
+    def _looking(self) -> Figure:
+        images, numbers = self._shown()
+        seen = [look(self._models["model"], image) for image in images]
+        titles, labels = [], self.data["labels"]
+        for found, number in zip(seen, numbers, strict=True):
+            label = None if labels is None or number is None else self.data["classes"][labels[number]]
+            said = f"says {self.data['classes'][int(found.probabilities.argmax())]}"
+            titles.append(said if label is None else f"{said}\nis {label}")
+        square = (len(images), self._rows, self._columns)
+        heads = [self._row(found.maps[self.layer]) for found in seen]  # each (H, N)
+        if seen[0].maps.shape[1] <= HEADS:
+            maps = {f"head {h + 1}": np.stack([each[h] for each in heads]) for h in range(len(heads[0]))}
+        else:
+            maps = {"mean of heads": np.stack([each.mean(0) for each in heads])}
+        maps["rollout"] = np.stack([self._row(found.rollout) for found in seen])
+        maps["occlusion"] = np.stack([found.occlusion for found in seen])
+        shaped = {name: each.reshape(square) for name, each in maps.items()}
+        return looked_at(np.stack(images), shaped, titles, ["occlusion"], f"heads of layer {self.layer + 1}")
+
+    def _row(self, weights: np.ndarray) -> np.ndarray:
+        """Of maps (..., T, T), return where the query looks that is held, or else what names the class: (..., N)."""
+        first = int(self.data["class_token"])
+        patches = weights[..., first:]
+        if self.selected is None and not first:
+            return patches.mean(-2)
+        return patches[..., 0 if self.selected in (None, "class") else self.selected + first, :]
+
+    def _painting(self) -> Figure:
+        images, _ = self._shown()
+        masked = np.array(self.masked)
+        if masked.all() or not masked.any():  # nothing to paint: as the settings would draw it
+            masked = self._drawn()
+        made = [repaint(self._models[self.painter], image, masked, self._side, self.painter) for image in images]
+        errors = [(each.error, each.mean_error) for each in made]
+        pixels = np.stack([each.pixels for each in made])
+        return painted(np.stack(images), np.stack([masked] * len(images)), pixels, self._side, errors, self.painter)
+
+    # ---- the settings, and what changes with them
+
+    def _only(self, mode: str, what: str) -> None:
+        if self._mode != mode:
+            raise SettingError(
+                f"{what} is of PatchPlayground.{mode}(...): this playground was made by .{self._mode}(...), and has "
+                f"{', '.join(SETTINGS[self._mode])}"
+            )
+
+    def _drawn(self) -> np.ndarray:
+        return _mask(self._rows, self._columns, self.ratio, self.kind, self.seed)
+
+    @traitlets.observe(*ASKED)
+    def _changed(self, _: Any) -> None:
+        if not self._answering:
+            self._answer()
+
+    _answering = False
+    _by: Any = None  # the ratio, kind and seed by which the mask was last drawn
+    _answered: Any = None  # what was last answered to
+
+    def _answer(self, strict: bool = False) -> None:
+        """Draw a mask where its ratio, kind or seed is new; answer, once, to all that has changed together."""
+        self._answering = True
+        try:
+            with self.hold_sync():
+                by = (self.ratio, self.kind, self.seed)
+                if self._mode == "masking" and by != self._by:
+                    self.masked, self._by = self._drawn(), by
+                question = (self.asked, self.image, self.own, self.drawing, self.painter, self.masked)
+                if question != self._answered:
+                    self._answered = question
+                    content = self._looked() if self._mode == "attention" else self._painted(strict)
+                    self.set_trait("answer", {"number": self.asked, "image": self.image, "own": self.own, **content})
+        finally:
+            self._answering = False
+
+    def _looked(self) -> dict[str, Any]:
+        found, bits = self.look(), self.data["bits"]
+        return {
+            "probabilities": found.probabilities.round(5).tolist(),
+            "maps": _packed(found.maps, bits),
+            "rollout": _packed(found.rollout, bits),
+            "occlusion": found.occlusion.round(5).tolist(),
+        }
+
+    def _painted(self, strict: bool) -> dict[str, Any]:
+        empty = {"masked": self.masked, "pixels": None, "error": None, "mean_error": None, "message": ""}
+        try:
+            made = self.paint()
+        except Exception as error:  # a painter may fail in any way: its words stand where its picture would
+            if strict:
+                raise
+            failed = "" if isinstance(error, ValueError) else f"{self.painter} failed with {type(error).__name__}: "
+            return {**empty, "message": f"{failed}{error}"[:400]}
+        pixels = _base64(np.rint(made.pixels * 255).astype("u1"))
+        return {**empty, "pixels": pixels, "error": made.error, "mean_error": made.mean_error}
+
+    @traitlets.validate("asked", *dict.fromkeys((*SETTINGS["attention"], *SETTINGS["masking"])))
+    def _checked(self, proposal: Any) -> Any:
+        name, value = proposal["trait"].name, proposal["value"]
+        if name != "asked" and name not in SETTINGS[self._mode]:
+            self._only("masking" if name in SETTINGS["masking"] else "attention", name)
+        n, channels, height, width = self._images.shape
+        patches = self._rows * self._columns
+        if name in ("own", "whole"):
+            value = _choice(value, (False, True), name)
+        if channels > 1 and ((name == "own" and value) or (name == "drawing" and value is not None)):
+            raise SettingError(
+                f"{name} needs images of one channel, to draw on: these have {channels}; leave it as it is"
+            )
+        if name in ("own", "whole"):
+            return value
+        ends = {
+            "asked": 2**53,
+            "image": n,
+            "seed": 2**53,
+            "layer": self.data.get("layers"),
+            "head": self.data.get("heads"),
+        }
+        if name in ends:
+            return _whole(value, ends[name], name)
+        if name in ("view", "scale", "painter"):
+            return _choice(value, {"view": VIEWS, "scale": SCALES, "painter": tuple(self._models)}[name], name)
+        if name == "selected":
+            if value is None or (value == "class" and self.data["class_token"]):
+                return value
+            return _whole(value, patches, name, "None or " + "'class' or " * self.data["class_token"])
+        if name == "drawing":
+            return None if value is None else _pixels(value, (height, width))
+        if name == "masked":
+            return _booleans(value, patches)
+        settings = {"ratio": self.ratio, "kind": self.kind, name: value}
+        _mask(self._rows, self._columns, settings["ratio"], settings["kind"], 0)
+        return value if name == "kind" else float(value)
+
+
+def _mask(rows: int, columns: int, ratio: Any, kind: Any, seed: int) -> np.ndarray:
+    if isinstance(ratio, bool) or not isinstance(ratio, (int, float, np.number)):
+        raise SettingError(f"ratio is {ratio!r}: expected a number between 0 and 1, such as 0.75")
+    try:
+        return random_mask(1, rows, columns, float(ratio), kind, generator=torch.Generator().manual_seed(seed))[
+            0
+        ].numpy()
+    except ValueError as error:
+        raise SettingError(str(error)) from None
+
+
+def _same_encoder(painters: Mapping[str, Any]) -> VisionTransformer:
+    """Return the encoder that says how images are cut; refuse painters that do not fit together."""
+    known = "a lecturelib.mae.MaskedAutoencoder or a function paint(images, masked)"
+    for name, painter in painters.items():
+        if isinstance(painter, VisionTransformer) or not callable(painter):
+            raise ValueError(f"{name} is a {type(painter).__name__}: expected {known}")
+        if isinstance(painter, MaskedAutoencoder) and painter.normalised:
+            raise ValueError(
+                f"{name} paints normalised patches, whose pixels are unknown: expected a MaskedAutoencoder with "
+                "normalised=False"
+            )
+    encoders = {name: each.encoder for name, each in painters.items() if isinstance(each, MaskedAutoencoder)}
+    if not encoders:
+        raise ValueError(
+            f"models are {list(painters)}, no MaskedAutoencoder: expected one at least, which says how an image is cut"
+        )
+    cuts = {name: (tuple(each.image), each.side) for name, each in encoders.items()}
+    if len(set(cuts.values())) > 1:
+        raise ValueError(
+            f"models cut images differently, (image, side) is {cuts}: expected the same; make two playgrounds"
+        )
+    return next(iter(encoders.values()))
+
+
+def _bits(looked: Looked) -> int:
+    """Return in how many bits a weight is sent."""
+    numbers = looked.maps.size + looked.rollout.size
+    for bits in (16, 8):
+        if numbers * bits // 6 <= LIMIT:  # four letters for three bytes
+            return bits
+    L, H, T, _ = looked.maps.shape
+    raise ValueError(
+        f"the maps of {L} layers, {H} heads and {T} tokens make {numbers * 8 // 6:,} bytes for the page: at most "
+        f"{LIMIT:,}; take larger patches or a smaller network"
+    )
+
+
+def _packed(weights: np.ndarray, bits: int) -> str:
+    return _base64(np.rint(weights * (2**bits - 1)).astype("<u2" if bits == 16 else "u1"))
+
+
+def _base64(array: np.ndarray) -> str:
+    return base64.b64encode(array.tobytes()).decode()
+
+
+def _count(images: np.ndarray) -> str:
+    return f"{len(images)} image{'s' * (len(images) > 1)}"
+
+
+def _labels(labels: Any, images: int, classes: int) -> list[int]:
+    found = list(labels)
+    if len(found) != images:
+        raise ValueError(f"{len(found)} labels for {images} images: expected one for each, or None")
+    return [_whole(label, classes, "a label") for label in found]
+
+
+def _pixels(value: Any, shape: tuple[int, int]) -> list[list[float]]:
+    try:
+        found = np.array(value, dtype=float)
+    except (TypeError, ValueError):
+        found = np.zeros(0)
+    if found.shape != shape or not ((found >= 0) & (found <= 1)).all():
+        raise SettingError(f"drawing has the shape {found.shape}: expected {shape}, numbers from 0 to 1, or None")
+    return found.round(3).tolist()
+
+
+def _booleans(value: Any, patches: int) -> list[bool]:
+    found = np.asarray(value)
+    if found.dtype != bool or found.shape != (patches,):
+        raise SettingError(
+            f"masked has the shape {found.shape} and type {found.dtype}: expected ({patches},) of bool, True = hidden"
+        )
+    return found.tolist()
+
+
+def _choice(value: Any, choices: Sequence[Any], name: str) -> Any:
+    for choice in choices:
+        if isinstance(value, (str, bool, np.bool_)) and value == choice:
+            return choice
+    raise SettingError(f"{name} is {value!r}: expected one of {list(choices)}")
+
+
+def _whole(value: Any, end: int, name: str, before: str = "") -> int:
+    try:
+        found = operator.index(value)
+    except TypeError:
+        found = -1
+    if isinstance(value, bool) or not 0 <= found < end:
+        raise SettingError(f"{name} is {value!r}: expected {before}a whole number from 0 to {end - 1}")
+    return found

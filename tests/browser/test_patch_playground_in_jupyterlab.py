@@ -1,0 +1,140 @@
+"""The patch playground in a real JupyterLab: mouse and keys reach the kernel, its answers the page."""
+
+import json
+import shutil
+from collections.abc import Iterator
+
+import pytest
+
+from tests.browser import lab
+
+pytestmark = pytest.mark.skipif(lab.MISSING, reason=lab.HOW)
+
+MODELS = """
+import numpy as np
+import torch
+from lecturelib.mae import MaskedAutoencoder
+from lecturelib.vision import VisionTransformer
+from lecturelib.widgets.patch_playground import PatchPlayground
+
+torch.manual_seed(0)
+images = np.random.default_rng(0).random((5, 1, 8, 8), dtype=np.float32)
+"""
+MASKING = """
+painter = MaskedAutoencoder(VisionTransformer((1, 8, 8), 2, 12, 3, 2), 8, 2, 1)
+hiding = PatchPlayground.masking({"network": painter, "white": lambda images, masked: images * 0 + 1}, images)
+hiding
+"""
+ATTENTION = """
+looking = PatchPlayground.attention(VisionTransformer((1, 8, 8), 2, 12, 3, 2, 10), images, [1, 2, 3, 4, 5])
+looking
+"""
+LOOK = """
+print(sum(hiding.masked), hiding.image, hiding.painter, hiding.answer["number"] == hiding.asked,
+      looking.image, looking.selected, looking.view, looking.own, looking.current().max())
+"""
+SET = "hiding.masked = [n == 5 for n in range(16)]; looking.view, looking.image = 'rollout', 3"
+RUN = """async (n) => { const {content} = jupyterapp.shell.currentWidget; content.activeCellIndex = n;
+  await jupyterapp.commands.execute('notebook:run-cell'); }"""
+EXECUTE = """async (code) => { await jupyterapp.shell.currentWidget.sessionContext.session.kernel
+  .requestExecute({code}).done; }"""
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[lab.Lab, object]]:
+    """A JupyterLab whose notebook has been run; a copy of what it saved is `saved.ipynb`."""
+    folder = tmp_path_factory.mktemp("lab")
+    lab.write(folder / "playground.ipynb", [MODELS, MASKING, ATTENTION, LOOK])
+    with lab.lab(folder) as started:
+        page = started.run("playground.ipynb")
+        page.locator(".lec-playground[data-mode=attention] .stage").first.wait_for()
+        page.evaluate(lab.SAVE)
+        shutil.copy(folder / "playground.ipynb", folder / "saved.ipynb")
+        yield started, page
+
+
+def told(page, expected: str) -> str:
+    """Run the cell that prints what the kernel knows, until it has heard of everything."""
+    for _ in range(8):
+        page.evaluate(RUN, 3)
+        page.wait_for_timeout(400)
+        said = page.locator(".jp-CodeCell").nth(3).locator(".jp-Cell-outputArea").inner_text().strip()
+        if said == expected:
+            break
+    return said
+
+
+def test_in_jupyterlab_mouse_and_keys_hide_patches_and_the_kernel_paints(running):
+    _, page = running
+    view = page.locator(".lec-playground[data-mode=masking]")
+    status = view.locator(".status")
+    status.filter(has_text="12 of 16 patches hidden. Error on them").wait_for()
+    view.get_by_role("button", name="show all").click()
+    status.filter(has_text="Nothing is hidden").wait_for()
+    middle = view.locator(".stage").nth(1)
+    middle.scroll_into_view_if_needed()
+    box = middle.bounding_box()
+    page.mouse.click(box["x"] + 10, box["y"] + 10)
+    status.filter(has_text="1 of 16 patches hidden. Error on them").wait_for()
+    middle.focus()
+    for key in ("ArrowRight", " ", "ArrowDown", " "):
+        page.keyboard.press(key)
+    status.filter(has_text="3 of 16 patches hidden. Error on them").wait_for()
+    view.get_by_label("white", exact=True).check()
+    view.get_by_label("next image").click()
+    status.filter(has_text="by white").wait_for()
+    expected = "3 1 white True 0 None head False 0.99"
+    assert told(page, expected).startswith(expected[:-4])
+    assert page.locator(".jp-CodeCell").count() == 4  # no key made a cell, or cut one
+
+
+def test_in_jupyterlab_a_patch_is_looked_at_and_a_digit_drawn(running):
+    _, page = running
+    view = page.locator(".lec-playground[data-mode=attention]")
+    status = view.locator(".status")
+    main = view.locator(".stage").first
+    main.scroll_into_view_if_needed()
+    box = main.bounding_box()
+    page.mouse.move(box["x"] + 10, box["y"] + 10)
+    status.filter(has_text="Layer 1, head 1: the patch in row\u00a01, column\u00a01 looks most at").wait_for()
+    main.focus()
+    for key in ("ArrowRight", "ArrowDown", "Enter"):
+        page.keyboard.press(key)
+    status.filter(has_text="the patch in row\u00a02, column\u00a02 looks").wait_for()
+    view.get_by_role("radio", name="layer 1, head 1").focus()
+    page.keyboard.press("End")
+    status.filter(has_text="Covering one patch at a time").or_(status.filter(has_text="Without the patch")).wait_for()
+    view.get_by_label("draw my own").check()
+    view.locator(".pad .stage").focus()
+    page.keyboard.press(" ")
+    status.filter(has_text="filled").wait_for()
+    expected = "3 1 white True 0 5 occlusion True 1.0"
+    assert told(page, expected) == expected
+
+
+def test_in_jupyterlab_what_the_kernel_sets_is_shown(running):
+    _, page = running
+    page.evaluate(EXECUTE, SET)
+    page.locator(".status", has_text="1 of 16 patches hidden. Error on them").wait_for()
+    page.locator(".lec-playground[data-mode=attention] .map[aria-checked=true][aria-label=rollout]").wait_for()
+
+
+def test_a_notebook_that_somebody_else_ran_shows_both_pictures(running):
+    started, _ = running
+    path = started.folder / "saved.ipynb"
+    saved = json.loads(path.read_text(encoding="utf-8"))
+    assert "widgets" not in saved["metadata"]
+    saved["metadata"]["title"] = "from elsewhere"  # changed since this server signed it
+    path.write_text(json.dumps(saved), encoding="utf-8")
+    page = started.open("saved.ipynb")
+    for cell in (1, 2):
+        picture = page.locator(".jp-CodeCell").nth(cell).locator(".jp-Cell-outputArea img")
+        page.wait_for_function("img => img.complete && img.naturalWidth > 300", arg=picture.element_handle())
+        assert picture.is_visible() and picture.get_attribute("src").startswith("data:image/png;base64,")
+    page.close()
+
+
+def test_nothing_failed_in_jupyterlab_and_no_other_host_was_asked(running):
+    started, _ = running
+    assert started.hosts - {""} == {"127.0.0.1"}
+    assert started.errors == []

@@ -1,0 +1,105 @@
+"""The handwritten digits: all of them, none twice, as scikit-learn has them, and split by the seed alone."""
+
+import random
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.datasets import load_digits
+
+from lecturelib.data import digits
+from tests import strategies  # noqa: F401  (the profile of the property tests)
+
+RAW = load_digits()
+
+
+def named(part: digits.Digits) -> list[tuple[bytes, int]]:
+    """Return each image, as sixteenths, with its label."""
+    assert part.images.shape == (len(part.labels), 1, 8, 8)
+    return [
+        (np.rint(x * 16).astype(int).tobytes(), int(y)) for x, y in zip(part.images[:, 0], part.labels, strict=True)
+    ]
+
+
+IN_FILE = [(x.astype(int).tobytes(), int(y)) for x, y in zip(RAW.images, RAW.target, strict=True)]
+
+
+@given(st.integers(1, len(IN_FILE) - 1), st.integers(0, 1000), st.sampled_from(["shuffled", "halves"]))
+def test_the_parts_are_all_digits_and_share_none(test: int, seed: int, split: str) -> None:
+    train, held_out = digits.digits(seed, test=test, split=split)
+    assert len(held_out.images) == test and len(train.images) == len(IN_FILE) - test
+    assert len(set(IN_FILE)) == len(IN_FILE)  # no two are alike, so that equal lists mean disjoint parts
+    assert sorted(named(train) + named(held_out)) == sorted(IN_FILE)
+
+
+def test_pixels_are_sixteenths_from_0_to_1() -> None:
+    for part in digits.digits():
+        assert part.images.dtype == np.float32 and part.labels.dtype == np.int64
+        assert part.images.min() == 0 and part.images.max() == 1
+        assert (part.images * 16 == np.rint(part.images * 16)).all()
+        assert set(part.labels) == set(range(10))
+    assert [len(part.images) for part in digits.digits()] == [1297, 500]
+
+
+def test_halves_are_the_beginning_and_the_end_of_the_file() -> None:
+    for seed in (0, 5):
+        train, held_out = digits.digits(seed, test=900, split="halves")
+        assert named(train) == IN_FILE[:-900] and named(held_out) == IN_FILE[-900:]
+
+
+def test_shuffled_mixes_the_writers() -> None:
+    train, held_out = digits.digits(0, test=500)
+    place = {image: k for k, image in enumerate(IN_FILE)}
+    for part in (train, held_out):
+        places = [place[image] for image in named(part)]
+        assert abs(np.mean(places) / len(IN_FILE) - 0.5) < 0.1
+        assert places != sorted(places)
+
+
+def test_a_seed_says_all() -> None:
+    first, again, other = digits.digits(3), digits.digits(3), digits.digits(4)
+    for k in range(2):
+        assert named(first[k]) == named(again[k])
+        assert set(named(first[k])) != set(named(other[k]))
+    assert named(digits.digits()[1]) == named(digits.digits(0)[1])
+    assert named(digits.digits(np.int64(3), test=np.int64(500))[1]) == named(first[1])
+    before = random.getstate(), torch.get_rng_state(), np.random.get_state(legacy=False)["state"]["key"]
+    digits.digits(0)
+    assert random.getstate() == before[0]
+    assert torch.equal(torch.get_rng_state(), before[1])
+    assert np.array_equal(np.random.get_state(legacy=False)["state"]["key"], before[2])
+
+
+@pytest.mark.parametrize("split", ["shuffled", "halves"])
+def test_what_is_written_into_the_digits_does_not_come_back(split: str) -> None:
+    before = [named(part) for part in digits.digits(0, split=split)]
+    for part in digits.digits(0, split=split):
+        try:
+            part.images[:] = 0.5
+            part.labels[:] = 7
+        except ValueError:  # refused, which does as well
+            continue
+    assert [named(part) for part in digits.digits(0, split=split)] == before
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: digits.digits(test=0), ["test=0", "1 to 1796", "1797"]),
+        (lambda: digits.digits(test=-5), ["test=-5", "1 to 1796"]),
+        (lambda: digits.digits(test=1797), ["test=1797", "1 to 1796"]),
+        (lambda: digits.digits(True), ["seed=True", "whole number"]),
+        (lambda: digits.digits(test=True), ["test=True", "whole number"]),
+        (lambda: digits.digits(test=500.0), ["test=500.0", "whole number", "int()"]),
+        (lambda: digits.digits(None), ["seed=None", "whole number"]),
+        (lambda: digits.digits(1.5), ["seed=1.5", "whole number"]),
+        (lambda: digits.digits(-1), ["seed=-1", "0 or more"]),
+        (lambda: digits.digits(split="thirds"), ["'thirds'", "['shuffled', 'halves']"]),
+    ],
+)
+def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:
+    with pytest.raises(ValueError) as refusal:
+        call()
+    assert not [word for word in words if word not in str(refusal.value)], refusal.value

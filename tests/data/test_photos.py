@@ -1,0 +1,199 @@
+"""Photographs and crops: no held-out pixel among the others, and each crop is a square of a reduced photograph."""
+
+import random
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import skimage.data
+import sklearn.datasets
+import torch
+
+from lecturelib.data import photos
+
+EVERY = photos.TRAINING + photos.HELD_OUT
+
+
+def marked(name: str) -> np.ndarray:
+    """Return a small photograph whose channels tell the row, the column (from 100 on) and the photograph (from 200)."""
+    number = EVERY.index(name)
+    height, width = 6 + number % 3, 8 - number % 2
+    i, j = np.mgrid[:height, :width]
+    return np.stack([i, 100 + j, np.full_like(i, 200 + number)]).astype(np.float32)
+
+
+def all_squares(size: int, coarsest: int, held_out: bool) -> set[bytes]:
+    """Return every square of every marked photograph, by a loop over all places of all reductions."""
+    return {
+        photos.reduced(name, factor)[:, i : i + size, j : j + size].tobytes()
+        for name in (photos.HELD_OUT if held_out else photos.TRAINING)
+        for factor in range(1, coarsest + 1)
+        for i in range(marked(name).shape[1] // factor - size + 1)
+        for j in range(marked(name).shape[2] // factor - size + 1)
+    }
+
+
+@contextmanager
+def marked_photos() -> Iterator[None]:
+    """Let the module know the marked photographs instead of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(photos, "photo", marked)
+        photos.reduced.cache_clear()
+        try:
+            yield
+        finally:
+            photos.reduced.cache_clear()
+
+
+# ---- the photographs ----
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_photo_is_that_of_its_library(name: str) -> None:
+    if name in ("china", "flower"):
+        raw = sklearn.datasets.load_sample_image(f"{name}.jpg")
+    else:
+        raw = getattr(skimage.data, {"hubble": "hubble_deep_field"}.get(name, name))()
+    found = photos.photo(name)
+    assert found.dtype == np.float32 and found.shape == (3, *raw.shape[:2])
+    assert found.min() >= 0 and found.max() <= 1
+    for k in range(3):
+        assert np.array_equal(np.rint(found[k] * 255), raw[..., k] if raw.ndim == 3 else raw)
+    with pytest.raises(ValueError, match="read-only"):
+        found[0, 0, 0] = 0.5
+
+
+def test_no_photo_is_in_both_parts() -> None:
+    assert set(photos.HELD_OUT) == {"chelsea", "flower"} and not set(photos.HELD_OUT) & set(photos.TRAINING)
+    assert len(set(EVERY)) == len(EVERY) == 13
+    sums = [float(photos.photo(name).sum(dtype=np.float64)) for name in EVERY]
+    assert len(set(sums)) == 13  # nor under two names
+
+
+@pytest.mark.parametrize("factor", [1, 2, 3, 5])
+def test_a_reduced_photo_is_the_mean_of_each_square(factor: int) -> None:
+    whole, found = photos.photo("coins"), photos.reduced("coins", factor)
+    _, height, width = whole.shape
+    assert found.shape == (3, height // factor, width // factor) and found.dtype == np.float32
+    rng = np.random.default_rng(0)
+    places = [(0, 0), (found.shape[1] - 1, found.shape[2] - 1)]
+    places += [(int(rng.integers(found.shape[1])), int(rng.integers(found.shape[2]))) for _ in range(20)]
+    for i, j in places:
+        square = [whole[:, i * factor + p, j * factor + q] for p in range(factor) for q in range(factor)]
+        assert found[:, i, j] == pytest.approx(np.mean(square, axis=0, dtype=np.float64), abs=1e-6)
+    with pytest.raises(ValueError, match="read-only"):
+        found[0, 0, 0] = 0.5
+
+
+# ---- crops ----
+
+
+@pytest.mark.parametrize("held_out", [False, True])
+def test_crops_are_of_their_part_and_of_all_of_it_equally_often(held_out: bool) -> None:
+    with marked_photos():
+        numbers = photos.crops(600, size=2, held_out=held_out, seed=1)[:, 2] - 200
+    assert (numbers == numbers[:, :1, :1]).all()
+    drawn, counts = np.unique(numbers[:, 0, 0].astype(int), return_counts=True)
+    names = photos.HELD_OUT if held_out else photos.TRAINING
+    assert [EVERY[number] for number in drawn] == sorted(names, key=EVERY.index)
+    assert counts.min() > 600 / len(names) / 2
+
+
+@pytest.mark.parametrize("varied", [False, True])
+def test_no_held_out_pixel_is_in_a_training_crop(varied: bool) -> None:
+    def shining(name: str) -> np.ndarray:
+        return np.full((3, 6, 7), float(name in ("chelsea", "flower")), np.float32)
+
+    with marked_photos(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(photos, "photo", shining)
+        assert (photos.crops(300, size=2, held_out=False, seed=1, varied=varied) == 0).all()
+        assert (photos.crops(300, size=2, held_out=True, seed=1, varied=varied) == 1).all()
+
+
+@pytest.mark.parametrize(("size", "coarsest", "held_out"), [(4, 1, False), (3, 2, False), (2, 3, True)])
+def test_every_square_of_every_reduction_is_drawn_and_nothing_else(size: int, coarsest: int, held_out: bool) -> None:
+    with marked_photos():
+        found = photos.crops(8000, size=size, held_out=held_out, seed=1, coarsest=coarsest)
+        expected = all_squares(size, coarsest, held_out)
+    assert found.shape == (8000, 3, size, size) and found.dtype == np.float32
+    assert {square.tobytes() for square in found} == expected
+    factors, counts = np.unique(found[:, 0, 1, 0] - found[:, 0, 0, 0], return_counts=True)
+    assert factors.tolist() == list(range(1, coarsest + 1))
+    assert counts.min() > 0.9 * 8000 / coarsest
+
+
+def test_varied_mirrors_turns_and_exchanges_colours_half_of_the_time_each() -> None:
+    with marked_photos():
+        found = photos.crops(2400, size=3, held_out=True, seed=1, coarsest=2, varied=True)
+        expected = all_squares(3, 2, True)
+    seen: Counter[tuple[bool, bool]] = Counter()
+    orders: Counter[tuple[int, ...]] = Counter()
+    for crop in found:
+        order = tuple(int(level) for level in crop[:, 0, 0] // 100)
+        square = crop[np.argsort(order)]  # row, column, photograph again
+        turned = square[0, 0, 0] != square[0, 0, 1]
+        square = square.transpose(0, 2, 1) if turned else square
+        mirrored = square[1, 0, 0] > square[1, 0, 1]
+        square = square[:, :, ::-1] if mirrored else square
+        assert square.tobytes() in expected
+        seen[bool(mirrored), bool(turned)] += 1
+        orders[order] += 1
+    assert len(seen) == 4 and all(abs(count - 600) < 120 for count in seen.values())
+    same = orders.pop((0, 1, 2))  # one in six exchanges ends where it began
+    assert abs(same - 1400) < 140
+    assert len(orders) == 5 and all(abs(count - 200) < 70 for count in orders.values())
+
+
+def test_a_seed_says_all() -> None:
+    for varied in (False, True):
+        first = photos.crops(6, size=20, held_out=True, seed=3, varied=varied)
+        assert np.array_equal(photos.crops(6, size=20, held_out=True, seed=3, varied=varied), first)
+        assert not np.array_equal(photos.crops(6, size=20, held_out=True, seed=4, varied=varied), first)
+        assert 0 <= first.min() < first.max() <= 1
+        first[:] = 0.5  # what was returned belongs to the caller
+        assert not np.array_equal(photos.crops(6, size=20, held_out=True, seed=3, varied=varied), first)
+    before = random.getstate(), torch.get_rng_state(), np.random.get_state(legacy=False)["state"]["key"]
+    photos.crops(2, size=20, held_out=True, seed=0, varied=True)
+    assert random.getstate() == before[0]
+    assert torch.equal(torch.get_rng_state(), before[1])
+    assert np.array_equal(np.random.get_state(legacy=False)["state"]["key"], before[2])
+
+
+def kept(factor: int) -> bool:
+    """Let the reduced photograph be kept, where a factor that only equals this one might find it."""
+    return photos.reduced("chelsea", factor).size > 0
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: photos.photo("lena"), ["'lena'", "astronaut", "chelsea, flower"]),
+        (lambda: photos.reduced("lena", 2), ["'lena'", "astronaut"]),
+        (lambda: photos.reduced("chelsea", 0), ["factor=0", "1 to 300", "chelsea"]),
+        (lambda: photos.reduced("chelsea", -2), ["factor=-2", "1 to 300"]),
+        (lambda: photos.reduced("chelsea", 301), ["factor=301", "1 to 300"]),
+        (lambda: photos.crops(0, size=8, held_out=True, seed=0), ["n=0", "at least 1"]),
+        (lambda: photos.crops(2, size=8, held_out=True, seed=True), ["seed=True", "whole number"]),
+        (lambda: kept(2) and photos.reduced("chelsea", 2.0), ["factor=2.0", "whole number", "int()"]),
+        (lambda: kept(1) and photos.reduced("chelsea", True), ["factor=True", "whole number"]),
+        (lambda: photos.crops(2.0, size=8, held_out=True, seed=0), ["n=2.0", "whole number", "int()"]),
+        (lambda: photos.crops(2, size=8.5, held_out=True, seed=0), ["size=8.5", "whole number"]),
+        (lambda: photos.crops(2, size="8", held_out=True, seed=0), ["size='8'", "whole number"]),
+        (lambda: photos.crops(2, size=8, held_out=True, seed=0, coarsest=1.0), ["coarsest=1.0", "whole number"]),
+        (lambda: photos.crops(2, size=8, held_out=True, seed=None), ["seed=None", "whole number"]),
+        (lambda: photos.crops(2, size=8, held_out=True, seed=0.0), ["seed=0.0", "whole number"]),
+        (lambda: photos.crops(2, size=8, held_out=True, seed=-1), ["seed=-1", "0 or more"]),
+        (lambda: photos.crops(2, size=8, held_out=True, seed=0, coarsest=-1), ["coarsest=-1", "from 1 to 300"]),
+        (lambda: photos.crops(2, size=8, held_out=True, seed=0, coarsest=0), ["coarsest=0", "from 1 to 300"]),
+        (lambda: photos.crops(2, size=1, held_out=True, seed=0, coarsest=301), ["coarsest=301", "from 1 to 300"]),
+        (lambda: photos.crops(2, size=0, held_out=True, seed=0), ["size=0", "1 to 100"]),
+        (lambda: photos.crops(2, size=101, held_out=True, seed=0), ["size=101", "1 to 100", "reduced by 3"]),
+        (lambda: photos.crops(2, size=304, held_out=False, seed=0, coarsest=1), ["size=304", "1 to 303", "smallest"]),
+    ],
+)
+def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:
+    with pytest.raises(ValueError) as refusal:
+        call()
+    assert not [word for word in words if word not in str(refusal.value)], refusal.value

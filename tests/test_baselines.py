@@ -1,0 +1,293 @@
+"""The baselines are what their names say: to the number, without a look at what is hidden, and for each image alone."""
+
+import math
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lecturelib import baselines
+from lecturelib.data.digits import digits
+from lecturelib.training import fit
+from lecturelib.vision import patchify, unpatchify
+from tests.strategies import normal, seeds
+
+SIDE, ROWS, COLUMNS = 2, 3, 5
+IMAGE = (2, SIDE * ROWS, SIDE * COLUMNS)
+PAINTERS = {
+    "visible mean": lambda train: baselines.visible_mean,
+    "mean image": lambda train: baselines.MeanImage(train).paint,
+    "gaussian": lambda train: baselines.GaussianFill(train).paint,
+    "neighbours": lambda train: baselines.NearestNeighbours(train, k=3).paint,
+    "biharmonic": lambda train: baselines.biharmonic,
+}
+
+
+def pictures(n: int, seed: int, dtype: torch.dtype = torch.float64) -> torch.Tensor:
+    """Return images whose pixels depend on one another, from 0 to 1."""
+    size = math.prod(IMAGE)
+    return (normal(n, 7, seed=seed) @ normal(7, size, seed=1) / 3).sigmoid().view(n, *IMAGE).to(dtype)
+
+
+def masks(n: int, seed: int) -> torch.Tensor:
+    """Return masks with unequal numbers of hidden patches, at least one hidden and one visible."""
+    order = torch.rand(n, ROWS * COLUMNS, generator=torch.Generator().manual_seed(seed)).argsort(1).argsort(1)
+    return order < 1 + torch.arange(seed, seed + n)[:, None] * 5 % (ROWS * COLUMNS - 1)
+
+
+def hidden_pixels(masked: torch.Tensor) -> torch.Tensor:
+    """Return which pixels are hidden, by the patches of the vision room: (B, N) to (B, C, height, width)."""
+    patches = masked[..., None].expand(-1, -1, IMAGE[0] * SIDE**2).double()
+    return unpatchify(patches, SIDE, IMAGE[1], IMAGE[2]).bool()
+
+
+# ---- painting ----
+
+
+@pytest.mark.parametrize("kind", PAINTERS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_visible_pixels_stay_and_hidden_ones_are_not_looked_at(kind: str, dtype: torch.dtype) -> None:
+    paint = PAINTERS[kind](pictures(11, seed=2, dtype=dtype))
+    images, masked = pictures(5, seed=3, dtype=dtype), masks(5, seed=3)
+    hidden, kept = hidden_pixels(masked), images.clone()
+    painted = paint(images, masked, SIDE)
+    assert painted.shape == images.shape and painted.dtype == dtype and torch.equal(images, kept)
+    assert torch.equal(painted[~hidden], images[~hidden])
+    assert painted.min() >= 0 and painted.max() <= 1
+    for other in (9e9, -1.0):
+        assert torch.equal(paint(images.masked_fill(hidden, other), masked, SIDE)[hidden], painted[hidden])
+    assert not torch.allclose(painted[hidden], images[hidden])
+    assert torch.equal(paint(images, torch.zeros_like(masked), SIDE), images)
+
+
+@pytest.mark.parametrize("kind", PAINTERS)
+def test_each_image_is_painted_by_itself(kind: str) -> None:
+    paint = PAINTERS[kind](pictures(11, seed=2))
+    images, masked = pictures(4, seed=4), masks(4, seed=1)
+    together = paint(images, masked, SIDE)
+    for n in range(4):
+        torch.testing.assert_close(paint(images[n : n + 1], masked[n : n + 1], SIDE)[0], together[n])
+
+
+@given(seeds)
+def test_the_visible_mean_is_that_of_each_colour_of_each_image(seed: int) -> None:
+    images, masked = pictures(3, seed), masks(3, seed % 100)
+    painted = baselines.visible_mean(images, masked, SIDE)
+    hidden = hidden_pixels(masked)
+    for n in range(3):
+        for c in range(IMAGE[0]):
+            mean = images[n, c][~hidden[n, c]].mean()
+            assert painted[n, c][hidden[n, c]].tolist() == pytest.approx([mean.item()] * int(hidden[n, c].sum()))
+
+
+def test_the_mean_image_is_that_of_the_training_images() -> None:
+    train, images, masked = pictures(7, seed=1), pictures(3, seed=2), masks(3, seed=2)
+    hidden = hidden_pixels(masked)
+    painted = baselines.MeanImage(train).paint(images, masked, SIDE)
+    expected = torch.stack([train[:, c].sum(0) / 7 for c in range(IMAGE[0])])
+    torch.testing.assert_close(painted[hidden], expected.expand_as(images)[hidden])
+
+
+@given(seeds)
+def test_gaussian_fill_is_the_conditional_mean(seed: int) -> None:
+    # by the block of the precision matrix that belongs to the hidden pixels: no system of the visible ones is solved
+    train, images, masked, ridge = pictures(40, seed), pictures(3, seed + 1), masks(3, seed % 100), 0.07
+    hidden = hidden_pixels(masked).flatten(1)
+    painted = baselines.GaussianFill(train, ridge).paint(images, masked, SIDE).flatten(1)
+    mean, covariance = train.flatten(1).mean(0), torch.from_numpy(np.cov(train.flatten(1).numpy().T))
+    for n in range(3):
+        precision = torch.linalg.inv(covariance + torch.diag(torch.where(hidden[n], 1e-9, ridge).double()))
+        at_h, at_v = hidden[n], ~hidden[n]
+        pull = precision[at_h][:, at_v] @ (images[n].flatten() - mean)[at_v]
+        expected = mean[at_h] - torch.linalg.solve(precision[at_h][:, at_h], pull)
+        torch.testing.assert_close(painted[n, at_h], expected.clamp(0, 1), rtol=1e-4, atol=1e-5)
+
+
+def test_gaussian_fill_finds_a_linear_law() -> None:
+    # the second pixel is always 0.9 minus the first
+    first = torch.linspace(0.1, 0.8, 9, dtype=torch.float64)
+    train = torch.stack([first, 0.9 - first], dim=1).view(9, 1, 1, 2)
+    painter = baselines.GaussianFill(train, ridge=1e-9)
+    painted = painter.paint(torch.tensor([[[[0.3, 0.0]]]]), torch.tensor([[False, True]]), side=1)
+    torch.testing.assert_close(painted, torch.tensor([[[[0.3, 0.6]]]]))
+    # beyond 0 it is cut
+    painted = painter.paint(torch.tensor([[[[1.0, 0.5]]]]), torch.tensor([[False, True]]), side=1)
+    assert painted.flatten().tolist() == [1.0, 0.0]
+
+
+@given(seeds, st.integers(1, 11))
+def test_neighbours_are_the_nearest_on_the_visible_pixels(seed: int, k: int) -> None:
+    train, images, masked = pictures(11, seed), pictures(3, seed + 1), masks(3, seed % 100)
+    hidden = hidden_pixels(masked)
+    painter = baselines.NearestNeighbours(train, k)
+    near, painted = painter.neighbours(images, masked, SIDE), painter.paint(images, masked, SIDE)
+    for n in range(3):
+        away = [sum(d**2 for d in (each - images[n])[~hidden[n]].tolist()) for each in train]
+        order = [t for _, t in sorted(zip(away, range(11), strict=True))][:k]
+        assert near[n].tolist() == order
+        expected = torch.stack([train[t] for t in order]).sum(0) / k
+        torch.testing.assert_close(painted[n][hidden[n]], expected[hidden[n]])
+
+
+def test_a_training_image_is_its_own_nearest_neighbour() -> None:
+    train, masked = pictures(11, seed=3), masks(11, seed=3)
+    torch.testing.assert_close(baselines.NearestNeighbours(train, k=1).paint(train, masked, SIDE), train)
+
+
+def test_biharmonic_continues_a_slope() -> None:
+    slope = torch.linspace(0.1, 0.9, 12, dtype=torch.float64).expand(1, 2, 12, 12)
+    masked = torch.zeros(1, 36, dtype=torch.bool)
+    masked[0, 14:16] = True
+    hidden = unpatchify(masked[..., None].expand(-1, -1, 8).double(), 2, 12, 12).bool()
+    painted = baselines.biharmonic(slope, masked, 2)
+    torch.testing.assert_close(painted, slope, atol=0.01, rtol=0)
+    assert (baselines.visible_mean(slope, masked, 2) - slope)[hidden].abs().max() > 0.1
+    turned = baselines.biharmonic(slope.mT.contiguous(), masked, 2)
+    torch.testing.assert_close(turned, slope.mT, atol=0.02, rtol=0)
+
+
+# ---- naming ----
+
+
+def parts(seed: int, *, shuffled: bool = False) -> list[torch.Tensor]:
+    """Return training and test digits, with the patches of all in one other order if wished."""
+    found = []
+    order = torch.randperm(16, generator=torch.Generator().manual_seed(100 + seed))
+    for part in digits(seed):
+        images = torch.from_numpy(part.images)
+        if shuffled:
+            images = unpatchify(patchify(images, 2)[:, order], 2, 8, 8)
+        found += [images, torch.from_numpy(part.labels)]
+    return found
+
+
+def test_the_classical_methods_name_digits_and_are_silent(capfd) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        scores = baselines.fit_classical(*parts(0))
+    assert list(scores) == ["logistic regression", "5 nearest neighbours", "support vector machine"]
+    assert capfd.readouterr() == ("", "")
+    assert all(type(score) is float and 0.96 < score < 1 for score in scores.values())
+    assert scores == baselines.fit_classical(*parts(0))
+
+
+def test_the_classical_methods_do_not_care_about_the_order_of_the_pixels() -> None:
+    straight, shuffled = (baselines.fit_classical(*parts(0, shuffled=each)) for each in (False, True))
+    assert straight == pytest.approx(shuffled, abs=0.005)
+
+
+def test_wrong_labels_are_counted_as_wrong() -> None:
+    x, y, tested, labels = parts(0)
+    right = baselines.fit_classical(x, y, tested, labels)
+    wrong = baselines.fit_classical(x, y, tested, torch.where(torch.arange(500) < 100, 9 - labels, labels))
+    for name in right:
+        assert wrong[name] == pytest.approx(right[name] - 0.2, abs=0.02)
+
+
+def test_the_network_has_the_layers_that_it_names() -> None:
+    torch.manual_seed(0)
+    network = baselines.ConvolutionalNetwork((2, 6, 9), width=3, classes=5).double()
+    network(normal(7, 2, 6, 9, seed=2))  # so that the norms know a mean and a spread
+    network.eval()
+    images = normal(4, 2, 6, 9, seed=1).sigmoid()
+    layers = torch.nn.Sequential(
+        network.first, network.norm_first, torch.nn.ReLU(), torch.nn.MaxPool2d(3, 2, 1),
+        network.second, network.norm_second, torch.nn.ReLU(),
+        torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), network.out,
+    )  # fmt: skip
+    assert network(images).shape == (4, 5)
+    torch.testing.assert_close(network(images), layers(images))
+    wide = sum(p.numel() for p in baselines.ConvolutionalNetwork((1, 8, 8), width=32).parameters())
+    assert 25_000 < wide < 40_000
+
+
+def test_the_network_learns_sixteen_digits_by_heart() -> None:
+    x, y, *_ = parts(0)
+    torch.manual_seed(0)
+    network = baselines.ConvolutionalNetwork((1, 8, 8), width=8)
+
+    def loss(model: torch.nn.Module, batch: tuple[torch.Tensor, ...]) -> torch.Tensor:
+        return torch.nn.functional.cross_entropy(model(batch[0]), batch[1])
+
+    fit(network, loss, (x[:16], y[:16]), steps=100, batch=16, lr=1e-2)
+    assert (network(x[:16]).argmax(1) == y[:16]).all()
+
+
+# ---- refusals ----
+
+X, M = pictures(5, seed=1), masks(5, seed=1)
+LABELS = torch.tensor([0, 1, 2, 0, 1])
+NAN = torch.full_like(X, math.nan)
+
+
+@pytest.mark.parametrize("kind", PAINTERS)
+@pytest.mark.parametrize(
+    ("images", "masked", "side", "words"),
+    [
+        (X[0], M, 2, ["(2, 6, 10)", "(B, ", "x[None]"]),
+        (X[:0], M[:0], 2, ["(0, 2, 6, 10)", "at least one image"]),
+        (X.numpy(), M, 2, ["ndarray", "torch.from_numpy"]),
+        ((X * 255).byte(), M, 2, ["torch.uint8", "images / 255"]),
+        (NAN, M, 2, ["NaN", "finite"]),
+        (X, M, 4, ["side=4", "divides images of 6 x 10"]),
+        (X, M, 3, ["side=3", "divides images of 6 x 10"]),
+        (X, M, 5, ["side=5", "divides images of 6 x 10"]),
+        (X, M, 0, ["side=0", "divides"]),
+        (X, M, 1, ["(5, 15)", "expected (5, 60)"]),
+        (X, M[:1], 2, ["(1, 15)", "expected (5, 15)", "masked.expand"]),
+        (X, M.float(), 2, ["torch.float32", "torch.bool"]),
+        (X, M.numpy(), 2, ["ndarray", "torch.bool"]),
+        (X, M | (torch.arange(5) == 3)[:, None], 2, ["image 3", "no visible patch"]),
+    ],
+)
+def test_what_cannot_be_painted_is_refused_in_words(kind: str, images, masked, side, words: list[str]) -> None:
+    paint = PAINTERS[kind](pictures(11, seed=2))
+    with pytest.raises(ValueError) as refusal:
+        paint(images, masked, side)
+    assert not [word for word in words if word not in str(refusal.value)], refusal.value
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        *(
+            (lambda make=make, train=train: getattr(baselines, make)(train), words)
+            for make in ("MeanImage", "GaussianFill", "NearestNeighbours")
+            for train, words in (
+                (X[0], ["(2, 6, 10)", "(B, C, height, width)"]),
+                (X[:0], ["(0, 2, 6, 10)", "at least one image"]),
+                (X * 255, ["pixels from", "expected 0 to 1", "images / 255"]),
+                (X - 1, ["pixels from", "expected 0 to 1"]),
+                (NAN, ["NaN"]),
+                ((X * 255).byte(), ["torch.uint8"]),
+            )
+        ),
+        *(
+            (lambda make=make: getattr(baselines, make)(X).paint(X[:, :1], M, 2), ["(5, 1, 6, 10)", "(B, 2, 6, 10)"])
+            for make in ("MeanImage", "GaussianFill", "NearestNeighbours")
+        ),
+        (lambda: baselines.GaussianFill(X[:1]), ["1 training images", "at least 2"]),
+        (lambda: baselines.GaussianFill(X, ridge=0), ["ridge=0", "above 0"]),
+        (lambda: baselines.GaussianFill(X, ridge=math.nan), ["ridge=nan", "above 0"]),
+        (lambda: baselines.NearestNeighbours(X, k=6), ["k=6", "1 to 5"]),
+        (lambda: baselines.NearestNeighbours(X, k=0), ["k=0", "1 to 5"]),
+        (lambda: baselines.NearestNeighbours(X, k=2.0), ["k=2.0", "whole number"]),
+        (lambda: baselines.fit_classical(X, LABELS[:4], X, LABELS), ["train_labels", "(4,)", "expected (5,)"]),
+        (lambda: baselines.fit_classical(X, LABELS, X, LABELS[:, None]), ["test_labels", "(5, 1)", "expected (5,)"]),
+        (lambda: baselines.fit_classical(X, LABELS, X, LABELS.float()), ["test_labels", "torch.float32"]),
+        (lambda: baselines.fit_classical(X, LABELS, X[:, :1], LABELS), ["(5, 1, 6, 10)", "(B, 2, 6, 10)"]),
+        (lambda: baselines.fit_classical(X[:4], LABELS[:4], X, LABELS), ["4 training images", "at least 5"]),
+        (lambda: baselines.fit_classical(X, LABELS * 0, X, LABELS), ["1 classes", "at least 2 classes"]),
+        (lambda: baselines.ConvolutionalNetwork((1, 0, 8)), ["image=(1, 0, 8)", "at least 1"]),
+        (lambda: baselines.ConvolutionalNetwork((1, 8, 8), width=0), ["width=0", "at least 1"]),
+        (lambda: baselines.ConvolutionalNetwork((1, 8, 8))(X), ["(5, 2, 6, 10)", "(B, 1, 8, 8)"]),
+        (lambda: baselines.ConvolutionalNetwork(IMAGE)(NAN), ["NaN"]),
+    ],
+)
+def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:
+    with pytest.raises(ValueError) as refusal:
+        call()
+    assert not [word for word in words if word not in str(refusal.value)], refusal.value

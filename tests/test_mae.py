@@ -1,0 +1,554 @@
+"""The masked autoencoder: masks by their definitions, no leak of what is hidden, the decoder against plain loops."""
+
+import copy
+import statistics
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from lecturelib import mae
+from lecturelib.data.digits import digits
+from lecturelib.vision import VisionTransformer, grid_positions, patchify
+from tests.strategies import normal, seeds, sizes
+from tests.test_transformer import stack
+from tests.twins import parameters_that_rest, random_weights
+
+KINDS, SUMMARIES = ["random", "block", "grid"], ["mean", "class"]
+
+
+def generator(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def draw(n: int, rows: int, columns: int, ratio: float, kind: str, seed: int = 0) -> torch.Tensor:
+    return mae.random_mask(n, rows, columns, ratio, kind, generator=generator(seed))
+
+
+# ---- masks ----
+
+
+@given(sizes(3), st.floats(0.01, 0.99), st.sampled_from(KINDS), seeds)
+def test_each_image_has_the_same_number_of_hidden_patches(shape: list[int], ratio: float, kind: str, seed: int) -> None:
+    n, rows, columns = shape
+    patches = rows * columns
+    if not 0.5 < ratio * patches < patches - 0.5:
+        with pytest.raises(ValueError, match="at least one hidden and one visible"):
+            draw(n, rows, columns, ratio, kind, seed)
+        return
+    masked = draw(n, rows, columns, ratio, kind, seed)
+    assert masked.shape == (n, patches) and masked.dtype == torch.bool
+    hidden = masked.sum(1)
+    assert (hidden == hidden[0]).all()
+    assert abs(hidden[0].item() - ratio * patches) <= 0.5
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("ratio", [0.1, 0.25, 0.5, 0.75, 0.9, 0.95])
+def test_the_counts_of_the_usual_ratios(kind: str, ratio: float) -> None:
+    assert draw(3, 8, 8, ratio, kind).sum(1).tolist() == [round(64 * ratio)] * 3
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_generator_says_all_and_each_image_has_a_mask_of_its_own(kind: str) -> None:
+    before = torch.get_rng_state()
+    masked = draw(30, 4, 6, 0.5, kind, seed=3)
+    assert torch.equal(draw(30, 4, 6, 0.5, kind, seed=3), masked)
+    assert not torch.equal(draw(30, 4, 6, 0.5, kind, seed=4), masked)
+    assert torch.equal(torch.get_rng_state(), before)
+    one = generator(3)
+    mae.random_mask(30, 4, 6, 0.5, kind, generator=one)
+    assert not torch.equal(mae.random_mask(30, 4, 6, 0.5, kind, generator=one), masked)
+    assert len(masked.unique(dim=0)) >= {"random": 25, "block": 8, "grid": 2}[kind]
+
+
+def evenly_often(counts: torch.Tensor, draws: int) -> bool:
+    """Say whether places were chosen equally often in so many draws, within six standard deviations."""
+    share = counts.sum().item() / draws / len(counts)
+    spread = (draws * share * (1 - share)) ** 0.5
+    return bool(((counts - draws * share).abs() < 6 * spread).all())
+
+
+def test_random_hides_every_patch_equally_often_and_independently() -> None:
+    masked = draw(4000, 3, 4, 0.75, "random", seed=1)
+    assert evenly_often(masked.sum(0), 4000)
+    # and so it is with pairs: of two patches both are visible in 3 * 2 of 12 * 11 draws
+    visible = (~masked).double()
+    pairs = (visible.T @ visible)[*torch.triu_indices(12, 12, offset=1)]
+    assert evenly_often(pairs, 4000)
+    assert mae.random_mask(5, 4, 4, generator=generator(1)).sum(1).tolist() == [12] * 5
+    assert torch.equal(mae.random_mask(5, 4, 4, generator=generator(1)), draw(5, 4, 4, 0.75, "random", seed=1))
+
+
+def one_hole(masked: torch.Tensor, rows: int, columns: int) -> bool:
+    """Say whether there is a place such that every hidden patch is nearer to it than every visible one.
+
+    Near is the larger of the distances in rows and in columns. All places in steps of 1/50 patch are tried.
+    """
+    step = 0.02
+    i, j = (torch.arange(-0.5, side - 0.5 + step, step) for side in (rows, columns))
+    down = (torch.arange(rows) - i[:, None]).abs()  # (places, rows)
+    right = (torch.arange(columns) - j[:, None]).abs()
+    away = torch.maximum(down[:, None, :, None], right[None, :, None, :]).flatten(2)  # (places, places, N)
+    farthest = away[..., masked].amax(-1)
+    nearest = away[..., ~masked].amin(-1)
+    return bool((farthest <= nearest + step + 0.002).any())
+
+
+@given(st.permutations([2, 3, 4, 5]), st.integers(1, 19), seeds)
+def test_a_block_is_one_hole_of_the_nearest_patches(shape: list[int], hidden: int, seed: int) -> None:
+    rows, columns = shape[:2]
+    hidden = 1 + hidden % (rows * columns - 1)
+    for masked in draw(3, rows, columns, hidden / (rows * columns), "block", seed):
+        assert masked.sum() == hidden
+        assert one_hole(masked, rows, columns)
+
+
+def test_what_is_not_one_hole_is_told_apart() -> None:
+    assert not one_hole(torch.tensor([1, 0, 0, 0, 0, 0, 0, 0, 1]).bool(), 3, 3)
+    assert not one_hole(torch.tensor([0, 1, 0, 1, 0, 1, 0, 1, 0]).bool(), 3, 3)
+    assert not one_hole(torch.tensor([1, 1, 1, 1, 1, 0, 0, 0, 0, 0]).bool(), 2, 5)  # flat, where a square fits
+    assert one_hole(torch.tensor([1, 1, 0, 0, 1, 1, 0, 0]).bool(), 2, 4)
+
+
+def test_a_block_opens_anywhere_equally_often() -> None:
+    assert evenly_often(draw(4000, 3, 5, 1 / 15, "block", seed=1).sum(0), 4000)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "side", "each"), [(0.75, 2, 1), (0.25, 2, 3), (0.5, 2, 2), (15 / 16, 4, 1), (0.75, 4, 4), (0.5, 4, 8)]
+)
+@pytest.mark.parametrize(("rows", "columns"), [(8, 8), (4, 12), (12, 4), (72, 4), (4, 136)])
+def test_a_grid_leaves_equally_many_visible_in_each_square(
+    ratio: float, side: int, each: int, rows: int, columns: int
+) -> None:
+    visible = ~draw(5, rows, columns, ratio, "grid", seed=2)
+    squares = visible.view(5, rows // side, side, columns // side, side).sum((2, 4))
+    assert (squares == each).all()
+
+
+def test_half_a_grid_is_a_chessboard() -> None:
+    for masked in draw(10, 6, 5, 0.5, "grid", seed=1).view(10, 6, 5):
+        assert (masked[1:] != masked[:-1]).all() and (masked[:, 1:] != masked[:, :-1]).all()
+
+
+@pytest.mark.parametrize(("side", "ratio"), [(2, 0.75), (4, 15 / 16)])
+def test_a_grid_starts_at_any_corner_equally_often(side: int, ratio: float) -> None:
+    assert evenly_often((~draw(4000, side, side, ratio, "grid", seed=1)).sum(0), 4000)
+
+
+# ---- the network ----
+
+
+def painter(shape: list[int], seed: int, summary: str = "mean", normalised: bool = False) -> mae.MaskedAutoencoder:
+    """Return a network with random weights for shape = [channels, rows, columns, side, heads]."""
+    c, rows, columns, side, h = shape
+    encoder = VisionTransformer((c, rows * side, columns * side), side, 4 * h, h, 2, summary=summary)
+    return random_weights(mae.MaskedAutoencoder(encoder, 8 * h, h, 2, normalised), seed)
+
+
+def images_of(b: int, shape: list[int], seed: int) -> torch.Tensor:
+    c, rows, columns, side, _ = shape
+    return normal(b, c, rows * side, columns * side, seed=seed + 1000)
+
+
+def masks_of(b: int, shape: list[int], seed: int, hidden: int | None = None) -> torch.Tensor:
+    """Draw a mask for each image, without the function under test; some are hidden and some are not."""
+    n = shape[1] * shape[2]
+    hidden = 1 + seed % (n - 1) if hidden is None else hidden
+    masked = torch.zeros(b, n, dtype=torch.bool)
+    for k, row in enumerate(masked):
+        row[normal(n, seed=seed + k).argsort()[:hidden]] = True
+    return masked
+
+
+def spread(masked: torch.Tensor, shape: list[int]) -> torch.Tensor:
+    """Return a mask of patches as one of pixels, (B, 1, height, width)."""
+    _, rows, columns, side, _ = shape
+    each = masked.view(-1, rows, columns).repeat_interleave(side, dim=1).repeat_interleave(side, dim=2)
+    return each[:, None]
+
+
+def take_out(model: nn.Module, *names: str) -> None:
+    """Let tokens pass through these layers unchanged."""
+    for name in names:
+        setattr(model, name, nn.ModuleList() if name == "blocks" else nn.Identity())
+
+
+def painted_by_loops(model: mae.MaskedAutoencoder, images: torch.Tensor, masked: torch.Tensor) -> torch.Tensor:
+    """Return what the network should predict: image by image, patch by patch, with torch's layers."""
+    encoder, found = model.encoder, []
+    places = grid_positions(encoder.rows, encoder.columns, model.narrow.out_features).double()
+    patches = patchify(images, encoder.side)
+    for image, mask in zip(patches, masked.tolist(), strict=True):
+        seen = [encoder.patches(image[n]) + encoder.positions[n] for n, hidden in enumerate(mask) if not hidden]
+        if encoder.class_token is not None:
+            seen = [encoder.class_token[0, 0], *seen]
+        latents = [model.narrow(each) for each in stack(encoder)(torch.stack(seen)[None])[0]]
+        front = [latents.pop(0)] if encoder.class_token is not None else []
+        row = [(model.mask_token if hidden else latents.pop(0)) + places[n] for n, hidden in enumerate(mask)]
+        read = stack(model)(torch.stack([*front, *row])[None])[0]
+        found.append(F.linear(read[len(front) :], model.out.weight, model.out.bias))
+    return torch.stack(found)
+
+
+@given(sizes(5), st.integers(1, 3), seeds, st.sampled_from(SUMMARIES))
+def test_it_paints_as_the_loops_over_torchs_layers(shape: list[int], b: int, seed: int, summary: str) -> None:
+    model, images, masked = painter(shape, seed, summary), images_of(b, shape, seed), masks_of(b, shape, seed)
+    predicted = model(images, masked)
+    c, rows, columns, side, _ = shape
+    assert predicted.shape == (b, rows * columns, c * side * side)
+    torch.testing.assert_close(predicted, painted_by_loops(model, images, masked))
+    assert torch.equal(predicted, model.decode(model.encode(images, masked), masked))
+
+
+@given(sizes(5), seeds, st.sampled_from(SUMMARIES))
+def test_hidden_pixels_change_no_bit(shape: list[int], seed: int, summary: str) -> None:
+    model, images, masked = painter(shape, seed, summary), images_of(3, shape, seed), masks_of(3, shape, seed)
+    changed = torch.where(spread(masked, shape), 9e9, images)
+    assert torch.equal(model.encode(changed, masked), model.encode(images, masked))
+    assert torch.equal(model(changed, masked), model(images, masked))
+    # and each visible patch counts
+    other = torch.where(spread(masked, shape), images, images + 1)
+    assert (model(other, masked) != model(images, masked)).any(-1).all()
+
+
+@given(sizes(5), seeds, st.sampled_from(SUMMARIES))
+def test_each_image_has_its_own_mask(shape: list[int], seed: int, summary: str) -> None:
+    model, images, masked = painter(shape, seed, summary), images_of(3, shape, seed), masks_of(3, shape, seed)
+    alone = [model(image[None], mask[None]) for image, mask in zip(images, masked, strict=True)]
+    torch.testing.assert_close(model(images, masked), torch.cat(alone))
+
+
+@pytest.mark.parametrize("summary", SUMMARIES)
+def test_the_encoder_works_on_the_visible_patches_alone(summary: str) -> None:
+    shape = [2, 3, 4, 2, 2]
+    model, images, masked = painter(shape, 1, summary), images_of(2, shape, 1), masks_of(2, shape, 1, hidden=9)
+    seen: dict[str, list[int]] = {"encoder": [], "decoder": []}
+    for name, blocks in (("encoder", model.encoder.blocks), ("decoder", model.blocks)):
+        for block in blocks:
+            block.register_forward_hook(
+                lambda _, given_tokens, __, name=name: seen[name].append(len(given_tokens[0][0]))
+            )
+    model(images, masked)
+    front = summary == "class"
+    assert seen == {"encoder": [3 + front] * 2, "decoder": [12 + front] * 2}
+
+
+@pytest.mark.parametrize("summary", SUMMARIES)
+def test_the_encoder_gets_the_visible_tokens_in_their_order(summary: str) -> None:
+    shape = [2, 3, 4, 2, 2]
+    model, images, masked = painter(shape, 1, summary), images_of(3, shape, 1), masks_of(3, shape, 1, hidden=7)
+    take_out(model.encoder, "blocks", "norm")
+    tokens, front = model.encoder.embed(images), summary == "class"
+    found = model.encode(images, masked)
+    assert found.shape == (3, 5 + front, 8)
+    for k, mask in enumerate(masked.tolist()):
+        visible = [tokens[k, n] for n, hidden in enumerate(mask) if not hidden]
+        assert torch.equal(found[k, front:], torch.stack(visible))
+        if model.encoder.class_token is not None:
+            assert torch.equal(found[k, 0], model.encoder.class_token[0, 0])
+
+
+@given(sizes(5), seeds, st.sampled_from(SUMMARIES))
+def test_the_decoder_puts_latents_where_their_patches_stood(shape: list[int], seed: int, summary: str) -> None:
+    b, front = 3, summary == "class"
+    model, masked = painter(shape, seed, summary), masks_of(3, shape, seed)
+    width = model.narrow.out_features
+    take_out(model, "narrow", "blocks", "norm", "out")
+    model.encoder.width = width  # or the latents would not fit, as nothing narrows them
+    latents = normal(b, front + int((~masked[0]).sum()), width, seed=seed + 5)
+    places = grid_positions(shape[1], shape[2], width).double()
+    found = model.decode(latents, masked)
+    for k, mask in enumerate(masked.tolist()):
+        left = list(latents[k, front:])
+        expected = [(model.mask_token if hidden else left.pop(0)) + places[n] for n, hidden in enumerate(mask)]
+        assert torch.equal(found[k], torch.stack(expected))
+
+
+def test_without_a_mask_token_for_each_place_nothing_would_tell_hidden_patches_apart() -> None:
+    shape = [2, 3, 4, 2, 2]
+    model, images, masked = painter(shape, 1), images_of(2, shape, 1), masks_of(2, shape, 1, hidden=9)
+    predicted = model(images, masked)
+    for k in range(2):
+        assert len(predicted[k, masked[k]].unique(dim=0)) == 9
+    model.positions.zero_()
+    alike = model(images, masked)
+    for k in range(2):
+        hidden = alike[k, masked[k]]
+        torch.testing.assert_close(hidden, hidden[:1].expand_as(hidden))
+
+
+@pytest.mark.parametrize("summary", SUMMARIES)
+def test_gradients_reach_everything_but_the_hidden_pixels(summary: str) -> None:
+    shape = [1, 2, 3, 2, 2]
+    model, images, masked = painter(shape, 1, summary), images_of(2, shape, 1), masks_of(2, shape, 1, hidden=3)
+    images.requires_grad_()
+    assert torch.autograd.gradcheck(lambda x: model(x, masked), images)
+    mae.reconstruction_loss(model(images, masked), model.target(images).detach(), masked).backward()
+    assert not parameters_that_rest(model)
+    hidden = spread(masked, shape)
+    assert images.grad is not None
+    assert (images.grad[hidden] == 0).all() and (images.grad[~hidden] != 0).all()
+
+
+def test_the_state_is_that_of_a_vision_transformer_and_of_a_decoder() -> None:
+    for summary in SUMMARIES:
+        encoder = VisionTransformer((1, 4, 6), 2, 8, 2, 2, summary=summary)
+        model = mae.MaskedAutoencoder(encoder, 4, 1, 1)
+        state = model.state_dict()
+        own = {name.removeprefix("encoder."): value for name, value in state.items() if name.startswith("encoder.")}
+        fresh = VisionTransformer((1, 4, 6), 2, 8, 2, 2, summary=summary)
+        fresh.load_state_dict(own)
+        images = normal(2, 1, 4, 6, seed=1).float()
+        assert torch.equal(fresh(images), encoder(images))
+        tops = {name.partition(".")[0] for name in state}
+        assert tops == {"encoder", "narrow", "mask_token", "blocks", "norm", "out"}
+        assert len({id(each) for each in [*model.blocks, *encoder.blocks]}) == 3
+        assert model.mask_token.any() and not model.normalised
+        assert torch.equal(model.positions, grid_positions(2, 3, 4)) and not model.positions.requires_grad
+
+
+def test_four_digits_are_painted_by_heart() -> None:
+    images = torch.from_numpy(digits(seed=0)[0].images[:4])
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = mae.MaskedAutoencoder(VisionTransformer((1, 8, 8), 2, 16, 2, 1), 16, 2, 1)
+    visible = torch.tensor([5, 6, 9, 10])  # the four in the middle
+    masked = torch.ones(16, dtype=torch.bool).scatter(0, visible, False).expand(4, -1)
+    optimizer = torch.optim.Adam(model.parameters(), 2e-2)
+    for _ in range(150):
+        optimizer.zero_grad()
+        loss = mae.reconstruction_loss(model(images, masked), model.target(images), masked)
+        loss.backward()
+        optimizer.step()
+    # whoever does not look at the visible patches can do no better than the mean of the four
+    target = model.target(images)
+    blind = mae.reconstruction_loss(target.mean(0).expand_as(target), target, masked)
+    assert loss < 0.5 * blind
+
+
+# ---- painting ----
+
+
+@given(sizes(5), seeds, st.sampled_from(SUMMARIES))
+def test_paint_keeps_the_visible_pixels_and_cuts_the_predicted(shape: list[int], seed: int, summary: str) -> None:
+    c, _, columns, side, _ = shape
+    model, images, masked = painter(shape, seed, summary), images_of(3, shape, seed), masks_of(3, shape, seed)
+    with torch.no_grad():
+        model.out.weight.mul_(3)
+    before, predicted = images.clone(), model(images, masked)
+    painted = model.paint(images, masked)
+    assert painted.shape == images.shape and torch.equal(images, before)
+    assert torch.equal(
+        painted[~spread(masked, shape).expand_as(images)], images[~spread(masked, shape).expand_as(images)]
+    )
+    for k, n in masked.nonzero().tolist():
+        i, j = n // columns * side, n % columns * side
+        square = painted[k, :, i : i + side, j : j + side]
+        expected = [min(max(value, 0.0), 1.0) for value in predicted[k, n].tolist()]
+        assert square.flatten().tolist() == expected
+    assert painted[spread(masked, shape).expand(-1, c, -1, -1)].min() >= 0
+
+
+def test_the_predictions_that_paint_cuts_lie_on_both_sides() -> None:
+    shape = [2, 3, 4, 2, 2]
+    model, images, masked = painter(shape, 1), images_of(2, shape, 1), masks_of(2, shape, 1)
+    hidden = spread(masked, shape).expand_as(images)
+    assert model(images, masked)[masked].min() < 0 and model(images, masked)[masked].max() > 1
+    painted = model.paint(images, masked)
+    assert (painted[hidden] == 0).any() and (painted[hidden] == 1).any()
+    nothing = torch.zeros_like(masked)
+    assert torch.equal(model.paint(images, nothing), images)
+
+
+# ---- targets ----
+
+
+@given(sizes(4), seeds)
+def test_normalise_takes_mean_and_spread_from_each_patch_alone(shape: list[int], seed: int) -> None:
+    b, n, pixels, _ = shape
+    pixels += 1
+    patches = normal(b, n, pixels, seed=seed) * 0.3 + 0.5
+    found, mean, spread_ = mae.normalise(patches)
+    assert found.shape == patches.shape and mean.shape == spread_.shape == (b, n, 1)
+    for row, each in zip(found.flatten(0, 1).tolist(), patches.flatten(0, 1).tolist(), strict=True):
+        deviation = (statistics.variance(each) + 1e-6) ** 0.5
+        assert row == pytest.approx([(x - statistics.fmean(each)) / deviation for x in each])
+        assert statistics.fmean(row) == pytest.approx(0, abs=1e-9)
+    torch.testing.assert_close(found * spread_ + mean, patches)
+
+
+def test_normalised_patches_have_mean_0_and_variance_1_and_a_flat_one_stays_finite() -> None:
+    found, _, _ = mae.normalise(normal(3, 5, 12, seed=1) * 4 + 7)
+    torch.testing.assert_close(found.mean(-1), torch.zeros(3, 5, dtype=torch.float64))
+    torch.testing.assert_close(found.var(-1), torch.ones(3, 5, dtype=torch.float64), rtol=1e-4, atol=0)
+    flat, mean, _ = mae.normalise(torch.full((1, 1, 4), 0.25))
+    assert (flat == 0).all() and mean.item() == 0.25
+
+
+def test_the_target_is_the_patches_or_the_normalised_patches() -> None:
+    shape = [2, 3, 4, 2, 2]
+    images = images_of(2, shape, 1)
+    patches = patchify(images, 2)
+    assert torch.equal(painter(shape, 1).target(images), patches)
+    expected = (patches - patches.mean(-1, keepdim=True)) / (patches.var(-1, keepdim=True) + 1e-6).sqrt()
+    torch.testing.assert_close(painter(shape, 1, normalised=True).target(images), expected)
+
+
+# ---- the loss ----
+
+
+@given(sizes(3), seeds)
+def test_the_loss_is_the_mean_over_the_pixels_of_the_hidden_patches(shape: list[int], seed: int) -> None:
+    b, n, pixels = shape
+    predicted, target = normal(b, n, pixels, seed=seed), normal(b, n, pixels, seed=seed + 1)
+    masked = normal(b, n, seed=seed + 2) > 0  # rows may hide differently many
+    masked[0, 0] = True
+    errors = [
+        (predicted[k, i, p] - target[k, i, p]).item() ** 2
+        for k in range(b)
+        for i in range(n)
+        if masked[k, i]
+        for p in range(pixels)
+    ]
+    found = mae.reconstruction_loss(predicted, target, masked)
+    assert found.shape == () and found.item() == pytest.approx(statistics.fmean(errors))
+    assert torch.equal(mae.reconstruction_loss(predicted, target, masked, on="hidden"), found)
+    everywhere = mae.reconstruction_loss(predicted, target, masked, on="all")
+    torch.testing.assert_close(everywhere, F.mse_loss(predicted, target))
+    nothing = torch.zeros_like(masked)
+    assert torch.equal(mae.reconstruction_loss(predicted, target, nothing, on="all"), everywhere)
+
+
+@given(sizes(3), seeds)
+def test_the_loss_is_blind_to_visible_patches(shape: list[int], seed: int) -> None:
+    b, n, pixels = shape
+    predicted = normal(b, n, pixels, seed=seed).requires_grad_()
+    target = normal(b, n, pixels, seed=seed + 1)
+    masked = normal(b, n, seed=seed + 2) > 0
+    masked[0, 0] = True
+    loss = mae.reconstruction_loss(predicted, target, masked)
+    loss.backward()
+    assert predicted.grad is not None
+    assert (predicted.grad[~masked] == 0).all() and (predicted.grad[masked] != 0).all()
+    wrong = torch.where(masked[..., None], predicted, 9e9)
+    assert torch.equal(mae.reconstruction_loss(wrong, target, masked), loss)
+    assert torch.equal(mae.reconstruction_loss(predicted, torch.where(masked[..., None], target, -9e9), masked), loss)
+    (everywhere,) = torch.autograd.grad(mae.reconstruction_loss(predicted, target, masked, on="all"), predicted)
+    assert (everywhere != 0).all()
+
+
+# ---- refusals ----
+
+X, MASK = torch.zeros(2, 3, 4, 6), torch.tensor([[True, False] * 3] * 2)
+P, L = torch.zeros(2, 6, 12), torch.zeros(2, 3, 8)  # patches, and the latents of MASK
+
+
+def small(normalised: bool = False, summary: str = "mean", **other: int) -> mae.MaskedAutoencoder:
+    encoder = VisionTransformer((3, 4, 6), 2, 8, 2, 1, summary=summary)
+    return mae.MaskedAutoencoder(encoder, **({"width": 8, "heads": 2, "layers": 1} | other), normalised=normalised)
+
+
+def unequal() -> torch.Tensor:
+    masked = MASK.clone()
+    masked[1, 1] = True
+    return masked
+
+
+def fewer() -> torch.Tensor:
+    """Show one patch less than L has latents for."""
+    masked = MASK.clone()
+    masked[:, 1] = True
+    return masked
+
+
+def all_hidden() -> torch.Tensor:
+    masked = MASK.clone()
+    masked[1] = True
+    return masked
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        *(
+            (lambda ratio=ratio: draw(2, 4, 4, ratio, "random"), [f"ratio={ratio}", "between 0 and 1", "0.75"])
+            for ratio in (0, 1, 1.0, 1.2, -0.1, float("nan"), float("inf"))
+        ),
+        (lambda: draw(2, 4, 4, 0.03, "grid"), ["ratio=0.03 hides 0 of 16", "at least one hidden", "0.0625 and 0.938"]),
+        (lambda: draw(2, 4, 4, 0.97, "block"), ["ratio=0.97 hides 16 of 16", "one visible", "0.0625 and 0.938"]),
+        (lambda: draw(2, 4, 4, 0.5, "stripes"), ["'stripes'", "['random', 'block', 'grid']"]),
+        (lambda: draw(0, 4, 4, 0.5, "random"), ["n=0", "at least 1"]),
+        (lambda: draw(2, 0, 4, 0.5, "random"), ["rows=0", "at least 1"]),
+        (lambda: draw(2, 4, -1, 0.5, "random"), ["columns=-1", "at least 1"]),
+        (lambda: draw(2, 1, 1, 0.5, "random"), ["rows=1, columns=1", "at least 2 patches"]),
+        (lambda: small()(X, MASK.int()), ["torch.int32", "(2, 6) of bool", "True = hidden"]),
+        (lambda: small()(X, MASK.double()), ["torch.float64", "(2, 6) of bool"]),
+        (lambda: small()(X, MASK[0]), ["(6,)", "(2, 6) of bool", "masked.expand(len(images), -1)"]),
+        (lambda: small()(X, MASK[:1]), ["(1, 6)", "(2, 6) of bool"]),
+        (lambda: small()(X, MASK[:, :5]), ["(2, 5)", "(2, 6) of bool"]),
+        (lambda: small()(X[:0], MASK[:0]), ["0 images", "expected at least one image", "x[None]"]),
+        (lambda: small().decode(L[:0], MASK[:0]), ["0 images", "expected at least one image"]),
+        (lambda: small().decode(L, all_hidden()), ["image 1", "no visible patch"]),
+        (lambda: small().decode(L, MASK.int()), ["torch.int32", "(2, 6) of bool"]),
+        (lambda: small().decode(L, MASK[:1]), ["(1, 6)", "(2, 6) of bool"]),
+        (lambda: small().decode(L, fewer()), ["(2, 3, 8)", "(2, 2, 8)", "the same mask"]),
+        (lambda: small().decode(L[:, :2], MASK), ["(2, 2, 8)", "(2, 3, 8)", "the same mask"]),
+        (lambda: small(summary="class").decode(L, MASK), ["(2, 3, 8)", "(2, 4, 8)", "the same mask"]),
+        (lambda: small().decode(L[..., :7], MASK), ["(2, 3, 7)", "(2, 3, 8)", "`encode`"]),
+        (lambda: small().decode(L[0], MASK[:1].expand(3, -1)), ["(3, 8)", "(3, 3, 8)"]),
+        (lambda: small()(X, all_hidden()), ["image 1", "no visible patch", "at least one"]),
+        (lambda: small()(X, unequal()), ["between 2 and 3 visible", "one by one"]),
+        (lambda: small().encode(X, unequal()), ["between 2 and 3 visible", "one by one"]),
+        (lambda: small()(X[:, :1], MASK), ["(2, 1, 4, 6)", "(B, 3, 4, 6)"]),
+        (lambda: small()(X.mT, MASK), ["(2, 3, 6, 4)", "(B, 3, 4, 6)"]),
+        (lambda: small()(X.to(torch.uint8), MASK), ["torch.uint8", "images / 255"]),
+        (lambda: small()(X + torch.nan, MASK), ["NaN", "finite"]),
+        (lambda: small().paint(X.to(torch.uint8), MASK), ["torch.uint8", "images / 255"]),
+        (lambda: small().paint(X, MASK.int()), ["torch.int32", "(2, 6) of bool"]),
+        (lambda: small().paint(X, MASK[:1]), ["(1, 6)", "(2, 6) of bool"]),
+        (lambda: small(normalised=True).paint(X, MASK), ["normalised=True", "unknown", "normalised=False"]),
+        (lambda: small(width=6), ["width 6", "multiple of 4"]),
+        (lambda: small(width=0), ["width 0", "multiple of 4"]),
+        (lambda: small(width=-4), ["width -4", "multiple of 4"]),
+        (lambda: small(layers=0), ["layers=0", "at least 1"]),
+        (lambda: small(layers=-1), ["layers=-1", "at least 1"]),
+        (lambda: small().target(X.to(torch.uint8)), ["torch.uint8", "images / 255"]),
+        (lambda: small().target(X[..., :4]), ["(2, 3, 4, 4)", "(B, 3, 4, 6)"]),
+        (lambda: small(normalised=True).target(X[0]), ["(3, 4, 6)", "(B, 3, 4, 6)"]),
+        (lambda: small().target(X + torch.nan), ["NaN", "finite"]),
+        (lambda: mae.normalise(P[..., :1]), ["(2, 6, 1)", "at least 2 pixels", "larger side"]),
+        (lambda: mae.normalise(P[..., :0]), ["(2, 6, 0)", "at least 2 pixels"]),
+        (lambda: mae.normalise(P.to(torch.uint8)), ["torch.uint8", "floats", "images / 255"]),
+        (lambda: small(heads=3), ["width 8", "3 heads"]),
+        (lambda: mae.reconstruction_loss(P, P[:1], MASK), ["(2, 6, 12)", "(1, 6, 12)", "the same (B, N, pixels)"]),
+        (lambda: mae.reconstruction_loss(P, P, MASK[:1]), ["(1, 6)", "(B, N) of bool"]),
+        (lambda: mae.reconstruction_loss(P, P, MASK.int()), ["torch.int32", "(B, N) of bool"]),
+        (lambda: mae.reconstruction_loss(P[..., 0], P[..., 0], MASK), ["(2, 6)", "floats (B, N, pixels)"]),
+        (lambda: mae.reconstruction_loss(P[..., None], P[..., None], MASK), ["(2, 6, 12, 1)", "floats (B, N, pixels)"]),
+        (lambda: mae.reconstruction_loss(P[..., :0], P[..., :0], MASK), ["(2, 6, 0)", "at least one pixel"]),
+        (lambda: mae.reconstruction_loss(P[:0], P[:0], MASK[:0], on="all"), ["(0, 6, 12)", "at least one pixel"]),
+        (lambda: mae.reconstruction_loss(P, P.to(torch.uint8), MASK), ["torch.uint8", "floats", "images / 255"]),
+        (lambda: mae.reconstruction_loss(P.long(), P, MASK), ["torch.int64", "floats", "images / 255"]),
+        (lambda: mae.reconstruction_loss(P, P, MASK, on="visible"), ["'visible'", "'hidden' or 'all'"]),
+        (lambda: mae.reconstruction_loss(P, P, ~MASK & MASK), ["hides no patch", "at least one True"]),
+    ],
+)
+def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:
+    with pytest.raises(ValueError) as refusal:
+        call()
+    assert not [word for word in words if word not in str(refusal.value)], refusal.value
+
+
+def test_a_refusal_changes_nothing() -> None:
+    model = small()
+    state = copy.deepcopy(model.state_dict())
+    for mask in (unequal(), all_hidden(), MASK.int()):
+        with pytest.raises(ValueError):
+            model(X, mask)
+    assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
+    model(X, MASK)

@@ -1,0 +1,476 @@
+"""The patch playground without a front end: what is computed, drawn and answered, and what is refused."""
+
+import base64
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from lecturelib.attention import record_attention
+from lecturelib.figures.style import png
+from lecturelib.mae import KINDS, MaskedAutoencoder, random_mask, reconstruction_loss
+from lecturelib.vision import VisionTransformer, attention_rollout, occlusion, patchify, unpatchify
+from lecturelib.widgets.patch_answers import checked, look, repaint
+from lecturelib.widgets.patch_playground import LIMIT, PatchPlayground
+from tests.widgets.test_picture import check_bundle
+
+SHAPE = (1, 6, 8)  # 3 x 4 patches of side 2
+COLOUR = (3, 6, 8)
+
+
+def images(n: int = 5, shape: tuple[int, ...] = SHAPE, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).random((n, *shape), dtype=np.float32)
+
+
+def vit(shape: tuple[int, int, int] = SHAPE, **changes: Any) -> VisionTransformer:
+    torch.manual_seed(0)
+    model = VisionTransformer(shape, 2, 12, 3, 2, **{"classes": 5} | changes)
+    with torch.no_grad():  # not as even as at the start
+        for weight in model.parameters():
+            weight.add_(0.3 * torch.randn_like(weight))
+    return model
+
+
+def mae(shape: tuple[int, int, int] = SHAPE, side: int = 2, **changes: Any) -> MaskedAutoencoder:
+    torch.manual_seed(1)
+    return MaskedAutoencoder(VisionTransformer(shape, side, 12, 3, 2), 8, 2, 1, **changes)
+
+
+def white(images: torch.Tensor, masked: torch.Tensor) -> torch.Tensor:
+    return torch.ones_like(images)
+
+
+def looking(**changes: Any) -> PatchPlayground:
+    given = {"model": vit(), "images": images(), "labels": [4, 3, 2, 1, 0]}
+    return PatchPlayground.attention(**given | changes)
+
+
+def hiding(**changes: Any) -> PatchPlayground:
+    given = {"models": {"network": mae(), "white": white}, "images": images()}
+    return PatchPlayground.masking(**given | changes)
+
+
+def unpacked(text: str, dtype: str) -> np.ndarray:
+    return np.frombuffer(base64.b64decode(text), dtype)
+
+
+# ---- what is computed
+
+
+@pytest.mark.parametrize("summary", ["mean", "class"])
+@pytest.mark.parametrize("shape", [SHAPE, COLOUR])
+def test_look_says_what_the_library_says(summary, shape):
+    model, image = vit(shape, summary=summary), images(1, shape)[0]
+    found, batch = look(model, image), torch.as_tensor(image[None])
+    with torch.no_grad(), record_attention(model) as maps:
+        torch.testing.assert_close(torch.as_tensor(found.probabilities).float(), model(batch).softmax(-1)[0])
+    weights = [each.weights for each in maps.values()]
+    np.testing.assert_allclose(found.maps, torch.cat(weights), atol=1e-6)
+    np.testing.assert_allclose(found.rollout, attention_rollout(weights)[0], atol=1e-6)
+    np.testing.assert_allclose(found.occlusion, occlusion(model.eval(), batch, 2)[0], atol=1e-6)
+    assert found.maps.shape == (2, 3, 12 + (summary == "class"), 12 + (summary == "class"))
+
+
+@pytest.mark.parametrize("shape", [SHAPE, COLOUR])
+def test_repaint_paints_and_judges_the_hidden_patches_alone(shape):
+    model, image = mae(shape), images(1, shape)[0]
+    batch = torch.as_tensor(image[None])
+    masked = random_mask(1, 3, 4, 0.5, generator=torch.Generator().manual_seed(3))
+    found = repaint(model, image, masked[0].numpy(), 2)
+    with torch.no_grad():
+        all_patches = model(batch, masked)
+        painted = model.paint(batch, masked)
+    np.testing.assert_allclose(found.pixels, unpatchify(all_patches.clamp(0, 1), 2, 6, 8)[0], atol=1e-6)
+    target = patchify(batch, 2)
+    assert found.error == pytest.approx(reconstruction_loss(patchify(painted, 2), target, masked).item())
+    visible = unpatchify((~masked)[..., None].expand(-1, -1, 4).float(), 2, 6, 8)[0, 0].bool().numpy()
+    mean = image[:, visible].mean(axis=1)[:, None]
+    assert found.mean_error == pytest.approx(((image[:, ~visible] - mean) ** 2).mean(), rel=1e-5)
+    other = image.copy()
+    other[:, ~visible] = 1 - other[:, ~visible]  # what is hidden changes nothing that is painted
+    np.testing.assert_array_equal(repaint(model, other, masked[0].numpy(), 2).pixels, found.pixels)
+
+
+def test_a_function_paints_too_and_cannot_change_the_image():
+    def spoils(images: torch.Tensor, masked: torch.Tensor) -> np.ndarray:
+        images.fill_(7)
+        masked.fill_(True)
+        return np.full(images.shape, 2.0)
+
+    image, masked = images(1)[0], np.arange(12) < 5
+    before = image.copy()
+    found = repaint(spoils, image, masked, 2)
+    np.testing.assert_array_equal(image, before)
+    assert masked.sum() == 5 and (found.pixels == 1).all()  # cut to 0 to 1
+    hidden = patchify(torch.as_tensor(image[None]), 2)[0, :5]
+    assert found.error == pytest.approx(((hidden - 1) ** 2).mean().item())
+
+
+def test_what_cannot_be_painted_is_refused():
+    for masked, says in (
+        (np.zeros(12, bool), "Nothing is hidden.*hide a patch"),
+        (np.ones(12, bool), "Nothing is"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            repaint(mae(), images(1)[0], masked, 2)
+    masked = np.arange(12) < 5
+    with pytest.raises(ValueError, match=r"knn painted the shape \(1, 12, 4\): expected .*\(1, 1, 6, 8\)"):
+        repaint(lambda x, m: patchify(x, 2), images(1)[0], masked, 2, "knn")
+    with pytest.raises(ValueError, match="knn returned str: expected images"):
+        repaint(lambda x, m: "picture", images(1)[0], masked, 2, "knn")
+    with pytest.raises(ValueError, match="knn painted NaN"):
+        repaint(lambda x, m: x * np.nan, images(1)[0], masked, 2, "knn")
+
+
+def test_models_are_judged_as_in_use_and_left_as_they_were():
+    model, painter = vit(), mae()
+    model.norm.eval()
+    states = [[module.training for module in each.modules()] for each in (model, painter)]
+    assert any(states[0]) and not all(states[0])
+    seen = []
+    watch = [each.register_forward_pre_hook(lambda me, _: seen.append(me.training)) for each in (model, painter)]
+    look(model, images()[0])
+    repaint(painter, images()[0], np.arange(12) < 5, 2)
+    assert len(seen) > 2 and not any(seen)
+    assert [[module.training for module in each.modules()] for each in (model, painter)] == states
+    for hook in watch:
+        hook.remove()
+
+
+# ---- what the page gets
+
+
+def test_the_page_gets_the_images_and_the_maps_of_the_first():
+    widget = looking()
+    state = widget.get_state()
+    json.dumps(state)
+    assert widget.data["shape"] == [5, 1, 6, 8] and (widget.data["rows"], widget.data["columns"]) == (3, 4)
+    np.testing.assert_array_equal(unpacked(widget.data["images"], "u1"), np.rint(255 * images()).ravel())
+    found = look(vit(), images()[0])
+    assert widget.data["bits"] == 16
+    for name, values in (("maps", found.maps), ("rollout", found.rollout)):
+        np.testing.assert_allclose(unpacked(widget.answer[name], "<u2") / 65535, values.ravel(), atol=1e-5)
+    np.testing.assert_allclose(widget.answer["occlusion"], found.occlusion, atol=1e-5)
+    np.testing.assert_allclose(widget.answer["probabilities"], found.probabilities, atol=1e-5)
+    assert widget.answer["number"] == 0 and widget.data["classes"] == list("01234")
+    assert widget.data["labels"] == [4, 3, 2, 1, 0] and looking(labels=None).data["labels"] is None
+
+
+def test_the_page_gets_one_painted_image_and_its_errors():
+    widget = hiding(kind="block", ratio=0.5, seed=3)
+    json.dumps(widget.get_state())
+    found = widget.paint()
+    np.testing.assert_array_equal(unpacked(widget.answer["pixels"], "u1"), np.rint(255 * found.pixels).ravel())
+    assert (widget.answer["error"], widget.answer["mean_error"]) == (found.error, found.mean_error)
+    expected = random_mask(1, 3, 4, 0.5, "block", generator=torch.Generator().manual_seed(3))[0]
+    assert widget.masked == expected.tolist() == widget.answer["masked"] and widget.answer["message"] == ""
+    assert widget.painter == "network" and widget.data["painters"] == ["network", "white"]
+    alone = PatchPlayground.masking(mae(), images(), names=list("abcde"))
+    assert alone.data["painters"] == ["the model"] and alone.data["names"] == list("abcde")
+
+
+def test_bits_and_size_have_an_end():
+    model = VisionTransformer((1, 28, 28), 2, 12, 3, 2, 5)  # 196 patches: 230,000 weights
+    with pytest.raises(ValueError, match=r"2 layers, 3 heads and 196 tokens make .* bytes.*larger patches"):
+        PatchPlayground.attention(model, images(1, (1, 28, 28)))
+    eight = PatchPlayground.attention(VisionTransformer((1, 24, 24), 2, 12, 3, 2, 5), images(1, (1, 24, 24)))
+    assert eight.data["bits"] == 8 and len(json.dumps(eight.answer)) < LIMIT
+    np.testing.assert_allclose(unpacked(eight.answer["rollout"], "u1") / 255, eight.look().rollout.ravel(), atol=0.002)
+    with pytest.raises(ValueError, match=r"images \(5000, 1, 6, 8\) make .*at most 300,000; pass 4687"):
+        looking(images=np.repeat(images(), 1000, axis=0), labels=None)
+
+
+# ---- settings, questions, answers
+
+
+def test_an_answer_has_the_number_of_its_question_and_there_is_one_for_each():
+    widget, answers = looking(), []
+    widget.observe(lambda change: answers.append(change["new"]), "answer")
+    widget.set_state({"image": 2, "asked": 7})
+    assert len(answers) == 1 and (answers[0]["number"], answers[0]["image"]) == (7, 2)
+    np.testing.assert_allclose(answers[0]["probabilities"], look(vit(), images()[2]).probabilities, atol=1e-5)
+    widget.layer, widget.head, widget.view, widget.scale = 1, 2, "rollout", "image"
+    assert len(answers) == 1  # the page has all maps
+    widget.image = 1
+    assert len(answers) == 2 and answers[1]["number"] == 7
+
+
+def test_a_mask_is_drawn_anew_where_its_ratio_kind_or_seed_is_new():
+    widget, answers = hiding(), []
+    widget.observe(lambda change: answers.append(change["new"]), "answer")
+
+    def drawn(ratio: float, kind: str, seed: int) -> list[bool]:
+        return random_mask(1, 3, 4, ratio, kind, generator=torch.Generator().manual_seed(seed))[0].tolist()
+
+    assert widget.masked == drawn(0.75, "random", 0)
+    for number, kind in enumerate(KINDS, 1):
+        widget.set_state({"kind": kind, "seed": number, "asked": number})
+        assert widget.masked == widget.answer["masked"] == drawn(0.75, kind, number)
+        assert len(answers) == number == widget.answer["number"]  # one answer, not one for each setting
+    own = [n == 4 for n in range(12)]
+    widget.set_state({"masked": own, "asked": 9})
+    assert widget.masked == own == widget.answer["masked"] and len(answers) == 4
+    widget.image = 3
+    assert widget.masked == own  # another image, the same mask
+    widget.ratio = 0.25
+    assert widget.masked == drawn(0.25, "grid", 3)
+
+
+def test_a_mask_that_grows_keeps_what_was_hidden():
+    widget = hiding(ratio=0.25)
+    few = np.array(widget.masked)
+    widget.ratio = 0.75
+    assert few.sum() == 3 and np.array(widget.masked)[few].all()
+
+
+def test_another_painter_paints():
+    widget = hiding()
+    widget.painter = "white"
+    assert set(unpacked(widget.answer["pixels"], "u1")) == {255}
+    hidden = patchify(torch.as_tensor(images()[:1]), 2)[0, np.array(widget.masked)]
+    assert widget.answer["error"] == pytest.approx(((1 - hidden) ** 2).mean().item(), rel=1e-5)
+
+
+def test_nothing_to_paint_is_said_and_the_next_mask_is_painted_again():
+    widget = hiding()
+    for masked, says in ((np.ones(12, bool), "Nothing is visible"), (np.zeros(12, bool), "Nothing is hidden")):
+        widget.masked = masked
+        assert widget.answer["message"].startswith(says) and widget.answer["pixels"] is None
+        assert widget.answer["error"] is None
+        assert png(widget.picture())  # as the settings would draw the mask
+    widget.seed = 4
+    assert widget.answer["message"] == "" and widget.answer["pixels"]
+
+
+def test_a_painter_that_fails_later_is_quoted_and_one_that_fails_first_is_refused():
+    def picky(images: torch.Tensor, masked: torch.Tensor) -> torch.Tensor:
+        if masked.sum() != 9:
+            raise KeyError("nine")
+        return images
+
+    widget = hiding(models={"picky": picky, "network": mae()})
+    assert widget.answer["error"] == 0
+    widget.ratio = 0.5
+    assert widget.answer["message"] == "picky failed with KeyError: 'nine'"
+    widget.painter = "network"
+    assert widget.answer["message"] == ""
+    with pytest.raises(KeyError, match="nine"):
+        hiding(models={"picky": picky, "network": mae()}, ratio=0.5)
+
+
+@pytest.mark.parametrize("make", [looking, hiding])
+def test_a_drawing_stands_in_the_place_of_an_image(make):
+    widget = make()
+    np.testing.assert_array_equal(widget.current(), images()[0])
+    widget.own = True
+    assert (widget.current() == 0).all() and widget.answer["own"] is True
+    drawn = images(1, seed=9)[0, 0]
+    widget.drawing = drawn
+    np.testing.assert_allclose(widget.current()[0], drawn, atol=1e-3)
+    json.dumps(widget.get_state())
+    if make is looking:
+        expected = look(vit(), widget.current()).probabilities
+        np.testing.assert_allclose(widget.answer["probabilities"], expected, atol=1e-5)
+    else:
+        assert widget.answer["error"] == repaint(mae(), widget.current(), np.array(widget.masked), 2).error
+    assert png(widget.picture())
+    widget.own, widget.drawing = False, None
+    np.testing.assert_array_equal(widget.current(), images()[0])
+
+
+def test_settings_are_kept_and_their_types_are_those_of_json():
+    widget = looking(model=vit(summary="class"), scale="image")
+    widget.layer, widget.image, widget.own = np.int64(1), np.int64(2), np.True_
+    widget.selected = "class"
+    state = widget.get_state()
+    assert (state["layer"], state["image"], state["own"], state["selected"]) == (1, 2, True, "class")
+    assert type(state["layer"]) is int and type(state["own"]) is bool and state["scale"] == "image"
+    widget.selected = np.int64(11)
+    widget.selected = None
+    other = hiding()
+    other.masked = torch.arange(12) < 4
+    other.ratio, other.kind, other.whole = np.float64(0.5), "grid", True
+    json.dumps(other.get_state())
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("image", 5, "image is 5: expected a whole number from 0 to 4"),
+        ("image", True, "image is True"),
+        ("layer", 2, "layer is 2: .*from 0 to 1"),
+        ("head", -1, "head is -1: .*from 0 to 2"),
+        ("selected", 12, "selected is 12: expected None or a whole number from 0 to 11"),
+        ("selected", "class", "selected is 'class': expected None or a whole"),
+        ("view", "heads", r"view is 'heads': expected one of \['head', 'mean of heads', 'rollout', 'occlusion'\]"),
+        ("scale", 1, r"scale is 1: expected one of \['query', 'image'\]"),
+        ("own", 1, r"own is 1: expected one of \[False, True\]"),
+        ("drawing", np.zeros((8, 6)), r"drawing has the shape \(8, 6\): expected \(6, 8\), numbers from 0 to 1"),
+        ("drawing", np.full((6, 8), 2.0), "numbers from 0 to 1"),
+        ("drawing", np.full((6, 8), np.nan), "numbers from 0 to 1"),
+        ("masked", [True] * 12, r"masked is of PatchPlayground.masking\(...\): this playground was made by .attention"),
+        ("ratio", 0.5, "ratio is of PatchPlayground.masking"),
+        ("whole", True, "whole is of PatchPlayground.masking"),
+    ],
+)
+def test_a_setting_that_does_not_exist_is_refused_when_looking(name, value, says):
+    refused(looking(), name, value, says)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("ratio", 0, "ratio=0.0: expected a share between 0 and 1"),
+        ("ratio", 0.99, "ratio=0.99 hides 12 of 12 patches"),
+        ("ratio", float("nan"), "ratio=nan"),
+        ("ratio", "half", "ratio is 'half': expected a number between 0 and 1"),
+        ("kind", "stripes", r"kind 'stripes' is unknown: expected one of \['random', 'block', 'grid'\]"),
+        ("seed", -1, "seed is -1"),
+        ("seed", 1.5, "seed is 1.5"),
+        ("painter", "knn", r"painter is 'knn': expected one of \['network', 'white'\]"),
+        ("masked", [1] * 12, r"masked has the shape \(12,\) and type int64: expected \(12,\) of bool, True = hidden"),
+        ("masked", [True] * 11, r"masked has the shape \(11,\)"),
+        ("masked", None, "masked has the shape"),
+        ("selected", 3, "selected is of PatchPlayground.attention"),
+        ("view", "rollout", "view is of PatchPlayground.attention"),
+    ],
+)
+def test_a_setting_that_does_not_exist_is_refused_when_hiding(name, value, says):
+    refused(hiding(), name, value, says)
+
+
+def refused(widget: PatchPlayground, name: str, value: Any, says: str) -> None:
+    before = widget.get_state()
+    with pytest.raises(ValueError, match=says):
+        setattr(widget, name, value)
+    with pytest.raises(ValueError, match=says), widget.hold_trait_notifications():  # as when the page sends it
+        setattr(widget, name, value)
+    assert widget.get_state() == before
+
+
+def test_nobody_draws_in_colour():
+    for widget in (
+        PatchPlayground.attention(vit(COLOUR), images(2, COLOUR)),
+        PatchPlayground.masking(mae(COLOUR), images(2, COLOUR)),
+    ):
+        for name, value in (("own", True), ("drawing", np.zeros((6, 8)))):
+            with pytest.raises(ValueError, match=f"{name} needs images of one channel.*these have 3"):
+                setattr(widget, name, value)
+
+
+# ---- the picture
+
+
+def test_the_picture_of_looking_shows_heads_rollout_and_occlusion():
+    widget = looking()
+    check_bundle(widget, "where a vision transformer looks in 5 images, patch by patch")
+    figure = widget.picture()
+    titles = [ax.get_title(loc="center") for ax in figure.axes]
+    assert titles[1:6] == ["head 1", "head 2", "head 3", "rollout", "occlusion"] and len(titles) == 18
+    said = [int(look(vit(), image).probabilities.argmax()) for image in images()[:3]]
+    assert titles[::6] == [f"says {n}\nis {4 - k}" for k, n in enumerate(said)]
+    widget = looking(images=images(2), labels=None)
+    before = png(widget.picture())
+    for name, value, back in (("layer", 1, 0), ("selected", 3, None), ("image", 1, 0)):
+        setattr(widget, name, value)
+        assert png(widget.picture()) != before
+        setattr(widget, name, back)
+    assert png(widget.picture()) == before
+    many = VisionTransformer((1, 6, 8), 2, 18, 9, 1, 5)
+    assert "mean of heads" in [ax.get_title(loc="center") for ax in looking(model=many).picture().axes]
+
+
+@pytest.mark.parametrize("summary", ["mean", "class"])
+def test_without_a_patch_held_the_picture_shows_what_names_the_class(summary):
+    widget = looking(model=vit(summary=summary))
+    maps = widget.look().maps[0]
+    expected = maps[:, 0, 1:] if summary == "class" else maps.mean(1)
+    np.testing.assert_allclose(widget._row(maps), expected)
+    widget.selected = 5
+    first = summary == "class"
+    np.testing.assert_allclose(widget._row(maps), maps[:, 5 + first, first:])
+
+
+def test_the_picture_of_hiding_shows_four_panels_for_each_image():
+    widget = hiding()
+    check_bundle(widget, "patches of 5 images to hide and show, and how they are painted")
+    axes = widget.picture().axes
+    assert len(axes) == 12
+    shown = [np.asarray(ax.images[0].get_array()) for ax in axes]
+    for k in range(3):
+        image, masked = images()[k], np.array(widget.masked)
+        made = repaint(mae(), image, masked, 2).pixels
+        np.testing.assert_allclose(shown[4 * k], 1 - image[0], atol=1e-6)  # ink on white
+        np.testing.assert_allclose(shown[4 * k + 2], 1 - made[0], atol=1e-6)
+        hidden = masked.reshape(3, 4).repeat(2, 0).repeat(2, 1)
+        np.testing.assert_allclose(shown[4 * k + 3], 1 - np.where(hidden, made[0], image[0]), atol=1e-6)
+        assert len(axes[4 * k + 1].collections[0].get_paths()) == masked.sum() == 9  # hatched
+    one = PatchPlayground.masking(mae(COLOUR), images(1, COLOUR))
+    assert len(one.picture().axes) == 4
+
+
+# ---- what is refused
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (images()[0], r"shape \(1, 6, 8\): expected \(n, 1, 6, 8\).*x\[None\]"),
+        (images(2, COLOUR), r"shape \(2, 3, 6, 8\): expected \(n, 1, 6, 8\)"),
+        (images(0), "hold no image: expected at least one"),
+        ((255 * images()).astype(np.uint8), "type uint8: expected floats from 0 to 1, as by images / 255"),
+        (torch.full((2, *SHAPE), torch.nan), "hold NaN or infinity"),
+        (3 * images(), "hold numbers from .*expected 0 to 1"),
+        ([[1.0], [1.0, 2.0]], "no array: expected numbers"),
+    ],
+)
+def test_images_that_do_not_fit_are_refused(given, says):
+    for make in (looking, hiding):
+        with pytest.raises(ValueError, match=says):
+            make(images=given)
+
+
+def test_tensors_of_any_kind_are_read():
+    given = torch.rand(2, *SHAPE).to(torch.bfloat16).requires_grad_()
+    assert checked(given, SHAPE).dtype == np.float32
+    np.testing.assert_array_equal(checked(given, SHAPE), given.detach().float())
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"model": mae()}, "model is a MaskedAutoencoder: expected a lecturelib.vision.VisionTransformer"),
+        ({"model": vit(classes=None)}, "model has no classes: expected a network that names one"),
+        ({"labels": [1, 2]}, "2 labels for 5 images: expected one for each"),
+        ({"labels": [0, 1, 2, 3, 5]}, "a label is 5: expected a whole number from 0 to 4"),
+        ({"names": ["a"]}, "1 names, but the model has 5 classes"),
+        ({"scale": "row"}, "scale is 'row': expected one of"),
+    ],
+)
+def test_what_cannot_be_looked_into_is_refused(changes, says):
+    with pytest.raises(ValueError, match=says):
+        looking(**changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"models": vit()}, "the model is a VisionTransformer: expected a lecturelib.mae.MaskedAutoencoder"),
+        ({"models": {"network": mae(), "five": 5}}, "five is a int: expected .*or a function paint"),
+        ({"models": mae(normalised=True)}, "the model paints normalised patches, .*expected .*normalised=False"),
+        ({"models": {"white": white}}, r"models are \['white'\], no MaskedAutoencoder: expected one at least"),
+        ({"models": {}}, "no MaskedAutoencoder"),
+        ({"models": {"a": mae(), "b": mae((1, 6, 8), 1)}}, "models cut images differently"),
+        ({"names": ["a"]}, "1 names for 5 images"),
+        ({"ratio": 1.2}, "ratio=1.2: expected a share between 0 and 1"),
+        ({"ratio": 0.01}, "ratio=0.01 hides 0 of 12"),
+        ({"kind": "stripes"}, "kind 'stripes' is unknown"),
+        ({"seed": -1}, "seed is -1: expected a whole number"),
+        ({"models": {"flat": lambda x, m: x.flatten(1), "network": mae()}}, "flat painted the shape"),
+    ],
+)
+def test_what_cannot_be_painted_with_is_refused(changes, says):
+    with pytest.raises(ValueError, match=says):
+        hiding(**changes)
