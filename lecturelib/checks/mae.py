@@ -200,8 +200,8 @@ check_random_mask = Exercise(
     prepare=_described,
     mistakes=[Mistake(name, says, _described(draw)) for name, (says, draw) in _MASK.items()],
     hint_texts=[
-        "Give every patch of every image a random number of its own. In each row, the patches with the smallest ones "
-        "are hidden: their number is exact, whatever the numbers are.",
+        "Shuffle the numbers from 0 to patches - 1 in each row, and hide the places that got the smallest ones: then "
+        "their count is exact, whatever the shuffle.",
         "torch.rand(n, patches, generator=generator).argsort(dim=1) shuffles 0 to patches - 1 in each row. How many "
         "of these are smaller than `hidden`?",
     ],

@@ -249,17 +249,27 @@ def leak(columns: Mapping[str, np.ndarray], errors: Mapping[str, np.ndarray], ma
         ax.text(0, row - 0.31, words, va="bottom", fontsize=14, color=RED if false else "black")
     widest = max(each.max() for each in seeds.values())
     ax.set(ylim=(len(seeds) - 0.6, -0.75), xlim=(0, 1.3 * widest), yticks=[])
-    ax.set_xlabel("error on hidden pixels\nbar: mean; marks: one seed each")
+    ax.set_xlabel("error on hidden pixels\nbar, number: mean; marks: one draw each")
     return figure
 
 
 @styled
-def hidden_or_all(errors: Mapping[str, Mapping[str, np.ndarray]], pictures: Mapping[str, np.ndarray]) -> LectureFigure:
+def hidden_or_all(
+    errors: Mapping[str, Mapping[str, np.ndarray]],
+    pictures: Mapping[str, np.ndarray],
+    masked: np.ndarray | None = None,
+    hatched: Sequence[str] = (),
+) -> LectureFigure:
     """Show for each way to train the error on hidden and on visible patches, and what the networks paint.
 
+    In pictures named in `hatched` the hidden patches are hatched.
     Shapes: errors[arm][where] (seeds,), the same places throughout, above 0, on a log scale; pictures[name] one image
-    (C, height, width).
+    (C, height, width); masked (N,) bool, True = hidden.
+    Raises: ValueError for places that differ, names that are not among the pictures, and no mask to hatch.
     """
+    _check_names("hatched", hatched, pictures)
+    if hatched and masked is None:
+        raise ValueError(f"hatched={list(hatched)} but no mask: expected masked (N,), True = hidden")
     arrays = {arm: per_seed(each, "errors") for arm, each in errors.items()}
     places = list(next(iter(arrays.values())))
     for arm, each in arrays.items():
@@ -283,7 +293,7 @@ def hidden_or_all(errors: Mapping[str, Mapping[str, np.ndarray]], pictures: Mapp
     for place in grid[len(pictures) :]:
         place.axis("off")
     for place, (name, image) in zip(grid, pictures.items(), strict=False):
-        picture(place, image)
+        picture(place, image, masked if name in hatched else None)
         place.set_title(wrapped(name, 2.4, 16), fontsize=14, loc="center", linespacing=1.0)
     return figure
 

@@ -118,7 +118,7 @@ def mae_drawing(image: np.ndarray, masked: np.ndarray, painted: np.ndarray | Non
         if not hidden[n]:
             ax.plot([6.6, 7.2], [few[kept.index(n)], y], color=BLUE, lw=1.8, zorder=1)
         ax.plot([7.2 + cell, 9.4], [y, y], color=GREY, lw=1.2, zorder=1)
-    ax.text(7.3, high + 0.1, "hatched: self.mask_token\n+ self.positions", ha="center", va="bottom", fontsize=12.5,
+    ax.text(7.3, high + 0.1, "hatched: self.mask_token\nall: + self.positions", ha="center", va="bottom", fontsize=12.5,
             family=MONO, linespacing=1.15)  # fmt: skip
     box(ax, 7.72, low, 0.82, high - low, "de-\ncoder", "self.\nblocks", ORANGE, points=14)
     box(ax, 8.72, low, 0.62, high - low, "out", "self.\nout", BLUE, points=14)

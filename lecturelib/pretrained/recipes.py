@@ -218,7 +218,7 @@ RECIPES: dict[str, Recipe] = {
         settings={"steps": 16_000, "batch": 256, "lr": 2e-3, "weight_decay": 0.05, "dropout": 0.0},
     ),
     "photos_mae": Recipe(
-        about="a masked autoencoder of squares cut out of colour photographs (32 x 32 pixels, patches of 4 x 4, three "
+        about="a masked autoencoder of squares cut out of photographs (32 x 32 pixels, patches of 4 x 4, three "
         "of four hidden): encoder of 4 layers and width 128, decoder of 3 layers and width 64",
         build=_photos_mae,
         batches=_photo_batches,

@@ -973,6 +973,10 @@ def test_what_a_mixing_map_says_follows_from_its_zeros():
         (lambda: mae.mask_kinds({"a": (image(), hide(1, 16)[0])}, {}), r"examples of \['a'\], errors of \[\]"),
         (lambda: mae.leak({"a": image()[None]}, errors_of("b"), hide(1, 16), ["c"]), r"leaked names \['c'\]"),
         (lambda: mae.hidden_or_all({"a": errors_of("x"), "b": errors_of("y")}, {}), r"errors of 'b' are on \['y'\]"),
+        (
+            lambda: mae.hidden_or_all({"a": errors_of("x")}, {"b": np.zeros((1, 4, 4))}, hatched=["b"]),
+            r"expected masked",
+        ),
         (lambda: mae.by_content(["a"], {"b": np.ones(2)}), "kinds of content and errors of 'b'"),
         (lambda: mae.encoder_cost([0.1], np.ones(1), np.ones((1, 1))), "begin with 0.1: expected 0"),
         (lambda: mae.free_labels([("a", "b")]), "1 rows: expected 1 to 6, each of three texts"),
