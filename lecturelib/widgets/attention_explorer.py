@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import math
-import operator
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,20 +17,13 @@ from matplotlib.figure import Figure
 
 from lecturelib.figures.attention_explorer import every_head
 from lecturelib.widgets.picture import StaticPicture
+from lecturelib.widgets.settings import Setting, SettingError, whole
 
 LIMIT = 300_000  # bytes of all that a page receives
 CLIP = 40.0  # scores further than this below the largest of their row are drawn as if they were this far
 HUGE = 1e30  # no score, and still a float32
 COLDEST, HOTTEST = 0.25, 4.0
 SETTINGS = ("layer", "head", "selected", "direction", "temperature", "scale", "mask_on", "show", "stretch")
-
-
-class SettingError(traitlets.TraitError, ValueError):
-    """A setting that the explorer does not have; traitlets takes the old value back."""
-
-
-class Setting(traitlets.TraitType[Any, Any]):
-    """A setting of any type: the explorer checks them all, and says what it expected."""
 
 
 class AttentionExplorer(StaticPicture, anywidget.AnyWidget):
@@ -158,12 +150,12 @@ class AttentionExplorer(StaticPicture, anywidget.AnyWidget):
         name, value = proposal["trait"].name, proposal["value"]
         L, H, T, S = self._scores.shape
         if name == "layer":
-            return _whole(value, L, name)
+            return whole(value, L, name)
         if name == "head":
-            return _whole(value, H, name)
+            return whole(value, H, name)
         if name == "selected":
             columns = self.direction == "looked at by"
-            return value if value is None else _whole(value, S if columns else T, name, "None or ")
+            return value if value is None else whole(value, S if columns else T, name, "None or ")
         if name == "temperature":
             if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
                 value = repr(value)
@@ -270,13 +262,3 @@ def _allowed(mask: Any, shape: tuple[int, int]) -> np.ndarray:
         blind = np.flatnonzero(~allowed.any(-1)).tolist()
         raise ValueError(f"queries {blind[:5]} may look nowhere: let each look at one key at least (True = may look)")
     return allowed
-
-
-def _whole(value: Any, end: int, name: str, before: str = "") -> int:
-    try:
-        found = operator.index(value)
-    except TypeError:
-        found = -1
-    if isinstance(value, bool) or not 0 <= found < end:
-        raise SettingError(f"{name} is {value!r}: expected {before}a whole number from 0 to {end - 1}")
-    return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import operator
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,9 @@ from matplotlib.figure import Figure
 from lecturelib.figures.patch_playground import looked_at, painted
 from lecturelib.mae import KINDS, MaskedAutoencoder, random_mask
 from lecturelib.vision import VisionTransformer
-from lecturelib.widgets.attention_explorer import Setting, SettingError
 from lecturelib.widgets.patch_answers import Looked, Painted, Painter, checked, look, repaint
 from lecturelib.widgets.picture import StaticPicture
+from lecturelib.widgets.settings import Setting, SettingError, whole
 
 LIMIT = 300_000  # bytes of all images, and of one answer
 SHOWN = 3  # images in the picture
@@ -318,13 +317,13 @@ class PatchPlayground(StaticPicture, anywidget.AnyWidget):
             "head": self.data.get("heads"),
         }
         if name in ends:
-            return _whole(value, ends[name], name)
+            return whole(value, ends[name], name)
         if name in ("view", "scale", "painter"):
             return _choice(value, {"view": VIEWS, "scale": SCALES, "painter": tuple(self._models)}[name], name)
         if name == "selected":
             if value is None or (value == "class" and self.data["class_token"]):
                 return value
-            return _whole(value, patches, name, "None or " + "'class' or " * self.data["class_token"])
+            return whole(value, patches, name, "None or " + "'class' or " * self.data["class_token"])
         if name == "drawing":
             return None if value is None else _pixels(value, (height, width))
         if name == "masked":
@@ -398,7 +397,7 @@ def _labels(labels: Any, images: int, classes: int) -> list[int]:
     found = list(labels)
     if len(found) != images:
         raise ValueError(f"{len(found)} labels for {images} images: expected one for each, or None")
-    return [_whole(label, classes, "a label") for label in found]
+    return [whole(label, classes, "a label") for label in found]
 
 
 def _pixels(value: Any, shape: tuple[int, int]) -> list[list[float]]:
@@ -425,13 +424,3 @@ def _choice(value: Any, choices: Sequence[Any], name: str) -> Any:
         if isinstance(value, (str, bool, np.bool_)) and value == choice:
             return choice
     raise SettingError(f"{name} is {value!r}: expected one of {list(choices)}")
-
-
-def _whole(value: Any, end: int, name: str, before: str = "") -> int:
-    try:
-        found = operator.index(value)
-    except TypeError:
-        found = -1
-    if isinstance(value, bool) or not 0 <= found < end:
-        raise SettingError(f"{name} is {value!r}: expected {before}a whole number from 0 to {end - 1}")
-    return found

@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import matplotlib
@@ -12,39 +12,10 @@ import pytest
 
 from lecturelib.widgets.attention_explorer import SETTINGS, AttentionExplorer
 from tests.browser import lab
+from tests.browser.alone import FRAME
 
 pytestmark = pytest.mark.skipif(lab.MISSING, reason=lab.HOW)
 
-# The script is loaded as anywidget does it, beside a model that holds the settings and counts what it would send.
-ALONE = """async ([code, css, state, ink]) => {
-  document.head.append(Object.assign(document.createElement('style'), {textContent: css}));
-  if (ink) document.body.style.setProperty('--jp-content-font-color1', ink);
-  const listeners = new Map();
-  const of = (event) => listeners.get(event) ?? listeners.set(event, new Set()).get(event);
-  window.sent = [];
-  window.heard = [];
-  document.addEventListener('keydown', (event) => heard.push(event.key + (event.defaultPrevented ? ' used' : '')));
-  window.model = {
-    get: (name) => state[name],
-    set(name, value) {
-      if (state[name] === value) return;
-      state[name] = value;
-      for (const listener of [...of('change:' + name)]) listener();
-    },
-    on: (event, listener) => of(event).add(listener),
-    off: (event, listener) => of(event).delete(listener),
-    save_changes: () => { const {data, ...settings} = state; sent.push(settings); },
-    listening: () => [...listeners.values()].reduce((sum, each) => sum + each.size, 0),
-  };
-  const load = () => import(URL.createObjectURL(new Blob([code], {type: 'text/javascript'})));
-  window.module = await load();
-  window.show = async () => { // each figure loads the script for itself
-    const el = document.body.appendChild(document.createElement('div'));
-    return (await load()).default.render({model, el});
-  };
-  window.remove = await show();
-}"""
-FRAME = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 WORDS = ["The", "month", "is", "March", "the", "third", "month"]
 CAUSAL = np.tril(np.ones((7, 7), dtype=bool))
 
@@ -115,40 +86,14 @@ class Page:
         return self.tokens(strip).nth(n).evaluate("span => span.style.backgroundColor")
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(
-            executable_path=lab.CHROMIUM, headless=True, args=[*lab.FLAGS, "--no-sandbox"]
-        )
-        yield started
-        started.close()
-
-
 @pytest.fixture
-def alone(browser: Any) -> Iterator[Callable[..., Page]]:
+def alone(bare: Callable[..., Any]) -> Callable[..., Page]:
     """Open an explorer in a page without Jupyter; the end holds that nothing failed and no request was made."""
-    opened, asked, errors = [], [], []
 
-    def show(widget: AttentionExplorer, width: int = 1200, height: int = 1000, ink: str = "", ratio: int = 1) -> Page:
-        page = browser.new_page(viewport={"width": width, "height": height}, device_scale_factor=ratio)
-        opened.append(page)
-        page.set_default_timeout(5_000)
-        page.on("request", lambda request: asked.append(request.url))
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("console", lambda message: errors.extend([message.text] * (message.type == "error")))
-        page.set_content("<!doctype html><html lang='en'><body></body></html>")
-        state = {name: getattr(widget, name) for name in ("data", *SETTINGS)}
-        page.evaluate(ALONE, [str(widget._esm), str(widget._css), state, ink])
-        page.evaluate(FRAME)
-        return Page(page)
+    def show(widget: AttentionExplorer, **look: Any) -> Page:
+        return Page(bare(widget, ("data", *SETTINGS), **look))
 
-    yield show
-    for page in opened:
-        page.close()
-    assert [url for url in asked if not url.startswith("blob:")] == [] and errors == []
+    return show
 
 
 def viridis(unit: float) -> np.ndarray:

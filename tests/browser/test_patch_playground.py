@@ -1,7 +1,7 @@
 """The patch playground in Chromium, without Jupyter: pictures, mouse and keys, questions and late answers, words."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from lecturelib.mae import MaskedAutoencoder, random_mask
 from lecturelib.vision import VisionTransformer
 from lecturelib.widgets.patch_playground import ASKED, SETTINGS, PatchPlayground
 from tests.browser import lab
-from tests.browser.test_attention_explorer import ALONE, FRAME
+from tests.browser.alone import FRAME
 
 pytestmark = pytest.mark.skipif(lab.MISSING, reason=lab.HOW)
 
@@ -88,41 +88,16 @@ class Page:
         return np.array(self.page.evaluate(read, [nth, layer, height, width])).reshape(height, width, 4)
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(
-            executable_path=lab.CHROMIUM, headless=True, args=[*lab.FLAGS, "--no-sandbox"]
-        )
-        yield started
-        started.close()
-
-
 @pytest.fixture
-def alone(browser: Any) -> Iterator[Callable[..., Page]]:
+def alone(bare: Callable[..., Any]) -> Callable[..., Page]:
     """Open a playground in a page without Jupyter; the end holds that nothing failed and no request was made."""
-    opened, asked, errors = [], [], []
 
-    def show(widget: PatchPlayground, width: int = 1200, height: int = 1000, ink: str = "", ratio: int = 1) -> Page:
-        page = browser.new_page(viewport={"width": width, "height": height}, device_scale_factor=ratio)
-        opened.append(page)
-        page.set_default_timeout(5_000)
-        page.on("request", lambda request: asked.append(request.url))
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("console", lambda message: errors.extend([message.text] * (message.type == "error")))
-        page.set_content("<!doctype html><html lang='en'><body></body></html>")
-        names = {"data", "answer", *ASKED, *SETTINGS["attention"], *SETTINGS["masking"]}
-        state = {name: getattr(widget, name) for name in names}
-        page.evaluate(ALONE, [str(widget._esm), str(widget._css), state, ink])
-        page.evaluate(FRAME)
-        return Page(page, widget)
+    def show(widget: PatchPlayground, **look: Any) -> Page:
+        return Page(
+            bare(widget, ("data", "answer", *ASKED, *SETTINGS["attention"], *SETTINGS["masking"]), **look), widget
+        )
 
-    yield show
-    for page in opened:
-        page.close()
-    assert [url for url in asked if not url.startswith("blob:")] == [] and errors == []
+    return show
 
 
 SHAPE, COLOUR = (1, 6, 8), (3, 6, 8)  # 3 x 4 patches of side 2

@@ -1,0 +1,47 @@
+"""Chromium, and a widget of ours alone in one of its pages."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.browser import lab
+from tests.browser.alone import ALONE, FRAME
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(
+            executable_path=lab.CHROMIUM, headless=True, args=[*lab.FLAGS, "--no-sandbox"]
+        )
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def bare(browser: Any) -> Iterator[Callable[..., Any]]:
+    """Open a widget in a page without Jupyter; the end holds that nothing failed and no request was made."""
+    opened, asked, errors = [], [], []
+
+    def show(
+        widget: Any, names: Iterable[str], *, width: int = 1200, height: int = 1000, ink: str = "", ratio: int = 1
+    ) -> Any:
+        page = browser.new_page(viewport={"width": width, "height": height}, device_scale_factor=ratio)
+        opened.append(page)
+        page.set_default_timeout(5_000)
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda message: errors.extend([message.text] * (message.type == "error")))
+        page.set_content("<!doctype html><html lang='en'><body></body></html>")
+        state = {name: getattr(widget, name) for name in names}
+        page.evaluate(ALONE, [str(widget._esm), str(widget._css), state, ink])
+        page.evaluate(FRAME)
+        return page
+
+    yield show
+    for page in opened:
+        page.close()
+    assert [url for url in asked if not url.startswith("blob:")] == [] and errors == []
