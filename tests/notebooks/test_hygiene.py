@@ -103,6 +103,8 @@ def cell_faults(cell: NotebookNode) -> list[str]:
         found.append(f"draws by itself ({', '.join(plots)}): figures come from lecturelib.figures")
     if _checks(code_of(cell)) and "nbval-ignore-output" in cell.metadata.get("tags", []):
         found.append("makes a claim, but tells the tests to ignore its output: take the tag nbval-ignore-output away")
+    if _unseen_outcome(code_of(cell)):
+        found.append("calls .outcome() before its last line, where nothing is shown: put it last")
     return found
 
 
@@ -123,6 +125,12 @@ def _checks(tree: ast.Module) -> bool:
     """Return whether the code calls claim(...) or one of the exercises' checks."""
     calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
     return any(isinstance(f, ast.Name) and (f.id == "claim" or f.id.startswith("check_")) for f in calls)
+
+
+def _unseen_outcome(tree: ast.Module) -> bool:
+    """Return whether an outcome is an expression of its own that is not the last: a cell shows only that one."""
+    calls = [each.value for each in tree.body[:-1] if isinstance(each, ast.Expr) and isinstance(each.value, ast.Call)]
+    return any(isinstance(call.func, ast.Attribute) and call.func.attr == "outcome" for call in calls)
 
 
 @pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
@@ -229,6 +237,10 @@ SPOILED_FORM: dict[str, tuple[str, Callable[[NotebookNode], object]]] = {
     "ignored claim": (
         "makes a claim",
         lambda nb: cell(nb).update(source='claim("x", y)', metadata=NotebookNode(tags=["nbval-ignore-output"])),
+    ),
+    "outcome in the middle": (
+        "outcome",
+        lambda nb: cell(nb).update(source="guess.outcome(3)\nprint(4)"),
     ),
     "ignored check": (
         "makes a claim",
