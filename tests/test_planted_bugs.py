@@ -33,6 +33,9 @@ FILES = {
     "translation": "tests.test_translation",
     "vision": "tests.test_vision",
     "mae": "tests.test_mae",
+    "transfer": "tests.test_transfer",
+    "fine_tuning": "tests.test_fine_tuning",
+    "label_efficiency": "tests.test_label_efficiency",
     "baselines": "tests.test_baselines",
     "data.strings": "tests.data.test_strings",
     "data.text": "tests.data.test_text",
@@ -40,6 +43,7 @@ FILES = {
     "data.vocabulary": "tests.data.test_vocabulary",
     "data.digits": "tests.data.test_digits",
     "data.photos": "tests.data.test_photos",
+    "data.glyphs": "tests.data.test_glyphs",
 }
 
 
@@ -98,6 +102,29 @@ PLACE = "tokens[~masked] = narrow[:, extra:].flatten(0, 1)"
 PIXELS = "return self.out(self.norm(tokens[:, extra:]))"
 PAINT = "torch.where(masked[..., None], self(images, masked).clamp(0, 1), patchify(images, side))"
 ERROR = "return error[masked].mean()"
+OF_A_CLASS = "torch.cat([shuffled[labels[shuffled] == c][:each] for c in range(classes)])"
+ENCODER = "target.load_state_dict(target.state_dict() | given)"
+WITHOUT_HEAD = 'for k, v in source.state_dict().items() if head or not k.startswith("out.")'
+LEARN = "self.learned.fit(features(encoder, images).numpy(), labels.numpy())"
+ANSWER = "self.learned.predict(features(self.encoder, images).numpy())"
+LERP = "torch.lerp(one[k], two[k], share)"
+UPDATE = "x @ self.down.mT @ self.up.mT"
+LOSS = "losses.mean(dim=1).sum()"
+DRAW = "_draw(each, own, batch, rehearsal) for each, own in zip(sets, generators, strict=True)"
+OLD = "old = batch // 2 if rehearsal else 0"
+BELOW = 'layers - int(name.split(".")[2])'
+LENGTHS = "torch.stack([each.flatten(1).square().sum(dim=1) for each in gradients]).sum(dim=0).sqrt()"
+DRAWN_SETS = "rows = draw_labelled(pool[1], each, seed=seed)"
+SET = "sets.append((pool[0][rows], pool[1][rows]))"
+EACH_ARM = "arm.accuracies(sets, test, of)"
+PIXEL_FIT = ".fit(images.flatten(1).numpy(), labels.numpy())"
+PROBED = "LinearProbe(encoder, images, labels).accuracy(*test)"
+STARTED = "return model if self.rank is None else add_low_rank(model, self.rank, seed=seed)"
+TUNED = "fine_tune(models, sets, seeds=seeds, **self.how)"
+HALF = "values.std(dim=0) * float(t.ppf(0.975, n - 1)) / n**0.5"
+HARMS = "enumerate((mean + half < 0).tolist())"
+CHOSEN = "outlines[fonts * len(symbols) + labels]"
+LIMITS = "torch.tensor([0.2, 0.3, 0.15, 0.1, 0.15, 0.05])"
 SUMMARY = "(read * real).sum(1) / lengths[:, None]"
 
 BUGS = [
@@ -1248,6 +1275,479 @@ BUGS = [
         ("or predicted.numel() == 0:", ":"),
         ("    if images == 0:", "    if False:"),
     ),
+    # ---- transfer ----
+    *bugs(
+        "transfer",
+        "of_each_class_as_many_are_drawn_as_were_asked_for",
+        (OF_A_CLASS, "shuffled[: classes * each]"),
+        (OF_A_CLASS, OF_A_CLASS.replace("[:each]", "[: each - 1]")),
+        (OF_A_CLASS, OF_A_CLASS.replace("shuffled[labels[shuffled] == c]", "(labels == c).nonzero()[:, 0]")),
+        (OF_A_CLASS, OF_A_CLASS.replace("[:each]", "[torch.randint(each, (each,), generator=generator)]")),
+        (OF_A_CLASS, OF_A_CLASS.replace("labels[shuffled] == c", "labels == c")),
+        (
+            "torch.Generator().manual_seed(seed)\n    shuffled",
+            "torch.Generator().manual_seed(seed + each)\n    shuffled",
+        ),
+    ),
+    *bugs(
+        "transfer",
+        "every_row_is_drawn_equally_often",
+        ("torch.Generator().manual_seed(seed)\n    shuffled", "torch.Generator().manual_seed(0)\n    shuffled"),
+        ("torch.randperm(len(labels), generator=generator)", "torch.randperm(len(labels))"),
+    ),
+    *bugs(
+        "transfer",
+        "the_encoder_is_copied_and_the_head_only_if_asked",
+        (ENCODER, "target.load_state_dict(target.state_dict())"),
+        (ENCODER, "source.load_state_dict(target.state_dict())"),
+        (WITHOUT_HEAD, "for k, v in source.state_dict().items()"),
+        (WITHOUT_HEAD, 'for k, v in source.state_dict().items() if not k.startswith("out.")'),
+        (WITHOUT_HEAD, WITHOUT_HEAD.replace('k.startswith("out.")', '"out." in k')),
+        (
+            ENCODER,
+            ENCODER.replace("| given", "| {k: v for k, v in given.items() if k in dict(target.named_buffers())}"),
+        ),
+        ("return target\n", "return copy.deepcopy(target)\n"),
+    ),
+    *bugs(
+        "transfer",
+        "what_happens_to_the_copy_does_not_happen_to_the_source",
+        (ENCODER, ENCODER.replace("given)", "given, assign=True)")),
+        (ENCODER, f"{ENCODER}\n    target.blocks = source.blocks"),
+        (ENCODER, f"{ENCODER}\n    target.norm = source.norm"),
+    ),
+    *bugs(
+        "transfer",
+        "another_build_is_refused_and_nothing_copied",
+        ("if misfits or builds[0] != builds[1]:", "if misfits:"),
+        ("builds = [build_of(each) for each in (source, target)]", f"{ENCODER}\n    builds = ['', '']"),
+    ),
+    *bugs(
+        "transfer",
+        "fixed_positions_of_another_kind_are_refused_and_a_target_that_is_no_network",
+        (", positions {positions!r}", ""),
+        ("if head and not source.state_dict().keys()", "if False and not source.state_dict().keys()"),
+    ),
+    *bugs(
+        "transfer",
+        "features_are_what_the_network_says_without_its_head",
+        ("encoder.summarise(encoder.encode(encoder.embed(images)))", "encoder(images)"),
+        ("encoder.summarise(encoder.encode(encoder.embed(images)))", "encoder.summarise(encoder.embed(images))"),
+        ("encoder.summarise(encoder.encode(encoder.embed(images)))", "encoder.encode(encoder.embed(images))[:, 0]"),
+        ("        encoder.train(was)", "        pass"),
+        ("        encoder.train(was)", "        encoder.train()"),
+        ("@torch.no_grad()\ndef features", "def features"),
+    ),
+    *bugs("transfer", "dropout_rests_while_features_are_taken", ("    encoder.eval()\n", "    pass\n")),
+    *bugs(
+        "transfer",
+        "a_probe_is_logistic_regression_on_standardised_features",
+        ("make_pipeline(StandardScaler(), ", "make_pipeline("),
+        (ANSWER, f"self.learned[1].predict(self.learned[0].fit_transform({ANSWER[21:-1]}))"),
+        (ANSWER, f"self.learned[1].predict({ANSWER[21:-1]})"),
+        (LEARN, LEARN.replace("labels.numpy()", "labels[torch.randperm(len(labels))].numpy()")),
+        (LEARN, LEARN.replace("labels.numpy()", "labels.flip(0).numpy()")),
+        (LEARN, LEARN.replace("features(encoder, images)", "images.flatten(1)")),
+        ("LogisticRegression(C=strength,", "LogisticRegression(C=1 / strength,"),
+        ("LogisticRegression(C=strength,", "LogisticRegression("),
+        ("(self.predict(images) == labels)", "(self.predict(images) != labels)"),
+    ),
+    *bugs("transfer", "the_strength_is_1_unless_told", ("strength: float = 1.0", "strength: float = 0.5")),
+    *bugs(
+        "transfer",
+        "a_probe_leaves_the_encoder_as_it_was",
+        (
+            LEARN,
+            f"""step = torch.optim.SGD(encoder.parameters(), 0.1)
+        torch.nn.functional.cross_entropy(encoder(images), labels).backward()
+        step.step()
+        step.zero_grad()
+        {LEARN}""",
+        ),
+        (LEARN, f"{LEARN}\n        encoder(images).sum().backward()"),
+        (LEARN, f"{LEARN}\n        encoder.requires_grad_(False)"),
+        ("encoder.train(was)", "pass"),
+    ),
+    *bugs(
+        "transfer",
+        "mixed_weights_lie_between",
+        (LERP, "torch.lerp(two[k], one[k], share)"),
+        (LERP, "(one[k] + two[k]) / 2"),
+        (LERP, "one[k] + share * two[k]"),
+        ("share) for k in one}", "share if two[k].ndim > 1 else 1) for k in one}"),
+        ("mixed = copy.deepcopy(after)", "mixed = after"),
+        ("mixed = copy.deepcopy(after)", "mixed = before"),
+    ),
+    *bugs("transfer", "the_ends_of_the_mix_are_the_networks_bit_for_bit", (LERP, "one[k] + share * (two[k] - one[k])")),
+    *bugs(
+        "transfer",
+        "low_rank_is_the_dense_layer_with_b_a_added",
+        ("torch.zeros(self.out_features, rank", "torch.ones(self.out_features, rank"),
+        ("linear.requires_grad_(False)", "linear"),
+        (UPDATE, f"{UPDATE} / self.down.shape[0]"),
+        (f"self.linear(x) + {UPDATE}", UPDATE),
+        (UPDATE, "(x @ self.down.mT).detach() @ self.up.mT"),
+        ("self.down = nn.Parameter(", "self.down = torch.Tensor("),
+        (
+            "self.in_features, self.out_features = linear.in_features, linear.out_features",
+            "self.out_features, self.in_features = linear.in_features, linear.out_features",
+        ),
+        ("generator=generator, dtype=kind)", "generator=generator)"),
+    ),
+    *bugs(
+        "transfer",
+        "a_starts_as_random_numbers_that_keep_the_size_of_x",
+        ("random / self.in_features**0.5", "random"),
+        ("random / self.in_features**0.5", "random / rank**0.5"),
+        ("random / self.in_features**0.5", "random * 0"),
+    ),
+    *bugs(
+        "transfer",
+        "the_seed_of_the_updates_says_all",
+        ("rank, self.in_features, generator=generator,", "rank, self.in_features,"),
+        ("LowRank(getattr(layer, name), rank, generator)", "LowRank(getattr(layer, name), rank, torch.Generator())"),
+        ("torch.Generator().manual_seed(seed)\n    changed", "torch.Generator().manual_seed(0)\n    changed"),
+    ),
+    *bugs(
+        "transfer",
+        "add_low_rank_trains_a_copys_queries_values_and_head",
+        ("copy.deepcopy(model).requires_grad_(False)", "copy.deepcopy(model)"),
+        ("copy.deepcopy(model).requires_grad_(False)", "model.requires_grad_(False)"),
+        ("changed.out.requires_grad_(True)", "pass"),
+        ("changed.out.requires_grad_(True)", "changed.requires_grad_(True)"),
+        ('("query", "value")', '("query", "key")'),
+        ('("query", "value")', '("query", "key", "value")'),
+        ("each.numel() * each.element_size()", "each.numel()"),
+    ),
+    *bugs(
+        "transfer",
+        "stored_bytes_counts_numbers_by_their_size",
+        ("each.numel() * each.element_size()", "each.numel() * 4"),
+        ("each.numel() * each.element_size()", "len(each) * each.element_size()"),
+    ),
+    *bugs(
+        "transfer",
+        "bad_input_is_refused_in_words",
+        ("if counts.min() < each:", "if False:"),
+        ("if counts.min() < each:", "if counts[counts > 0].min() < each:"),
+        ("minlength=classes)", "minlength=1)"),
+        ("if labels.max() >= classes:", "if labels.max() > classes:"),
+        ("or not isinstance(each, int) or each < 1", ""),
+        ("if len(labels.unique()) < 2:", "if len(labels) < 2:"),
+        ("if not torch.isfinite(images).all():", "if torch.isnan(images).any():"),
+        ("if len(images) != len(labels):", "if len(images) < len(labels):"),
+        ("if not 0 <= share <= 1:", "if share > 1:"),
+        ("if not 0 <= share <= 1:", "if share < 0 or share > 1:"),
+        ("if labels.min() < 0:", "if False:"),
+        ("1 <= rank <= most", "1 <= rank"),
+        ("1 <= rank <= most", "rank <= most"),
+        ("if classes is not None and labels.max() >= classes:", "if classes is not None and labels.max() > classes:"),
+        ("or labels.dtype != torch.int64", ""),
+    ),
+    # ---- fine_tuning ----
+    *bugs(
+        "fine_tuning",
+        "a_stack_says_what_its_networks_say_and_has_their_gradients",
+        (
+            "tokens = model.patches(patchify(images, model.side)) + model.positions",
+            "tokens = model.patches(patchify(images, model.side))",
+        ),
+        ("model.out(model.summarise(model.encode(tokens)))", "model.out(model.encode(tokens).mean(dim=1))"),
+        (
+            "model.out(model.summarise(model.encode(tokens)))",
+            "model.out(model.summarise(model.encode(tokens)).detach())",
+        ),
+        ("own = 0 if images.ndim == 5 else None", "own = None"),
+        ("[each[k].detach() for each in named]", "[named[0][k].detach() for each in named]"),
+        ("[each[k] for each in fixed]", "[each[k] * 0 for each in fixed]"),
+    ),
+    *bugs(
+        "fine_tuning",
+        "write_back_gives_each_network_its_own_weights",
+        ("parameter.copy_(self.weights[name][s])", "parameter.copy_(self.weights[name][0])"),
+        ("parameter.copy_(self.weights[name][s])", "parameter.data = self.weights[name][s]"),
+        ("parameter.copy_(self.weights[name][s])", "pass"),
+    ),
+    *bugs(
+        "fine_tuning",
+        "accuracy_is_the_share_named_rightly_of_as_many_as_there_are",
+        (
+            "torch.cat(right, dim=1).float().mean(dim=1)",
+            "torch.stack([r.float().mean(dim=1) for r in right]).mean(dim=0)",
+        ),
+        ("torch.cat(right, dim=1).float().mean(dim=1)", "right[0].float().mean(dim=1)"),
+        ("torch.cat(right, dim=1).float().mean(dim=1)", "torch.cat(right, dim=1).float().mean(dim=0)"),
+    ),
+    *bugs(
+        "fine_tuning",
+        "it_is_the_loop_written_out_for_each_network",
+        (LOSS, "losses.sum()"),
+        (DRAW, DRAW.replace("_draw(each, own,", "_draw(sets[0], own,")),
+        (
+            "[torch.Generator().manual_seed(seed) for seed in seeds]",
+            "[torch.Generator().manual_seed(seeds[0]) for _ in seeds]",
+        ),
+        ("lambda step: 1 - step / steps", "lambda step: 1"),
+        ("lambda step: 1 - step / steps", "lambda step: 1 - (step + 1) / steps"),
+        ("        schedule.step()\n", ""),
+        ("torch.optim.Adam(groups, fused=True)", "torch.optim.SGD(groups, lr)"),
+        ("torch.optim.Adam(groups, fused=True)", "torch.optim.AdamW(groups, fused=True)"),
+        ("        optimizer.zero_grad()\n", ""),
+        ("lr * decay**below", "lr * decay * below"),
+        ("lr * decay**below", "lr"),
+        ("frozen = last is not None and below > last", "frozen = last is not None and below < last"),
+        ("frozen = last is not None and below > last", "frozen = last is not None and below >= last"),
+        ("frozen = last is not None and below > last", "frozen = False"),
+        (OLD, "old = (batch + 1) // 2 if rehearsal else 0"),
+        (
+            "rehearsal[0][pick]]), torch.cat([drawn[1], rehearsal[1][pick]])",
+            "rehearsal[0][pick]]), torch.cat([drawn[1], examples[1][pick % len(examples[1])]])",
+        ),
+        ("drawn = (examples[0][pick], examples[1][pick])", "drawn = (examples[0][pick], examples[1][pick.flip(0)])"),
+        ("    stack.write_back()", "    pass"),
+    ),
+    *bugs(
+        "fine_tuning",
+        "gradients_are_cut_network_by_network",
+        (LENGTHS, LENGTHS.replace("sum(dim=0).sqrt()", "amax(dim=0).sqrt()")),
+        (LENGTHS, LENGTHS.replace(".sqrt()", "")),
+        (".clamp(max=1)", ""),
+        ("        _cut_to_one(trained)\n", ""),
+    ),
+    *bugs(
+        "fine_tuning",
+        "a_network_does_not_feel_its_neighbours",
+        (LENGTHS, f"{LENGTHS}.norm().expand(len(gradients[0]))"),
+        (DRAW, DRAW.replace("_draw(each, own,", "_draw(each, generators[0],")),
+        (LOSS, "losses.mean()"),
+    ),
+    *bugs(
+        "fine_tuning",
+        "the_seeds_say_all",
+        ("[torch.Generator().manual_seed(seed) for seed in seeds]", "[torch.default_generator for seed in seeds]"),
+        ("[torch.Generator().manual_seed(seed) for seed in seeds]", "[torch.Generator() for seed in seeds]"),
+        ("range(len(models)) if seeds is None", "[0] * len(models) if seeds is None"),
+    ),
+    *bugs(
+        "fine_tuning",
+        "last_leaves_what_lies_deeper_bit_for_bit_and_trains_the_rest",
+        ('part in ("out", "norm")', 'part == "out"'),
+        ("frozen = last is not None and below > last", "frozen = last is not None and part not in ('out', 'norm')"),
+    ),
+    *bugs(
+        "fine_tuning",
+        "the_first_step_of_a_layer_is_as_long_as_its_depth_says",
+        ("lr * decay**below", "lr * decay ** (layers + 1 - below)"),
+        ("else layers + 1\n", "else 0\n"),
+        ("else layers + 1\n", "else layers\n"),
+        (BELOW, 'int(name.split(".")[2]) + 1'),
+    ),
+    *bugs(
+        "fine_tuning",
+        "steps_fall_from_lr_to_almost_0_in_a_line",
+        ("lambda step: 1 - step / steps", "lambda step: (1 - step / steps) ** 2"),
+        ("lambda step: 1 - step / steps", "lambda step: 1 - step / (2 * steps)"),
+    ),
+    *bugs(
+        "fine_tuning",
+        "what_is_frozen_in_the_networks_stays_frozen",
+        ("weight.requires_grad and not frozen", "not frozen"),
+        (".requires_grad_(first.requires_grad)", ".requires_grad_(True)"),
+    ),
+    *bugs(
+        "fine_tuning",
+        "half_of_each_batch_is_rehearsal",
+        (OLD, "old = 0"),
+        (OLD, "old = batch if rehearsal else 0"),
+        (OLD, "old = 1 if rehearsal else 0"),
+        ("(batch - old,)", "(batch,)"),
+        ("pick = torch.randint(len(rehearsal[1]), (old,), generator=generator)", "pick = torch.arange(old) % 2"),
+    ),
+    *bugs(
+        "fine_tuning",
+        "without_rehearsal_a_batch_is_of_its_own_set_with_replacement",
+        (
+            "torch.randint(len(examples[1]), (batch - old,), generator=generator)",
+            "torch.randint(len(examples[1]), (1,), generator=generator).expand(batch)",
+        ),
+        (
+            "torch.randint(len(examples[1]), (batch - old,), generator=generator)",
+            "torch.arange(batch) % len(examples[1])",
+        ),
+        (
+            "torch.randint(len(examples[1]), (batch - old,), generator=generator)",
+            "torch.randint(max(1, len(examples[1]) - 1), (batch,), generator=generator)",
+        ),
+    ),
+    *bugs(
+        "fine_tuning",
+        "watch_looks_at_the_start_every_so_often_and_at_the_end",
+        ("        watch(0, stack)", "        pass"),
+        ("step % every == 0 or step == steps", "step % every == 0"),
+        ("step % every == 0 or step == steps", "step == steps"),
+        ("            watch(step, stack)", "            watch(step, stack), stack.write_back()"),
+    ),
+    *bugs(
+        "fine_tuning",
+        "an_interruption_leaves_the_networks_as_they_were",
+        ("        optimizer.step()\n", "        optimizer.step()\n        stack.write_back()\n"),
+    ),
+    *bugs(
+        "fine_tuning",
+        "a_loss_that_is_not_finite_is_refused_and_leaves_the_networks_as_they_were",
+        ("if not math.isfinite(loss.item()):", "if False:"),
+        ("if not math.isfinite(loss.item()):", "if loss.item() == math.inf:"),
+    ),
+    *bugs(
+        "fine_tuning",
+        "bad_input_is_refused_in_words",
+        ("if build != builds[0] or own != weights[0]:", "if own != weights[0]:"),
+        ("if build != builds[0] or own != weights[0]:", "if build != builds[0]:"),
+        ("not 0 <= last <= layers", "not 0 <= last"),
+        ("if weight.requires_grad:\n", "if True:\n"),
+        ("not 0 < value < math.inf", "not 0 <= value < math.inf"),
+        ("not 0 < value < math.inf", "not 0 < value"),
+        ("if len({id(each) for each in models}) < len(models):", "if False:"),
+        ("if rehearsal is not None and numbers", "if False and numbers"),
+        ("[*sets, *([rehearsal] if rehearsal is not None else [])]", "sets"),
+        ("        _check_fits(self.models[0], examples)\n", ""),
+    ),
+    # ---- label_efficiency ----
+    *bugs(
+        "label_efficiency",
+        "every_arm_sees_the_same_draws_and_no_more",
+        (SET, "sets.append((pool[0][rows], pool[1][rows.flip(0)]))"),
+        (SET, "sets.append((pool[0][rows], pool[1][rows[torch.randperm(len(rows))]]))"),
+        (SET, "sets.append((pool[0], pool[1]))"),
+        (DRAWN_SETS, "rows = draw_labelled(pool[1], each, seed=int(torch.randint(1000, ())))"),
+        (DRAWN_SETS, "rows = torch.randperm(len(pool[1]), generator=torch.Generator().manual_seed(seed))[: 3 * each]"),
+        (DRAWN_SETS, "rows = draw_labelled(test[1], each, seed=seed)"),
+        (EACH_ARM, "arm.accuracies(sets[::-1], test, of[::-1])"),
+        (EACH_ARM, "arm.accuracies([(x, y.roll(len(measured))) for x, y in sets], test, of)"),
+        (EACH_ARM, "arm.accuracies(sets, pool, of)"),
+        ("of.append(seed)", "of.append(seeds[0])"),
+        ("found.view(len(seeds), len(labels))", "found.view(len(labels), len(seeds)).T"),
+        (
+            "    for seed in seeds:\n        for each in labels:",
+            "    for seed in seeds:\n        for each in sorted(labels):",
+        ),
+    ),
+    *bugs(
+        "label_efficiency",
+        "more_labels_hold_the_fewer_and_each_seed_draws_anew",
+        (DRAWN_SETS, "rows = draw_labelled(pool[1], each, seed=seed + each)"),
+        (DRAWN_SETS, "rows = draw_labelled(pool[1], each, seed=0)"),
+    ),
+    *bugs(
+        "label_efficiency",
+        "no_test_image_is_learned_from",
+        (SET, "sets.append((torch.cat([pool[0][rows], test[0]]), torch.cat([pool[1][rows], test[1]])))"),
+        (TUNED, "fine_tune(models, [test for _ in sets], seeds=seeds, **self.how)"),
+    ),
+    *bugs(
+        "label_efficiency",
+        "what_is_not_drawn_is_not_read",
+        (SET, "sets.append((pool[0][rows] - pool[0].mean(), pool[1][rows]))"),
+        (SET, "sets.append((pool[0][rows], pool[1][rows] * 0 + pool[1].roll(1)[rows]))"),
+    ),
+    *bugs(
+        "label_efficiency",
+        "an_arm_that_spoils_the_pool_spoils_no_other",
+        (EACH_ARM, "arm.accuracies([(pool[0][:9] + 0 * x[0], pool[1][:9]) for x, _ in sets], test, of)"),
+    ),
+    *bugs(
+        "label_efficiency",
+        "an_arm_alone_is_the_arm_among_others",
+        (EACH_ARM, "arm.accuracies(sets, test, [seed + len(measured) for seed in of])"),
+        (EACH_ARM, "arm.accuracies(sets[len(measured) % 2 :] + sets[: len(measured) % 2], test, of)"),
+    ),
+    *bugs(
+        "label_efficiency",
+        "pixels_are_told_apart_by_plain_logistic_regression",
+        ("LogisticRegression(C=self.strength,", "LogisticRegression("),
+        (PIXEL_FIT, ".fit(images.flatten(1).numpy(), labels.flip(0).numpy())"),
+        (PIXEL_FIT, ".fit(test[0].flatten(1).numpy(), test[1].numpy())"),
+    ),
+    *bugs(
+        "label_efficiency",
+        "a_probe_is_one_on_the_encoder_or_on_one_for_each_seed",
+        ("self.encoder(seed)", "self.encoder(0)"),
+        (PROBED, "LinearProbe(encoder, *test).accuracy(*test)"),
+        (PROBED, "LinearProbe(encoder, images, labels).accuracy(images, labels)"),
+    ),
+    *bugs(
+        "label_efficiency",
+        "tune_starts_where_it_should_and_trains_each_network_on_its_set",
+        ("copy_encoder(self.source, model, head=self.keep_head)", "copy_encoder(self.source, model, head=True)"),
+        ("copy_encoder(self.source, model, head=self.keep_head)", "copy_encoder(self.source, model)"),
+        (
+            "copy_encoder(self.source, model, head=self.keep_head)",
+            "copy_encoder(model, self.source, head=self.keep_head)",
+        ),
+        ("copy_encoder(self.source, model, head=self.keep_head)", "model = self.source"),
+        ("copy_encoder(self.source, model, head=self.keep_head)", "pass"),
+        ("model = self.build(seed)", "model = self.build(0)"),
+        (TUNED, "fine_tune(models, sets, **self.how)"),
+        (TUNED, "fine_tune(models, sets, seeds=seeds)"),
+        (TUNED, "pass"),
+        ("Stack(models).accuracy(test)", "Stack(models).accuracy(sets[0])"),
+    ),
+    *bugs(
+        "label_efficiency",
+        "with_a_rank_only_updates_of_low_rank_and_the_head_are_trained",
+        (STARTED, "return model"),
+        (STARTED, STARTED.replace(", seed=seed", "")),
+        (STARTED, STARTED.replace("(model, self.rank", "(model, 1")),
+    ),
+    *bugs(
+        "label_efficiency",
+        "the_interval_is_students",
+        (HALF, "values.std(dim=0) * 1.96 / n**0.5"),
+        (HALF, HALF.replace(" / n**0.5", "")),
+        (HALF, HALF.replace("n - 1", "n")),
+        (HALF, HALF.replace("0.975", "0.95")),
+        (HALF, HALF.replace("values.std(dim=0)", "values.std(dim=0, correction=0)")),
+        (HALF, HALF.replace("n**0.5", "n")),
+        (HALF, f"2 * {HALF}"),
+        ("if n < 2:", "if n < 3:"),
+        (HALF, HALF.replace("values.std(dim=0)", "values.std()")),
+    ),
+    *bugs(
+        "label_efficiency",
+        "the_harm_ends_behind_the_last_harm",
+        (
+            "labels[harms[-1] + 1] if harms[-1] + 1 < len(labels) else None",
+            "labels[harms[0] + 1] if harms[0] + 1 < len(labels) else None",
+        ),
+        ("labels[harms[-1] + 1] if harms[-1] + 1 < len(labels) else None", "labels[harms[-1]]"),
+        (
+            "return labels[harms[-1] + 1] if harms[-1] + 1 < len(labels) else None",
+            "return labels[min(harms[-1] + 1, len(labels) - 1)]",
+        ),
+        (HARMS, "enumerate((mean - half < 0).tolist())"),
+        (HARMS, "enumerate((mean - half > 0).tolist())"),
+        ("        return labels[0]", "        return None"),
+    ),
+    *bugs(
+        "label_efficiency",
+        "it_harms_only_where_the_whole_interval_lies_below_0",
+        (HARMS, "enumerate((mean < 0).tolist())"),
+        (HARMS, "enumerate((mean + half / 2 < 0).tolist())"),
+        (HARMS, "enumerate((differences < 0).all(dim=0).tolist())"),
+    ),
+    *bugs(
+        "label_efficiency",
+        "bad_input_is_refused_in_words",
+        ("    _check_apart(pool[0], test[0])", "    pass"),
+        ("both = sum(image.numpy().tobytes() in seen for image in test)", "both = int(torch.equal(pool, test))"),
+        ("or len(set(seeds)) < len(seeds)", ""),
+        ("    check_examples(test)\n", ""),
+        ("    check_examples(pool)\n", ""),
+        ("if found.shape != (len(sets),):", "if False:"),
+        ("if self.keep_head and self.source is None:", "if False:"),
+        ("differences.ndim != 2 or", ""),
+        ("if any(a >= b", "if any(a > b"),
+    ),
     # ---- data.strings ----
     *bugs(
         "data.strings",
@@ -1448,6 +1948,99 @@ BUGS = [
         ("_check_whole(seed=seed, test=test)", "_check_whole(seed=seed)"),
         ("if isinstance(number, bool) or", "if"),
         ("if seed < 0:", "if False:"),
+    ),
+    # ---- data.glyphs ----
+    *bugs(
+        "data.glyphs",
+        "the_label_is_the_symbol_that_is_seen",
+        (CHOSEN, "outlines[fonts * len(symbols) + (labels + 1) % len(symbols)]"),
+        (CHOSEN, "outlines[labels * len(FONTS) + fonts]"),
+        ("labels.numpy(), fonts.numpy())", "fonts.numpy() % len(symbols), labels.numpy())"),
+        ("return F.avg_pool2d(ink, 4)", "return F.avg_pool2d(ink, 4).flip(2)"),
+        ("return F.avg_pool2d(ink, 4)", "return F.avg_pool2d(ink, 4).flip(3)"),
+        ("return F.avg_pool2d(ink, 4)", "return F.avg_pool2d(ink, 4).mT"),
+        ("return F.avg_pool2d(ink, 4)", "return 1 - F.avg_pool2d(ink, 4)"),
+        ("return F.avg_pool2d(ink, 4)", "return F.avg_pool2d(ink, 4).roll(1, 0)"),
+        (LIMITS, f"8 * {LIMITS}"),
+        ("bend = 0.12 *", "bend = 0.4 *"),
+    ),
+    *bugs(
+        "data.glyphs",
+        "the_font_is_the_one_that_is_seen",
+        (CHOSEN, "outlines[labels]"),
+        (CHOSEN, "outlines[(len(FONTS) - 1 - fonts) * len(symbols) + labels]"),
+        ("labels.numpy(), fonts.numpy())", "labels.numpy(), fonts.flip(0).numpy())"),
+    ),
+    *bugs(
+        "data.glyphs",
+        "a_label_is_the_place_in_the_symbols_that_were_asked_for",
+        ("for font in FONTS for symbol in symbols])", "for font in FONTS for symbol in sorted(symbols)])"),
+        ("for font in FONTS for symbol in symbols])", "for symbol in symbols for font in FONTS])"),
+    ),
+    *bugs(
+        "data.glyphs",
+        "every_symbol_and_font_comes_equally_often_and_each_with_each",
+        (
+            "torch.randint(len(FONTS), (n,), generator=generator)",
+            "torch.randint(len(FONTS) - 1, (n,), generator=generator)",
+        ),
+        ("torch.randint(len(FONTS), (n,), generator=generator)", "labels * 2"),
+        (
+            "torch.randint(len(symbols), (n,), generator=generator)",
+            "torch.randint(1, len(symbols), (n,), generator=generator)",
+        ),
+        ("torch.randint(len(symbols), (n,), generator=generator)", "torch.arange(n) * len(symbols) // n"),
+    ),
+    *bugs(
+        "data.glyphs",
+        "an_outline_is_the_glyph_as_high_or_wide_as_the_square",
+        ("whole[top : top + size[0], left : left + size[1]] = small", "whole[: size[0], : size[1]] = small"),
+        ("scale = _FINE / max(ink.shape)", "scale = _FINE / 60"),
+        ("    return whole\n", "    return whole.flip(0)\n"),
+        ("    ink = ink[rows][:, columns]\n", ""),
+        ("/ 255  # (height, width)", "/ 100  # (height, width)"),
+    ),
+    *bugs(
+        "data.glyphs",
+        "glyphs_are_moved_turned_bent_and_made_bold_and_thin",
+        ("* 2 - 1) * limits", "* 2 - 1) * 0 * limits"),
+        (LIMITS, "torch.tensor([0.2, 0.0, 0.15, 0.1, 0.15, 0.05])"),
+        (LIMITS, "torch.tensor([0.0, 0.3, 0.15, 0.1, 0.15, 0.05])"),
+        (LIMITS, "torch.tensor([0.2, 0.3, 0.15, 0.1, 0.0, 0.05])"),
+        ("bend = 0.12 *", "bend = 0.0 *"),
+        ("0.25 + 0.4 * torch.rand", "0.45 + 0.0 * torch.rand"),
+        ("torch.rand(n, 6, generator=generator)", "torch.rand(1, 6, generator=generator).expand(n, -1)"),
+    ),
+    *bugs(
+        "data.glyphs",
+        "there_is_about_as_much_ink_as_in_handwriting",
+        ("level = 0.25 + 0.4", "level = 0.6 + 0.4"),
+        ("level = 0.25 + 0.4", "level = 0.05 + 0.2"),
+    ),
+    *bugs(
+        "data.glyphs",
+        "a_seed_says_all",
+        ("manual_seed(int(seed))", "manual_seed(0)"),
+        ("torch.Generator().manual_seed(int(seed))", "torch.manual_seed(int(seed))"),
+        ("torch.randn(n, 2, 4, 4, generator=generator)", "torch.randn(n, 2, 4, 4)"),
+    ),
+    *bugs(
+        "data.glyphs",
+        "another_number_of_glyphs_are_other_glyphs",
+        (
+            "    return Glyphs(_distort(plain, generator)",
+            "    if n < 100:\n        return Glyphs(*[each[:n] for each in glyphs(100, seed=seed, symbols=symbols)])\n"
+            "    return Glyphs(_distort(plain, generator)",
+        ),
+    ),
+    *bugs(
+        "data.glyphs",
+        "bad_input_is_refused_in_words",
+        ("if n < 1 or not 0 <= seed < 2**63:", "if not 0 <= seed < 2**63:"),
+        ("if n < 1 or not 0 <= seed < 2**63:", "if n < 1 or seed < 0:"),
+        ("if strange or len(set(symbols)) < len(symbols):", "if strange:"),
+        ("if strange or len(set(symbols)) < len(symbols):", "if len(set(symbols)) < len(symbols):"),
+        ("if isinstance(number, bool) or not", "if not"),
     ),
     # ---- data.photos ----
     *bugs(

@@ -216,7 +216,7 @@ def shuffled(example: tuple[np.ndarray, np.ndarray],
     right.set(xlim=(-0.15, 1.05), ylim=(low, high))
     right.set_xticks([0, 1], ["as they are", "one shuffle for all images"], fontsize=15)
     right.set_ylabel(f"right on test images (%)\naxis begins at {low:.0f}")
-    right.set_title("line: mean; hollow: one seed each", fontsize=13)
+    right.set_title("line: mean; hollow: a seed each", fontsize=13)
     losses = {name: f"{lost[name] or 0:+.1f} points".replace("-", "−").replace("+0.0", "0.0") for name in pairs}
     ends = {f"{name}: {losses[name]}": 100 * each[:, 1].mean() for name, each in pairs.items()}
     label_ends(right, 1, ends, STATE_COLOURS, 3.6, points=15)
@@ -338,7 +338,7 @@ def by_training_size(
 ) -> LectureFigure:
     """Show the accuracy against the number of training images, a line per model, sizes on a log scale.
 
-    Models in `highlight` are drawn wider than the others.
+    Models in `highlight` are drawn wide, the others grey; between two of them the gap at the left is marked.
     Shapes: accuracy[name] (seeds, n) from 0 to 1, at n sizes.
     """
     arrays = {name: 100 * each for name, each in results(accuracy, len(sizes), "accuracy").items()}
@@ -350,6 +350,12 @@ def by_training_size(
     ends = means_and_seeds(ax, sizes, arrays)
     for name, line in zip(arrays, [each for each in ax.lines if np.size(each.get_xdata()) > 1], strict=False):
         line.set_linewidth(4 if name in highlight else 1.6 if highlight else line.get_linewidth())
+    if len(highlight) == 2:
+        upper, lower = sorted((arrays[name][:, 0].mean() for name in highlight), reverse=True)
+        x = sizes[0] * 0.93
+        ax.annotate("", (x, lower), (x, upper), arrowprops={"arrowstyle": "<->", "lw": 1.8, "shrinkA": 0, "shrinkB": 0})
+        ax.text(x * 0.96, (upper + lower) / 2, f"{upper - lower:.0f}\npoints", ha="right", va="center", fontsize=15)
+        ax.set_xlim(left=sizes[0] * 0.72)
     low, high = bracket(arrays.values())
     low, high = np.floor(low), high + 0.1 * (high - low)
     ax.set(xscale="log", ylim=(low, high), xlabel="training images (log scale)")
@@ -358,7 +364,7 @@ def by_training_size(
     ax.set_title(f"the axis begins at {low:.0f}; chance is {100 * chance:.0f}", fontsize=13)
     ax.set_xticks(list(sizes), [f"{size:,}" for size in sizes])
     ax.xaxis.set_minor_locator(NullLocator())
-    named = {f"{name}: {end:.1f}": end for name, end in ends.items()}
+    named = {f"{name}: {arrays[name][:, 0].mean():.0f} to {end:.0f}": end for name, end in ends.items()}
     label_ends(ax, sizes[-1], named, STATE_COLOURS, 4.2, points=14)
     return figure
 

@@ -4,12 +4,15 @@ Each slider is moved with the arrow keys in a real JupyterLab, and the time is t
 input to the new picture, decoded and on the screen. The attention explorer needs no kernel: there it is the time from
 the moved pointer (or slider) to the end of the frame that shows it. So it is with the
 echo of the patch playground; its reconstruction is timed from the click or the key to the end of the frame with the
-new picture. The bars are printed beside the figures; no test holds them, since a busy machine would decide.
+new picture. Of the transfer lab: from the click on Start to the first point of the curve, from one point to the next,
+and from the click on Stop to the end that is shown. The bars are printed beside the figures; no test holds them, since
+a busy machine would decide.
 """
 
 import json
 import statistics
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -68,9 +71,21 @@ PatchPlayground.attention(VisionTransformer((1, 8, 8), 2, 48, 4, 2, 10), images)
 )
 PLAYGROUNDS = {"digits": DIGITS, "photos": PHOTOS}
 PAINTED, ECHO = 300, 17  # milliseconds for the medians: to a new reconstruction, to the echo in the page
+TRANSFER = """
+import torch
+from lecturelib.data.digits import digits
+from lecturelib.vision import VisionTransformer
+from lecturelib.widgets.transfer_lab import TransferLab
+
+torch.set_num_threads(1)
+pool, test = (tuple(map(torch.from_numpy, each)) for each in digits())
+TransferLab({"print": VisionTransformer((1, 8, 8), side=2, width=32, heads=4, layers=2, classes=10)}, pool, test)
+"""
+RUNS = 5  # trainings of the lab; all but the first are stopped
+FIRST_POINT, NEXT_POINT, STOPPED = 1000, 500, 1000  # milliseconds: from Start, from point to point, from Stop
 CELLS = [LARGE_STEPPER, LARGE_SCOPE.replace("GateScope(read)", FORCE)]
 CELLS += [EXPLORER.format(tokens=tokens) for tokens in FRAMES]
-CELLS += [*PLAYGROUNDS.values(), LOOKS]
+CELLS += [*PLAYGROUNDS.values(), LOOKS, TRANSFER]
 
 # The clock starts at the key, before the slider sees it, and stops one frame after the new picture is decoded.
 CLOCK = """([handle, img, limit]) => { window.answered = new Promise((resolve, reject) => {
@@ -210,6 +225,46 @@ def look(page: Any, cell: int) -> list[float]:
     return times[2:]
 
 
+# Each frame looks whether the curve has more points; the clock starts at the click.
+GROWTH = """(root) => {
+  const [start, stop] = root.querySelectorAll('button');
+  start.addEventListener('click', () => { window.points = [performance.now()]; window.count = 0; }, {capture: true});
+  stop.addEventListener('click', () => { window.asked = performance.now(); window.ended = 0; }, {capture: true});
+  const look = () => {
+    const drawn = root.dataset.running === 'true' && root.querySelector('.chart path.now:not(.leader)');
+    const count = drawn ? drawn.getAttribute('d').split('L').length : 0;
+    if (count > window.count) { window.points.push(performance.now()); window.count = count; }
+    const over = window.asked && !window.ended && root.dataset.running === 'false';
+    if (over) window.ended = performance.now() - window.asked;
+    requestAnimationFrame(look);
+  };
+  look();
+}"""
+
+
+def train(page: Any, cell: int) -> dict[str, list[float]]:
+    """Train in a transfer lab, once to the end; return the times to the first point, each next one, and the stop."""
+    out = page.locator(".jp-CodeCell").nth(cell).locator(".lec-transfer")
+    out.evaluate("node => node.scrollIntoView({block: 'center'})")
+    page.wait_for_timeout(1000)
+    out.evaluate(GROWTH)
+    times: dict[str, list[float]] = {"first point": [], "next point": [], "stop": []}
+    for run in range(RUNS):
+        out.get_by_role("button", name="Start").click()
+        page.wait_for_function("() => window.count >= 4", timeout=6 * LIMIT)
+        if run:
+            out.get_by_role("button", name="Stop").click()
+        page.wait_for_function(
+            "(root) => root.dataset.running === 'false'", arg=out.element_handle(), timeout=6 * LIMIT
+        )
+        page.wait_for_timeout(300)
+        points = page.evaluate("window.points")
+        times["first point"].append(points[1] - points[0])
+        times["next point"] += [after - before for before, after in pairwise(points[1:])]
+        times["stop"] += [page.evaluate("window.ended")] * (run > 0)
+    return times
+
+
 def main() -> None:
     """Measure the sliders and the hovers, and print one row for each."""
     if lab.MISSING:
@@ -229,6 +284,9 @@ def main() -> None:
                 for what, times in play(page, cell, {"digits": 4, "photos": 8}[name]).items():
                     row(f"playground, {name}, {what}", times, ECHO if what.endswith("echo") else PAINTED)
             row("playground, hover", look(page, 2 + len(FRAMES) + len(PLAYGROUNDS)), ECHO)
+            bars = (FIRST_POINT, NEXT_POINT, STOPPED)
+            for (what, times), bar in zip(train(page, len(CELLS) - 1).items(), bars, strict=True):
+                row(f"transfer lab, {what}", times, bar)
 
 
 def row(name: str, times: list[float], bar: float) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy.stats import t as student
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
@@ -24,9 +25,10 @@ from lecturelib.checks.lstm import check_bias_for, check_gru_step, check_half_li
 from lecturelib.checks.mae import check_fill, check_masked_loss, check_random_mask, check_visible
 from lecturelib.checks.recurrent_networks import check_divisible, check_mean_over_real_steps, check_reverse
 from lecturelib.checks.start import check_baseline
+from lecturelib.checks.transfer import check_draw, check_harm, check_mixed_loss, check_start
 from lecturelib.checks.transformer import check_add_positions, check_multi_head, check_sees_the_future
 from lecturelib.checks.vision import check_patchify, check_rollout, check_tokens
-from tests.checks import attention_answers, mae_answers, transformer_answers, vision_answers
+from tests.checks import attention_answers, mae_answers, transfer_answers, transformer_answers, vision_answers
 
 Answers = dict[str, list[Any]]
 CHECKS = [
@@ -50,6 +52,10 @@ CHECKS = [
     check_visible,
     check_fill,
     check_masked_loss,
+    check_draw,
+    check_start,
+    check_harm,
+    check_mixed_loss,
 ]
 RIGHT: dict[str, list[Any]] = {}
 WRONG: dict[str, Answers] = {}
@@ -309,9 +315,9 @@ WRONG["GRU step"] = {
     "old state added": [gru(mix=lambda z, n, h: torch.addcmul(n, z, h))],
 }
 
-# ---- notebooks 03 to 06 have files of their own ----
+# ---- notebooks 03 to 07 have files of their own ----
 
-for answers in (attention_answers, transformer_answers, vision_answers, mae_answers):
+for answers in (attention_answers, transformer_answers, vision_answers, mae_answers, transfer_answers):
     RIGHT |= answers.RIGHT
     WRONG |= answers.WRONG
 
@@ -421,6 +427,7 @@ SOLUTIONS = {
     **transformer_answers.SOLUTIONS,
     **vision_answers.SOLUTIONS,
     **mae_answers.SOLUTIONS,
+    **transfer_answers.SOLUTIONS,
 }
 
 
@@ -698,6 +705,120 @@ def test_the_default_type_is_put_back_also_after_an_error() -> None:
 
 def test_a_list_of_tensors_is_shown_by_its_length() -> None:
     assert "for the input a list of 3 tensors" in check_rollout.verdict(lambda maps: maps[3]).says
+
+
+# ---- notebook 07 ----
+
+
+@pytest.mark.parametrize("shift", range(12))
+def test_rows_drawn_rightly_are_right_whatever_was_drawn_before(shift: int) -> None:
+    def later(labels: torch.Tensor, each: int, generator: torch.Generator) -> torch.Tensor:
+        torch.rand(100 * shift + 1, generator=generator)
+        return transfer_answers.draw_by_class(labels, each, generator)
+
+    assert check_draw.verdict(later).name == "right"
+
+
+@pytest.mark.parametrize("shift", range(12))
+def test_a_mistake_made_at_random_has_one_name_whatever_was_drawn_before(shift: int) -> None:
+    for name in ("not balanced", "the same row twice", "places within the class", "labels instead of rows"):
+        answer = WRONG[check_draw.name][name][0]
+
+        def later(labels: torch.Tensor, each: int, generator: torch.Generator, answer: Any = answer) -> Any:
+            torch.rand(100 * shift + 1, generator=generator)
+            return answer(labels, each, generator)
+
+        assert check_draw.verdict(later).name == name
+
+
+def test_the_first_labels_of_a_probe_are_not_balanced_nor_the_last() -> None:
+    for labels, each in check_draw.probes:
+        count = each * len(labels.unique())
+        for some in (labels[:count], labels[-count:]):
+            assert (some.bincount() != each).any()
+        assert labels.bincount().min() > each and len(labels.bincount().unique()) == len(labels.unique())
+
+
+def test_rows_drawn_from_the_global_generator_leave_it_as_it_was() -> None:
+    before = torch.get_rng_state()
+    for answer in WRONG[check_draw.name]["generator ignored"]:
+        assert check_draw.verdict(answer).name == "generator ignored"
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda labels, each, generator: ["rows"] * 6, ["no tensor, but a list"]),
+        (lambda labels, each, generator: torch.eye(3), ["a tensor of shape (3, 3)"]),
+        (lambda *given: transfer_answers.draw_by_class(*given).double(), ["numbers of the type float64"]),
+        (lambda *given: 1000 + transfer_answers.draw_by_class(*given), ["rows that are not there"]),
+        (lambda *given: transfer_answers.draw_by_class(*given) * -1, ["rows that are not there"]),
+        (lambda labels, each, g: transfer_answers.draw_by_class(labels, each - 1, g), ["1 rows of each class"]),
+        (lambda *given: torch.arange(1), ["another number of rows, not as many of each class"]),
+    ],
+)
+def test_rows_that_no_mistake_explains_are_described(answer: Any, words: list[str]) -> None:
+    verdict = check_draw.verdict(answer)
+    assert verdict.name == "other" and "expected '2 rows of each of 3 classes, at random'" in verdict.says
+    assert not [word for word in words if word not in verdict.says], verdict.says
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda new: {k: v + (k == "norm.weight") for k, v in new.items()}, ["partly of neither (norm.weight)"]),
+        (lambda new: new | {"mask_token": torch.zeros(1)}, ["keys that the target lacks: mask_token"]),
+        (lambda new: list(new.items()), ["no dictionary of tensors, but a list"]),
+        (lambda new: new | {"norm.weight": 1.0}, ["no dictionary of tensors"]),
+    ],
+)
+def test_a_state_dict_that_no_mistake_explains_is_described(change: Any, words: list[str]) -> None:
+    verdict = check_start.verdict(lambda source, target: change(transfer_answers.start_from_target(source, target)))
+    assert verdict.name == "other" and "the state dict of the source" in verdict.says
+    assert not [word for word in words if word not in verdict.says], verdict.says
+
+
+def test_a_layer_that_stayed_behind_is_named() -> None:
+    def start(source: dict[str, torch.Tensor], target: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        return transfer_answers.start_from_target(source, target) | {"positions": target["positions"].clone()}
+
+    verdict = check_start.verdict(start)
+    assert verdict.name == "other" and "the encoder partly the target's (positions)" in verdict.says
+
+
+def test_the_quantiles_are_those_of_student_and_no_probe_of_harm_lies_on_the_edge() -> None:
+    for transferred, scratch, t in check_harm.probes:
+        n = len(scratch)
+        assert t == pytest.approx(student.ppf(0.975, n - 1), rel=1e-8)
+        assert all(0 < each < 1 for arm in (transferred, scratch) for each in arm.flatten().tolist())
+        difference = (transferred - scratch).numpy()
+        end = difference.mean(0) + t * difference.std(0, ddof=1) / n**0.5
+        assert abs(end).min() > 5e-4  # so that float32 serves as well
+        assert 0 < (end < 0).sum() < len(end)
+
+
+def test_a_loss_with_a_wrong_gradient_that_no_mistake_explains_is_described() -> None:
+    right = RIGHT[check_mixed_loss.name][0]
+
+    def of_old(model: Any, new: Any, old: Any, share: float) -> torch.Tensor:
+        parts = [transfer_answers.surprise(model, part) for part in (new, old)]
+        return (1 - share) * parts[0].detach() + share * parts[1]
+
+    def of_twice(model: Any, new: Any, old: Any, share: float) -> torch.Tensor:
+        loss = right(model, new, old, share)
+        return 2 * loss - loss.detach()
+
+    assert "with the gradient of the old ones only" in check_mixed_loss.verdict(of_old).says
+    assert "with another gradient" in check_mixed_loss.verdict(of_twice).says
+    assert "a network" in check_mixed_loss.verdict(of_twice).says
+
+
+def test_no_probe_of_the_mixed_loss_has_equal_parts() -> None:
+    for model, new, old, share in check_mixed_loss.probes:
+        assert len(new[1]) != len(old[1]) and share != 0.5
+        parts = [transfer_answers.surprise(model, part).item() for part in (new, old)]
+        assert abs(parts[0] - parts[1]) > 0.1
 
 
 def test_hints_are_escaped() -> None:

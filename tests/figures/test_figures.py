@@ -36,17 +36,23 @@ from lecturelib.figures import (
     recurrent_networks,
     start,
     style,
+    transfer,
+    transfer_drawings,
+    transfer_lab,
     transformer,
     vision,
     vision_drawings,
 )
+from lecturelib.fine_tuning import fine_tune
+from lecturelib.label_efficiency import harm_ends, interval
 from lecturelib.mae import MaskedAutoencoder
+from lecturelib.transfer import add_low_rank
 from lecturelib.transformer import EncoderDecoder
 from lecturelib.vision import VisionTransformer
 
 ROOT = Path(__file__).parents[2]
 MODULES = [attention, attention_explorer, automata, drawings, lstm, mae, patch_playground, recurrent_networks, start,
-           transformer, vision, vision_drawings]  # fmt: skip
+           transfer, transfer_drawings, transfer_lab, transformer, vision, vision_drawings]  # fmt: skip
 NO_FIGURE = {"groups_of"}  # public, but computes what a figure shows
 SMALLEST = 11  # points: what the last row of a lecture hall can read
 TOLERANCE = 1.0  # pixels that the boxes of two texts may share: letters do not fill their boxes
@@ -325,7 +331,79 @@ def filled_in(n: int, channels: int, error: float = 0.0412) -> style.LectureFigu
     return patch_playground.painted(images, masked, pixels, 2, [(error, 10 * error)] * n, "network")
 
 
+LABELS = [1, 2, 5, 10, 20, 50, 100]
+SOURCES = ["print, fine-tuned", "print, probe", "letters, fine-tuned", "handwriting, masked, probe", "ink, fine-tuned",
+           "random labels, fine-tuned", "conflicting, head kept"]  # fmt: skip
+
+
+def along_labels(*starts: float, end: float = 0.95, spread: float = 0.03) -> dict[str, np.ndarray]:
+    """Accuracies (5 seeds, labels) of sources and two controls that go from these starts to one end."""
+    names = [*SOURCES[: len(starts) - 2], "pixels", "an untrained encoder"]
+    return {
+        name: np.linspace(start, end, len(LABELS)) + spread * noise(5, len(LABELS), seed=k)
+        for k, (name, start) in enumerate(zip(names, starts, strict=True))
+    }
+
+
+def against_scratch(*starts: float, end: float = 0.0, spread: float = 0.01) -> style.LectureFigure:
+    found = dict(zip(SOURCES, along_labels(*starts, 0, 0, end=end, spread=spread).values(), strict=False))
+    found = {name: found[name] for name in SOURCES[: len(starts)]}
+    return transfer.differences(LABELS, found, {n: harm_ends(LABELS, torch.tensor(x)) for n, x in found.items()})
+
+
+def ranked(count: int, spread: float = 0.02) -> style.LectureFigure:
+    arms = {f"{SOURCES[k % 7]} {k // 7 or ''}": 0.95 - 0.05 * k + spread * noise(5, seed=k) for k in range(count - 2)}
+    scratch = {"from scratch": 0.6 + spread * noise(5), "pixels": 0.8 + spread * noise(5)}
+    return transfer.ranking(arms | scratch, "from scratch", ["pixels"], 0.1)
+
+
+def forgot(*treatments: str, lost: float = 0.6) -> style.LectureFigure:
+    pairs = {name: (0.99 - lost * k + 0.01 * noise(3, seed=k), 0.8 + 0.02 * noise(3)) for k, name in
+             enumerate(treatments)}  # fmt: skip
+    return transfer.forgetting(pairs, "before fine-tuning", ("print", "handwriting"))
+
+
+def mixed(after: float, chosen: float | None = None) -> style.LectureFigure:
+    shares = np.linspace(0, 1, 11)
+    source, target = 0.99 - (0.99 - after) * shares**3, 0.4 + 0.4 * shares
+    return transfer.mixing_path(shares, source + 0.01 * noise(3, 11), target + 0.01 * noise(3, 11), chosen=chosen)
+
+
+def trained_counts(each: int) -> dict[str, int]:
+    return dict.fromkeys(["from scratch", "fine-tuned", "last block", "linear probe", "low rank"], each)
+
+
+def kept(tasks: list[int], *kinds: str) -> style.LectureFigure:
+    stored = {name: 1e5 * np.array(tasks) ** (1 / (k + 1)) for k, name in enumerate(kinds)}
+    return transfer_drawings.costs(tasks, stored, {"fine-tuned": 1.64, "linear probe": 0.0213}, 43.0)
+
+
+def card(rows: int, columns: int, cell: str) -> style.LectureFigure:
+    names = ["near", "far", "misleading", "none"][:columns]
+    return transfer_drawings.decision_card([str(5 * n) for n in range(rows)], names, [[cell] * columns] * rows)
+
+
+def trained(*names: str, probe: bool = False, stopped: int = 21) -> style.LectureFigure:
+    """What the transfer lab leaves behind: runs of three seeds, the run of now first."""
+    rise = np.linspace(0, 0.7, 21)[:, None] + 0.1 + noise(21, 3) / 40
+    runs = {name: (list(range(0, 210, 10)), rise * 0.9**k) for k, name in enumerate(names)}
+    steps, found = runs[names[0]]
+    runs[names[0]] = ([0], found[-1:]) if probe else (steps[:stopped], found[:stopped])
+    return transfer_lab.learning_curves(runs, {"pixels, 85 %": 0.85, "chance": 0.1}, "5 labels for each class")
+
+
 CASES: dict[str, dict[str, Callable[[], style.LectureFigure]]] = {
+    "transfer_lab.learning_curves": {
+        "one run": lambda: trained("1: from scratch, 66 %"),
+        "a probe, and three before": lambda: trained(
+            "4: handwriting, masked, linear probe, 76 %",
+            "3: print, last block only, 70 %, 20 labels",
+            "2: ink, fine-tuned, 62 %",
+            "1: from scratch, 60 %",
+            probe=True,
+        ),
+        "stopped": lambda: trained("2: random labels, fine-tuned, 31 %", "1: from scratch, 66 %", stopped=7),
+    },
     "patch_playground.looked_at": {
         "three digits": lambda: over_patches(3, 1, 4),
         "a photo, eight heads": lambda: over_patches(1, 3, 8, "says automobile\nis $airplane"),
@@ -437,6 +515,62 @@ CASES: dict[str, dict[str, Callable[[], style.LectureFigure]]] = {
         "three": lambda: transformer.three_masks(
             {"encoder: all": triangle(6) | True, "decoder: not ahead": triangle(6), "cross": triangle(6, 8) | True}
         )
+    },
+    "transfer.label_curves": {
+        "seven arms and two controls": lambda: transfer.label_curves(
+            LABELS, along_labels(*np.linspace(0.2, 0.7, 9)), 0.1, ["pixels", "an untrained encoder"], SOURCES[:1]
+        ),
+        "all perfect": lambda: transfer.label_curves(
+            LABELS, along_labels(*[1.0] * 6, end=1, spread=0), 0.1, ["pixels"], SOURCES[:2]
+        ),
+        "one number of labels": lambda: transfer.label_curves([5], {"pixels": np.array([[0.86], [0.87]])}, 0.1),
+    },
+    "transfer.differences": {
+        "help and harm": lambda: against_scratch(0.3, 0.2, -0.2, -0.1, end=0.02),
+        "seven, harm to the end": lambda: against_scratch(*np.linspace(-0.3, 0.3, 7), end=-0.1),
+        "all help": lambda: against_scratch(0.3, 0.2, end=0.1),
+        "no difference": lambda: against_scratch(0.0, spread=0),
+    },
+    "transfer.ranking": {
+        "eighteen": lambda: ranked(18),
+        "two": lambda: ranked(2),
+        "all alike": lambda: ranked(5, spread=0.5),
+    },
+    "transfer.forgetting": {
+        "three": lambda: forgot("before fine-tuning", "fine-tuned", "with rehearsal, half of each batch", lost=0.3),
+        "all is lost": lambda: forgot("before fine-tuning", "fine-tuned", lost=0.98),
+        "nothing is lost": lambda: forgot("before fine-tuning", "frozen encoder", lost=0),
+    },
+    "transfer.mixing_path": {
+        "all the way": lambda: mixed(0.3),
+        "one share chosen, where both are alike": lambda: mixed(0.8, chosen=1.0),
+        "one share chosen": lambda: mixed(0.4, chosen=0.5),
+    },
+    "transfer_drawings.glyph_rows": {
+        "five sources": lambda: transfer_drawings.glyph_rows(
+            {f"{name}: a long name": np.stack([image()] * 12) for name in SOURCES[:5]}
+        ),
+        "one photo": lambda: transfer_drawings.glyph_rows({"photos": image(3)[None]}, columns=1),
+    },
+    "transfer_drawings.arms_drawing": {
+        "as it is": lambda: transfer_drawings.arms_drawing(trained_counts(330), 26474),
+        "a large network": lambda: transfer_drawings.arms_drawing(trained_counts(987_654), 987_654),
+    },
+    "transfer_drawings.costs": {
+        "three kinds": lambda: kept([1, 2, 5, 10, 100], "full copies", "one copy and low rank", "one copy and probes"),
+        "one kind": lambda: kept([1, 1000], "full copies"),
+    },
+    "transfer_drawings.decision_card": {
+        "three by three": lambda: card(3, 3, "handwriting, masked, probe\n93 %\n7 points above pixels"),
+        "five by four": lambda: card(5, 4, "a probe\n93 %"),
+        "one": lambda: card(1, 1, "fine-tuned"),
+    },
+    "transfer_drawings.layer_steps": {
+        "three ways": lambda: transfer_drawings.layer_steps(
+            {"whole": [2e-3] * 4, "layer-wise": [2.5e-4, 5e-4, 1e-3, 2e-3], "last block": [0, 0, 2e-3, 2e-3]},
+            ["patches, positions", "block 1", "block 2", "norm, head"],
+        ),
+        "one": lambda: transfer_drawings.layer_steps({"whole": [2e-3]}, ["head"]),
     },
     "vision.patches": {
         "16 of a digit": lambda: vision.patches(image(), pieces(image(), 2)),
@@ -775,6 +909,7 @@ def test_a_figure_is_drawn_the_same_each_time_and_changes_no_setting(make):
 
 def test_a_drawing_keeps_the_words_of_a_box_inside_the_box():
     cases = [CASES[f"vision_drawings.{name}_drawing"]["16 patches"] for name in ("vit", "mae")]
+    cases.append(CASES["transfer_drawings.arms_drawing"]["as it is"])
     for make in (drawings.attention_drawing, drawings.architecture_drawing, drawings.multi_head_drawing, *cases):
         figure = make()
         boxes = [patch.get_window_extent() for patch in figure.findobj(FancyBboxPatch)]
@@ -866,7 +1001,81 @@ def test_cost_is_drawn_relative_to_nothing_hidden():
     assert line.get_ydata().tolist() == [1, 0.25] and median.get_ydata().tolist() == [1, 0.25]
 
 
+def test_the_interval_that_is_drawn_is_that_of_label_efficiency():
+    values = torch.tensor(noise(5, 3))
+    for ours, theirs in zip(transfer._interval(values.numpy(), "it"), interval(values), strict=True):
+        np.testing.assert_allclose(ours, theirs)
+
+
+def test_where_harm_ends_is_said_and_ringed():
+    steady = np.array([[0.01], [0.0], [-0.01]])
+    found = {
+        "a": steady + np.array([-0.2, 0.0, 0.1]),
+        "b": steady - np.array([0.2, 0.1, 0.1]),
+        "c": steady + np.array([0.2, 0.1, 0]),
+        "d": steady + np.array([0.2, -0.1, -0.1]),
+        "e": steady + np.array([0.2, 0.1, -0.1]),
+    }
+    figure = transfer.differences([1, 5, 20], found, {"a": 5, "b": None, "c": 1, "d": None, "e": None})
+    said = {text.get_text() for text, _ in texts(figure)}
+    assert {"a: harm ends at 5", "b: harms to the end", "c", "d: harms from 5 on", "e: harms at 20"} <= said
+    rings = [line for line in figure.axes[0].lines if line.get_markersize() > 20]
+    assert [round(float(ring.get_xdata()[0]), 0) for ring in rings] == [5]
+    assert np.isclose(rings[0].get_ydata()[0], 0)
+
+
+def test_an_arm_is_below_only_where_the_intervals_are_apart():
+    spread = np.array([-0.01, 0, 0.01])
+    arms = {"far below": 0.2, "near": 0.47, "baseline": 0.5, "far above": 0.8, "pixels": 0.9}
+    figure = transfer.ranking({name: x + spread for name, x in arms.items()}, "baseline", ["pixels"])
+    names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert names == ["pixels", "far above", "baseline", "near", "far below"]
+    colours = dict(zip(names, [label.get_color() for label in figure.axes[0].get_yticklabels()], strict=True))
+    assert (colours["far below"], colours["far above"], colours["pixels"]) == (style.RED, style.BLUE, style.GREY)
+    said = [text.get_text() for text, _ in texts(figure)]
+    assert [any(s.startswith(f"{100 * x:.1f} %") and s.endswith("below") for s in said) for x in arms.values()] == [
+        True, False, False, False, False,
+    ]  # fmt: skip
+
+
+def test_what_the_source_lost_is_counted_from_the_state_before():
+    after = {"tuned": (0.4, style.RED), "kept": (0.99, "black"), "better": (1.0, "black")}
+    pairs = {name: (np.full(2, x), np.ones(2)) for name, (x, _) in after.items()} | {"first": (np.full(2, 0.99),) * 2}
+    figure = transfer.forgetting(pairs, "first")
+    assert next(label.get_text() for label in figure.axes[0].get_yticklabels()) == "first"
+    said = {text.get_text(): text.get_color() for text, _ in texts(figure)}
+    assert {"−59 points": style.RED, "0 points": "black", "+1 points": "black"}.items() <= said.items()
+
+
+def test_cells_with_one_arm_have_one_colour():
+    cells = [["probe\n90 %", "pixels\n86 %"], ["pixels\n94 %", "probe\n95 %"]]
+    figure = transfer_drawings.decision_card(["1", "5"], ["near", "far"], cells)
+    a, b, c, d = (patch.get_facecolor() for patch in figure.axes[0].patches)
+    assert a == d != b == c
+
+
+@pytest.mark.parametrize("arm", ["fine-tuned", "last block", "low rank"])
+def test_the_drawing_of_the_arms_says_what_is_trained(arm):
+    model = VisionTransformer((1, 4, 4), 2, 8, 2, 2, classes=2)
+    model = add_low_rank(model, 1) if arm == "low rank" else model
+    before = {name: weight.clone() for name, weight in model.state_dict().items()}
+    examples = torch.as_tensor(np.stack([image(side=4, seed=k) for k in range(4)])).float(), torch.tensor([0, 1, 0, 1])
+    fine_tune([model], [examples], steps=2, batch=4, last=1 if arm == "last block" else None)
+    moved = {name for name, weight in model.state_dict().items() if not torch.equal(weight, before[name])}
+    places = ["patches", "blocks.0", "blocks.1", "norm", "out"]  # of the parts of the drawing, from the input up
+    added = (".down", ".up")
+    trained = [any(n.startswith(place) and not n.endswith(added) for n in moved) for place in places]
+    assert trained == [state.endswith("trained") for state in transfer_drawings._ARMS[arm]]
+    assert any(name.endswith(added) for name in moved) == (arm == "low rank")
+
+
 def test_tensors_can_be_drawn():
+    curves = torch.rand(3, 2, generator=torch.Generator().manual_seed(0))
+    transfer.label_curves([1, 5], {"a": curves}, 0.1)._repr_png_()
+    transfer.differences([1, 5], {"a": curves - 0.5}, {"a": 5})._repr_png_()
+    transfer.forgetting({"a": (curves[:, 0], curves[:, 1])}, "a")._repr_png_()
+    transfer.mixing_path(torch.tensor([0.0, 1]), curves, curves, chosen=1.0)._repr_png_()
+    transfer_drawings.glyph_rows({"a": torch.as_tensor(image())[None]})._repr_png_()
     shown = torch.as_tensor(image())
     masked = torch.as_tensor(hide(2, 16))
     mae.reconstructions({"masked": torch.stack([shown] * 2)}, masked, ["masked"])._repr_png_()
@@ -935,6 +1144,11 @@ def test_what_a_mixing_map_says_follows_from_its_zeros():
             lambda: patch_playground.painted(noise(2, 1, 4, 4), triangle(2), noise(2, 1, 4, 4), 2, [(1, 1)]),
             "errors: 1 for 2 images",
         ),
+        (lambda: transfer_lab.learning_curves({}, {}, ""), "0 runs: expected 1 to 4"),
+        (
+            lambda: transfer_lab.learning_curves({"a": ([0, 10], np.ones((3, 2)))}, {}, ""),
+            r"run 'a' has 2 steps and accuracies \(3, 2\)",
+        ),
         (lambda: transformer.mixing({"a": -np.eye(2)}), r"map 'a' \(2, 2\): expected"),
         (lambda: transformer.mixing({"a": np.ones((2, 3))}), r"map 'a' \(2, 3\): expected"),
         (lambda: transformer.mixing({}), "0 maps: expected 1 to 6"),
@@ -980,6 +1194,40 @@ def test_what_a_mixing_map_says_follows_from_its_zeros():
         (lambda: mae.by_content(["a"], {"b": np.ones(2)}), "kinds of content and errors of 'b'"),
         (lambda: mae.encoder_cost([0.1], np.ones(1), np.ones((1, 1))), "begin with 0.1: expected 0"),
         (lambda: mae.free_labels([("a", "b")]), "1 rows: expected 1 to 6, each of three texts"),
+        (lambda: transfer.label_curves([5, 1], {"a": np.ones((2, 2))}, 0.1), "expected numbers above 0 that grow"),
+        (lambda: transfer.label_curves([1], {"a": np.ones((1, 1))}, 0.1), "accuracy of 'a' has 1 seed: expected 2"),
+        (lambda: transfer.label_curves([1], {"a": np.full((2, 1), np.nan)}, 0.1), "'a' holds NaN or infinity"),
+        (lambda: transfer.label_curves([1, 2], {"a": np.ones((2, 3))}, 0.1), r"shape \(2, 3\): expected \(seeds, 2\)"),
+        (lambda: transfer.label_curves([1], {"a": np.ones((2, 1))}, 0.1, ["b"]), r"controls names \['b'\]"),
+        (lambda: transfer.label_curves([1], {"a": np.ones((2, 1))}, 0.1, [], ["b"]), r"highlight names \['b'\]"),
+        (lambda: transfer.label_curves([1], {str(k): np.ones((2, 1)) for k in range(8)}, 0.1), "8 arms, 0 controls"),
+        (lambda: transfer.differences([1], {"a": np.ones((2, 1))}, {"b": 1}), r"ends of \['b'\]: expected the same"),
+        (lambda: transfer.differences([1], {"a": np.ones((2, 1))}, {"a": 3}), "ends of 'a' is 3: expected one of"),
+        (lambda: transfer.ranking({"a": np.ones(2)}, "b"), r"baseline names \['b'\]"),
+        (lambda: transfer.ranking({"a": np.ones(2)}, "a", ["b"]), r"controls names \['b'\]"),
+        (lambda: transfer.ranking({str(k): np.ones(2) for k in range(19)}, "0"), "19 arms: expected at most 18"),
+        (lambda: transfer.forgetting({"a": (np.ones(2),) * 2}, "b"), r"first names \['b'\]"),
+        (
+            lambda: transfer.forgetting({"a": (1, 2, 3)}, "a"),  # type: ignore[dict-item]
+            "'a' has 3 accuracies: expected a pair",
+        ),
+        (lambda: transfer.mixing_path([1, 0], np.ones((2, 2)), np.ones((2, 2))), "expected two or more that grow"),
+        (
+            lambda: transfer.mixing_path([0, 1], np.ones((2, 2)), np.ones((2, 2)), chosen=0.5),
+            "chosen=0.5: expected one",
+        ),
+        (lambda: transfer_drawings.glyph_rows({}), "0 rows of 12"),
+        (lambda: transfer_drawings.glyph_rows({"a": image()}), r"'a' has shape \(1, 8, 8\): expected \(n, C"),
+        (lambda: transfer_drawings.arms_drawing({"a": 1}, 2), r"counts of \['a'\], total 2: expected counts of"),
+        (lambda: transfer_drawings.costs([1, 2], {"a": np.ones(3)}, {"b": 1}, 1), "tasks and bytes of 'a' have shapes"),
+        (lambda: transfer_drawings.costs([1], {"a": np.ones(1)}, {"b": 0}, 1), "all above 0"),
+        (lambda: transfer_drawings.costs([2, 1], {"a": np.ones(2)}, {"b": 1}, 1), r"tasks are \[2.0, 1.0\]: expected"),
+        (lambda: card(6, 4, "a"), "6 rows, 4 columns: expected 1 to 5 and 1 to 4"),
+        (lambda: transfer_drawings.decision_card(["1"], ["a"], [["b", "c"]]), r"cells have rows of \[2\]: expected 1"),
+        (lambda: transfer_drawings.decision_card(["1"], ["a"], [["b"]], []), r"colours have rows of \[\]"),
+        (lambda: transfer_drawings.layer_steps({"a": [1, 2]}, ["b"]), "layers and steps of 'a'"),
+        (lambda: transfer_drawings.layer_steps({"a": [-1]}, ["b"]), "expected one of 0 or more"),
+        (lambda: transfer_drawings.layer_steps({"a": [0]}, ["b"]), "with some step above 0"),
         (lambda: vision_drawings.vit_drawing(image(), 5), "5 patches do not fill"),
         (lambda: vision_drawings.mae_drawing(image(), np.ones(16, bool)), "hides 16 of 16 patches"),
     ],

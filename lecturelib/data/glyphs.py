@@ -1,0 +1,120 @@
+"""Printed digits and letters of 8 x 8 pixels, drawn from the fonts that come with matplotlib, in endless variety.
+
+Source: the 21 text fonts in matplotlib's own folder: DejaVu (12), STIX General (4), Computer Modern (5). They lie on
+    disk; nothing is downloaded.
+Licence: the fonts' own free licences, which lie beside them (LICENSE_DEJAVU, LICENSE_STIX).
+Size: as many images as one asks for; each is a glyph that was turned, sheared, stretched, moved, bent and made bolder
+    or thinner at random, under a seed.
+
+The image is made as the handwritten digits of `lecturelib.data.digits` were: drawn on 32 x 32 pixels, then the mean
+of each square of 4 x 4.
+"""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+DIGITS = "0123456789"
+FONTS = (
+    *(
+        f"DejaVu{family}{style}"
+        for family, styles in (
+            ("Sans", ("", "-Bold", "-Oblique", "-BoldOblique")),
+            ("SansMono", ("", "-Bold", "-Oblique", "-BoldOblique")),
+            ("Serif", ("", "-Bold", "-Italic", "-BoldItalic")),
+        )
+        for style in styles
+    ),
+    *(f"STIXGeneral{style}" for style in ("", "Bol", "Italic", "BolIta")),
+    *("cmr10", "cmb10", "cmss10", "cmti10", "cmtt10"),
+)
+_FINE = 32  # pixels of a side before the mean of 4 x 4 is taken
+
+
+class Glyphs(NamedTuple):
+    """What was drawn. Shapes: images (n, 1, 8, 8), float32 from 0 to 1; labels (n,), int64, the place of the glyph in
+    the asked symbols; fonts (n,), int64, the place of its font in FONTS."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    fonts: np.ndarray
+
+
+def glyphs(n: int, *, seed: int, symbols: str = DIGITS) -> Glyphs:
+    """Draw n printed glyphs: for each a symbol, a font and a distortion at random.
+
+    A seed, a number n and the symbols say all; another n draws other glyphs, not the same and some more.
+    Raises: ValueError for a count below 1, no symbols, a symbol twice, one that is not a printable ASCII character,
+        and a seed or count that is not whole.
+
+    >>> drawn = glyphs(3, seed=0)
+    >>> drawn.images.shape, drawn.labels.shape
+    ((3, 1, 8, 8), (3,))
+    """
+    _check(n, seed, symbols)
+    n = int(n)
+    generator = torch.Generator().manual_seed(int(seed))
+    labels = torch.randint(len(symbols), (n,), generator=generator)
+    fonts = torch.randint(len(FONTS), (n,), generator=generator)
+    outlines = torch.stack([_outline(font, symbol) for font in FONTS for symbol in symbols])  # (F S, 32, 32)
+    plain = outlines[fonts * len(symbols) + labels][:, None]  # (n, 1, 32, 32)
+    return Glyphs(_distort(plain, generator).numpy(), labels.numpy(), fonts.numpy())
+
+
+def _distort(plain: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Turn, shear, stretch, move, bend and thicken or thin each glyph: (n, 1, 32, 32) to (n, 1, 8, 8)."""
+    n = len(plain)
+    limits = torch.tensor([0.2, 0.3, 0.15, 0.1, 0.15, 0.05])  # radians, shear, two stretches, two moves (2: a side)
+    turn, shear, wide, high, right, down = ((torch.rand(n, 6, generator=generator) * 2 - 1) * limits).T
+    rows = torch.stack(
+        [(1 + wide) * turn.cos(), shear - turn.sin(), right, turn.sin(), (1 + high) * turn.cos(), down], dim=1
+    )
+    places = F.affine_grid(rows.view(-1, 2, 3), [n, 1, _FINE, _FINE], align_corners=False)  # (n, 32, 32, 2)
+    bend = 0.12 * torch.randn(n, 2, 4, 4, generator=generator)
+    bend = F.interpolate(bend, size=(_FINE, _FINE), mode="bicubic", align_corners=False)  # smooth: 16 random pushes
+    bent = F.grid_sample(plain, places + bend.permute(0, 2, 3, 1), align_corners=False)
+    soft = F.avg_pool2d(bent, 5, stride=1, padding=2)
+    level = 0.25 + 0.4 * torch.rand(n, 1, 1, 1, generator=generator)  # where the ink ends: low is bold, high is thin
+    ink = ((soft / soft.amax(dim=(2, 3), keepdim=True) - level) * 8 + 0.5).clamp(0, 1)
+    return F.avg_pool2d(ink, 4)
+
+
+@functools.cache
+def _outline(font: str, symbol: str) -> torch.Tensor:
+    """Return a glyph as high or wide as (32, 32); 1 is ink."""
+    import matplotlib
+    from matplotlib.ft2font import FT2Font
+
+    drawn = FT2Font(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{font}.ttf"))
+    drawn.set_size(40, 144)
+    drawn.set_text(symbol)
+    drawn.draw_glyphs_to_bitmap(antialiased=True)
+    ink = torch.from_numpy(np.array(drawn.get_image())).float() / 255  # (height, width)
+    rows, columns = (ink.amax(dim=side) > 0 for side in (1, 0))
+    ink = ink[rows][:, columns]
+    scale = _FINE / max(ink.shape)
+    size = [max(1, round(length * scale)) for length in ink.shape]
+    small = F.interpolate(ink[None, None], size=size, mode="area")[0, 0]
+    top, left = ((_FINE - length) // 2 for length in size)
+    whole = torch.zeros(_FINE, _FINE)
+    whole[top : top + size[0], left : left + size[1]] = small
+    return whole
+
+
+def _check(n: int, seed: int, symbols: str) -> None:
+    for name, number in (("n", n), ("seed", seed)):
+        if isinstance(number, bool) or not isinstance(number, int | np.integer):
+            raise ValueError(f"{name}={number!r}: expected a whole number; convert it with int()")
+    if n < 1 or not 0 <= seed < 2**63:
+        raise ValueError(f"n={n}, seed={seed}: expected at least 1 glyph, and a seed of 0 or more, below 2**63")
+    if not isinstance(symbols, str) or not symbols:
+        raise ValueError(f"symbols={symbols!r}: expected a string of one or more characters, such as {DIGITS!r}")
+    strange = [each for each in symbols if not (each.isascii() and each.isalnum())]
+    if strange or len(set(symbols)) < len(symbols):
+        raise ValueError(f"symbols={symbols!r}: expected letters a to z, A to Z and digits, none of them twice")

@@ -1,0 +1,266 @@
+"""Drawings of notebook 07: pictures of the sources, which weights are trained, step sizes, costs, a decision card."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.patches import FancyBboxPatch, Rectangle
+from matplotlib.ticker import NullFormatter, NullLocator
+from numpy.typing import ArrayLike
+
+from lecturelib.figures.paper import INK, PALE, arrow, paper
+from lecturelib.figures.parts import label_ends, same_shape, wrapped
+from lecturelib.figures.pictures import HALO, as_many, picture
+from lecturelib.figures.style import (
+    BLUE,
+    GREEN,
+    GREY,
+    MARKERS,
+    ORANGE,
+    STATE_COLOURS,
+    LectureFigure,
+    axes,
+    new_figure,
+    styled,
+)
+
+_STACK = ("patches +\npositions", "block 1", "block 2", "norm", "head")  # from the input up
+_ARMS = {  # of each part of the stack: is it copied from the source or new, is it trained or frozen
+    "from scratch": ("new trained",) * 5,
+    "fine-tuned": ("copied trained",) * 4 + ("new trained",),
+    "last block": ("copied frozen",) * 2 + ("copied trained",) * 2 + ("new trained",),
+    "linear probe": ("copied frozen",) * 4 + ("new trained",),
+    "low rank": ("copied frozen",) * 4 + ("new trained",),
+}
+_FILL = {"trained": "#ffd98c", "frozen": "#e4e9ee"}
+_WASHES = (PALE[BLUE], PALE[ORANGE], PALE[GREEN], "#f6e3ee", "#e2f1fb", "#fbe3d6")  # of the cells of a card
+
+
+@styled
+def glyph_rows(rows: Mapping[str, ArrayLike], columns: int = 12) -> LectureFigure:
+    """Show some images of each source: a row for each, its name at the left.
+
+    Shapes: rows[name] (n, C, height, width); the first `columns` of each are drawn.
+    Raises: ValueError for no rows or more than eight, other shapes, and a row without images.
+    """
+    if not 1 <= len(rows) <= 8 or not 1 <= columns <= 16:
+        raise ValueError(f"{len(rows)} rows of {columns}: expected 1 to 8 rows of 1 to 16 images; draw two figures")
+    arrays = {name: np.asarray(images, float) for name, images in rows.items()}
+    for name, images in arrays.items():
+        if images.ndim != 4 or not len(images):
+            raise ValueError(f"{name!r} has shape {images.shape}: expected (n, C, height, width), one or more")
+    side = 2.4
+    size = min(9.45 / columns, 6.3 / len(rows)) - 0.1
+    figure, page = paper(12, len(rows) * (size + 0.12) + 0.2, f"images of {', '.join(rows)}: a row for each")
+    for k, (name, images) in enumerate(arrays.items()):
+        y = figure.get_figheight() - 0.12 - size - k * (size + 0.12)
+        page.text(0.15, y + size / 2, wrapped(name, side - 0.2, 17), fontsize=17, va="center", linespacing=1.0)
+        for n, image in enumerate(images[:columns]):
+            picture(page, image, place=(side + n * (size + 0.1), y, size, size))
+    return figure
+
+
+@styled
+def arms_drawing(counts: Mapping[str, int], total: int) -> LectureFigure:
+    """Draw what each arm does with the network: which parts are copied from the source, and which are trained.
+
+    `counts` is how many numbers each arm trains, `total` how many the network has.
+    Raises: ValueError for counts of other arms than the five that are drawn, and a total below 1.
+    """
+    if set(counts) != set(_ARMS) or total < 1:
+        raise ValueError(f"counts of {list(counts)}, total {total}: expected counts of {list(_ARMS)}, and 1 or more")
+    figure, page = paper(12, 6.45, "five arms: which parts are copied from the source, and which are trained")
+    for k, (name, parts) in enumerate(_ARMS.items()):
+        x, y = 0.2 + 2.36 * k, 1.5
+        page.text(x + 1.08, 6.18, name, fontsize=18, weight="bold", ha="center", va="center")
+        for n, (part, state) in enumerate(zip(_STACK, parts, strict=True)):
+            low_rank = name == "low rank" and part.startswith("block")
+            high = 0.95 if "\n" in part else 0.7
+            _part(page, x, y, 1.29 if low_rank else 2.16, high, part, state)
+            if low_rank:
+                page.text(x + 1.36, y + high / 2, "+", fontsize=15, ha="center", va="center")
+                _part(page, x + 1.43, y, 0.73, high, "B A", "new trained", strip=False)
+            y += high
+            if n < 4:
+                arrow(page, (x + 1.08 - 0.37 * low_rank, y), (x + 1.08 - 0.37 * low_rank, y + 0.17))
+                y += 0.17
+        page.text(x + 1.08, 1.27, f"trained: {counts[name]:,}", fontsize=16, weight="bold", ha="center", va="center")
+        share = 100 * counts[name] / total
+        words = f"{share:.0f} % of {total:,}" if share >= 9.95 else f"{share:.1f} % of {total:,}"
+        page.text(x + 1.08, 0.95, words, fontsize=14, ha="center", va="center")
+    for x, strip, fill, words in ((0.3, GREEN, None, "copied from the source"), (3.75, None, None, "new: random start"),
+                                  (6.7, None, "trained", "trained"), (8.6, None, "frozen", "frozen")):  # fmt: skip
+        if fill:
+            page.add_patch(Rectangle((x, 0.18), 0.42, 0.34, fc=_FILL[fill], ec=INK, lw=1.5))
+        else:
+            _strip(page, x, 0.18, 0.28, 0.34, strip is not None)
+        page.text(x + 0.52, 0.35, words, fontsize=15, va="center")
+    return figure
+
+
+def _part(page: Axes, x: float, y: float, w: float, h: float, name: str, state: str, strip: bool = True) -> None:
+    """A part of the network: its fill says whether it is trained, a strip at its left where it comes from."""
+    origin, trained = state.split()
+    wide = 0.3 if strip else 0.0
+    page.add_patch(FancyBboxPatch((x, y), w, h, boxstyle="square,pad=0", fc=_FILL[trained], lw=0, zorder=2))
+    if strip:
+        _strip(page, x, y, wide, h, origin == "copied")
+        page.text(x + wide / 2, y + h / 2, origin, rotation=90, fontsize=12, ha="center", va="center", zorder=4,
+                  color="white" if origin == "copied" else "black",
+                  path_effects=None if origin == "copied" else HALO)  # fmt: skip
+    page.add_patch(Rectangle((x, y), w, h, fc="none", ec=INK, lw=2.6 if trained == "trained" else 1.2, zorder=3))
+    middle = x + (w + wide) / 2
+    edge, words, points = (0.1, trained, 13) if strip else (0.05, f"{origin},\n{trained}", 12)
+    page.text(middle, y + h - edge, name, fontsize=15, weight="bold", ha="center", va="top", zorder=4, linespacing=1.0)
+    page.text(middle, y + edge, words, fontsize=points, ha="center", va="bottom", zorder=4, linespacing=0.95)
+
+
+def _strip(page: Axes, x: float, y: float, w: float, h: float, copied: bool) -> None:
+    """Where weights come from: a full strip for the source, a dotted one for a random start."""
+    look: dict[str, Any] = {"fc": "#00785a", "ec": INK} if copied else {"fc": "white", "ec": GREY, "hatch": "..."}
+    page.add_patch(Rectangle((x, y), w, h, lw=1, zorder=3, **look))
+
+
+@styled
+def costs(tasks: Sequence[int], stored: Mapping[str, ArrayLike], seconds: Mapping[str, float],
+          pretraining: float) -> LectureFigure:  # fmt: skip
+    """Show what is kept on disk for k tasks, and the CPU seconds of each adaptation beside the one pretraining.
+
+    Shapes: stored[name] (tasks,), bytes above 0; both scales are logarithmic.
+    Raises: ValueError for other shapes, numbers that are not above 0, more than 7 kinds, and no seconds.
+    """
+    x = np.asarray(tasks, float)
+    if not len(x) or x[0] <= 0 or (np.diff(x) <= 0).any():
+        raise ValueError(f"tasks are {x.tolist()}: expected numbers above 0 that grow; sort them")
+    arrays = {name: np.asarray(each, float) for name, each in stored.items()}
+    for name, each in arrays.items():
+        same_shape(f"tasks and bytes of {name!r}", x.shape, each.shape)
+    bars = {"one pretraining": float(pretraining)} | {name: float(each) for name, each in seconds.items()}
+    above = all((each > 0).all() for each in arrays.values()) and all(each > 0 for each in bars.values())
+    if not arrays or not seconds or len(arrays) > 7 or not above:
+        raise ValueError(f"bytes of {list(arrays)}, seconds {bars}: expected 1 to 7 kinds and some arms, all above 0")
+    figure = new_figure(12, 5.4, f"bytes for {tasks[-1]} tasks by {', '.join(arrays)}; seconds of one adaptation")
+    left, right = axes(figure, 1, 2, width_ratios=[1, 1.05])
+    for k, each in enumerate(arrays.values()):
+        left.plot(x, each, color=STATE_COLOURS[k], marker=MARKERS[k], lw=3, ms=9)
+    flat = np.concatenate(list(arrays.values()))
+    left.set(xscale="log", yscale="log", ylim=(flat.min() / 2, flat.max() * 2))
+    left.set_xticks(x, [f"{each:g}" for each in x], fontsize=14)
+    left.xaxis.set_minor_locator(NullLocator())
+    powers = [10.0**p for p in range(12) if flat.min() / 2 <= 10.0**p <= flat.max() * 2]
+    left.set_yticks(powers, [_bytes(each) for each in powers], fontsize=14)
+    left.yaxis.set_minor_formatter(NullFormatter())
+    left.set_xlabel("tasks", fontsize=15)
+    left.set_title("What is kept on disk", fontsize=16)
+    named = {f"{name}\n{_bytes(each[-1])}": float(each[-1]) for name, each in arrays.items()}
+    label_ends(left, float(x[-1]), named, STATE_COLOURS, 2.1, points=14)
+    for row, (name, time) in enumerate(bars.items()):
+        first = row == 0
+        right.barh(row, time, height=0.45, color=GREEN if first else BLUE, hatch="//" if first else None, ec="white")
+        right.text(time * 1.15, row, f"{time:,.3g} s" if time < 100 else f"{time:,.0f} s", va="center", fontsize=15)
+        right.text(0.0, row - 0.28, name, va="bottom", fontsize=15, transform=right.get_yaxis_transform(),
+                   weight="bold" if first else "normal")  # fmt: skip
+    right.set(xscale="log", yticks=[], ylim=(len(bars) - 0.6, -0.85))
+    right.set_xlim(min(bars.values()) / 3, max(bars.values()) * 8)
+    seen = [10.0**p for p in range(-6, 9) if min(bars.values()) / 3 <= 10.0**p <= max(bars.values()) * 8]
+    right.set_xticks(seen, [f"{each:,.6f}".rstrip("0").rstrip(".") for each in seen], fontsize=14)
+    right.xaxis.set_minor_formatter(NullFormatter())
+    right.set_xlabel("CPU seconds (log scale)", fontsize=15)
+    right.set_title("Once, and then for each task", fontsize=16)
+    return figure
+
+
+def _bytes(count: float) -> str:
+    """A count of bytes, three digits."""
+    for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if count >= unit:
+            return f"{count / unit:.3g} {name}"
+    return f"{count:.3g} B"
+
+
+@styled
+def decision_card(
+    rows: Sequence[str],
+    columns: Sequence[str],
+    cells: Sequence[Sequence[str]],
+    colours: Sequence[Sequence[str]] | None = None,
+    sides: tuple[str, str] = ("labels for\neach class", "the source is"),
+) -> LectureFigure:
+    """Draw a table to decide by: rows are numbers of labels, columns kinds of sources, the first line of a cell an arm.
+
+    Cells with the same first line have the same colour, unless `colours` gives one for each cell.
+    Raises: ValueError for no rows or columns, more than 5 rows or 4 columns, and cells that do not fit them.
+    """
+    if not 1 <= len(rows) <= 5 or not 1 <= len(columns) <= 4:
+        raise ValueError(f"{len(rows)} rows, {len(columns)} columns: expected 1 to 5 and 1 to 4")
+    for what, table in (("cells", cells), ("colours", colours)):
+        if table is not None and [len(row) for row in table] != [len(columns)] * len(rows):
+            raise ValueError(
+                f"{what} have rows of {[len(row) for row in table]}: expected {len(rows)} of {len(columns)}"
+            )
+    heads = list(dict.fromkeys(cell.split("\n")[0] for row in cells for cell in row))
+    wide = 9.95 / len(columns)
+    text = [[_lines(cell, wide - 0.3) for cell in row] for row in cells]
+    highs = [0.3 + max(sum(_high(n, line) for n, line in enumerate(cell)) for cell in row) for row in text]
+    figure, page = paper(12, 1.25 + sum(highs), f"which arm to take: {sides[0]} against how near the source is")
+    top = figure.get_figheight() - 1.1
+    page.text(1.85, top + 0.85, sides[1], fontsize=16, va="center")
+    page.text(0.15, top + 0.42, sides[0], fontsize=16, va="center", linespacing=1.0)
+    for j, name in enumerate(columns):
+        page.text(1.85 + (j + 0.5) * wide, top + 0.3, name, fontsize=21, weight="bold", ha="center", va="center")
+    y = top
+    for i, (name, high) in enumerate(zip(rows, highs, strict=True)):
+        y -= high
+        page.text(0.85, y + high / 2, name, fontsize=26, weight="bold", ha="center", va="center")
+        for j, lines in enumerate(text[i]):
+            fill = colours[i][j] if colours else _WASHES[heads.index(cells[i][j].split("\n")[0]) % len(_WASHES)]
+            page.add_patch(Rectangle((1.85 + j * wide, y), wide - 0.1, high - 0.1, fc=fill, ec=GREY, lw=1.2))
+            at = y + (high - 0.1) / 2 + sum(_high(n, line) for n, line in enumerate(lines)) / 2
+            for n, line in enumerate(lines):
+                page.text(1.85 + (j + 0.5) * wide - 0.05, at - _high(n, line) / 2, line, ha="center", va="center",
+                          fontsize=16 if n else 19, weight="normal" if n else "bold", linespacing=1.05)  # fmt: skip
+                at -= _high(n, line)
+    return figure
+
+
+def _lines(cell: str, inches: float) -> list[str]:
+    """The lines of a cell, broken where they are too long; the first is bold."""
+    return [wrapped(line, inches, 16 if n else 25) for n, line in enumerate(cell.split("\n"))]
+
+
+def _high(n: int, text: str) -> float:
+    """The inches that line n of a cell takes: the first is the largest."""
+    return (0.36 if n == 0 else 0.3) * (text.count("\n") + 1)
+
+
+@styled
+def layer_steps(rates: Mapping[str, ArrayLike], names: Sequence[str]) -> LectureFigure:
+    """Show the size of the steps of each layer, a panel for each way to train; the input is below, the head on top.
+
+    Shapes: rates[name] (layers,), 0 or more, 0 for a frozen layer; names (layers,), from the input to the head.
+    Raises: ValueError for other shapes, negative steps, none at all, and more than four ways.
+    """
+    arrays = {name: np.asarray(each, float) for name, each in rates.items()}
+    for name, each in arrays.items():
+        as_many(f"layers and steps of {name!r}", names, each)
+        if each.ndim != 1 or not (each >= 0).all():
+            raise ValueError(f"steps of {name!r} are {each.tolist()}: expected one of 0 or more for each layer")
+    if not 1 <= len(arrays) <= 4 or not max(each.max() for each in arrays.values()) > 0:
+        raise ValueError(f"{len(arrays)} ways to train: expected 1 to 4, with some step above 0")
+    figure = new_figure(12, 1.5 + 0.5 * len(names), f"step size of each layer, trained by {', '.join(arrays)}")
+    most = max(each.max() for each in arrays.values())
+    for ax, (name, each) in zip(axes(figure, 1, len(arrays), sharey=True), arrays.items(), strict=True):
+        ax.barh(range(len(names)), each, height=0.6, color=ORANGE)
+        for row, rate in enumerate(each):
+            words = f"{rate:.2g}" if rate > 0 else "frozen"
+            ax.text(rate + 0.03 * most, row, words, va="center", fontsize=15, color="black" if rate > 0 else "#44607a")
+        ax.set(xlim=(0, 1.4 * most), xticks=[], ylim=(-0.6, len(names) - 0.4))
+        ax.spines["bottom"].set_visible(False)
+        ax.set_yticks(range(len(names)), list(names), fontsize=15)
+        ax.tick_params("y", length=0)
+        ax.set_title(name, fontsize=17, weight="bold")
+    figure.supxlabel("size of the steps of each layer", fontsize=15)
+    return figure

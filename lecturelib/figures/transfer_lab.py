@@ -1,0 +1,56 @@
+"""The picture of the transfer lab: test accuracy along the steps of a run, beside the runs before it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from lecturelib.figures.parts import label_ends
+from lecturelib.figures.style import BLUE, GREY, ORANGE, LectureFigure, axes, new_figure, styled
+
+DASHES = ((0, (4, 2)), (0, (1, 1.5)), (0, (6, 1.5, 1, 1.5)))  # of the runs before, the last one first
+
+
+@styled
+def learning_curves(
+    runs: Mapping[str, tuple[Sequence[int], np.ndarray]], levels: Mapping[str, float], title: str
+) -> LectureFigure:
+    """Draw how accuracy on test data grows in one run, and in those before it.
+
+    `runs` names for each run its steps and accuracies, the run of now first and then the last before it, ...; a run of
+    a single point is a level. `levels` are lines to compare with, such as chance.
+    Shapes: steps (points,), accuracies (points, seeds).
+    Raises: ValueError for no runs, more than 4, and accuracies of another number than steps.
+    """
+    if not 1 <= len(runs) <= 1 + len(DASHES):
+        raise ValueError(f"{len(runs)} runs: expected 1 to {1 + len(DASHES)}")
+    for name, (steps, accuracies) in runs.items():
+        if np.ndim(accuracies) != 2 or len(accuracies) != len(steps) or not len(steps):
+            raise ValueError(
+                f"run {name!r} has {len(steps)} steps and accuracies {np.shape(accuracies)}: expected (points, seeds), "
+                "one point or more"
+            )
+    figure = new_figure(11, 4.6, f"{title}: " + ", ".join(runs))
+    (ax,) = axes(figure)
+    end = max(max(steps[-1] for steps, _ in runs.values()), 1)
+    ends, colours = {}, []
+    for k, (name, (steps, accuracies)) in enumerate(runs.items()):
+        percent = 100 * np.asarray(accuracies, float)
+        if len(steps) == 1:
+            steps, percent = [0, end], percent.repeat(2, axis=0)
+        colour, dashes, width = (BLUE, "-", 3.0) if k == 0 else (GREY, DASHES[k - 1], 2.2)
+        if k == 0:
+            ax.plot(steps, percent, color=colour, lw=1, alpha=0.5)
+        ax.plot(steps, percent.mean(axis=1), color=colour, ls=dashes, lw=width)
+        if steps[-1] < end:
+            ax.plot(steps[-1], percent[-1].mean(), "s", color=colour)
+        ends[name] = float(percent[-1].mean())
+        colours.append(colour)
+    for (name, level), colour, dashes in zip(levels.items(), (ORANGE, GREY), ((0, (8, 2)), (0, (1, 4))), strict=False):
+        ax.axhline(100 * level, color=colour, ls=dashes, lw=2)
+        ends[name], colours = 100 * level, [*colours, colour]
+    ax.set(xlim=(0, end), ylim=(0, 100), xlabel="training steps", ylabel="test accuracy, %")
+    ax.set_title(title)
+    label_ends(ax, end, ends, colours, 3.4)
+    return figure

@@ -1,0 +1,223 @@
+"""Label efficiency: how good each way of learning is when there are 1, 2, 5, ... labels for each class.
+
+    Pixels, Probe, Tune       ways to learn from few labels ("arms")
+    label_efficiency          every arm on the same draws: arms x labels x seeds
+    interval                  a mean, and how far it may be off
+    harm_ends                 from how many labels on a source no longer harms
+
+An arm turns sets of examples into accuracies on test data. All arms see the same sets, so that what they differ in is
+the arm. Arms share no generator.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+
+from lecturelib.fine_tuning import Stack, fine_tune
+from lecturelib.transfer import (
+    Examples,
+    LinearProbe,
+    add_low_rank,
+    check_examples,
+    check_seeds,
+    copy_encoder,
+    draw_labelled,
+)
+from lecturelib.vision import VisionTransformer
+
+Build = Callable[[int], VisionTransformer]
+
+
+class Arm(Protocol):
+    """A way to learn from few labels.
+
+    Tool: from notebook 07 on.
+    """
+
+    def accuracies(self, sets: Sequence[Examples], test: Examples, seeds: Sequence[int]) -> list[float]:
+        """Learn from each set alone, by its seed, and return the share of test examples named rightly."""
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """Logistic regression on the pixels: the control that has seen no source at all.
+
+    Taught: notebook 07, section 1.
+    """
+
+    strength: float = 1.0
+
+    def accuracies(self, sets: Sequence[Examples], test: Examples, seeds: Sequence[int]) -> list[float]:
+        """Learn from each set alone; the seeds play no part."""
+        from sklearn.linear_model import LogisticRegression
+
+        found = []
+        for images, labels in sets:
+            learned = LogisticRegression(C=self.strength, max_iter=2000).fit(images.flatten(1).numpy(), labels.numpy())
+            found.append(float(learned.score(test[0].flatten(1).numpy(), test[1].numpy())))
+        return found
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A linear probe on a frozen encoder.
+
+    `encoder` is a network, or a function that makes one from a seed (an untrained one, say).
+    Taught: notebook 07, section 2.
+    """
+
+    encoder: VisionTransformer | Build
+
+    def accuracies(self, sets: Sequence[Examples], test: Examples, seeds: Sequence[int]) -> list[float]:
+        """Learn from each set alone; the seeds make the encoders, if there is not the one."""
+        found = []
+        for (images, labels), seed in zip(sets, seeds, strict=True):
+            encoder = self.encoder if isinstance(self.encoder, VisionTransformer) else self.encoder(seed)
+            found.append(LinearProbe(encoder, images, labels).accuracy(*test))
+        return found
+
+
+@dataclass(frozen=True)
+class Tune:
+    """Train a network on, all arms of one call in a stack; without a source, from scratch.
+
+    `build(seed)` makes a network with a head; the weights of `source` are copied into it, with its head if
+    `keep_head`. With a `rank` only low-rank updates and the head are trained. `how` goes to `fine_tune`: steps, batch,
+    lr, last, decay, ...
+    Raises: ValueError for a head that is to be kept without a source, and as `copy_encoder` and `fine_tune`.
+    Taught: notebook 07, section 1.
+    """
+
+    build: Build
+    source: VisionTransformer | None = None
+    keep_head: bool = False
+    rank: int | None = None
+    how: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.keep_head and self.source is None:
+            raise ValueError("keep_head=True without a source: expected the network whose head is to be kept")
+
+    def start(self, seed: int) -> VisionTransformer:
+        """Return the network as it is before the first label."""
+        model = self.build(seed)
+        if self.source is not None:
+            copy_encoder(self.source, model, head=self.keep_head)
+        return model if self.rank is None else add_low_rank(model, self.rank, seed=seed)
+
+    def accuracies(self, sets: Sequence[Examples], test: Examples, seeds: Sequence[int]) -> list[float]:
+        """Train one network on each set, by its seed."""
+        models = [self.start(seed) for seed in seeds]
+        fine_tune(models, sets, seeds=seeds, **self.how)
+        return Stack(models).accuracy(test).tolist()
+
+
+def label_efficiency(
+    arms: Mapping[str, Arm],
+    pool: Examples,
+    test: Examples,
+    *,
+    labels: Sequence[int] = (1, 2, 5, 10),
+    seeds: Sequence[int] = (0, 1, 2),
+) -> dict[str, torch.Tensor]:
+    """Measure every arm with each number of labels for each class, over several draws of the labelled examples.
+
+    The labelled examples are drawn from `pool` by the seed alone, so that a seed gives every arm the same ones; the
+    other examples of the pool, and their labels, no arm sees. `test` is used for the accuracies and nothing else.
+    Shapes: returns for each arm (seeds, labels).
+    Raises: ValueError for more labels than there are, the same seed twice, a test image that is in the pool, no arms,
+        an arm that returns another number of accuracies, and examples that are not such.
+    Taught: notebook 07, section 1.
+    """
+    labels, seeds = list(labels), list(seeds)
+    if not arms or not labels or not seeds or len(set(seeds)) < len(seeds):
+        raise ValueError(
+            f"{len(arms)} arms, labels {labels}, seeds {seeds}: expected one or more of each, no seed twice"
+        )
+    check_seeds(seeds)
+    check_examples(pool)
+    check_examples(test)
+    _check_apart(pool[0], test[0])
+    sets, of = [], []
+    for seed in seeds:
+        for each in labels:
+            rows = draw_labelled(pool[1], each, seed=seed)
+            sets.append((pool[0][rows], pool[1][rows]))
+            of.append(seed)
+    measured = {}
+    for name, arm in arms.items():
+        found = torch.tensor(arm.accuracies(sets, test, of))
+        if found.shape != (len(sets),):
+            raise ValueError(
+                f"arm {name!r} returned accuracies {tuple(found.shape)}: expected ({len(sets)},), one for each set"
+            )
+        measured[name] = found.view(len(seeds), len(labels))
+    return measured
+
+
+def interval(values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the mean over seeds, and half the width of its 95 % confidence interval.
+
+    Equation: mean +- t s / sqrt(n), with the deviation s over n seeds and the quantile t of Student's distribution
+        with n - 1 degrees of freedom: it holds for values that are roughly normal.
+    Shapes: values (seeds, ...); returns (...) and (...).
+    Raises: ValueError for fewer than 2 seeds, and values that are not floats.
+    Taught: notebook 07, section 1.
+
+    >>> mean, half = interval(torch.tensor([1.0, 2.0, 3.0]))
+    >>> round(mean.item(), 2), round(half.item(), 2)
+    (2.0, 2.48)
+    """
+    from scipy.stats import t
+
+    if not isinstance(values, torch.Tensor) or values.ndim == 0 or not values.is_floating_point():
+        said = f"{values.dtype} {tuple(values.shape)}" if isinstance(values, torch.Tensor) else type(values).__name__
+        raise ValueError(f"values are {said}: expected floats (seeds, ...)")
+    n = len(values)
+    if n < 2:
+        raise ValueError(f"{n} seeds: expected 2 or more, for there is no spread in one")
+    half = values.std(dim=0) * float(t.ppf(0.975, n - 1)) / n**0.5
+    return values.mean(dim=0), half
+
+
+def harm_ends(labels: Sequence[int], differences: torch.Tensor) -> int | None:
+    """Return from how many labels on a source does no harm that can be told from chance; None if it harms to the end.
+
+    `differences` are accuracies minus those from scratch, seed by seed; a source harms where their whole interval
+    lies below 0. A source that never harms has ended with the first number of labels.
+    Shapes: differences (seeds, labels).
+    Raises: ValueError as `interval`, for another number of labels, labels that do not rise, and NaN.
+    Taught: notebook 07, section 3.
+
+    >>> harm_ends([1, 5, 20], torch.tensor([[-0.20, -0.1, 0.1], [-0.21, 0.1, 0.1]]))
+    5
+    """
+    labels = list(labels)
+    if differences.ndim != 2 or differences.shape[1] != len(labels):
+        raise ValueError(
+            f"differences {tuple(differences.shape)}: expected (seeds, {len(labels)}), a column for each of labels"
+        )
+    if any(a >= b for a, b in itertools.pairwise(labels)):
+        raise ValueError(f"labels {labels}: expected them to rise; sort them, and the columns of the differences")
+    mean, half = interval(differences)
+    if not torch.isfinite(differences).all():
+        raise ValueError("differences hold NaN or infinity: expected finite numbers; look where they come from")
+    harms = [k for k, below in enumerate((mean + half < 0).tolist()) if below]
+    if not harms:
+        return labels[0]
+    return labels[harms[-1] + 1] if harms[-1] + 1 < len(labels) else None
+
+
+def _check_apart(pool: torch.Tensor, test: torch.Tensor) -> None:
+    """Refuse test images that could have been learned by heart."""
+    seen = {image.numpy().tobytes() for image in pool}
+    both = sum(image.numpy().tobytes() in seen for image in test)
+    if both:
+        raise ValueError(
+            f"{both} test images are in the pool as well: expected none; split the data before drawing from it"
+        )

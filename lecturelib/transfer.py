@@ -1,0 +1,284 @@
+"""Transfer: what a network learned on one task, used on another.
+
+    draw_labelled             a few labelled examples of each class
+    copy_encoder              start a network from the encoder of another
+    features, LinearProbe     a frozen encoder, and logistic regression on what it says
+    mix_weights               part of the way back to the network before
+    LowRank, add_low_rank     train a small update beside frozen weights
+    stored_bytes              what one more task costs on disk
+
+Training on is in `lecturelib.fine_tuning`. A set of examples is a pair (images (n, C, height, width), labels (n,)).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+
+from lecturelib.attention import MultiHeadAttention
+from lecturelib.vision import VisionTransformer
+
+Examples = tuple[torch.Tensor, torch.Tensor]
+
+
+def draw_labelled(labels: torch.Tensor, each: int, *, seed: int, classes: int | None = None) -> torch.Tensor:
+    """Draw `each` examples of every class; with one seed, those for a smaller `each` are among those for a larger.
+
+    Shapes: labels (n,), whole numbers from 0 to classes - 1; returns (classes * each,), the rows that were drawn.
+    Raises: ValueError for labels that are not such, a class with fewer examples than `each`, an `each` below 1, and a
+        seed that is not a whole number.
+    Taught: notebook 07, section 1.
+
+    >>> labels = torch.tensor([0, 1, 0, 1, 1])
+    >>> labels[draw_labelled(labels, 2, seed=0)].tolist()
+    [0, 0, 1, 1]
+    """
+    check_labels(labels)
+    check_seeds([seed])
+    classes = int(labels.max()) + 1 if classes is None else classes
+    if isinstance(classes, bool) or not isinstance(classes, int):
+        raise ValueError(f"classes={classes!r}: expected a whole number, or None for as many as the labels name")
+    if isinstance(each, bool) or not isinstance(each, int) or each < 1:
+        raise ValueError(f"each={each!r}: expected the number of labels for each class, a whole number of 1 or more")
+    if labels.max() >= classes:
+        raise ValueError(f"a label is {int(labels.max())}: expected 0 to {classes - 1}, as classes={classes} says")
+    counts = torch.bincount(labels, minlength=classes)
+    if counts.min() < each:
+        short = {c: int(k) for c, k in enumerate(counts) if k < each}
+        raise ValueError(
+            f"each={each}, but there are fewer examples of some classes (class: examples) {short}: expected at most "
+            f"{int(counts.min())}; ask for fewer, or bring examples of those classes"
+        )
+    generator = torch.Generator().manual_seed(seed)
+    shuffled = torch.randperm(len(labels), generator=generator)
+    return torch.cat([shuffled[labels[shuffled] == c][:each] for c in range(classes)])
+
+
+def copy_encoder(source: nn.Module, target: VisionTransformer, head: bool = False) -> VisionTransformer:
+    """Copy the weights of an encoder into a network of the same build, and return that network.
+
+    `source` is a VisionTransformer with or without a head; of a masked autoencoder take `.encoder`. The head of
+    `target` stays as it is, unless `head=True` copies that too.
+    Raises: ValueError for another kind of network, an encoder of another build (width, layers, patches, ...), and a
+        head that is not there or names another number of classes. Nothing is copied then.
+    Taught: notebook 07, section 1.
+    """
+    if not isinstance(source, VisionTransformer) or not isinstance(target, VisionTransformer):
+        name, wrong = ("target", target) if isinstance(source, VisionTransformer) else ("source", source)
+        extra = "; of a masked autoencoder take .encoder" if hasattr(wrong, "encoder") else ""
+        raise ValueError(f"the {name} is a {type(wrong).__name__}: expected a VisionTransformer{extra}")
+    if head and not source.state_dict().keys() & {"out.weight"}:
+        raise ValueError("the source has no head: expected VisionTransformer(..., classes=...), or head=False")
+    given = {k: v for k, v in source.state_dict().items() if head or not k.startswith("out.")}
+    own = {k: v for k, v in target.state_dict().items() if head or not k.startswith("out.")}
+    misfits = {k for k in given.keys() | own.keys() if k not in given or k not in own or given[k].shape != own[k].shape}
+    builds = [build_of(each) for each in (source, target)]
+    if misfits or builds[0] != builds[1]:
+        fits = (
+            f"{len(misfits)} weights do not fit, the first {min(misfits)}"
+            if misfits
+            else "the weights would fit, by chance"
+        )
+        raise ValueError(
+            f"the source has {builds[0]}, the target {builds[1]}; {fits}: expected two networks of the same build"
+            f"{', head included' if head else ''}"
+        )
+    target.load_state_dict(target.state_dict() | given)
+    return target
+
+
+def build_of(model: VisionTransformer) -> str:
+    """Say how a network is built, as far as its weights do not show it.
+
+    Tool: from notebook 07 on.
+    """
+    layers = [each for each in model.modules() if isinstance(each, MultiHeadAttention)]
+    learned = isinstance(model.positions, nn.Parameter)
+    positions = "learned" if learned else "sinusoidal" if model.positions.any() else "none"
+    return (
+        f"width {model.width}, {len(layers)} layers of {layers[0].heads} heads, patches of side {model.side} of images "
+        f"{tuple(model.image)}, summary {model.summary!r}, positions {positions!r}"
+    )
+
+
+@torch.no_grad()
+def features(encoder: VisionTransformer, images: torch.Tensor) -> torch.Tensor:
+    """Return what a frozen encoder says of each image, the summary before the head.
+
+    Shapes: images (B, C, height, width); returns (B, D).
+    Raises: ValueError as `VisionTransformer`, and for a network of another kind.
+    Taught: notebook 07, section 2.
+    """
+    if not isinstance(encoder, VisionTransformer):
+        raise ValueError(f"the encoder is a {type(encoder).__name__}: expected a VisionTransformer")
+    was = encoder.training
+    encoder.eval()
+    try:
+        return encoder.summarise(encoder.encode(encoder.embed(images)))
+    finally:
+        encoder.train(was)
+
+
+class LinearProbe:
+    """Logistic regression on the features of a frozen encoder: only a linear layer is learned.
+
+    Each feature is first moved and scaled to mean 0 and deviation 1 over the training examples. scikit-learn finds
+    the weights (Alain and Bengio 2017 named it a probe).
+    `strength` is scikit-learn's C: smaller keeps the weights smaller.
+    Raises: ValueError as `features`, for labels that do not fit, and a training set of a single class.
+    Taught: notebook 07, section 2.
+    """
+
+    def __init__(self, encoder: VisionTransformer, images: torch.Tensor, labels: torch.Tensor, strength: float = 1.0):
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+
+        check_examples((images, labels))
+        if len(labels.unique()) < 2:
+            raise ValueError(f"all {len(labels)} labels are {int(labels[0])}: expected examples of two classes or more")
+        self.encoder = encoder
+        self.learned = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=2000))
+        self.learned.fit(features(encoder, images).numpy(), labels.numpy())
+
+    def predict(self, images: torch.Tensor) -> torch.Tensor:
+        """Name the class of each image: (B, C, height, width) to (B,)."""
+        return torch.from_numpy(self.learned.predict(features(self.encoder, images).numpy()))
+
+    def accuracy(self, images: torch.Tensor, labels: torch.Tensor) -> float:
+        """Return the share of images that are named rightly."""
+        check_examples((images, labels))
+        return float((self.predict(images) == labels).float().mean())
+
+
+def mix_weights(before: nn.Module, after: nn.Module, share: float) -> nn.Module:
+    """Return a network whose weights lie between two: `share` of the way from `before` to `after`.
+
+    Equation: theta = (1 - share) theta_before + share theta_after (Wortsman and others 2022, "WiSE-FT").
+    Raises: ValueError for networks of different builds, and a share outside 0 to 1.
+    Taught: notebook 07, section 5.
+
+    >>> a, b = nn.Linear(1, 1), nn.Linear(1, 1)
+    >>> middle = mix_weights(a, b, 0.5).weight
+    >>> torch.allclose(middle, (a.weight + b.weight) / 2)
+    True
+    """
+    if not 0 <= share <= 1:
+        raise ValueError(f"share={share}: expected from 0 (the network before) to 1 (the network after)")
+    one, two = before.state_dict(), after.state_dict()
+    if {k: v.shape for k, v in one.items()} != {k: v.shape for k, v in two.items()}:
+        raise ValueError("the two networks have weights of other names or shapes: expected two of the same build")
+    if isinstance(before, VisionTransformer) and isinstance(after, VisionTransformer):
+        builds = [build_of(each) for each in (before, after)]
+        if builds[0] != builds[1]:
+            raise ValueError(f"before has {builds[0]}, after {builds[1]}: expected two networks of the same build")
+    mixed = copy.deepcopy(after)
+    mixed.load_state_dict({k: torch.lerp(one[k], two[k], share) for k in one})
+    return mixed
+
+
+class LowRank(nn.Module):
+    """A frozen linear layer with a small trainable update beside it.
+
+    Equation: y = W x + b + B A x, with A (rank, in) random and B (out, rank) zero at first (Hu and others 2022,
+        "LoRA", section 4.1; their scale alpha / r is 1 here).
+    Shapes: as the linear layer.
+    Raises: ValueError for another layer, and a rank below 1 or above the smaller side of W.
+    Taught: notebook 07, section 6.
+    """
+
+    def __init__(self, linear: nn.Linear, rank: int, generator: torch.Generator | None = None) -> None:
+        super().__init__()
+        if not isinstance(linear, nn.Linear):
+            raise ValueError(f"the layer is a {type(linear).__name__}: expected a linear layer")
+        most = min(linear.in_features, linear.out_features)
+        if isinstance(rank, bool) or not isinstance(rank, int) or not 1 <= rank <= most:
+            raise ValueError(f"rank={rank!r}: expected a whole number from 1 to {most}")
+        self.linear = linear.requires_grad_(False)
+        self.in_features, self.out_features = linear.in_features, linear.out_features
+        kind = linear.weight.dtype
+        random = torch.randn(rank, self.in_features, generator=generator, dtype=kind)
+        self.down = nn.Parameter(random / self.in_features**0.5)
+        self.up = nn.Parameter(torch.zeros(self.out_features, rank, dtype=kind))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.linear(x) + x @ self.down.mT @ self.up.mT
+
+
+def add_low_rank(model: VisionTransformer, rank: int, *, seed: int = 0) -> VisionTransformer:
+    """Return a copy in which only low-rank updates of queries and values are trained, and the head.
+
+    The updates begin at random by the seed, and change nothing before the first step.
+    Raises: ValueError as `LowRank`, for a network of another kind, and a seed that is not a whole number.
+    Taught: notebook 07, section 6.
+    """
+    if not isinstance(model, VisionTransformer):
+        raise ValueError(f"the model is a {type(model).__name__}: expected a VisionTransformer")
+    check_seeds([seed])
+    generator = torch.Generator().manual_seed(seed)
+    changed = copy.deepcopy(model).requires_grad_(False)
+    for layer in [each for each in changed.modules() if isinstance(each, MultiHeadAttention)]:
+        for name in ("query", "value"):
+            setattr(layer, name, LowRank(getattr(layer, name), rank, generator))
+    changed.out.requires_grad_(True)
+    return changed
+
+
+def stored_bytes(weights: Iterable[torch.Tensor]) -> int:
+    """Return how many bytes these weights take: what has to be kept for one more task.
+
+    Raises: ValueError for what is not a row of tensors.
+    Tool: from notebook 07 on.
+
+    >>> stored_bytes([torch.zeros(10, 2)])
+    80
+    """
+    weights = list(weights) if isinstance(weights, Iterable) else [weights]
+    strange = [type(each).__name__ for each in weights if not isinstance(each, torch.Tensor)]
+    if strange:
+        raise ValueError(f"the weights hold a {strange[0]}: expected tensors, such as model.parameters()")
+    return sum(each.numel() * each.element_size() for each in weights)
+
+
+def check_labels(labels: torch.Tensor) -> None:
+    """Raise ValueError for what is not a row of whole numbers of 0 or more.
+
+    Tool: from notebook 07 on.
+    """
+    if not isinstance(labels, torch.Tensor) or labels.ndim != 1 or len(labels) == 0 or labels.dtype != torch.int64:
+        said = f"{labels.dtype} {tuple(labels.shape)}" if isinstance(labels, torch.Tensor) else type(labels).__name__
+        raise ValueError(f"labels are {said}: expected whole numbers (n,), torch.int64, at least one")
+    if labels.min() < 0:
+        raise ValueError(f"a label is {int(labels.min())}: expected 0 or more")
+
+
+def check_seeds(seeds: Iterable[int]) -> None:
+    """Raise ValueError for seeds that are not whole numbers of 0 or more.
+
+    Tool: from notebook 07 on.
+    """
+    for seed in seeds:
+        if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
+            raise ValueError(f"seed {seed!r}: expected a whole number of 0 or more, such as 0; convert it with int()")
+
+
+def check_examples(examples: Examples, classes: int | None = None) -> None:
+    """Raise ValueError for what is not a set of examples, with labels below `classes`.
+
+    Tool: from notebook 07 on.
+    """
+    if not isinstance(examples, tuple | list) or len(examples) != 2:
+        raise ValueError(f"a set of examples is a {type(examples).__name__}: expected a pair (images, labels)")
+    images, labels = examples
+    check_labels(labels)
+    if not isinstance(images, torch.Tensor):
+        raise ValueError(f"images are {type(images).__name__}: expected a tensor; torch.from_numpy makes one of arrays")
+    if len(images) != len(labels):
+        raise ValueError(f"{len(images)} images, {len(labels)} labels: expected as many of the one as of the other")
+    if not torch.isfinite(images).all():
+        raise ValueError("images hold NaN or infinity: expected finite numbers from 0 to 1; look where they come from")
+    if classes is not None and labels.max() >= classes:
+        raise ValueError(f"a label is {int(labels.max())}: expected 0 to {classes - 1}, the classes of the network")

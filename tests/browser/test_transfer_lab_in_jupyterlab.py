@@ -1,0 +1,133 @@
+"""The transfer lab in a real JupyterLab: curves grow while other cells run, Stop ends a training, runs are compared."""
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.browser import lab
+from tests.browser.test_patch_playground_in_jupyterlab import RUN
+
+pytestmark = pytest.mark.skipif(lab.MISSING, reason=lab.HOW)
+
+LAB = """
+import torch
+from lecturelib.vision import VisionTransformer
+from lecturelib.widgets.transfer_lab import TransferLab
+
+torch.manual_seed(0)
+images, labels = torch.rand(120, 1, 4, 4), torch.arange(120) % 4
+source = VisionTransformer((1, 4, 4), 2, 8, 2, 1, 4)
+pool, test = (images[:80], labels[:80]), (images[80:], labels[80:])
+"""
+SHOW = """
+lab = TransferLab({"print": source}, pool, test, steps=STEPS, every=5)
+lab
+"""
+SHORT, LONG = 40, 1_000_000
+EXECUTE = """async (code) => { const {kernel} = jupyterapp.shell.currentWidget.sessionContext.session;
+  const {content} = await kernel.requestExecute({code}).done;
+  if (content.status !== 'ok') throw new Error(`${content.ename}: ${content.evalue}`); }"""
+CURVE = ".chart path.now:not(.leader)"
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[lab.Lab, Any]]:
+    """A JupyterLab whose notebook has been run; a copy of what it saved is `saved.ipynb`."""
+    folder = tmp_path_factory.mktemp("lab")
+    lab.write(folder / "transfer.ipynb", [LAB, f"STEPS = {SHORT}", SHOW])
+    with lab.lab(folder) as started:
+        page = started.run("transfer.ipynb")
+        page.set_default_timeout(30_000)
+        page.locator(".lec-transfer").wait_for()
+        page.evaluate(lab.SAVE)
+        shutil.copy(folder / "transfer.ipynb", folder / "saved.ipynb")
+        yield started, page
+
+
+def tell(page: Any, code: str) -> None:
+    """Run a line in the kernel; what it raises, this raises."""
+    page.evaluate(EXECUTE, code)
+
+
+def status(page: Any, text: str) -> str:
+    """Wait until the spoken line of the lab that is shown says this, and return all of it."""
+    found = page.locator(".lec-transfer .status", has_text=text)
+    found.wait_for()
+    return found.inner_text().replace("\xa0", " ")
+
+
+def points(page: Any) -> int:
+    curve = page.locator(CURVE)
+    return len(re.findall("[ML]", curve.get_attribute("d"))) if curve.count() else 0
+
+
+def press(page: Any, name: str) -> None:
+    page.locator(".lec-transfer").get_by_role("button", name=name).click()
+
+
+def test_in_jupyterlab_runs_grow_and_are_compared(running):
+    _, page = running
+    press(page, "Start")
+    status(page, "after 40 steps")
+    assert points(page) == 9
+    page.locator(".lec-transfer").get_by_label("source").select_option("print")
+    page.locator(".lec-transfer").get_by_label("arm").select_option("linear probe")
+    page.locator(".lec-transfer").get_by_role("button", name="Start").focus()
+    page.keyboard.press("Enter")
+    said = status(page, "without a step")
+    assert "Run 2, print, linear probe" in said and "run 1, from scratch (95 % interval" in said
+    assert page.locator(".lec-transfer tbody tr").count() == 2
+    assert page.locator(".jp-CodeCell").count() == 3  # no key made a cell, or cut one
+
+
+def test_in_jupyterlab_other_cells_run_meanwhile_and_stop_ends_it(running):
+    _, page = running
+    tell(page, f"STEPS = {LONG}")
+    page.evaluate(RUN, 2)
+    status(page, "Press Start")
+    press(page, "Start")
+    page.wait_for_function("(where) => document.querySelector(where)", arg=CURVE)
+    before = points(page)
+    tell(page, "counted = sum(range(1000))")  # a cell ends while it trains
+    page.wait_for_function(
+        "([where, n]) => document.querySelector(where).getAttribute('d').split('L').length > n + 1", arg=[CURVE, before]
+    )
+    page.locator(".lec-transfer").get_by_label("labels for each class").select_option("2")
+    page.locator(".lec-transfer .note", has_text="goes on as it was started").wait_for()
+    press(page, "Stop")
+    assert re.search(r"from scratch, 5 labels a class: stopped at step \d+, ", status(page, "stopped at step"))
+    tell(page, "assert not lab.training and lab.runs.current.status == 'stopped' and lab.each == 2")
+
+
+def test_in_jupyterlab_a_cell_that_runs_again_stops_what_was_training(running):
+    _, page = running
+    press(page, "Start")
+    page.locator(".lec-transfer[data-running=true]").wait_for()
+    tell(page, "old = lab")
+    page.evaluate(RUN, 2)
+    page.locator(".lec-transfer[data-running=false]").wait_for()
+    tell(page, "old.wait(30); assert old.runs.current.status == 'stopped' and lab is not old and not lab.training")
+
+
+def test_a_notebook_that_somebody_else_ran_shows_the_picture(running):
+    started, _ = running
+    path = started.folder / "saved.ipynb"
+    saved = json.loads(path.read_text(encoding="utf-8"))
+    assert "widgets" not in saved["metadata"]
+    saved["metadata"]["title"] = "from elsewhere"  # changed since this server signed it
+    path.write_text(json.dumps(saved), encoding="utf-8")
+    page = started.open("saved.ipynb")
+    picture = page.locator(".jp-CodeCell").nth(2).locator(".jp-Cell-outputArea img")
+    page.wait_for_function("img => img.complete && img.naturalWidth > 300", arg=picture.element_handle())
+    assert picture.is_visible() and picture.get_attribute("src").startswith("data:image/png;base64,")
+    page.close()
+
+
+def test_nothing_failed_in_jupyterlab_and_no_other_host_was_asked(running):
+    started, _ = running
+    assert started.hosts - {""} == {"127.0.0.1"}
+    assert started.errors == []

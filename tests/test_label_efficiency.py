@@ -1,0 +1,412 @@
+"""Label efficiency: every arm sees the same draws and nothing else; means, intervals and ends by hand."""
+
+import itertools
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import scipy.stats
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression
+from torch import nn
+
+from lecturelib import label_efficiency
+from lecturelib.fine_tuning import fine_tune
+from lecturelib.transfer import Examples, LinearProbe, add_low_rank, draw_labelled
+from lecturelib.vision import VisionTransformer
+from tests.strategies import normal, seeds
+from tests.twins import random_weights
+
+STEPS = {"steps": 2, "batch": 3, "lr": 0.01}
+
+
+def build(seed: int) -> VisionTransformer:
+    return random_weights(VisionTransformer((1, 4, 4), 2, 8, 2, 1, classes=3), 100 * seed)
+
+
+def numbered(n: int, first: int) -> Examples:
+    """Return images whose first pixel says which they are, and labels in a mixed order, some of each class."""
+    images = normal(n, 1, 4, 4, seed=first + 1)
+    images[:, 0, 0, 0] = torch.arange(first, first + n) / 100
+    order = torch.randperm(n, generator=torch.Generator().manual_seed(first))
+    return images, (torch.arange(n) % 3)[order]
+
+
+POOL, TEST = numbered(30, 0), numbered(14, 1000)
+
+
+def number_of(images: torch.Tensor) -> list[int]:
+    return (images[:, 0, 0, 0] * 100).round().int().tolist()
+
+
+class Seen(NamedTuple):
+    """What an arm was given, copied."""
+
+    sets: list[Examples]
+    test: Examples
+    seeds: list[int]
+
+
+class Recorder:
+    """An arm that learns nothing, writes down what it is given, and tells the sets apart by its answers."""
+
+    def __init__(self) -> None:
+        self.calls: list[Seen] = []
+
+    def accuracies(self, sets: Sequence[Examples], test: Examples, seeds: Sequence[int]) -> list[float]:
+        copies = [(x.clone(), y.clone()) for x, y in sets]
+        self.calls.append(Seen(copies, (test[0].clone(), test[1].clone()), list(seeds)))
+        return [seed + len(y) / 1000 for (_, y), seed in zip(sets, seeds, strict=True)]
+
+
+class Vandal:
+    """An arm that spoils the pool, of which it should hold no more than copies of some rows."""
+
+    def __init__(self, pool: Examples) -> None:
+        self.pool = pool
+
+    def accuracies(self, sets: Sequence[Examples], test: Examples, seeds: Sequence[int]) -> list[float]:
+        self.pool[0].fill_(9e9)
+        self.pool[1].zero_()
+        return [0.0] * len(sets)
+
+
+def measure(arms: Any, pool: Examples = POOL, test: Examples = TEST, **how: Any) -> dict[str, torch.Tensor]:
+    return label_efficiency.label_efficiency(arms, pool, test, **({"labels": (1, 2), "seeds": (0, 1)} | how))
+
+
+def real_arms() -> dict[str, Any]:
+    return {
+        "pixels": label_efficiency.Pixels(),
+        "probe": label_efficiency.Probe(build(7)),
+        "untrained": label_efficiency.Probe(build),
+        "scratch": label_efficiency.Tune(build, how=STEPS),
+        "tuned": label_efficiency.Tune(build, source=build(7), how=STEPS),
+        "low rank": label_efficiency.Tune(build, source=build(7), rank=2, how=STEPS),
+        "kept": label_efficiency.Tune(build, source=build(7), keep_head=True, how=STEPS | {"last": 0}),
+    }
+
+
+# ---- who sees what ----
+
+
+@given(
+    st.lists(st.integers(1, 8), min_size=1, max_size=3, unique=True),
+    st.lists(st.integers(0, 1000), min_size=1, max_size=3, unique=True),
+)
+def test_every_arm_sees_the_same_draws_and_no_more(labels: list[int], own: list[int]) -> None:
+    arms = {"a": Recorder(), "b": Recorder(), "c": Recorder()}
+    before = torch.get_rng_state()
+    found = measure(arms, labels=labels, seeds=own)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert list(found) == ["a", "b", "c"]
+    seen = [arm.calls[0] for arm in arms.values()]
+    assert all(len(arm.calls) == 1 for arm in arms.values())
+    for each in seen:
+        assert each.seeds == [seed for seed in own for _ in labels]
+        assert torch.equal(each.test[0], TEST[0]) and torch.equal(each.test[1], TEST[1])
+        for (x, y), (first_x, first_y) in zip(each.sets, seen[0].sets, strict=True):
+            assert torch.equal(x, first_x) and torch.equal(y, first_y)
+    for (seed, count), (x, y) in zip(itertools.product(own, labels), seen[0].sets, strict=True):
+        rows = draw_labelled(POOL[1], count, seed=seed)
+        # each image with its own label, all of it from the pool
+        assert torch.equal(x, POOL[0][rows]) and torch.equal(y, POOL[1][rows])
+        assert y.bincount().tolist() == [count] * 3
+        assert len(set(number_of(x))) == 3 * count and max(number_of(x)) < len(POOL[0])
+    for accuracy in found.values():
+        expected = [[seed + 3 * count / 1000 for count in labels] for seed in own]
+        assert accuracy.shape == (len(own), len(labels))
+        torch.testing.assert_close(accuracy, torch.tensor(expected))
+
+
+def test_more_labels_hold_the_fewer_and_each_seed_draws_anew() -> None:
+    arm = Recorder()
+    measure({"a": arm}, labels=[1, 4, 8], seeds=[0, 1, 2])
+    drawn = [frozenset(number_of(x)) for x, _ in arm.calls[0].sets]
+    for k in (0, 3, 6):
+        assert drawn[k] < drawn[k + 1] < drawn[k + 2]
+    assert len({drawn[k + 1] for k in (0, 3, 6)}) == 3
+
+
+def test_no_test_image_is_learned_from() -> None:
+    arm = Recorder()
+    measure({"a": arm}, labels=[10], seeds=[0, 1])
+    assert all(max(number_of(x)) < 30 for x, _ in arm.calls[0].sets)
+    assert min(number_of(arm.calls[0].test[0])) >= 1000
+    # nor is anything learned from its labels: whatever a network answers, it is right for one of three rotations
+    turned = [measure(real_arms(), test=(TEST[0], (TEST[1] + k) % 3), seeds=[0]) for k in range(3)]
+    for name in real_arms():
+        torch.testing.assert_close(sum(each[name] for each in turned), torch.ones(1, 2))
+
+
+def test_what_is_not_drawn_is_not_read() -> None:
+    """Spoil all images that are not drawn, and the labels of those that the seed shuffled behind all that are."""
+    true = measure(real_arms(), seeds=[3])
+    images, labels = POOL[0].clone(), POOL[1].clone()
+    rows = set(draw_labelled(labels, 2, seed=3).tolist())
+    order = torch.randperm(30, generator=torch.Generator().manual_seed(3)).tolist()
+    behind = order[max(order.index(row) for row in rows) + 1 :]
+    images[[row for row in range(30) if row not in rows]] *= -7
+    labels[behind] = (labels[behind] + 1) % 3
+    assert len(rows) == 6 and len(behind) > 5
+    spoilt = measure(real_arms(), pool=(images, labels), seeds=[3])
+    assert all(torch.equal(spoilt[name], true[name]) for name in true)
+
+
+def test_an_arm_that_spoils_the_pool_spoils_no_other() -> None:
+    pool = (POOL[0].clone(), POOL[1].clone())
+    found = measure({"vandal": Vandal(pool)} | real_arms(), pool=pool)
+    assert (pool[0] == 9e9).all()
+    true = measure(real_arms())
+    assert all(torch.equal(found[name], true[name]) for name in true)
+
+
+def test_an_arm_alone_is_the_arm_among_others() -> None:
+    arms = real_arms()
+    together = measure(arms)
+    assert len({tuple(each.flatten().tolist()) for each in together.values()}) > 3
+    for name in ("untrained", "scratch", "tuned", "low rank"):
+        assert torch.equal(measure({name: real_arms()[name]})[name], together[name])
+    backwards = measure(dict(reversed(real_arms().items())))
+    assert all(torch.equal(backwards[name], together[name]) for name in together)
+
+
+@pytest.mark.parametrize("name", ["untrained", "scratch", "tuned", "low rank"])
+def test_a_cell_is_the_same_whatever_else_is_measured(name: str) -> None:
+    whole = measure({name: real_arms()[name]}, labels=[1, 2, 5], seeds=[4, 0])[name]
+    cell = measure({name: real_arms()[name]}, labels=[5], seeds=[0])[name]
+    assert cell.item() == whole[1, 2].item()
+    other = measure({name: real_arms()[name]}, labels=[5, 1], seeds=[0, 4])[name]
+    assert torch.equal(other, whole[[1, 0]][:, [2, 0]])
+
+
+# ---- the arms, one by one ----
+
+
+def share(named: Any, labels: torch.Tensor) -> float:
+    return float(np.mean([a == b for a, b in zip(list(named), labels.tolist(), strict=True)]))
+
+
+SETS = [(POOL[0][:12], POOL[1][:12]), (POOL[0][5:9], POOL[1][5:9]), (POOL[0][12:], POOL[1][12:])]
+
+
+@pytest.mark.parametrize("strength", [1.0, 0.01])
+def test_pixels_are_told_apart_by_plain_logistic_regression(strength: float) -> None:
+    found = label_efficiency.Pixels(strength).accuracies(SETS, TEST, [0, 1, 2])
+    for accuracy, (x, y) in zip(found, SETS, strict=True):
+        plain = LogisticRegression(C=strength, max_iter=2000).fit(x.reshape(len(x), 16).numpy(), y.numpy())
+        assert accuracy == pytest.approx(share(plain.predict(TEST[0].reshape(14, 16).numpy()), TEST[1]))
+    assert len(set(found)) > 1 and label_efficiency.Pixels().strength == 1
+
+
+def test_a_probe_is_one_on_the_encoder_or_on_one_for_each_seed() -> None:
+    asked = []
+
+    def fresh(seed: int) -> VisionTransformer:
+        asked.append(seed)
+        return build(seed)
+
+    shared, own = build(7), label_efficiency.Probe(fresh).accuracies(SETS, TEST, [4, 9, 4])
+    assert asked == [4, 9, 4]
+    for k, seed in enumerate((4, 9, 4)):
+        assert own[k] == LinearProbe(build(seed), *SETS[k]).accuracy(*TEST)
+    before = {name: value.clone() for name, value in shared.state_dict().items()}
+    found = label_efficiency.Probe(shared).accuracies(SETS, TEST, [4, 9, 4])
+    assert found == [LinearProbe(shared, *each).accuracy(*TEST) for each in SETS] != own
+    assert all(torch.equal(value, before[name]) for name, value in shared.state_dict().items())
+
+
+@pytest.mark.parametrize(("with_source", "keep_head"), [(False, False), (True, False), (True, True)])
+def test_tune_starts_where_it_should_and_trains_each_network_on_its_set(with_source: bool, keep_head: bool) -> None:
+    source = build(7)
+    before = {name: value.clone() for name, value in source.state_dict().items()}
+    arm = label_efficiency.Tune(build, source if with_source else None, keep_head, how=STEPS)
+    models = []
+    for seed in (4, 9, 4):
+        start, fresh = arm.start(seed), build(seed)
+        for name, value in start.state_dict().items():
+            copied = with_source and (keep_head or not name.startswith("out."))
+            assert torch.equal(value, (before if copied else fresh.state_dict())[name]), name
+        models.append(start)
+    expected = []
+    for seed, model, each in zip((4, 9, 4), models, SETS, strict=True):
+        fine_tune([model], [each], seeds=[seed], **STEPS)
+        expected.append(share(model(TEST[0]).argmax(dim=1).tolist(), TEST[1]))
+    found = arm.accuracies(SETS, TEST, [4, 9, 4])
+    assert found == pytest.approx(expected, abs=1e-6) and all(isinstance(each, float) for each in found)
+    assert all(torch.equal(value, before[name]) for name, value in source.state_dict().items())
+
+
+def test_with_a_rank_only_updates_of_low_rank_and_the_head_are_trained() -> None:
+    source, ends = build(7), []
+    how: dict[str, Any] = STEPS | {"watch": lambda step, stack: ends.append((step, dict(stack.weights)))}
+    arm = label_efficiency.Tune(build, source, rank=2, how=how)
+    arm.accuracies(SETS, TEST, [4, 9, 4])
+    trained = {name for name, weight in ends[0][1].items() if weight.requires_grad}
+    assert {name.rpartition(".")[2] for name in trained} == {"up", "down", "weight", "bias"} and len(trained) == 6
+    fresh, start = build(4), arm.start(4)
+    expected = add_low_rank(source, 2, seed=4).state_dict()
+    assert start.state_dict().keys() == expected.keys()
+    for name, value in start.state_dict().items():
+        assert torch.equal(value, fresh.state_dict()[name] if name.startswith("out.") else expected[name]), name
+    downs = [arm.start(seed).state_dict()["blocks.0.attention.query.down"] for seed in (4, 9)]
+    assert not torch.equal(*downs)
+
+
+def test_how_reaches_the_training() -> None:
+    """Look, by `watch`, at what the steps and the last blocks are."""
+    looks: list[tuple[int, bool]] = []
+    how: dict[str, Any] = {"steps": 3, "last": 0, "every": 1}
+    how["watch"] = lambda step, stack: looks.append((step, stack.weights["model.patches.weight"].requires_grad))
+    label_efficiency.Tune(build, how=how).accuracies(SETS, TEST, [0, 1, 2])
+    assert looks == [(step, False) for step in range(4)]
+
+
+def test_labels_help_where_there_is_something_to_learn() -> None:
+    """Whoever shuffled the labels, or took labels of other images, would stay at chance."""
+    easy = normal(120, 1, 4, 4, seed=1)
+    labels = torch.arange(120) % 3
+    easy += 3 * normal(3, 1, 4, 4, seed=2)[labels]
+    pool, test = (easy[:90], labels[:90]), (easy[90:], labels[90:])
+    arms = {
+        "pixels": label_efficiency.Pixels(),
+        "probe": label_efficiency.Probe(build(7)),
+        "tuned": label_efficiency.Tune(build, how={"steps": 60, "lr": 1e-2}),
+    }
+    for accuracy in measure(arms, pool=pool, test=test, labels=[1, 20]).values():
+        assert accuracy[:, 1].min() > 0.8 and accuracy[:, 1].mean() >= accuracy[:, 0].mean() - 0.05
+
+
+# ---- intervals ----
+
+
+@given(st.integers(2, 9), st.integers(1, 4), seeds)
+def test_the_interval_is_students(n: int, columns: int, seed: int) -> None:
+    values = normal(n, columns, seed=seed)
+    mean, half = label_efficiency.interval(values)
+    assert mean.shape == half.shape == (columns,)
+    for k in range(columns):
+        column = values[:, k].numpy()
+        low, high = scipy.stats.t.interval(0.95, n - 1, loc=column.mean(), scale=scipy.stats.sem(column))
+        assert (mean - half)[k].item() == pytest.approx(low) and (mean + half)[k].item() == pytest.approx(high)
+
+
+def test_the_interval_holds_the_mean_95_times_in_100() -> None:
+    values = normal(3, 4000, seed=1) * 2 + 5
+    mean, half = label_efficiency.interval(values)
+    assert ((mean - 5).abs() < half).double().mean().item() == pytest.approx(0.95, abs=0.015)
+    assert [each.shape for each in label_efficiency.interval(normal(3, 2, 4, seed=1))] == [(2, 4)] * 2
+    assert label_efficiency.interval(torch.tensor([0.5, 0.5]))[1].item() == 0
+
+
+# ---- where the harm ends ----
+
+
+def differences(*signs: int) -> torch.Tensor:
+    """Return differences over 4 seeds, in a column each: surely below 0 (-1), surely above (1), or unsure (0)."""
+    spread = torch.tensor([0.01, -0.01, 0.02, -0.02])[:, None]
+    return torch.tensor(signs)[None] * 0.2 + spread
+
+
+@pytest.mark.parametrize(
+    ("signs", "ends"),
+    [
+        ((1, 1, 1, 1), 1),
+        ((0, 0, 0, 0), 1),
+        ((0, 1, 0, 1), 1),
+        ((-1, 1, 1, 1), 2),
+        ((-1, 0, 0, 0), 2),
+        ((-1, -1, -1, 1), 20),
+        ((1, -1, 1, 1), 5),
+        ((0, -1, 0, 1), 5),
+        ((-1, 1, -1, 1), 20),
+        ((-1, 1, 1, -1), None),
+        ((1, 1, 1, -1), None),
+        ((-1, -1, -1, -1), None),
+    ],
+)
+def test_the_harm_ends_behind_the_last_harm(signs: tuple[int, ...], ends: int | None) -> None:
+    assert label_efficiency.harm_ends([1, 2, 5, 20], differences(*signs)) == ends
+
+
+def test_it_harms_only_where_the_whole_interval_lies_below_0() -> None:
+    # mean -1, deviation s of n = 2 seeds: the interval ends at -1 + 12.706 s / sqrt(2), which is 0 at s = 0.1113
+    for deviation, ends in ((0.110, None), (0.113, 1)):
+        column = torch.tensor([[-1 - deviation / 2**0.5], [-1 + deviation / 2**0.5]], dtype=torch.float64)
+        assert label_efficiency.harm_ends([1], column) == ends
+    assert label_efficiency.harm_ends([3], torch.zeros(4, 1)) == 3
+
+
+# ---- bad input ----
+
+ARM = {"pixels": label_efficiency.Pixels()}
+
+
+class Short:
+    """An arm that forgets a set."""
+
+    def accuracies(self, sets: Sequence[Examples], test: Examples, seeds: Sequence[int]) -> list[float]:
+        return [0.5] * (len(sets) - 1)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: measure({}), ["0 arms", "one or more of each"]),
+        (lambda: measure(ARM, labels=[]), ["labels []", "one or more of each"]),
+        (lambda: measure(ARM, seeds=[]), ["seeds []", "one or more of each"]),
+        (lambda: measure(ARM, seeds=[1, 2, 1]), ["seeds [1, 2, 1]", "no seed twice"]),
+        (lambda: measure(ARM, seeds=[0.5]), ["seed 0.5", "whole number"]),
+        (lambda: measure(ARM, seeds=[0, -3]), ["seed -3", "0 or more"]),
+        (lambda: measure(ARM, labels=[1, 11]), ["each=11", "{0: 10, 1: 10, 2: 10}", "at most 10"]),
+        (lambda: measure(ARM, labels=[0]), ["each=0", "1 or more"]),
+        (lambda: measure(ARM, labels=[1.0]), ["each=1.0", "whole number"]),
+        (lambda: measure(ARM, pool=(POOL[0], POOL[1] * 2)), ["{1: 0, 3: 0}", "bring examples"]),
+        (lambda: measure(ARM, pool=(POOL[0], POOL[1] * 0)), ["at least 2 classes"]),
+        (lambda: measure(ARM, pool=(POOL[0], POOL[1].float())), ["torch.float32 (30,)", "torch.int64"]),
+        (lambda: measure(ARM, pool=(POOL[0][:9], POOL[1])), ["9 images, 30 labels"]),
+        (lambda: measure(ARM, pool=(POOL[0] + torch.nan, POOL[1])), ["NaN", "finite"]),
+        (lambda: measure(ARM, pool=POOL[0]), ["Tensor", "a pair (images, labels)"]),
+        (lambda: measure(ARM, test=(TEST[0], TEST[1][:3])), ["14 images, 3 labels"]),
+        (lambda: measure(ARM, test=(TEST[0] + torch.inf, TEST[1])), ["infinity", "finite"]),
+        (lambda: measure(ARM, test=(TEST[0][:0], TEST[1][:0])), ["(0,)", "at least one"]),
+        (lambda: measure(ARM, test=POOL), ["30 test images are in the pool", "split the data"]),
+        (
+            lambda: measure(ARM, test=(torch.cat([TEST[0], POOL[0][7:9]]), torch.cat([TEST[1], TEST[1][:2]]))),
+            ["2 test images are in the pool", "expected none"],
+        ),
+        (lambda: measure({"forgetful": Short()}), ["'forgetful'", "(3,)", "(4,)", "one for each set"]),
+        (lambda: label_efficiency.Tune(build, keep_head=True), ["keep_head=True", "without a source"]),
+        (lambda: measure({"a": label_efficiency.Tune(build, source=nn.Linear(2, 2))}), ["the source is a Linear"]),
+        (lambda: measure({"a": label_efficiency.Tune(build, how={"lr": -1})}), ["lr=-1", "above 0"]),
+        (lambda: measure({"a": label_efficiency.Tune(build, how={"last": 2})}), ["last=2", "from 0 to 1"]),
+        (
+            lambda: measure(
+                {"a": label_efficiency.Tune(build, source=VisionTransformer((1, 4, 4), 2, 16, 2, 1, classes=3))}
+            ),
+            ["width 16", "width 8", "the same build"],
+        ),
+        (
+            lambda: measure({"a": label_efficiency.Probe(build(1))}, test=(TEST[0].mT[..., :3], TEST[1])),
+            ["(B, 1, 4, 4)"],
+        ),
+        (lambda: label_efficiency.interval(torch.ones(1, 3)), ["1 seeds", "2 or more"]),
+        (lambda: label_efficiency.interval(torch.ones(0, 3)), ["0 seeds", "2 or more"]),
+        (lambda: label_efficiency.interval(torch.tensor(0.5)), ["torch.float32 ()", "floats (seeds, ...)"]),
+        (lambda: label_efficiency.interval(torch.ones(3, 2, dtype=torch.int64)), ["torch.int64 (3, 2)", "floats"]),
+        (lambda: label_efficiency.interval([0.5, 0.6]), ["list", "floats (seeds, ...)"]),
+        (lambda: label_efficiency.harm_ends([1, 2], torch.ones(3, 3)), ["(3, 3)", "(seeds, 2)", "a column for each"]),
+        (lambda: label_efficiency.harm_ends([1, 2], torch.ones(2)), ["(2,)", "(seeds, 2)"]),
+        (lambda: label_efficiency.harm_ends([1, 2], torch.ones(1, 2)), ["1 seeds", "2 or more"]),
+        (lambda: label_efficiency.harm_ends([5, 2], torch.ones(3, 2)), ["[5, 2]", "rise", "sort them"]),
+        (lambda: label_efficiency.harm_ends([2, 2], torch.ones(3, 2)), ["[2, 2]", "rise"]),
+        (lambda: label_efficiency.harm_ends([1, 2], torch.ones(3, 2) * torch.nan), ["NaN", "finite"]),
+    ],
+)
+def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:
+    with pytest.raises(ValueError) as refusal:
+        call()
+    assert not [word for word in words if word not in str(refusal.value)], refusal.value

@@ -1,0 +1,449 @@
+"""Transfer: what is drawn, copied, frozen, mixed and stored, each against its definition."""
+
+import copy
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression
+from torch import nn
+
+from lecturelib import transfer
+from lecturelib.mae import MaskedAutoencoder
+from lecturelib.vision import VisionTransformer
+from tests.strategies import normal, seeds
+from tests.twins import random_weights
+
+BUILDS: list[dict[str, Any]] = [{}, {"summary": "class"}, {"positions": "sinusoidal"}, {"positions": "none"}]
+
+
+def network(seed: int, **build: Any) -> VisionTransformer:
+    shape: dict[str, Any] = {"image": (2, 4, 6), "side": 2, "width": 8, "heads": 2, "layers": 2, "classes": 3} | build
+    return random_weights(VisionTransformer(**shape), seed)
+
+
+def images(n: int, seed: int) -> torch.Tensor:
+    return normal(n, 2, 4, 6, seed=seed)
+
+
+def state(model: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: value.detach().clone() for name, value in model.state_dict().items()}
+
+
+def unchanged(model: nn.Module, before: dict[str, torch.Tensor]) -> bool:
+    return all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def storages(model: nn.Module) -> set[int]:
+    return {each.untyped_storage().data_ptr() for each in [*model.parameters(), *model.buffers()]}
+
+
+# ---- draws ----
+
+
+@st.composite
+def labelled(draw: st.DrawFn) -> torch.Tensor:
+    """Draw labels of 1 to 4 classes, each class at least once, in any order and of unequal counts."""
+    counts = draw(st.lists(st.integers(1, 9), min_size=1, max_size=4))
+    return torch.tensor(draw(st.permutations([c for c, count in enumerate(counts) for _ in range(count)])))
+
+
+@given(labelled(), seeds)
+def test_of_each_class_as_many_are_drawn_as_were_asked_for(labels: torch.Tensor, seed: int) -> None:
+    classes, most = int(labels.max()) + 1, int(torch.bincount(labels).min())
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed)).tolist()
+    smaller: set[int] = set()
+    for each in range(1, most + 1):
+        rows = transfer.draw_labelled(labels, each, seed=seed)
+        assert rows.dtype == torch.int64 and rows.shape == (classes * each,)
+        assert labels[rows].tolist() == [c for c in range(classes) for _ in range(each)]
+        assert len(set(rows.tolist())) == len(rows) and smaller < set(rows.tolist())
+        smaller = set(rows.tolist())
+        # the first of the class, as the seed shuffles all rows
+        assert rows.tolist() == [row for c in range(classes) for row in [k for k in order if labels[k] == c][:each]]
+        assert torch.equal(transfer.draw_labelled(labels, each, seed=seed, classes=classes), rows)
+
+
+def test_every_row_is_drawn_equally_often() -> None:
+    labels = torch.tensor([0, 1] * 6 + [1] * 8)
+    before = torch.get_rng_state()
+    counts = torch.zeros(len(labels))
+    for seed in range(600):
+        counts[transfer.draw_labelled(labels, 2, seed=seed)] += 1
+    assert torch.equal(torch.get_rng_state(), before)
+    for c in (0, 1):
+        own = counts[labels == c]
+        share = 2 / len(own)
+        assert own.sum() == 1200 and ((own - 600 * share).abs() < 5 * (600 * share * (1 - share)) ** 0.5).all()
+
+
+# ---- copies ----
+
+
+@pytest.mark.parametrize("build", BUILDS)
+@pytest.mark.parametrize("head", [False, True])
+def test_the_encoder_is_copied_and_the_head_only_if_asked(build: dict[str, Any], head: bool) -> None:
+    source, target = network(1, **build), network(2, **build)
+    old, own = state(source), state(target)
+    assert transfer.copy_encoder(source, target, head=head) is target
+    for name, value in target.state_dict().items():
+        given_by = own if name.startswith("out.") and not head else old
+        assert torch.equal(value, given_by[name]), name
+    assert unchanged(source, old)
+    x = images(3, 1)
+    assert torch.equal(transfer.features(target, x), transfer.features(source, x))
+    assert torch.equal(target(x), source(x)) == head
+    assert all(each.requires_grad for each in target.parameters())
+
+
+@pytest.mark.parametrize("head", [False, True])
+def test_what_happens_to_the_copy_does_not_happen_to_the_source(head: bool) -> None:
+    source, target = network(1, summary="class"), network(2, summary="class")
+    old = state(source)
+    transfer.copy_encoder(source, target, head=head)
+    assert not storages(source) & storages(target)
+    with torch.no_grad():
+        for each in target.parameters():
+            each.add_(1)
+    assert unchanged(source, old)
+    own = state(target)
+    with torch.no_grad():
+        for each in source.parameters():
+            each.mul_(3)
+    assert unchanged(target, own)
+
+
+def test_the_head_may_be_of_other_classes_or_missing() -> None:
+    source, target = network(1, classes=5), network(2)
+    own = state(target.out)
+    transfer.copy_encoder(source, target)
+    assert unchanged(target.out, own) and target.out.out_features == 3
+    auto = MaskedAutoencoder(network(3, classes=None), 4, 1, 1)
+    transfer.copy_encoder(auto.encoder, target)
+    assert torch.equal(transfer.features(target, images(3, 1)), auto.encoder(images(3, 1)))
+    bare = transfer.copy_encoder(source, network(4, classes=None))
+    assert torch.equal(bare(images(3, 1)), transfer.features(source, images(3, 1)))
+
+
+TARGET = network(2)
+
+
+@pytest.mark.parametrize(
+    ("source", "head", "words"),
+    [
+        *(
+            (network(1, **other), head, ["of the same build", *words])
+            for head in (False, True)
+            for other, words in (
+                ({"width": 12}, ["width 12", "width 8", "attention.key.bias"]),
+                ({"layers": 1}, ["1 layers", "2 layers", "blocks.1"]),
+                ({"layers": 3}, ["3 layers", "2 layers", "blocks.2"]),
+                ({"heads": 4}, ["4 heads", "2 heads", "would fit, by chance"]),
+                ({"side": 1}, ["patches of side 1", "patches of side 2"]),
+                ({"image": (1, 4, 6)}, ["(1, 4, 6)", "(2, 4, 6)"]),
+                ({"image": (2, 6, 4)}, ["(2, 6, 4)", "(2, 4, 6)", "would fit, by chance"]),
+                ({"summary": "class"}, ["'class'", "'mean'", "class_token"]),
+                ({"positions": "sinusoidal"}, ["'sinusoidal'", "'learned'"]),
+            )
+        ),
+        (network(1, classes=5), True, ["out.", "head included"]),
+        (network(1, classes=None), True, ["the source has no head", "head=False"]),
+        (MaskedAutoencoder(network(1, classes=None), 4, 1, 1), False, ["MaskedAutoencoder", ".encoder"]),
+        (nn.Linear(2, 2), False, ["the source is a Linear", "expected a VisionTransformer"]),
+        (transfer.add_low_rank(network(1), 1), False, ["24 weights do not fit", "query.bias"]),
+    ],
+)
+def test_another_build_is_refused_and_nothing_copied(source: nn.Module, head: bool, words: list[str]) -> None:
+    target, before = TARGET, state(TARGET)
+    with pytest.raises(ValueError) as refusal:
+        transfer.copy_encoder(source, target, head=head)
+    assert not [word for word in words if word not in str(refusal.value)], refusal.value
+    assert unchanged(target, before)
+
+
+def test_fixed_positions_of_another_kind_are_refused_and_a_target_that_is_no_network() -> None:
+    with pytest.raises(ValueError, match=r"'sinusoidal'.*'none'.*by chance"):
+        transfer.copy_encoder(network(1, positions="sinusoidal"), network(2, positions="none"))
+    with pytest.raises(ValueError, match="the target is a Linear"):
+        transfer.copy_encoder(network(1), nn.Linear(2, 2))
+    with pytest.raises(ValueError, match="the source has no head"):
+        transfer.copy_encoder(network(1, classes=None), network(2, classes=None), head=True)
+
+
+# ---- features and probe ----
+
+
+@pytest.mark.parametrize("build", BUILDS)
+@pytest.mark.parametrize("training", [True, False])
+def test_features_are_what_the_network_says_without_its_head(build: dict[str, Any], training: bool) -> None:
+    model, bare = network(1, **build).train(training), network(2, **build, classes=None)
+    bare.load_state_dict({name: value for name, value in model.state_dict().items() if not name.startswith("out.")})
+    x = images(5, 1).requires_grad_()
+    found = transfer.features(model, x)
+    assert found.shape == (5, 8) and torch.equal(found, bare(x))
+    torch.testing.assert_close(model.out(found), model(x))
+    assert not found.requires_grad and found.grad_fn is None
+    assert all(each.training == training for each in model.modules())
+    with pytest.raises(ValueError, match=r"\(B, 2, 4, 6\)"):
+        transfer.features(model, x.mT)
+    assert all(each.training == training for each in model.modules())
+    assert all(each.requires_grad and each.grad is None for each in model.parameters())
+
+
+def test_dropout_rests_while_features_are_taken() -> None:
+    model = network(1).train()
+    drop = nn.Dropout(0.5)
+    model.norm = nn.Sequential(model.norm, drop)  # type: ignore[assignment]
+    assert torch.equal(transfer.features(model, images(5, 1)), transfer.features(model, images(5, 1)))
+    assert drop.training
+
+
+def probe_data(seed: int = 0) -> tuple[VisionTransformer, Any, Any]:
+    """Return an encoder, and training and test examples whose features differ in place and spread."""
+    model = network(1)
+    train, test = images(30, seed + 1), images(40, seed + 2) * 2 + 0.5
+    label = torch.arange(30) % 3
+    train[:, 0] += label[:, None, None]
+    return model, (train, label), (test, torch.arange(40) % 3)
+
+
+@pytest.mark.parametrize("strength", [1.0, 0.02])
+def test_a_probe_is_logistic_regression_on_standardised_features(strength: float) -> None:
+    model, (x, y), (test, labels) = probe_data()
+    probe = transfer.LinearProbe(model, x, y, strength=strength)
+    known, asked = (transfer.features(model, each).numpy() for each in (x, test))
+    mean, deviation = known.mean(axis=0), np.sqrt(((known - known.mean(axis=0)) ** 2).mean(axis=0))
+    plain = LogisticRegression(C=strength, max_iter=2000).fit((known - mean) / deviation, y.numpy())
+    expected = plain.predict((asked - mean) / deviation)
+    assert probe.predict(test).tolist() == expected.tolist() and len(set(expected.tolist())) > 1
+    assert probe.accuracy(test, labels) == pytest.approx((expected == labels.numpy()).mean())
+    np.testing.assert_allclose(probe.learned[-1].coef_, plain.coef_, rtol=1e-3, atol=1e-4)
+    # each image is named for itself, whatever else is asked
+    assert [probe.predict(each[None]).item() for each in test] == expected.tolist()
+    assert probe.predict(test).dtype == torch.int64 and probe.accuracy(x, y) > 0.6
+
+
+def test_the_strength_is_1_unless_told() -> None:
+    model, (x, y), _ = probe_data()
+    weights = [transfer.LinearProbe(model, x, y, *strength).learned[-1].coef_ for strength in ((), (1.0,), (0.02,))]
+    assert np.array_equal(weights[0], weights[1])
+    assert np.abs(weights[2]).sum() < 0.7 * np.abs(weights[0]).sum()
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_probe_leaves_the_encoder_as_it_was(training: bool) -> None:
+    model, (x, y), (test, labels) = probe_data()
+    model.train(training)
+    before, old = state(model), (x.clone(), y.clone())
+    probe = transfer.LinearProbe(model, x, y)
+    probe.accuracy(test, labels)
+    assert unchanged(model, before) and torch.equal(x, old[0]) and torch.equal(y, old[1])
+    assert all(each.grad is None and each.requires_grad for each in model.parameters())
+    assert all(each.training == training for each in model.modules())
+
+
+def test_a_probe_may_name_classes_with_gaps() -> None:
+    model, (x, y), _ = probe_data()
+    probe = transfer.LinearProbe(model, x, y * 3 + 1)
+    assert set(probe.predict(x).tolist()) <= {1, 4, 7}
+    assert probe.predict(x).tolist() == (transfer.LinearProbe(model, x, y).predict(x) * 3 + 1).tolist()
+
+
+# ---- mixing ----
+
+
+@given(st.sampled_from(BUILDS), st.floats(0, 1))
+def test_mixed_weights_lie_between(build: dict[str, Any], share: float) -> None:
+    before, after = network(1, **build).train(), network(2, **build).eval()
+    states = state(before), state(after)
+    mixed = transfer.mix_weights(before, after, share)
+    for name, value in mixed.state_dict().items():
+        torch.testing.assert_close(value, (1 - share) * states[0][name] + share * states[1][name])
+    assert unchanged(before, states[0]) and unchanged(after, states[1])
+    assert not storages(mixed) & (storages(before) | storages(after))
+    assert type(mixed) is VisionTransformer and not mixed.training
+
+
+def test_the_ends_of_the_mix_are_the_networks_bit_for_bit() -> None:
+    before, after = network(1), network(2)
+    assert unchanged(transfer.mix_weights(before, after, 0), state(before))
+    assert unchanged(transfer.mix_weights(before, after, 1), state(after))
+
+
+# ---- low rank ----
+
+
+@pytest.mark.parametrize(("shape", "rank"), [((7, 5), 3), ((5, 7), 1), ((3, 3), 3)])
+@pytest.mark.parametrize("bias", [True, False])
+def test_low_rank_is_the_dense_layer_with_b_a_added(shape: tuple[int, int], rank: int, bias: bool) -> None:
+    linear = nn.Linear(*shape, bias=bias).double()
+    x = normal(2, 11, shape[0], seed=1)
+    dense = nn.Linear(*shape, bias=bias).double()
+    dense.load_state_dict(linear.state_dict())
+    before = linear(x)
+    layer = transfer.LowRank(linear, rank)
+    assert torch.equal(layer(x), before)  # at first the update is nothing
+    assert layer.down.shape == (rank, shape[0]) and layer.up.shape == (shape[1], rank)
+    assert (layer.in_features, layer.out_features) == shape
+    with torch.no_grad():
+        layer.up.copy_(normal(shape[1], rank, seed=2))
+        dense.weight.add_(layer.up @ layer.down)
+    torch.testing.assert_close(layer(x), dense(x))
+    assert torch.linalg.matrix_rank(dense.weight - linear.weight) == rank
+    (layer(x) ** 2).sum().backward()
+    trained = {name for name, each in layer.named_parameters() if each.requires_grad}
+    assert trained == {"down", "up"} == {name for name, each in layer.named_parameters() if each.grad is not None}
+
+
+def test_a_starts_as_random_numbers_that_keep_the_size_of_x() -> None:
+    layer = transfer.LowRank(nn.Linear(400, 300), 200, torch.Generator().manual_seed(1))
+    assert (layer.up == 0).all() and abs(layer.down.mean()) < 0.001
+    assert layer.down.std().item() == pytest.approx(1 / 20, rel=0.02)
+    assert not torch.equal(layer.down, transfer.LowRank(nn.Linear(400, 300), 200).down)
+
+
+def test_the_seed_of_the_updates_says_all() -> None:
+    model, before = network(1), torch.get_rng_state()
+    states = [state(transfer.add_low_rank(model, 2, **how)) for how in ({}, {"seed": 0}, {"seed": 5}, {"seed": 5})]
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+    assert all(torch.equal(states[2][name], states[3][name]) for name in states[0])
+    down = [[value for name, value in each.items() if name.endswith("down")] for each in states]
+    assert not any(torch.equal(a, b) for a, b in itertools.combinations(down[0] + down[2], 2))
+
+
+@pytest.mark.parametrize("build", BUILDS)
+def test_add_low_rank_trains_a_copys_queries_values_and_head(build: dict[str, Any]) -> None:
+    model = network(1, **build)
+    before = state(model)
+    changed = transfer.add_low_rank(model, 2)
+    assert torch.equal(changed(images(3, 1)), model(images(3, 1)))
+    trained = {name for name, each in changed.named_parameters() if each.requires_grad}
+    sides = [
+        f"blocks.{k}.attention.{part}.{side}" for k in (0, 1) for part in ("query", "value") for side in ("down", "up")
+    ]
+    assert trained == {*sides, "out.weight", "out.bias"}
+    kept = {name.replace(".linear.", "."): value for name, value in state(changed).items() if name not in sides}
+    assert kept.keys() == before.keys() and all(torch.equal(value, before[name]) for name, value in kept.items())
+    for each in changed.parameters():
+        each.data.add_(1) if each.requires_grad else None
+    assert not torch.allclose(changed(images(3, 1)), model(images(3, 1)))
+    assert unchanged(model, before) and all(each.requires_grad for each in model.parameters())
+    assert not storages(model) & storages(changed)
+    # 8 bytes a number: two layers, two matrices each, width 8 on both sides, and the head
+    bytes_of_one_task = transfer.stored_bytes(each for each in changed.parameters() if each.requires_grad)
+    assert bytes_of_one_task == 8 * (2 * 2 * 2 * (8 + 8) + 3 * 8 + 3)
+
+
+def test_gradients_reach_both_sides_of_an_update_and_the_head() -> None:
+    model = transfer.add_low_rank(network(1), 2)
+    model(images(3, 1)).square().sum().backward()
+    reached = {
+        name.rpartition(".")[2] for name, each in model.named_parameters() if each.grad is not None and each.grad.any()
+    }
+    assert reached == {"up", "weight", "bias"}  # up is 0 at first, so down rests in the first step
+    for name, each in model.named_parameters():
+        each.data.add_(0.1) if name.endswith("up") else None
+    model(images(3, 1)).square().sum().backward()
+    assert all(each.grad.any() for each in model.parameters() if each.requires_grad and each.grad is not None)
+    assert all((each.grad is not None) == each.requires_grad for each in model.parameters())
+
+
+def test_stored_bytes_counts_numbers_by_their_size() -> None:
+    model = network(1)
+    numbers = sum(each.numel() for each in model.parameters())
+    assert transfer.stored_bytes(model.parameters()) == 8 * numbers
+    assert transfer.stored_bytes(model.float().state_dict().values()) == 4 * numbers
+    assert transfer.stored_bytes([torch.zeros(3, dtype=torch.int8), torch.zeros(2, 5).half()]) == 23
+    assert transfer.stored_bytes([]) == 0
+
+
+# ---- bad input ----
+
+Y = torch.tensor([0, 1, 0, 1, 1, 2])
+X = images(6, 1)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: transfer.draw_labelled(Y, 2, seed=0), ["each=2", "{2: 1}", "at most 1", "fewer"]),
+        (lambda: transfer.draw_labelled(Y, 3, seed=0), ["each=3", "{0: 2, 2: 1}", "at most 1"]),
+        (lambda: transfer.draw_labelled(Y, 1, seed=0, classes=4), ["each=1", "{3: 0}", "bring examples"]),
+        (lambda: transfer.draw_labelled(Y * 2, 1, seed=0), ["{1: 0, 3: 0}", "bring examples"]),
+        (lambda: transfer.draw_labelled(Y, 1, seed=0, classes=2), ["a label is 2", "expected 0 to 1", "classes=2"]),
+        (lambda: transfer.draw_labelled(Y, 1, seed=0, classes=3.0), ["classes=3.0", "whole number"]),
+        *(
+            (lambda each=each: transfer.draw_labelled(Y, each, seed=0), [f"each={each}", "whole number of 1 or more"])
+            for each in (0, -1, 1.0, True)
+        ),
+        *(
+            (lambda seed=seed: transfer.draw_labelled(Y, 1, seed=seed), [f"seed {seed!r}", "whole number of 0 or more"])
+            for seed in (-1, 0.5, "a", None, True, 2**63)
+        ),
+        (lambda: transfer.draw_labelled(Y.float(), 1, seed=0), ["torch.float32 (6,)", "torch.int64"]),
+        (lambda: transfer.draw_labelled(Y[None], 1, seed=0), ["(1, 6)", "(n,)"]),
+        (lambda: transfer.draw_labelled(Y[:0], 1, seed=0), ["(0,)", "at least one"]),
+        (lambda: transfer.draw_labelled(Y - 1, 1, seed=0), ["a label is -1", "0 or more"]),
+        (lambda: transfer.draw_labelled(Y.numpy(), 1, seed=0), ["ndarray", "torch.int64"]),
+        (lambda: transfer.features(nn.Linear(2, 2), X), ["Linear", "expected a VisionTransformer"]),
+        (lambda: transfer.features(network(1), X + torch.nan), ["NaN", "finite"]),
+        (lambda: transfer.features(network(1), X[0]), ["(2, 4, 6)", "(B, 2, 4, 6)"]),
+        (lambda: transfer.LinearProbe(nn.Linear(2, 2), X, Y), ["Linear", "expected a VisionTransformer"]),
+        (lambda: transfer.LinearProbe(network(1), X[:, :1], Y), ["(6, 1, 4, 6)", "(B, 2, 4, 6)"]),
+        (lambda: transfer.LinearProbe(network(1), X, Y * 0 + 4), ["all 6 labels are 4", "two classes or more"]),
+        (lambda: transfer.LinearProbe(network(1), X, Y.double()), ["torch.float64 (6,)", "torch.int64"]),
+        (lambda: transfer.LinearProbe(network(1), X[:5], Y), ["5 images, 6 labels"]),
+        (lambda: transfer.LinearProbe(network(1), X + torch.inf, Y), ["infinity", "finite"]),
+        (lambda: transfer.LinearProbe(network(1), X.numpy(), Y), ["ndarray", "torch.from_numpy"]),
+        (lambda: transfer.LinearProbe(network(1), X, Y, strength=0), ["0", "'C'"]),  # in scikit-learn's words
+        (lambda: transfer.LinearProbe(network(1), X, Y).accuracy(X, Y[:5]), ["6 images, 5 labels"]),
+        (lambda: transfer.LinearProbe(network(1), X, Y).accuracy(X + torch.nan, Y), ["NaN", "finite"]),
+        (lambda: transfer.LinearProbe(network(1), X, Y).predict(X.mT), ["(6, 2, 6, 4)", "(B, 2, 4, 6)"]),
+        *(
+            (lambda share=share: transfer.mix_weights(network(1), network(2), share), [f"share={share}", "from 0"])
+            for share in (-0.01, 1.01, float("nan"))
+        ),
+        (lambda: transfer.mix_weights(network(1), network(2, width=12), 0.5), ["names or shapes", "the same build"]),
+        (lambda: transfer.mix_weights(network(1), network(2, layers=1), 0.5), ["names or shapes", "the same build"]),
+        (lambda: transfer.mix_weights(network(1), network(2, heads=4), 0.5), ["2 heads", "4 heads", "the same build"]),
+        (lambda: transfer.LowRank(nn.ReLU(), 1), ["ReLU", "expected a linear layer"]),
+        *(
+            (lambda rank=rank: transfer.LowRank(nn.Linear(7, 3), rank), [f"rank={rank}", "from 1 to 3"])
+            for rank in (0, -1, 4, 1.0, True)
+        ),
+        (lambda: transfer.add_low_rank(nn.Linear(2, 2), 1), ["Linear", "expected a VisionTransformer"]),
+        (lambda: transfer.add_low_rank(network(1), 1, seed=0.5), ["seed 0.5", "whole number"]),
+        (lambda: transfer.add_low_rank(network(1), 9), ["rank=9", "from 1 to 8"]),
+        (lambda: transfer.add_low_rank(transfer.add_low_rank(network(1), 1), 1), ["LowRank", "a linear layer"]),
+        (lambda: transfer.stored_bytes(network(1).state_dict()), ["str", "model.parameters()"]),
+        (lambda: transfer.stored_bytes(network(1)), ["VisionTransformer", "model.parameters()"]),
+        (lambda: transfer.check_examples(X), ["Tensor", "a pair (images, labels)"]),
+        (lambda: transfer.check_examples((X, Y, Y)), ["tuple", "a pair (images, labels)"]),
+        (lambda: transfer.check_examples((X + torch.inf, Y)), ["infinity", "finite"]),
+        (lambda: transfer.check_examples((X, Y), 2), ["a label is 2", "expected 0 to 1"]),
+    ],
+)
+def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:
+    with pytest.raises(ValueError) as refusal:
+        call()
+    assert not [word for word in words if word not in str(refusal.value)], refusal.value
+
+
+def test_a_refusal_changes_nothing() -> None:
+    model, linear = network(1), nn.Linear(7, 3)
+    before = state(model)
+    for call in (
+        lambda: transfer.add_low_rank(model, 9),
+        lambda: transfer.mix_weights(model, network(2), 2),
+        lambda: transfer.LinearProbe(model, X, Y * 0),
+        lambda: transfer.LowRank(linear, 9),
+    ):
+        with pytest.raises(ValueError):
+            call()
+    assert unchanged(model, before) and all(each.requires_grad for each in [*model.parameters(), *linear.parameters()])
+    assert copy.deepcopy(model)(X).shape == (6, 3)
