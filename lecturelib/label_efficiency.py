@@ -142,7 +142,7 @@ def label_efficiency(
     check_seeds(seeds)
     check_examples(pool)
     check_examples(test)
-    _check_apart(pool[0], test[0])
+    check_apart(pool[0], test[0])
     sets, of = [], []
     for seed in seeds:
         for each in labels:
@@ -213,8 +213,11 @@ def harm_ends(labels: Sequence[int], differences: torch.Tensor) -> int | None:
     return labels[harms[-1] + 1] if harms[-1] + 1 < len(labels) else None
 
 
-def _check_apart(pool: torch.Tensor, test: torch.Tensor) -> None:
-    """Refuse test images that could have been learned by heart."""
+def check_apart(pool: torch.Tensor, test: torch.Tensor) -> None:
+    """Raise ValueError for test images that are in the pool, where they could be learned by heart.
+
+    Tool: from notebook 07 on.
+    """
     seen = {image.numpy().tobytes() for image in pool}
     both = sum(image.numpy().tobytes() in seen for image in test)
     if both:

@@ -17,6 +17,7 @@ ALLOWED = {
     "widgets": {"widgets", "figures", TAUGHT},
     "checks": {"checks", "widgets", "figures"},
     "pretrained": {"pretrained", "data", TAUGHT},
+    "sweep": {"sweep", "pretrained", "data", TAUGHT},
     "publish": {"publish"},
 }
 FOLDERS = set(ALLOWED) - {TAUGHT}

@@ -1,12 +1,14 @@
 """How each pretrained model is built, trained and scored: one `Recipe` each, by name in RECIPES.
 
+The small networks of notebook 07 have their recipes in `lecturelib.pretrained.sources`.
+
 `python -m lecturelib.pretrained NAME` carries a recipe out; `lecturelib.pretrained.load` reads what it left.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -19,26 +21,12 @@ from lecturelib.data.photos import crops
 from lecturelib.data.text import VOCABULARY, pieces, split_by_topic
 from lecturelib.language import next_token_loss
 from lecturelib.lengths import pad
-from lecturelib.mae import MaskedAutoencoder, random_mask, reconstruction_loss
+from lecturelib.mae import MaskedAutoencoder, random_mask
+from lecturelib.pretrained.recipe import HIDDEN, Recipe, painting_loss, painting_scores
+from lecturelib.pretrained.sources import SOURCES
 from lecturelib.transformer import FeedForward, LanguageModel
 from lecturelib.translation import Translator, translate
 from lecturelib.vision import VisionTransformer
-
-
-class Recipe(NamedTuple):
-    """One model: what it is, how to build it, its batches, its loss, its scores, and the numbers of its training.
-
-    `batches(seed, size)` yields batches for ever; `scores(model)` returns named numbers measured on held-out data;
-    `settings` holds steps, batch, lr, weight_decay and dropout.
-    """
-
-    about: str
-    build: Callable[[], nn.Module]
-    batches: Callable[[int, int], Iterator[tuple[torch.Tensor, ...]]]
-    loss: Callable[[nn.Module, tuple[torch.Tensor, ...]], torch.Tensor]
-    scores: Callable[[nn.Module], dict[str, float]]
-    settings: dict[str, Any]
-
 
 CONTEXT = 256  # characters that the language model can look back
 
@@ -113,7 +101,6 @@ def _date_scores(model: nn.Module) -> dict[str, float]:
     return {"share of exact dates, held-out days": exact.item()}
 
 
-HIDDEN = 0.75  # the share of patches that both masked autoencoders learn to paint
 SIZE = 32  # the side of a square cut out of a photograph, in pixels
 
 
@@ -160,33 +147,13 @@ def _photo_batches(seed: int, size: int) -> Iterator[tuple[torch.Tensor, ...]]:
         yield torch.from_numpy(images), random_mask(size, 8, 8, HIDDEN, generator=generator)
 
 
-def _painting_loss(model: nn.Module, batch: tuple[torch.Tensor, ...]) -> torch.Tensor:
-    assert isinstance(model, MaskedAutoencoder)
-    images, masked = batch
-    return reconstruction_loss(model(images, masked), model.target(images), masked)
-
-
-def _painting_scores(images: torch.Tensor, rows: int) -> Callable[[nn.Module], dict[str, float]]:
-    """Return a function that measures the error on the hidden pixels of these images, for three draws of masks."""
-
-    @torch.no_grad()
-    def scores(model: nn.Module) -> dict[str, float]:
-        masks = (
-            random_mask(len(images), rows, rows, HIDDEN, generator=torch.Generator().manual_seed(s)) for s in range(3)
-        )
-        errors = [_painting_loss(model, (images, masked)).item() for masked in masks]
-        return {f"mean squared error on hidden pixels, masks {s}": error for s, error in enumerate(errors)}
-
-    return scores
-
-
 def _digit_scores(model: nn.Module) -> dict[str, float]:
-    return _painting_scores(torch.from_numpy(digits(seed=0)[1].images), rows=4)(model)
+    return painting_scores(torch.from_numpy(digits(seed=0)[1].images), rows=4)(model)
 
 
 def _photo_scores(model: nn.Module) -> dict[str, float]:
     held_out = crops(300, size=SIZE, held_out=True, seed=0, coarsest=2)
-    return _painting_scores(torch.from_numpy(held_out), rows=8)(model)
+    return painting_scores(torch.from_numpy(held_out), rows=8)(model)
 
 
 RECIPES: dict[str, Recipe] = {
@@ -213,7 +180,7 @@ RECIPES: dict[str, Recipe] = {
         "encoder of 4 layers and width 64, decoder of 2 layers and width 64",
         build=_digits_mae,
         batches=_digit_batches,
-        loss=_painting_loss,
+        loss=painting_loss,
         scores=_digit_scores,
         settings={"steps": 16_000, "batch": 256, "lr": 2e-3, "weight_decay": 0.05, "dropout": 0.0},
     ),
@@ -222,8 +189,9 @@ RECIPES: dict[str, Recipe] = {
         "of four hidden): encoder of 4 layers and width 128, decoder of 3 layers and width 64",
         build=_photos_mae,
         batches=_photo_batches,
-        loss=_painting_loss,
+        loss=painting_loss,
         scores=_photo_scores,
-        settings={"steps": 16_000, "batch": 64, "lr": 2e-3, "weight_decay": 0.02, "dropout": 0.0},
+        settings={"steps": 11_000, "batch": 64, "lr": 2e-3, "weight_decay": 0.02, "dropout": 0.0, "muon": 4e-3},
     ),
+    **SOURCES,
 }

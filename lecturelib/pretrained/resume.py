@@ -1,7 +1,7 @@
 """Keep an unfinished training beside the weights that it will write, so that the next start goes on from there.
 
 keep        write the whole state of a training
-take_up     read it back into a model and its optimiser
+take_up     read it back into a model and its optimisers
 patiently   wait with an interruption until the step is done
 """
 
@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 RUN = ("name", "seed", "settings")  # what must be the same, for a training to be the same
-ADAM = {"step", "exp_avg", "exp_avg_sq"}  # what the optimiser remembers of each parameter
+STATES = ({"step", "exp_avg", "exp_avg_sq"}, {"momentum_buffer"})  # what Adam and Muon remember of each parameter
 
 
 def resume_path(name: str, folder: Path) -> Path:
@@ -30,21 +30,24 @@ def resume_path(name: str, folder: Path) -> Path:
     return folder / f"{name}.resume.safetensors"
 
 
-def keep(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, run: dict[str, Any]) -> None:
-    """Write weights, optimiser, torch's random numbers and `run` (all that is plain JSON) into one file, or nothing."""
-    state = optimizer.state_dict()
+def keep(path: Path, model: nn.Module, optimizers: list[torch.optim.Optimizer], run: dict[str, Any]) -> None:
+    """Write weights, optimisers, torch's random numbers and `run` (plain JSON) into one file, or nothing."""
+    states = [each.state_dict() for each in optimizers]
     tensors = {f"model.{key}": value for key, value in model.state_dict().items()}
-    for number, values in state["state"].items():
-        tensors |= {f"optimizer.{number}.{key}": value for key, value in values.items()}
+    for which, state in enumerate(states):
+        for number, values in state["state"].items():
+            tensors |= {f"optimizer.{which}.{number}.{key}": value for key, value in values.items()}
     tensors["random"] = torch.get_rng_state()
     if torch.cuda.is_available():
         tensors["random on the GPU"] = torch.cuda.get_rng_state()
-    about = json.dumps({**run, "groups": state["param_groups"]})
+    about = json.dumps({**run, "groups": [state["param_groups"] for state in states]})
     replace(path, lambda half: save_file({k: v.cpu().contiguous() for k, v in tensors.items()}, half, {"run": about}))
 
 
-def take_up(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, run: dict[str, Any]) -> dict[str, Any]:
-    """Read a file of `keep` into model and optimiser, set torch's random numbers, and return the `run` of that time.
+def take_up(
+    path: Path, model: nn.Module, optimizers: list[torch.optim.Optimizer], run: dict[str, Any]
+) -> dict[str, Any]:
+    """Read a file of `keep` into model and optimisers, set torch's random numbers, and return the `run` of that time.
 
     `run` holds the name, the seed and the settings that are expected.
     Raises: ValueError for a file that is damaged, or of a run with another name, seed or settings than this one has.
@@ -58,8 +61,8 @@ def take_up(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, run:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (a file is no dictionary)
         differs = [f"{key} {found[key]}, not {same[key]}" for key in RUN if found[key] != same[key]]
         if not differs:
-            _fill(model, optimizer, tensors, found.pop("groups"))
-    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as problem:
+            _fill(model, optimizers, tensors, found.pop("groups"))
+    except (SafetensorError, LookupError, TypeError, ValueError, RuntimeError) as problem:
         says = (str(problem) or repr(problem)).splitlines()[0]
         raise ValueError(
             f"{path.name} is damaged or was made by another version of the recipe ({says}): expected an unfinished "
@@ -74,18 +77,22 @@ def take_up(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, run:
 
 
 def _fill(
-    model: nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor], groups: list[dict[str, Any]]
+    model: nn.Module,
+    optimizers: list[torch.optim.Optimizer],
+    tensors: dict[str, torch.Tensor],
+    groups: list[list[dict[str, Any]]],
 ) -> None:
     """Put the tensors of `keep` where they came from."""
-    states: dict[int, dict[str, torch.Tensor]] = {}
+    states: list[dict[int, dict[str, torch.Tensor]]] = [{} for _ in optimizers]
     for key, value in tensors.items():
         if key.startswith("optimizer."):
-            _, number, name = key.split(".")
-            states.setdefault(int(number), {})[name] = value
-    if not states or any(set(values) != ADAM for values in states.values()):
-        raise KeyError(f"the optimiser's state lacks some of {sorted(ADAM)}")
+            _, which, number, name = key.split(".")
+            states[int(which)].setdefault(int(number), {})[name] = value
+    if any(not state or any(set(values) not in STATES for values in state.values()) for state in states):
+        raise KeyError(f"an optimiser's state lacks some of {[sorted(each) for each in STATES]}")
     model.load_state_dict({k.removeprefix("model."): value for k, value in tensors.items() if k.startswith("model.")})
-    optimizer.load_state_dict({"state": states, "param_groups": groups})
+    for optimizer, state, group in zip(optimizers, states, groups, strict=True):
+        optimizer.load_state_dict({"state": state, "param_groups": group})
     torch.set_rng_state(tensors["random"])
     if torch.cuda.is_available() and "random on the GPU" in tensors:
         torch.cuda.set_rng_state(tensors["random on the GPU"])

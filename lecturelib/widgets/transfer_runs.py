@@ -13,7 +13,7 @@ from torch import nn
 
 from lecturelib.attention import MultiHeadAttention
 from lecturelib.fine_tuning import Stack, fine_tune
-from lecturelib.label_efficiency import Pixels, Probe, Tune, _check_apart, interval
+from lecturelib.label_efficiency import Pixels, Probe, Tune, check_apart, interval
 from lecturelib.mae import MaskedAutoencoder
 from lecturelib.transfer import Examples, check_examples, copy_encoder, draw_labelled
 from lecturelib.vision import VisionTransformer
@@ -188,7 +188,7 @@ class Experiment:
         check_examples(self.pool)
         self.classes = int(self.pool[1].max()) + 1
         check_examples(self.test, self.classes)
-        _check_apart(self.pool[0], self.test[0])
+        check_apart(self.pool[0], self.test[0])
         draw_labelled(self.pool[1], max(self.labels), seed=0)  # refuses more than there are
         with torch.random.fork_rng(devices=[]):
             first = next(iter(encoders.values()))

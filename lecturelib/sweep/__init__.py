@@ -1,0 +1,1 @@
+"""Measurements that take longer than a notebook may: made by one command, kept as a table."""
