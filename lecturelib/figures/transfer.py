@@ -14,7 +14,7 @@ from matplotlib.ticker import NullLocator
 from numpy.typing import ArrayLike
 from scipy.stats import t
 
-from lecturelib.figures.parts import label_ends, wrapped
+from lecturelib.figures.parts import label_ends, same_shape, wrapped
 from lecturelib.figures.pictures import HALO, per_seed, results
 from lecturelib.figures.style import (
     BLUE,
@@ -130,12 +130,16 @@ def _seeds(arrays: Mapping[str, np.ndarray]) -> str:
 
 @styled
 def differences(
-    labels: Sequence[int], differences: Mapping[str, ArrayLike], ends: Mapping[str, int | None]
+    labels: Sequence[int],
+    differences: Mapping[str, ArrayLike],
+    ends: Mapping[str, int | None],
+    controls: Sequence[str] = (),
 ) -> LectureFigure:
     """Show by how many points each source beats training from scratch; where it harms, and where the harm ends.
 
     `ends[name]` is the first number of labels from which on a source does no harm that can be told from chance, the
-    first of all for a source that never harms, None where it harms to the end: `label_efficiency.harm_ends`.
+    first of all for a source that never harms, None where it harms to the end: `label_efficiency.harm_ends`. Those in
+    `controls` are grey and dashed, without a ring.
     Shapes: differences[name] (seeds, labels), accuracy minus that from scratch, from -1 to 1, 2 seeds or more.
     Raises: ValueError for other shapes, more than 7 sources, names that differ, and ends that are not among the labels.
     """
@@ -146,6 +150,7 @@ def differences(
     for name, end in ends.items():
         if end is not None and end not in x:
             raise ValueError(f"ends of {name!r} is {end}: expected one of the labels {x.tolist()}, or None")
+    _known("controls", controls, arrays)
     figure = new_figure(12, 5.8, f"accuracy minus that from scratch by the number of labels, for {', '.join(arrays)}")
     (ax,) = axes(figure)
     named, low, high = {}, -5.0, 5.0
@@ -153,10 +158,12 @@ def differences(
         mean, half = _interval(each, f"difference of {name!r}")
         places = x * 1.012 ** (k - (len(arrays) - 1) / 2)
         look: dict[str, Any] = {"color": _COLOURS[k], "marker": _MARKERS[k], "ms": 9, "lw": 2.8}
+        if name in controls:
+            look |= {"color": GREY, "ms": 6, "lw": 1.8, "ls": "--"}
         _drawn_line(ax, places, mean, half, False, zorder=3, **look)
         low, high = min(low, float((mean - half).min())), max(high, float((mean + half).max()))
         end = ends[name]
-        if end is not None and end != x[0]:
+        if end is not None and end != x[0] and name not in controls:
             at = int(np.flatnonzero(x == end)[0])
             ax.plot(places[at], mean[at], "o", mfc="none", mec="black", mew=2.4, ms=24, zorder=4)
         named[name + _harm(x, mean + half < 0, end)] = float(mean[-1])
@@ -172,7 +179,8 @@ def differences(
     ax.set_ylabel("points above or below\ntraining from scratch", fontsize=15)
     rings = "; ring: the harm ends" if any(end not in (None, x[0]) for end in ends.values()) else ""
     ax.set_title(f"mean of {_seeds(arrays)} and its 95 % interval{rings}", fontsize=14)
-    label_ends(ax, float(x[-1]), named, _COLOURS, 4.7, points=15)
+    colours = [GREY if name in controls else _COLOURS[k] for k, name in enumerate(arrays)]
+    label_ends(ax, float(x[-1]), named, colours, 4.7, points=15)
     return figure
 
 
@@ -184,6 +192,8 @@ def _harm(labels: np.ndarray, below: np.ndarray, end: int | None) -> str:
     if len(others) and others[-1] + 1 < len(labels) and not below[0]:
         start = labels[others[-1] + 1]
         return f": harms at {start:g}" if start == labels[-1] else f": harms from {start:g} on"
+    if len(others):
+        return f": harms at {', '.join(f'{each:g}' for each in labels[below])}"
     return ": harms to the end"
 
 
@@ -191,10 +201,11 @@ def _harm(labels: np.ndarray, below: np.ndarray, end: int | None) -> str:
 def ranking(
     accuracy: Mapping[str, ArrayLike], baseline: str, controls: Sequence[str] = (), chance: float = 0.1
 ) -> LectureFigure:
-    """Show arms from the best to the worst, each with its 95 % interval, beside that of a baseline.
+    """Show arms from the best to the worst, each with its 95 % interval and its difference to a baseline.
 
-    Arms whose whole interval lies below that of the baseline are red, those wholly above blue; controls are grey.
-    Shapes: accuracy[name] (seeds,) from 0 to 1, 2 seeds or more; at most 18 arms.
+    The difference is taken seed by seed: row k of all arms belongs to one seed. Arms whose whole interval of the
+    difference lies below 0 are red, those wholly above blue; controls are grey.
+    Shapes: accuracy[name] (seeds,) from 0 to 1, 2 seeds or more, the same for all; at most 18 arms.
     Raises: ValueError for other shapes, more arms, and a baseline or controls that are not among them.
     """
     arrays = {name: 100 * each for name, each in per_seed(accuracy, "accuracy").items()}
@@ -202,7 +213,10 @@ def ranking(
     _known("controls", controls, arrays)
     if len(arrays) > 18:
         raise ValueError(f"{len(arrays)} arms: expected at most 18; draw two figures")
+    for name, each in arrays.items():
+        same_shape(f"accuracy of {name!r} and of the baseline", each.shape, arrays[baseline].shape)
     found = {name: _bounds(each, f"accuracy of {name!r}") for name, each in arrays.items()}
+    apart = {name: _bounds(each - arrays[baseline], f"accuracy of {name!r}") for name, each in arrays.items()}
     order = sorted(found, key=lambda name: -found[name][0])
     height = 1.45 + len(order) * min(0.45, 5.1 / len(order))
     figure = new_figure(12, height, f"{len(order)} arms in order, beside {baseline}")
@@ -213,21 +227,21 @@ def ranking(
     colours = {}
     for row, name in enumerate(order):
         mean, begin, end = found[name]
-        colour, marker, says = GREY, "D", ""
+        change, least, most = apart[name]
+        says = f"{change:+.0f} ± {most - change:.0f}".replace("-", "−")
+        colour, marker = "black", "o"
         if name == baseline:
-            colour, marker = "#9a6a00", "s"
-        elif end < low:
-            colour, marker, says = RED, "v", "below"
-        elif begin > high:
-            colour, marker, says = BLUE, "^", "above"
-        elif name not in controls:
-            colour, marker = "black", "o"
+            colour, marker, says = "#9a6a00", "s", ""
+        elif most < 0:
+            colour, marker = RED, "v"
+        elif least > 0:
+            colour, marker = BLUE, "^"
         if name in controls:
             colour, marker = GREY, "D"
         colours[name] = colour
         ax.plot([begin, end], [row, row], "|-", ms=11, mew=2, color=colour, lw=2.6)
         ax.plot(mean, row, marker, ms=10, color=colour)
-        words = f"{mean:.1f} %   {says}" if says else f"{mean:.1f} %"
+        words = f"{mean:.0f} %   {says}" if says else f"{mean:.0f} %"
         ax.text(1.015, row, words, transform=ax.get_yaxis_transform(), va="center", fontsize=14, color=colour,
                 weight="bold" if name == baseline else "normal")  # fmt: skip
     ax.set_yticks(range(len(order)), order, fontsize=14)
@@ -238,7 +252,7 @@ def ranking(
     ends = [each for bounds in found.values() for each in bounds]
     ax.set_xlim(min(100 * chance, *ends) - 2, max(100 * chance, *ends) + 2)
     ax.set_xlabel(f"right on test images (%); dotted: chance, {100 * chance:.0f} %", fontsize=15)
-    ax.set_title(f"mean of {_seeds(arrays)}, 95 % interval; band: {baseline}; grey: controls", fontsize=14)
+    ax.set_title(f"mean of {_seeds(arrays)}, 95 % interval; grey: controls\nright: points against {baseline}, seed by seed", fontsize=14)
     return figure
 
 

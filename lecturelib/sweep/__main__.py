@@ -1,4 +1,4 @@
-"""Measure the sweep of notebook 07: every arm, 1 to 100 labels for each class, five seeds. A stopped run goes on."""
+"""Measure the sweep of notebook 07: every arm, 1 to 100 labels for each class, ten seeds. A stopped run goes on."""
 
 from __future__ import annotations
 

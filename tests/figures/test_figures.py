@@ -1024,18 +1024,18 @@ def test_where_harm_ends_is_said_and_ringed():
     assert np.isclose(rings[0].get_ydata()[0], 0)
 
 
-def test_an_arm_is_below_only_where_the_intervals_are_apart():
-    spread = np.array([-0.01, 0, 0.01])
-    arms = {"far below": 0.2, "near": 0.47, "baseline": 0.5, "far above": 0.8, "pixels": 0.9}
-    figure = transfer.ranking({name: x + spread for name, x in arms.items()}, "baseline", ["pixels"])
+def test_an_arm_is_below_only_where_the_interval_of_its_difference_is():
+    spread = np.array([-0.1, 0, 0.1])  # of the seeds: the same in all arms, so that it is not in the differences
+    own = np.array([0.01, 0, -0.01])
+    arms = {"far below": 0.4, "near": 0.49, "baseline": 0.5, "above": 0.6, "pixels": 0.7}
+    given = {name: x + spread + (name != "baseline") * own for name, x in arms.items()}
+    figure = transfer.ranking(given, "baseline", ["pixels"])
     names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
-    assert names == ["pixels", "far above", "baseline", "near", "far below"]
-    colours = dict(zip(names, [label.get_color() for label in figure.axes[0].get_yticklabels()], strict=True))
-    assert (colours["far below"], colours["far above"], colours["pixels"]) == (style.RED, style.BLUE, style.GREY)
-    said = [text.get_text() for text, _ in texts(figure)]
-    assert [any(s.startswith(f"{100 * x:.1f} %") and s.endswith("below") for s in said) for x in arms.values()] == [
-        True, False, False, False, False,
-    ]  # fmt: skip
+    assert names == ["pixels", "above", "baseline", "near", "far below"]
+    colours = [label.get_color() for label in figure.axes[0].get_yticklabels()]
+    assert (colours[0], colours[1], colours[3], colours[4]) == (style.GREY, style.BLUE, "black", style.RED)
+    said = {text.get_text() for text, _ in texts(figure)}
+    assert {"40 %   −10 ± 2", "49 %   −1 ± 2", "60 %   +10 ± 2", "50 %"} <= said
 
 
 def test_what_the_source_lost_is_counted_from_the_state_before():

@@ -34,21 +34,21 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path, monkeypatch):
     small(tmp_path / "whole.csv")
     real, calls = sweep.label_efficiency, []
 
-    def stop_at_the_third(*given, **named):
+    def stop_at_the_fourth(*given, **named):
         calls.append(list(given[0]))
-        if len(calls) == 3:
+        if len(calls) == 4:
             raise KeyboardInterrupt
         return real(*given, **named)
 
-    monkeypatch.setattr(sweep, "label_efficiency", stop_at_the_third)
+    monkeypatch.setattr(sweep, "label_efficiency", stop_at_the_fourth)
     with pytest.raises(KeyboardInterrupt):
         small(tmp_path / "parts.csv")
     monkeypatch.setattr(sweep, "label_efficiency", real)
     with pytest.raises(ValueError, match=r"lacks values of \['from scratch'\]: finish it"):
         sweep.table(tmp_path / "parts.csv")
-    monkeypatch.setattr(sweep, "label_efficiency", stop_at_the_third)
+    monkeypatch.setattr(sweep, "label_efficiency", stop_at_the_fourth)
     small(tmp_path / "parts.csv")
-    assert len(calls) == 3 + 4  # two of six were there
+    assert len(calls) == 4 + 3  # three of six were there
     assert (tmp_path / "parts.csv").read_text() == (tmp_path / "whole.csv").read_text()
 
 
@@ -105,6 +105,16 @@ def test_networks_are_seeded_and_leave_the_global_generator_alone():
     one, same, other = (sweep.network(seed).patches.weight for seed in (1, 1, 2))
     assert torch.equal(torch.rand(1), expected)
     assert torch.equal(one, same) and not torch.equal(one, other)
+
+
+def test_a_fresh_head_knows_nothing_of_the_source():
+    """Built with the seed of the sources it would: seed 0 then names 69 of 100 digits before the first step."""
+    _, test = sweep.target()
+    for name in ("print", "ink", "random labels"):
+        for seed in sweep.SEEDS:
+            model = label_efficiency.copy_encoder(sweep.source(name), sweep.network(seed))
+            with torch.no_grad():
+                assert (model(test[0]).argmax(dim=1) == test[1]).float().mean() < 0.3, (name, seed)
 
 
 def test_the_table_of_the_course_is_whole_and_of_these_settings():
