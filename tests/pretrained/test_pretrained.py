@@ -420,3 +420,43 @@ def test_a_gpu_trains_too(tmp_path, monkeypatch, small):
     made = train("small", folder=tmp_path, device="cuda")
     assert torch.cuda.get_device_name() in made["hardware"]
     assert all(value.device.type == "cpu" for value in weights(tmp_path).values())
+
+
+@pytest.fixture
+def by_muon(monkeypatch, small):
+    """The small model, whose blocks are trained by Muon."""
+    if not hasattr(torch.optim, "Muon"):
+        pytest.skip("this torch has no Muon")
+    monkeypatch.setitem(
+        RECIPES, "small", RECIPES["small"]._replace(settings={**RECIPES["small"].settings, "muon": 1e-2})
+    )
+
+
+def test_muon_trains_the_matrices_of_the_blocks_and_adam_the_rest(small):
+    if not hasattr(torch.optim, "Muon"):
+        pytest.skip("this torch has no Muon")
+    model = RECIPES["small"].build()
+    adam, muon = training._optimizers(model, {**RECIPES["small"].settings, "muon": 1e-2})
+    names = {id(p): name for name, p in model.named_parameters()}
+    one, other = ({names[id(p)] for p in each.param_groups[0]["params"]} for each in (adam, muon))
+    assert one | other == set(names.values()) and not one & other
+    assert other == {n for n, p in model.named_parameters() if "blocks" in n and p.ndim == 2} and len(other) == 6
+    assert (adam.param_groups[0]["lr"], muon.param_groups[0]["lr"]) == (1e-2, 1e-2)
+
+
+def test_a_training_by_muon_ends_as_if_it_had_never_stopped(tmp_path, monkeypatch, by_muon):
+    train("small", folder=tmp_path / "whole")
+    stop_at(monkeypatch, tmp_path / "parts", 3)
+    train("small", folder=tmp_path / "parts")
+    assert equal(weights(tmp_path / "parts"), weights(tmp_path / "whole"))
+    monkeypatch.setitem(
+        RECIPES, "small", RECIPES["small"]._replace(settings={**RECIPES["small"].settings, "muon": 2e-2})
+    )
+    train("small", folder=tmp_path / "faster")
+    assert not equal(weights(tmp_path / "faster"), weights(tmp_path / "whole"))
+
+
+def test_an_older_torch_is_told_that_it_has_no_muon(tmp_path, monkeypatch, by_muon):
+    monkeypatch.delattr(torch.optim, "Muon")
+    with pytest.raises(ValueError, match=r"torch .* has no optimiser Muon: expected 2\.9 or later"):
+        train("small", folder=tmp_path)
