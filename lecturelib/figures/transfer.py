@@ -252,7 +252,8 @@ def ranking(
     ends = [each for bounds in found.values() for each in bounds]
     ax.set_xlim(min(100 * chance, *ends) - 2, max(100 * chance, *ends) + 2)
     ax.set_xlabel(f"right on test images (%); dotted: chance, {100 * chance:.0f} %", fontsize=15)
-    ax.set_title(f"mean of {_seeds(arrays)}, 95 % interval; grey: controls\nright: points against {baseline}, seed by seed", fontsize=14)
+    says = f"mean of {_seeds(arrays)}, 95 % interval; grey: controls"
+    ax.set_title(f"{says}\nright: points against {baseline}, seed by seed", fontsize=14)
     return figure
 
 
