@@ -3,6 +3,8 @@
 keep        write the whole state of a training
 take_up     read it back into a model and its optimisers
 patiently   wait with an interruption until the step is done
+replace     write files whole, then put them in the place of the old ones
+clean       remove what a killed run left half-written
 """
 
 from __future__ import annotations
@@ -31,7 +33,10 @@ def resume_path(name: str, folder: Path) -> Path:
 
 
 def keep(path: Path, model: nn.Module, optimizers: list[torch.optim.Optimizer], run: dict[str, Any]) -> None:
-    """Write weights, optimisers, torch's random numbers and `run` (plain JSON) into one file, or nothing."""
+    """Write weights, optimisers, torch's random numbers and `run` (plain JSON) into one file, or nothing.
+
+    Raises: OSError where there is no room, or no right to write; the file of before stays.
+    """
     states = [each.state_dict() for each in optimizers]
     tensors = {f"model.{key}": value for key, value in model.state_dict().items()}
     for which, state in enumerate(states):
@@ -41,7 +46,8 @@ def keep(path: Path, model: nn.Module, optimizers: list[torch.optim.Optimizer], 
     if torch.cuda.is_available():
         tensors["random on the GPU"] = torch.cuda.get_rng_state()
     about = json.dumps({**run, "groups": [state["param_groups"] for state in states]})
-    replace(path, lambda half: save_file({k: v.cpu().contiguous() for k, v in tensors.items()}, half, {"run": about}))
+    plain = {k: v.cpu().contiguous() for k, v in tensors.items()}
+    replace({path: lambda half: save_file(plain, half, {"run": about})})
 
 
 def take_up(
@@ -121,11 +127,31 @@ def patiently() -> Iterator[Callable[[], bool]]:
         signal.signal(signal.SIGINT, before)
 
 
-def replace(path: Path, write: Callable[[Path], Any]) -> None:
-    """Write a file whole, then put it in the place of the old one."""
-    half = path.with_name(path.name + ".part")
+def replace(files: dict[Path, Callable[[Path], Any]]) -> None:
+    """Write files whole, then put them in the place of the old ones: all of them, or none.
+
+    Raises: OSError where one cannot be written; the old files stay, and nothing half-written.
+    """
     try:
-        write(half)
-        os.replace(half, path)
+        for path, write in files.items():
+            write(_half(path))
+        for path in files:
+            os.replace(_half(path), path)
+    except (OSError, SafetensorError) as problem:  # safetensors has an error of its own for a full disk
+        raise OSError(
+            f"{path.name} could not be written ({problem}): expected room and the right to write in {path.parent}; "
+            "the files of before are as they were. Free some room, and give the same command again: it goes on from "
+            "the last copy, if there is one"
+        ) from None
     finally:
-        half.unlink(missing_ok=True)
+        clean(*files)
+
+
+def clean(*paths: Path) -> None:
+    """Remove what a write of these files left half-written: a process that is killed does not do it itself."""
+    for path in paths:
+        _half(path).unlink(missing_ok=True)
+
+
+def _half(path: Path) -> Path:
+    return path.with_name(path.name + ".part")
