@@ -1,6 +1,7 @@
 """Attention: a soft look-up, its masks, its heads, and a way to watch it.
 
     attend, attention_weights      the formula; the softmax over the keys that may be seen
+    attend_fused                   the same mix by one fused kernel, without the weights
     causal_mask, padding_mask      who may look where: True = may look
     Attention                      one head, with the weights that make q, k and v
     MultiHeadAttention             several heads side by side, of tokens at themselves or at others
@@ -22,6 +23,7 @@ from torch import nn
 from lecturelib.lengths import real_steps
 
 Edit = Callable[[str, torch.Tensor], torch.Tensor | None]
+LONG = 64  # queries from which the fused kernel serves a layer that nobody watches: below it is no faster
 
 
 def attention_weights(scores: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
@@ -36,7 +38,7 @@ def attention_weights(scores: torch.Tensor, mask: torch.Tensor | None = None) ->
     tensor([[0.5000, 0.5000, 0.0000, 0.0000]])
     """
     if mask is not None:
-        _check_mask(mask, scores)
+        check_mask(mask, tuple(scores.shape))
         scores = scores.masked_fill(~mask, -math.inf)
     return scores.softmax(dim=-1)
 
@@ -61,10 +63,29 @@ def attend(
     >>> attend(q, k, v)[0]
     tensor([[2.]])
     """
-    _check_attend(q, k, v)
+    check_attend(q, k, v)
     scores = q @ k.mT / math.sqrt(q.shape[-1])  # (..., T, S)
     weights = to_weights(scores, mask)
     return weights @ v, weights
+
+
+def attend_fused(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+    """Return the mix of `attend`, computed by torch's fused kernel, which holds the weights in no tensor.
+
+    The kernel is for heads, (B, H, T, K), with values as wide as keys; other shapes torch computes with weights.
+    Shapes: q (..., T, K), k (..., S, K), v (..., S, M), mask as in `attention_weights`; returns (..., T, M).
+    Raises: ValueError as `attend`.
+    Taught: notebook 08, section 3.
+
+    >>> q, k, v = torch.tensor([[9.0]]), torch.tensor([[-9.0], [9.0]]), torch.tensor([[1.0], [2.0]])
+    >>> attend_fused(q, k, v)
+    tensor([[2.]])
+    """
+    check_attend(q, k, v)
+    if mask is not None:
+        check_mask(mask, (*torch.broadcast_shapes(q.shape[:-2], k.shape[:-2]), q.shape[-2], k.shape[-2]))
+        mask = torch.atleast_2d(mask)
+    return torch.nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
 
 
 def causal_mask(length: int) -> torch.Tensor:
@@ -105,6 +126,12 @@ class AttentionMap(nn.Module):
 
     def forward(self, scores: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         return attention_weights(scores, mask)
+
+    @property
+    def plain(self) -> bool:
+        """Whether nobody watches or changes the weights here, so that nobody needs them."""
+        hooks = (self._forward_hooks, self._forward_pre_hooks, self._backward_hooks, self._backward_pre_hooks)
+        return type(self) is AttentionMap and not any(hooks)
 
 
 class Attention(nn.Module):
@@ -169,7 +196,8 @@ class MultiHeadAttention(nn.Module):
         q, k, v = self.split(self.query(x)), self.split(self.key(y)), self.split(self.value(y))
         if mask is not None and mask.ndim == 3:
             mask = mask[:, None]  # (B, 1, T, S): the same for all heads
-        mix, _ = attend(q, k, v, mask, self.map)  # (B, H, T, K)
+        fused = q.shape[-2] >= LONG and self.map.plain  # the same mix, without a map
+        mix = attend_fused(q, k, v, mask) if fused else attend(q, k, v, mask, self.map)[0]  # (B, H, T, K)
         return self.out(self.merge(mix))
 
     def split(self, x: torch.Tensor) -> torch.Tensor:
@@ -249,8 +277,12 @@ def _positive(**numbers: int) -> None:
             raise ValueError(f"{name}={value}: expected at least 1")
 
 
-def _check_attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> None:
-    """Refuse queries, keys and values that do not fit together."""
+def check_attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> None:
+    """Refuse queries, keys and values that do not fit together.
+
+    Raises: ValueError.
+    Tool: from notebook 08 on.
+    """
     if min(q.ndim, k.ndim, v.ndim) < 2:
         raise ValueError(
             f"q, k and v have shapes {tuple(q.shape)}, {tuple(k.shape)}, {tuple(v.shape)}: expected (..., T, K), "
@@ -264,6 +296,8 @@ def _check_attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> None:
         raise ValueError(f"there are {k.shape[-2]} keys and {v.shape[-2]} values: expected one value for each key")
     if k.shape[-2] == 0 or q.shape[-1] == 0:
         raise ValueError(f"k has shape {tuple(k.shape)}: expected at least one key, of width 1 or more")
+    if q.shape[:-2] == k.shape[:-2] == v.shape[:-2]:
+        return  # as nearly always; the question below takes longer than a small product
     try:
         torch.broadcast_shapes(q.shape[:-2], k.shape[:-2], v.shape[:-2])
     except RuntimeError:
@@ -283,22 +317,26 @@ def _check_layer(x: torch.Tensor, width: int, context: torch.Tensor, context_wid
             )
 
 
-def _check_mask(mask: torch.Tensor, scores: torch.Tensor) -> None:
-    """Refuse a mask that is not boolean, does not fit the scores, or leaves a query nowhere to look."""
+def check_mask(mask: torch.Tensor, scores: tuple[int, ...], *, part: bool = False) -> None:
+    """Refuse a mask that is not boolean, does not fit scores of this shape, or leaves a query nowhere to look.
+
+    `part` says that these are not all keys, so that a query may look nowhere here.
+    Raises: ValueError.
+    Tool: from notebook 08 on.
+    """
     if mask.dtype != torch.bool:
         raise ValueError(
             f"the mask has type {mask.dtype}: expected bool, True = may look; a mask of 0 and 1 becomes one by "
             "mask.bool()"
         )
-    try:
-        fits = torch.broadcast_shapes(mask.shape, scores.shape) == scores.shape
-    except RuntimeError:
-        fits = False
-    if not fits:
+    sides = zip(reversed(mask.shape), reversed(scores), strict=False)
+    if mask.ndim > len(scores) or not all(side in (1, expected) for side, expected in sides):
         raise ValueError(
-            f"the mask has shape {tuple(mask.shape)}: expected {tuple(scores.shape)} or what broadcasts to it, a row "
+            f"the mask has shape {tuple(mask.shape)}: expected {tuple(scores)} or what broadcasts to it, a row "
             "for each query and a column for each key"
         )
+    if part:
+        return
     blind = ~mask.any(dim=-1)
     if blind.any():
         where = tuple(int(each) for each in blind.nonzero()[0])

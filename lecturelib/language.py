@@ -88,13 +88,8 @@ def writing(
     Shapes: prompt (B, T); yields (B,), `steps` times. Arguments and errors as in `generate`.
     Tool: from notebook 04 on.
     """
-    if prompt.ndim != 2 or prompt.numel() == 0:
-        raise ValueError(
-            f"the prompt has shape {tuple(prompt.shape)}: expected (B, T), at least one token to begin with"
-        )
-    if steps < 0:
-        raise ValueError(f"steps={steps}: expected 0 or more tokens to write")
-    _check_draw(temperature, top_k)
+    check_prompt(prompt, steps)
+    check_draw(temperature, top_k)
     return _write(model, prompt, steps, temperature, top_k, seed)
 
 
@@ -120,7 +115,7 @@ def draw(
     Raises: ValueError for a temperature that is negative or not finite, and a top_k below 1.
     Tool: from notebook 04 on.
     """
-    _check_draw(temperature, top_k)
+    check_draw(temperature, top_k)
     if temperature == 0:
         return scores.argmax(dim=-1)
     if top_k is not None and top_k < scores.shape[-1]:
@@ -129,7 +124,24 @@ def draw(
     return torch.multinomial((scores / temperature).softmax(dim=-1), 1, generator=generator)[:, 0]
 
 
-def _check_draw(temperature: float, top_k: int | None) -> None:
+def check_prompt(prompt: torch.Tensor, steps: int) -> None:
+    """Raise ValueError for a prompt that is empty or no batch, and fewer than 0 steps.
+
+    Tool: from notebook 04 on.
+    """
+    if prompt.ndim != 2 or prompt.numel() == 0:
+        raise ValueError(
+            f"the prompt has shape {tuple(prompt.shape)}: expected (B, T), at least one token to begin with"
+        )
+    if steps < 0:
+        raise ValueError(f"steps={steps}: expected 0 or more tokens to write")
+
+
+def check_draw(temperature: float, top_k: int | None) -> None:
+    """Raise ValueError for a temperature that is negative or not finite, and a top_k below 1.
+
+    Tool: from notebook 04 on.
+    """
     if not 0 <= temperature < math.inf or (top_k is not None and top_k < 1):
         raise ValueError(
             f"temperature={temperature}, top_k={top_k}: expected a finite temperature of 0 or more, and a top_k of 1 "

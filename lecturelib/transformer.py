@@ -67,7 +67,7 @@ class Embedding(nn.Module):
             self.register_buffer("table", fixed, persistent=False)
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        _check_tokens(tokens, self.symbols, self.longest)
+        check_tokens(tokens, self.symbols, self.longest)
         return self.tokens(tokens) + self.table[: tokens.shape[1]]  # (B, T, D) + (T, D)
 
 
@@ -216,8 +216,11 @@ def _blocks(layers: int, width: int, heads: int, cross: bool = False) -> list[Bl
     return [Block(width, heads, cross=cross) for _ in range(layers)]
 
 
-def _check_tokens(tokens: torch.Tensor, symbols: int, longest: int) -> None:
-    """Refuse what is not a batch of tokens of the vocabulary, at most `longest` of them in a row."""
+def check_tokens(tokens: torch.Tensor, symbols: int, longest: int) -> None:
+    """Raise ValueError for what is not a batch of tokens of the vocabulary, at most `longest` of them in a row.
+
+    Tool: from notebook 04 on.
+    """
     if tokens.ndim != 2 or tokens.numel() == 0 or tokens.is_floating_point() or tokens.dtype == torch.bool:
         raise ValueError(
             f"tokens has shape {tuple(tokens.shape)} and type {tokens.dtype}: expected (B, T) whole numbers, neither "

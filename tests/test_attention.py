@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -11,6 +12,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from lecturelib import attention
+from lecturelib.broken import break_it
+from lecturelib.timing import peak_bytes
+from lecturelib.transformer import LanguageModel
 from tests.strategies import normal, seeds, sizes
 from tests.twins import attention_twin, parameters_that_rest, random_mask, random_weights
 
@@ -113,6 +117,60 @@ def test_gradients_flow_through_attend() -> None:
         return torch.cat([each.flatten() for each in attention.attend(q, k, v, mask)])
 
     assert torch.autograd.gradcheck(both, leaves)
+
+
+# ---- one look-up by the fused kernel ----
+
+# shapes of a mask that broadcast to (B, H, T, S)
+FUSED_MASKS: dict[str, Callable[[int, int, int, int], tuple[int, ...]]] = {
+    "rows": lambda b, h, t, s: (t, s),
+    "one row": lambda b, h, t, s: (1, s),
+    "a vector": lambda b, h, t, s: (s,),
+    "heads": lambda b, h, t, s: (h, t, s),
+    "batch": lambda b, h, t, s: (b, 1, t, s),
+    "keys": lambda b, h, t, s: (b, 1, 1, s),
+    "all": lambda b, h, t, s: (b, h, t, s),
+}
+
+
+@given(sizes(5), seeds, st.sampled_from([*FUSED_MASKS, "none"]), st.booleans())
+def test_the_fused_kernel_gives_the_mix_and_the_gradients_of_attend(
+    shape: list[int], seed: int, kind: str, as_wide: bool
+) -> None:
+    b, t, s, d, m = shape
+    h, m = 2, d if as_wide else m
+    q, k, v = (normal(b, h, *each, seed=seed + sum(each)).requires_grad_() for each in ((t, d), (s, d), (s, m)))
+    mask = None if kind == "none" else random_mask(*FUSED_MASKS[kind](b, h, t, s), seed=seed + 3)
+    found, expected = attention.attend_fused(q, k, v, mask), attention.attend(q, k, v, mask)[0]
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+    weight = normal(*expected.shape, seed=seed + 4)
+    gradients = [torch.autograd.grad((each * weight).sum(), (q, k, v)) for each in (found, expected)]
+    for ours, theirs in zip(*gradients, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize(
+    "leads",
+    [((), (), ()), ((2,), (2,), (2,)), ((), (2,), (2,)), ((2,), (), ()), ((), (), (2,)), ((2, 1), (1, 3), (2, 3))],
+)
+def test_the_fused_kernel_takes_the_leading_dimensions_of_attend(leads: tuple[tuple[int, ...], ...]) -> None:
+    ends = ((5, 3), (7, 3), (7, 2))
+    q, k, v = (normal(*lead, *end, seed=n) for n, (lead, end) in enumerate(zip(leads, ends, strict=True)))
+    for mask in (None, random_mask(5, 7, seed=1), random_mask(7, seed=1)):
+        torch.testing.assert_close(attention.attend_fused(q, k, v, mask), attention.attend(q, k, v, mask)[0])
+
+
+@pytest.mark.parametrize("length", [5, 70])
+def test_gradients_flow_through_the_fused_kernel(length: int) -> None:
+    leaves = [normal(1, 1, n, 2, seed=n).requires_grad_() for n in (3, length, length)]
+    mask = random_mask(3, length, seed=1)
+    assert torch.autograd.gradcheck(lambda q, k, v: attention.attend_fused(q, k, v, mask), leaves)
+
+
+def test_the_fused_kernel_makes_no_table_of_weights() -> None:
+    q, k, v = (normal(2, 3, 90, 4, seed=n) for n in range(3))
+    table = 8 * 2 * 3 * 90 * 90
+    assert peak_bytes(lambda: attention.attend_fused(q, k, v)) < table < peak_bytes(lambda: attention.attend(q, k, v))
 
 
 # ---- masks ----
@@ -462,6 +520,141 @@ def test_two_may_watch_at_once() -> None:
     assert not torch.equal(outer["attention"].weights, first.weights)
 
 
+# ---- long sequences: the fused kernel serves a layer that nobody watches ----
+
+
+class Explicit(attention.AttentionMap):
+    """The same weights as its parent's; but no longer the plain map, so that the layer has to ask it."""
+
+
+def calls_of(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return a list to which each look-up of a layer adds how it was made."""
+    calls: list[str] = []
+
+    def noted(name: str, true: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*given: Any) -> Any:
+            calls.append(name)
+            return true(*given)
+
+        return call
+
+    for name in ("attend", "attend_fused"):
+        monkeypatch.setattr(attention, name, noted(name, getattr(attention, name)))
+    return calls
+
+
+@pytest.mark.parametrize("length", [1, 63, 64, 65])
+@pytest.mark.parametrize("kind", [*MASKS, "causal"])
+@pytest.mark.parametrize("cross", [False, True])
+def test_watched_or_not_the_output_is_the_same(length: int, kind: str, cross: bool) -> None:
+    layer, keys = layer_of(6, 2, 5 if cross else None), 7 if cross else length
+    x = normal(2, length, 6, seed=1).requires_grad_()
+    context = normal(2, keys, 5, seed=2) if cross else None
+    causal = torch.ones(length, keys, dtype=torch.bool).tril()
+    mask = causal if kind == "causal" else masked(kind, 2, length, keys, 3)
+    alone = layer(x, context, mask)
+    with attention.record_attention(layer) as maps:
+        watched = layer(x, context, mask)
+    torch.testing.assert_close(watched, alone, rtol=1e-12, atol=1e-12)
+    assert list(maps) == ["attention"]
+    weights = maps["attention"].weights
+    assert weights.shape == (2, 2, length, keys)
+    torch.testing.assert_close(weights.sum(dim=-1), torch.ones(2, 2, length, dtype=torch.float64))
+    inputs = [x, *layer.parameters()]
+    gradients = [torch.autograd.grad(each.square().sum(), inputs) for each in (alone, watched)]
+    for ours, theirs in zip(*gradients, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize(("length", "keys"), [(63, 63), (64, 64), (65, 65), (63, 90), (64, 7)])
+def test_from_64_queries_on_nobody_makes_weights_that_nobody_watches(length: int, keys: int) -> None:
+    layer = layer_of(6, 2, 6)
+    x, context = normal(1, length, 6, seed=1), normal(1, keys, 6, seed=2)
+    with pytest.MonkeyPatch.context() as patch:
+        calls = calls_of(patch)
+        layer(x, context)
+        with attention.record_attention(layer):
+            layer(x, context)
+        layer(x, context)  # after the block the kernel serves again
+        layer.map = Explicit()
+        layer(x, context)
+    alone = "attend_fused" if length >= 64 else "attend"
+    assert calls == [alone, "attend", alone, "attend"]
+
+
+@pytest.mark.parametrize("fault", [False, True])
+def test_a_map_is_plain_while_nobody_watches(fault: bool) -> None:
+    layer = layer_of(6, 2)
+    assert layer.map.plain and not Explicit().plain
+    try:
+        with attention.record_attention(layer):
+            assert not layer.map.plain
+            layer(normal(1, 64, 5 if fault else 6, seed=1))
+    except ValueError:
+        assert fault
+    assert layer.map.plain
+
+
+@pytest.mark.parametrize(
+    "watch",
+    [
+        lambda tap, hook: tap.register_forward_hook(hook),
+        lambda tap, hook: tap.register_forward_pre_hook(hook),
+        lambda tap, hook: tap.register_full_backward_hook(hook),
+        lambda tap, hook: tap.register_full_backward_pre_hook(hook),
+    ],
+)
+def test_whoever_hangs_on_the_map_is_asked_also_in_long_sequences(watch) -> None:
+    layer, asked = layer_of(6, 2), []
+    handle = watch(layer.map, lambda *each: asked.append(len(each)))
+    layer(normal(1, 64, 6, seed=1).requires_grad_()).sum().backward()
+    assert len(asked) == 1
+    handle.remove()
+    layer(normal(1, 64, 6, seed=1).requires_grad_()).sum().backward()
+    assert len(asked) == 1 and layer.map.plain
+
+
+@pytest.mark.parametrize("length", [63, 64, 65])
+def test_an_edit_takes_effect_in_long_sequences(length: int) -> None:
+    layer, x = layer_of(6, 2), normal(2, length, 6, seed=1)
+    plain = layer(x)
+    with attention.record_attention(layer, lambda path, weights: torch.zeros_like(weights)) as maps:
+        rest = layer(x)
+    torch.testing.assert_close(rest, layer.out.bias.expand(2, length, 6))
+    assert (maps["attention"].weights == 0).all()
+    torch.testing.assert_close(layer(x), plain)
+
+
+@pytest.mark.parametrize("length", [63, 64, 65])
+def test_a_map_of_another_kind_is_used_in_long_sequences(length: int) -> None:
+    class Uniform(attention.AttentionMap):
+        def forward(self, scores: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+            return torch.full_like(scores, 1 / scores.shape[-1])
+
+    layer, x = layer_of(6, 2), normal(2, length, 6, seed=1)
+    layer.map = Uniform()
+    means = layer.out(layer.value(x).mean(dim=1, keepdim=True))
+    torch.testing.assert_close(layer(x), means.expand(2, length, 6))
+
+
+def test_broken_maps_are_broken_in_long_sequences_too() -> None:
+    tokens = torch.randint(7, (1, 64), generator=torch.Generator().manual_seed(1))
+    changed = tokens.clone()
+    changed[0, -1] = (tokens[0, -1] + 1) % 7
+    for bug, peeks in (("none", False), ("no mask", True), ("mask inverted", True), ("softmax over queries", True)):
+        model = break_it(random_weights(LanguageModel(7, 6, 2, 2, 64), 1), bug)
+        differ = not torch.allclose(model(tokens)[:, :-1], model(changed)[:, :-1], atol=1e-9)
+        assert differ == peeks, bug
+
+
+def test_long_sequences_do_not_look_ahead() -> None:
+    layer, x = layer_of(6, 2), normal(1, 80, 6, seed=1)
+    mask = attention.causal_mask(80)
+    changed = x.clone()
+    changed[:, 70:] = 9e9
+    torch.testing.assert_close(layer(changed, mask=mask)[:, :70], layer(x, mask=mask)[:, :70], rtol=0, atol=0)
+
+
 # ---- refusals ----
 
 Q, K, V = (normal(2, n, 3, seed=n) for n in (5, 7, 7))
@@ -473,6 +666,61 @@ MAY = ~NOWHERE
 def watch(model: nn.Module, edit: Callable[..., torch.Tensor]) -> None:
     with attention.record_attention(model, edit):
         model(torch.zeros(2, 5, 6))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        (Q[0, 0], K, V),
+        (Q, K[0, 0], V),
+        (Q, K, V[0, 0]),
+        (Q[..., :2], K, V),
+        (Q, K, V[:, :6]),
+        (Q, K[:, :0], V[:, :0]),
+        (Q[..., :0], K[..., :0], V),
+        (Q, K[:1].repeat(3, 1, 1), V),
+        (Q, K, V, NOWHERE),
+        (Q, K, V, MAY[None].expand(2, 5, 7)),
+        (Q[:, None], K[:, None], V[:, None], NOWHERE),
+        (Q, K, V, torch.zeros(7).bool()),
+        (Q, K, V, NOWHERE.T),
+        (Q, K, V, NOWHERE[:, :6]),
+        (Q, K, V, NOWHERE.expand(3, 2, 5, 7)),
+        (Q[:1, None], K[:1, None], V[:, None], NOWHERE.expand(2, 1, 5, 7)),  # more texts than have scores
+        (Q, K, V, torch.ones(5, 7)),
+        (Q, K, V, torch.ones(5, 7).int()),
+    ],
+)
+def test_the_fused_kernel_refuses_what_attend_refuses_in_the_same_words(given: tuple[torch.Tensor, ...]) -> None:
+    with pytest.raises(ValueError) as expected:
+        attention.attend(*given)
+    with pytest.raises(ValueError) as refusal:
+        attention.attend_fused(*given)
+    assert str(refusal.value) == str(expected.value)
+
+
+@pytest.mark.parametrize("length", [63, 64])
+def test_a_layer_refuses_the_same_in_short_and_long_sequences(length: int) -> None:
+    layer, x = attention.MultiHeadAttention(6, 2), torch.zeros(2, length, 6)
+    blind = torch.ones(length, length).bool()
+    blind[3] = False
+    for mask, words in (
+        (blind, "the query at \\(3,\\) may look nowhere"),
+        (blind[:, :5], f"\\({length}, 5\\): expected \\(2, 2, {length}, {length}\\)"),
+        (blind.expand(3, length, length), f"\\(3, 1, {length}, {length}\\): expected"),
+        (blind.int(), "torch.int32: expected bool"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            layer(x, mask=mask)
+
+
+def test_a_mask_of_a_part_of_the_keys_may_hide_them_all_but_has_to_fit() -> None:
+    attention.check_mask(NOWHERE, (5, 7), part=True)
+    with pytest.raises(ValueError, match="may look nowhere"):
+        attention.check_mask(NOWHERE, (5, 7))
+    for bad in (NOWHERE.T, NOWHERE.int(), NOWHERE.expand(2, 5, 7)):
+        with pytest.raises(ValueError, match="the mask has"):
+            attention.check_mask(bad, (5, 7), part=True)
 
 
 @pytest.mark.parametrize(

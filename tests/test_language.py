@@ -238,9 +238,24 @@ PROMPT = torch.zeros(2, 3, dtype=torch.long)
         (lambda: language.writing(MODEL, PROMPT[:, :0], 5), ["(2, 0)", "at least one token"]),
         (lambda: language.writing(MODEL, PROMPT, 5, top_k=-2), ["top_k=-2", "1 or more"]),
         (lambda: language.generate(honest(1), PROMPT + 7, 1), ["7 to 7", "0 to 6"]),
+        (lambda: language.check_prompt(PROMPT[0], 5), ["(3,)", "(B, T)"]),
+        (lambda: language.check_prompt(PROMPT[:0], 5), ["(0, 3)", "at least one token"]),
+        (lambda: language.check_prompt(PROMPT, -1), ["steps=-1", "0 or more"]),
+        (lambda: language.check_draw(-0.1, None), ["temperature=-0.1", "0 or more"]),
+        (lambda: language.check_draw(math.nan, None), ["temperature=nan", "finite"]),
+        (lambda: language.check_draw(math.inf, 3), ["temperature=inf", "finite"]),
+        (lambda: language.check_draw(1.0, 0), ["top_k=0", "1 or more", "None"]),
+        (lambda: language.check_draw(0.0, -1), ["top_k=-1", "1 or more"]),
     ],
 )
 def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:
     with pytest.raises(ValueError) as refusal:
         call()
     assert not [word for word in words if word not in str(refusal.value)], refusal.value
+
+
+@given(sizes(2), st.integers(0, 5), st.floats(0, 1e6), st.sampled_from([None, 1, 7, 10**6]))
+def test_what_is_right_is_let_pass(shape: list[int], steps: int, temperature: float, top_k: int | None) -> None:
+    b, t = shape
+    language.check_prompt(tokens_of(b, t, 1), steps)
+    language.check_draw(temperature, top_k)

@@ -28,6 +28,10 @@ FILES = {
     "lengths": "tests.test_lengths",
     "training": "tests.test_training",
     "attention": "tests.test_attention",
+    "scaling": "tests.test_scaling",
+    "kv_cache": "tests.test_kv_cache",
+    "chunked": "tests.test_chunked",
+    "timing": "tests.test_timing",
     "transformer": "tests.test_transformer",
     "language": "tests.test_language",
     "translation": "tests.test_translation",
@@ -66,7 +70,7 @@ FORGET_ROWS = "slice(lstm.hidden_size, 2 * lstm.hidden_size)"
 MEAN = "values[real_steps(lengths, values.shape[1])].mean()"
 SCALE = "/ math.sqrt(q.shape[-1])"
 FILL = "scores = scores.masked_fill(~mask, -math.inf)"
-HEADS = "mix, _ = attend(q, k, v, mask, self.map)"
+HEADS = "else attend(q, k, v, mask, self.map)[0]"
 THREE = "self.split(self.query(x)), self.split(self.key(y)), self.split(self.value(y))"
 SPLIT = "x.unflatten(-1, (self.heads, -1)).transpose(1, 2)"
 HEAD = "attend(self.query(x), self.key(y), self.value(y), mask, self.map)[0]"
@@ -126,6 +130,20 @@ HARMS = "enumerate((mean + half < 0).tolist())"
 CHOSEN = "outlines[fonts * len(symbols) + labels]"
 LIMITS = "torch.tensor([0.2, 0.3, 0.15, 0.1, 0.15, 0.05])"
 SUMMARY = "(read * real).sum(1) / lengths[:, None]"
+CHOICE = "fused = q.shape[-2] >= LONG and self.map.plain"
+KERNEL = "scaled_dot_product_attention(q, k, v, attn_mask=mask)"
+FUSED_MIX = "mix = attend_fused(q, k, v, mask) if fused"
+PLAIN = "return type(self) is AttentionMap and not any(hooks)"
+KEPT = "kept = 5 * tokens + batch * heads * length * (1 if fused else length)"
+DEPTH = "max((depth[each] for each in before), default=0) + node.name().startswith(PRODUCTS)"
+NO_PARAMETER = "if not isinstance(tensor if tensor._base is None else tensor._base, nn.Parameter):"
+PLACES = "model.embedding.table[old:new]"
+CACHED = "attend(q, keys[:, :, :new], values[:, :, :new], mask, layer.map)"
+LARGEST = "torch.maximum(self.largest, scores.detach().amax(dim=-1, keepdim=True))"
+SAFE = "safe = largest.masked_fill(largest == -math.inf, 0.0)"
+PIECE = "row.add(k[..., part, :], v[..., part, :], None if mask is None else mask[..., part])"
+AGAIN = "checkpoint(rows, q[..., part, :], k, v, seen, use_reentrant=False, preserve_rng_state=False)"
+IN_TURN = "for name in list(functions)[:: 1 if turn % 2 == 0 else -1]:"
 
 BUGS = [
     # ---- automata ----
@@ -491,9 +509,9 @@ BUGS = [
     *bugs(
         "attention",
         "several_heads_at_themselves_are_torchs",
-        (HEADS, "mix, _ = attend(q / math.sqrt(self.heads), k, v, mask, self.map)"),  # the root of D
-        (HEADS, "mix, _ = attend(q, k, v, None, self.map)"),
-        (HEADS, "mix, _ = attend(q, k, v, mask, lambda *each: self.map(*each).mean(1, keepdim=True))"),
+        (HEADS, "else attend(q / math.sqrt(self.heads), k, v, mask, self.map)[0]"),  # the root of D
+        (HEADS, "else attend(q, k, v, None, self.map)[0]"),
+        (HEADS, "else attend(q, k, v, mask, lambda *each: self.map(*each).mean(1, keepdim=True))[0]"),
         (THREE, "self.split(self.query(x)), self.split(self.value(y)), self.split(self.key(y))"),
         (THREE, "self.split(self.key(x)), self.split(self.query(y)), self.split(self.value(y))"),
         (THREE, "self.split(self.query(x)), self.split(self.query(y)), self.split(self.value(y))"),
@@ -521,13 +539,13 @@ BUGS = [
     *bugs(
         "attention",
         "gradients_flow_through_the_heads",
-        (HEADS, "mix, _ = attend(q, k, v.detach(), mask, self.map)"),
-        (HEADS, "mix, _ = attend(q, k.detach(), v, mask, self.map)"),
+        (HEADS, "else attend(q, k, v.detach(), mask, self.map)[0]"),
+        (HEADS, "else attend(q, k.detach(), v, mask, self.map)[0]"),
     ),
     *bugs(
         "attention",
         "maps_have_the_paths_of_their_layers_and_only_the_edited_one_changes",
-        (HEADS, "mix, _ = attend(q, k, v, mask)"),  # a map that is not on the way
+        (HEADS, "else attend(q, k, v, mask)[0]"),  # a map that is not on the way
         (HEAD, "attend(self.query(x), self.key(y), self.value(y), mask)[0]"),
         ('name.rpartition(".")[0] or', "name or"),
         ('name.rpartition(".")[0] or', 'name.partition(".")[0] or'),
@@ -567,13 +585,583 @@ BUGS = [
         "attention",
         "bad_input_is_refused_in_words",
         ("if mask.dtype != torch.bool:", "if mask.is_floating_point():"),
-        ("mask.shape, scores.shape) == scores.shape", "mask.shape, scores.shape) is not None"),
+        ("all(side in (1, expected) for", "any(side in (1, expected) for"),
+        ("if mask.ndim > len(scores) or not", "if not"),
         ("if blind.any():", "if blind.all():"),
         ("if blind.any():", "if False:"),
         ("if width % heads:", "if heads > width:"),
         ("if k.shape[-2] == 0 or q.shape[-1] == 0:", "if k.shape[-2] == 0:"),
         ("if changed is not None and changed.shape != weights.shape:", "if False:"),
         ("if not taps:", "if False:"),
+    ),
+    *bugs(
+        "attention",
+        "the_fused_kernel_gives_the_mix_and_the_gradients_of_attend",
+        (KERNEL, "scaled_dot_product_attention(q, k, v)"),
+        (KERNEL, "scaled_dot_product_attention(q, k, v, attn_mask=None if mask is None else ~mask)"),
+        (KERNEL, "scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=1.0)"),
+        (KERNEL, "scaled_dot_product_attention(q, k, v, is_causal=True)"),
+        (KERNEL, "scaled_dot_product_attention(q, k.detach(), v, attn_mask=mask)"),
+        ("        mask = torch.atleast_2d(mask)\n", ""),
+    ),
+    *bugs(
+        "attention",
+        "the_fused_kernel_refuses_what_attend_refuses_in_the_same_words",
+        (
+            "check_mask(mask, (*torch.broadcast_shapes(q.shape[:-2], k.shape[:-2]), q.shape[-2], k.shape[-2]))",
+            "pass",
+        ),
+        (
+            "torch.broadcast_shapes(q.shape[:-2], k.shape[:-2]), q.shape[-2]",
+            "torch.broadcast_shapes(q.shape[:-2], k.shape[:-2], v.shape[:-2]), q.shape[-2]",
+        ),
+    ),
+    *bugs(
+        "attention",
+        "the_fused_kernel_makes_no_table_of_weights",
+        (
+            "return torch.nn.functional." + KERNEL,
+            "return attend(q, k, v, mask)[0]",
+        ),
+    ),
+    *bugs(
+        "attention",
+        "watched_or_not_the_output_is_the_same",
+        (FUSED_MIX, "mix = attend_fused(q, k, v) if fused"),
+        (FUSED_MIX, "mix = attend_fused(q, k, v, causal_mask(len(q[0, 0]))) if fused"),
+        (FUSED_MIX, "mix = attend_fused(q, k, v.roll(1, 1), mask) if fused"),
+        (FUSED_MIX, "mix = attend_fused(q, k, v.detach(), mask) if fused"),
+        (CHOICE, "fused = q.shape[-2] >= LONG"),
+    ),
+    *bugs(
+        "attention",
+        "from_64_queries_on_nobody_makes_weights_that_nobody_watches",
+        (CHOICE, "fused = False"),
+        (CHOICE, "fused = self.map.plain"),
+        (CHOICE, "fused = q.shape[-2] > LONG and self.map.plain"),
+        (CHOICE, "fused = k.shape[-2] >= LONG and self.map.plain"),
+        ("LONG = 64", "LONG = 65"),
+    ),
+    *bugs(
+        "attention",
+        "an_edit_takes_effect_in_long_sequences",
+        (PLAIN, "return type(self) is AttentionMap"),
+    ),
+    *bugs(
+        "attention",
+        "a_map_of_another_kind_is_used_in_long_sequences",
+        (PLAIN, "return True"),
+        (PLAIN, "return not any(hooks)"),
+        (PLAIN, "return isinstance(self, AttentionMap) and not any(hooks)"),
+    ),
+    *bugs(
+        "attention",
+        "whoever_hangs_on_the_map_is_asked_also_in_long_sequences",
+        ("hooks = (self._forward_hooks, self._forward_pre_hooks,", "hooks = (self._forward_hooks,"),
+        ("self._forward_pre_hooks, self._backward_hooks, ", "self._forward_pre_hooks, "),
+        ("self._backward_hooks, self._backward_pre_hooks)", "self._backward_hooks)"),
+    ),
+    *bugs(
+        "attention",
+        "a_mask_of_a_part_of_the_keys_may_hide_them_all_but_has_to_fit",
+        ("    if part:\n        return\n", ""),
+        ("if mask.dtype != torch.bool:", "if part:\n        return\n    if mask.dtype != torch.bool:"),
+    ),
+    # ---- scaling ----
+    *bugs(
+        "scaling",
+        "rnn_cost_is_what_torch_counts",
+        ("Cost(2 * batch * length * hidden * (width + hidden),", "Cost(batch * length * hidden * (width + hidden),"),
+        ("Cost(2 * batch * length * hidden * (width + hidden),", "Cost(2 * batch * length * hidden * width,"),
+        ("kept = batch * length * (width + hidden) + hidden", "kept = batch * (length * (width + hidden) + hidden)"),
+        ("kept = batch * length * (width + hidden) + hidden", "kept = batch * length * (width + hidden)"),
+    ),
+    *bugs(
+        "scaling",
+        "lstm_cost_is_what_torch_counts",
+        ("return Cost(8 * batch", "return Cost(4 * batch"),
+        ("(length * (width + 7 * hidden) - hidden)", "length * (width + 7 * hidden)"),
+        ("(length * (width + 7 * hidden) - hidden)", "(length * (width + 6 * hidden) - hidden)"),
+        ("FLOAT * kept, length)\n\n\ndef attention_cost", "FLOAT * kept, 2 * length)\n\n\ndef attention_cost"),
+    ),
+    *bugs(
+        "scaling",
+        "attention_cost_is_what_torch_counts",
+        ("fused = length >= LONG if fused is None else fused", "fused = length >= LONG"),
+        (KEPT, "kept = 4 * tokens + batch * heads * length * (1 if fused else length)"),
+        (KEPT, "kept = 5 * tokens + batch * length * (1 if fused else length)"),
+        (KEPT, "kept = 5 * tokens + batch * heads * (1 if fused else length * length)"),
+        (KEPT, "kept = 5 * tokens + 2 * batch * heads * length * (1 if fused else length)"),
+        ("length * length * (FLOAT if fused else 1) if causal", "length * length if causal"),
+        (
+            "length * length * (FLOAT if fused else 1) if causal",
+            "batch * length * length * (FLOAT if fused else 1) if causal",
+        ),
+        ("8 * tokens * width + 4 * tokens * length", "8 * tokens * width + 2 * tokens * length"),
+        ("8 * tokens * width + 4 * tokens * length", "6 * tokens * width + 4 * tokens * length"),
+        ("4 * tokens * length, FLOAT", "4 * tokens * length // (1 + causal), FLOAT"),
+        ("3 if fused else 4", "4"),
+        ("3 if fused else 4", "5 if fused else 6"),  # queries, keys and values side by side
+    ),
+    *bugs(
+        "scaling",
+        "a_layer_and_its_cost_change_the_kernel_at_the_same_length",
+        ("fused = length >= LONG if", "fused = length > LONG if"),
+        ("fused = length >= LONG if", "fused = length + 1 >= LONG if"),
+        ("fused = length >= LONG if", "fused = batch * length >= LONG if"),
+    ),
+    *bugs(
+        "scaling",
+        "block_cost_is_what_torch_counts",
+        (
+            "Cost(16 * tokens * width, FLOAT * 9 * tokens + norms, 2)",
+            "Cost(8 * tokens * width, FLOAT * 9 * tokens + norms, 2)",
+        ),
+        (
+            "Cost(16 * tokens * width, FLOAT * 9 * tokens + norms, 2)",
+            "Cost(16 * tokens * width, FLOAT * 8 * tokens + norms, 2)",
+        ),
+        (
+            "Cost(16 * tokens * width, FLOAT * 9 * tokens + norms, 2)",
+            "Cost(16 * tokens * width, FLOAT * 9 * tokens + norms, 1)",
+        ),
+        ("norms = 2 * _norm_bytes", "norms = _norm_bytes"),
+        ("length * (width + 2)", "length * width + 2"),
+        ("heads, causal=causal, fused=fused)\n    tokens", "heads, causal=causal)\n    tokens"),
+        ("heads, causal=causal, fused=fused)\n    tokens", "heads, fused=fused)\n    tokens"),
+    ),
+    *bugs(
+        "scaling",
+        "language_model_cost_is_what_torch_counts",
+        ("looked_up = Cost(0, 8 * tokens, 0)", "looked_up = Cost(0, FLOAT * tokens, 0)"),
+        ("looked_up.then(block, layers)", "looked_up.then(block)"),
+        ("causal=True, fused=fused)", "fused=fused)"),
+        ("causal=True, fused=fused)", "causal=True)"),
+        ("Cost(2 * tokens * width * symbols,", "Cost(2 * tokens * width * width,"),
+    ),
+    *bugs(
+        "scaling",
+        "vit_cost_is_what_torch_counts",
+        (
+            "Cost(2 * batch * width * classes, FLOAT * batch * width, 1)",
+            "Cost(2 * batch * patches * width * classes, FLOAT * batch * width, 1)",
+        ),
+        ("Cost(2 * batch * width * classes, FLOAT * batch * width, 1)", "Cost(2 * batch * width * classes, 0, 1)"),
+        ("embed = Cost(2 * batch * patches * pixels * width,", "embed = Cost(2 * batch * patches * width,"),
+        ("FLOAT * batch * patches * pixels, 1)", "FLOAT * batch * patches * width, 1)"),
+        (".then(Cost(0, _norm_bytes(batch, read, width), 0))", ""),
+    ),
+    *bugs(
+        "scaling",
+        "mae_cost_is_what_torch_counts",
+        ("_encoder_cost(batch, patches, visible, pixels,", "_encoder_cost(batch, patches, patches, pixels,"),
+        ("_encoder_cost(batch, patches, visible, pixels,", "_encoder_cost(batch, visible, visible, pixels,"),
+        ("narrow = Cost(2 * batch * visible", "narrow = Cost(2 * batch * patches"),
+        ("masks = Cost(0, 2 * batch * patches, 0)", "masks = Cost(0, batch * patches, 0)"),
+        ("paint = block_cost(batch, patches,", "paint = block_cost(batch, visible,"),
+        (".then(paint, layers).then(out)", ".then(paint, encoder[2]).then(out)"),
+    ),
+    *bugs(
+        "scaling",
+        "then_adds_each_number_and_repeats_the_second",
+        ("mine + times * theirs", "times * (mine + theirs)"),
+        ("mine + times * theirs", "mine + theirs"),
+    ),
+    *bugs(
+        "scaling",
+        "branches_side_by_side_take_the_steps_of_the_longest",
+        (DEPTH, "sum(depth[each] for each in before) + node.name().startswith(PRODUCTS)"),
+        (DEPTH, "min((depth[each] for each in before), default=0) + node.name().startswith(PRODUCTS)"),
+        (DEPTH, "max((depth[each] for each in before), default=0) + 1"),
+    ),
+    *bugs(
+        "scaling",
+        "products_of_all_kinds_are_steps",
+        ('PRODUCTS = ("Mm", "Bmm", "Addmm", "ScaledDotProduct")', 'PRODUCTS = ("Bmm", "Addmm", "ScaledDotProduct")'),
+        ('PRODUCTS = ("Mm", "Bmm", "Addmm", "ScaledDotProduct")', 'PRODUCTS = ("Mm", "Addmm", "ScaledDotProduct")'),
+        ('PRODUCTS = ("Mm", "Bmm", "Addmm", "ScaledDotProduct")', 'PRODUCTS = ("Mm", "Bmm", "ScaledDotProduct")'),
+        ('PRODUCTS = ("Mm", "Bmm", "Addmm", "ScaledDotProduct")', 'PRODUCTS = ("Mm", "Bmm", "Addmm")'),
+        ("FlopCounterMode(display=False, custom_mapping=known)", "FlopCounterMode(display=False)"),
+    ),
+    *bugs(
+        "scaling",
+        "what_autograd_keeps_is_counted_once_and_no_parameter",
+        ("kept[tensor.untyped_storage().data_ptr()] = tensor", "kept[len(kept)] = tensor"),
+        (NO_PARAMETER, "if True:"),
+        (NO_PARAMETER, "if not isinstance(tensor, nn.Parameter):"),
+        (NO_PARAMETER, "if not tensor.is_leaf:"),
+    ),
+    *bugs(
+        "scaling",
+        "a_kept_view_counts_as_the_memory_that_it_holds",
+        ("sum(each.untyped_storage().nbytes() for", "sum(each.nbytes for"),
+    ),
+    *bugs(
+        "scaling",
+        "the_function_runs_once_and_as_it_always_does",
+        ("        result = function()\n", "        function()\n        result = function()\n"),
+        ("saved_tensors_hooks(keep, lambda t: t)", "saved_tensors_hooks(keep, torch.zeros_like)"),
+    ),
+    *bugs(
+        "scaling",
+        "a_size_that_is_no_whole_number_above_0_is_refused_by_name",
+        (
+            "if isinstance(value, bool) or not isinstance(value, int) or value < 1:",
+            "if not isinstance(value, int) or value < 1:",
+        ),
+        ("not isinstance(value, int) or value < 1:", "not isinstance(value, int) or value < 0:"),
+        ("    _check(symbols=symbols, layers=layers)\n", "    _check(symbols=symbols)\n"),
+        ("    _check(classes=classes)\n", ""),
+        ("_check(batch=batch, patches=patches, pixels=pixels,", "_check(batch=batch, patches=patches,"),
+    ),
+    *bugs(
+        "scaling",
+        "bad_input_is_refused_in_words",
+        ("if width % heads:", "if heads > width:"),
+        ("if visible > patches:", "if visible > patches + 1:"),
+        ("_check(patches=patches, visible=visible, layers=decoder[2])", "_check(patches=patches, visible=visible)"),
+        ("_check(patches=patches, visible=visible, layers=decoder[2])", "_check(patches=patches, layers=decoder[2])"),
+    ),
+    # ---- kv_cache ----
+    *bugs(
+        "kv_cache",
+        "read_on_gives_the_scores_of_the_whole_model",
+        (PLACES, "model.embedding.table[: new - old]"),
+        (PLACES, "model.embedding.table[new - 1]"),
+        ("causal_mask(new)[old:]", "causal_mask(new)[: new - old]"),
+        ("if tokens.shape[1] > 1 else None", "if old == 0 else None"),
+        ("if tokens.shape[1] > 1 else None", "if old > 0 else None"),
+        (CACHED, "attend(q, keys[:, :, :new], values[:, :, :new], None, layer.map)"),
+        (CACHED, "attend(q, keys[:, :, old:new], values[:, :, old:new], mask and mask[:, old:], layer.map)"),
+        ("keys[:, :, old:new] = layer.split(layer.key(normed))", "keys[:, :, old:new] = layer.split(layer.key(x))"),
+        (
+            "keys[:, :, old:new] = layer.split(layer.key(normed))",
+            "keys[:, :, : new - old] = layer.split(layer.key(normed))",
+        ),
+        ("x = x + layer.out(layer.merge(mix))", "x = x + layer.merge(mix)"),
+        ("x = x + layer.out(layer.merge(mix))", "x = layer.out(layer.merge(mix))"),
+        ("block.feed_forward(block.norm_feed_forward(x))", "block.feed_forward(block.norm_attention(x))"),
+        ("    cache.length = new\n", ""),
+        ("    cache.length = new\n", "    cache.length += 1\n"),
+        ("return model.out(model.norm(x))", "return model.out(x)"),
+        (
+            "self.values = [weight.new_zeros(shape) for _ in model.blocks]",
+            "self.values = [weight.new_zeros(shape)] * len(model.blocks)",
+        ),
+    ),
+    *bugs(
+        "kv_cache",
+        "columns_that_are_not_filled_are_not_read",
+        (
+            CACHED,
+            "attend(q, keys, values, torch.arange(keys.shape[2]) <= old + torch.arange(new - old)[:, None], layer.map)",
+        ),
+    ),
+    *bugs(
+        "kv_cache",
+        "a_cache_holds_the_keys_and_values_of_each_layer",
+        ("layer.split(layer.value(normed))", "layer.split(layer.key(normed))"),
+        (
+            "self.keys = [weight.new_zeros(shape) for _ in model.blocks]",
+            "self.keys = [weight.new_ones(shape) for _ in model.blocks]",
+        ),
+    ),
+    *bugs(
+        "kv_cache",
+        "only_new_tokens_are_worked_on",
+        (
+            "q = layer.split(layer.query(normed))",
+            "q = layer.split(layer.query(normed.expand(len(x), -1, -1).repeat(1, 2, 1)))[:, :, -(new - old):]",
+        ),
+    ),
+    *bugs(
+        "kv_cache", "reading_makes_no_graph_and_leaves_gradients_on", ("@torch.no_grad()\ndef read_on(", "def read_on(")
+    ),
+    *bugs(
+        "kv_cache",
+        "the_maps_are_those_of_the_whole_model_at_its_last_rows",
+        (CACHED, "attend(q, keys[:, :, :new], values[:, :, :new], mask)"),
+    ),
+    *bugs(
+        "kv_cache",
+        "the_text_is_that_of_generate",
+        ("manual_seed(seed)\n    cache", "manual_seed(0)\n    cache"),
+        ("draw(scores, temperature, top_k, generator)", "draw(scores, temperature, None, generator)"),
+        ("draw(scores, temperature, top_k, generator)", "draw(scores, 1.0, top_k, generator)"),
+        ("read_on(model, tokens, cache)[:, -1]", "read_on(model, tokens, cache)[:, 0]"),
+        ("        tokens = drawn[:, None]\n", "        tokens = tokens[:, -1:]\n"),
+        ("        prompt,\n        *(", "        *("),
+        (
+            "temperature=temperature, top_k=top_k, seed=seed)\n        ),",
+            "temperature=temperature, top_k=top_k)\n        ),",
+        ),
+    ),
+    *bugs(
+        "kv_cache",
+        "a_seed_says_all",
+        ("torch.Generator(prompt.device).manual_seed(seed)", "torch.manual_seed(seed)"),
+    ),
+    *bugs(
+        "kv_cache",
+        "each_token_is_read_once",
+        (
+            "        tokens = drawn[:, None]\n",
+            "        tokens = torch.cat([tokens, drawn[:, None]], dim=1)\n        cache.length = 0\n",
+        ),
+    ),
+    *bugs(
+        "kv_cache",
+        "the_text_is_that_of_generate_up_to_the_last_position_and_one_token_more",
+        ("steps > model.longest + 1:", "steps > model.longest:"),
+    ),
+    *bugs(
+        "kv_cache",
+        "a_text_may_fill_every_position",
+        ("if cache.length + tokens.shape[1] > model.longest:", "if cache.length + tokens.shape[1] >= model.longest:"),
+    ),
+    *bugs(
+        "kv_cache",
+        "cache_bytes_are_those_of_its_tensors",
+        ("return 2 * batch * length * width * layers * size", "return batch * length * width * layers * size"),
+        ("return 2 * batch * length * width * layers * size", "return 2 * batch * length * width * layers * 4"),
+        ("layers: int, size: int = 4)", "layers: int, size: int = 8)"),
+    ),
+    *bugs(
+        "kv_cache",
+        "bad_input_is_refused_in_words",
+        ("    if found != expected:\n", "    if False:\n"),
+        ("    if found != expected:\n", "    if found[:2] != expected[:2]:\n"),
+        ("    if kinds[0] != kinds[1]:\n", "    if False:\n"),
+        ("if cache.length + tokens.shape[1] > model.longest:", "if False:"),
+        ("steps > model.longest + 1:", "steps > model.longest + 9:"),
+        ("    check_tokens(tokens, model.embedding.symbols, model.longest)\n", ""),
+        ("    check_prompt(prompt, steps)\n", ""),
+        ("    check_draw(temperature, top_k)\n", ""),
+    ),
+    *bugs(
+        "kv_cache",
+        "a_refusal_leaves_the_cache_as_it_was_and_of_use",
+        (
+            "    _check_fit(model, tokens, cache)\n",
+            "    cache.length += 1\n    _check_fit(model, tokens, cache)\n    cache.length -= 1\n",
+        ),
+    ),
+    # ---- chunked ----
+    *bugs(
+        "chunked",
+        "chunks_give_the_mix_and_the_gradients_of_attend",
+        ("/ math.sqrt(self.q.shape[-1])", "/ math.sqrt(k.shape[-2])"),
+        ("/ math.sqrt(self.q.shape[-1])", ""),
+        ("scores.masked_fill(~mask, -math.inf)", "scores.masked_fill(mask, -math.inf)"),
+        ("scores.masked_fill(~mask, -math.inf)", "scores.masked_fill(~mask, 0.0)"),
+        ("self.total = self.total * shrink + exp", "self.total = self.total + exp"),
+        ("self.sum = self.sum * shrink + exp @ v", "self.sum = self.sum + exp @ v"),
+        ("self.sum = self.sum * shrink + exp @ v", "self.sum = self.sum * shrink + exp.detach() @ v"),
+        ("exp.sum(dim=-1, keepdim=True)", "exp.detach().sum(dim=-1, keepdim=True)"),
+        ("        self.largest = largest\n", ""),
+        ("return self.sum / self.total", "return self.sum"),
+        (PIECE, "row.add(k[..., part, :], v[..., part, :])"),
+        ("for start in range(0, keys, chunk):", "for start in range(0, keys - chunk + 1, chunk):"),
+        ("for start in range(0, keys, chunk):", "for start in range(0, length, chunk):"),
+        (
+            "seen = None if mask is None else mask[..., part, :]",
+            "seen = None if mask is None else mask[..., :chunk, :]",
+        ),
+    ),
+    *bugs(
+        "chunked",
+        "every_chunk_gives_the_same_under_every_mask",
+        ("mask = mask.expand(*mask.shape[:-2], length, keys)", "pass"),
+        (PIECE, "row.add(k[..., part, :], v[..., part, :], None if mask is None else mask[..., :chunk])"),
+    ),
+    *bugs(
+        "chunked",
+        "a_query_may_see_nothing_in_the_first_chunks",
+        (SAFE, "safe = largest"),
+        ("check_mask(mask, tuple(scores.shape), part=True)", "check_mask(mask, tuple(scores.shape))"),
+    ),
+    *bugs(
+        "chunked",
+        "scores_as_large_as_they_come_overflow_nowhere",
+        (LARGEST, "torch.zeros_like(self.largest)"),
+        (LARGEST, "torch.maximum(torch.zeros_like(self.largest), scores.detach().amax(dim=-1, keepdim=True))"),
+    ),
+    *bugs(
+        "chunked",
+        "no_tensor_is_larger_than_a_chunk_by_a_chunk_forward_and_backward",
+        (
+            "for start in range(0, keys, chunk):\n            part = slice(start, start + chunk)",
+            "for start in [0]:\n            part = slice(None)",
+        ),
+        (
+            "for start in range(0, max(length, 1), chunk):\n        part = slice(start, start + chunk)",
+            "for start in [0]:\n        part = slice(None)",
+        ),
+    ),
+    *bugs(
+        "chunked",
+        "random_numbers_are_left_alone",
+        ("    mixes = []\n", "    torch.rand(1)\n    mixes = []\n"),
+    ),
+    *bugs(
+        "chunked",
+        "128_rows_and_columns_at_a_time_unless_told",
+        ("chunk: int = 128\n", "chunk: int = 256\n"),
+    ),
+    *bugs(
+        "chunked",
+        "no_query_gets_no_answer",
+        ("range(0, max(length, 1), chunk)", "range(0, length, chunk)"),
+    ),
+    *bugs(
+        "chunked",
+        "pieces_may_come_in_any_order_and_size",
+        (LARGEST, "scores.detach().amax(dim=-1, keepdim=True)"),
+        ("shrink, exp = (self.largest - safe).exp()", "shrink, exp = (safe - self.largest).exp()"),
+    ),
+    *bugs(
+        "chunked",
+        "bad_input_is_refused_in_words",
+        ("        if (self.largest == -math.inf).any():\n", "        if False:\n"),
+        ("        check_attend(self.q, k, v)\n", ""),
+        ("            check_mask(mask, tuple(scores.shape), part=True)\n", ""),
+        ("    check_attend(q, k, v)\n", ""),
+        ("        check_mask(mask, (*torch.broadcast_shapes(q.shape[:-2], k.shape[:-2]), length, keys))\n", ""),
+        (
+            "if isinstance(chunk, bool) or not isinstance(chunk, int) or chunk < 1:",
+            "if not isinstance(chunk, int) or chunk < 1:",
+        ),
+    ),
+    # ---- timing ----
+    *bugs(
+        "timing",
+        "each_function_runs_once_a_round_and_every_other_round_backwards",
+        (IN_TURN, "for name in functions:"),
+        (IN_TURN, "for name in list(functions)[:: 1 if turn % 2 else -1]:"),
+        (IN_TURN, "for name in list(functions)[:: 1 if turn < 1 else -1]:"),
+        ("range(-warmup, rounds)", "range(-1, rounds)"),
+        ("range(-warmup, rounds)", "range(rounds)"),
+        ("            if turn >= 0:\n                seconds", "            if True:\n                seconds"),
+    ),
+    *bugs(
+        "timing",
+        "seven_rounds_after_one_unless_told",
+        ("rounds: int = 7", "rounds: int = 5"),
+        ("warmup: int = 1", "warmup: int = 0"),
+    ),
+    *bugs(
+        "timing",
+        "seconds_are_those_between_begin_and_end_of_each_call",
+        ("seconds[name].append(read() - began)", "seconds[name].append(began - read())"),
+        (
+            "            began = read()\n            functions[name]()\n",
+            "            functions[name]()\n            began = read()\n",
+        ),
+        ("            if turn >= 0:\n                seconds", "            if turn >= 1:\n                seconds"),
+        ("read = CLOCKS[clock]", 'read = CLOCKS["cpu"]'),
+    ),
+    *bugs(
+        "timing",
+        "the_clocks_are_the_processors_seconds_and_the_walls",
+        ('{"cpu": time.process_time,', '{"cpu": time.thread_time,'),
+        ('"wall": time.perf_counter}', '"wall": time.process_time}'),
+    ),
+    *bugs("timing", "processor_seconds_are_read_unless_told", ('clock: str = "cpu"', 'clock: str = "wall"')),
+    *bugs(
+        "timing",
+        "the_gpu_is_waited_for_before_and_after_each_call",
+        ("            functions[name]()\n            _wait()\n", "            functions[name]()\n"),
+        ("            _wait()\n            began = read()\n", "            began = read()\n"),
+        ("            _wait()\n            began = read()\n", "            began = read()\n            _wait()\n"),
+    ),
+    *bugs(
+        "timing",
+        "waiting_is_for_a_gpu_that_was_used",
+        ("torch.cuda.is_available() and torch.cuda.is_initialized()", "torch.cuda.is_available()"),
+        (
+            "torch.cuda.is_available() and torch.cuda.is_initialized()",
+            "torch.cuda.is_available() or torch.cuda.is_initialized()",
+        ),
+    ),
+    *bugs(
+        "timing",
+        "the_ratio_is_the_median_of_each_rounds_ratio",
+        (
+            "ratios = [a / b for a, b in pairs]",
+            "ratios = [statistics.median(seconds[over]) / statistics.median(seconds[under])]",
+        ),
+        ("ratios = [a / b for a, b in pairs]", "ratios = [b / a for a, b in pairs]"),
+        ("ratios = [a / b for a, b in pairs]", "ratios = [sum(seconds[over]) / sum(seconds[under])]"),
+        ("zip(seconds[over], seconds[under],", "zip(sorted(seconds[over]), sorted(seconds[under]),"),
+        ("return Ratio(median, low, high)", "return Ratio(statistics.mean(ratios), low, high)"),
+    ),
+    *bugs(
+        "timing",
+        "low_and_high_are_the_quarters_of_the_rounds",
+        ('method="inclusive"', 'method="exclusive"'),
+        ("return Ratio(median, low, high)", "return Ratio(median, high, low)"),
+        ("return Ratio(median, low, high)", "return Ratio(median, min(ratios), max(ratios))"),
+    ),
+    *bugs(
+        "timing",
+        "the_exponent_of_a_power_law_is_its_power",
+        ("statistics.linear_regression(x, y).slope", "statistics.linear_regression(y, x).slope"),
+        ("statistics.linear_regression(x, y).slope", "max(y) / max(x)"),
+        (
+            "math.log(each) for each in sizes], [math.log(each) for",
+            "math.log2(each) for each in sizes], [math.log(each) for",
+        ),
+    ),
+    *bugs(
+        "timing",
+        "the_exponent_is_the_slope_by_least_squares_on_logarithmic_axes",
+        (
+            "statistics.linear_regression(x, y).slope",
+            "statistics.median([(b - y[0]) / (a - x[0]) for a, b in zip(x[1:], y[1:])])",
+        ),
+        ("statistics.linear_regression(x, y).slope", "statistics.linear_regression(x, y, proportional=True).slope"),
+    ),
+    *bugs(
+        "timing",
+        "a_crossing_lies_where_the_lines_meet",
+        ("if gap[i - 1] < 0 <= gap[i]:", "if gap[i] < 0 <= gap[i - 1]:"),
+        ("if gap[i - 1] < 0 <= gap[i]:", "if gap[i - 1] < 0 < gap[i]:"),
+        ("share = -gap[i - 1] / (gap[i] - gap[i - 1])", "share = 0.5"),
+        ("x = [math.log(each) for each in sizes]\n    gap", "x = list(sizes)\n    gap"),
+    ),
+    *bugs(
+        "timing",
+        "the_last_of_several_crossings_counts",
+        ("for i in range(len(x) - 1, 0, -1):", "for i in range(1, len(x)):"),
+    ),
+    *bugs(
+        "timing",
+        "what_is_held_at_one_time_is_added_and_what_is_gone_is_not",
+        ("peak = max(peak, held)", "peak = held"),
+        ("peak = max(peak, held)", "peak = max(peak, event.nbytes())"),
+        ("held += event.nbytes()", "held += max(0, event.nbytes())"),
+        ("held += event.nbytes()", "held = event.nbytes()"),
+    ),
+    *bugs(
+        "timing",
+        "one_tensor_takes_its_bytes",
+        ("profile_memory=True", "profile_memory=False"),
+        ('event.name() == "[memory]" and', "event.nbytes() > 0 and not"),
+    ),
+    *bugs(
+        "timing",
+        "bad_input_is_refused_in_words",
+        ("or not functions or not all", "or not all"),
+        ('("rounds", rounds, 1)', '("rounds", rounds, 0)'),
+        ('("warmup", warmup, 0)', '("warmup", warmup, -1)'),
+        ("positive = all(0 < each < math.inf", "positive = all(not each <= 0"),
+        ("or len(set(sizes)) < 2 or not", "or not"),
+        ("if list(sizes) != sorted(set(sizes)):", "if list(sizes) != sorted(sizes):"),
+    ),
+    *bugs(
+        "timing",
+        "a_refusal_runs_nothing",
+        ("    if clock not in CLOCKS:\n", "    [each() for each in functions.values()]\n    if clock not in CLOCKS:\n"),
     ),
     # ---- transformer ----
     *bugs(

@@ -355,7 +355,6 @@ def by_training_size(
         x = sizes[0] * 0.93
         ax.annotate("", (x, lower), (x, upper), arrowprops={"arrowstyle": "<->", "lw": 1.8, "shrinkA": 0, "shrinkB": 0})
         ax.text(x * 0.96, (upper + lower) / 2, f"{upper - lower:.0f}\npoints", ha="right", va="center", fontsize=15)
-        ax.set_xlim(left=sizes[0] * 0.72)
     low, high = bracket(arrays.values())
     low, high = np.floor(low), high + 0.1 * (high - low)
     ax.set(xscale="log", ylim=(low, high), xlabel="training images (log scale)")
@@ -366,6 +365,8 @@ def by_training_size(
     ax.xaxis.set_minor_locator(NullLocator())
     named = {f"{name}: {arrays[name][:, 0].mean():.0f} to {end:.0f}": end for name, end in ends.items()}
     label_ends(ax, sizes[-1], named, STATE_COLOURS, 4.2, points=14)
+    if len(highlight) == 2:
+        ax.set_xlim(left=sizes[0] * 0.62)  # room for the gap's label
     return figure
 
 

@@ -24,11 +24,19 @@ from lecturelib.checks.exercise import Exercise, Mistake, _outcome, _same, expan
 from lecturelib.checks.lstm import check_bias_for, check_gru_step, check_half_life
 from lecturelib.checks.mae import check_fill, check_masked_loss, check_random_mask, check_visible
 from lecturelib.checks.recurrent_networks import check_divisible, check_mean_over_real_steps, check_reverse
+from lecturelib.checks.scaling import check_attention_flops, check_data_parallel, check_merge, check_read_one
 from lecturelib.checks.start import check_baseline
 from lecturelib.checks.transfer import check_draw, check_harm, check_mixed_loss, check_start
 from lecturelib.checks.transformer import check_add_positions, check_multi_head, check_sees_the_future
 from lecturelib.checks.vision import check_patchify, check_rollout, check_tokens
-from tests.checks import attention_answers, mae_answers, transfer_answers, transformer_answers, vision_answers
+from tests.checks import (
+    attention_answers,
+    mae_answers,
+    scaling_answers,
+    transfer_answers,
+    transformer_answers,
+    vision_answers,
+)
 
 Answers = dict[str, list[Any]]
 CHECKS = [
@@ -56,6 +64,10 @@ CHECKS = [
     check_start,
     check_harm,
     check_mixed_loss,
+    check_attention_flops,
+    check_read_one,
+    check_merge,
+    check_data_parallel,
 ]
 RIGHT: dict[str, list[Any]] = {}
 WRONG: dict[str, Answers] = {}
@@ -315,9 +327,16 @@ WRONG["GRU step"] = {
     "old state added": [gru(mix=lambda z, n, h: torch.addcmul(n, z, h))],
 }
 
-# ---- notebooks 03 to 07 have files of their own ----
+# ---- notebooks 03 to 08 have files of their own ----
 
-for answers in (attention_answers, transformer_answers, vision_answers, mae_answers, transfer_answers):
+for answers in (
+    attention_answers,
+    transformer_answers,
+    vision_answers,
+    mae_answers,
+    transfer_answers,
+    scaling_answers,
+):
     RIGHT |= answers.RIGHT
     WRONG |= answers.WRONG
 
@@ -428,6 +447,7 @@ SOLUTIONS = {
     **vision_answers.SOLUTIONS,
     **mae_answers.SOLUTIONS,
     **transfer_answers.SOLUTIONS,
+    **scaling_answers.SOLUTIONS,
 }
 
 
@@ -819,6 +839,122 @@ def test_no_probe_of_the_mixed_loss_has_equal_parts() -> None:
         assert len(new[1]) != len(old[1]) and share != 0.5
         parts = [transfer_answers.surprise(model, part).item() for part in (new, old)]
         assert abs(parts[0] - parts[1]) > 0.1
+
+
+# ---- notebook 08 ----
+
+
+def test_the_count_of_operations_is_the_formula_to_the_unit() -> None:
+    for batch, length, width in check_attention_flops.probes:
+        right = 8 * batch * length * width**2 + 4 * batch * length**2 * width
+        assert check_attention_flops.reference(batch, length, width) == right
+        assert length not in (width, 2 * width)
+    assert check_attention_flops.verdict(lambda B, T, D: 8 * B * T * D**2 + 4 * B * T**2 * D + D).name == "other"
+
+
+def test_a_step_with_a_cache_is_the_last_row_of_attention_to_the_whole_text() -> None:
+    generator = torch.Generator().manual_seed(1)
+    q, k, v = torch.randn(3, 2, 3, 5, 7, generator=generator, dtype=torch.float64)
+    whole = torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+    for t in range(1, 5):
+        new = (each[:, :, t : t + 1] for each in (q, k, v))
+        mix, keys, values = check_read_one.reference(*new, k[:, :, :t], v[:, :, :t])
+        torch.testing.assert_close(mix, whole[:, :, t : t + 1])
+        assert torch.equal(keys, k[:, :, : t + 1]) and torch.equal(values, v[:, :, : t + 1])
+
+
+def test_no_two_sizes_of_a_probe_of_the_cache_are_the_same() -> None:
+    for q, _, _, keys, _ in check_read_one.probes:
+        batch, heads, old, width = keys.shape
+        assert q.shape == (batch, heads, 1, width) and len({batch, heads, old + 1, width}) >= 3
+        assert len({old, old + 1, width}) == 3
+
+
+def test_an_answer_that_is_wrong_and_writes_is_told_the_wrong() -> None:
+    def read_one(q: torch.Tensor, *rest: torch.Tensor) -> Any:
+        q *= q.shape[-1] ** 0.5
+        return scaling_answers.read_by_kernel(q, *rest)
+
+    def step(gradients: Any, sizes: list[int]) -> Any:
+        for name in gradients[0]:
+            for other in gradients[1:]:
+                gradients[0][name] += other[name]
+        return gradients[0]
+
+    assert check_read_one.verdict(read_one).name == "not scaled"
+    assert check_data_parallel.verdict(step).name == "sum"
+    assert check_read_one.verdict(scaling_answers.read_by_kernel).name == "right"
+    assert check_data_parallel.verdict(scaling_answers.gradient_in_a_loop).name == "right"
+
+
+def test_merging_the_pieces_of_a_row_is_its_softmax() -> None:
+    generator = torch.Generator().manual_seed(2)
+    scores, values = (torch.randn(*shape, generator=generator, dtype=torch.float64) for shape in ((7, 9), (9, 3)))
+    scores[3:5] *= 1000
+    found = None
+    for s, v in zip(scores.split([2, 3, 4], 1), values.split([2, 3, 4]), strict=True):
+        m = s.amax(1, keepdim=True)
+        piece = (m, (s - m).exp().sum(1, keepdim=True), (s - m).exp() @ v)
+        found = piece if found is None else check_merge.reference(*found, *piece)
+    assert found is not None
+    torch.testing.assert_close(found[2] / found[1], scores.softmax(1) @ values)
+    assert torch.equal(found[0], scores.amax(1, keepdim=True))
+
+
+def test_pieces_have_their_largest_score_first_second_and_tied() -> None:
+    *small, large = check_merge.probes
+    for m_1, _, _, m_2, _, _ in small:
+        assert m_1[0] == m_2[0] and (m_1 > m_2).any() and (m_1 < m_2).any() and max(m_1.max(), m_2.max()) < 100
+    assert torch.maximum(large[0], large[3]).exp().isinf().all()
+    assert (large[0] - large[3]).abs().exp().isinf().sum() == 2
+
+
+@pytest.mark.parametrize("name", ["smaller m kept", "first m kept", "exp of the scores"])
+def test_a_merge_that_overflows_keeps_the_quotient_where_scores_are_small(name: str) -> None:
+    mistake = next(mistake for mistake in check_merge.mistakes if mistake.name == name)
+    for probe in check_merge.probes[:2]:
+        (_, total, mix), (_, right, wanted) = mistake.imitate(*probe), check_merge.reference(*probe)
+        torch.testing.assert_close(mix / total, wanted / right)
+    assert not all(each.isfinite().all() for each in mistake.imitate(*check_merge.probes[2]))
+    assert "overflows" in mistake.says
+
+
+@pytest.mark.parametrize("sizes", [(4, 4), (2, 5, 3), (6, 1)])
+def test_the_gradient_of_several_shares_is_that_of_all_rows(sizes: tuple[int, ...]) -> None:
+    generator = torch.Generator().manual_seed(3)
+    x, w = (torch.randn(*s, generator=generator, dtype=torch.float64) for s in ((sum(sizes), 3), (3, 2)))
+
+    def gradient(rows: torch.Tensor) -> dict[str, torch.Tensor]:
+        weight, bias = w.clone().requires_grad_(), torch.zeros(2, dtype=torch.float64, requires_grad=True)
+        (rows @ weight + bias).tanh().square().sum(1).mean().backward()
+        assert weight.grad is not None and bias.grad is not None
+        return {"weight": weight.grad, "bias": bias.grad}
+
+    found = check_data_parallel.reference([gradient(share) for share in x.split(sizes)], list(sizes))
+    torch.testing.assert_close(found, tuple(gradient(x).values()))
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda gradients, sizes: 1.0, ["no dictionary with the names", "but a float"]),
+        (lambda gradients, sizes: [gradients[0]], ["but a list"]),
+        (lambda gradients, sizes: {name.upper(): g for name, g in gradients[0].items()}, ["but a dict"]),
+        (lambda gradients, sizes: {name: g[:2] for name, g in gradients[0].items()}, ["shape (2, 3), expected (5, 3)"]),
+        (lambda gradients, sizes: {name: 2 * g for name, g in gradients[0].items()}, ["element 1", "[a gradient, a "]),
+    ],
+)
+def test_a_gradient_that_no_mistake_explains_is_described(answer: Any, words: list[str]) -> None:
+    verdict = check_data_parallel.verdict(answer)
+    assert verdict.name == "other"
+    assert not [word for word in words if word not in verdict.says], verdict.says
+
+
+@pytest.mark.parametrize("open_", [..., None])
+def test_a_gradient_of_which_a_part_is_open_is_not_called_wrong(open_: Any) -> None:
+    verdict = check_data_parallel.verdict(lambda gradients, sizes: gradients[0] | {"in.bias": open_})
+    assert verdict.name == "not solved yet"
+    assert check_merge.verdict(lambda m_1, *rest: (m_1, open_, open_)).name == "not solved yet"
 
 
 def test_hints_are_escaped() -> None:

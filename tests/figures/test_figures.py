@@ -27,6 +27,7 @@ from lecturelib.figures import (
     attention,
     attention_explorer,
     automata,
+    cost_explorer,
     drawings,
     lstm,
     mae,
@@ -34,6 +35,8 @@ from lecturelib.figures import (
     patch_playground,
     pictures,
     recurrent_networks,
+    scaling,
+    scaling_drawings,
     start,
     style,
     transfer,
@@ -43,6 +46,7 @@ from lecturelib.figures import (
     vision,
     vision_drawings,
 )
+from lecturelib.figures.units import BYTES, LONG_TIMES, SECONDS, in_unit, plain, power
 from lecturelib.fine_tuning import fine_tune
 from lecturelib.label_efficiency import harm_ends, interval
 from lecturelib.mae import MaskedAutoencoder
@@ -51,8 +55,9 @@ from lecturelib.transformer import EncoderDecoder
 from lecturelib.vision import VisionTransformer
 
 ROOT = Path(__file__).parents[2]
-MODULES = [attention, attention_explorer, automata, drawings, lstm, mae, patch_playground, recurrent_networks, start,
-           transfer, transfer_drawings, transfer_lab, transformer, vision, vision_drawings]  # fmt: skip
+MODULES = [attention, attention_explorer, automata, cost_explorer, drawings, lstm, mae, patch_playground,
+           recurrent_networks, scaling, scaling_drawings, start, transfer, transfer_drawings, transfer_lab, transformer,
+           vision, vision_drawings]  # fmt: skip
 NO_FIGURE = {"groups_of"}  # public, but computes what a figure shows
 SMALLEST = 11  # points: what the last row of a lecture hall can read
 TOLERANCE = 1.0  # pixels that the boxes of two texts may share: letters do not fill their boxes
@@ -392,7 +397,124 @@ def trained(*names: str, probe: bool = False, stopped: int = 21) -> style.Lectur
     return transfer_lab.learning_curves(runs, {"pixels, 85 %": 0.85, "chance": 0.1}, "5 labels for each class")
 
 
+SIZES = [16, 32, 64, 128, 256, 512, 1024, 2048]
+
+
+def rounds(*shape: int, seed: int = 0) -> np.ndarray:
+    """Factors near 1, as times of several rounds differ."""
+    return np.exp(0.06 * noise(*shape, seed=seed))
+
+
+def crossed(
+    *names: str, time: tuple[float | None, float | None], memory: tuple[float | None, float | None] = (48, 70)
+) -> style.LectureFigure:
+    """Times and bytes that grow with n^2, n and n; the last time has no prediction."""
+    n, seconds, held = np.array(SIZES, float), {}, {}
+    for k, name in enumerate(names):
+        line = 1e-6 * (k + 1) * n + (1e-8 * n**2 if k == 0 else 0)
+        seconds[name] = (None if k == 2 else line, line * rounds(5, 8, seed=k))
+        held[name] = (1e9 * line, 1.2e9 * line)
+    return scaling.crossing(SIZES, seconds, held, {"time": time, "memory": memory})
+
+
+def ways_to_attend(sizes: list[int], *names: str, seeds: int = 5) -> style.LectureFigure:
+    n = np.array(sizes, float)
+    seconds = {name: 1e-8 * (k + 1) * n**2 * rounds(seeds, len(n)) for k, name in enumerate(names)}
+    held = {name: 100.0 * n ** (2 if k == 0 else 1) for k, name in enumerate(names)}
+    return scaling.three_ways(sizes, seconds, held, dict.fromkeys(names, (1.96, 1.04)))
+
+
+def reached(*rates: float, seeds: int | None = None) -> style.LectureFigure:
+    names = ["LSTM in Python", "nn.LSTM", "attention", "feed-forward", "a block", "vision transformer"]
+    products = np.array([2, 8, 18, 27, 32, 34.6, 35])
+    marks = {name: (64.0 * (k + 1), rate) for k, (name, rate) in enumerate(zip(names, rates, strict=False))}
+    return scaling.peak_share([16, 32, 64, 128, 256, 512, 1024], products if seeds is None else
+                              products * rounds(seeds, 7), marks)  # fmt: skip
+
+
+def written(lengths: list[int], each: float) -> style.LectureFigure:
+    n = np.array(lengths, float)
+    return scaling.writing(n, (1e-3 + 6e-5 * n) * rounds(5, len(n)), 1.2e-3 * rounds(5, len(n)), each * n)
+
+
+def budgets(*budgets: float, chance: float | None = 4.4, missing: int = 0, seeds: int = 3) -> style.LectureFigure:
+    widths = [16, 32, 64, 128, 256]
+    losses, best = {}, {}
+    for k, each in enumerate(budgets):
+        losses[each] = 2.6 - 0.3 * k + 0.1 * (np.arange(5) - k - 0.5) ** 2 + 0.02 * noise(seeds, 5, seed=k)
+        losses[each][:, 5 - missing :] = np.nan
+        best[each] = widths[min(k, 3)]
+    return scaling.budget(widths, losses, chance, best)
+
+
+def together(steps: int, apart: float, seconds: dict[str, float] | None = None) -> style.LectureFigure:
+    one = 1.8 + 4.4 * np.exp(-np.arange(steps) / 20)
+    return scaling.two_processes(range(steps), one, one * (1 + apart * (noise(steps) > 0)), seconds)
+
+
+def costs_of(*held: float, second: float = 1e12, memory: float = 2e9, rate: float = 35e9) -> style.LectureFigure:
+    names = ["weights, gradients, Adam", "kept for the backward pass, explicit", "kept, fused", "kept, LSTM"]
+    return into(12, 5.2, cost_explorer.cost_frame, "One training step: n = 65,536, D = 8,192, L = 96, H = 128, B = 64",
+                {"transformer": (3e12, second), "LSTM": (1e12, 0)}, ("the token itself", "looking at n tokens"), rate,
+                dict(zip(names, held, strict=False)),
+                {"this machine, 2.2 GB": memory, "24 GB": 24e9, "80 GB": 80e9})  # fmt: skip
+
+
+def devices(*cells: str, rows: int = 4) -> style.LectureFigure:
+    """Measurements of devices, all the same text in a column; the last row lacks what stands in the last column."""
+    names = ["CPU, one thread", "one H200, float32", "one H200, bf16 and compile", "two of them"]
+    every = dict(zip(names, cells, strict=False))
+    table = {f"a training step of network {k}, forward and backward": dict(every) for k in range(rows)}
+    table[f"a training step of network {rows - 1}, forward and backward"][list(every)[-1]] = ""
+    return scaling_drawings.device_table(table)
+
+
 CASES: dict[str, dict[str, Callable[[], style.LectureFigure]]] = {
+    "scaling.crossing": {
+        "three networks": lambda: crossed("explicit attention", "nn.LSTM", "LSTM as a loop", time=(128, 190)),
+        "far apart": lambda: crossed("attention", "LSTM", time=(2048, 16), memory=(16, 2048)),
+        "alike": lambda: crossed("attention", "LSTM", time=(128, 130), memory=(2000, 2040)),
+        "none": lambda: crossed("attention", time=(None, None), memory=(100, None)),
+    },
+    "scaling.three_ways": {
+        "three": lambda: ways_to_attend([256, 512, 1024, 2048], "explicit", "fused", "in chunks"),
+        "four, many sizes, one round": lambda: ways_to_attend(SIZES, "explicit", "fused", "in chunks", "$d", seeds=1),
+        "one, two sizes": lambda: ways_to_attend([16384, 65536], "explicit"),
+    },
+    "scaling.peak_share": {
+        "four layers": lambda: reached(4, 14, 12, 28),
+        "six alike": lambda: reached(20, 20, 20.1, 20, 20, 20, seeds=3),
+        "above the peak": lambda: reached(36),
+    },
+    "scaling.writing": {
+        "to 256 tokens": lambda: written(list(range(16, 257, 16)), 4096),
+        "two lengths": lambda: written([8, 4096], 2e6),
+    },
+    "scaling.budget": {
+        "four": lambda: budgets(1e10, 3e10, 1e11, 3.16e11),
+        "some widths were not tried": lambda: budgets(1e10, 2e10, missing=1),
+        "one seed, no chance": lambda: budgets(1e12, chance=None, seeds=1),
+    },
+    "scaling.two_processes": {
+        "rounding": lambda: together(60, 1e-7),
+        "with times": lambda: together(400, 1e-6, {"one process": 12.13, "two processes": 7.4}),
+        "equal, two steps": lambda: together(2, 0.0),
+        "far apart": lambda: together(30, 0.2, {"one process": 4000}),
+    },
+    "scaling_drawings.waiting": {f"{n} tokens": partial(scaling_drawings.waiting, n) for n in (5, 6, 7, 8)},
+    "scaling_drawings.parallel_drawing": {
+        f"{n} processes": partial(scaling_drawings.parallel_drawing, n) for n in (2, 3, 4)
+    },
+    "scaling_drawings.device_table": {
+        "three devices, the last not measured": lambda: devices("812 ms", "1.2 ms", ""),
+        "four devices, eight rows": lambda: devices("812 ms", "1.2 ms", "0.8 ms", "0.5 ms", rows=8),
+        "one cell": lambda: devices("1.2 s", rows=1),
+    },
+    "cost_explorer.cost_frame": {
+        "training": lambda: costs_of(400e6, 4.3e9, 2.2e9, 1.1e9),
+        "the largest": lambda: costs_of(1.2e12, 1.4e16, 9e15, 1e12, second=3e19, rate=1e3),
+        "the smallest": lambda: costs_of(4096, 512.0, second=0, memory=512e9, rate=1e15),
+    },
     "transfer_lab.learning_curves": {
         "one run": lambda: trained("1: from scratch, 66 %"),
         "a probe, and three before": lambda: trained(
@@ -880,7 +1002,7 @@ def test_every_public_function_is_drawn_here():
     assert {name for name in public if name.split(".")[1] not in NO_FIGURE} == set(CASES)
     files = {path.stem for path in (ROOT / "lecturelib/figures").glob("*.py")}
     drawing = {module.__name__.rsplit(".", 1)[1] for module in MODULES}
-    assert files == drawing | {"__init__", "paper", "parts", "pictures", "plane", "style"}, (
+    assert files == drawing | {"__init__", "paper", "parts", "pictures", "plane", "style", "units"}, (
         "a new file of figures belongs into MODULES and CASES"
     )
 
@@ -910,6 +1032,7 @@ def test_a_figure_is_drawn_the_same_each_time_and_changes_no_setting(make):
 def test_a_drawing_keeps_the_words_of_a_box_inside_the_box():
     cases = [CASES[f"vision_drawings.{name}_drawing"]["16 patches"] for name in ("vit", "mae")]
     cases.append(CASES["transfer_drawings.arms_drawing"]["as it is"])
+    cases.append(CASES["scaling_drawings.parallel_drawing"]["4 processes"])
     for make in (drawings.attention_drawing, drawings.architecture_drawing, drawings.multi_head_drawing, *cases):
         figure = make()
         boxes = [patch.get_window_extent() for patch in figure.findobj(FancyBboxPatch)]
@@ -1069,7 +1192,111 @@ def test_the_drawing_of_the_arms_says_what_is_trained(arm):
     assert any(name.endswith(added) for name in moved) == (arm == "low rank")
 
 
+def said_by(figure: Figure) -> set[str]:
+    return {text.get_text() for text, _ in texts(figure)}
+
+
+@pytest.mark.parametrize(
+    ("pair", "says"),
+    [
+        ((128, 192), "Time: crossing 1.5 × later than predicted"),
+        ((128, 32), "Time: crossing 4 × earlier than predicted"),
+        ((128, 130), "Time: crossing as predicted"),
+        ((None, 130), "Time: a crossing only measured"),
+        ((130, None), "Time: a crossing only predicted"),
+        ((None, None), "Time: no crossing"),
+    ],
+)
+def test_the_miss_of_a_prediction_is_said_and_marked(pair, says):
+    figure = crossed("attention", "LSTM", time=pair)
+    said = said_by(figure)
+    assert says in said
+    for words, value in zip(("predicted", "measured"), pair, strict=True):
+        assert (f"{words} {value}" in said) == (value is not None)
+    figure.canvas.draw()
+    ax = figure.axes[0]
+    marked = [line for line in ax.lines if line.get_marker() == "^" and line.get_transform() == ax.transAxes]
+    to_data = ax.transAxes + ax.transData.inverted()
+    places = [to_data.transform(line.get_xydata()[0])[0] for line in marked]
+    np.testing.assert_allclose(places, [value for value in pair if value is not None])
+
+
+def test_a_filled_mark_is_the_median_of_the_rounds():
+    seconds = np.array([[1.0, 4], [2, 5], [9, 60]])
+    figure = scaling.three_ways([16, 32], {"a": seconds}, {"a": [10, 20]}, {"a": (1.5, 1.0)})
+    left, right = figure.axes
+    assert left.lines[-1].get_ydata().tolist() == [2, 5] and right.lines[-1].get_ydata().tolist() == [10, 20]
+    assert [line.get_ydata().tolist() for line in left.lines[:-1]] == seconds.tolist()
+    assert {"a\n~ $n^{1.5}$", "a\n~ $n^{1.0}$"} <= said_by(figure)
+
+
+def test_a_share_is_one_of_the_fastest_product():
+    figure = scaling.peak_share([16, 32], [[10.0, 40], [30, 60]], {"a layer": (16, 5.0)})  # medians 20 and 50
+    assert {"a layer: 10 %", "peak: 50 GFLOP/s"} <= said_by(figure)
+
+
+def test_what_a_cache_saves_is_that_at_the_last_length():
+    figure = scaling.writing([8, 16], [[2e-3, 12e-3]], [[1e-3, 4e-3]], [1e6, 2e6])
+    assert {"At 16 tokens: 3 times as fast with a cache", "without cache\n12 ms", "What it takes: 2 MB"} <= said_by(
+        figure
+    )
+
+
+def test_the_best_width_of_a_budget_is_ringed_and_named():
+    figure = scaling.budget([16, 32], {1e11: [[3.0, 2], [3, 4]], 1e9: [[1, np.nan]]}, None, {1e11: 32, 1e9: 16})
+    rings = [line.get_xydata()[0].tolist() for line in figure.axes[0].lines if line.get_markersize() > 20]
+    assert rings == [[16, 1], [32, 3]]
+    assert {"10⁹ operations\nbest: 16 wide", "10¹¹ operations\nbest: 32 wide"} <= said_by(figure)
+
+
+def test_the_difference_of_two_processes_is_said():
+    one = np.array([2.0, 1.5, 1.0])
+    assert "Apart by 3·10⁻⁶ at most" in said_by(
+        scaling.two_processes([0, 1, 2], one, one + 1e-6 * np.array([0, 3, -1]))
+    )
+    assert "Apart by 1.2 at most" in said_by(scaling.two_processes([0, 1, 2], one, one + np.array([0, 1.24, 0])))
+    figure = scaling.two_processes([0, 1, 2], one, one)
+    assert "Equal to the bit" in said_by(figure) and "difference" not in said_by(figure)
+
+
+def test_a_device_that_was_not_measured_is_one_empty_column():
+    table = {"a": {"CPU": "1 s", "GPU": ""}, "b": {"CPU": "2 s"}}
+    said = [text.get_text() for text, _ in texts(scaling_drawings.device_table(table))]
+    assert said.count("not measured yet") == 1
+    table["b"]["GPU"] = "3 ms"
+    said = [text.get_text() for text, _ in texts(scaling_drawings.device_table(table))]
+    assert said.count("not measured yet") == 1 and "3 ms" in said
+
+
+@pytest.mark.parametrize(
+    ("value", "units", "digits", "says"),
+    [
+        (999.9, BYTES, 3, "1 kB"),
+        (1e6, BYTES, 3, "1 MB"),
+        (1_048_576, BYTES, 3, "1.05 MB"),
+        (0.5, BYTES, 3, "0.5 B"),
+        (3e18, BYTES, 2, "3,000 PB"),
+        (60, LONG_TIMES, 2, "1 min"),
+        (0.000_12, SECONDS, 3, "120 µs"),
+    ],
+)
+def test_a_quantity_stands_in_a_fitting_unit(value, units, digits, says):
+    assert in_unit(value, units, digits) == says
+
+
+def test_a_plain_number_has_no_exponent():
+    assert [plain(x) for x in (0.5, 9.96, 12.4, 213, 1e6)] == ["0.5", "10", "12", "210", "1,000,000"]
+
+
+def test_a_power_of_ten_has_a_first_digit_from_1_to_9():
+    assert [power(x) for x in (1e9, 9.99e8, 1e-7, 2.5e11, 1)] == ["10⁹", "10⁹", "10⁻⁷", "2.5·10¹¹", "10⁰"]
+
+
 def test_tensors_can_be_drawn():
+    loss = torch.tensor([3.0, 2])
+    scaling.two_processes([0, 1], loss, loss)._repr_png_()
+    scaling.writing(torch.tensor([1, 2]), loss[None], loss[None], loss)._repr_png_()
+    scaling.budget([1, 2], {1e9: loss[None]}, 4.0, {1e9: 2})._repr_png_()
     curves = torch.rand(3, 2, generator=torch.Generator().manual_seed(0))
     transfer.label_curves([1, 5], {"a": curves}, 0.1)._repr_png_()
     transfer.differences([1, 5], {"a": curves - 0.5}, {"a": 5})._repr_png_()
@@ -1138,6 +1365,54 @@ def test_what_a_mixing_map_says_follows_from_its_zeros():
         (lambda: attention.mask_panels({"m": triangle(2)}, ["a"], ["a", "b"]), r"\(2, 2\) and \(1, 2\)"),
         (lambda: attention.weights_bars(["a", "b"], np.ones(2), np.ones(3), 1.0), "keys and values have shapes"),
         (lambda: drawings.multi_head_drawing(7), "heads=7: expected 2 to 6"),
+        (lambda: scaling_drawings.waiting(4), "length=4: expected 5 to 8"),
+        (lambda: scaling_drawings.waiting(6.0), r"length=6.0: expected 5 to 8"),  # type: ignore[arg-type]
+        (lambda: scaling_drawings.parallel_drawing(1), "processes=1: expected 2 to 4"),
+        (lambda: scaling_drawings.device_table({}), r"0 rows, devices \[\]: expected 1 to 8"),
+        (lambda: scaling_drawings.device_table({"a": dict.fromkeys("12345", "")}), "1 rows, devices .*: expected"),
+        (
+            lambda: scaling.three_ways([2, 1], {"a": np.ones((1, 2))}, {}, {}),
+            "sizes are .*: expected numbers that grow",
+        ),
+        (lambda: scaling.three_ways([1], {"a": np.ones((1, 1))}, {}, {}), "sizes are .*: expected 2 or more finite"),
+        (lambda: scaling.three_ways([0, 1], {"a": np.ones((1, 2))}, {}, {}), "expected 2 or more finite numbers above"),
+        (lambda: scaling.three_ways([1, 2], {}, {}, {}), "0 ways: expected 1 to 4"),
+        (lambda: scaling.three_ways([1, 2], {"a": np.ones((1, 2))}, {}, {}), r"memory of \[\], exponents of \[\]"),
+        (
+            lambda: scaling.three_ways([1, 2], {"a": np.ones((1, 3))}, {"a": np.ones(2)}, {"a": (1, 1)}),
+            r"seconds of 'a' have shape \(1, 3\)",
+        ),
+        (
+            lambda: scaling.three_ways([1, 2], {"a": np.ones((1, 2))}, {"a": np.zeros(2)}, {"a": (1, 1)}),
+            "bytes of 'a' are not all finite and above 0",
+        ),
+        (lambda: crossed("a", time=(1, 20)), "predicted crossing is 1: expected one within the sizes 16 to 2048"),
+        (lambda: crossed("a", time=(20, np.nan)), "measured crossing is nan: expected a number of tokens"),
+        (lambda: crossed("a", "b", "c", "d", time=(20, 20)), "4 networks: expected 1 to 3"),
+        (lambda: scaling.crossing([1, 2], {"a": (None, np.ones((1, 2)))}, {}, {}), r"memory of \[\], crossings of"),
+        (
+            lambda: scaling.crossing(
+                [1, 2],
+                {"a": (np.ones(3), np.ones((1, 2)))},
+                {"a": (None, np.ones(2))},
+                dict.fromkeys(["time", "memory"], (None, None)),
+            ),
+            r"predicted time of 'a' have shape \(3,\): expected \(2,\)",
+        ),
+        (lambda: scaling.peak_share([1, 2], np.ones(2), {}), "0 marks: expected 1 to 6"),
+        (lambda: scaling.peak_share([1, 2], np.ones(2), {"a": (0, 1)}), "side and rate of 'a' are not all finite"),
+        (lambda: scaling.peak_share([1, 2], np.ones(3), {"a": (1, 1)}), r"shape \(1, 3\): expected \(seeds, 2\)"),
+        (lambda: scaling.writing([1, 2], np.ones((1, 2)), np.ones((1, 2)), np.ones(3)), "bytes have shape"),
+        (lambda: scaling.budget([1, 2], {1e9: np.ones((1, 2))}, None, {1e8: 1}), "expected the same budgets"),
+        (lambda: scaling.budget([1, 2], {1e9: np.ones((1, 2))}, None, {1e9: 3}), "best of 1e.09 is 3: expected one of"),
+        (
+            lambda: scaling.budget([1, 2], {1e9: np.array([[1, 2], [1, np.nan]])}, None, {1e9: 1}),
+            "losses of 1e.09 are NaN or infinite for some seeds",
+        ),
+        (lambda: scaling.budget([1, 2], {}, None, {}), "0 budgets: expected 1 to 4"),
+        (lambda: scaling.two_processes([1], [1.0], [1.0, 2.0]), r"losses of two have shape \(2,\)"),
+        (lambda: scaling.two_processes([2, 1], [1.0, 1], [1.0, 2.0]), "steps are .*: expected numbers that grow"),
+        (lambda: scaling.two_processes([1], [1.0], [1.0], {"a": 0}), "seconds are {'a': 0.0}: expected at most 2"),
         (lambda: patch_playground.looked_at(noise(2, 1, 4, 4), {}, ["a"]), "titles: 1 for 2 images; expected one for"),
         (lambda: patch_playground.looked_at(noise(1, 1, 4, 4), {"m": noise(2, 2, 2)}, ["a"]), "m: 2 for 1 images"),
         (

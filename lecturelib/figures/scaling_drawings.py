@@ -1,0 +1,166 @@
+"""Drawings of notebook 08: what waits for what in time and between processes; a table of measurements by device."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from matplotlib.axes import Axes
+from matplotlib.patches import Circle, FancyBboxPatch, Rectangle
+
+from lecturelib.figures.paper import INK, PALE, arrow, box, legend, paper
+from lecturelib.figures.parts import wrapped
+from lecturelib.figures.style import BLUE, GREY, ORANGE, LectureFigure, styled
+
+_STAGES = (("q, k, v", BLUE), ("scores", ORANGE), ("mix", ORANGE), ("out", BLUE))  # the products of attention
+
+
+@styled
+def waiting(length: int = 6) -> LectureFigure:
+    """Draw which product waits for which: an LSTM reads token after token, attention takes four steps for any number.
+
+    Raises: ValueError for fewer than 5 or more than 8 tokens: what shows the difference on one slide.
+    """
+    if isinstance(length, bool) or not isinstance(length, int) or not 5 <= length <= 8:
+        raise ValueError(f"length={length!r}: expected 5 to 8 tokens, what one slide holds")
+    says = f"an LSTM needs {length} steps for {length} tokens, attention four steps for all of them at once"
+    figure, page = paper(12, 6.4, says)
+    pitch = 10.9 / length
+    wide = min(1.3, pitch - 0.45)
+    columns = [0.95 + pitch * k for k in range(length)]
+    page.text(0.15, 6.1, f"LSTM: {length} tokens, {length} steps", fontsize=19, weight="bold", va="center")
+    page.text(11.85, 6.1, "each waits for the one before", fontsize=16, ha="right", va="center")
+    for k, x in enumerate(columns):
+        box(page, x, 4.72, wide, 0.8, "cell", colour=ORANGE, points=17)
+        _number(page, x, 5.5, k + 1)
+        page.text(x + wide / 2, 4.12, f"token {k + 1}", fontsize=14, ha="center", va="center")
+        arrow(page, (x + wide / 2, 4.27), (x + wide / 2, 4.7))
+        if k:
+            arrow(page, (columns[k - 1] + wide, 5.12), (x, 5.12))
+    page.plot([0.15, 11.85], [3.78, 3.78], color=GREY, lw=1.2)
+    page.text(0.15, 3.42, f"Attention: {length} tokens, 4 steps", fontsize=19, weight="bold", va="center")
+    page.text(11.85, 3.42, "all tokens at once", fontsize=16, ha="right", va="center")
+    lanes = [2.72 - 1.75 * k / (length - 1) for k in range(length)]
+    page.text(0.1, 1.85, f"tokens\n1 to {length}", fontsize=14, va="center", linespacing=1.2)
+    end = columns[3] + wide
+    for y in lanes:
+        page.plot([0.87, end + 0.15], [y, y], color=GREY, lw=1.6, zorder=1)
+        arrow(page, (end, y), (end + 0.4, y), colour=GREY)
+    for k, (name, colour) in enumerate(_STAGES):
+        x = columns[k]
+        box(page, x, 0.83, wide, 2.03, "", colour=colour)
+        for a in lanes:
+            for b in lanes if colour == ORANGE else (a,):
+                page.plot([x + 0.1, x + wide - 0.1], [a, b], color=colour, lw=1.6, zorder=3)
+        _number(page, x, 2.84, k + 1)
+        page.text(x + 0.3, 3.02, name, fontsize=15, weight="bold", va="center")
+    page.text(
+        end + 0.55,
+        1.85,
+        "done: a longer\ntext adds no step",
+        fontsize=17 if length > 5 else 14,
+        va="center",
+        linespacing=1.3,
+    )
+    legend(page, 0.15, 0.38, ORANGE, "mixes tokens")
+    legend(page, 2.5, 0.38, BLUE, "each token alone")
+    page.text(11.85, 0.38, "numbers: the order in which they can be computed", fontsize=15, ha="right", va="center")
+    return figure
+
+
+def _number(page: Axes, x: float, y: float, number: int) -> None:
+    """The number of a step, on the corner of its box."""
+    page.add_patch(Circle((x + 0.02, y), 0.21, fc=INK, ec="white", lw=1.5, zorder=5))
+    page.text(x + 0.02, y - 0.005, str(number), color="white", fontsize=15, weight="bold", ha="center",
+              va="center_baseline", zorder=6)  # fmt: skip
+
+
+@styled
+def parallel_drawing(processes: int = 2) -> LectureFigure:
+    """Draw a training step with several processes: a share of the batch each, the mean gradient, the same step on all.
+
+    Raises: ValueError for fewer than 2 or more than 4 processes, which one slide does not hold.
+    """
+    if isinstance(processes, bool) or not isinstance(processes, int) or not 2 <= processes <= 4:
+        raise ValueError(f"processes={processes!r}: expected 2 to 4, what one slide holds")
+    lane = {2: 1.75, 3: 1.4, 4: 1.2}[processes]
+    tall = 0.78 * lane
+    low, high = 1.05, 1.05 + lane * processes
+    figure, page = paper(12, high + 0.95, f"a training step with {processes} processes, and which waits for which")
+    heads = ((0.85, "one batch"), (3.0, "its share"), (5.35, "forward,\nbackward"), (8.05, "mean of\ngradients"),
+             (10.75, "the step"))  # fmt: skip
+    for x, words in heads:
+        page.text(x, high + 0.45, words, fontsize=17, weight="bold", ha="center", va="center", linespacing=1.0)
+    page.add_patch(Rectangle((0.35, low), 1.0, high - low, fc=PALE[GREY], ec=INK, lw=2))
+    for k in range(processes):
+        y = high - lane * (k + 1) + (lane - tall) / 2
+        center = y + tall / 2
+        if k:
+            page.plot([0.2, 1.5], [high - lane * k] * 2, color=INK, lw=2, ls=(0, (4, 3)))
+        page.text(0.85, center, f"1/{processes}", fontsize=19, ha="center", va="center")
+        arrow(page, (1.4, center), (2.2, center))
+        box(page, 2.2, y, 1.6, tall, f"process {k}", "its data", BLUE, points=15)
+        arrow(page, (3.8, center), (4.4, center))
+        box(page, 4.4, y, 1.9, tall, "weights W", "gradient " + "gₖ".replace("ₖ", "₀₁₂₃"[k]), BLUE, points=15)
+        arrow(page, (6.3, center), (7.2, center), colour=INK)
+        arrow(page, (8.9, center), (9.75, center))
+        box(page, 9.75, y, 2.0, tall, "W − step", "on the mean", BLUE, points=15)
+    page.add_patch(FancyBboxPatch((7.2, low), 1.7, high - low, boxstyle="round,pad=0,rounding_size=0.1",
+                                  fc=PALE[ORANGE], ec=ORANGE, lw=4, zorder=2))  # fmt: skip
+    page.text(8.05, (low + high) / 2, "all-reduce:\nwaits for\nall of them", fontsize=17, weight="bold", ha="center",
+              va="center", zorder=3, linespacing=1.25)  # fmt: skip
+    legend(page, 0.35, 0.62, BLUE, "each process alone, at the same time")
+    legend(page, 5.9, 0.62, ORANGE, "processes exchange numbers, and wait")
+    page.text(0.35, 0.22, "W: the same weights in each process, before the step and after it", fontsize=15, va="center")
+    return figure
+
+
+@styled
+def device_table(rows: Mapping[str, Mapping[str, str]]) -> LectureFigure:
+    """Draw a table of measurements: a row for each, a column for each device; hatched where nothing was measured yet.
+
+    `rows[measurement][device]` is a text such as "12 ms"; empty, or left out, where it was not measured. A device
+    without any is one hatched column.
+    Raises: ValueError for no rows or more than 8, no devices or more than 4.
+    """
+    devices = list(dict.fromkeys(device for cells in rows.values() for device in cells))
+    if not 1 <= len(rows) <= 8 or not 1 <= len(devices) <= 4:
+        raise ValueError(f"{len(rows)} rows, devices {devices}: expected 1 to 8 rows and 1 to 4 devices")
+    first = 4.3
+    wide = 7.5 / len(devices)
+    names = [wrapped(name, first - 0.3, 21) for name in rows]
+    heads = [wrapped(device, wide - 0.2, 22) for device in devices]
+    texts = [[wrapped(cells.get(device, ""), wide - 0.2, 21) for device in devices] for cells in rows.values()]
+    highs = [0.3 + 0.34 * max(each.count("\n") + 1 for each in (name, *cells)) for name, cells in
+             zip(names, texts, strict=True)]  # fmt: skip
+    head = 0.3 + 0.34 * max(each.count("\n") + 1 for each in heads)
+    figure, page = paper(12, head + sum(highs) + 0.2, f"{', '.join(rows)}, as measured on {', '.join(devices)}")
+    top = figure.get_figheight() - 0.1 - head
+    empty = [not any(row[j] for row in texts) for j in range(len(devices))]
+    for j, words in enumerate(heads):
+        x = first + j * wide
+        page.text(x + wide / 2, top + head / 2, words, fontsize=19, weight="bold", ha="center", va="center",
+                  color=GREY if empty[j] else "black", linespacing=1.05)  # fmt: skip
+        if empty[j]:
+            _unmeasured(page, x, top - sum(highs), wide, sum(highs))
+    y = top
+    for name, cells, high in zip(names, texts, highs, strict=True):
+        page.plot([0.15, 11.85], [y, y], color=GREY, lw=1.2, zorder=1)
+        page.text(0.2, y - high / 2, name, fontsize=18, va="center", linespacing=1.05)
+        for j, words in enumerate(cells):
+            x = first + j * wide
+            if words:
+                page.text(x + wide / 2, y - high / 2, words, fontsize=19, ha="center", va="center", linespacing=1.05)
+            elif not empty[j]:
+                _unmeasured(page, x, y - high, wide, high)
+        y -= high
+    page.plot([0.15, 11.85], [top, top], color=INK, lw=2.4)
+    return figure
+
+
+def _unmeasured(page: Axes, x: float, y: float, wide: float, high: float) -> None:
+    """A hatched place, and what that means."""
+    page.add_patch(Rectangle((x + 0.08, y + 0.06), wide - 0.16, high - 0.12, lw=0, zorder=2, fc="white",
+                             ec="#c8c8c8", hatch="///"))  # fmt: skip
+    page.text(x + wide / 2, y + high / 2, wrapped("not measured yet", wide - 0.4, 18), fontsize=16, ha="center",
+              va="center", color="#444444", zorder=3, linespacing=1.05,
+              bbox={"fc": "white", "ec": "none", "pad": 2})  # fmt: skip

@@ -1,0 +1,189 @@
+"""A language model that does not read its text again for every new token.
+
+    KVCache                the keys and values of all tokens that were read, layer by layer
+    read_on                scores for new tokens, given a cache of those before
+    generate_with_cache    `generate`, with a cache: the same text
+    cache_bytes            what a cache takes
+
+A token's keys and values depend only on the tokens before it, because nobody may look ahead: so they can be kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import cast
+
+import torch
+
+from lecturelib.attention import attend, causal_mask
+from lecturelib.language import check_draw, check_prompt, draw
+from lecturelib.transformer import Block, LanguageModel, check_tokens
+
+
+class KVCache:
+    """Room for the keys and values of a batch of texts, in every layer of a language model.
+
+    `length` counts the tokens that were read; `keys[l]` and `values[l]` belong to layer l, columns 0 to length - 1
+    are filled. The room is taken at once, for the longest text that the model has positions for.
+    Shapes: keys and values: a list of L tensors (B, H, longest, K).
+    Raises: ValueError for another kind of model, and a batch below 1.
+    Taught: notebook 08, section 4.
+
+    >>> cache = KVCache(LanguageModel(symbols=5, width=8, heads=2, layers=3, longest=16), batch=1)
+    >>> cache.length, len(cache.keys), cache.keys[0].shape
+    (0, 3, torch.Size([1, 2, 16, 4]))
+    """
+
+    def __init__(self, model: LanguageModel, batch: int) -> None:
+        _check_model(model)
+        if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
+            raise ValueError(f"batch={batch!r}: expected the number of texts, a whole number of 1 or more")
+        weight = model.out.weight
+        heads = _blocks(model)[0].attention.heads
+        shape = (batch, heads, model.longest, weight.shape[1] // heads)
+        self.length = 0
+        self.keys = [weight.new_zeros(shape) for _ in model.blocks]
+        self.values = [weight.new_zeros(shape) for _ in model.blocks]
+
+
+@torch.no_grad()
+def read_on(model: LanguageModel, tokens: torch.Tensor, cache: KVCache) -> torch.Tensor:
+    """Read new tokens behind those in the cache, add their keys and values to it, and return their scores.
+
+    The scores are those of `model` on the whole text, at its last n places, to within rounding.
+    Shapes: tokens (B, n); returns (B, n, symbols).
+    Raises: ValueError for tokens as in `Embedding`, another batch or other layers than the cache has, and a text that
+        becomes longer than the model's positions; the cache then is as it was.
+    Taught: notebook 08, section 4.
+    """
+    _check_fit(model, tokens, cache)
+    old, new = cache.length, cache.length + tokens.shape[1]
+    x = model.embedding.tokens(tokens) + model.embedding.table[old:new]  # (B, n, D) + (n, D)
+    # (n, new): row t is place old + t; a single token may look at all there is
+    mask = causal_mask(new)[old:].to(tokens.device) if tokens.shape[1] > 1 else None
+    for block, keys, values in zip(_blocks(model), cache.keys, cache.values, strict=True):
+        layer, normed = block.attention, block.norm_attention(x)
+        keys[:, :, old:new] = layer.split(layer.key(normed))
+        values[:, :, old:new] = layer.split(layer.value(normed))
+        q = layer.split(layer.query(normed))  # (B, H, n, K)
+        mix, _ = attend(q, keys[:, :, :new], values[:, :, :new], mask, layer.map)
+        x = x + layer.out(layer.merge(mix))
+        x = x + block.feed_forward(block.norm_feed_forward(x))
+    cache.length = new
+    return model.out(model.norm(x))
+
+
+def generate_with_cache(
+    model: LanguageModel,
+    prompt: torch.Tensor,
+    steps: int,
+    *,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    seed: int = 0,
+) -> torch.Tensor:
+    """Let a language model write on, as `generate` does, but read each token once.
+
+    Shapes: prompt (B, T); returns (B, T + steps). Arguments as in `generate`; the same seed draws the same text.
+    Raises: ValueError as `generate`, and for a text longer than the model's positions: `generate` then moves its
+        window along, which gives every token a new position, so that no cache would hold.
+    Taught: notebook 08, section 4.
+    """
+    parts = [
+        prompt,
+        *(
+            each[:, None]
+            for each in writing_with_cache(model, prompt, steps, temperature=temperature, top_k=top_k, seed=seed)
+        ),
+    ]
+    return torch.cat(parts, dim=1)
+
+
+def writing_with_cache(
+    model: LanguageModel,
+    prompt: torch.Tensor,
+    steps: int,
+    *,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    seed: int = 0,
+) -> Iterator[torch.Tensor]:
+    """Yield the tokens of `generate_with_cache` one after the other, to show a text while it is written.
+
+    Shapes: prompt (B, T); yields (B,), `steps` times. Arguments and errors as in `generate_with_cache`.
+    Tool: from notebook 08 on.
+    """
+    _check_model(model)
+    check_prompt(prompt, steps)
+    check_draw(temperature, top_k)
+    if prompt.shape[1] + steps > model.longest + 1:  # the last token is written, but not read
+        raise ValueError(
+            f"a prompt of {prompt.shape[1]} tokens and {steps} steps: expected at most {model.longest + 1} tokens in "
+            "all, for the model has no more positions; write fewer steps, or use `generate`, which moves its window"
+        )
+    return _write(model, prompt, steps, temperature, top_k, seed)
+
+
+@torch.no_grad()
+def _write(
+    model: LanguageModel, prompt: torch.Tensor, steps: int, temperature: float, top_k: int | None, seed: int
+) -> Iterator[torch.Tensor]:
+    generator = torch.Generator(prompt.device).manual_seed(seed)
+    cache, tokens = KVCache(model, len(prompt)), prompt
+    for _ in range(steps):
+        scores = read_on(model, tokens, cache)[:, -1]  # (B, symbols)
+        drawn = draw(scores, temperature, top_k, generator)
+        tokens = drawn[:, None]
+        yield drawn
+
+
+def cache_bytes(batch: int, length: int, width: int, layers: int, size: int = 4) -> int:
+    """Return the bytes of the keys and values of `length` tokens: 2 B T D L numbers of `size` bytes each.
+
+    Raises: ValueError for a number that is not whole, or below 1.
+    Taught: notebook 08, section 4.
+
+    >>> cache_bytes(batch=1, length=256, width=128, layers=4)
+    1048576
+    """
+    for name, value in (("batch", batch), ("length", length), ("width", width), ("layers", layers), ("size", size)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise ValueError(f"{name}={value!r}: expected a whole number of 1 or more")
+    return 2 * batch * length * width * layers * size
+
+
+def _blocks(model: LanguageModel) -> list[Block]:
+    return cast(list[Block], list(model.blocks))
+
+
+def _check_model(model: LanguageModel) -> None:
+    if not isinstance(model, LanguageModel):
+        raise ValueError(
+            f"the model is a {type(model).__name__}: expected a LanguageModel, whose attention never looks ahead"
+        )
+
+
+def _check_fit(model: LanguageModel, tokens: torch.Tensor, cache: KVCache) -> None:
+    """Refuse a cache of another model or batch, and a text beyond the last position."""
+    _check_model(model)
+    check_tokens(tokens, model.embedding.symbols, model.longest)
+    if not isinstance(cache, KVCache):
+        raise ValueError(f"the cache is a {type(cache).__name__}: expected KVCache(model, batch={len(tokens)})")
+    heads, width = _blocks(model)[0].attention.heads, model.out.in_features
+    expected = [len(model.blocks), len(tokens), heads, model.longest, width // heads]
+    found = [len(cache.keys), *cache.keys[0].shape]
+    if found != expected:
+        raise ValueError(
+            f"the cache is {found} (layers, B, H, longest, K) for {len(tokens)} text(s): expected {expected}; make "
+            "one with KVCache(model, batch)"
+        )
+    kinds = [(each.dtype, str(each.device)) for each in (cache.keys[0], model.out.weight)]
+    if kinds[0] != kinds[1]:
+        raise ValueError(
+            f"the cache is of {kinds[0]}, the model of {kinds[1]}: make a new one with KVCache(model, batch)"
+        )
+    if cache.length + tokens.shape[1] > model.longest:
+        raise ValueError(
+            f"{cache.length} tokens were read and {tokens.shape[1]} are to come: expected at most {model.longest} in "
+            "all, the positions of the model; begin with a new cache"
+        )

@@ -1,0 +1,265 @@
+"""What a network costs, by formula, and the same three numbers counted by torch.
+
+    Cost                     operations, bytes kept for the backward pass, steps that wait for one another
+    rnn_cost, lstm_cost      recurrent networks, as written out in `recurrent`
+    attention_cost           multi-head self-attention, explicit or fused
+    block_cost               attention, feed-forward, norms
+    language_model_cost, vit_cost, mae_cost     whole networks, without their loss
+    counted                  what torch counts while a function runs
+
+All costs are of one forward pass. A backward pass takes twice the operations: for each product of the forward pass one
+for the gradient of either factor; only the gradient by the input itself is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+from torch.autograd.graph import Node, saved_tensors_hooks
+from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
+
+from lecturelib.attention import LONG
+
+FLOAT = 4  # bytes of a number in float32
+PRODUCTS = ("Mm", "Bmm", "Addmm", "ScaledDotProduct")  # how the names of products begin in torch's graph
+
+
+class Cost(NamedTuple):
+    """What a forward pass costs.
+
+    `flops` counts the multiplications and additions of all matrix products (2 T D M for (T, D) times (D, M)), as
+    torch's counter does, and nothing else. `bytes` is what the forward pass keeps for the backward pass, weights not
+    counted: the memory that grows with batch and length. `steps` is the longest row of matrix products in which each
+    waits for the one before: no number of processors makes it shorter.
+    Costs are added with `then`: one part after another.
+    Taught: notebook 08, section 1.
+
+    >>> Cost(10, 4, 1).then(Cost(1, 4, 1), times=2)
+    Cost(flops=12, bytes=12, steps=3)
+    """
+
+    flops: int
+    bytes: int
+    steps: int
+
+    def then(self, other: Cost, times: int = 1) -> Cost:
+        """Return the cost of this and then, `times` times, the other."""
+        return Cost(*(mine + times * theirs for mine, theirs in zip(self, other, strict=True)))
+
+
+def rnn_cost(batch: int, length: int, width: int, hidden: int) -> Cost:
+    """Return the cost of reading with a tanh RNN: `recurrent.run_rnn`.
+
+    Equation: B T steps of 2 H (D + H) operations, one after the other; kept are the inputs and the hidden states.
+    Raises: ValueError for a number that is not whole, or below 1.
+    Taught: notebook 08, section 1.
+
+    >>> rnn_cost(batch=1, length=10, width=4, hidden=4)
+    Cost(flops=640, bytes=336, steps=10)
+    """
+    _check(batch=batch, length=length, width=width, hidden=hidden)
+    kept = batch * length * (width + hidden) + hidden  # with the state before the first step, one for all
+    return Cost(2 * batch * length * hidden * (width + hidden), FLOAT * kept, length)
+
+
+def lstm_cost(batch: int, length: int, width: int, hidden: int) -> Cost:
+    """Return the cost of reading with an LSTM: `recurrent.run_lstm`.
+
+    Equation: four times the products of an RNN; kept are also the gates, the candidate, the cell and its tanh.
+    Raises: ValueError for a number that is not whole, or below 1.
+    Taught: notebook 08, section 1.
+    """
+    _check(batch=batch, length=length, width=width, hidden=hidden)
+    kept = batch * (length * (width + 7 * hidden) - hidden)  # the last cell is not read again
+    return Cost(8 * batch * length * hidden * (width + hidden), FLOAT * kept, length)
+
+
+def attention_cost(
+    batch: int, length: int, width: int, heads: int, *, causal: bool = False, fused: bool | None = None
+) -> Cost:
+    """Return the cost of multi-head self-attention, `MultiHeadAttention`.
+
+    Equation: 8 B T D^2 operations for queries, keys, values and output, 4 B T^2 D for scores and mix. Explicit
+        attention keeps the weights, B H T^2 numbers; the fused kernel keeps one number for each query of each head.
+        A causal mask adds its own bytes, and no operation less: the products are computed and then hidden.
+    Shapes: tokens (B, T, D); the lecture writes n for T. `fused` is what the layer chooses by T, unless told.
+    Raises: ValueError for a number that is not whole, or below 1, and a width that the heads do not divide.
+    Taught: notebook 08, section 1.
+
+    >>> [attention_cost(batch=1, length=T, width=8, heads=2, fused=False).bytes for T in (16, 32)]
+    [4608, 13312]
+    """
+    _check(batch=batch, length=length, width=width, heads=heads)
+    if width % heads:
+        raise ValueError(f"width={width} and heads={heads}: expected a width that the heads divide")
+    fused = length >= LONG if fused is None else fused
+    tokens = batch * length * width
+    kept = 5 * tokens + batch * heads * length * (1 if fused else length)  # x, q, k, v, the mix; weights or their sums
+    mask = length * length * (FLOAT if fused else 1) if causal else 0
+    return Cost(8 * tokens * width + 4 * tokens * length, FLOAT * kept + mask, 3 if fused else 4)
+
+
+def block_cost(
+    batch: int, length: int, width: int, heads: int, *, causal: bool = False, fused: bool | None = None
+) -> Cost:
+    """Return the cost of a `Block`: attention, the feed-forward network (4 D wide inside), two norms.
+
+    Equation: 24 B T D^2 + 4 B T^2 D operations, of which 16 B T D^2 belong to the feed-forward network.
+    Arguments and errors as in `attention_cost`.
+    Taught: notebook 08, section 1.
+
+    >>> block_cost(batch=1, length=16, width=8, heads=2).flops == 24 * 16 * 8 * 8 + 4 * 16 * 16 * 8
+    True
+    """
+    attention = attention_cost(batch, length, width, heads, causal=causal, fused=fused)
+    tokens = batch * length * width
+    norms = 2 * _norm_bytes(batch, length, width)
+    feed_forward = Cost(16 * tokens * width, FLOAT * 9 * tokens + norms, 2)  # its input, and twice 4 D inside
+    return attention.then(feed_forward)
+
+
+def language_model_cost(
+    batch: int, length: int, symbols: int, width: int, heads: int, layers: int, *, fused: bool | None = None
+) -> Cost:
+    """Return the cost of a `LanguageModel`, from tokens to scores.
+
+    Arguments and errors as in `attention_cost`.
+    Taught: notebook 08, section 1.
+    """
+    _check(symbols=symbols, layers=layers)
+    block = block_cost(batch, length, width, heads, causal=True, fused=fused)
+    tokens = batch * length
+    looked_up = Cost(0, 8 * tokens, 0)  # the tokens themselves: whole numbers of 8 bytes
+    out = Cost(2 * tokens * width * symbols, _norm_bytes(batch, length, width) + FLOAT * tokens * width, 1)
+    return looked_up.then(block, layers).then(out)
+
+
+def vit_cost(
+    batch: int,
+    patches: int,
+    pixels: int,
+    width: int,
+    heads: int,
+    layers: int,
+    classes: int,
+    *,
+    fused: bool | None = None,
+) -> Cost:
+    """Return the cost of a `VisionTransformer` with summary="mean", from images to scores.
+
+    `patches` is N, the number of patches; `pixels` is C P P, the numbers in each.
+    Arguments and errors as in `attention_cost`.
+    Taught: notebook 08, section 1.
+    """
+    _check(classes=classes)
+    read = _encoder_cost(batch, patches, patches, pixels, width, heads, layers, fused)
+    return read.then(Cost(2 * batch * width * classes, FLOAT * batch * width, 1))
+
+
+def mae_cost(
+    batch: int,
+    patches: int,
+    visible: int,
+    pixels: int,
+    encoder: tuple[int, int, int],
+    decoder: tuple[int, int, int],
+    *,
+    fused: bool | None = None,
+) -> Cost:
+    """Return the cost of a `MaskedAutoencoder`, from images and mask to predicted patches.
+
+    `encoder` and `decoder` are (width, heads, layers). All N patches are embedded; the encoder then reads the visible
+    ones, the decoder all.
+    Raises: ValueError as `attention_cost`, and for more visible patches than there are.
+    Taught: notebook 08, section 1.
+    """
+    for name, sizes in (("encoder", encoder), ("decoder", decoder)):
+        if not isinstance(sizes, tuple | list) or len(sizes) != 3:
+            raise ValueError(f"{name}={sizes!r}: expected (width, heads, layers), such as (64, 4, 4)")
+    _check(patches=patches, visible=visible, layers=decoder[2])
+    if visible > patches:
+        raise ValueError(f"visible={visible} of patches={patches}: expected at most all of them")
+    width, heads, layers = decoder
+    read = _encoder_cost(batch, patches, visible, pixels, *encoder, fused)
+    narrow = Cost(2 * batch * visible * encoder[0] * width, FLOAT * batch * visible * encoder[0], 1)
+    masks = Cost(0, 2 * batch * patches, 0)  # which patches were taken out, and put back
+    tokens = batch * patches * width
+    out = Cost(2 * tokens * pixels, _norm_bytes(batch, patches, width) + FLOAT * tokens, 1)
+    paint = block_cost(batch, patches, width, heads, fused=fused)
+    return read.then(narrow).then(masks).then(paint, layers).then(out)
+
+
+def counted(function: Callable[[], torch.Tensor]) -> Cost:
+    """Run a forward pass, and return what torch counts: the same three numbers as the formulas give.
+
+    Operations come from `torch.utils.flop_counter`, to which the fused kernel of the CPU is made known (torch 2.13
+    leaves it out); bytes from the tensors that autograd keeps, parameters not counted; steps from its graph.
+    Into `nn.LSTM` and its like torch does not look, and counts no operation there: count `run_lstm` instead.
+    Raises: ValueError for a function whose result has no graph, such as one under `torch.no_grad`.
+    Tool: from notebook 08 on.
+
+    >>> layer = nn.Linear(4, 3)
+    >>> counted(lambda: layer(torch.ones(2, 4)))
+    Cost(flops=48, bytes=32, steps=1)
+    """
+    kept: dict[int, torch.Tensor] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        if not isinstance(tensor if tensor._base is None else tensor._base, nn.Parameter):  # also a frozen one
+            kept[tensor.untyped_storage().data_ptr()] = tensor
+        return tensor
+
+    known = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _fused_flops}
+    with FlopCounterMode(display=False, custom_mapping=known) as counter, saved_tensors_hooks(keep, lambda t: t):
+        result = function()
+    if not isinstance(result, torch.Tensor) or result.grad_fn is None:
+        raise ValueError(
+            f"the function returned a {type(result).__name__} without a graph: expected a tensor that depends on "
+            "parameters, computed outside torch.no_grad()"
+        )
+    total = sum(each.untyped_storage().nbytes() for each in kept.values())
+    return Cost(counter.get_total_flops(), total, _steps(result.grad_fn))
+
+
+def _fused_flops(q: torch.Size, k: torch.Size, v: torch.Size, *_: Any, **__: Any) -> int:
+    return int(sdpa_flop_count(q, k, v))
+
+
+def _steps(end: Node) -> int:
+    """Return the longest row of products that leads to this node."""
+    depth: dict[Node, int] = {}
+    waiting: list[tuple[Node, bool]] = [(end, False)]
+    while waiting:  # not by recursion: the graph of a long sequence is deeper than Python's stack
+        node, ready = waiting.pop()
+        if node in depth:
+            continue
+        before = [each for each, _ in node.next_functions if each is not None]
+        if not ready:
+            waiting += [(node, True), *((each, False) for each in before)]
+            continue
+        depth[node] = max((depth[each] for each in before), default=0) + node.name().startswith(PRODUCTS)
+    return depth[end]
+
+
+def _encoder_cost(
+    batch: int, patches: int, read: int, pixels: int, width: int, heads: int, layers: int, fused: bool | None
+) -> Cost:
+    """Return the cost of embedding all patches, and of the blocks and the last norm over those that are read."""
+    _check(batch=batch, patches=patches, pixels=pixels, width=width, layers=layers)
+    embed = Cost(2 * batch * patches * pixels * width, FLOAT * batch * patches * pixels, 1)
+    block = block_cost(batch, read, width, heads, fused=fused)
+    return embed.then(block, layers).then(Cost(0, _norm_bytes(batch, read, width), 0))
+
+
+def _norm_bytes(batch: int, length: int, width: int) -> int:
+    """Return what a layer norm keeps: its input, and a mean and a spread for each token."""
+    return FLOAT * batch * length * (width + 2)
+
+
+def _check(**numbers: int) -> None:
+    for name, value in numbers.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise ValueError(f"{name}={value!r}: expected a whole number of 1 or more")

@@ -1,0 +1,173 @@
+"""Timing that stays honest on a machine where other work goes on.
+
+    timed           run functions in turn, round after round; the seconds of each
+    paired_ratio    how much longer one takes than another, by the median over rounds
+    exponent        how fast seconds (or bytes) grow with a size
+    crossing        the size from which one is larger than another
+    peak_bytes      the most memory that tensors held while a function ran
+
+A single run says little: another program may have had the core. Two functions that are run close together share the
+weather, so their ratio is steadier than either number.
+"""
+
+from __future__ import annotations
+
+import gc
+import math
+import os
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+CLOCKS = {"cpu": time.process_time, "wall": time.perf_counter}
+
+
+def timed(
+    functions: Mapping[str, Callable[[], object]], *, rounds: int = 7, warmup: int = 1, clock: str = "cpu"
+) -> dict[str, list[float]]:
+    """Run each function once in every round, and return the seconds it took, round by round.
+
+    Every other round runs them in the opposite order, so that none always comes first. The `warmup` rounds before are
+    not counted: the first call of a kernel also fetches memory. `clock` is "cpu", the processor seconds of this process
+    (all its threads), or "wall". A GPU is waited for before the clock is read.
+    Units: seconds.
+    Raises: ValueError for no functions, fewer than 1 round, a negative warmup, and a clock that does not exist.
+    Tool: from notebook 08 on.
+
+    >>> sorted(timed({"short": lambda: sum(range(10)), "long": lambda: sum(range(10_000))}, rounds=3))
+    ['long', 'short']
+    """
+    if not isinstance(functions, Mapping) or not functions or not all(callable(each) for each in functions.values()):
+        raise ValueError("functions: expected a dictionary of names and functions, such as {'ours': lambda: f(x)}")
+    for name, value, least in (("rounds", rounds, 1), ("warmup", warmup, 0)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise ValueError(f"{name}={value!r}: expected a whole number of {least} or more")
+    if clock not in CLOCKS:
+        raise ValueError(f"clock={clock!r}: expected one of {list(CLOCKS)}")
+    read = CLOCKS[clock]
+    seconds: dict[str, list[float]] = {name: [] for name in functions}
+    for turn in range(-warmup, rounds):
+        for name in list(functions)[:: 1 if turn % 2 == 0 else -1]:
+            _wait()
+            began = read()
+            functions[name]()
+            _wait()
+            if turn >= 0:
+                seconds[name].append(read() - began)
+    return seconds
+
+
+class Ratio(NamedTuple):
+    """How many times as long one function takes as another: median over rounds, and the middle half of the rounds.
+
+    Units: none; below 1 the first is the faster.
+    Tool: from notebook 08 on.
+    """
+
+    median: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.median:.2f} ({self.low:.2f} to {self.high:.2f})"
+
+
+def paired_ratio(seconds: Mapping[str, Sequence[float]], over: str, under: str) -> Ratio:
+    """Return how many times as long `over` took as `under`, from the seconds of `timed`: a ratio in each round.
+
+    Raises: ValueError for a name that was not timed, unequal numbers of rounds, and seconds that are not above 0.
+    Tool: from notebook 08 on.
+
+    >>> paired_ratio({"a": [2.0, 40.0, 3.0], "b": [1.0, 10.0, 1.0]}, "a", "b").median
+    3.0
+    """
+    for name in (over, under):
+        if name not in seconds:
+            raise ValueError(f"{name!r} was not timed: expected one of {sorted(seconds)}")
+    pairs = list(zip(seconds[over], seconds[under], strict=False))
+    positive = all(0 < each < math.inf for pair in pairs for each in pair)
+    if not pairs or len(seconds[over]) != len(seconds[under]) or not positive:
+        raise ValueError(
+            f"{over!r} has {len(seconds[over])} rounds and {under!r} {len(seconds[under])}: expected as many, at least "
+            "1, each longer than 0 seconds; a function too short for the clock has to repeat its work"
+        )
+    ratios = [a / b for a, b in pairs]
+    low, median, high = statistics.quantiles(ratios, n=4, method="inclusive") if len(ratios) > 1 else ratios * 3
+    return Ratio(median, low, high)
+
+
+def exponent(sizes: Sequence[float], values: Sequence[float]) -> float:
+    """Return p of the power law value = c * size^p that fits best, on logarithmic axes by least squares.
+
+    Raises: ValueError for fewer than 2 sizes, unequal numbers, equal sizes, and what is not above 0 and finite.
+    Tool: from notebook 08 on.
+
+    >>> round(exponent([1, 2, 4], [3.0, 12.0, 48.0]), 6)
+    2.0
+    """
+    if len(sizes) != len(values) or len(set(sizes)) < 2 or not all(0 < x < math.inf for x in [*sizes, *values]):
+        raise ValueError(
+            f"{len(sizes)} sizes and {len(values)} values: expected as many, at least 2 different sizes, all above 0"
+        )
+    x, y = [math.log(each) for each in sizes], [math.log(each) for each in values]
+    return statistics.linear_regression(x, y).slope
+
+
+def crossing(sizes: Sequence[float], first: Sequence[float], second: Sequence[float]) -> float | None:
+    """Return the size at which `first` stops being smaller than `second`: on logarithmic axes, on straight lines.
+
+    None if it is never smaller, or at every size. Where it crosses several times, the last one counts.
+    Raises: ValueError for fewer than 2 sizes, sizes that do not rise, unequal numbers, and what is not above 0.
+    Tool: from notebook 08 on.
+
+    >>> crossing([1, 10, 100], [1.0, 10.0, 100.0], [10.0, 10.0, 10.0])
+    10.0
+    """
+    exponent(sizes, first), exponent(sizes, second)  # refuses what cannot be drawn on such axes
+    if list(sizes) != sorted(set(sizes)):
+        raise ValueError(f"sizes={list(sizes)}: expected rising sizes, none twice")
+    x = [math.log(each) for each in sizes]
+    gap = [math.log(a / b) for a, b in zip(first, second, strict=True)]
+    for i in range(len(x) - 1, 0, -1):
+        if gap[i - 1] < 0 <= gap[i]:
+            share = -gap[i - 1] / (gap[i] - gap[i - 1])
+            return round(math.exp(x[i - 1] + share * (x[i] - x[i - 1])), 6)
+    return None
+
+
+def peak_bytes(function: Callable[[], object]) -> int:
+    """Return the most memory that tensors made by a function held at one time, on the CPU.
+
+    Every request for memory by torch is added up as it comes and goes; what stood before the call does not count.
+    Where the function frees such memory, torch says on stderr that it does not know it: the sum is right all the same.
+    Units: bytes.
+    Raises: ValueError for what cannot be called.
+    Tool: from notebook 08 on.
+
+    >>> peak_bytes(lambda: torch.zeros(1000) + torch.ones(1000)) >= 8000
+    True
+    """
+    if not callable(function):
+        raise ValueError(f"function is a {type(function).__name__}: expected a function without arguments")
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # or the profiler writes two lines into the notebook, each time
+    gc.collect()  # what is to go should go now, not while the function runs
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as watched:
+        result = function()
+    del result
+    held = peak = 0
+    assert watched.profiler is not None and watched.profiler.kineto_results is not None
+    for event in watched.profiler.kineto_results.events():  # in the order of time
+        if event.name() == "[memory]" and event.device_type() == torch.autograd.DeviceType.CPU:
+            held += event.nbytes()
+            peak = max(peak, held)
+    return peak
+
+
+def _wait() -> None:
+    """Wait for the GPU: its work is only queued when a call returns."""
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        torch.cuda.synchronize()

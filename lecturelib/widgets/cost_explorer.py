@@ -1,0 +1,160 @@
+"""The cost explorer: choose a network and a text, and see what it costs before you run it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import ipywidgets
+from matplotlib.figure import Figure
+
+from lecturelib.figures.cost_explorer import cost_frame
+from lecturelib.figures.style import new_figure
+from lecturelib.figures.units import BYTES, in_unit
+from lecturelib.kv_cache import cache_bytes
+from lecturelib.scaling import FLOAT, attention_cost, block_cost, lstm_cost
+from lecturelib.widgets.picture import Canvas, StaticPicture
+
+MODES = {"training": "one training step", "reading": "reading a text", "writing": "one more token"}
+LENGTHS, WIDTHS, BATCHES = ([2**k for k in range(*ends)] for ends in ((4, 17), (5, 14), (0, 7)))
+LAYERS = [1, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96]
+GRAPHICS_CARDS = (24e9, 80e9)  # bytes: a card for one person, a card of a computing centre
+
+
+class View(NamedTuple):
+    """What is drawn: operations of each network in two parts, what the parts are called, and bytes by name."""
+
+    operations: dict[str, tuple[int, int]]
+    parts: tuple[str, str]
+    held: dict[str, int]
+
+
+class CostExplorer(StaticPicture, ipywidgets.VBox):
+    """Show operations and bytes of a transformer, and of an LSTM with as many layers, for sizes of your choice.
+
+    `rate` is how many operations a second this machine does (measured by a matrix product), `memory` its bytes.
+    Embedding and output layer are left out. There are 4 heads, from D = 512 on D / 64.
+    Raises: ValueError for a rate or a memory that is not a finite number above 0.
+    """
+
+    says = "operations, seconds and bytes of a transformer and of an LSTM, for a length, width and depth of your choice"
+
+    def __init__(self, rate: float = 35e9, memory: float = 2e9) -> None:
+        for name, value in (("rate", rate), ("memory", memory)):
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
+                what = "operations a second" if name == "rate" else "bytes"
+                raise ValueError(f"{name}={value!r}: expected {what}, a finite number above 0")
+        self.rate, self.memory = float(rate), float(memory)
+        self.mode = ipywidgets.ToggleButtons(options=[(name, name) for name in MODES], description="cost of",
+                                             style={"button_width": "90px", "description_width": "60px"})  # fmt: skip
+        self.n, self.D, self.layers, self.batch = (
+            ipywidgets.SelectionSlider(options=options, value=value, description=name, layout={"width": "330px"},
+                                       style={"description_width": "60px"})
+            for name, options, value in (("tokens n", LENGTHS, 1024), ("width D", WIDTHS, 512),
+                                         ("layers L", LAYERS, 8), ("batch B", BATCHES, 8))
+        )  # fmt: skip
+        self.figure = new_figure(12, 5.2, self.says)
+        self._frame()
+        self.canvas = Canvas(self.figure)
+        for control in (self.mode, self.n, self.D, self.layers, self.batch):
+            control.observe(self._changed, names="value")
+        rows = [[self.mode], [self.n, self.D], [self.layers, self.batch]]
+        super().__init__([*(ipywidgets.HBox(row) for row in rows), self.canvas])
+
+    def picture(self) -> Figure:
+        """The present view."""
+        return self.figure
+
+    def view(self) -> View:
+        """Return what is drawn now."""
+        n, D, layers, batch = self.n.value, self.D.value, self.layers.value, self.batch.value
+        return view(self.mode.value, numbers(n, D, layers, batch, heads_of(D)))
+
+    def _frame(self) -> None:
+        B, n, D, heads = self.batch.value, self.n.value, self.D.value, heads_of(self.D.value)
+        sizes = f"n = {n:,}, D = {D:,}, L = {self.layers.value}, H = {heads}, B = {B}"
+        title = f"{MODES[self.mode.value].capitalize()}: {sizes}"
+        machines = {f"this machine, {in_unit(self.memory, BYTES, 2)}": self.memory}
+        machines |= {in_unit(card, BYTES): card for card in GRAPHICS_CARDS}
+        drawn = self.view()
+        cost_frame(self.figure, title, drawn.operations, drawn.parts, self.rate, drawn.held, machines)
+
+    def _changed(self, _: Any) -> None:
+        self._frame()
+        self.canvas.draw()
+
+
+def heads_of(D: int) -> int:
+    """Return how many heads a network of width D gets: 4, and of wide ones D / 64.
+
+    >>> heads_of(128), heads_of(1024)
+    (4, 16)
+    """
+    return max(4, D // 64)
+
+
+def numbers(n: int, D: int, layers: int, batch: int, heads: int) -> dict[str, int]:
+    """Return the costs of a network, by the formulas of `scaling`.
+
+    Operations of a forward pass: "block linear" and "block square" (in n), "lstm"; those of one more token at place
+    n: "token", "token looks" (its scores and mix), "token lstm". Bytes: "weights", "lstm weights"; "kept explicit",
+    "kept fused" and "kept lstm" for the backward pass; "layer explicit" and "layer fused", what one layer of attention
+    holds; "cache" of keys and values, and the "state" that an LSTM has instead.
+    Raises: ValueError for a number that is not whole, or below 1, and a width that the heads do not divide.
+    """
+    explicit, fused = (block_cost(batch, n, D, heads, fused=fused) for fused in (False, True))
+    lstm, lstm_token = lstm_cost(batch, n, D, D), lstm_cost(batch, 1, D, D)
+    one = block_cost(batch, 1, D, heads)
+    cache = cache_bytes(batch, n, D, layers)
+    look = 4 * batch * D  # operations by which a token looks at one other
+    return {
+        "block linear": layers * n * (one.flops - look),
+        "block square": layers * (explicit.flops - n * (one.flops - look)),
+        "lstm": layers * lstm.flops,
+        "token": layers * (one.flops - look),
+        "token looks": layers * n * look,
+        "token lstm": layers * lstm_token.flops,
+        "weights": FLOAT * layers * (12 * D * D + 13 * D),
+        "lstm weights": FLOAT * layers * (8 * D * D + 8 * D),
+        "kept explicit": layers * explicit.bytes,
+        "kept fused": layers * fused.bytes,
+        "kept lstm": layers * lstm.bytes,
+        "layer explicit": attention_cost(batch, n, D, heads, fused=False).bytes,
+        "layer fused": attention_cost(batch, n, D, heads, fused=True).bytes,
+        "cache": cache,
+        "state": FLOAT * 2 * layers * batch * D,
+    }
+
+
+def view(mode: str, costs: dict[str, int]) -> View:
+    """Return what is drawn of these `numbers` in a mode.
+
+    A training step is a forward pass and a backward pass of twice the operations; beside the weights it holds their
+    gradients and two moments of Adam.
+    Raises: ValueError for another mode than those in MODES.
+    """
+    if mode not in MODES:
+        raise ValueError(f"mode={mode!r}: expected one of {list(MODES)}")
+    if mode == "writing":
+        operations = {"transformer": (costs["token"], costs["token looks"]), "LSTM": (costs["token lstm"], 0)}
+        held = {"weights": costs["weights"], "KV cache": costs["cache"], "state of an LSTM": costs["state"]}
+        return View(operations, ("the token itself", "looking at n tokens"), held)
+    times = 3 if mode == "training" else 1
+    operations = {
+        "transformer": (times * costs["block linear"], times * costs["block square"]),
+        "LSTM": (times * costs["lstm"], 0),
+    }
+    if mode == "training":
+        held = {
+            "weights, gradients, Adam": 4 * costs["weights"],
+            "kept for the backward pass, explicit": costs["kept explicit"],
+            "kept, fused": costs["kept fused"],
+            "kept, LSTM": costs["kept lstm"],
+        }
+    else:
+        held = {
+            "weights": costs["weights"],
+            "one layer of attention, explicit": costs["layer explicit"],
+            "one layer of attention, fused": costs["layer fused"],
+        }
+    return View(operations, ("grows with n", "grows with n²"), held)

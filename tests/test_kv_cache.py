@@ -1,0 +1,379 @@
+"""A language model with a cache against the same model without: scores, texts, and what is left behind."""
+
+import itertools
+import math
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lecturelib import kv_cache
+from lecturelib.attention import record_attention
+from lecturelib.language import generate
+from lecturelib.transformer import POSITIONS, Encoder, LanguageModel
+from tests.strategies import seeds, sizes
+from tests.twins import random_weights
+
+SYMBOLS, LONGEST = 7, 11
+
+
+def model_of(seed: int, positions: str = "learned", **build: int) -> LanguageModel:
+    shape = {"symbols": SYMBOLS, "width": 12, "heads": 3, "layers": 2, "longest": LONGEST} | build
+    return random_weights(LanguageModel(**shape, positions=positions), seed)
+
+
+def tokens_of(b: int, t: int, seed: int) -> torch.Tensor:
+    return torch.randint(SYMBOLS, (b, t), generator=torch.Generator().manual_seed(seed))
+
+
+def filled(model: LanguageModel, tokens: torch.Tensor) -> kv_cache.KVCache:
+    cache = kv_cache.KVCache(model, len(tokens))
+    kv_cache.read_on(model, tokens, cache)
+    return cache
+
+
+def contents(cache: kv_cache.KVCache) -> tuple[int, list[torch.Tensor]]:
+    return cache.length, [each.clone() for each in [*cache.keys, *cache.values]]
+
+
+def same(cache: kv_cache.KVCache, before: tuple[int, list[torch.Tensor]]) -> bool:
+    length, tensors = contents(cache)
+    return length == before[0] and all(torch.equal(a, b) for a, b in zip(tensors, before[1], strict=True))
+
+
+# ---- scores ----
+
+
+@st.composite
+def splits(draw: st.DrawFn) -> list[int]:
+    """Draw a text's length, and cut it anywhere: into whole, single tokens, or anything between."""
+    length = draw(st.integers(1, LONGEST))
+    cuts = draw(st.sets(st.integers(1, length - 1))) if length > 1 else set()
+    return [b - a for a, b in itertools.pairwise([0, *sorted(cuts), length])]
+
+
+@given(splits(), st.integers(1, 3), seeds, st.sampled_from(POSITIONS))
+def test_read_on_gives_the_scores_of_the_whole_model(parts: list[int], b: int, seed: int, positions: str) -> None:
+    model, tokens = model_of(seed, positions), tokens_of(b, sum(parts), seed)
+    cache, scores = kv_cache.KVCache(model, b), []
+    for count, each in zip(itertools.accumulate(parts), tokens.split(parts, dim=1), strict=True):
+        scores.append(kv_cache.read_on(model, each, cache))
+        assert scores[-1].shape == (*each.shape, SYMBOLS) and cache.length == count
+    torch.testing.assert_close(torch.cat(scores, dim=1), model(tokens), rtol=1e-12, atol=1e-12)
+
+
+@given(sizes(4), seeds)
+def test_any_size_of_model_is_read_on(shape: list[int], seed: int) -> None:
+    symbols, heads, k, layers = shape
+    model = model_of(seed, symbols=symbols, width=2 * heads * k, heads=heads, layers=layers)
+    tokens = tokens_of(2, 9, seed) % symbols
+    cache = filled(model, tokens[:, :4])
+    torch.testing.assert_close(
+        kv_cache.read_on(model, tokens[:, 4:], cache), model(tokens)[:, 4:], rtol=1e-12, atol=1e-12
+    )
+
+
+def test_scores_in_float32_are_those_of_the_whole_model_to_rounding() -> None:
+    # 80 tokens: the whole model takes the fused kernel, the cache does not
+    model, tokens = model_of(1, longest=80).float(), tokens_of(3, 80, 1)
+    whole, cache = model(tokens), kv_cache.KVCache(model, 3)
+    parts = torch.cat([kv_cache.read_on(model, each, cache) for each in tokens.split(7, dim=1)], dim=1)
+    assert parts.dtype == torch.float32
+    assert (parts - whole).abs().max() <= 1e-5 * whole.abs().max()
+
+
+def test_only_new_tokens_are_worked_on() -> None:
+    model, tokens = model_of(1), tokens_of(2, 9, 1)
+    cache, rows = filled(model, tokens[:, :6]), []
+    layers: Any = [block.attention for block in model.blocks]
+    watched = [each for layer in layers for each in (layer.query, layer.key)]
+    hooks = [each.register_forward_hook(lambda _, given, out: rows.append(given[0].shape[1])) for each in watched]
+    kv_cache.read_on(model, tokens[:, 6:8], cache)
+    for hook in hooks:
+        hook.remove()
+    assert rows == [2] * 4
+
+
+def test_reading_makes_no_graph_and_leaves_gradients_on() -> None:
+    model, tokens = model_of(1), tokens_of(2, 5, 1)
+    cache = kv_cache.KVCache(model, 2)
+    assert not kv_cache.read_on(model, tokens, cache).requires_grad
+    assert not any(each.requires_grad for each in [*cache.keys, *cache.values])
+    assert torch.is_grad_enabled() and model(tokens).requires_grad
+
+
+# ---- the cache ----
+
+
+@given(sizes(3), seeds)
+def test_a_cache_holds_the_keys_and_values_of_each_layer(shape: list[int], seed: int) -> None:
+    b, heads, layers = shape
+    model, tokens = model_of(seed, width=4 * heads, heads=heads, layers=layers), tokens_of(b, 5, seed)
+    asked = {}
+
+    def remember(name: str):
+        return lambda _, __, out: asked.update({name: out.detach()})
+
+    layers_of: Any = [block.attention for block in model.blocks]
+    for n, layer in enumerate(layers_of):
+        layer.key.register_forward_hook(remember(f"key {n}"))
+        layer.value.register_forward_hook(remember(f"value {n}"))
+    model(tokens)
+    whole = dict(asked)
+    cache = kv_cache.KVCache(model, b)
+    assert cache.length == 0 and len(cache.keys) == len(cache.values) == layers
+    kv_cache.read_on(model, tokens[:, :2], cache)
+    kv_cache.read_on(model, tokens[:, 2:], cache)
+    for n, (keys, values) in enumerate(zip(cache.keys, cache.values, strict=True)):
+        assert keys.shape == values.shape == (b, heads, LONGEST, 4) and keys.dtype == torch.float64
+        for h in range(heads):
+            torch.testing.assert_close(keys[:, h, :5], whole[f"key {n}"][..., 4 * h : 4 * h + 4])
+            torch.testing.assert_close(values[:, h, :5], whole[f"value {n}"][..., 4 * h : 4 * h + 4])
+        assert not keys[:, :, 5:].any() and not values[:, :, 5:].any()
+
+
+@pytest.mark.parametrize("filling", [math.nan, 9e9])
+def test_columns_that_are_not_filled_are_not_read(filling: float) -> None:
+    model, tokens = model_of(1), tokens_of(2, 9, 1)
+    clean, dirty = filled(model, tokens[:, :4]), filled(model, tokens[:, :4])
+    for each in [*dirty.keys, *dirty.values]:
+        each[:, :, 4:] = filling
+    for part in (tokens[:, 4:5], tokens[:, 5:]):
+        expected = kv_cache.read_on(model, part, clean)
+        assert torch.equal(kv_cache.read_on(model, part, dirty), expected) and torch.isfinite(expected).all()
+    assert torch.isnan(dirty.keys[0][:, :, 9:]).all() or (dirty.keys[0][:, :, 9:] == filling).all()
+
+
+def test_texts_do_not_see_each_other() -> None:
+    model, tokens = model_of(1), tokens_of(3, 9, 1)
+    together = filled(model, tokens[:, :4])
+    scores = kv_cache.read_on(model, tokens[:, 4:], together)
+    for n in range(3):
+        alone = filled(model, tokens[n : n + 1, :4])
+        torch.testing.assert_close(kv_cache.read_on(model, tokens[n : n + 1, 4:], alone), scores[n : n + 1])
+    poisoned = filled(model, tokens[:, :4])
+    for each in [*poisoned.keys, *poisoned.values]:
+        each[1] = math.nan
+    found = kv_cache.read_on(model, tokens[:, 4:], poisoned)
+    torch.testing.assert_close(found[[0, 2]], scores[[0, 2]])
+    assert torch.isnan(found[1]).all()
+
+
+def test_two_caches_of_a_model_share_nothing() -> None:
+    model, tokens = model_of(1), tokens_of(2, 9, 1)
+    first = filled(model, tokens)
+    before = contents(first)
+    second = filled(model, tokens_of(2, 11, 2))
+    assert same(first, before) and second.length == 11
+    places = {each.untyped_storage().data_ptr() for cache in (first, second) for each in [*cache.keys, *cache.values]}
+    assert len(places) == 8
+
+
+def test_a_text_may_fill_every_position() -> None:
+    model, tokens = model_of(1), tokens_of(2, LONGEST, 1)
+    cache = filled(model, tokens[:, :-1])
+    torch.testing.assert_close(kv_cache.read_on(model, tokens[:, -1:], cache), model(tokens)[:, -1:])
+    assert cache.length == LONGEST
+    assert filled(model, tokens).length == LONGEST
+
+
+@given(sizes(4), st.sampled_from([2, 4, 8]))
+def test_cache_bytes_are_those_of_its_tensors(shape: list[int], size: int) -> None:
+    b, heads, k, layers = shape
+    kind = {2: torch.float16, 4: torch.float32, 8: torch.float64}[size]
+    model = LanguageModel(SYMBOLS, heads * k, heads, layers, LONGEST).to(kind)
+    cache = kv_cache.KVCache(model, b)
+    held = sum(each.nbytes for each in [*cache.keys, *cache.values])
+    assert kv_cache.cache_bytes(b, LONGEST, heads * k, layers, size) == held
+    if size == 4:
+        assert kv_cache.cache_bytes(b, LONGEST, heads * k, layers) == held
+
+
+# ---- writing ----
+
+
+@given(sizes(2), seeds, st.integers(0, 5), st.sampled_from([0.0, 0.7, 1.0, 2.0]), st.sampled_from([None, 1, 3, 9]))
+def test_the_text_is_that_of_generate(
+    shape: list[int], seed: int, steps: int, temperature: float, top_k: int | None
+) -> None:
+    b, t = shape
+    model, prompt = model_of(seed), tokens_of(b, min(t, 6), seed)
+    how = {"temperature": temperature, "top_k": top_k, "seed": seed}
+    expected = generate(model, prompt, steps, **how)
+    assert torch.equal(kv_cache.generate_with_cache(model, prompt, steps, **how), expected)
+    written = list(kv_cache.writing_with_cache(model, prompt, steps, **how))
+    assert [tuple(each.shape) for each in written] == [(b,)] * steps
+    assert [each.tolist() for each in written] == expected[:, prompt.shape[1] :].T.tolist()
+
+
+@pytest.mark.parametrize("positions", POSITIONS)
+def test_the_text_is_that_of_generate_up_to_the_last_position_and_one_token_more(positions: str) -> None:
+    model = model_of(1, positions)
+    for t in (1, 4, LONGEST):
+        prompt = tokens_of(2, t, t)
+        steps = LONGEST + 1 - t
+        for how in ({"temperature": 0}, {"seed": 3}):
+            text = kv_cache.generate_with_cache(model, prompt, steps, **how)
+            assert text.shape == (2, LONGEST + 1) and torch.equal(text, generate(model, prompt, steps, **how))
+
+
+def test_a_seed_says_all() -> None:
+    model, prompt = model_of(1), tokens_of(2, 2, 1)
+    torch.manual_seed(5)
+    before, kept = torch.get_rng_state(), prompt.clone()
+    text = kv_cache.generate_with_cache(model, prompt, 9, temperature=3.0, seed=3)
+    assert torch.equal(torch.get_rng_state(), before) and torch.equal(prompt, kept)
+    assert torch.equal(kv_cache.generate_with_cache(model, prompt, 9, temperature=3.0, seed=3), text)
+    assert not torch.equal(kv_cache.generate_with_cache(model, prompt, 9, temperature=3.0, seed=4), text)
+    assert torch.equal(
+        kv_cache.generate_with_cache(model, prompt, 9), kv_cache.generate_with_cache(model, prompt, 9, seed=0)
+    )
+
+
+def test_each_token_is_read_once() -> None:
+    model, prompt, rows = model_of(1), tokens_of(2, 3, 1), []
+    model.out.register_forward_hook(lambda _, given, out: rows.append(given[0].shape[1]))
+    steps = kv_cache.writing_with_cache(model, prompt, 5)
+    assert rows == []  # nothing is read before the first token is asked for
+    for count, _ in enumerate(steps, start=1):
+        assert rows == [3, 1, 1, 1, 1][:count] and torch.is_grad_enabled()
+
+
+def test_two_texts_may_be_written_in_turn() -> None:
+    model = model_of(1)
+    prompts = tokens_of(2, 3, 1), tokens_of(2, 4, 2)
+    pairs = list(zip(*(kv_cache.writing_with_cache(model, each, 6) for each in prompts), strict=True))
+    for n, prompt in enumerate(prompts):
+        written = torch.stack([pair[n] for pair in pairs], dim=1)
+        assert torch.equal(written, generate(model, prompt, 6)[:, prompt.shape[1] :])
+
+
+# ---- watching ----
+
+
+def test_the_maps_are_those_of_the_whole_model_at_its_last_rows() -> None:
+    model, tokens = model_of(1), tokens_of(2, 9, 1)
+    with record_attention(model) as whole:
+        model(tokens)
+    cache = filled(model, tokens[:, :6])
+    with record_attention(model) as maps:
+        kv_cache.read_on(model, tokens[:, 6:], cache)
+    assert list(maps) == ["blocks.0.attention", "blocks.1.attention"]
+    for path, each in maps.items():
+        assert each.weights.shape == (2, 3, 3, 9)
+        torch.testing.assert_close(each.weights, whole[path].weights[:, :, 6:])
+        torch.testing.assert_close(each.weights.sum(dim=-1), torch.ones(2, 3, 3, dtype=torch.float64))
+        assert each.mask is not None and each.mask.tolist() == [[key <= 6 + t for key in range(9)] for t in range(3)]
+
+
+def test_an_edit_of_the_maps_takes_effect() -> None:
+    model, tokens = model_of(1), tokens_of(2, 9, 1)
+
+    def first_only(path: str, weights: torch.Tensor) -> torch.Tensor:
+        edited = torch.zeros_like(weights)
+        edited[..., 0] = 1
+        return edited
+
+    with record_attention(model, first_only):
+        whole, cache = model(tokens), filled(model, tokens[:, :6])
+        found = kv_cache.read_on(model, tokens[:, 6:], cache)
+    torch.testing.assert_close(found, whole[:, 6:])
+    assert not torch.allclose(found, model(tokens)[:, 6:])
+
+
+# ---- bad input ----
+
+MODEL = model_of(1)
+PROMPT = tokens_of(2, 3, 1)
+
+
+def read(tokens: torch.Tensor, cache: object = None, model: object = MODEL) -> torch.Tensor:
+    return kv_cache.read_on(model, tokens, filled(MODEL, PROMPT) if cache is None else cache)
+
+
+REFUSED = [
+    (lambda: kv_cache.KVCache(Encoder(7, 12, 3, 2, 11), 1), ["Encoder", "expected a LanguageModel", "looks ahead"]),
+    *(
+        (lambda batch=batch: kv_cache.KVCache(MODEL, batch), [f"batch={batch!r}", "1 or more"])
+        for batch in (0, -1, 2.0, True, None)
+    ),
+    (lambda: read(PROMPT, model=Encoder(7, 12, 3, 2, 11)), ["Encoder", "expected a LanguageModel"]),
+    (lambda: read(PROMPT, cache=[]), ["list", "KVCache(model, batch=2)"]),
+    (lambda: read(PROMPT[:1]), ["[2, 2, 3, 11, 4]", "1 text(s)", "[2, 1, 3, 11, 4]", "KVCache(model, batch)"]),
+    (lambda: read(PROMPT, model=model_of(1, layers=3)), ["[2, 2, 3, 11, 4]", "[3, 2, 3, 11, 4]"]),
+    (lambda: read(PROMPT, model=model_of(1, heads=2)), ["[2, 2, 3, 11, 4]", "[2, 2, 2, 11, 6]"]),
+    (lambda: read(PROMPT, model=model_of(1, width=15)), ["[2, 2, 3, 11, 4]", "[2, 2, 3, 11, 5]"]),
+    (lambda: read(PROMPT, model=model_of(1, longest=12)), ["[2, 2, 3, 11, 4]", "[2, 2, 3, 12, 4]"]),
+    (lambda: read(PROMPT, model=model_of(1).float()), ["torch.float64", "torch.float32", "KVCache(model, batch)"]),
+    (lambda: read(PROMPT + 7), ["tokens from", "0 to 6"]),
+    (lambda: read(PROMPT - 9), ["tokens from", "0 to 6"]),
+    (lambda: read(PROMPT.double()), ["torch.float64", "whole numbers"]),
+    (lambda: read(PROMPT > 3), ["torch.bool", "whole numbers"]),
+    (lambda: read(PROMPT[0]), ["(3,)", "(B, T)"]),
+    (lambda: read(torch.tensor(3)), ["()", "(B, T)"]),
+    (lambda: read(PROMPT[:, :0]), ["(2, 0)", "(B, T)"]),
+    (lambda: read(PROMPT[:0]), ["(0, 3)", "(B, T)"]),
+    (lambda: read(tokens_of(2, 9, 1)), ["3 tokens were read", "9 are to come", "at most 11", "a new cache"]),
+    (lambda: read(tokens_of(2, 12, 1)), ["12 tokens", "11 positions"]),
+    *(
+        (lambda write=write, bad=bad: write(MODEL, *bad[0], **bad[1]), bad[2])
+        for write in (
+            lambda *each, **how: kv_cache.generate_with_cache(*each, **how),
+            lambda *each, **how: kv_cache.writing_with_cache(*each, **how),  # at the call, not at the first token
+        )
+        for bad in (
+            ((PROMPT[0], 5), {}, ["(3,)", "(B, T)"]),
+            ((PROMPT[:, :0], 5), {}, ["(2, 0)", "at least one token"]),
+            ((PROMPT, -1), {}, ["steps=-1", "0 or more"]),
+            ((PROMPT, 5), {"temperature": -0.5}, ["temperature=-0.5", "0 or more"]),
+            ((PROMPT, 5), {"temperature": math.nan}, ["temperature=nan", "finite"]),
+            ((PROMPT, 5), {"top_k": 0}, ["top_k=0", "1 or more"]),
+            ((PROMPT, 10), {}, ["3 tokens and 10 steps", "at most 12", "no more positions", "`generate`"]),
+        )
+    ),
+    (lambda: kv_cache.generate_with_cache(MODEL, PROMPT + 7, 1), ["tokens from", "0 to 6"]),
+    (
+        lambda: kv_cache.generate_with_cache(Encoder(7, 12, 3, 2, 11), PROMPT, 1),
+        ["Encoder", "expected a LanguageModel"],
+    ),
+    *(
+        (
+            lambda name=name, bad=bad: kv_cache.cache_bytes(**dict(batch=1, length=2, width=3, layers=4) | {name: bad}),
+            [f"{name}={bad!r}", "a whole number of 1 or more"],
+        )
+        for name in ("batch", "length", "width", "layers", "size")
+        for bad in (0, -1, 2.0, True)
+    ),
+]
+
+
+@pytest.mark.parametrize(("call", "words"), REFUSED)
+def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:
+    with pytest.raises(ValueError) as refusal:
+        call()
+    assert not [word for word in words if word not in str(refusal.value)], refusal.value
+
+
+def test_a_refusal_leaves_the_cache_as_it_was_and_of_use() -> None:
+    tokens = tokens_of(2, 9, 1)
+    cache = filled(MODEL, tokens[:, :4])
+    before = contents(cache)
+    for bad in (tokens, tokens[:1], tokens + 7, tokens[:, :0], tokens[0], tokens.double()):
+        with pytest.raises(ValueError):
+            kv_cache.read_on(MODEL, bad, cache)
+    for other in (model_of(1, layers=3), model_of(1).float(), model_of(1, longest=12), Encoder(7, 12, 3, 2, 11)):
+        with pytest.raises(ValueError):
+            kv_cache.read_on(other, tokens[:, 4:], cache)
+    assert same(cache, before)
+    torch.testing.assert_close(kv_cache.read_on(MODEL, tokens[:, 4:], cache), MODEL(tokens)[:, 4:])
+
+
+def test_an_error_on_the_way_leaves_the_cache_of_use() -> None:
+    tokens = tokens_of(2, 9, 1)
+    cache = filled(MODEL, tokens[:, :4])
+    with pytest.raises(ValueError, match="edit returned"), record_attention(MODEL, lambda path, each: each[:1]):
+        kv_cache.read_on(MODEL, tokens_of(2, 7, 3), cache)
+    assert cache.length == 4
+    torch.testing.assert_close(kv_cache.read_on(MODEL, tokens[:, 4:], cache), MODEL(tokens)[:, 4:])

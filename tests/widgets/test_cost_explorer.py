@@ -1,0 +1,169 @@
+"""The cost explorer without a front end: its numbers are those of torch and of the formulas."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from lecturelib.figures.style import png
+from lecturelib.kv_cache import KVCache
+from lecturelib.scaling import attention_cost, block_cost, counted, lstm_cost
+from lecturelib.transformer import Block, LanguageModel
+from lecturelib.widgets.cost_explorer import LENGTHS, WIDTHS, CostExplorer, heads_of, numbers, view
+from tests.widgets.test_picture import check_bundle
+
+SIZES = [(16, 32, 1, 1, 4), (96, 64, 3, 2, 8), (1024, 512, 12, 5, 8)]  # n, D, layers, batch, heads
+
+
+@pytest.mark.parametrize(("n", "D", "layers", "batch", "heads"), SIZES)
+def test_the_numbers_are_those_of_the_formulas(n, D, layers, batch, heads):
+    found = numbers(n, D, layers, batch, heads)
+    explicit, fused = (block_cost(batch, n, D, heads, fused=fused) for fused in (False, True))
+    assert found["block linear"] + found["block square"] == layers * explicit.flops
+    assert found["block linear"] == layers * 24 * batch * n * D**2
+    assert found["block square"] == layers * 4 * batch * n**2 * D
+    assert found["lstm"] == layers * lstm_cost(batch, n, D, D).flops == layers * 16 * batch * n * D**2
+    assert (found["kept explicit"], found["kept fused"]) == (layers * explicit.bytes, layers * fused.bytes)
+    assert found["kept lstm"] == layers * lstm_cost(batch, n, D, D).bytes
+    for name, way in (("layer explicit", False), ("layer fused", True)):
+        assert found[name] == attention_cost(batch, n, D, heads, fused=way).bytes
+
+
+@pytest.mark.parametrize("twice", ["n", "D", "layers", "batch"])
+def test_each_part_grows_as_it_is_called(twice):
+    sizes = {"n": 64, "D": 64, "layers": 2, "batch": 2}
+    before, after = (numbers(**{**sizes, twice: k * sizes[twice]}, heads=4) for k in (1, 2))
+    grows = {
+        "n": {"block linear": 2, "block square": 4, "token": 1, "token looks": 2, "cache": 2, "state": 1, "weights": 1},
+        "D": {"block linear": 4, "block square": 2, "token": 4, "token looks": 2, "cache": 2, "state": 2},
+    }.get(twice, {"block linear": 2, "block square": 2, "token": 2, "token looks": 2, "cache": 2, "state": 2})
+    assert {name: after[name] / before[name] for name in grows} == grows
+
+
+def test_the_numbers_are_what_torch_counts():
+    n, D, batch, heads = 16, 8, 2, 2
+    found = numbers(n, D, 3, batch, heads)
+    block, lstm = Block(D, heads), nn.LSTM(D, D)
+    x = torch.zeros(batch, n, D)
+    assert 3 * counted(lambda: block(x)).flops == found["block linear"] + found["block square"]
+    assert 3 * counted(lambda: block(x)).bytes == found["kept explicit"]  # too short for the fused kernel
+    for name, network in (("weights", block), ("lstm weights", lstm)):
+        assert found[name] == 3 * 4 * sum(each.numel() for each in network.parameters())
+    cache = KVCache(LanguageModel(symbols=5, width=D, heads=heads, layers=3, longest=n), batch)
+    assert found["cache"] == sum(each.nbytes for each in (*cache.keys, *cache.values))
+
+
+def test_a_token_that_is_written_costs_the_last_part_of_a_text_that_is_read():
+    n, D, layers, batch, heads = 100, 64, 2, 3, 4
+    costs = [numbers(k, D, layers, batch, heads) for k in range(1, n + 1)]
+    assert sum(each["token"] for each in costs) == costs[-1]["block linear"]
+    assert sum(each["token lstm"] for each in costs) == costs[-1]["lstm"]
+    looks = sum(each["token looks"] for each in costs)  # nobody looks ahead: half the table, and half its diagonal
+    assert looks == costs[-1]["block square"] * (n + 1) // (2 * n)
+
+
+def test_what_is_drawn_follows_from_the_mode():
+    costs = numbers(64, 32, 2, 3, 4)
+    training, reading, writing = (view(mode, costs) for mode in ("training", "reading", "writing"))
+    for name, parts in reading.operations.items():
+        assert training.operations[name] == tuple(3 * part for part in parts)
+    assert reading.operations["transformer"] == (costs["block linear"], costs["block square"])
+    assert writing.operations["transformer"] == (costs["token"], costs["token looks"])
+    assert writing.operations["LSTM"] == (costs["token lstm"], 0)
+    assert [*training.held.values()] == [
+        4 * costs["weights"],
+        *(costs[f"kept {k}"] for k in ("explicit", "fused", "lstm")),
+    ]
+    assert [*reading.held.values()] == [costs["weights"], costs["layer explicit"], costs["layer fused"]]
+    assert [*writing.held.values()] == [costs["weights"], costs["cache"], costs["state"]]
+    with pytest.raises(ValueError, match=r"mode='sleeping': expected one of \['training', 'reading', 'writing'\]"):
+        view("sleeping", costs)
+
+
+def test_every_position_of_the_sliders_has_a_cost():
+    assert (LENGTHS[0], LENGTHS[-1], WIDTHS[0], WIDTHS[-1]) == (16, 65536, 32, 8192)
+    for D in WIDTHS:
+        assert D % heads_of(D) == 0
+    largest = numbers(LENGTHS[-1], WIDTHS[-1], 96, 64, heads_of(WIDTHS[-1]))
+    smallest = numbers(LENGTHS[0], WIDTHS[0], 1, 1, heads_of(WIDTHS[0]))
+    assert all(smallest[name] < largest[name] for name in largest)
+
+
+def test_the_controls_redraw_one_figure():
+    explorer = CostExplorer(rate=1e9, memory=4e9)
+    figure, pictures = explorer.figure, [explorer.canvas.value]
+    for control, value in (
+        (explorer.n, 65536),
+        (explorer.D, 32),
+        (explorer.mode, "writing"),
+        (explorer.layers, 96),
+        (explorer.batch, 64),
+        (explorer.mode, "reading"),
+    ):
+        control.value = value
+        pictures.append(explorer.canvas.value)
+        assert explorer.figure is explorer.canvas.figure is figure and len(figure.axes) == 2
+        assert explorer.canvas.value == png(figure) == png(explorer.picture())
+    assert len(set(pictures)) == len(pictures)
+    for control, value in ((explorer.n, 1024), (explorer.D, 512), (explorer.layers, 8), (explorer.batch, 8)):
+        control.value = value
+    explorer.mode.value = "training"
+    assert explorer.canvas.value == pictures[0]  # back where it began, over another way
+
+
+def test_the_figure_says_what_is_shown():
+    explorer = CostExplorer(rate=1e9, memory=4e9)
+    explorer.n.value, explorer.D.value, explorer.layers.value, explorer.batch.value = 128, 64, 2, 4
+    costs = numbers(128, 64, 2, 4, 4)
+    assert explorer.view() == view("training", costs)
+    left, right = explorer.figure.axes
+    assert explorer.figure.texts[0].get_text() == "One training step: n = 128, D = 64, L = 2, H = 4, B = 4"
+    widths = [bar.get_width() for bar in left.patches]
+    assert widths == [3 * costs["block linear"], 3 * costs["block square"], 3 * costs["lstm"], 0]
+    said = {text.get_text() for text in left.texts}
+    assert said == {"transformer: 4·10⁸, 400 ms", "25 % grows with n²", "LSTM: 2·10⁸, 200 ms"}
+    ends = [bar.get_x() + bar.get_width() for bar in right.patches]
+    np.testing.assert_allclose(
+        ends, [4 * costs["weights"], *(costs[f"kept {k}"] for k in ("explicit", "fused", "lstm"))]
+    )
+    lines = [line.get_xdata()[0] for line in right.lines]
+    assert lines == [4e9, 24e9, 80e9]
+    legend = right.get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["this machine, 4 GB", "24 GB", "80 GB"]
+
+
+def test_what_does_not_fit_this_machine_is_hatched():
+    explorer = CostExplorer(memory=2e9)
+    held = explorer.view().held
+    hatched = [bar.get_hatch() is not None for bar in explorer.figure.axes[1].patches]
+    assert hatched == [count > 2e9 for count in held.values()] and set(hatched) == {True, False}
+    larger = CostExplorer(memory=1e15)
+    assert not any(bar.get_hatch() for bar in larger.figure.axes[1].patches)
+
+
+def test_the_saved_output_holds_the_present_picture():
+    explorer = CostExplorer()
+    says = "operations, seconds and bytes of a transformer and of an LSTM, for a length, width and depth of your choice"
+    check_bundle(explorer, says)
+    before = explorer._repr_mimebundle_()["image/png"]
+    assert CostExplorer()._repr_mimebundle_()["image/png"] == before
+    explorer.n.value = 16
+    assert explorer._repr_mimebundle_()["image/png"] != before
+
+
+@pytest.mark.parametrize("name", ["rate", "memory"])
+@pytest.mark.parametrize("value", [0, -1.0, float("nan"), float("inf"), "many", None, True])
+def test_a_machine_without_a_rate_or_memory_is_refused(name, value):
+    with pytest.raises(ValueError, match=f"{name}={value!r}: expected .*, a finite number above 0"):
+        CostExplorer(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("sizes", "says"),
+    [((0, 32, 1, 1, 4), "length=0"), ((16, 33, 1, 1, 4), "heads=4"), ((16, 32, 0, 1, 4), "layers=0"),
+     ((16, 32, 1, 1.5, 4), "batch=1.5"), ((16, True, 1, 1, 1), "width=True")],
+)  # fmt: skip
+def test_a_size_that_does_not_exist_is_refused(sizes, says):
+    with pytest.raises(ValueError, match=says):
+        numbers(*sizes)
