@@ -239,7 +239,9 @@ def peak_share(sides: ArrayLike, rates: ArrayLike, marks: Mapping[str, tuple[flo
             color=GREY, weight="bold")  # fmt: skip
     ax.set_ylabel("GFLOP/s (10⁹ operations a second)", fontsize=15)
     ax.tick_params("y", labelsize=14)
-    ax.set_title("line: one product of square matrices; marks: whole layers, as a share of the peak", fontsize=14)
+    ax.set_title(
+        "line: one product of square matrices; marks: products of a layer, as a share of the peak", fontsize=14
+    )
     ends = {}
     for k, (name, (side, rate)) in enumerate(points.items()):
         ax.plot(side, rate, MARKERS[k], color=STATE_COLOURS[k], mec="black", ms=15, zorder=5)

@@ -40,16 +40,15 @@ _PARTS = ["Sequences", "Attention", "Vision, no labels", "Foundation models"]
 
 
 @styled
-def lecture_map(written: int = len(_STOPS)) -> LectureFigure:
-    """Draw the lecture as a map: one box per notebook, in its order; those after number `written` are dashed."""
+def lecture_map() -> LectureFigure:
+    """Draw the lecture as a map: one box per notebook, in its order."""
     figure = new_figure(12, 4.4, "the eight notebooks in the order of the lecture, each with its question")
     (ax,) = axes(figure)
     w, h, dx, dy = 2.62, 1.5, 3.0, 1.95
     for number, title, question, column, row, colour in _STOPS:
         x, y = column * dx, row * dy
         box: dict[str, Any] = {"boxstyle": "round,pad=0.02,rounding_size=0.12", "lw": 2.6, "ec": colour}
-        there = int(number) <= written
-        ax.add_patch(FancyBboxPatch((x, y), w, h, fc="white", zorder=2, ls="-" if there else (0, (4, 3)), **box))
+        ax.add_patch(FancyBboxPatch((x, y), w, h, fc="white", zorder=2, **box))
         ax.text(x + 0.14, y + h - 0.2, number, fontsize=13, color=colour, weight="bold", va="top", zorder=3)
         ax.text(x + 0.5, y + h - 0.2, title, fontsize=12.5, weight="bold", va="top", zorder=3)
         ax.text(x + 0.14, y + 0.56, question, fontsize=12.5, va="center", zorder=3, linespacing=1.25)
@@ -57,12 +56,10 @@ def lecture_map(written: int = len(_STOPS)) -> LectureFigure:
             _path(ax, (x + w / 2, y), (x + w / 2, y - dy + h))
         elif column < 3:
             _path(ax, (x + w, y + h * 0.62), ((column + 1) * dx, dy + h * 0.38), bend=0.0)
-    if written < len(_STOPS):
-        ax.text(3 * dx + w, -0.3, "dashed: not written yet", fontsize=12.5, color=GREY, ha="right", va="center")
     for column, part in enumerate(_PARTS):
         ax.text(column * dx, 2 * dy - 0.16, part, fontsize=14.5, color=GREY, va="center")
     ax.set_xlim(-0.1, 3 * dx + w + 0.1)
-    ax.set_ylim(-0.5 if written < len(_STOPS) else -0.12, 2 * dy + 0.1)
+    ax.set_ylim(-0.12, 2 * dy + 0.1)
     hide_frame(ax)
     return figure
 

@@ -937,7 +937,6 @@ CASES: dict[str, dict[str, Callable[[], style.LectureFigure]]] = {
     },
     "start.lecture_map": {
         "all": start.lecture_map,
-        "two written": lambda: start.lecture_map(written=2),
     },
     "start.learning_frame": {
         "the first frame": lambda: film(0, 0.67),
