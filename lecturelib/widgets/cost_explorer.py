@@ -46,7 +46,9 @@ class CostExplorer(StaticPicture, ipywidgets.VBox):
                 raise ValueError(f"{name}={value!r}: expected {what}, a finite number above 0")
         self.rate, self.memory = float(rate), float(memory)
         self.mode = ipywidgets.ToggleButtons(options=[(name, name) for name in MODES], description="cost of",
+                                             layout={"width": "auto"},
                                              style={"button_width": "90px", "description_width": "60px"})  # fmt: skip
+        self.mode.add_class("widget-inline-hbox")  # by itself it stands under its description
         self.n, self.D, self.layers, self.batch = (
             ipywidgets.SelectionSlider(options=options, value=value, description=name, layout={"width": "330px"},
                                        style={"description_width": "60px"})

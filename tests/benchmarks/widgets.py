@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.browser import lab
-from tests.browser.test_widgets import PICTURE, SCOPE, STEPPER
+from tests.browser.test_widgets import COSTS, PICTURE, SCOPE, STEPPER
 
 BAR = 250  # milliseconds, for the median: slower, and the hand feels the delay
 FRAMES = {64: 20, 200: 50}  # tokens: milliseconds for the median of a hover
@@ -83,7 +83,12 @@ TransferLab({"print": VisionTransformer((1, 8, 8), side=2, width=32, heads=4, la
 """
 RUNS = 5  # trainings of the lab; all but the first are stopped
 FIRST_POINT, NEXT_POINT, STOPPED = 1000, 500, 1000  # milliseconds: from Start, from point to point, from Stop
-CELLS = [LARGE_STEPPER, LARGE_SCOPE.replace("GateScope(read)", FORCE)]
+SLIDERS = {
+    "automaton stepper": LARGE_STEPPER,
+    "gate scope": LARGE_SCOPE.replace("GateScope(read)", FORCE),
+    "cost explorer": COSTS,
+}
+CELLS = [*SLIDERS.values()]
 CELLS += [EXPLORER.format(tokens=tokens) for tokens in FRAMES]
 CELLS += [*PLAYGROUNDS.values(), LOOKS, TRANSFER]
 
@@ -103,11 +108,11 @@ CLOCK = """([handle, img, limit]) => { window.answered = new Promise((resolve, r
 
 
 def measure(page: Any, cell: int) -> list[float]:
-    """Move the slider of a cell's widget up and down; return the milliseconds until each new picture."""
+    """Move the first slider of a cell's widget up and down; return the milliseconds until each new picture."""
     out = page.locator(".jp-CodeCell").nth(cell).locator(".jp-Cell-outputArea")
     picture = out.locator(PICTURE)
     picture.scroll_into_view_if_needed()
-    handle = out.locator(".noUi-handle")
+    handle = out.locator(".noUi-handle").first
     handle.focus()
     times = []
     for move in range(MOVES + 2):
@@ -275,15 +280,15 @@ def main() -> None:
             page = started.run("widgets.ipynb")
             page.locator(PICTURE).nth(1).wait_for()
             print(f"{'what':<36}{'moves':>6}{'median ms':>16}{'slowest ms':>12}")
-            for cell, name in enumerate(("automaton stepper", "gate scope")):
+            for cell, name in enumerate(SLIDERS):
                 row(name, measure(page, cell), BAR)
-            for cell, (tokens, bar) in enumerate(FRAMES.items(), 2):
+            for cell, (tokens, bar) in enumerate(FRAMES.items(), len(SLIDERS)):
                 for place, times in hover(page, cell, tokens).items():
                     row(f"explorer, {tokens} tokens, {place}", times, bar)
-            for cell, name in enumerate(PLAYGROUNDS, 2 + len(FRAMES)):
+            for cell, name in enumerate(PLAYGROUNDS, len(SLIDERS) + len(FRAMES)):
                 for what, times in play(page, cell, {"digits": 4, "photos": 8}[name]).items():
                     row(f"playground, {name}, {what}", times, ECHO if what.endswith("echo") else PAINTED)
-            row("playground, hover", look(page, 2 + len(FRAMES) + len(PLAYGROUNDS)), ECHO)
+            row("playground, hover", look(page, CELLS.index(LOOKS)), ECHO)
             bars = (FIRST_POINT, NEXT_POINT, STOPPED)
             for (what, times), bar in zip(train(page, len(CELLS) - 1).items(), bars, strict=True):
                 row(f"transfer lab, {what}", times, bar)

@@ -1,6 +1,5 @@
 """The attention explorer in a real JupyterLab: it shows, mouse and keys reach the kernel, its picture stays behind."""
 
-import json
 import shutil
 from collections.abc import Iterator
 
@@ -90,17 +89,7 @@ def test_in_jupyterlab_another_theme_gets_another_ink(running):
 
 
 def test_a_notebook_that_somebody_else_ran_shows_the_picture_of_all_heads(running):
-    started, _ = running
-    path = started.folder / "saved.ipynb"
-    saved = json.loads(path.read_text(encoding="utf-8"))
-    assert "widgets" not in saved["metadata"]
-    saved["metadata"]["title"] = "from elsewhere"  # changed since this server signed it
-    path.write_text(json.dumps(saved), encoding="utf-8")
-    page = started.open("saved.ipynb")
-    picture = page.locator(".jp-CodeCell").first.locator(".jp-Cell-outputArea img")
-    page.wait_for_function("img => img.complete && img.naturalWidth > 300", arg=picture.element_handle())
-    assert picture.is_visible() and picture.get_attribute("src").startswith("data:image/png;base64,")
-    page.close()
+    running[0].open_foreign("saved.ipynb", [0]).close()
 
 
 def test_nothing_failed_in_jupyterlab_and_no_other_host_was_asked(running):

@@ -1,6 +1,5 @@
 """The patch playground in a real JupyterLab: mouse and keys reach the kernel, its answers the page."""
 
-import json
 import shutil
 from collections.abc import Iterator
 
@@ -120,18 +119,7 @@ def test_in_jupyterlab_what_the_kernel_sets_is_shown(running):
 
 
 def test_a_notebook_that_somebody_else_ran_shows_both_pictures(running):
-    started, _ = running
-    path = started.folder / "saved.ipynb"
-    saved = json.loads(path.read_text(encoding="utf-8"))
-    assert "widgets" not in saved["metadata"]
-    saved["metadata"]["title"] = "from elsewhere"  # changed since this server signed it
-    path.write_text(json.dumps(saved), encoding="utf-8")
-    page = started.open("saved.ipynb")
-    for cell in (1, 2):
-        picture = page.locator(".jp-CodeCell").nth(cell).locator(".jp-Cell-outputArea img")
-        page.wait_for_function("img => img.complete && img.naturalWidth > 300", arg=picture.element_handle())
-        assert picture.is_visible() and picture.get_attribute("src").startswith("data:image/png;base64,")
-    page.close()
+    running[0].open_foreign("saved.ipynb", [1, 2]).close()
 
 
 def test_nothing_failed_in_jupyterlab_and_no_other_host_was_asked(running):

@@ -1,6 +1,5 @@
 """The transfer lab in a real JupyterLab: curves grow while other cells run, Stop ends a training, runs are compared."""
 
-import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -114,17 +113,7 @@ def test_in_jupyterlab_a_cell_that_runs_again_stops_what_was_training(running):
 
 
 def test_a_notebook_that_somebody_else_ran_shows_the_picture(running):
-    started, _ = running
-    path = started.folder / "saved.ipynb"
-    saved = json.loads(path.read_text(encoding="utf-8"))
-    assert "widgets" not in saved["metadata"]
-    saved["metadata"]["title"] = "from elsewhere"  # changed since this server signed it
-    path.write_text(json.dumps(saved), encoding="utf-8")
-    page = started.open("saved.ipynb")
-    picture = page.locator(".jp-CodeCell").nth(2).locator(".jp-Cell-outputArea img")
-    page.wait_for_function("img => img.complete && img.naturalWidth > 300", arg=picture.element_handle())
-    assert picture.is_visible() and picture.get_attribute("src").startswith("data:image/png;base64,")
-    page.close()
+    running[0].open_foreign("saved.ipynb", [2]).close()
 
 
 def test_nothing_failed_in_jupyterlab_and_no_other_host_was_asked(running):

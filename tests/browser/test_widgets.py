@@ -1,6 +1,5 @@
 """The interactive figures in a real JupyterLab: they show, they follow the mouse and the keys, they stay at home."""
 
-import json
 import shutil
 from collections.abc import Iterator
 from typing import Any
@@ -44,6 +43,11 @@ from lecturelib.widgets.film import TrainingFilm
 rng = np.random.default_rng(0)
 TrainingFilm(rng.normal(size=(5, 30, 4)), [0.5, 0.6, 0.7, 0.8, 0.9], [0, 10, 20, 30, 40], np.arange(30) % 3, 0.67)
 """
+COSTS = """
+from lecturelib.widgets.cost_explorer import CostExplorer
+
+CostExplorer()
+"""
 PREDICTION = """
 from lecturelib.checks.predictions import predict
 
@@ -58,8 +62,13 @@ from lecturelib.training import fit
 x = torch.linspace(-1, 1, 64)[:, None]
 history = fit(torch.nn.Linear(1, 1), lambda m, b: (m(b[0]) - b[1]).square().mean(), (x, 3 * x), label="a line")
 """
-CELLS = [STEPPER, SCOPE, FILM, PREDICTION, OUTCOME, BAR]
+CELLS = [STEPPER, SCOPE, FILM, COSTS, PREDICTION, OUTCOME, BAR]
 PICTURE = ".jupyter-widgets img"
+PASSED = """(handle) => { window.passed = [];
+  new MutationObserver(() => {
+    const now = Number(handle.getAttribute('aria-valuenow'));
+    if (window.passed.at(-1) !== now) window.passed.push(now);
+  }).observe(handle, {attributes: true, attributeFilter: ['aria-valuenow']}); }"""
 
 
 @pytest.fixture(scope="module")
@@ -147,15 +156,46 @@ def test_the_film_plays_and_follows_mouse_and_keys(running):
     handle = out.locator(".noUi-handle")
     frames = "([handle, frame]) => Number(handle.getAttribute('aria-valuenow')) === frame"
     page.wait_for_function(frames, arg=[handle.element_handle(), 4])
+    handle.evaluate(PASSED)  # a frame may be gone before it can be waited for
     with Changes(page, picture):
         out.locator("button").first.click()  # play: once, from the start to the end
-    page.wait_for_function(frames, arg=[handle.element_handle(), 1])
     page.wait_for_function(frames, arg=[handle.element_handle(), 4])
+    assert page.evaluate("window.passed") == [0, 1, 2, 3, 4]
     handle.focus()
     with Changes(page, picture):
         page.keyboard.press("ArrowLeft")
     with Changes(page, picture):
         out.locator(".noUi-target").click(position={"x": 3, "y": 3})
+
+
+def test_the_cost_explorer_follows_mouse_and_keys(running):
+    page = running[1]
+    out = output(page, COSTS)
+    picture = out.locator(PICTURE)
+    with Changes(page, picture):
+        out.get_by_role("button", name="writing").click()
+    shown = {"tokens n": "2048", "width D": "1024", "layers L": "12", "batch B": "16"}
+    for n, (name, now) in enumerate(shown.items()):
+        slider = out.locator(".widget-slider").nth(n)
+        assert slider.locator(".widget-label").inner_text() == name
+        slider.locator(".noUi-handle").focus()
+        with Changes(page, picture):
+            page.keyboard.press("ArrowRight")
+        assert slider.locator(".widget-readout").inner_text() == now
+    with Changes(page, picture):
+        slider.locator(".noUi-target").click(position={"x": 3, "y": 3})
+    assert slider.locator(".widget-readout").inner_text() == "1"
+
+
+def test_the_controls_of_the_cost_explorer_have_room_for_their_words(running):
+    out = output(running[1], COSTS)
+    for words in out.locator(".widget-label, .widget-readout, .widget-toggle-button").all():
+        assert words.evaluate("words => words.scrollWidth <= words.clientWidth"), words.inner_text()
+    label, *buttons = (each.bounding_box() for each in out.locator(".widget-toggle-buttons").locator(
+        ".widget-label, .widget-toggle-button").all())  # fmt: skip
+    assert len(buttons) == 3
+    for button in buttons:  # in one row with their label
+        assert button["y"] < label["y"] + label["height"] / 2 < button["y"] + button["height"]
 
 
 def test_a_prediction_follows_mouse_and_keys_and_stands_beside_its_outcome(running):
@@ -177,20 +217,8 @@ def test_the_bar_is_full_at_the_end(running):
 
 
 def test_a_notebook_that_somebody_else_ran_shows_the_pictures(running):
-    started, _ = running
-    path = started.folder / "saved.ipynb"
-    saved = json.loads(path.read_text(encoding="utf-8"))
-    assert "widgets" not in saved["metadata"]  # the state of the widgets is not in the file: only pictures are left
-    # Changed since this server signed it, as a downloaded one is unknown to it. (What a reader has run and saved
-    # here himself is trusted, and ipywidgets then looks for the widgets of the kernel that is gone.)
-    saved["metadata"]["title"] = "from elsewhere"
-    path.write_text(json.dumps(saved), encoding="utf-8")
-    page = started.open("saved.ipynb")
-    for source in (STEPPER, SCOPE, FILM):
-        picture = output(page, source).locator("img")
-        page.wait_for_function("img => img.complete && img.naturalWidth > 300", arg=picture.element_handle())
-        assert picture.get_attribute("src").startswith("data:image/png;base64,")
-        assert picture.is_visible()
+    cells = [CELLS.index(source) for source in (STEPPER, SCOPE, FILM, COSTS)]
+    page = running[0].open_foreign("saved.ipynb", cells)
     assert output(page, PREDICTION).get_by_text("heads / tails / neither").is_visible()
     page.close()
 

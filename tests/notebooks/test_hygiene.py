@@ -103,6 +103,8 @@ def cell_faults(cell: NotebookNode) -> list[str]:
         found.append(f"draws by itself ({', '.join(plots)}): figures come from lecturelib.figures")
     if _checks(code_of(cell)) and "nbval-ignore-output" in cell.metadata.get("tags", []):
         found.append("makes a claim, but tells the tests to ignore its output: take the tag nbval-ignore-output away")
+    if cell.source.split("#")[0].rstrip().endswith(";") or cell.source.rstrip().endswith(";"):
+        found.append("ends in a semicolon, which hides a value in most runs only: end in a line without a value")
     if _unseen_outcome(code_of(cell)):
         found.append("calls .outcome() before its last line, where nothing is shown: put it last")
     return found
@@ -238,6 +240,7 @@ SPOILED_FORM: dict[str, tuple[str, Callable[[NotebookNode], object]]] = {
         "makes a claim",
         lambda nb: cell(nb).update(source='claim("x", y)', metadata=NotebookNode(tags=["nbval-ignore-output"])),
     ),
+    "semicolon": ("a semicolon", lambda nb: cell(nb).update(source="len('one');")),
     "outcome in the middle": (
         "outcome",
         lambda nb: cell(nb).update(source="guess.outcome(3)\nprint(4)"),
