@@ -13,8 +13,9 @@ import pytest
 from lecturelib.widgets.attention_explorer import SETTINGS, AttentionExplorer
 from tests.browser import lab
 from tests.browser.alone import FRAME
+from tests.tools import needs
 
-pytestmark = pytest.mark.skipif(lab.MISSING, reason=lab.HOW)
+pytestmark = needs(not lab.MISSING, lab.HOW)
 
 WORDS = ["The", "month", "is", "March", "the", "third", "month"]
 CAUSAL = np.tril(np.ones((7, 7), dtype=bool))

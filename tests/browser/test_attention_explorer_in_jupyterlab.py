@@ -7,8 +7,9 @@ import pytest
 
 from tests.browser import lab
 from tests.browser.test_attention_explorer import INK, Page
+from tests.tools import needs
 
-pytestmark = pytest.mark.skipif(lab.MISSING, reason=lab.HOW)
+pytestmark = needs(not lab.MISSING, lab.HOW)
 
 CELL = """
 import numpy as np

@@ -13,8 +13,9 @@ from lecturelib.vision import VisionTransformer
 from lecturelib.widgets.patch_playground import ASKED, SETTINGS, PatchPlayground
 from tests.browser import lab
 from tests.browser.alone import FRAME
+from tests.tools import needs
 
-pytestmark = pytest.mark.skipif(lab.MISSING, reason=lab.HOW)
+pytestmark = needs(not lab.MISSING, lab.HOW)
 
 
 class Page:

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.browser import lab
+from tests.tools import needs
 
-pytestmark = pytest.mark.skipif(lab.MISSING, reason=lab.HOW)
+pytestmark = needs(not lab.MISSING, lab.HOW)
 
 MODELS = """
 import numpy as np

@@ -15,8 +15,9 @@ from lecturelib.widgets.transfer_lab import TransferLab
 from lecturelib.widgets.transfer_runs import ARMS, KEEP, LAST, NONE, PROBE, TUNE, Choice, Run
 from tests.browser import lab
 from tests.browser.alone import FRAME
+from tests.tools import needs
 
-pytestmark = pytest.mark.skipif(lab.MISSING, reason=lab.HOW)
+pytestmark = needs(not lab.MISSING, lab.HOW)
 
 STEPS = 40
 NAMES = ("data", "source", "arm", "each", "asked", "state")

@@ -9,8 +9,9 @@ import pytest
 
 from tests.browser import lab
 from tests.browser.test_patch_playground_in_jupyterlab import RUN
+from tests.tools import needs
 
-pytestmark = pytest.mark.skipif(lab.MISSING, reason=lab.HOW)
+pytestmark = needs(not lab.MISSING, lab.HOW)
 
 LAB = """
 import torch

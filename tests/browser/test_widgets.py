@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from tests.browser import lab
+from tests.tools import needs
 
-pytestmark = pytest.mark.skipif(lab.MISSING, reason=lab.HOW)
+pytestmark = needs(not lab.MISSING, lab.HOW)
 
 STEPPER = """
 import numpy as np
