@@ -23,7 +23,8 @@ from typing import NamedTuple
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-CLOCKS = {"cpu": time.process_time, "wall": time.perf_counter}
+FINE = time.get_clock_info("process_time").resolution < 1e-4  # on Windows it ticks 64 times a second: too coarse
+CLOCKS = {"cpu": time.process_time if FINE else time.perf_counter, "wall": time.perf_counter}
 
 
 def timed(
@@ -33,7 +34,8 @@ def timed(
 
     Every other round runs them in the opposite order, so that none always comes first. The `warmup` rounds before are
     not counted: the first call of a kernel also fetches memory. `clock` is "cpu", the processor seconds of this process
-    (all its threads), or "wall". A GPU is waited for before the clock is read.
+    (all its threads; where a system counts them too coarsely, as Windows does, it is the other), or "wall". A GPU is
+    waited for before the clock is read.
     Units: seconds.
     Raises: ValueError for no functions, fewer than 1 round, a negative warmup, and a clock that does not exist.
     Tool: from notebook 08 on.

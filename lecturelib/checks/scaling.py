@@ -191,7 +191,7 @@ check_read_one = Exercise(
         "First the cache, then the look-up. Which of the four dimensions of the cache numbers the tokens? The scores "
         "are (B, H, 1, S + 1), and their rows sum to 1.",
         "keys = torch.cat([keys, k], dim=2), and the same with values. Then attention as in notebook 03: "
-        "q @ keys.mT / math.sqrt(K), the softmax over the last dimension, @ values.",
+        "q @ keys.mT / q.shape[-1] ** 0.5, the softmax over the last dimension, @ values.",
     ],
     right="One query meets all keys, and no key is computed twice.",
 )

@@ -62,7 +62,7 @@ def cost_frame(
         lines.append(Line2D([], [], label=name, **line))
     right.legend(handles=lines, loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=3, fontsize=14,
                  handlelength=1.6, columnspacing=1.2)  # fmt: skip
-    right.set_title("Bytes (log scale; hatched: too many for this machine)", fontsize=15)
+    right.set_title("Bytes (log scale; hatched: more than the thick line)", fontsize=15)
     figure.text(0.02, 0.955, title, fontsize=18, weight="bold", va="center")
 
 

@@ -109,11 +109,13 @@ def crossing(
     seconds: Mapping[str, tuple[ArrayLike | None, ArrayLike]],
     memory: Mapping[str, tuple[ArrayLike | None, ArrayLike]],
     crossings: Mapping[str, tuple[float | None, float | None]],
+    pairs: Mapping[str, str] | None = None,
 ) -> LectureFigure:
     """Show time and memory of networks against the number of tokens: dashed as predicted, marks as measured.
 
     `crossings` holds for "time" and "memory" where two networks cost the same, by prediction and as measured; None
-    where they never do. The title of each panel says by what factor the two differ.
+    where they never do. The title of each panel says by what factor the two differ, and `pairs`, if given, which
+    networks cross there.
     Shapes: seconds[name] a prediction (n,) or None, and measurements (rounds, n); memory[name] a prediction (n,) or
     None, and a measurement (n,); at most 3 networks, the same in both.
     Raises: ValueError for other shapes or names, numbers that are not above 0, and sizes that do not grow.
@@ -121,10 +123,10 @@ def crossing(
     x = _grow("sizes", sizes, 2)
     _few("networks", seconds, 3)
     same = list(seconds) == list(memory)
-    if not same or set(crossings) != {"time", "memory"}:
+    if not same or set(crossings) != {"time", "memory"} or (pairs and set(pairs) != set(crossings)):
         raise ValueError(
             f"seconds of {list(seconds)}, memory of {list(memory)}, crossings of {list(crossings)}: expected the same "
-            "networks in the same order, and crossings of 'time' and 'memory'"
+            "networks in the same order, and crossings (and pairs) of 'time' and 'memory'"
         )
     figure = new_figure(12, 5.9, f"time and memory by the number of tokens, for {', '.join(seconds)}")
     left, right = axes(figure, 1, 2)
@@ -141,7 +143,8 @@ def crossing(
                 ax.plot(x, drawn[-1], color=STATE_COLOURS[k], ls=_DASHED, lw=2, zorder=4)
         _size_axis(ax, x, "tokens n (log scale)", 3.5)
         _unit_axis(ax, drawn, units, above=0.34)
-        ax.set_title(f"{what.capitalize()}: {_crossing_marks(ax, x, *crossings[what])}", fontsize=15)
+        which = f"{what.capitalize()}, {pairs[what]}:\n" if pairs else f"{what.capitalize()}: "
+        ax.set_title(which + _crossing_marks(ax, x, *crossings[what]), fontsize=15)
         named = {wrapped(name, 1.2, 15): end for name, end in ends.items()}
         lines = 1 + max(name.count("\n") for name in named)
         label_ends(ax, float(x[-1]), named, STATE_COLOURS, 4.4 / lines, points=15)
@@ -279,7 +282,7 @@ def writing(lengths: ArrayLike, uncached: ArrayLike, cached: ArrayLike, stored: 
     right.fill_between(x, kept / size, color=STATE_COLOURS[2], alpha=0.15, lw=0)
     right.set(ylim=(0, 1.12 * kept[-1] / size), xlim=(0, 1.02 * x[-1]))
     right.set_ylabel(f"{unit} in the cache", fontsize=15)
-    right.set_title(f"What it takes: {in_unit(float(kept[-1]), BYTES)}", fontsize=16)
+    right.set_title(f"Keys, values: {in_unit(float(kept[-1]), BYTES)}", fontsize=16)
     for ax in (left, right):
         ax.tick_params(labelsize=14)
         ax.set_xlabel("tokens in the text", fontsize=15)

@@ -32,19 +32,20 @@ class View(NamedTuple):
 class CostExplorer(StaticPicture, ipywidgets.VBox):
     """Show operations and bytes of a transformer, and of an LSTM with as many layers, for sizes of your choice.
 
-    `rate` is how many operations a second this machine does (measured by a matrix product), `memory` its bytes.
+    `rate` is how many operations a second a machine does (measured by a matrix product), `memory` its bytes, and
+    `machine` its name.
     Embedding and output layer are left out. There are 4 heads, from D = 512 on D / 64.
     Raises: ValueError for a rate or a memory that is not a finite number above 0.
     """
 
     says = "operations, seconds and bytes of a transformer and of an LSTM, for a length, width and depth of your choice"
 
-    def __init__(self, rate: float = 35e9, memory: float = 2e9) -> None:
+    def __init__(self, rate: float = 35e9, memory: float = 2e9, machine: str = "this machine") -> None:
         for name, value in (("rate", rate), ("memory", memory)):
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
                 what = "operations a second" if name == "rate" else "bytes"
                 raise ValueError(f"{name}={value!r}: expected {what}, a finite number above 0")
-        self.rate, self.memory = float(rate), float(memory)
+        self.rate, self.memory, self.machine = float(rate), float(memory), machine
         self.mode = ipywidgets.ToggleButtons(options=[(name, name) for name in MODES], description="cost of",
                                              layout={"width": "auto"},
                                              style={"button_width": "90px", "description_width": "60px"})  # fmt: skip
@@ -76,7 +77,7 @@ class CostExplorer(StaticPicture, ipywidgets.VBox):
         B, n, D, heads = self.batch.value, self.n.value, self.D.value, heads_of(self.D.value)
         sizes = f"n = {n:,}, D = {D:,}, L = {self.layers.value}, H = {heads}, B = {B}"
         title = f"{MODES[self.mode.value].capitalize()}: {sizes}"
-        machines = {f"this machine, {in_unit(self.memory, BYTES, 2)}": self.memory}
+        machines = {f"{self.machine}, {in_unit(self.memory, BYTES, 2)}": self.memory}
         machines |= {in_unit(card, BYTES): card for card in GRAPHICS_CARDS}
         drawn = self.view()
         cost_frame(self.figure, title, drawn.operations, drawn.parts, self.rate, drawn.held, machines)

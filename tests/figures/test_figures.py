@@ -407,7 +407,10 @@ def rounds(*shape: int, seed: int = 0) -> np.ndarray:
 
 
 def crossed(
-    *names: str, time: tuple[float | None, float | None], memory: tuple[float | None, float | None] = (48, 70)
+    *names: str,
+    time: tuple[float | None, float | None],
+    memory: tuple[float | None, float | None] = (48, 70),
+    pairs: dict[str, str] | None = None,
 ) -> style.LectureFigure:
     """Times and bytes that grow with n^2, n and n; the last time has no prediction."""
     n, seconds, held = np.array(SIZES, float), {}, {}
@@ -415,7 +418,7 @@ def crossed(
         line = 1e-6 * (k + 1) * n + (1e-8 * n**2 if k == 0 else 0)
         seconds[name] = (None if k == 2 else line, line * rounds(5, 8, seed=k))
         held[name] = (1e9 * line, 1.2e9 * line)
-    return scaling.crossing(SIZES, seconds, held, {"time": time, "memory": memory})
+    return scaling.crossing(SIZES, seconds, held, {"time": time, "memory": memory}, pairs)
 
 
 def ways_to_attend(sizes: list[int], *names: str, seeds: int = 5) -> style.LectureFigure:
@@ -474,6 +477,13 @@ CASES: dict[str, dict[str, Callable[[], style.LectureFigure]]] = {
     "scaling.crossing": {
         "three networks": lambda: crossed("explicit attention", "nn.LSTM", "LSTM as a loop", time=(128, 190)),
         "far apart": lambda: crossed("attention", "LSTM", time=(2048, 16), memory=(16, 2048)),
+        "pairs named": lambda: crossed(
+            "attention",
+            "nn.LSTM",
+            "LSTM, a loop",
+            time=(128, 76),
+            pairs={"time": "attention and nn.LSTM", "memory": "attention and the loop"},
+        ),
         "alike": lambda: crossed("attention", "LSTM", time=(128, 130), memory=(2000, 2040)),
         "none": lambda: crossed("attention", time=(None, None), memory=(100, None)),
     },
@@ -1219,6 +1229,11 @@ def test_the_miss_of_a_prediction_is_said_and_marked(pair, says):
     np.testing.assert_allclose(places, [value for value in pair if value is not None])
 
 
+def test_the_networks_that_cross_are_named():
+    figure = crossed("attention", "LSTM", time=(128, 192), pairs={"time": "these two", "memory": "those"})
+    assert "Time, these two:\ncrossing 1.5 × later than predicted" in said_by(figure)
+
+
 def test_a_filled_mark_is_the_median_of_the_rounds():
     seconds = np.array([[1.0, 4], [2, 5], [9, 60]])
     figure = scaling.three_ways([16, 32], {"a": seconds}, {"a": [10, 20]}, {"a": (1.5, 1.0)})
@@ -1235,7 +1250,7 @@ def test_a_share_is_one_of_the_fastest_product():
 
 def test_what_a_cache_saves_is_that_at_the_last_length():
     figure = scaling.writing([8, 16], [[2e-3, 12e-3]], [[1e-3, 4e-3]], [1e6, 2e6])
-    assert {"At 16 tokens: 3 times as fast with a cache", "without cache\n12 ms", "What it takes: 2 MB"} <= said_by(
+    assert {"At 16 tokens: 3 times as fast with a cache", "without cache\n12 ms", "Keys, values: 2 MB"} <= said_by(
         figure
     )
 
@@ -1387,6 +1402,7 @@ def test_what_a_mixing_map_says_follows_from_its_zeros():
         (lambda: crossed("a", time=(1, 20)), "predicted crossing is 1: expected one within the sizes 16 to 2048"),
         (lambda: crossed("a", time=(20, np.nan)), "measured crossing is nan: expected a number of tokens"),
         (lambda: crossed("a", "b", "c", "d", time=(20, 20)), "4 networks: expected 1 to 3"),
+        (lambda: crossed("a", time=(20, 30), pairs={"time": "both"}), r"crossings \(and pairs\) of 'time'"),
         (lambda: scaling.crossing([1, 2], {"a": (None, np.ones((1, 2)))}, {}, {}), r"memory of \[\], crossings of"),
         (
             lambda: scaling.crossing(

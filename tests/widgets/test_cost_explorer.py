@@ -133,6 +133,11 @@ def test_the_figure_says_what_is_shown():
     assert [text.get_text() for text in legend.get_texts()] == ["this machine, 4 GB", "24 GB", "80 GB"]
 
 
+def test_another_machine_has_its_name():
+    legend = CostExplorer(memory=2e9, machine="Binder").figure.axes[1].get_legend()
+    assert legend is not None and legend.get_texts()[0].get_text() == "Binder, 2 GB"
+
+
 def test_what_does_not_fit_this_machine_is_hatched():
     explorer = CostExplorer(memory=2e9)
     held = explorer.view().held
