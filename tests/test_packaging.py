@@ -81,7 +81,7 @@ def test_every_package_that_the_library_imports_is_declared():
 
 
 def test_the_address_stands_in_one_file():
-    address = repository(ROOT)
+    address = repository(ROOT).name
     holders = [path.relative_to(ROOT).as_posix() for path in files() if address in _unstamped(path)]
     assert holders == ["pyproject.toml"], (
         "write it only in [project.urls]; python -m lecturelib.publish stamps the rest"
@@ -94,7 +94,7 @@ def test_the_address_stands_in_a_notebooks_stamped_cells_only(path):
     cells = nbformat.read(path, as_version=4).cells
     stamped = [{BADGES_TAG, INSTALL_TAG} & set(cell.metadata.get("tags", [])) for cell in cells]
     holders = [
-        cell.id for cell, stamp in zip(cells, stamped, strict=True) if repository(ROOT) in str(cell) and not stamp
+        cell.id for cell, stamp in zip(cells, stamped, strict=True) if repository(ROOT).name in str(cell) and not stamp
     ]
     assert not holders, f"cells {holders} hold the repository's address: leave it to the stamped cells"
 
@@ -107,6 +107,6 @@ def test_the_top_level_holds_what_it_may_hold():
 
 
 def _unstamped(path: Path) -> str:
-    """Return the file's text; of the README, what stands outside the stamped badges."""
+    """Return the file's text; of the README, what stands outside its markers."""
     text = path.read_text(encoding="utf-8")
     return README_MARKERS.sub("", text) if path == ROOT / "README.md" else text
