@@ -35,7 +35,7 @@ def repository(root: Path) -> Repository:
     if not found or found[1].endswith(".git"):
         raise ValueError(
             f"[project.urls] Repository in pyproject.toml is {url!r}: expected https://github.com/NAME/NAME, or "
-            "https://github.com/NAME/NAME/tree/BRANCH where it is not the branch main; write that, and nothing behind it"
+            "https://github.com/NAME/NAME/tree/BRANCH for another branch than main; write that, and nothing behind it"
         )
     return Repository(found[1], found[2] or "main")
 
@@ -59,14 +59,16 @@ def badges(repo: Repository, notebook: str) -> str:
     return "\n".join(parts)
 
 
-COLAB_LACKS = "anywidget psygnal babel safetensors"  # anywidget needs psygnal
+# What a notebook needs beside the packages that Colab has had for years. Today Colab has these too, and pip finds them
+# there; anywidget needs psygnal. JupyterLab is not needed: the page is Colab's own.
+COLAB_LACKS = "anywidget psygnal babel safetensors"
 
 
 def install(repo: Repository) -> str:
     """Return the code of the cell that fetches the library on Colab, and only there.
 
-    Colab brings torch, numpy and ipywidgets in versions that fit one another, so dependencies stay untouched; the few
-    that it may lack are named.
+    Colab's torch, numpy and ipywidgets fit one another, so no dependency is touched: it does not matter that some are
+    older, or newer, than pyproject.toml allows (its ipywidgets is 7.7, its IPython 7.34). tests/colab holds that.
     """
     archive = f"https://github.com/{repo.name}/archive/{repo.branch}.zip"
     return "\n".join(
@@ -124,8 +126,8 @@ def stamp_readme(text: str, repo: Repository, notebook: str) -> str:
 
     if lone := re.search(r"<!-- /?(?:badges|address) -->", README_MARKERS.sub("", text)):
         raise ValueError(
-            f"README.md has a {lone.group()} without its other half: expected <!-- badges --> or <!-- address -->, then "
-            "the text that is stamped, then the same marker with a slash"
+            f"README.md has a {lone.group()} without its other half: expected <!-- badges --> or <!-- address -->, the "
+            "text that is stamped, and the same marker with a slash"
         )
     return README_MARKERS.sub(stamped, text)
 
