@@ -55,7 +55,7 @@ class Machine(NamedTuple):
         command = [self.python, "-m", "pip", *arguments]
         return subprocess.run(command, capture_output=True, text=True, env=ordinary())
 
-    def run(self, nb: NotebookNode, folder: Path, steps: int | None = 50) -> None:
+    def run(self, nb: NotebookNode, folder: Path, steps: int | None) -> None:
         """Run all cells, also after one that raises, and leave their outputs in the notebook.
 
         Trainings make so many steps at most, and the sockets are closed. With None it is a user's ordinary environment.
@@ -86,7 +86,7 @@ def build(folder: Path) -> tuple[Machine, str]:
             (linked / top).symlink_to(str(each.locate_file(top)))
     venv.create(folder / "venv", with_pip=True)
     python = folder / "venv" / "bin" / "python"
-    # In front of them pip would take the links for its own, and an upgrade might delete what they lead to.
+    # Not in the environment's own folder, where pip would take them for its own and delete what the links lead to.
     (site,) = (folder / "venv").glob("lib/python*/site-packages")
     (site / "colab.pth").write_text(f"{linked}\n{HERE / 'preinstalled'}\nimport google.colab.output\n")
     kernel = {"argv": [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"],
@@ -100,10 +100,11 @@ def build(folder: Path) -> tuple[Machine, str]:
 
 def closure(names: Iterable[str]) -> dict[str, Distribution]:
     """Return the packages with all that they need, as far as it is installed here; not those that are old on Colab."""
-    todo, found = list(names), {canonicalize_name(Requirement(each).name): None for each in OLD}
+    old = {canonicalize_name(Requirement(each).name) for each in OLD}
+    todo, found = list(names), dict[str, Distribution]()
     while todo:
         name = canonicalize_name(todo.pop())
-        if name in found:
+        if name in old or name in found:
             continue
         try:
             each = distribution(name)
@@ -112,7 +113,7 @@ def closure(names: Iterable[str]) -> dict[str, Distribution]:
         found[name] = each
         needs = map(Requirement, each.requires or [])
         todo += [need.name for need in needs if need.marker is None or need.marker.evaluate({"extra": ""})]
-    return {name: each for name, each in found.items() if each is not None}
+    return found
 
 
 def ordinary() -> dict[str, str]:

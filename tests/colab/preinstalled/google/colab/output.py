@@ -12,9 +12,10 @@ def enable_custom_widget_manager() -> None:
     """From now on tell the page of each widget that is displayed where it finds the code of others."""
     from IPython.core.getipython import get_ipython
 
+    shell: Any = get_ipython()
     if _widgets._installed_url is None:
         _widgets._installed_url = MANAGER
-        get_ipython().display_pub.register_hook(_say_where)  # type: ignore[no-untyped-call, attr-defined]
+        shell.display_pub.register_hook(_say_where)
 
 
 def _say_where(message: dict[str, Any]) -> dict[str, Any]:
