@@ -1,6 +1,6 @@
 """A stand-in for a machine of Colab: its old IPython and ipywidgets, the large packages, and none that we bring along.
 
-The versions are those of Colab in 2026; the large packages are those that run the tests, linked, not copied.
+The old versions are those of Colab in 2026; the large packages are those that run the tests, linked, not copied.
 """
 
 import json
@@ -27,16 +27,18 @@ HERE = Path(__file__).parent
 QUICK = ROOT / "tests" / "quick"
 HOW = "no Colab: pip must reach a package index, for the versions of IPython and ipywidgets that Colab has"
 
-# What decides how a widget is shown. Nothing in it is ours to change there.
+# What decides how a widget is shown, and the matplotlib that lacks one of the fonts that we draw with.
 OLD = [
     "ipython==7.34.0", "ipykernel==6.17.1", "ipywidgets==7.7.1", "jupyter_client==7.4.9", "traitlets==5.7.1",
     "backcall==0.2.0", "decorator==4.4.2", "entrypoints==0.4", "ipython-genutils==0.2.0", "nest-asyncio==1.6.0",
-    "pickleshare==0.7.5",
+    "pickleshare==0.7.5", "matplotlib==3.10.0",
 ]  # fmt: skip
-LARGE = ["torch", "numpy", "matplotlib", "scipy", "scikit-learn", "scikit-image", "psutil", "tqdm"]
-# what the old ones need, and what is not told apart by its version
-SMALL = ["debugpy", "jedi", "jupyter-core", "matplotlib-inline", "pexpect", "prompt-toolkit", "pygments",
-         "python-dateutil", "pyzmq", "tornado"]  # fmt: skip
+LARGE = ["torch", "numpy", "scipy", "scikit-learn", "scikit-image", "psutil", "tqdm"]
+# what the old ones need, in any version
+SMALL = [
+    "contourpy", "cycler", "debugpy", "fonttools", "jedi", "jupyter-core", "kiwisolver", "matplotlib-inline", "pexpect",
+    "pillow", "prompt-toolkit", "pygments", "pyparsing", "python-dateutil", "pyzmq", "tornado",
+]  # fmt: skip
 
 
 class Machine(NamedTuple):
@@ -117,8 +119,8 @@ def closure(names: Iterable[str]) -> dict[str, Distribution]:
 
 
 def ordinary() -> dict[str, str]:
-    """Return the environment of a user's own commands: without what the tests add."""
-    hidden = {"PYTHONPATH", "LECTURELIB_STRICT", "MPLBACKEND"}
+    """Return the environment of a user's own commands: without what the tests, and .ci/run, add."""
+    hidden = {"PYTHONPATH", "LECTURELIB_STRICT", "MPLBACKEND", "PIP_QUIET"}
     return {key: value for key, value in os.environ.items() if key not in hidden} | {
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
