@@ -191,10 +191,10 @@ class _Bar:
             self.widget = ipywidgets.IntProgress(max=total, layout={"width": "260px"})
             self.text = ipywidgets.Label()
             row = ipywidgets.HBox([ipywidgets.Label(label), self.widget, self.text])
-            if hasattr(row, "_repr_mimebundle_"):
-                display({**row._repr_mimebundle_(), "text/plain": f"{label}: {total} steps"}, raw=True)
-            else:  # ipywidgets before version 8
-                display(row)
+            # written out, for ipywidgets 7 (Colab) as for 8
+            view = {"version_major": 2, "version_minor": 0, "model_id": row.model_id}
+            saved = {"application/vnd.jupyter.widget-view+json": view, "text/plain": f"{label}: {total} steps"}
+            display(saved, raw=True)
 
     def show(self, done: int, note: str) -> None:
         """Move the bar to `done`, at most ten times a second."""

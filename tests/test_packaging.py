@@ -20,6 +20,8 @@ from tests.test_imports import imported
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 CONDA_NAMES = {"torch": "pytorch-cpu", "matplotlib": "matplotlib-base"}
+# What a Binder image has beside the project's own dependencies, and why.
+BINDER_ONLY = {"jupyter-resource-usage": "readers have 2 GB there, and see how much of it they use"}
 TOP_LEVEL = {
     "README.md", "environment.yml", "pyproject.toml", "LICENSE", "notebooks", "lecturelib", "tests", "binder",
 }  # fmt: skip
@@ -48,11 +50,12 @@ def files() -> list[Path]:
     ]
 
 
-@pytest.mark.parametrize("name", ["environment.yml", "binder/environment.yml"])
-def test_conda_lists_equal_the_projects_own(name):
+@pytest.mark.parametrize(("name", "more"), [("environment.yml", set()), ("binder/environment.yml", set(BINDER_ONLY))])
+def test_conda_lists_equal_the_projects_own(name, more):
     ours = {CONDA_NAMES.get(key, key): value for key, value in ranges(PROJECT["dependencies"]).items()}
     conda = ranges([entry for entry in conda_list(ROOT / name) if not re.match(r"python\b", entry)])
-    assert conda == ours
+    assert {key: value for key, value in conda.items() if key not in more} == ours
+    assert more <= set(conda)
 
 
 def test_conda_allows_the_pythons_that_the_project_allows():
@@ -81,7 +84,7 @@ def test_every_package_that_the_library_imports_is_declared():
 
 
 def test_the_address_stands_in_one_file():
-    address = repository(ROOT)
+    address = repository(ROOT).name
     holders = [path.relative_to(ROOT).as_posix() for path in files() if address in _unstamped(path)]
     assert holders == ["pyproject.toml"], (
         "write it only in [project.urls]; python -m lecturelib.publish stamps the rest"
@@ -94,7 +97,7 @@ def test_the_address_stands_in_a_notebooks_stamped_cells_only(path):
     cells = nbformat.read(path, as_version=4).cells
     stamped = [{BADGES_TAG, INSTALL_TAG} & set(cell.metadata.get("tags", [])) for cell in cells]
     holders = [
-        cell.id for cell, stamp in zip(cells, stamped, strict=True) if repository(ROOT) in str(cell) and not stamp
+        cell.id for cell, stamp in zip(cells, stamped, strict=True) if repository(ROOT).name in str(cell) and not stamp
     ]
     assert not holders, f"cells {holders} hold the repository's address: leave it to the stamped cells"
 
@@ -107,6 +110,6 @@ def test_the_top_level_holds_what_it_may_hold():
 
 
 def _unstamped(path: Path) -> str:
-    """Return the file's text; of the README, what stands outside the stamped badges."""
+    """Return the file's text; of the README, what stands outside its markers."""
     text = path.read_text(encoding="utf-8")
     return README_MARKERS.sub("", text) if path == ROOT / "README.md" else text

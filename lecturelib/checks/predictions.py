@@ -7,8 +7,10 @@ from typing import Any
 
 import ipywidgets
 
+from lecturelib.widgets.picture import ShownByBundle
 
-class Prediction(ipywidgets.VBox):
+
+class Prediction(ShownByBundle, ipywidgets.VBox):
     """A question with choices, or with a number to give. Show it in a cell; call `outcome` once it is measured."""
 
     def __init__(self, question: str, answer: ipywidgets.ValueWidget, listing: str) -> None:
@@ -29,7 +31,7 @@ class Prediction(ipywidgets.VBox):
         return {**_view(self, **kwargs), "text/html": page, "text/plain": plain}
 
 
-class Outcome(ipywidgets.HTML):
+class Outcome(ShownByBundle, ipywidgets.HTML):
     """A measured value beside what was predicted."""
 
     def __init__(self, prediction: Prediction, measured: object) -> None:

@@ -1,7 +1,7 @@
 """Printed digits and letters of 8 x 8 pixels, drawn from the fonts that come with matplotlib, in endless variety.
 
 Source: the 21 text fonts in matplotlib's own folder: DejaVu (12), STIX General (4), Computer Modern (5). They lie on
-    disk; nothing is downloaded.
+    disk; nothing is downloaded. Before version 3.11, as on Colab, cmti10 is not among them: cmr10 stands for it.
 Licence: the fonts' own free licences, which lie beside them (LICENSE_DEJAVU, LICENSE_STIX).
 Size: as many images as one asks for; each is a glyph that was turned, sheared, stretched, moved, bent and made bolder
     or thinner at random, under a seed.
@@ -34,6 +34,7 @@ FONTS = (
     *(f"STIXGeneral{style}" for style in ("", "Bol", "Italic", "BolIta")),
     *("cmr10", "cmb10", "cmss10", "cmti10", "cmtt10"),
 )
+_STAND_INS = {"cmti10": "cmr10"}
 _FINE = 32  # pixels of a side before the mean of 4 x 4 is taken
 
 
@@ -91,7 +92,11 @@ def _outline(font: str, symbol: str) -> torch.Tensor:
     import matplotlib
     from matplotlib.ft2font import FT2Font
 
-    drawn = FT2Font(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{font}.ttf"))
+    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    path = folder / f"{font}.ttf"
+    if not path.exists() and font in _STAND_INS:
+        path = folder / f"{_STAND_INS[font]}.ttf"
+    drawn = FT2Font(str(path))
     drawn.set_size(40, 144)
     drawn.set_text(symbol)
     drawn.draw_glyphs_to_bitmap(antialiased=True)

@@ -10,7 +10,7 @@ from nbformat import NotebookNode
 
 from lecturelib.publish.execute import CellFailed, execute
 from lecturelib.publish.form import clean, is_sealed, normalise, problems, seal
-from lecturelib.publish.stamp import repository, stamp_notebook, stamp_readme
+from lecturelib.publish.stamp import Repository, repository, stamp_notebook, stamp_readme
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -19,7 +19,7 @@ class Refused(Exception):
     """A notebook cannot be written as it is; the message says why and what to do."""
 
 
-def publish(path: Path, repo: str) -> None:
+def publish(path: Path, repo: Repository) -> None:
     """Execute one notebook from a clean kernel and write it; the file stays as it was if anything is wrong.
 
     Raises: CellFailed if a cell raises an error; Refused if an output must not be committed.
@@ -31,7 +31,7 @@ def publish(path: Path, repo: str) -> None:
     _write(path, nb)
 
 
-def restamp(path: Path, repo: str) -> None:
+def restamp(path: Path, repo: Repository) -> None:
     """Write the stamped cells anew and keep all the rest, outputs included.
 
     Raises: Refused if the file is not what this command wrote: its outputs may then be those of other cells.
@@ -42,8 +42,11 @@ def restamp(path: Path, repo: str) -> None:
     _write(path, normalise(stamp_notebook(nb, repo, path.stem)))
 
 
-def restamp_readme(root: Path, repo: str, notebook: str) -> None:
-    """Write the badges of one notebook into the README, if there is one."""
+def restamp_readme(root: Path, repo: Repository, notebook: str) -> None:
+    """Write the badges of one notebook, and the address, into the README, if there is one.
+
+    Raises: ValueError for a marker in it without its other half.
+    """
     readme = root / "README.md"
     if readme.exists():
         text = readme.read_text(encoding="utf-8")
@@ -75,6 +78,7 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     try:
         repo = repository(root)
         paths = select(options.names, root / "notebooks")
+        restamp_readme(root, repo, "00_start_here")
     except ValueError as error:
         parser.error(str(error))
     failures = 0
@@ -84,7 +88,6 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
         except (CellFailed, Refused) as error:
             print(error, file=sys.stderr)
             failures += 1
-    restamp_readme(root, repo, "00_start_here")
     return 1 if failures else 0
 
 

@@ -10,13 +10,34 @@ from matplotlib.figure import Figure
 
 from lecturelib.figures.style import png
 
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
-class StaticPicture:
+
+class ShownByBundle:
+    """Mix in before an ipywidgets class whose `_repr_mimebundle_` says what it leaves in a saved notebook.
+
+    Before version 8, as on Colab, ipywidgets does not ask for that: it leaves the name of a class. There the widget is
+    displayed with the bundle's text, and under it the bundle's picture, if it has one.
+    """
+
+    if int(ipywidgets.__version__.split(".")[0]) < 8:
+
+        def _ipython_display_(self, **kwargs: Any) -> None:
+            from IPython.display import display
+
+            found = self._repr_mimebundle_(**kwargs)  # type: ignore[attr-defined]
+            bundle = found[0] if isinstance(found, tuple) else found
+            view = {"version_major": 2, "version_minor": 0, "model_id": self.model_id}  # type: ignore[attr-defined]
+            display({WIDGET_VIEW: view, "text/plain": bundle["text/plain"]}, raw=True)
+            if "image/png" in bundle:
+                display({kind: bundle[kind] for kind in ("image/png", "text/plain")}, raw=True)
+
+
+class StaticPicture(ShownByBundle):
     """Mix in before an ipywidgets class: the widget's output then also holds a PNG and a fixed text.
 
     A live notebook shows the widget; one that is only read (GitHub, a PDF, JupyterLab without a kernel) shows the
     picture. The class says with `picture()` which figure that is, and with `says` what it shows, in words.
-    ipywidgets before version 8 drops the picture; there both are displayed, one under the other.
     """
 
     says = "an interactive figure"
@@ -32,15 +53,6 @@ class StaticPicture:
         encoded = base64.b64encode(png(self.picture())).decode()
         bundle = {**(data or {}), "image/png": encoded, "text/plain": f"Interactive figure: {self.says}"}
         return (bundle, metadata) if metadata else bundle
-
-    if int(ipywidgets.__version__.split(".")[0]) < 8:  # pragma: no cover (Colab's old version, tried by hand)
-
-        def _ipython_display_(self, **kwargs: Any) -> None:
-            from IPython.display import display
-
-            super()._ipython_display_(**kwargs)  # type: ignore[misc]
-            encoded = base64.b64encode(png(self.picture())).decode()
-            display({"image/png": encoded, "text/plain": f"Interactive figure: {self.says}"}, raw=True)
 
 
 class Canvas(ipywidgets.Image):

@@ -12,7 +12,7 @@ class SettingError(traitlets.TraitError, ValueError):
     """A setting that a figure does not have; traitlets takes the old value back."""
 
 
-class Setting(traitlets.TraitType[Any, Any]):
+class Setting(traitlets.TraitType):  # bare: Colab's traitlets take no types
     """A setting of any type: the figure checks them all, and says what it expected."""
 
 

@@ -98,6 +98,23 @@ def test_stamping_alone_refuses_what_was_changed_by_hand(root, capsys):
     assert path_in(root).read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("file", "text", "words"),
+    [
+        ("pyproject.toml", PROJECT.format("me"), "'https://github.com/me': expected"),
+        ("README.md", "<!-- badges -->\n", "README.md has a <!-- badges --> without its other half"),
+    ],
+)
+def test_an_address_or_a_readme_that_cannot_be_stamped_leaves_every_file(root, file, text, words, capsys):
+    assert main([NAME], root) == 0
+    (root / file).write_text(text, encoding="utf-8")
+    before = path_in(root).read_bytes()
+    with pytest.raises(SystemExit) as stop:
+        main([], root)
+    assert stop.value.code == 2 and words in capsys.readouterr().err
+    assert path_in(root).read_bytes() == before and (root / file).read_text(encoding="utf-8") == text
+
+
 def test_an_unknown_name_is_refused_with_those_that_there_are(root, capsys):
     with pytest.raises(SystemExit) as stop:
         main(["07_nowhere"], root)

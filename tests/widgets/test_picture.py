@@ -107,16 +107,20 @@ def loaded_under(version: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 class Old:
-    """What a widget of ipywidgets 7 offers to be shown by: no bundle, but this."""
+    """What a widget of ipywidgets 7 has: a model, and no bundle of its own."""
 
-    def _ipython_display_(self, **kwargs: Any) -> None:
-        IPython.display.display({VIEW: {"model_id": "7"}, "text/plain": "Old(children=())"}, raw=True)
+    model_id = "7"
 
 
-def test_an_old_ipywidgets_gets_the_widget_and_then_the_picture(monkeypatch):
-    shown: list[dict[str, Any]] = []
-    monkeypatch.setattr(IPython.display, "display", lambda data, raw: shown.append(data) if raw else None)
+@pytest.fixture
+def shown(monkeypatch):
+    """Return the list that fills with what is displayed."""
+    found: list[dict[str, Any]] = []
+    monkeypatch.setattr(IPython.display, "display", lambda data, raw: found.append(data) if raw else None)
+    return found
 
+
+def test_an_old_ipywidgets_gets_the_widget_and_then_the_picture(shown, monkeypatch):
     class OldLine(loaded_under("7.7.1", monkeypatch).StaticPicture, Old):  # type: ignore[misc]
         says = "an old line"
 
@@ -125,11 +129,24 @@ def test_an_old_ipywidgets_gets_the_widget_and_then_the_picture(monkeypatch):
 
     OldLine()._ipython_display_()
     widget, beside = shown
-    assert widget[VIEW] == {"model_id": "7"}
-    assert set(beside) == {"image/png", "text/plain"} and beside["text/plain"] == "Interactive figure: an old line"
+    assert set(widget) == {VIEW, "text/plain"} and widget[VIEW]["model_id"] == "7"
+    assert set(beside) == {"image/png", "text/plain"}
+    assert widget["text/plain"] == beside["text/plain"] == "Interactive figure: an old line"
     assert holds_a_picture(base64.b64decode(beside["image/png"]))
+
+
+@pytest.mark.parametrize("metadata", [None, {VIEW: {"colab": {}}}])
+def test_an_old_ipywidgets_gets_a_widget_without_a_picture_once(shown, monkeypatch, metadata):
+    class OldQuestion(loaded_under("7.7.1", monkeypatch).ShownByBundle, Old):  # type: ignore[misc]
+        def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+            bundle = {"text/plain": "Heads or tails?", "text/html": "<b>Heads or tails?</b>"}
+            return (bundle, metadata) if metadata else bundle
+
+    OldQuestion()._ipython_display_()
+    assert shown == [{VIEW: {"version_major": 2, "version_minor": 0, "model_id": "7"}, "text/plain": "Heads or tails?"}]
 
 
 @pytest.mark.parametrize("version", ["8.0.0", "8.1.9", "10.0"])
 def test_a_newer_ipywidgets_gets_one_output(version, monkeypatch):
     assert not hasattr(loaded_under(version, monkeypatch).StaticPicture, "_ipython_display_")
+    assert not hasattr(loaded_under(version, monkeypatch).ShownByBundle, "_ipython_display_")

@@ -1,0 +1,108 @@
+"""The notebooks on Colab: the first cell brings the library and changes nothing else, and every cell runs.
+
+Colab itself is out of reach: `machine` makes one like it. What its page draws is not seen here, only what it is sent.
+"""
+
+import re
+import sys
+import tomllib
+from typing import NamedTuple
+
+import nbformat
+import pytest
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_notebook
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from lecturelib.publish.form import WIDGET_VIEW, clean, problems
+from lecturelib.publish.stamp import COLAB_LACKS, INSTALL_TAG, install, repository
+from tests.colab import machine
+from tests.colab.preinstalled.google.colab.output import MANAGER
+from tests.tools import require
+from tests.working_tree import ROOT
+
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+NAMED = set(COLAB_LACKS.split())
+FIGURE, QUESTION = "Interactive figure: ", "Predict: "  # how the text of such an output begins
+# Elsewhere 20 steps will do. In 01 only whole trainings surely give networks that can be read back as automata, and 03
+# draws 50 looks at the loss: with fewer steps a cell raises an error.
+STEPS = {"01_recurrent_networks": 1500, "03_attention": 50}
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="a machine of Colab runs Linux")
+
+
+class Colab(NamedTuple):
+    """A machine on which the first cell has been run, and what was installed before and after, and where."""
+
+    machine: machine.Machine
+    before: dict[str, tuple[str, str]]
+    after: dict[str, tuple[str, str]]
+    said: str
+
+
+@pytest.fixture(scope="module")
+def colab(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("colab")
+    made, trouble = machine.build(folder)
+    require(not trouble, f"{machine.HOW}\n{trouble}")
+    before = made.packages()
+    # as stamped, but for the archive: GitHub's cannot hold this working tree
+    source, replaced = re.subn(
+        r"https://github\.com/\S+\.zip", machine.archive(folder / "main.zip").as_uri(), install(repository(ROOT))
+    )
+    assert replaced == 1
+    nb = new_notebook(cells=[new_code_cell(source)])
+    made.run(nb, folder, steps=None)
+    return Colab(made, before, made.packages(), str(nb.cells[0].outputs))
+
+
+def test_the_first_cell_installs_the_library_and_leaves_what_was_there(colab):
+    assert not (NAMED | {"lecturelib"}) & set(colab.before)
+    assert set(colab.after) == set(colab.before) | NAMED | {"lecturelib"}, colab.said
+    assert {name: colab.after[name] for name in colab.before} == colab.before
+
+
+def test_nothing_that_a_notebook_needs_is_missing_afterwards(colab):
+    """What is there may be older than the library's ranges allow: the cells decide whether that matters."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    needed = {canonicalize_name(Requirement(each).name) for each in project["dependencies"]}
+    assert needed - set(colab.after) == {"jupyterlab"}  # the page is Colab's own
+    complaints = colab.machine.pip("check").stdout.splitlines()
+    assert not [line for line in complaints if line.split()[0] in NAMED]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_cell_runs_and_leaves_something_to_see(colab, path, tmp_path):
+    saved, ran = (nbformat.read(path, as_version=4) for _ in range(2))
+    for cell in ran.cells:
+        if INSTALL_TAG in cell.metadata.get("tags", []):  # a second time it finds everything, and fetches nothing
+            cell.source = re.sub(r'-q (.*) "lecturelib @ \S+"', r"-q --no-index \1 lecturelib", cell.source)
+            assert "--no-index" in cell.source
+    colab.machine.run(ran, tmp_path, steps=STEPS.get(path.stem, 20))
+    outputs = [(cell.id, output) for cell in ran.cells for output in cell.get("outputs", [])]
+    raised = [f"{name}: {output.ename}: {output.evalue}" for name, output in outputs if output.output_type == "error"]
+    assert not raised, "\n".join(raised)
+    bare = [problem for problem in problems(clean(ran)) if "a widget without" in problem]
+    assert not bare, "\n".join(bare)
+    for before, after in zip(saved.cells, ran.cells, strict=True):
+        figures, questions = texts(before, FIGURE), texts(before, QUESTION)
+        assert texts(after, FIGURE, WIDGET_VIEW) == figures and texts(after, QUESTION, WIDGET_VIEW) == questions, (
+            after.id
+        )
+        # the picture is an output of its own: it is seen where the page does not draw the widget
+        assert texts(after, FIGURE, "image/png") == figures, after.id
+    managers = [o.metadata.get(WIDGET_VIEW) for _, o in outputs if WIDGET_VIEW in o.get("data", {})]
+    assert ({"colab": {"custom_widget_manager": MANAGER}} in managers) == has_page_code(ran)
+
+
+def texts(cell: NotebookNode, start: str, kind: str = "text/plain") -> list[str]:
+    """Return the texts that begin so, of a cell's outputs that hold one kind of data."""
+    data = [output.data for output in cell.get("outputs", []) if kind in output.get("data", {})]
+    return [each["text/plain"] for each in data if each.get("text/plain", "").startswith(start)]
+
+
+def has_page_code(nb: NotebookNode) -> bool:
+    """Whether a figure of the notebook is drawn by a file of ours, which Colab's page loads only if it is told to."""
+    modules = re.findall(r"lecturelib\.widgets\.(\w+)", "\n".join(cell.source for cell in nb.cells))
+    return any((ROOT / "lecturelib" / "widgets" / f"{module}.js").exists() for module in modules)

@@ -1,0 +1,156 @@
+"""What postBuild does to a Binder image, done for real, and JupyterLab as its reader then finds it."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import sysconfig
+import time
+import urllib.request
+import venv
+from collections.abc import Iterator
+from importlib.util import cache_from_source
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.test_packaging import BINDER_ONLY, conda_list
+from tests.tools import require
+from tests.working_tree import ROOT, files
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="a Binder image runs Linux")
+
+FIRST = "notebooks/00_start_here.ipynb"
+NEWS = "@jupyterlab/apputils-extension:notification"
+START_LIMIT = 60  # seconds
+
+
+class Image(NamedTuple):
+    """The folder of the repository, the environment, and the home of the image's user."""
+
+    repository: Path
+    environment: Path
+    home: Path
+
+    @property
+    def python(self) -> Path:
+        return self.environment / "bin" / "python"
+
+    def variables(self, **more: str) -> dict[str, str]:
+        """Return the environment variables that a process in the image sees."""
+        ours = ("PYTHON", "JUPYTER", "IPYTHON", "MPL", "XDG", "OMP", "MKL", "LECTURELIB", "MEM_LIMIT")
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
+        path = os.pathsep.join([str(self.environment / "bin"), os.environ["PATH"]])
+        return kept | {"PATH": path, "HOME": str(self.home), "PIP_DISABLE_PIP_VERSION_CHECK": "1"} | more
+
+    def run(self, *command: str | Path) -> subprocess.CompletedProcess[str]:
+        """Run a command in the repository's folder, online."""
+        return subprocess.run(command, cwd=self.repository, env=self.variables(), capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory):
+    """Run postBuild, in an environment that borrows the packages with which the tests run."""
+    folder = tmp_path_factory.mktemp("image")
+    made = Image(folder / "repository", folder / "environment", folder / "home")
+    for name in files():
+        (made.repository / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, made.repository / name)
+    made.home.mkdir()
+    venv.create(made.environment, with_pip=True)
+    borrow_packages(made.environment)
+    listed = [entry for entry in conda_list(ROOT / "binder/environment.yml") if entry.startswith(tuple(BINDER_ONLY))]
+    # without bytecode, as some conda packages come
+    fetched = made.run(made.python, "-m", "pip", "install", "-q", "--no-deps", "--no-compile", *listed)
+    require(fetched.returncode == 0, f"no image: pip must reach a package index\n{fetched.stderr}")
+    done = made.run(made.repository / "binder" / "postBuild")
+    assert done.returncode == 0, done.stderr
+    return made
+
+
+def borrow_packages(environment: Path) -> None:
+    """Let an environment use the packages of this process, and JupyterLab's pages, but none of its settings."""
+    (site,) = environment.glob("lib/python*/site-packages")
+    (site / "borrowed.pth").write_text(f"{sysconfig.get_path('purelib')}\n{sysconfig.get_path('platlib')}\n")
+    ours, theirs = (Path(each) / "share" / "jupyter" for each in (sysconfig.get_path("data"), environment))
+    (theirs / "lab").mkdir(parents=True)
+    for path in [*ours.iterdir(), *(ours / "lab").iterdir()]:
+        link = theirs / path.relative_to(ours)
+        if path.name != "settings" and not link.exists():
+            link.symlink_to(path)
+
+
+@pytest.fixture(scope="module")
+def get(image) -> Iterator[Any]:
+    """Start JupyterLab as Binder does; return a function that opens an address below it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [image.repository / "binder" / "start", image.python, "-m", "jupyterlab", "--no-browser",
+               "--ip=127.0.0.1", f"--port={port}", "--ServerApp.token=secret", "--allow-root"]  # fmt: skip
+
+    def opened(address: str) -> Any:
+        request = urllib.request.Request(f"http://127.0.0.1:{port}{address}", headers={"Authorization": "token secret"})
+        return urllib.request.urlopen(request, timeout=20)
+
+    log = image.home / "lab.log"
+    with open(log, "w") as written:
+        server = subprocess.Popen(command, cwd=image.repository, stdout=written, stderr=subprocess.STDOUT,
+                                  env=image.variables(PYTHONPATH=os.environ["PYTHONPATH"]))  # fmt: skip
+    try:
+        for _ in range(2 * START_LIMIT):
+            try:
+                opened("/api").close()
+                break
+            except OSError:
+                assert server.poll() is None, log.read_text()
+                time.sleep(0.5)
+        yield opened
+    finally:
+        server.terminate()
+        server.wait()
+
+
+@pytest.mark.parametrize("name", ["lecturelib", *(extra.replace("-", "_") for extra in BINDER_ONLY)])
+def test_what_is_installed_has_its_bytecode(image, name):
+    (package,) = image.environment.glob(f"lib/python*/site-packages/{name}")
+    sources = list(package.rglob("*.py"))
+    assert sources and not [path for path in sources if not Path(cache_from_source(str(path))).exists()]
+
+
+def test_matplotlibs_list_of_fonts_is_there(image):
+    assert list(image.home.glob(".cache/matplotlib/fontlist-*.json"))
+
+
+def test_a_link_without_a_notebook_opens_the_first(get):
+    assert (ROOT / FIRST).exists()
+    with get("/") as page:
+        assert urlsplit(page.url).path == f"/lab/tree/{FIRST}" and b"jupyter-config-data" in page.read()
+
+
+def test_a_link_with_a_notebook_opens_that_one(get):
+    with get("/lab/tree/notebooks/03_attention.ipynb") as page:
+        assert urlsplit(page.url).path == "/lab/tree/notebooks/03_attention.ipynb"
+
+
+def test_jupyterlab_does_not_ask_for_news(get):
+    with get(f"/lab/api/settings/{NEWS}") as answer:
+        assert json.load(answer)["schema"]["properties"]["fetchNews"]["default"] == "false"
+
+
+def test_the_memory_in_use_is_measured_against_two_gigabytes(get):
+    with get("/api/metrics/v1") as answer:
+        measured = json.load(answer)
+    assert measured["limits"]["memory"]["rss"] == 2 * 1024**3 and 0 < measured["rss"] < 2 * 1024**3
+
+
+@pytest.mark.parametrize(("hub", "limit"), [(None, "2147483648"), ("4000000000", "4000000000")])
+def test_the_limit_is_the_hubs_where_it_names_one(image, hub, limit):
+    code = "import os; print(os.environ['MEM_LIMIT'])"
+    done = subprocess.run([ROOT / "binder/start", sys.executable, "-c", code], capture_output=True, text=True,
+                          env=image.variables(**({"MEM_LIMIT": hub} if hub else {})))  # fmt: skip
+    assert done.stdout.strip() == limit
