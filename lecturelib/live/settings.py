@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 STYLE = Path(__file__).parent / "deck.css"
-START_KEY = "F8"
 
-# A cell has the focus and nobody types: there a key may mean something else.
-_ON_SLIDE = ".jp-Deck .jp-Notebook.jp-mod-commandMode:not(.jp-mod-readWrite) :focus"
+# Wherever the focus is, for a click into a figure or beside the slide must not stop a remote; but nobody types.
+_SHOWING = "body[data-jp-deck-mode='presenting']:not(:has(.jp-Notebook.jp-mod-editMode))"
+_ON_CELL = ".jp-Deck .jp-Notebook.jp-mod-commandMode:not(.jp-mod-readWrite) :focus"
 _TYPING = ".jp-Deck .jp-Notebook.jp-mod-editMode"
 _NEXT = {"direction": "down", "alternate": "forward"}
 _BACK = {"direction": "up", "alternate": "back"}
@@ -23,21 +23,19 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "jupyterlab-slideshow/plugin": {"active": True},  # the deck begins as soon as the notebook is open
     "@jupyterlab/shortcuts-extension/shortcuts": {
         "shortcuts": [
-            _key(START_KEY, "deck:toggle", "body"),
-            _key("PageDown", "deck:go", _ON_SLIDE, **_NEXT),
-            _key("PageUp", "deck:go", _ON_SLIDE, **_BACK),
+            _key("F8", "deck:toggle", "body"),
+            _key("F5", "deck:start", "body"),  # remotes send it, and the browser would load the page anew
+            _key("PageDown", "deck:go", _SHOWING, **_NEXT),
+            _key("PageUp", "deck:go", _SHOWING, **_BACK),
             # run and stay: the usual command selects the next cell, which may lie on the next slide
-            _key("Shift Enter", "notebook:run-cell", _ON_SLIDE),
+            _key("Shift Enter", "notebook:run-cell", _ON_CELL),
             _key("Shift Enter", "notebook:run-cell", _TYPING),
-            _key("F7", "notebook:run-all-above", _ON_SLIDE),
-            _key("F9", "notebook:hide-cell-code", _ON_SLIDE),
-            _key("Shift F9", "notebook:show-cell-code", _ON_SLIDE),
+            _key("F7", "notebook:run-all-above", _SHOWING),
+            _key("F9", "notebook:hide-cell-code", _SHOWING),
+            _key("Shift F9", "notebook:show-cell-code", _SHOWING),
         ]
     },
-    "@jupyterlab/apputils-extension/themes": {
-        "theme": "JupyterLab Light",
-        "overrides": {"code-font-size": "20px", "content-font-size1": "28px"},
-    },
+    "@jupyterlab/apputils-extension/themes": {"theme": "JupyterLab Light"},
     "@jupyterlab/apputils-extension/notification": {
         "fetchNews": "false",
         "checkForUpdates": False,
