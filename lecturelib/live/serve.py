@@ -48,7 +48,7 @@ def command(stage: Stage, notebook: str, options: Sequence[str] = ()) -> list[st
     """Return the command that starts JupyterLab on this machine alone, with the notebook open."""
     return [
         sys.executable, "-m", "jupyterlab", "--ip=127.0.0.1", f"--ServerApp.root_dir={stage.notebooks}",
-        f"--LabApp.default_url=/lab/tree/{notebook}", "--LabApp.custom_css=True", "--LabApp.news_url=None",
+        f"--LabApp.default_url=/doc/tree/{notebook}", "--LabApp.custom_css=True", "--LabApp.news_url=None",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", "--LabApp.extension_manager=readonly",
         "--ServerApp.answer_yes=True", "--log-level=WARN", *options,
     ]  # fmt: skip

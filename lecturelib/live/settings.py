@@ -27,6 +27,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
             _key("F5", "deck:start", "body"),  # remotes send it, and the browser would load the page anew
             _key("PageDown", "deck:go", _SHOWING, **_NEXT),
             _key("PageUp", "deck:go", _SHOWING, **_BACK),
+            # a key that lets something go in a figure must not end the slides
+            _key("Escape", "notebook:enter-command-mode", f"body {_ON_CELL}"),
             # run and stay: the usual command selects the next cell, which may lie on the next slide
             _key("Shift Enter", "notebook:run-cell", _ON_CELL),
             _key("Shift Enter", "notebook:run-cell", _TYPING),

@@ -1,6 +1,7 @@
 """A lecture given from the keyboard: the command's own JupyterLab, its slides on a screen of 1920 x 1080."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -105,13 +106,17 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[lab.Lab]:
         yield started
 
 
-def present(running: lab.Lab, name: str):
-    """Open a notebook as the command does, wait until it is on the slides, and return its page."""
+@contextmanager
+def presented(running: lab.Lab, name: str):
+    """Open a notebook as the command does, and give its page once it is on the slides."""
     # the address that the command opens leads to the first of them
-    page = running.show("" if name == WALKED[0] else f"lab/tree/{name}.ipynb", WIDTH, HEIGHT)
-    page.wait_for_function(STARTED, timeout=20_000)
-    page.wait_for_timeout(1500)  # the deck folds the side panels after a second
-    return page
+    page = running.show("" if name == WALKED[0] else f"doc/tree/{name}.ipynb", WIDTH, HEIGHT)
+    try:
+        page.wait_for_function(STARTED, timeout=20_000)
+        page.wait_for_timeout(1500)  # the deck folds the side panels after a second
+        yield page
+    finally:
+        page.close()
 
 
 def go(page, key: str) -> int:
@@ -138,61 +143,60 @@ def test_page_down_alone_leads_through_every_slide_and_all_of_it_can_be_read(run
         for cell in nbformat.read(FOLDER / f"{name}.ipynb", as_version=4).cells
     ]
     shown = [n for n, kind in enumerate(kinds) if kind not in UNSEEN]
-    page = present(running, name)
-    page.keyboard.press("F8")
-    page.wait_for_function(f"() => !({STARTED})()")
-    page.keyboard.press("F8")
-    page.wait_for_function(STARTED)
-    reached, wrong = [page.evaluate(AT)], []
-    while reached[-1] != shown[-1]:
-        if kinds[reached[-1]] in STARTS and (found := faults(page)):
-            wrong.append((reached[-1], found))
-        reached.append(go(page, "PageDown"))
-    assert reached == shown and wrong == []
-    assert go(page, "PageUp") == shown[-2]
-    page.close()
+    with presented(running, name) as page:
+        reached, wrong = [page.evaluate(AT)], []
+        while reached[-1] != shown[-1]:
+            if kinds[reached[-1]] in STARTS and (found := faults(page)):
+                wrong.append((reached[-1], found))
+            reached.append(go(page, "PageDown"))
+        assert reached == shown and wrong == []
+        assert go(page, "PageUp") == shown[-2]
 
 
 def test_cells_run_on_the_slide_and_figures_answer(running):
-    page = present(running, PLAY)
-    assert [go(page, "PageDown") for _ in range(2)] == [2, 3]
-    page.keyboard.press("F7")  # the imports are on no slide
-    page.wait_for_function(f"() => ({COUNTS})()[1] > 0", timeout=60_000)
-    page.keyboard.press("Shift+Enter")
-    view = page.locator(".lec-explorer")
-    view.locator(".map").wait_for(timeout=30_000)
-    assert page.evaluate(AT) == 3 and faults(page) == []
-    box = view.locator(".map").bounding_box()
-    page.mouse.click(box["x"] + 0.3 * box["width"], box["y"] + 0.3 * box["height"])
-    view.get_by_text("“two”").first.wait_for()
-    page.keyboard.press("ArrowDown")
-    view.locator(".status", has_text="“three”").wait_for()
-    view.get_by_label("stretch each row").check()
-    assert [go(page, key) for key in ("PageDown", "PageDown")] == [4, 5]  # also from within a figure
+    with presented(running, PLAY) as page:
+        assert [go(page, "PageDown") for _ in range(2)] == [2, 3]
+        page.keyboard.press("F7")  # the imports are on no slide
+        page.wait_for_function(f"() => ({COUNTS})()[1] > 0", timeout=60_000)
+        page.keyboard.press("Shift+Enter")
+        view = page.locator(".lec-explorer")
+        view.locator(".map").wait_for(timeout=30_000)
+        assert page.evaluate(AT) == 3 and faults(page) == []
+        box = view.locator(".map").bounding_box()
+        page.mouse.click(box["x"] + 0.7 * box["width"], box["y"] + 0.56 * box["height"])
+        view.locator(".status", has_text="“two” in head 1").wait_for()
+        page.keyboard.press("ArrowDown")
+        view.locator(".status", has_text="“three” in head 1").wait_for()
+        view.get_by_label("stretch each row").check()
+        assert [go(page, key) for key in ("PageDown", "PageDown")] == [4, 5]  # also from within a figure
 
-    page.keyboard.press("Shift+Enter")
-    view = page.locator(".lec-playground")
-    status = view.locator(".status")
-    status.filter(has_text="12 of 16 patches hidden. Error on them").wait_for(timeout=60_000)
-    assert page.evaluate(AT) == 5 and faults(page) == []
-    view.get_by_role("button", name="show all").click()
-    stage = view.locator(".stage").nth(1)
-    box = stage.bounding_box()
-    page.mouse.click(box["x"] + 10, box["y"] + 10)
-    status.filter(has_text="1 of 16 patches hidden. Error on them").wait_for()
-    stage.focus()
-    for key in ("ArrowRight", " "):
-        page.keyboard.press(key)
-    status.filter(has_text="2 of 16 patches hidden. Error on them").wait_for()
+        page.keyboard.press("Shift+Enter")
+        view = page.locator(".lec-playground")
+        status = view.locator(".status")
+        status.filter(has_text="12 of 16 patches hidden. Error on them").wait_for(timeout=60_000)
+        assert page.evaluate(AT) == 5 and faults(page) == []
+        view.get_by_role("button", name="show all").click()
+        stage = view.locator(".stage").nth(1)
+        box = stage.bounding_box()
+        page.mouse.click(box["x"] + 10, box["y"] + 10)
+        status.filter(has_text="1 of 16 patches hidden. Error on them").wait_for()
+        stage.focus()
+        for key in ("ArrowRight", " "):
+            page.keyboard.press(key)
+        status.filter(has_text="2 of 16 patches hidden. Error on them").wait_for()
 
-    page.keyboard.press("Escape")  # leaves the figure, not the slides
-    assert go(page, "PageDown") == 6
-    assert go(page, "PageUp") == 5
-    page.keyboard.press("F9")
-    page.locator(".jp-deck-mod-visible .jp-InputArea .jp-Placeholder, .jp-deck-mod-visible .jp-Placeholder").first.wait_for()
-    page.keyboard.press("Shift+F9")
-    assert page.evaluate(AT) == 5
-    page.close()
+        page.keyboard.press("Escape")  # does not leave the slides
+        assert go(page, "PageDown") == 6
+        assert go(page, "PageUp") == 5
+        page.keyboard.press("F9")
+        page.locator(".jp-deck-mod-visible .jp-Placeholder").wait_for()
+        page.keyboard.press("Shift+F9")
+        page.locator(".jp-deck-mod-visible .jp-InputArea-editor").last.wait_for()
+        page.keyboard.press("F8")
+        page.wait_for_function(f"() => !({STARTED})()")
+        page.keyboard.press("F8")
+        page.wait_for_function(STARTED)
+        assert page.evaluate(AT) == 5
 
 
 def test_nothing_failed_and_no_other_host_was_asked(running):

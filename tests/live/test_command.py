@@ -35,14 +35,14 @@ def test_copies_are_presented_on_this_machine_alone(started, capsys):
     assert copies == NAMES and (FOLDER / "03_attention.ipynb").read_bytes() == before
     assert not folder.exists()  # nothing is left behind
     assert "--ip=127.0.0.1" in arguments and arguments[-2:] == ["--no-browser", "--port=9999"]
-    assert "--LabApp.default_url=/lab/tree/03_attention.ipynb" in arguments
+    assert "--LabApp.default_url=/doc/tree/03_attention.ipynb" in arguments
     assert str(folder.parent) in environment["JUPYTERLAB_SETTINGS_DIR"]
     assert "PageDown" in capsys.readouterr().out
 
 
 def test_without_a_name_the_first_notebook_is_shown(started):
     assert main([]) == 0
-    assert "--LabApp.default_url=/lab/tree/00_start_here.ipynb" in started[0][0]
+    assert "--LabApp.default_url=/doc/tree/00_start_here.ipynb" in started[0][0]
 
 
 @pytest.mark.parametrize(
