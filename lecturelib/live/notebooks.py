@@ -124,8 +124,8 @@ def _note_questions(cell: NotebookNode, section: Section, asked: dict[str, Quest
                 asked[_name(node.targets[0])] = question
                 section.questions.append(question)
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "outcome":
-            if (question := asked.get(_name(node.func.value))) and not question.outcome:
-                question.outcome, question.slide = _shown(cell).removeprefix(_UNMEASURED), slide
+            if (answered := asked.get(_name(node.func.value))) and not answered.outcome:
+                answered.outcome, answered.slide = _shown(cell).removeprefix(_UNMEASURED), slide
         elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("lecturelib.checks."):
             for alias in node.names:
                 if alias.name.startswith("check_") and section.exercises:

@@ -11,7 +11,7 @@ from lecturelib.live.plan import MINUTES, Advice, Plan
 FOLDER = Path(__file__).parent / "sheets"
 PATH_SHEET = "path_75.md"
 SHOWN = 2  # mistakes of an exercise that fit the page; python -m lecturelib.live mistakes NOTEBOOK prints all
-_FIRST_SENTENCE = re.compile(r".+?[.?](?=\s|$)|.+", re.DOTALL)
+_END_OF_SENTENCE = re.compile(r"(?<=[.?])\s")
 _MADE = "*Written by `python -m lecturelib.live sheets`. Slides are counted from 1.*"
 
 
@@ -69,8 +69,8 @@ def _section(section: Section, advice: Advice) -> list[str]:
     lines += [_ask(question, next(right) if question.choices else "") for question in section.questions]
     for exercise in section.exercises:
         known = mistakes(exercise)
-        usual = " / ".join(_FIRST_SENTENCE.match(says).group() for says in known[:SHOWN])
-        lines.append(f"- {exercise.title}. Usual: {usual} (2 of {len(known)})")
+        usual = " / ".join(_END_OF_SENTENCE.split(says)[0] for says in known[:SHOWN])
+        lines.append(f"- {exercise.title}. Usual: {usual} ({min(SHOWN, len(known))} of {len(known)})")
     return lines
 
 

@@ -129,9 +129,7 @@ def executed_digest(nb: NotebookNode) -> str:
 def seal(nb: NotebookNode) -> NotebookNode:
     """Return a copy that carries its own digests: the sign by which a test knows who wrote the file."""
     nb = copy.deepcopy(nb)
-    nb.metadata.lecturelib = NotebookNode(
-        sha256=digest(nb), executed_sha256=executed_digest(nb), written_by=WRITTEN_BY
-    )
+    nb.metadata.lecturelib = NotebookNode(sha256=digest(nb), executed_sha256=executed_digest(nb), written_by=WRITTEN_BY)
     return nb
 
 

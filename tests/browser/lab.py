@@ -133,7 +133,9 @@ def lab(folder: Path, command: Sequence[str] = (), home: Mapping[str, str] | Non
         "--LabApp.expose_app_in_browser=True", *(["--allow-root"] if root else []),
     ]  # fmt: skip
     with open(folder / "lab.log", "w") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=os.environ | ENVIRONMENT | dict(home or {}))
+        server = subprocess.Popen(
+            command, stdout=log, stderr=subprocess.STDOUT, env=os.environ | ENVIRONMENT | dict(home or {})
+        )
     address = f"http://127.0.0.1:{port}"
     try:
         _wait(server, f"{address}/api?token={token}", folder / "lab.log")

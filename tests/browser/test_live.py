@@ -79,7 +79,10 @@ def play() -> nbformat.NotebookNode:
     """Return a short notebook with two interactive figures, on a slide each."""
     cells = [
         (new_markdown_cell("# 09 Play"), "slide"),
-        (new_code_cell("import numpy as np\nfrom lecturelib.widgets.attention_explorer import AttentionExplorer"), "skip"),
+        (
+            new_code_cell("import numpy as np\nfrom lecturelib.widgets.attention_explorer import AttentionExplorer"),
+            "skip",
+        ),
         (new_markdown_cell("## 1. Explore"), "slide"),
         (new_code_cell(EXPLORER.strip()), None),
         (new_markdown_cell("## 2. Hide"), "slide"),

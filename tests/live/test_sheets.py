@@ -46,7 +46,11 @@ def test_a_sheet_names_each_section_question_and_exercise():
 
 
 SPOILED = {
-    "no such section": ('"1. A soft dictionary" =', '"1. A hard dictionary" =', "has no section '1. A hard dictionary'"),
+    "no such section": (
+        '"1. A soft dictionary" =',
+        '"1. A hard dictionary" =',
+        "has no section '1. A hard dictionary'",
+    ),
     "no entry": ('"2. The formula" =', '"2. A formula" =', "03_attention, '2. The formula' has no entry"),
     "no sentence": ('say = "Attention is a soft look-up', 'say = "" # ', "03_attention has no sentence"),
     "wrong choice": ('right = ["attention only"]', 'right = ["attention"]', "'attention' is none of the choices"),
