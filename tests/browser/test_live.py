@@ -192,9 +192,10 @@ def test_cells_run_on_the_slide_and_figures_answer(running):
         assert go(page, "PageDown") == 6
         assert go(page, "PageUp") == 5
         page.keyboard.press("F9")
-        page.locator(".jp-deck-mod-visible .jp-Placeholder").wait_for()
+        code = page.locator(".jp-CodeCell.jp-deck-mod-visible .jp-Cell-inputWrapper")
+        code.wait_for(state="hidden")
         page.keyboard.press("Shift+F9")
-        page.locator(".jp-deck-mod-visible .jp-InputArea-editor").last.wait_for()
+        code.wait_for()
         page.keyboard.press("F8")
         page.wait_for_function(f"() => !({STARTED})()")
         page.keyboard.press("F8")
