@@ -34,6 +34,11 @@ torch.manual_seed(0)
 painter = MaskedAutoencoder(VisionTransformer((1, 8, 8), 2, 12, 3, 2), 8, 2, 1)
 PatchPlayground.masking({"network": painter}, np.random.default_rng(0).random((5, 1, 8, 8), dtype=np.float32))
 """
+PREDICTION = """
+from lecturelib.checks.predictions import predict
+
+predict("Which?", ["the first", "the second"])
+"""
 EXPLORER = """
 scores = np.random.default_rng(0).normal(size=(1, 2, 4, 4))
 AttentionExplorer(scores, ["One", "two", "three", "four"], d_k=5)
@@ -87,6 +92,7 @@ def play() -> nbformat.NotebookNode:
         (new_code_cell(EXPLORER.strip()), None),
         (new_markdown_cell("## 2. Hide"), "slide"),
         (new_code_cell(MASKING.strip()), None),
+        (new_code_cell(PREDICTION.strip()), "slide"),
         (new_markdown_cell("The end."), "slide"),
     ]
     for cell, kind in cells:
@@ -190,6 +196,10 @@ def test_cells_run_on_the_slide_and_figures_answer(running):
 
         page.keyboard.press("Escape")  # does not leave the slides
         assert go(page, "PageDown") == 6
+        page.keyboard.press("Shift+Enter")
+        page.get_by_label("the second").check()
+        assert page.evaluate(AT) == 6 and faults(page) == []
+        page.evaluate("() => document.activeElement.blur()")  # as a click beside the slide does
         assert go(page, "PageUp") == 5
         page.keyboard.press("F9")
         code = page.locator(".jp-CodeCell.jp-deck-mod-visible .jp-Cell-inputWrapper")
