@@ -9,7 +9,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from lecturelib.publish.execute import CellFailed, execute
-from lecturelib.publish.form import clean, is_sealed, normalise, problems, seal
+from lecturelib.publish.form import clean, is_as_executed, normalise, problems, seal
 from lecturelib.publish.stamp import Repository, repository, stamp_notebook, stamp_readme
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,14 +31,14 @@ def publish(path: Path, repo: Repository) -> None:
     _write(path, nb)
 
 
-def restamp(path: Path, repo: Repository) -> None:
-    """Write the stamped cells anew and keep all the rest, outputs included.
+def rewrite(path: Path, repo: Repository) -> None:
+    """Write texts, slide types and stamped cells in their committed form and keep all outputs; nothing is executed.
 
-    Raises: Refused if the file is not what this command wrote: its outputs may then be those of other cells.
+    Raises: Refused if code or outputs are not those of the last execution: then they may not belong together.
     """
     nb = _read(path)
-    if not is_sealed(nb):
-        raise Refused(f"{path.stem} was changed since it was last written: run without --stamp-only")
+    if not is_as_executed(nb):
+        raise Refused(f"the code or outputs of {path.stem} were changed since it was executed: run without --text-only")
     _write(path, normalise(stamp_notebook(nb, repo, path.stem)))
 
 
@@ -71,7 +71,12 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     """Run the command; return its exit status: 0 if every notebook was written."""
     parser = argparse.ArgumentParser(prog="python -m lecturelib.publish", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="such as 01_recurrent_networks; without, all")
-    parser.add_argument("--stamp-only", action="store_true", help="renew the address, execute nothing")
+    parser.add_argument(
+        "--text-only",
+        "--stamp-only",
+        action="store_true",
+        help="take over changed texts, slide types and the address; execute nothing",
+    )
     options = parser.parse_args(arguments)
     if not (root / "pyproject.toml").exists():
         parser.error(f'no pyproject.toml in {root}: run in a clone, installed with pip install -e ".[test]"')
@@ -84,7 +89,7 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     failures = 0
     for path in paths:
         try:
-            (restamp if options.stamp_only else publish)(path, repo)
+            (rewrite if options.text_only else publish)(path, repo)
         except (CellFailed, Refused) as error:
             print(error, file=sys.stderr)
             failures += 1

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from nbformat import NotebookNode, from_dict
 
+from lecturelib.publish.stamp import INSTALL_TAG
+
 WRITTEN_BY = "python -m lecturelib.publish"
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
@@ -110,16 +112,37 @@ def digest(nb: NotebookNode) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
+def executed_digest(nb: NotebookNode) -> str:
+    """Return the SHA-256 of what an execution saw and left: the code cells in their order, with their outputs.
+
+    Left out are the texts, what only an editor or a presenter reads, and the install cell: it is stamped, and does
+    nothing here.
+    """
+    parts = []
+    for cell in nb.cells:
+        tags = cell.metadata.get("tags", [])
+        if cell.cell_type == "code" and cell.source.strip() and INSTALL_TAG not in tags:
+            parts.append([cell.source.rstrip(), tags, cell.execution_count, cell.outputs])
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
 def seal(nb: NotebookNode) -> NotebookNode:
-    """Return a copy that carries its own digest: the sign by which a test knows who wrote the file."""
+    """Return a copy that carries its own digests: the sign by which a test knows who wrote the file."""
     nb = copy.deepcopy(nb)
-    nb.metadata.lecturelib = NotebookNode(sha256=digest(nb), written_by=WRITTEN_BY)
+    nb.metadata.lecturelib = NotebookNode(sha256=digest(nb), executed_sha256=executed_digest(nb), written_by=WRITTEN_BY)
     return nb
 
 
 def is_sealed(nb: NotebookNode) -> bool:
     """Return whether the notebook is, to the last character, what the command wrote."""
-    return nb.metadata.get("lecturelib") == {"sha256": digest(nb), "written_by": WRITTEN_BY}
+    stored = nb.metadata.get("lecturelib", {})
+    return (stored.get("sha256"), stored.get("written_by")) == (digest(nb), WRITTEN_BY)
+
+
+def is_as_executed(nb: NotebookNode) -> bool:
+    """Return whether code and outputs are those of the last execution, whatever was done to the texts."""
+    stored = nb.metadata.get("lecturelib", {})
+    return is_sealed(nb) or stored.get("executed_sha256") == executed_digest(nb)
 
 
 def _faults(output: NotebookNode) -> list[str]:

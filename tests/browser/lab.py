@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -55,12 +55,16 @@ class Lab(NamedTuple):
 
     def open(self, name: str) -> Any:
         """Open a notebook of the folder and return its page."""
-        page = self.browser.new_page(viewport={"width": 1300, "height": 1200})
+        return self.show(f"doc/tree/{name}")
+
+    def show(self, place: str, width: int = 1300, height: int = 1200) -> Any:
+        """Open a place of this JupyterLab, where a notebook is shown, and return its page."""
+        page = self.browser.new_page(viewport={"width": width, "height": height})
         page.set_default_timeout(6_000)
         page.on("request", lambda r: self.hosts.add(urlsplit(r.url).hostname or ""))
         page.on("console", lambda m: self.errors.extend([m.text[:400]] * (m.type == "error")))
         page.on("pageerror", lambda e: self.errors.append(str(e)[:400]))
-        page.goto(f"{self.address}/doc/tree/{name}?token={self.token}")
+        page.goto(f"{self.address}/{place}?token={self.token}")
         page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
         return page
 
@@ -96,15 +100,8 @@ def write(path: Path, cells: list[str]) -> None:
     nbformat.write(new_notebook(cells=[new_code_cell(cell) for cell in cells], metadata=metadata), path)
 
 
-@contextmanager
-def lab(folder: Path) -> Iterator[Lab]:
-    """Start JupyterLab in the folder and a browser, and stop both at the end."""
-    from playwright.sync_api import sync_playwright
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    token, root = secrets.token_hex(8), hasattr(os, "geteuid") and os.geteuid() == 0
+def plain(folder: Path) -> tuple[list[str], dict[str, str]]:
+    """Return the command of a JupyterLab that shows a folder, and the variables that keep its settings there."""
     home = {  # nothing of the user's own, and nothing left behind
         name: str(folder / ".jupyter" / name.lower())
         for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR")
@@ -114,13 +111,31 @@ def lab(folder: Path) -> Iterator[Lab]:
         path.parent.mkdir(parents=True)
         path.write_text(json.dumps(value))
     command = [
-        sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}",
-        f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={folder}", "--LabApp.news_url=None",
-        "--LabApp.expose_app_in_browser=True", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-        *(["--allow-root"] if root else []),
+        sys.executable, "-m", "jupyterlab", "--ip=127.0.0.1", f"--ServerApp.root_dir={folder}",
+        "--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    ]  # fmt: skip
+    return command, home
+
+
+@contextmanager
+def lab(folder: Path, command: Sequence[str] = (), home: Mapping[str, str] | None = None) -> Iterator[Lab]:
+    """Start JupyterLab in the folder and a browser, and stop both at the end; a command starts another JupyterLab."""
+    from playwright.sync_api import sync_playwright
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    token, root = secrets.token_hex(8), hasattr(os, "geteuid") and os.geteuid() == 0
+    if not command:
+        command, home = plain(folder)
+    command = [
+        *command, "--no-browser", f"--port={port}", f"--IdentityProvider.token={token}",
+        "--LabApp.expose_app_in_browser=True", *(["--allow-root"] if root else []),
     ]  # fmt: skip
     with open(folder / "lab.log", "w") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=os.environ | ENVIRONMENT | home)
+        server = subprocess.Popen(
+            command, stdout=log, stderr=subprocess.STDOUT, env=os.environ | ENVIRONMENT | dict(home or {})
+        )
     address = f"http://127.0.0.1:{port}"
     try:
         _wait(server, f"{address}/api?token={token}", folder / "lab.log")

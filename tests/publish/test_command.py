@@ -84,17 +84,58 @@ def test_a_new_address_is_stamped_without_executing(root, monkeypatch):
     outputs = [cell.outputs for cell in read(root).cells if cell.cell_type == "code"]
     (root / "pyproject.toml").write_text(PROJECT.format("you/yours"), encoding="utf-8")
     monkeypatch.setattr("lecturelib.publish.__main__.execute", None)  # calling it would fail
-    assert main(["--stamp-only"], root) == 0
+    assert main(["--stamp-only"], root) == 0  # the older name of --text-only
     nb = read(root)
     assert is_sealed(nb) and [cell.outputs for cell in nb.cells if cell.cell_type == "code"] == outputs
     assert "you/yours" in nb.cells[1].source and "you/yours" in nb.cells[2].source
     assert "me/mine" not in path_in(root).read_text(encoding="utf-8")
 
 
-def test_stamping_alone_refuses_what_was_changed_by_hand(root, capsys):
+def test_changed_texts_and_slide_types_are_taken_over_without_executing(root, monkeypatch):
+    assert main([NAME], root) == 0
+    nb = read(root)
+    outputs = [cell.outputs for cell in nb.cells if cell.cell_type == "code"]
+    nb.cells[0].source = "# Another title"
+    nb.cells[3].metadata.slideshow = {"slide_type": "subslide"}
+    nb.cells.insert(4, new_markdown_cell("A text between, saved by an editor."))
+    nbformat.write(nb, path_in(root))
+    monkeypatch.setattr("lecturelib.publish.__main__.execute", None)  # calling it would fail
+    assert main([NAME, "--text-only"], root) == 0
+    nb = read(root)
+    assert is_sealed(nb) and [cell.outputs for cell in nb.cells if cell.cell_type == "code"] == outputs
+    assert (nb.cells[0].id, nb.cells[4].id) == ("another-title", "a-text-between-saved-by-an-editor")
+    assert nb.cells[3].metadata.slideshow.slide_type == "subslide"
+    written = path_in(root).read_bytes()
+    assert main([NAME, "--text-only"], root) == 0 and path_in(root).read_bytes() == written
+
+
+CHANGES = {
+    "code": lambda nb: nb.cells[3].update(source="import sys"),
+    "output": lambda nb: nb.cells[4].outputs[0].data.update({"text/plain": "('2', 0)"}),
+    "order": lambda nb: nb.cells.append(nb.cells.pop(3)),
+    "a cell more": lambda nb: nb.cells.append(new_code_cell("1")),
+    "a cell less": lambda nb: nb.cells.pop(3),
+    "a tag that hides an output from the tests": lambda nb: nb.cells[4].metadata.update(tags=["nbval-ignore-output"]),
+    "no digest": lambda nb: (nb.metadata.pop("lecturelib"), nb.cells[0].update(source="# Other")),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_changed_code_or_outputs_must_be_executed(root, capsys, change):
+    assert main([NAME], root) == 0
+    nb = read(root)
+    change(nb)
+    nbformat.write(nb, path_in(root))
     before = path_in(root).read_bytes()
-    assert main([NAME, "--stamp-only"], root) == 1
-    assert "run without --stamp-only" in capsys.readouterr().err
+    assert main([NAME, "--text-only"], root) == 1
+    assert "run without --text-only" in capsys.readouterr().err
+    assert path_in(root).read_bytes() == before
+
+
+def test_what_was_never_executed_is_refused(root, capsys):
+    before = path_in(root).read_bytes()
+    assert main([NAME, "--text-only"], root) == 1
+    assert "run without --text-only" in capsys.readouterr().err
     assert path_in(root).read_bytes() == before
 
 

@@ -9,7 +9,17 @@ from hypothesis import strategies as st
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from lecturelib.publish.form import METADATA, WIDGET_VIEW, clean, digest, is_sealed, normalise, problems, seal
+from lecturelib.publish.form import (
+    METADATA,
+    WIDGET_VIEW,
+    clean,
+    digest,
+    is_as_executed,
+    is_sealed,
+    normalise,
+    problems,
+    seal,
+)
 
 
 def code(source: str, *outputs: NotebookNode) -> NotebookNode:
@@ -140,3 +150,21 @@ def test_the_digest_sees_everything_but_itself():
         changed = seal(nb)
         change(changed)
         assert not is_sealed(changed)
+
+
+def test_the_second_digest_sees_code_and_outputs_only():
+    nb = seal(normalise(new_notebook(cells=[new_markdown_cell("# a"), *code("print(1)", stdout("1\n")).cells])))
+    for change, same in (
+        (lambda n: n.cells[0].update(source="# b"), True),
+        (lambda n: n.cells[1].update(id="other"), True),
+        (lambda n: n.cells[1].metadata.update(slideshow={"slide_type": "skip"}), True),
+        (lambda n: n.cells[1].metadata.update(collapsed=True), True),
+        (lambda n: n.cells.append(new_code_cell("")), True),  # as an editor leaves one
+        (lambda n: n.cells[1].metadata.update(tags=["x"]), False),
+        (lambda n: n.cells[1].update(source="print(2)"), False),
+        (lambda n: n.cells[1].update(execution_count=2), False),
+        (lambda n: n.cells[1].outputs.clear(), False),
+    ):
+        changed = seal(nb)
+        change(changed)
+        assert not is_sealed(changed) and is_as_executed(changed) == same
