@@ -16,6 +16,7 @@ ALLOWED = {
     "figures": {"figures"},
     "widgets": {"widgets", "figures", TAUGHT},
     "checks": {"checks", "widgets", "figures"},
+    "classroom": {"classroom", "checks"},
     "pretrained": {"pretrained", "data", TAUGHT},
     "sweep": {"sweep", "pretrained", "data", TAUGHT},
     "publish": {"publish"},
