@@ -45,7 +45,7 @@ def attempts(cells: list[str], known: Container[str]) -> list[Attempt]:
         if not asked:
             continue
         try:
-            above = "".join(f"{ast.unparse(each)}\n" for each in _needed(bare, n, trees))
+            above = "".join(f"{ast.unparse(each)}\n" for each in _needed(bare, asked, n, trees))
             source = above + ast.unparse(bare)
             found += [Attempt(name, source, ast.unparse(answer), above + cell) for name, answer in asked]
         except _UNREADABLE:
@@ -90,8 +90,13 @@ class _Checks(ast.NodeTransformer):
         return self.generic_visit(node)
 
 
-def _needed(cell: ast.Module, place: int, trees: list[ast.Module | None]) -> list[ast.stmt]:
-    """Return the statements of other cells that a cell needs, in order: of each name the last one above, else below."""
+def _needed(
+    cell: ast.Module, asked: list[tuple[str, ast.expr]], place: int, trees: list[ast.Module | None]
+) -> list[ast.stmt]:
+    """Return the statements of other cells that a cell and its answers need, in order.
+
+    Of several that make the same name it is the last one above, or else the first one below.
+    """
     where: dict[str, list[tuple[int, int]]] = {}
     for n, tree in enumerate(trees):
         for k, statement in enumerate(tree.body if tree and n != place else ()):
@@ -99,7 +104,7 @@ def _needed(cell: ast.Module, place: int, trees: list[ast.Module | None]) -> lis
                 where.setdefault(name, []).append((n, k))
     taken: dict[tuple[int, int], ast.stmt] = {}
     own = {name for statement in cell.body for name in _bound(statement)}
-    wanted = _read(cell) - own
+    wanted = set().union(_read(cell), *(_read(answer) for _, answer in asked)) - own
     while wanted:
         places = where.get(wanted.pop(), [])
         above = [each for each in places if each[0] < place]

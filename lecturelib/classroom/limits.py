@@ -12,9 +12,10 @@ import psutil
 
 FILE = 16_000_000  # bytes of a file that it may write
 
-# One thread; nothing else of ours: no password, token or address that stands in a variable.
+# No password, token or address that stands in a variable; and no module from the folder where the command was called.
 _KEPT = ("PATH", "LANG", "LC_ALL", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "LD_LIBRARY_PATH")
-_SET = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONHASHSEED": "0", "MPLBACKEND": "agg"}
+_SET = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONHASHSEED": "0", "PYTHONSAFEPATH": "1",
+        "MPLBACKEND": "agg"}  # fmt: skip
 
 
 @contextlib.contextmanager
@@ -22,8 +23,9 @@ def clean_environment(home: str) -> Iterator[None]:
     """Start processes with a few variables only; ours are back afterwards."""
     before = dict(os.environ)
     kept = {name: before[name] for name in _KEPT if name in before}
+    here = {"HOME": home, "USERPROFILE": home, "MPLCONFIGDIR": home, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     os.environ.clear()
-    os.environ.update(kept | _SET | {"HOME": home, "USERPROFILE": home, "MPLCONFIGDIR": home})
+    os.environ.update(kept | _SET | here)
     try:
         yield
     finally:
