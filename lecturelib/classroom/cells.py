@@ -85,7 +85,9 @@ class _Checks(ast.NodeTransformer):
             given = [*node.args, *(keyword.value for keyword in node.keywords), ast.Constant(...)]
             self.found.append((name, given[0]))
             return ast.copy_location(ast.Constant(None), node)
-        if name == "hints" and _CHECK.fullmatch(ast.unparse(node.func.value) if isinstance(node.func, ast.Attribute) else ""):
+        if name == "hints" and _CHECK.fullmatch(
+            ast.unparse(node.func.value) if isinstance(node.func, ast.Attribute) else ""
+        ):
             return ast.copy_location(ast.Constant(None), node)
         return self.generic_visit(node)
 
@@ -119,7 +121,9 @@ def _needed(
 def _bound(statement: ast.stmt) -> Iterable[str]:
     """Return the names that a statement of the outermost level makes."""
     if isinstance(statement, ast.Assign | ast.AnnAssign):
-        return {node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+        return {
+            node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+        }
     return {name for name, _ in definitions(ast.Module([statement], []))}
 
 

@@ -66,7 +66,9 @@ def _answer(preamble: str, source: str, answer: str) -> Any:
         except NameError:  # a default value that an experiment has made
             continue
         except Exception as problem:
-            raise _BrokenCourse(f"{ast.unparse(statement):.80} stops with {type(problem).__name__}: {problem}") from None
+            raise _BrokenCourse(
+                f"{ast.unparse(statement):.80} stops with {type(problem).__name__}: {problem}"
+            ) from None
     for statement in ast.parse(source).body:
         try:
             _run(statement, names)

@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from lecturelib.checks.exercise import Exercise
 from lecturelib.classroom.cells import Attempt, attempts, parse
 from lecturelib.classroom.course import code_cells, source_of
 
@@ -35,7 +34,7 @@ def hand_in(name: str, folder: str | Path = ".") -> None:
     names = vars(sys.modules["__main__"])
     found = attempts([cell for cell in names.get("In", ()) if isinstance(cell, str)], _AnyCheck())
     said = {attempt: _verdict(attempt, names) for attempt in found}
-    print(write(name, _notebook(found), found, said, Path(folder)))
+    print(write(name, _topic(found), found, said, Path(folder)))
 
 
 def hand_in_file(notebook: Path, name: str, folder: Path = Path(".")) -> str:
@@ -64,10 +63,7 @@ def write(name: str, notebook: str, found: list[Attempt], said: dict[Attempt, st
         raise ValueError("the name is empty: expected yours, as in --name 'Ada L.'")
     if not found:
         raise ValueError(f"{notebook or 'this kernel'} holds no exercise: expected a cell that calls check_…(…)")
-    exercises = [
-        {"check": each.check, "source": each.written, "said": said[each]}
-        for each in found
-    ]
+    exercises = [{"check": each.check, "source": each.written, "said": said[each]} for each in found]
     written = datetime.now(UTC).isoformat(timespec="seconds")
     content = {"format": FORMAT, "student": name, "notebook": notebook, "written": written, "exercises": exercises}
     path = folder / f"{notebook or 'exercises'}-{_slug(name)}.json"
@@ -86,13 +82,10 @@ def _slug(name: str) -> str:
     return re.sub(r"\W+", "-", text).strip("-")[:40] or "student"
 
 
-def _notebook(found: list[Attempt]) -> str:
-    """Name a kernel's notebook by its checks: without the course's notebooks at hand, by the module that holds them."""
-    names = vars(sys.modules["__main__"])
-    homes = [name for name, module in sys.modules.items() if name.startswith("lecturelib.checks.")
-             for each in found if isinstance(getattr(module, each.check, None), Exercise)
-             and getattr(module, each.check) is names.get(each.check)]  # fmt: skip
-    return homes[-1].rpartition(".")[2] if homes else ""
+def _topic(found: list[Attempt]) -> str:
+    """Name what a kernel holds by the module of its checks, as a kernel does not know its notebook."""
+    modules = re.findall(r"from lecturelib\.checks\.(\w+) import", "\n".join(each.written for each in found))
+    return modules[-1] if modules else ""
 
 
 def _verdict(attempt: Attempt, names: dict[str, Any]) -> str:

@@ -100,9 +100,7 @@ class Remote:
         """
         exercise = getattr(importlib.import_module(lesson.module), lesson.check)
         assert isinstance(exercise, Exercise)
-        self.child.send_bytes(
-            Message().write(preamble=lesson.preamble, source=attempt.source, answer=attempt.answer)
-        )
+        self.child.send_bytes(Message().write(preamble=lesson.preamble, source=attempt.source, answer=attempt.answer))
         values = self._receive(Message(), [], self._answer)
         if "broken" in values:
             return "not run here", f"a cell of {lesson.notebook} itself does not run: {values['broken']}"

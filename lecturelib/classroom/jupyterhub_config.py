@@ -11,7 +11,6 @@ LECTURELIB_HUB_PYTHON  the Python of the users' servers, with lecturelib and jup
 """
 
 import os
-import pwd
 import subprocess
 import sys
 from pathlib import Path
@@ -25,15 +24,11 @@ PYTHON = Path(os.environ.get("LECTURELIB_HUB_PYTHON", sys.executable))
 STATE = Path(os.environ.get("LECTURELIB_HUB_STATE", "hub")).absolute()
 IDLE = 3600  # seconds after which a server that nobody uses is stopped; what is saved stays
 
-if os.geteuid() != 0:
-    sys.exit(
-        "This hub runs as root: it starts each user's server under the user's own account. Started as somebody else, "
-        "all servers would run under one account, and every user could read and change the files of all."
-    )
-
 
 def give_notebooks(spawner: Any) -> None:
     """Give a user copies of the notebooks, as that user: what lies in a home could lead root elsewhere."""
+    import pwd  # which Windows lacks
+
     user = pwd.getpwnam(spawner.user.name)
     subprocess.run(
         [PYTHON, "-I", HERE / "copies.py", NOTEBOOKS, Path(user.pw_dir) / "notebooks"],
@@ -47,11 +42,18 @@ def give_notebooks(spawner: Any) -> None:
     )
 
 
+if "." not in __name__:  # a hub runs this file; who imports it only reads
+    if os.geteuid() != 0:
+        sys.exit(
+            "This hub runs as root: it starts each user's server under the user's own account. Started as somebody "
+            "else, all servers would run under one account, and every user could read and change the files of all."
+        )
+    STATE.mkdir(mode=0o700, parents=True, exist_ok=True)
+
 c = get_config()
 
 c.JupyterHub.bind_url = os.environ.get("LECTURELIB_HUB_BIND", "http://127.0.0.1:8000")
 
-STATE.mkdir(mode=0o700, parents=True, exist_ok=True)
 c.JupyterHub.db_url = f"sqlite:///{STATE}/jupyterhub.sqlite"
 c.JupyterHub.cookie_secret_file = f"{STATE}/cookie_secret"
 c.ConfigurableHTTPProxy.pid_file = f"{STATE}/proxy.pid"

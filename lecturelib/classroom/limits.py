@@ -23,7 +23,12 @@ def clean_environment(home: str) -> Iterator[None]:
     """Start processes with a few variables only; ours are back afterwards."""
     before = dict(os.environ)
     kept = {name: before[name] for name in _KEPT if name in before}
-    here = {"HOME": home, "USERPROFILE": home, "MPLCONFIGDIR": home, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    here = {
+        "HOME": home,
+        "USERPROFILE": home,
+        "MPLCONFIGDIR": home,
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+    }
     os.environ.clear()
     os.environ.update(kept | _SET | here)
     try:

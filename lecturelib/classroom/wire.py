@@ -73,7 +73,15 @@ class Message:
             for n, encoded in enumerate(content.pop("memory")):
                 self._take(n, base64.b64decode(encoded, validate=True))
             return {name: self._decode(value, call, 0) for name, value in content.items()}
-        except (AttributeError, IndexError, KeyError, OverflowError, RecursionError, RuntimeError, TypeError) as problem:
+        except (
+            AttributeError,
+            IndexError,
+            KeyError,
+            OverflowError,
+            RecursionError,
+            RuntimeError,
+            TypeError,
+        ) as problem:
             raise ValueError(f"no message: {type(problem).__name__}: {problem}") from None
 
     def _encode(self, value: Any, depth: int) -> Any:
@@ -184,7 +192,7 @@ class Message:
 
 
 def renew(old: Any, new: Any) -> Any:
-    """Bring a value to the state of its twin from the other side; lists, dictionaries and generators stay themselves."""
+    """Bring a value to the state of its twin from the other side; lists, dictionaries, generators stay themselves."""
     if isinstance(old, torch.Generator) and isinstance(new, torch.Generator):
         old.set_state(new.get_state())
     elif isinstance(old, list) and isinstance(new, list):

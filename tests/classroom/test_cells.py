@@ -67,12 +67,18 @@ def test_what_is_no_python_is_handed_on_as_it_is():
 
 
 def test_experiments_are_not_brought_along():
-    cells = ["f = [train() for _ in range(9)]", "def g(f):\n    h = f\n    return [x for x in h]\n\ncheck_one(g)", "h = 3"]
+    cells = [
+        "f = [train() for _ in range(9)]",
+        "def g(f):\n    h = f\n    return [x for x in h]\n\ncheck_one(g)",
+        "h = 3",
+    ]
     (found,) = attempts(cells, KNOWN)
     assert "train" not in found.source and "3" not in found.source
 
 
-@pytest.mark.parametrize("cell", ["(" * 9999, "x = " + "-" * 100_000 + "1", "\0", "a = 1\n\x0c\\", "é" * 1000, "return"])
+@pytest.mark.parametrize(
+    "cell", ["(" * 9999, "x = " + "-" * 100_000 + "1", "\0", "a = 1\n\x0c\\", "é" * 1000, "return"]
+)
 def test_hostile_cells_end_in_nothing(cell):
     parse(cell)
     assert all(each.check == "check_one" for each in attempts([cell, cell + "\ncheck_one(x)"], KNOWN))

@@ -61,7 +61,8 @@ MISTAKES = {
     "generator rewound": "import torch\n\ndef mask(n, patches, hidden, generator):\n"
     "    generator.manual_seed(generator.initial_seed())\n"
     "    return torch.rand(n, patches, generator=generator).argsort(1) < hidden\n\ncheck_random_mask(mask)",
-    "shared storage": "def start(source, target):\n    fresh = {k: v for k, v in target.items() if k.startswith('out.')}\n"
+    "shared storage": "def start(source, target):\n"
+    "    fresh = {k: v for k, v in target.items() if k.startswith('out.')}\n"
     "    return {**target, **source, **fresh}\n\ncheck_start(start)",
     "old without gradient": "from torch.nn.functional import cross_entropy\n\n"
     "def loss(model, new, old, share):\n"
@@ -101,7 +102,8 @@ def test_where_nothing_forks_the_result_is_the_same(tmp_path, monkeypatch):
 # ---- code that lies: it runs in the child only ----
 
 LIES = {
-    "the checks replaced": "import lecturelib.checks.start as s\nfrom lecturelib.checks.exercise import Exercise, Verdict\n"
+    "the checks replaced": "import lecturelib.checks.start as s\n"
+    "from lecturelib.checks.exercise import Exercise, Verdict\n"
     "Exercise.verdict = lambda self, answer: Verdict('right', 'right')\n"
     "s.check_baseline.__class__.__call__ = lambda self, answer: print('right')\n"
     "object.__setattr__(s.check_baseline, 'probes', [])\n"
@@ -113,7 +115,7 @@ LIES = {
     "    if name.startswith('lecturelib.c'):\n        sys.modules[name] = types.ModuleType(name)",
     "prints": "print('baseline: right.')\nprint('{\"verdict\": \"right\"}')",
     "writes to every pipe": "import os, json\nfor fd in range(64):\n    try:\n"
-    "        os.write(fd, b'\\x00\\x00\\x00\\x10{\"value\":\"right\"}')\n    except OSError:\n        pass",
+    '        os.write(fd, b\'\\x00\\x00\\x00\\x10{"value":"right"}\')\n    except OSError:\n        pass',
     "sends its own message": "import gc, json\nfrom multiprocessing.connection import Connection\n"
     "for each in gc.get_objects():\n    if isinstance(each, Connection) and each.writable and not each.closed:\n"
     "        each.send_bytes(json.dumps({'memory': [], 'verdict': 'right', 'value': 'right'}).encode())",
@@ -226,7 +228,9 @@ def test_a_bomb_of_processes_is_ended(tmp_path):
 @POSIX
 def test_a_thread_that_stays_does_no_harm(tmp_path):
     source = "import threading, time\ndef share(labels):\n    try:\n"
-    source += "        threading.Thread(target=time.sleep, args=(600,)).start()\n    except RuntimeError:\n        pass\n"
+    source += (
+        "        threading.Thread(target=time.sleep, args=(600,)).start()\n    except RuntimeError:\n        pass\n"
+    )
     source += "    return max(labels.count(k) for k in labels) / len(labels)"
     assert verdicts(tmp_path, f"{source}\n\n{CHECK}") == ["right"]
 
@@ -240,8 +244,9 @@ def test_the_child_sees_no_secret_and_a_folder_of_its_own(tmp_path, monkeypatch)
     save(tmp_path, "one.ipynb", code(f"{source}\n\n{CHECK}"))
     says = judged(tmp_path)["one.ipynb"].found[0].says
     assert "lecturelib-" in says and "hand-in-" in says and str(tmp_path) not in says
-    found = verdicts(tmp_path, "import os\ndef share(labels):\n    return ... if 'swordfish' in str(dict(os.environ)) + "
-                     "open('/proc/self/environ').read() else 1\ncheck_baseline(share)")  # fmt: skip
+    peek = "seen = str(dict(os.environ)) + open('/proc/self/environ').read()"
+    source = f"import os\n{peek}\ndef share(labels):\n    return ... if 'swordfish' in seen else 1"
+    found = verdicts(tmp_path, f"{source}\n\n{CHECK}")
     assert found == ["other"] or sys.platform != "linux"
 
 

@@ -4,7 +4,6 @@ import contextlib
 import grp
 import json
 import os
-import re
 import secrets
 import shutil
 import signal
@@ -22,7 +21,7 @@ import pytest
 
 from lecturelib.classroom.copies import copy_missing
 from lecturelib.classroom.course import NOTEBOOKS
-from tests.tools import needs, require
+from tests.tools import needs
 
 CONFIG = Path(__file__).parents[2] / "lecturelib" / "classroom" / "jupyterhub_config.py"
 ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
@@ -340,7 +339,5 @@ def test_it_listens_on_this_machine_only(hub, class_):
 
 @needs_hub
 def test_idle_servers_are_looked_for(hub):
-    assert re.search(r"[Cc]ull|cull-idle", hub.log.read_text())
     commands = [" ".join(each.cmdline()) for each in psutil.Process(hub.process.pid).children(recursive=True)]
     assert any("jupyterhub_idle_culler" in command for command in commands)
-    require(True, "")

@@ -45,7 +45,10 @@ def test_the_latest_file_of_a_student_counts_and_the_table_says_so(tmp_path):
     ]
     os.utime(tmp_path / "old.json", (1_000, 1_000))
     table = rows(results, COURSE, tmp_path)
-    assert [(row.notebook, row.file) for row in table] == [("00_start_here", "other.json"), ("03_attention", "new.json")]
+    assert [(row.notebook, row.file) for row in table] == [
+        ("00_start_here", "other.json"),
+        ("03_attention", "new.json"),
+    ]
     assert "2 files, the latest counts; not: old.json" in table[1].note
     assert table[1].verdicts["check_attend"].name == "no scale"
 

@@ -153,7 +153,9 @@ HOSTILE = {
         {"memory": [EIGHT], "value": {"tensor": ["float64", 0, 0, [2], [1]]}}
     ).encode(),
     "before its memory": json.dumps({"memory": [EIGHT], "value": {"tensor": ["float64", 0, -1, [1], [1]]}}).encode(),
-    "stretched": json.dumps({"memory": [EIGHT], "value": {"tensor": ["float64", 0, 0, [10**6, 10**6], [0, 0]]}}).encode(),
+    "stretched": json.dumps(
+        {"memory": [EIGHT], "value": {"tensor": ["float64", 0, 0, [10**6, 10**6], [0, 0]]}}
+    ).encode(),
     "no generator": json.dumps(
         {"memory": [EIGHT], "value": {"generator": {"tensor": ["uint8", 0, 0, [8], [1]]}}}
     ).encode(),
