@@ -18,10 +18,10 @@ def main(arguments: list[str] | None = None) -> int:
     teacher = commands.add_parser("collect", help="run all checks again, on a folder of such files and of notebooks")
     teacher.add_argument("folder", type=Path, metavar="FOLDER")
     teacher.add_argument("-o", "--output", type=Path, default=Path("table.csv"), metavar="TABLE")
-    teacher.add_argument("--jobs", type=_positive(int), default=max(1, (os.cpu_count() or 2) // 2), metavar="N",
+    teacher.add_argument("--jobs", type=_whole, default=max(1, (os.cpu_count() or 2) // 2), metavar="N",
                          help="files at a time (default: half of the cores)")  # fmt: skip
-    teacher.add_argument("--seconds", type=_positive(float), default=20, help="for an exercise (default: 20)")
-    teacher.add_argument("--megabytes", type=_positive(int), default=1000, help="for an exercise (default: 1000)")
+    teacher.add_argument("--seconds", type=_positive, default=20, help="for an exercise (default: 20)")
+    teacher.add_argument("--megabytes", type=_whole, default=1000, help="for an exercise (default: 1000)")
     options = parser.parse_args(arguments)
     try:
         return _hand_in(options) if options.command == "hand-in" else _collect(options)
@@ -75,15 +75,15 @@ def _collect(options: argparse.Namespace) -> int:
     return 0
 
 
-def _positive(kind: type) -> object:
-    def number(text: str) -> float:
-        value = kind(text)
-        if not 0 < value < 1e6:
-            raise ValueError
-        return value
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1e6:
+        raise argparse.ArgumentTypeError(f"{text} is out of range: expected a number above 0")
+    return value
 
-    number.__name__ = "number above 0"
-    return number
+
+def _whole(text: str) -> int:
+    return int(_positive(text)) or 1
 
 
 if __name__ == "__main__":

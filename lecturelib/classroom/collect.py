@@ -76,7 +76,8 @@ def files(folder: Path) -> list[Path]:
 
 def collect(paths: list[Path], course: dict[str, Lesson], limits: Limits, jobs: int = 1) -> Iterator[Result]:
     """Judge these files, several at a time, and yield the result of each as it is ready."""
-    waiting, running = paths[::-1], []
+    waiting = paths[::-1]
+    running: list[_File] = []
     try:
         with tempfile.TemporaryDirectory(prefix="lecturelib-") as home:
             processes = _Processes(course, home)
@@ -94,11 +95,14 @@ def collect(paths: list[Path], course: dict[str, Lesson], limits: Limits, jobs: 
 
 
 class _Processes:
-    """How processes are started: by forking one that has all that the course imports, where the system can."""
+    """How processes are started: on Linux by forking one that has all that the course imports.
+
+    macOS can fork too, but what torch uses there may not be forked.
+    """
 
     def __init__(self, course: dict[str, Lesson], home: str) -> None:
         self.course, self.home = course, home
-        forks = "forkserver" in multiprocessing.get_all_start_methods()
+        forks = sys.platform == "linux"
         self.context: Any = multiprocessing.get_context("forkserver" if forks else "spawn")
         if forks:
             modules = dict.fromkeys(lesson.module for lesson in course.values())
@@ -128,6 +132,8 @@ class _File:
         self.checks: list[str] = []
         self.alive: list[Any] = []
         self.report: Connection | None = None
+        self.deadline = self.looked = self.idle = 0.0
+        self.working = False
         try:
             self.content = read(path)
         except ValueError as problem:
@@ -152,19 +158,23 @@ class _File:
             self._stop("stopped: time")
         elif self.working and now > self.looked + _LOOK:
             self.looked = now
-            if self._memory() - self.idle > self.limits.memory:
+            families = [_family(process.pid) for process in self.alive]
+            if max(map(len, families)) > _PROCESSES:
+                self._stop("stopped: processes")
+            elif _resident(families) - self.idle > self.limits.memory:
                 self._stop("stopped: memory")
 
     def kill(self) -> None:
         """End both processes, and all that the child has started."""
         for process in self.alive:
-            with contextlib.suppress(psutil.Error):
-                for each in psutil.Process(process.pid).children(recursive=True):
-                    each.kill()
+            family = _family(process.pid)
             process.kill()
             if sys.platform != "win32":  # the child leads a group, also of orphans when it is gone itself
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.killpg(process.pid, signal.SIGKILL)
+            for each in family:  # who left the group
+                with contextlib.suppress(psutil.Error):
+                    each.kill()
         for process in self.alive:
             process.join(_START)
         self.alive = []
@@ -178,7 +188,7 @@ class _File:
         task = Task(self.content, self.result.path.suffix.lower() == ".ipynb", len(self.result.found))
         *self.alive, self.report = self.processes.start(task, self.folder, self.limits)
         self.deadline = time.monotonic() + _START
-        self.working, self.looked = False, 0.0
+        self.working = False
 
     def _hear(self, news: dict[str, Any]) -> None:
         if "unreadable" in news:
@@ -188,8 +198,9 @@ class _File:
         elif "student" in news:
             self.result.student, self.checks = news["student"], news["checks"]
         elif "begins" in news:
+            if not self.working:
+                self.idle = _resident([_family(process.pid) for process in self.alive])
             self.working = True
-            self.idle = self._memory()
             self.deadline = time.monotonic() + self.limits.seconds
         elif "stopped" in news:
             self._stop(news["stopped"])
@@ -220,22 +231,22 @@ class _File:
         self.result.seconds = time.monotonic() - self.began
         self.ended = True
 
-    def _memory(self) -> float:
-        """Bytes in use by both processes and their children; infinite where these are too many."""
-        total, count = 0.0, 0
-        for process in self.alive:
-            with contextlib.suppress(psutil.Error):
-                whole = psutil.Process(process.pid)
-                family = [whole, *whole.children(recursive=True)]
-                count = max(count, len(family))
-                total += sum(_resident(each) for each in family)
-        return total if count <= _PROCESSES else float("inf")
 
-
-def _resident(process: psutil.Process) -> int:
+def _family(pid: int) -> list[psutil.Process]:
+    """Return a process and its children, and theirs; an empty list if it is gone."""
     with contextlib.suppress(psutil.Error):
-        return process.memory_info().rss
-    return 0
+        process = psutil.Process(pid)
+        return [process, *process.children(recursive=True)]
+    return []
+
+
+def _resident(families: list[list[psutil.Process]]) -> int:
+    """Return the bytes of memory that processes use."""
+    total = 0
+    for process in (each for family in families for each in family):
+        with contextlib.suppress(psutil.Error):
+            total += process.memory_info().rss
+    return total
 
 
 def read(path: Path) -> bytes:

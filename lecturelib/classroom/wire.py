@@ -178,7 +178,7 @@ class Message:
         sizes = [at, offset, *shape, *stride]
         if not all(type(size) is int and size >= 0 for size in sizes) or math.prod(shape) > _NUMBERS or len(shape) > 32:
             raise ValueError(f"no tensor of at most {_NUMBERS} numbers: {shape} by {stride} from {offset}")
-        return torch.empty(0, dtype=_DTYPES[dtype]).set_(self.memory[at], offset, shape, stride)  # type: ignore[call-overload]
+        return torch.empty(0, dtype=_DTYPES[dtype]).set_(self.memory[at], offset, shape, stride)
 
     def _decode_layer(self, kind: str, *weights: Any) -> nn.Module:
         if kind != "Linear":
@@ -207,4 +207,4 @@ def renew(old: Any, new: Any) -> Any:
 
 
 def _bytes_of(memory: torch.UntypedStorage) -> torch.Tensor:
-    return torch.empty(0, dtype=torch.uint8).set_(memory)  # type: ignore[call-overload]
+    return torch.empty(0, dtype=torch.uint8).set_(memory)

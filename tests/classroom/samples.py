@@ -27,10 +27,10 @@ def solved(stem: str) -> dict[str, Any]:
     """Return a notebook in which each exercise is solved by its own folded solution."""
     content = notebook(stem)
     for cell, below in zip(content["cells"], content["cells"][1:], strict=False):
-        match = SOLUTION.match(text(below))
-        if cell["cell_type"] == "code" and match:
-            at = CHECKED.search(text(cell)).start()
-            cell["source"] = f"{text(cell)[:at]}{match[1]}\n\n\n{text(cell)[at:]}"
+        solution, checked = SOLUTION.match(text(below)), CHECKED.search(text(cell))
+        if cell["cell_type"] == "code" and solution and checked:
+            above, check = text(cell)[: checked.start()], text(cell)[checked.start() :]
+            cell["source"] = f"{above}{solution[1]}\n\n\n{check}"
     return content
 
 

@@ -1,7 +1,6 @@
 """Every exercise can be collected, and a hand-in gains nothing by what it says of itself or does to its process."""
 
 import json
-import multiprocessing
 import os
 import signal
 import sys
@@ -95,7 +94,7 @@ def test_a_hand_in_is_judged_by_its_source_alone(tmp_path):
 
 
 def test_where_nothing_forks_the_result_is_the_same(tmp_path, monkeypatch):
-    monkeypatch.setattr(multiprocessing, "get_all_start_methods", lambda: ["spawn"])
+    monkeypatch.setattr("lecturelib.classroom.collect.sys.platform", "darwin")
     assert verdicts(tmp_path, f"{RIGHT}\n{CHECK}", "check_divisible(3)") == ["right", "error"]
 
 
@@ -221,7 +220,7 @@ def test_a_bomb_of_processes_is_ended(tmp_path):
     source = "import os, time\ndef share(labels):\n    for _ in range(60):\n        if os.fork() == 0:\n"
     source += "            time.sleep(600)\n    time.sleep(600)"
     found = verdicts(tmp_path, f"{source}\n\n{CHECK}", limits=Limits(seconds=30))
-    assert found == ["stopped: memory" if os.geteuid() == 0 else "error"]
+    assert found == ["stopped: processes" if os.geteuid() == 0 else "error"]
     assert len(psutil.pids()) < before + 30
 
 

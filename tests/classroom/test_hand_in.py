@@ -80,8 +80,8 @@ BAD = {
     "no folder": (["collect", "nowhere"], "nowhere is no folder"),
     "nothing in it": (["collect", "empty"], "empty holds no .json and no .ipynb"),
     "no place for the table": (["collect", ".", "-o", "nowhere/t.csv"], "nowhere is no folder"),
-    "no job": (["collect", ".", "--jobs", "0"], "invalid number above 0 value: '0'"),
-    "no time": (["collect", ".", "--seconds", "nan"], "invalid number above 0 value: 'nan'"),
+    "no job": (["collect", ".", "--jobs", "0"], "0 is out of range: expected a number above 0"),
+    "no time": (["collect", ".", "--seconds", "nan"], "nan is out of range"),
     "no command": ([], "COMMAND"),
 }
 
