@@ -16,6 +16,7 @@ ALLOWED = {
     "figures": {"figures"},
     "widgets": {"widgets", "figures", TAUGHT},
     "checks": {"checks", "widgets", "figures"},
+    "classroom": {"classroom", "checks"},
     "pretrained": {"pretrained", "data", TAUGHT},
     "sweep": {"sweep", "pretrained", "data", TAUGHT},
     "publish": {"publish"},
@@ -82,6 +83,8 @@ def test_every_folder_has_its_rule():
         ("checks/recurrent.py", "from lecturelib.recurrent import run_rnn"),
         ("pretrained/load.py", "from lecturelib.publish.form import digest"),
         ("publish/form.py", "from lecturelib.training import fit"),
+        ("classroom/judge.py", "from lecturelib.attention import attend"),
+        ("checks/exercise.py", "from lecturelib.classroom.wire import Message"),
         ("figures/__init__.py", "from lecturelib.figures.style import INK"),
     ],
 )
