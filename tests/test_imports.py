@@ -9,7 +9,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "lecturelib"
 TAUGHT = "the taught files"  # lecturelib/*.py
 
-# Who may import what of lecturelib. `publish` stands apart: nobody needs it, and it needs nobody.
+# Who may import what of lecturelib. Nobody needs `publish` and `site`; `publish` needs nobody, `site` shows the rest.
 ALLOWED = {
     TAUGHT: {TAUGHT},
     "data": {"data"},
@@ -19,6 +19,7 @@ ALLOWED = {
     "pretrained": {"pretrained", "data", TAUGHT},
     "sweep": {"sweep", "pretrained", "data", TAUGHT},
     "publish": {"publish"},
+    "site": {"site", "publish", "pretrained", "widgets", "figures", "data", TAUGHT},
 }
 FOLDERS = set(ALLOWED) - {TAUGHT}
 
@@ -81,6 +82,8 @@ def test_every_folder_has_its_rule():
         ("checks/recurrent.py", "from lecturelib.recurrent import run_rnn"),
         ("pretrained/load.py", "from lecturelib.publish.form import digest"),
         ("publish/form.py", "from lecturelib.training import fit"),
+        ("widgets/picture.py", "from lecturelib.site.exhibits import Exhibit"),
+        ("site/pages.py", "from lecturelib.checks.claims import claim"),
         ("figures/__init__.py", "from lecturelib.figures.style import INK"),
     ],
 )
@@ -94,6 +97,7 @@ def test_a_wrong_import_is_refused(name, line):
         ("transformer.py", "from lecturelib.attention import attend"),
         ("widgets/stepper.py", "from lecturelib.figures.automata import draw"),
         ("checks/recurrent.py", "import torch\nfrom torch.nn.functional import softmax"),
+        ("site/build.py", "from lecturelib.publish.stamp import repository"),
         ("publish/__main__.py", "from lecturelib.publish.form import digest"),
         ("__init__.py", "from importlib.metadata import version"),
     ],
