@@ -17,7 +17,7 @@ from sphinx.application import Sphinx
 from lecturelib.figures.style import png
 from lecturelib.publish.stamp import repository
 from lecturelib.site.exhibits import Exhibit, exhibits
-from lecturelib.site.pages import exhibits_page, front_page, notebook_page, pictures_of
+from lecturelib.site.pages import BADGES, exhibits_page, front_page, notebook_page, pictures_of
 
 ROOT = Path(__file__).resolve().parents[2]
 STATIC = Path(__file__).parent / "static"
@@ -40,6 +40,7 @@ CONFIG: dict[str, Any] = {
     "html_copy_source": False,
     "html_show_sourcelink": False,
     "html_show_sphinx": False,
+    "html_favicon": "_static/icon.svg",
     "html_css_files": ["site.css"],
     "html_js_files": ["exhibits.js"],
     "html_last_updated_fmt": None,
@@ -81,6 +82,8 @@ def write_sources(source: Path, shown: list[Exhibit], root: Path = ROOT) -> None
         nb = notebook_page(nbformat.read(path, as_version=4), path.stem, shown, repo)
         (source / path.name).write_text(nbformat.writes(nb), encoding="utf-8")
         names.append(path.stem)
+    for badge, file in BADGES.items():
+        shutil.copy(file, source / badge)
     front = front_page((root / "README.md").read_text(encoding="utf-8"), names, repo)
     (source / "index.md").write_text(front, encoding="utf-8")
     for picture in pictures_of(front):

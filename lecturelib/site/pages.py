@@ -11,11 +11,15 @@ from urllib.parse import urlsplit
 
 from nbformat import NotebookNode
 
-from lecturelib.publish.stamp import BRANCH, INSTALL_TAG
+from lecturelib.publish.stamp import BADGES_TAG, BRANCH, ICONS, INSTALL_TAG
 from lecturelib.site.exhibits import Exhibit
 
 FIGURE = "Interactive figure: "  # how the text of a stored picture begins
-NEEDS_KERNEL = "A picture of an interactive figure. It comes to life in Binder or Colab (top of the page), or on your machine."
+NEEDS_KERNEL = (
+    "A picture of an interactive figure. It comes to life in Binder or Colab (top of the page), or on your machine."
+)
+BADGES = {each: ICONS / each for each in ("binder.svg", "colab.svg")}  # files that go with the pages
+_BADGE = re.compile(r"(?<=!\[Open in )(Binder|Colab)\]\(data:[^)]*\)")
 _LINK = re.compile(r"(?<=\]\()([^()\s]+)(?=\))")
 _PNG = "data:image/png;base64,"
 
@@ -32,7 +36,12 @@ def notebook_page(nb: NotebookNode, name: str, exhibits: Iterable[Exhibit], repo
     wanted = {FIGURE + each.widget.says: each for each in exhibits if each.notebook == name}
     for cell in nb.cells:
         if cell.cell_type == "markdown":
-            cell.source = linked(cell.source, repo, Path("notebooks"))
+            if BADGES_TAG in cell.metadata.get(
+                "tags", []
+            ):  # Markdown on a page allows no picture that stands in the text
+                cell.source = _BADGE.sub(lambda match: f"{match[1]}]({match[1].lower()}.svg)", cell.source)
+            else:
+                cell.source = linked(cell.source, repo, Path("notebooks"))
             continue
         if cell.metadata.get("slideshow", {}).get("slide_type") == "skip":
             cell.metadata.tags = [*cell.metadata.get("tags", []), "hide-input"]
@@ -45,7 +54,7 @@ def notebook_page(nb: NotebookNode, name: str, exhibits: Iterable[Exhibit], repo
             if said in wanted:
                 shown = place(wanted.pop(said), data["image/png"], said)
             elif said.startswith(FIGURE):
-                shown = f'<figure>{_image(data["image/png"], said)}<figcaption>{NEEDS_KERNEL}</figcaption></figure>'
+                shown = f"<figure>{_image(data['image/png'], said)}<figcaption>{NEEDS_KERNEL}</figcaption></figure>"
             else:
                 continue
             output.data = NotebookNode({"text/html": shown})
