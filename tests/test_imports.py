@@ -9,7 +9,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "lecturelib"
 TAUGHT = "the taught files"  # lecturelib/*.py
 
-# Who may import what of lecturelib. `publish` and `live` stand apart: nobody needs them; the first needs nobody.
+# Who may import what of lecturelib. Nobody needs `publish`, `live`, `classroom` and `site`; `publish` needs nobody.
 ALLOWED = {
     TAUGHT: {TAUGHT},
     "data": {"data"},
@@ -21,6 +21,7 @@ ALLOWED = {
     "sweep": {"sweep", "pretrained", "data", TAUGHT},
     "publish": {"publish"},
     "live": {"live", "checks"},
+    "site": {"site", "publish", "pretrained", "widgets", "figures", "data", TAUGHT},
 }
 FOLDERS = set(ALLOWED) - {TAUGHT}
 
@@ -85,6 +86,8 @@ def test_every_folder_has_its_rule():
         ("publish/form.py", "from lecturelib.training import fit"),
         ("classroom/judge.py", "from lecturelib.attention import attend"),
         ("checks/exercise.py", "from lecturelib.classroom.wire import Message"),
+        ("widgets/picture.py", "from lecturelib.site.exhibits import Exhibit"),
+        ("site/pages.py", "from lecturelib.checks.claims import claim"),
         ("figures/__init__.py", "from lecturelib.figures.style import INK"),
     ],
 )
@@ -98,6 +101,7 @@ def test_a_wrong_import_is_refused(name, line):
         ("transformer.py", "from lecturelib.attention import attend"),
         ("widgets/stepper.py", "from lecturelib.figures.automata import draw"),
         ("checks/recurrent.py", "import torch\nfrom torch.nn.functional import softmax"),
+        ("site/build.py", "from lecturelib.publish.stamp import repository"),
         ("publish/__main__.py", "from lecturelib.publish.form import digest"),
         ("__init__.py", "from importlib.metadata import version"),
     ],

@@ -78,8 +78,8 @@ def test_every_package_that_the_library_imports_is_declared():
     names = {name.split(".")[0] for tree in trees for _, name in imported(tree)}
     found = packages_distributions()
     imports = {canonicalize_name(found.get(name, [name])[0]) for name in names - sys.stdlib_module_names}
-    extra = PROJECT["optional-dependencies"]["test"]
-    undeclared = imports - set(ranges(PROJECT["dependencies"] + extra)) - {"lecturelib"}
+    extras = [line for name in ("test", "docs", "browser") for line in PROJECT["optional-dependencies"][name]]
+    undeclared = imports - set(ranges(PROJECT["dependencies"] + extras)) - {"lecturelib"}
     assert not undeclared, f"add {sorted(undeclared)} to the three lists of dependencies"
 
 

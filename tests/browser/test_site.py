@@ -1,0 +1,241 @@
+"""The built site in Chromium, from a server and as files on disk: whole, silent, narrow enough, and its figures alive."""
+
+import base64
+import json
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.browser import lab
+from tests.browser.alone import FRAME
+from tests.site.pages import HOW, MISSING
+from tests.tools import needs
+
+pytestmark = [
+    needs(not lab.MISSING, lab.HOW),
+    needs(not MISSING, HOW),
+    pytest.mark.filterwarnings("ignore:.*Check CHANGES for Sphinx API:DeprecationWarning"),  # they are myst-parser's
+]
+
+ROOT = Path(__file__).parents[2]
+PAGES = ["index", *sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb")), "exhibits", "search"]
+EXHIBITS = {"04_transformers": 1, "06_masked_autoencoder": 2, "exhibits": 4}
+WIDER = """() => document.documentElement.scrollWidth > innerWidth || [...document.querySelectorAll('article *')].some((node) =>
+  node.getBoundingClientRect().width > 0 && !node.closest('pre, .cell_output, .exhibit-root, .table-wrapper, .formula, math')
+  && node.getBoundingClientRect().right > innerWidth + 1)"""
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """A built site, by a server and on disk."""
+    from lecturelib.site.build import build
+
+    out = tmp_path_factory.mktemp("site") / "out"
+    build(out)
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(out))) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield {"server": f"http://127.0.0.1:{server.server_address[1]}/", "files": out.as_uri() + "/"}
+        server.shutdown()
+
+
+@pytest.fixture
+def visit(browser: Any, addresses: dict[str, str]) -> Iterator[Callable[..., Any]]:
+    """Open a page of the site; the end holds that nothing failed, and that nothing beyond the site was asked for."""
+    opened, wrong = [], []
+
+    def show(name: str, way: str = "server", *, width: int = 1300, more: str = "") -> Any:
+        page = browser.new_page(viewport={"width": width, "height": 900})
+        opened.append(page)
+        page.set_default_timeout(10_000)
+        ours = (addresses[way], "data:", "blob:")
+        page.on("request", lambda r: wrong.extend([r.url[:200]] * (not r.url.startswith(ours))))
+        page.on("requestfailed", lambda r: wrong.append(f"failed: {r.url[:200]}"))
+        page.on("response", lambda r: wrong.extend([f"{r.status}: {r.url[:200]}"] * (r.status >= 400)))
+        page.on("console", lambda m: wrong.extend([m.text[:400]] * (m.type in ("error", "warning"))))
+        page.on("pageerror", lambda e: wrong.append(str(e)[:400]))
+        page.goto(f"{addresses[way]}{name}.html{more}")
+        return page
+
+    yield show
+    for page in opened:
+        page.close()
+    assert wrong == []
+
+
+def wake(page: Any, expected: int) -> None:
+    """Let every exhibit of a page come to life."""
+    places = page.locator("[data-exhibit]")
+    assert places.count() == expected
+    for place in places.all():
+        exhibit(page, place.get_attribute("data-exhibit"))
+
+
+def exhibit(page: Any, name: str) -> Any:
+    """Bring an exhibit into view, and return it when it lives."""
+    place = page.locator(f"[data-exhibit={name}]")
+    place.scroll_into_view_if_needed()
+    page.locator(f"[data-exhibit={name}][data-alive=true]").wait_for()
+    assert not place.locator("> img").is_visible()
+    return place
+
+
+@pytest.mark.parametrize("way", ["server", "files"])
+@pytest.mark.parametrize("name", PAGES)
+def test_each_page_is_whole(visit, name, way):
+    page = visit(name, way)
+    wake(page, EXHIBITS.get(name, 0))
+    dead = "() => [...document.images].filter((each) => !each.hidden && each.loading !== 'lazy' && !each.naturalWidth).length"
+    assert page.evaluate(dead) == 0
+    for formula in page.locator("math").all()[:5]:
+        if formula.is_visible():  # not within a closed fold
+            box = formula.bounding_box()
+            assert box["width"] > 4 and box["height"] > 4
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_no_page_is_wider_than_a_phone(visit, name):
+    page = visit(name, width=360)
+    wake(page, EXHIBITS.get(name, 0))
+    page.evaluate("() => { for (const each of document.querySelectorAll('details')) each.open = true; }")
+    page.evaluate(FRAME)
+    assert not page.evaluate(WIDER)
+
+
+@pytest.mark.parametrize("way", ["server", "files"])
+def test_search_finds_pages(visit, way):
+    page = visit("search", way, more="?q=occlusion")
+    page.locator("#search-results li a", has_text="Vision transformer").first.wait_for()
+
+
+def test_a_fold_opens(visit):
+    page = visit("06_masked_autoencoder")
+    fold = page.locator("details:has(> summary:text-is('Solution'))").first
+    assert not fold.locator("pre").is_visible()
+    fold.locator("summary").click()
+    assert fold.locator("pre").is_visible()
+
+
+# ---- the exhibits
+
+
+def status(page: Any, place: Any) -> str:
+    page.evaluate(FRAME)
+    place.locator("[data-waiting=true]").wait_for(state="detached")
+    page.evaluate(FRAME)
+    return place.locator(".status").inner_text().replace("\xa0", " ")
+
+
+@pytest.mark.parametrize("name", ["04_transformers", "exhibits"])
+def test_the_attention_explorer_follows_mouse_and_keys(visit, name):
+    page = visit(name)
+    place = exhibit(page, "characters")
+    before = status(page, place)
+    place.locator(".token").nth(56).hover()
+    assert status(page, place) != before and "no. 57" in status(page, place)
+    place.locator("button.head").nth(6).click()
+    place.locator(".token").nth(10).hover()
+    assert "layer 2, head 3" in status(page, place)
+    place.locator(".token").nth(10).click()
+    page.keyboard.press("ArrowRight")
+    assert "no. 12" in status(page, place)
+
+
+@pytest.mark.parametrize(("name", "count"), [("hidden_digits", 16), ("hidden_photos", 64)])
+def test_hidden_patches_are_painted_without_a_kernel(visit, name, count):
+    page = visit("06_masked_autoencoder")
+    place = exhibit(page, name)
+    hidden = count * 3 // 4
+    first = status(page, place)
+    assert f"{hidden} of {count} patches hidden. Error on them: 0.0" in first
+    right = place.locator(".stage").nth(2).locator("canvas").first
+    picture = right.evaluate("canvas => canvas.toDataURL()")
+    place.get_by_role("button", name="random").click()
+    assert f"{hidden} of {count} patches hidden" in status(page, place)
+    assert right.evaluate("canvas => canvas.toDataURL()") != picture
+    place.get_by_role("button", name="show all").click()
+    assert "Nothing is hidden, so there is nothing to paint" in status(page, place)
+    stage = place.locator(".stage").nth(1)
+    box = stage.bounding_box()
+    page.mouse.click(box["x"] + box["width"] * 0.55, box["y"] + box["height"] * 0.55)
+    assert f"1 of {count} patches hidden. Error on them" in status(page, place)
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Space")
+    assert f"2 of {count} patches hidden" in status(page, place)
+    place.get_by_role("button", name="next image").click()
+    assert "Error on them" in status(page, place)
+    place.get_by_role("slider").fill(str(count - 1))
+    assert f"{count - 1} of {count} patches hidden" in status(page, place)
+
+
+def test_a_digit_can_be_drawn_without_a_kernel(visit):
+    page = visit("06_masked_autoencoder")
+    place = exhibit(page, "hidden_digits")
+    place.get_by_label("draw my own").check()
+    before = status(page, place)
+    box = place.locator(".pad .stage").bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] - 20, steps=5)
+    page.mouse.up()
+    place.locator(".status").filter(has_not_text=before).wait_for()
+    assert "Error on them: 0.0" in status(page, place)
+
+
+def test_every_image_of_the_vision_transformer_has_its_answer(visit):
+    from lecturelib.site.exhibits import printed_digits
+
+    page = visit("exhibits")
+    place = exhibit(page, "printed_digits")
+    made = printed_digits()
+    for answer in made.known["answers"]:
+        named = made.widget.data["classes"][int(np.argmax(answer["probabilities"]))]
+        assert f"The network says {named} with" in status(page, place)
+        place.get_by_role("button", name="next image").click()
+    place.locator(".main .stage").hover(position={"x": 5, "y": 5})
+    assert "the patch in row 1, column 1 looks most at" in status(page, place)
+    assert not place.get_by_text("draw my own").or_(place.get_by_text("draw here")).first.is_visible()
+
+
+REPAINT = """async ([code, known, shape, cases]) => {
+  const module = await import(URL.createObjectURL(new Blob([code], {type: 'text/javascript'})));
+  const network = module.read(known);
+  return cases.map(([image, masked]) => {
+    const made = module.repaint(network, Float32Array.from(image), shape, Uint8Array.from(masked));
+    return [[...made.pixels], made.error, made.mean_error];
+  });
+}"""
+
+
+@pytest.mark.parametrize("name", ["hidden_digits", "hidden_photos"])
+def test_the_network_in_the_page_paints_as_the_one_in_python(browser, name):
+    from lecturelib.pretrained.load import load
+    from lecturelib.site import exhibits
+    from lecturelib.widgets.patch_answers import repaint
+
+    model, made = load({"hidden_digits": "digits_mae", "hidden_photos": "photos_mae"}[name]), getattr(exhibits, name)()
+    rng, data = np.random.default_rng(0), made.widget.data
+    n, count = data["shape"][0], data["rows"] * data["columns"]
+    images = np.frombuffer(base64.b64decode(data["images"]), "u1").reshape(data["shape"]).astype(np.float32) / 255
+    masks = [rng.permutation(count) < hidden for hidden in (1, count // 4, count // 2, 3 * count // 4, count - 1)]
+    cases = [(images[k % n], masked) for k, masked in enumerate(masks)]
+    page = browser.new_page()
+    code = (exhibits.FOLDER / "autoencoder.js").read_text(encoding="utf-8")
+    given = [[image.ravel().tolist(), masked.astype(int).tolist()] for image, masked in cases]
+    found = page.evaluate(REPAINT, [code, json.loads(json.dumps(made.known)), data["shape"][1:], given])
+    page.close()
+    for (pixels, error, mean_error), (image, masked) in zip(found, cases, strict=True):
+        expected = repaint(model, image, masked, made.known["side"])
+        assert np.abs(np.array(pixels) - 255 * expected.pixels.ravel()).max() < 2.5  # weights of 16 bits
+        assert error == pytest.approx(expected.error, rel=0.02, abs=2e-5)
+        assert mean_error == pytest.approx(expected.mean_error, rel=1e-4)
