@@ -1,7 +1,6 @@
 """The hub with real users of this system: each has an own server, kernel and account, and nobody else gets in."""
 
 import contextlib
-import grp
 import json
 import os
 import secrets
@@ -82,11 +81,17 @@ def usable_by_all(path: Path) -> bool:
 
 HUB = find_spec("jupyterhub") and find_spec("jupyterhub_idle_culler") and shutil.which("configurable-http-proxy")
 PYTHON = Path(os.environ.get("LECTURELIB_HUB_PYTHON", sys.executable))
-needs_hub = needs(
-    ROOT and sys.platform == "linux" and HUB and shutil.which("useradd") and usable_by_all(PYTHON),
-    "no hub: as root on Linux, python -m pip install -e '.[hub]' and npm install -g configurable-http-proxy; the "
-    "Python of the users, this one or LECTURELIB_HUB_PYTHON, must lie where every user may run it",
+HOW = (
+    "no hub: as root, python -m pip install -e '.[hub]' and npm install -g configurable-http-proxy; the Python of the "
+    "users, this one or LECTURELIB_HUB_PYTHON, must lie where every user may run it"
 )
+
+
+def needs_hub(test: Any) -> Any:
+    """Mark a test that needs a hub with users of the system."""
+    if sys.platform != "linux":
+        return pytest.mark.skip(reason="the hub runs on Linux")(test)
+    return needs(ROOT and HUB and shutil.which("useradd") and usable_by_all(PYTHON), HOW)(test)
 
 
 class Hub(NamedTuple):
@@ -143,9 +148,7 @@ def hub(tmp_path_factory):
             stop(process)
         for name in passwords:
             subprocess.run(["userdel", "--remove", name], capture_output=True)
-        with contextlib.suppress(KeyError):
-            grp.getgrnam(group)
-            run("groupdel", group)
+        subprocess.run(["groupdel", group], capture_output=True)
         shutil.rmtree(homes(mark), ignore_errors=True)
 
 
