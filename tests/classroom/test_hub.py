@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -17,6 +18,7 @@ from typing import Any, NamedTuple
 
 import psutil
 import pytest
+from traitlets.config.loader import PyFileConfigLoader
 
 from lecturelib.classroom.copies import copy_missing
 from lecturelib.classroom.course import NOTEBOOKS
@@ -67,8 +69,39 @@ def test_the_command_says_what_is_wrong(tmp_path):
 
 @pytest.mark.skipif(ROOT or os.name != "posix", reason="only who is not root is refused")
 def test_it_refuses_to_run_all_servers_under_one_account():
-    found = subprocess.run([sys.executable, str(CONFIG)], capture_output=True, text=True)
+    found = subprocess.run([sys.executable, str(CONFIG)], capture_output=True, text=True, timeout=60)
     assert found.returncode == 1 and "runs as root" in found.stderr
+
+
+# ---- the file ----
+
+
+def loaded(tmp_path, monkeypatch, text):
+    """Return the configuration that a hub of root would read from a file of one's own."""
+    monkeypatch.setattr(os, "geteuid", lambda: 0, raising=False)
+    monkeypatch.setenv("LECTURELIB_HUB_STATE", str(tmp_path / "state"))
+    (tmp_path / "own.py").write_text(text, encoding="utf-8")
+    return PyFileConfigLoader("own.py", path=str(tmp_path)).load_config()
+
+
+def test_a_file_of_ones_own_builds_on_it_and_has_the_last_word(tmp_path, monkeypatch):
+    recipe = re.search(r"load_subconfig\(.*?(?=```)", CONFIG.with_name("README.md").read_text(encoding="utf-8"), re.S)
+    text = recipe[0].replace('"lecturelib/classroom/jupyterhub_config.py"', repr(str(CONFIG)))
+    assert repr(str(CONFIG)) in text
+    config = loaded(tmp_path, monkeypatch, text)
+    assert config.JupyterHub.authenticator_class == "generic-oauth"
+    assert config.GenericOAuthenticator.allowed_users == {"ada"}
+    assert config.JupyterHub.spawner_class == "jupyterhub.spawner.LocalProcessSpawner"
+    assert config.JupyterHub.bind_url == "http://127.0.0.1:8000"
+
+
+def test_nobody_is_allowed_but_a_group_and_secrets_lie_in_a_folder_of_their_own(tmp_path, monkeypatch):
+    config = loaded(tmp_path, monkeypatch, f"load_subconfig({str(CONFIG)!r})")
+    assert config.PAMAuthenticator.allowed_groups == {"lecture"}
+    assert not {"allow_all", "allow_existing_users"} & {*config.PAMAuthenticator, *config.Authenticator}
+    assert str(tmp_path / "state") in config.JupyterHub.db_url
+    if os.name == "posix":
+        assert (tmp_path / "state").stat().st_mode & 0o777 == 0o700
 
 
 # ---- a hub ----
