@@ -80,14 +80,13 @@ class _Checks(ast.NodeTransformer):
         self.found: list[tuple[str, ast.expr]] = []
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
-        name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+        called = node.func
+        name = called.id if isinstance(called, ast.Name) else called.attr if isinstance(called, ast.Attribute) else ""
         if name.startswith("check_"):
             given = [*node.args, *(keyword.value for keyword in node.keywords), ast.Constant(...)]
             self.found.append((name, given[0]))
             return ast.copy_location(ast.Constant(None), node)
-        if name == "hints" and _CHECK.fullmatch(
-            ast.unparse(node.func.value) if isinstance(node.func, ast.Attribute) else ""
-        ):
+        if name == "hints" and isinstance(called, ast.Attribute) and _CHECK.match(ast.unparse(called.value)):
             return ast.copy_location(ast.Constant(None), node)
         return self.generic_visit(node)
 

@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from traitlets.config import get_config
+from traitlets.config import Config
 
 HERE = Path(__file__).resolve().parent
 NOTEBOOKS = HERE.parents[1] / "notebooks"
@@ -50,7 +50,7 @@ if "." not in __name__:  # a hub runs this file; who imports it only reads
         )
     STATE.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-c = get_config()
+c: Config = globals().get("c", Config())  # the hub's own, which it puts here before it runs this file
 
 c.JupyterHub.bind_url = os.environ.get("LECTURELIB_HUB_BIND", "http://127.0.0.1:8000")
 

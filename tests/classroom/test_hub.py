@@ -1,9 +1,9 @@
 """The hub with real users of this system: each has an own server, kernel and account, and nobody else gets in."""
 
 import contextlib
-import grp
 import json
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import psutil
 import pytest
+from traitlets.config.loader import PyFileConfigLoader
 
 from lecturelib.classroom.copies import copy_missing
 from lecturelib.classroom.course import NOTEBOOKS
@@ -68,8 +69,39 @@ def test_the_command_says_what_is_wrong(tmp_path):
 
 @pytest.mark.skipif(ROOT or os.name != "posix", reason="only who is not root is refused")
 def test_it_refuses_to_run_all_servers_under_one_account():
-    found = subprocess.run([sys.executable, str(CONFIG)], capture_output=True, text=True)
+    found = subprocess.run([sys.executable, str(CONFIG)], capture_output=True, text=True, timeout=60)
     assert found.returncode == 1 and "runs as root" in found.stderr
+
+
+# ---- the file ----
+
+
+def loaded(tmp_path, monkeypatch, text):
+    """Return the configuration that a hub of root would read from a file of one's own."""
+    monkeypatch.setattr(os, "geteuid", lambda: 0, raising=False)
+    monkeypatch.setenv("LECTURELIB_HUB_STATE", str(tmp_path / "state"))
+    (tmp_path / "own.py").write_text(text, encoding="utf-8")
+    return PyFileConfigLoader("own.py", path=str(tmp_path)).load_config()
+
+
+def test_a_file_of_ones_own_builds_on_it_and_has_the_last_word(tmp_path, monkeypatch):
+    recipe = re.search(r"load_subconfig\(.*?(?=```)", CONFIG.with_name("README.md").read_text(encoding="utf-8"), re.S)
+    text = recipe[0].replace('"lecturelib/classroom/jupyterhub_config.py"', repr(str(CONFIG)))
+    assert repr(str(CONFIG)) in text
+    config = loaded(tmp_path, monkeypatch, text)
+    assert config.JupyterHub.authenticator_class == "generic-oauth"
+    assert config.GenericOAuthenticator.allowed_users == {"ada"}
+    assert config.JupyterHub.spawner_class == "jupyterhub.spawner.LocalProcessSpawner"
+    assert config.JupyterHub.bind_url == "http://127.0.0.1:8000"
+
+
+def test_nobody_is_allowed_but_a_group_and_secrets_lie_in_a_folder_of_their_own(tmp_path, monkeypatch):
+    config = loaded(tmp_path, monkeypatch, f"load_subconfig({str(CONFIG)!r})")
+    assert config.PAMAuthenticator.allowed_groups == {"lecture"}
+    assert not {"allow_all", "allow_existing_users"} & {*config.PAMAuthenticator, *config.Authenticator}
+    assert str(tmp_path / "state") in config.JupyterHub.db_url
+    if os.name == "posix":
+        assert (tmp_path / "state").stat().st_mode & 0o777 == 0o700
 
 
 # ---- a hub ----
@@ -82,11 +114,17 @@ def usable_by_all(path: Path) -> bool:
 
 HUB = find_spec("jupyterhub") and find_spec("jupyterhub_idle_culler") and shutil.which("configurable-http-proxy")
 PYTHON = Path(os.environ.get("LECTURELIB_HUB_PYTHON", sys.executable))
-needs_hub = needs(
-    ROOT and sys.platform == "linux" and HUB and shutil.which("useradd") and usable_by_all(PYTHON),
-    "no hub: as root on Linux, python -m pip install -e '.[hub]' and npm install -g configurable-http-proxy; the "
-    "Python of the users, this one or LECTURELIB_HUB_PYTHON, must lie where every user may run it",
+HOW = (
+    "no hub: as root, python -m pip install -e '.[hub]' and npm install -g configurable-http-proxy; the Python of the "
+    "users, this one or LECTURELIB_HUB_PYTHON, must lie where every user may run it"
 )
+
+
+def needs_hub(test: Any) -> Any:
+    """Mark a test that needs a hub with users of the system."""
+    if sys.platform != "linux":
+        return pytest.mark.skip(reason="the hub runs on Linux")(test)
+    return needs(ROOT and HUB and shutil.which("useradd") and usable_by_all(PYTHON), HOW)(test)
 
 
 class Hub(NamedTuple):
@@ -143,9 +181,7 @@ def hub(tmp_path_factory):
             stop(process)
         for name in passwords:
             subprocess.run(["userdel", "--remove", name], capture_output=True)
-        with contextlib.suppress(KeyError):
-            grp.getgrnam(group)
-            run("groupdel", group)
+        subprocess.run(["groupdel", group], capture_output=True)
         shutil.rmtree(homes(mark), ignore_errors=True)
 
 
