@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from nbformat import NotebookNode
 
-from lecturelib.publish.stamp import BADGES_TAG, BRANCH, ICONS, INSTALL_TAG
+from lecturelib.publish.stamp import BADGES_TAG, ICONS, INSTALL_TAG, Repository
 from lecturelib.site.exhibits import Exhibit
 
 FIGURE = "Interactive figure: "  # how the text of a stored picture begins
@@ -24,7 +24,7 @@ _LINK = re.compile(r"(?<=\]\()([^()\s]+)(?=\))")
 _PNG = "data:image/png;base64,"
 
 
-def notebook_page(nb: NotebookNode, name: str, exhibits: Iterable[Exhibit], repo: str) -> NotebookNode:
+def notebook_page(nb: NotebookNode, name: str, exhibits: Iterable[Exhibit], repo: Repository) -> NotebookNode:
     """Return a notebook as a page shows it.
 
     The cell for Colab is gone, and imports are folded. Pictures get their text for those who cannot see them, and
@@ -88,7 +88,7 @@ def exhibits_page(exhibits: Sequence[Exhibit], pictures: Sequence[str]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def front_page(readme: str, notebooks: Sequence[str], repo: str) -> str:
+def front_page(readme: str, notebooks: Sequence[str], repo: Repository) -> str:
     """Return the README as the front page, in Markdown: its links lead to pages of the site where there are some."""
     first, *rest = re.split(r"(?m)^(?=## )", linked(readme, repo, Path()))
     here = (
@@ -100,7 +100,7 @@ def front_page(readme: str, notebooks: Sequence[str], repo: str) -> str:
     return f"{first}{here}{''.join(rest)}\n```{{toctree}}\n:hidden:\n\n{contents}\n```\n"
 
 
-def linked(text: str, repo: str, folder: Path) -> str:
+def linked(text: str, repo: Repository, folder: Path) -> str:
     """Return Markdown whose links from a file in `folder` fit a page of the site.
 
     Notebooks are pages; pictures go with the site (see `pictures_of`); all other files are in the repository.
@@ -114,7 +114,7 @@ def linked(text: str, repo: str, folder: Path) -> str:
         path = Path(*_resolved((folder / parts).parts)).as_posix()
         if path.startswith("notebooks/") and path.endswith(".ipynb"):
             return Path(path).name
-        return path if _is_picture(path) else f"https://github.com/{repo}/blob/{BRANCH}/{path}"
+        return path if _is_picture(path) else f"https://github.com/{repo.name}/blob/{repo.branch}/{path}"
 
     return _LINK.sub(new, text)
 

@@ -4,12 +4,13 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from lecturelib.publish.stamp import Repository
 from tests.site.pages import HOW, MISSING
 from tests.tools import needs
 
 pytestmark = needs(not MISSING, HOW)
 
-REPO = "me/mine"
+REPO = Repository("me/mine", "main")
 
 
 class Widget:
