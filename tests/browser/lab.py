@@ -31,6 +31,7 @@ MISSING = not CHROMIUM or find_spec("playwright") is None
 # Quiet: a browser of its own accord asks hosts of its maker.
 FLAGS = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]  # fmt: skip
+ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 START_LIMIT = 60  # seconds
 
 # Every cell is drawn, not only those in view, so that outputs can be found.
@@ -43,12 +44,30 @@ RUN_ALL = """async () => {
 SAVE = "() => jupyterapp.commands.execute('docmanager:save')"
 
 
-class Lab(NamedTuple):
-    """A running JupyterLab and a browser beside it; `hosts` and `errors` fill up as pages are used."""
+class Server(NamedTuple):
+    """A running JupyterLab; its kernels start in `folder`, or below it."""
 
     folder: Path
     address: str
     token: str
+
+    def ask(self, path: str, method: str = "GET") -> Any:
+        """Ask its interface for programs, and return what it answers."""
+        asked = urllib.request.Request(f"{self.address}/api/{path}?token={self.token}", method=method)
+        with urllib.request.urlopen(asked, timeout=10) as answer:
+            return json.loads(answer.read() or "null")
+
+    def end_kernels(self) -> None:
+        """Shut down the kernels of all notebooks: each holds 300 MB."""
+        for session in self.ask("sessions"):
+            self.ask(f"sessions/{session['id']}", "DELETE")
+
+
+class Lab(NamedTuple):
+    """A running JupyterLab and a browser beside it; `hosts` and `errors` fill up as pages are used."""
+
+    server: Server
+    folder: Path
     browser: Any
     hosts: set[str]
     errors: list[str]
@@ -60,7 +79,8 @@ class Lab(NamedTuple):
         page.on("request", lambda r: self.hosts.add(urlsplit(r.url).hostname or ""))
         page.on("console", lambda m: self.errors.extend([m.text[:400]] * (m.type == "error")))
         page.on("pageerror", lambda e: self.errors.append(str(e)[:400]))
-        page.goto(f"{self.address}/doc/tree/{name}?token={self.token}")
+        where = (self.folder / name).relative_to(self.server.folder).as_posix()
+        page.goto(f"{self.server.address}/doc/tree/{where}?token={self.server.token}")
         page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
         return page
 
@@ -97,14 +117,12 @@ def write(path: Path, cells: list[str]) -> None:
 
 
 @contextmanager
-def lab(folder: Path) -> Iterator[Lab]:
-    """Start JupyterLab in the folder and a browser, and stop both at the end."""
-    from playwright.sync_api import sync_playwright
-
+def serve(folder: Path, **variables: str) -> Iterator[Server]:
+    """Start JupyterLab in the folder, and stop it at the end; its kernels get the variables, too."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    token, root = secrets.token_hex(8), hasattr(os, "geteuid") and os.geteuid() == 0
+    token = secrets.token_hex(8)
     home = {  # nothing of the user's own, and nothing left behind
         name: str(folder / ".jupyter" / name.lower())
         for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR")
@@ -117,31 +135,52 @@ def lab(folder: Path) -> Iterator[Lab]:
         sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}",
         f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={folder}", "--LabApp.news_url=None",
         "--LabApp.expose_app_in_browser=True", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-        *(["--allow-root"] if root else []),
+        *(["--allow-root"] if ROOT else []),
     ]  # fmt: skip
+    environment = os.environ | ENVIRONMENT | home | variables
     with open(folder / "lab.log", "w") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=os.environ | ENVIRONMENT | home)
-    address = f"http://127.0.0.1:{port}"
+        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
+    server = Server(folder, f"http://127.0.0.1:{port}", token)
     try:
-        _wait(server, f"{address}/api?token={token}", folder / "lab.log")
-        with sync_playwright() as playwright:
-            # a Chromium that root starts runs only without its sandbox
-            flags = [*FLAGS, *(["--no-sandbox"] if root else [])]
-            browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=flags)
-            yield Lab(folder, address, token, browser, set(), [])
-            browser.close()
+        _wait(process, server, folder / "lab.log")
+        yield server
     finally:
-        server.terminate()
-        server.wait()
+        process.terminate()
+        process.wait()
 
 
-def _wait(server: subprocess.Popen[bytes], url: str, log: Path) -> None:
+@contextmanager
+def chromium() -> Iterator[Any]:
+    """Start the browser, and stop it at the end."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        # a Chromium that root starts runs only without its sandbox
+        flags = [*FLAGS, *(["--no-sandbox"] if ROOT else [])]
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=flags)
+        yield browser
+        browser.close()
+
+
+def beside(server: Server, folder: Path, browser: Any) -> Lab:
+    """Return a JupyterLab with the browser, for the notebooks of a folder."""
+    return Lab(server, folder, browser, set(), [])
+
+
+@contextmanager
+def lab(folder: Path) -> Iterator[Lab]:
+    """Start JupyterLab in the folder and a browser, and stop both at the end."""
+    with serve(folder) as server, chromium() as browser:
+        yield beside(server, folder, browser)
+
+
+def _wait(process: subprocess.Popen[bytes], server: Server, log: Path) -> None:
     """Return once the server answers."""
     for _ in range(2 * START_LIMIT):
-        if server.poll() is not None:
+        if process.poll() is not None:
             break
         try:
-            urllib.request.urlopen(url, timeout=2)
+            server.ask("")
             return
         except OSError:
             time.sleep(0.5)

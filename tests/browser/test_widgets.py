@@ -1,7 +1,6 @@
 """The interactive figures in a real JupyterLab: they show, they follow the mouse and the keys, they stay at home."""
 
 import shutil
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -73,16 +72,15 @@ PASSED = """(handle) => { window.passed = [];
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[lab.Lab, Any]]:
+def running(jupyterlab: lab.Lab) -> tuple[lab.Lab, Any]:
     """A JupyterLab, and a page whose notebook has been run; a copy of what it saved is `saved.ipynb`."""
-    folder = tmp_path_factory.mktemp("lab")
+    folder = jupyterlab.folder
     lab.write(folder / "widgets.ipynb", CELLS)
-    with lab.lab(folder) as started:
-        page = started.run("widgets.ipynb")
-        page.locator(".jp-OutputArea", has_text="a line").get_by_text("loss").wait_for()
-        page.evaluate(lab.SAVE)
-        shutil.copy(folder / "widgets.ipynb", folder / "saved.ipynb")
-        yield started, page
+    page = jupyterlab.run("widgets.ipynb")
+    page.locator(".jp-OutputArea", has_text="a line").get_by_text("loss").wait_for()
+    page.evaluate(lab.SAVE)
+    shutil.copy(folder / "widgets.ipynb", folder / "saved.ipynb")
+    return jupyterlab, page
 
 
 def output(page: Any, source: str) -> Any:

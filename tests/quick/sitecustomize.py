@@ -1,12 +1,13 @@
 """Cut trainings short, for tests that need a notebook's cells and figures but not its results.
 
 Python imports a module of this name at start-up if its folder stands in PYTHONPATH, and only the first: so this one
-does the work of tests/offline too. From then on the two functions of lecturelib that train make few steps. A claim
-may fail then, and says so, as in a student's changed run.
+does the work of tests/offline too. From then on the two functions of lecturelib that train make few steps: at most
+LECTURELIB_STEPS, a variable of the environment. A claim may fail then, and says so, as in a student's changed run.
 """
 
 import functools
 import importlib.util
+import os
 import sys
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
@@ -14,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-STEPS = 20
+STEPS = int(os.environ.get("LECTURELIB_STEPS", "50"))  # as many looks at the loss as in a whole training
 TRAINERS = {"lecturelib.training": "fit", "lecturelib.fine_tuning": "fine_tune"}
 OFFLINE = Path(__file__).parents[1] / "offline" / "sitecustomize.py"
 
