@@ -52,7 +52,7 @@ class GateScope(StaticPicture, ipywidgets.VBox):
         for control in (self.key, self.gate, self.value_slider):
             control.observe(self._changed, names="value")
         self._enable()
-        super().__init__([ipywidgets.HBox([self.key, self.gate, self.value_slider]), self.canvas])
+        super().__init__([ipywidgets.HBox([self.key, self.gate, self.value_slider]), self.canvas, self.canvas.spoken])
 
     def recompute(self, key: int, gate: str | None, value: float) -> Reading:
         """Return what the network does with a gate forced (or none); no front end is needed.

@@ -104,9 +104,11 @@ class Lab(NamedTuple):
         path.write_text(json.dumps(saved), encoding="utf-8")
         page = self.open(name)
         for cell in cells:
-            picture = page.locator(".jp-CodeCell").nth(cell).locator(".jp-Cell-outputArea img")
-            page.wait_for_function("img => img.complete && img.naturalWidth > 300", arg=picture.element_handle())
-            assert picture.is_visible() and picture.get_attribute("src").startswith("data:image/png;base64,")
+            pictures = page.locator(".jp-CodeCell").nth(cell).locator(".jp-Cell-outputArea img").all()
+            assert pictures, f"code cell {cell} shows no picture"
+            for picture in pictures:
+                page.wait_for_function("img => img.complete && img.naturalWidth > 300", arg=picture.element_handle())
+                assert picture.is_visible() and picture.get_attribute("src").startswith("data:image/png;base64,")
         return page
 
 
