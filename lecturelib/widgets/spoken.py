@@ -23,15 +23,18 @@ class Spoken(anywidget.AnyWidget):
 
 
 def in_words(figure: Figure) -> str:
-    """Return what a figure shows: its own sentence, if it has one, and the titles in it.
+    """Return what a figure shows: its own sentence, its titles, and what is written in it in more than one word.
 
     >>> from lecturelib.figures.style import axes, new_figure
     >>> figure = new_figure(4, 3, "one curve")
-    >>> axes(figure)[0].set_title("Loss $L_t$ after 20 steps") and None
+    >>> ax, = axes(figure)
+    >>> ax.set_title("Loss $L_t$ after 20 steps") and ax.text(0, 0, "chance: 0.5") and ax.text(1, 1, "A") and None
     >>> in_words(figure)
-    'one curve: Loss L_t after 20 steps.'
+    'one curve: Loss L_t after 20 steps; chance: 0.5.'
     """
-    says = getattr(figure, "says", "")
-    titles = [figure.get_suptitle(), *(ax.get_title(side) for ax in figure.axes for side in ("left", "center"))]
-    plain = [re.sub(r"\s+", " ", re.sub(r"[$\\{}]", "", title)).strip() for title in titles]
-    return ": ".join(filter(None, [says, "; ".join(filter(None, plain))])) + "."
+    written = [figure.get_suptitle(), *(text.get_text() for text in figure.texts)]
+    for ax in figure.axes:
+        written += [ax.get_title("left"), ax.get_title("center")]
+        written += [text.get_text() for text in ax.texts if " " in text.get_text()]
+    plain = dict.fromkeys(" ".join(re.sub(r"[$\\{}]", "", text).split()) for text in written)  # each once
+    return ": ".join(filter(None, [getattr(figure, "says", ""), "; ".join(filter(None, plain))])) + "."

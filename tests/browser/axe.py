@@ -17,6 +17,7 @@ SCRIPT = next((path for path in _PLACES if path.is_file()), None)
 
 # Its rules about a whole page have nothing to say of a part of one. Of its four grades the upper two count.
 RUN = """async (part) => {
+  document.body.style.minHeight = '100vh'; // JupyterLab's has no height, and axe takes all in it for hidden
   const {violations, passes} = await axe.run({include: [part]}, {resultTypes: ['violations', 'passes']});
   if (!passes.length) return ['nothing was looked at'];
   return violations.filter(({impact}) => ['serious', 'critical'].includes(impact)).flatMap(({id, nodes}) =>

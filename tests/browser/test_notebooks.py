@@ -107,11 +107,18 @@ class Notebooks:
         assert quick.errors == []
 
 
-@pytest.mark.parametrize("name", NAMES[::2])
-class TestOneHalf(Notebooks):
+@pytest.mark.parametrize("name", NAMES[1:2])
+class TestInFull(Notebooks):
+    """01 reads an automaton off its network, which has to have learned one; less is refused in words."""
+
+    steps = 100_000
+
+
+@pytest.mark.parametrize("name", [NAMES[0], *NAMES[2::2]])
+class TestEven(Notebooks):
     pass
 
 
-@pytest.mark.parametrize("name", NAMES[1::2])
-class TestOtherHalf(Notebooks):
+@pytest.mark.parametrize("name", NAMES[3::2])
+class TestOdd(Notebooks):
     pass
