@@ -79,7 +79,8 @@ def predict_number(question: str, low: int, high: int) -> Prediction:
         raise ValueError(f"low={low}, high={high}: expected low < high")
     # a text box that begins empty: a slider would suggest an answer, and Run All would count it as one
     answer = ipywidgets.Combobox(options=[str(n) for n in range(low, high + 1)], ensure_option=True,
-                                 placeholder=f"{low} to {high}", layout={"width": "120px"})  # fmt: skip
+                                 placeholder=f"{low} to {high}", description="your number",
+                                 style={"description_width": "initial"}, layout={"width": "200px"})  # fmt: skip
     return Prediction(question, answer, f"(a whole number from {low} to {high})")
 
 

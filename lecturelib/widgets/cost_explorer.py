@@ -62,7 +62,7 @@ class CostExplorer(StaticPicture, ipywidgets.VBox):
         for control in (self.mode, self.n, self.D, self.layers, self.batch):
             control.observe(self._changed, names="value")
         rows = [[self.mode], [self.n, self.D], [self.layers, self.batch]]
-        super().__init__([*(ipywidgets.HBox(row) for row in rows), self.canvas])
+        super().__init__([*(ipywidgets.HBox(row) for row in rows), self.canvas, self.canvas.spoken])
 
     def picture(self) -> Figure:
         """The present view."""

@@ -61,7 +61,7 @@ class TrainingFilm(StaticPicture, ipywidgets.VBox):
         self.slider = ipywidgets.IntSlider(min=0, max=last, value=last, description="frame", readout=False)
         ipywidgets.jslink((self.play, "value"), (self.slider, "value"))
         self.slider.observe(self._moved, names="value")
-        super().__init__([ipywidgets.HBox([self.play, self.slider]), self.canvas])
+        super().__init__([ipywidgets.HBox([self.play, self.slider]), self.canvas, self.canvas.spoken])
 
     def picture(self) -> Figure:
         """The last frame."""

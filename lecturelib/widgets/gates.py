@@ -41,6 +41,7 @@ class GateScope(StaticPicture, ipywidgets.VBox):
         self.key = ipywidgets.ToggleButtons(options=[(k, n) for n, k in enumerate(KEYS)], description="key",
                                             layout={"width": "300px"},
                                             style={"button_width": "40px", "description_width": "40px"})  # fmt: skip
+        self.key.add_class("widget-inline-hbox")  # by itself it stands under its description
         self.gate = ipywidgets.Dropdown(options=list(GATE_NAMES.items()), value="", description="force")
         self.value_slider = ipywidgets.FloatSlider(value=1.0, min=0.0, max=1.0, step=0.01, description="to")
         self.figure = new_figure(12, 4.3, self.says)
@@ -52,7 +53,7 @@ class GateScope(StaticPicture, ipywidgets.VBox):
         for control in (self.key, self.gate, self.value_slider):
             control.observe(self._changed, names="value")
         self._enable()
-        super().__init__([ipywidgets.HBox([self.key, self.gate, self.value_slider]), self.canvas])
+        super().__init__([ipywidgets.HBox([self.key, self.gate, self.value_slider]), self.canvas, self.canvas.spoken])
 
     def recompute(self, key: int, gate: str | None, value: float) -> Reading:
         """Return what the network does with a gate forced (or none); no front end is needed.

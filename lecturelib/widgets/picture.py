@@ -9,6 +9,7 @@ import ipywidgets
 from matplotlib.figure import Figure
 
 from lecturelib.figures.style import png
+from lecturelib.widgets.spoken import Spoken, in_words
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
@@ -56,13 +57,17 @@ class StaticPicture(ShownByBundle):
 
 
 class Canvas(ipywidgets.Image):
-    """An image that shows one matplotlib figure; `draw` after changing the figure sends the new picture."""
+    """An image that shows one matplotlib figure; `draw` after changing the figure sends the new picture.
+
+    `spoken` belongs beside it and its controls: it says in words what is shown.
+    """
 
     def __init__(self, figure: Figure) -> None:
-        self.figure = figure
+        self.figure, self.spoken = figure, Spoken()
         super().__init__(format="png", layout={"max_width": "100%"})
         self.draw()
 
     def draw(self) -> None:
         """Render the figure and show it."""
         self.value = png(self.figure)
+        self.spoken.words = in_words(self.figure)

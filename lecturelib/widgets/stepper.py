@@ -71,7 +71,9 @@ class AutomatonStepper(StaticPicture, ipywidgets.VBox):
         self.canvas = Canvas(self.figure)
         self.text.observe(self._typed, names="value")
         self.position.observe(lambda _: self._redraw(), names="value")
-        super().__init__([ipywidgets.HBox([self.text, self.position, back, on]), self.message, self.canvas])
+        super().__init__(
+            [ipywidgets.HBox([self.text, self.position, back, on]), self.message, self.canvas, self.canvas.spoken]
+        )
 
     def problem_with(self, string: str) -> str | None:
         """Return what is wrong with a string, or None."""

@@ -9,16 +9,27 @@ from tests.browser import lab
 from tests.browser.alone import ALONE, FRAME
 
 
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[lab.Server]:
+    """One JupyterLab for all modules of a worker."""
+    with lab.serve(tmp_path_factory.mktemp("lab")) as started:
+        yield started
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(
-            executable_path=lab.CHROMIUM, headless=True, args=[*lab.FLAGS, "--no-sandbox"]
-        )
+    """A browser; of each module, since the event loop that drives it would be in the way of other tests."""
+    with lab.chromium() as started:
         yield started
-        started.close()
+
+
+@pytest.fixture(scope="module")
+def jupyterlab(server: lab.Server, browser: Any, request: pytest.FixtureRequest) -> Iterator[lab.Lab]:
+    """JupyterLab in a folder of the module's own; the kernels end with the module."""
+    folder = server.folder / request.module.__name__.rpartition(".")[2]
+    folder.mkdir()
+    yield lab.beside(server, folder, browser)
+    server.end_kernels()
 
 
 @pytest.fixture

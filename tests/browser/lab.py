@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,6 +31,7 @@ MISSING = not CHROMIUM or find_spec("playwright") is None
 # Quiet: a browser of its own accord asks hosts of its maker.
 FLAGS = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]  # fmt: skip
+ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 START_LIMIT = 60  # seconds
 
 # Every cell is drawn, not only those in view, so that outputs can be found.
@@ -43,19 +44,37 @@ RUN_ALL = """async () => {
 SAVE = "() => jupyterapp.commands.execute('docmanager:save')"
 
 
-class Lab(NamedTuple):
-    """A running JupyterLab and a browser beside it; `hosts` and `errors` fill up as pages are used."""
+class Server(NamedTuple):
+    """A running JupyterLab; its kernels start in `folder`, or below it."""
 
     folder: Path
     address: str
     token: str
+
+    def ask(self, path: str, method: str = "GET") -> Any:
+        """Ask its interface for programs, and return what it answers."""
+        asked = urllib.request.Request(f"{self.address}/api/{path}?token={self.token}", method=method)
+        with urllib.request.urlopen(asked, timeout=10) as answer:
+            return json.loads(answer.read() or "null")
+
+    def end_kernels(self) -> None:
+        """Shut down the kernels of all notebooks: each holds 300 MB."""
+        for session in self.ask("sessions"):
+            self.ask(f"sessions/{session['id']}", "DELETE")
+
+
+class Lab(NamedTuple):
+    """A running JupyterLab and a browser beside it; `hosts` and `errors` fill up as pages are used."""
+
+    server: Server
+    folder: Path
     browser: Any
     hosts: set[str]
     errors: list[str]
 
     def open(self, name: str) -> Any:
         """Open a notebook of the folder and return its page."""
-        return self.show(f"doc/tree/{name}")
+        return self.show(f"doc/tree/{(self.folder / name).relative_to(self.server.folder).as_posix()}")
 
     def show(self, place: str, width: int = 1300, height: int = 1200) -> Any:
         """Open a place of this JupyterLab, where a notebook is shown, and return its page."""
@@ -64,7 +83,7 @@ class Lab(NamedTuple):
         page.on("request", lambda r: self.hosts.add(urlsplit(r.url).hostname or ""))
         page.on("console", lambda m: self.errors.extend([m.text[:400]] * (m.type == "error")))
         page.on("pageerror", lambda e: self.errors.append(str(e)[:400]))
-        page.goto(f"{self.address}/{place}?token={self.token}")
+        page.goto(f"{self.server.address}/{place}?token={self.server.token}")
         page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
         return page
 
@@ -88,9 +107,11 @@ class Lab(NamedTuple):
         path.write_text(json.dumps(saved), encoding="utf-8")
         page = self.open(name)
         for cell in cells:
-            picture = page.locator(".jp-CodeCell").nth(cell).locator(".jp-Cell-outputArea img")
-            page.wait_for_function("img => img.complete && img.naturalWidth > 300", arg=picture.element_handle())
-            assert picture.is_visible() and picture.get_attribute("src").startswith("data:image/png;base64,")
+            pictures = page.locator(".jp-CodeCell").nth(cell).locator(".jp-Cell-outputArea img").all()
+            assert pictures, f"code cell {cell} shows no picture"
+            for picture in pictures:
+                page.wait_for_function("img => img.complete && img.naturalWidth > 300", arg=picture.element_handle())
+                assert picture.is_visible() and picture.get_attribute("src").startswith("data:image/png;base64,")
         return page
 
 
@@ -118,45 +139,66 @@ def plain(folder: Path) -> tuple[list[str], dict[str, str]]:
 
 
 @contextmanager
-def lab(folder: Path, command: Sequence[str] = (), home: Mapping[str, str] | None = None) -> Iterator[Lab]:
-    """Start JupyterLab in the folder and a browser, and stop both at the end; a command starts another JupyterLab."""
-    from playwright.sync_api import sync_playwright
+def serve(folder: Path, command: Sequence[str] = (), **variables: str) -> Iterator[Server]:
+    """Start JupyterLab in the folder, and stop it at the end; its kernels get the variables, too.
 
+    A command starts another JupyterLab than the plain one; the variables then say where it keeps its settings.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    token, root = secrets.token_hex(8), hasattr(os, "geteuid") and os.geteuid() == 0
+    token = secrets.token_hex(8)
     if not command:
         command, home = plain(folder)
+        variables = home | variables
     command = [
         *command, "--no-browser", f"--port={port}", f"--IdentityProvider.token={token}",
-        "--LabApp.expose_app_in_browser=True", *(["--allow-root"] if root else []),
+        "--LabApp.expose_app_in_browser=True", *(["--allow-root"] if ROOT else []),
     ]  # fmt: skip
+    environment = os.environ | ENVIRONMENT | variables
     with open(folder / "lab.log", "w") as log:
-        server = subprocess.Popen(
-            command, stdout=log, stderr=subprocess.STDOUT, env=os.environ | ENVIRONMENT | dict(home or {})
-        )
-    address = f"http://127.0.0.1:{port}"
+        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
+    server = Server(folder, f"http://127.0.0.1:{port}", token)
     try:
-        _wait(server, f"{address}/api?token={token}", folder / "lab.log")
-        with sync_playwright() as playwright:
-            # a Chromium that root starts runs only without its sandbox
-            flags = [*FLAGS, *(["--no-sandbox"] if root else [])]
-            browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=flags)
-            yield Lab(folder, address, token, browser, set(), [])
-            browser.close()
+        _wait(process, server, folder / "lab.log")
+        yield server
     finally:
-        server.terminate()
-        server.wait()
+        process.terminate()
+        process.wait()
 
 
-def _wait(server: subprocess.Popen[bytes], url: str, log: Path) -> None:
+@contextmanager
+def chromium() -> Iterator[Any]:
+    """Start the browser, and stop it at the end."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        # a Chromium that root starts runs only without its sandbox
+        flags = [*FLAGS, *(["--no-sandbox"] if ROOT else [])]
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=flags)
+        yield browser
+        browser.close()
+
+
+def beside(server: Server, folder: Path, browser: Any) -> Lab:
+    """Return a JupyterLab with the browser, for the notebooks of a folder."""
+    return Lab(server, folder, browser, set(), [])
+
+
+@contextmanager
+def lab(folder: Path, command: Sequence[str] = (), **variables: str) -> Iterator[Lab]:
+    """Start JupyterLab in the folder and a browser, and stop both at the end."""
+    with serve(folder, command, **variables) as server, chromium() as browser:
+        yield beside(server, folder, browser)
+
+
+def _wait(process: subprocess.Popen[bytes], server: Server, log: Path) -> None:
     """Return once the server answers."""
     for _ in range(2 * START_LIMIT):
-        if server.poll() is not None:
+        if process.poll() is not None:
             break
         try:
-            urllib.request.urlopen(url, timeout=2)
+            server.ask("")
             return
         except OSError:
             time.sleep(0.5)

@@ -1,7 +1,6 @@
 """The attention explorer in a real JupyterLab: it shows, mouse and keys reach the kernel, its picture stays behind."""
 
 import shutil
-from collections.abc import Iterator
 
 import pytest
 
@@ -27,16 +26,15 @@ RUN = """async (n) => { const {content} = jupyterapp.shell.currentWidget; conten
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[lab.Lab, Page]]:
+def running(jupyterlab: lab.Lab) -> tuple[lab.Lab, Page]:
     """A JupyterLab whose notebook has been run, without its last cell; a copy of what it saved is `saved.ipynb`."""
-    folder = tmp_path_factory.mktemp("lab")
+    folder = jupyterlab.folder
     lab.write(folder / "explorer.ipynb", [CELL, LOOK])
-    with lab.lab(folder) as started:
-        page = started.run("explorer.ipynb")
-        page.locator(".lec-explorer .map").wait_for()
-        page.evaluate(lab.SAVE)
-        shutil.copy(folder / "explorer.ipynb", folder / "saved.ipynb")
-        yield started, Page(page)
+    page = jupyterlab.run("explorer.ipynb")
+    page.locator(".lec-explorer .map").wait_for()
+    page.evaluate(lab.SAVE)
+    shutil.copy(folder / "explorer.ipynb", folder / "saved.ipynb")
+    return jupyterlab, Page(page)
 
 
 def told(page: Page, expected: str) -> str:

@@ -110,7 +110,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[lab.Lab]:
     notebooks = [FOLDER / f"{name}.ipynb" for name in WALKED] + [folder / f"{PLAY}.ipynb"]
     with (
         serve.stage(notebooks) as stage,
-        lab.lab(folder, serve.command(stage, f"{WALKED[0]}.ipynb"), stage.environment) as started,
+        lab.lab(folder, serve.command(stage, f"{WALKED[0]}.ipynb"), **stage.environment) as started,
     ):
         yield started
 

@@ -1,7 +1,6 @@
 """The patch playground in a real JupyterLab: mouse and keys reach the kernel, its answers the page."""
 
 import shutil
-from collections.abc import Iterator
 
 import pytest
 
@@ -41,16 +40,15 @@ EXECUTE = """async (code) => { await jupyterapp.shell.currentWidget.sessionConte
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[lab.Lab, object]]:
+def running(jupyterlab: lab.Lab) -> tuple[lab.Lab, object]:
     """A JupyterLab whose notebook has been run; a copy of what it saved is `saved.ipynb`."""
-    folder = tmp_path_factory.mktemp("lab")
+    folder = jupyterlab.folder
     lab.write(folder / "playground.ipynb", [MODELS, MASKING, ATTENTION, LOOK])
-    with lab.lab(folder) as started:
-        page = started.run("playground.ipynb")
-        page.locator(".lec-playground[data-mode=attention] .stage").first.wait_for()
-        page.evaluate(lab.SAVE)
-        shutil.copy(folder / "playground.ipynb", folder / "saved.ipynb")
-        yield started, page
+    page = jupyterlab.run("playground.ipynb")
+    page.locator(".lec-playground[data-mode=attention] .stage").first.wait_for()
+    page.evaluate(lab.SAVE)
+    shutil.copy(folder / "playground.ipynb", folder / "saved.ipynb")
+    return jupyterlab, page
 
 
 def told(page, expected: str) -> str:

@@ -2,7 +2,6 @@
 
 import re
 import shutil
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -35,17 +34,16 @@ CURVE = ".chart path.now:not(.leader)"
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[lab.Lab, Any]]:
+def running(jupyterlab: lab.Lab) -> tuple[lab.Lab, Any]:
     """A JupyterLab whose notebook has been run; a copy of what it saved is `saved.ipynb`."""
-    folder = tmp_path_factory.mktemp("lab")
+    folder = jupyterlab.folder
     lab.write(folder / "transfer.ipynb", [LAB, f"STEPS = {SHORT}", SHOW])
-    with lab.lab(folder) as started:
-        page = started.run("transfer.ipynb")
-        page.set_default_timeout(30_000)
-        page.locator(".lec-transfer").wait_for()
-        page.evaluate(lab.SAVE)
-        shutil.copy(folder / "transfer.ipynb", folder / "saved.ipynb")
-        yield started, page
+    page = jupyterlab.run("transfer.ipynb")
+    page.set_default_timeout(30_000)
+    page.locator(".lec-transfer").wait_for()
+    page.evaluate(lab.SAVE)
+    shutil.copy(folder / "transfer.ipynb", folder / "saved.ipynb")
+    return jupyterlab, page
 
 
 def tell(page: Any, code: str) -> None:

@@ -1,7 +1,6 @@
 """The interactive figures in a real JupyterLab: they show, they follow the mouse and the keys, they stay at home."""
 
 import shutil
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -56,6 +55,18 @@ guess = predict("Heads or tails?", ["heads", "tails", "neither"])
 guess
 """
 OUTCOME = "guess.outcome('tails')"
+NUMBER = """
+from lecturelib.checks.predictions import predict_number
+
+count = predict_number("How many?", 1, 40)
+count
+"""
+COUNTED = "count.outcome(17)"
+HINTS = """
+from lecturelib.checks.start import check_baseline
+
+check_baseline.hints()
+"""
 BAR = """
 import torch
 from lecturelib.training import fit
@@ -63,7 +74,7 @@ from lecturelib.training import fit
 x = torch.linspace(-1, 1, 64)[:, None]
 history = fit(torch.nn.Linear(1, 1), lambda m, b: (m(b[0]) - b[1]).square().mean(), (x, 3 * x), label="a line")
 """
-CELLS = [STEPPER, SCOPE, FILM, COSTS, PREDICTION, OUTCOME, BAR]
+CELLS = [STEPPER, SCOPE, FILM, COSTS, PREDICTION, OUTCOME, NUMBER, COUNTED, HINTS, BAR]
 PICTURE = ".jupyter-widgets img"
 PASSED = """(handle) => { window.passed = [];
   new MutationObserver(() => {
@@ -73,16 +84,15 @@ PASSED = """(handle) => { window.passed = [];
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[lab.Lab, Any]]:
+def running(jupyterlab: lab.Lab) -> tuple[lab.Lab, Any]:
     """A JupyterLab, and a page whose notebook has been run; a copy of what it saved is `saved.ipynb`."""
-    folder = tmp_path_factory.mktemp("lab")
+    folder = jupyterlab.folder
     lab.write(folder / "widgets.ipynb", CELLS)
-    with lab.lab(folder) as started:
-        page = started.run("widgets.ipynb")
-        page.locator(".jp-OutputArea", has_text="a line").get_by_text("loss").wait_for()
-        page.evaluate(lab.SAVE)
-        shutil.copy(folder / "widgets.ipynb", folder / "saved.ipynb")
-        yield started, page
+    page = jupyterlab.run("widgets.ipynb")
+    page.locator(".jp-OutputArea", has_text="a line").get_by_text("loss").wait_for()
+    page.evaluate(lab.SAVE)
+    shutil.copy(folder / "widgets.ipynb", folder / "saved.ipynb")
+    return jupyterlab, page
 
 
 def output(page: Any, source: str) -> Any:
@@ -211,6 +221,42 @@ def test_a_prediction_follows_mouse_and_keys_and_stands_beside_its_outcome(runni
     outcome.get_by_text("You predicted: tails. Measured: tails.").wait_for()
 
 
+def test_a_predicted_number_is_typed_and_only_one_in_range_is_taken(running):
+    page = running[1]
+    outcome = output(page, COUNTED)
+    outcome.get_by_text("No prediction was made. Measured: 17.").wait_for()
+    box = output(page, NUMBER).get_by_label("your number")
+    box.fill("99")
+    box.press("Tab")
+    assert outcome.get_by_text("No prediction was made").is_visible()
+    box.click()
+    page.keyboard.press("Control+a")
+    page.keyboard.type("12")
+    page.keyboard.press("Tab")
+    outcome.get_by_text("You predicted: 12. Measured: 17.").wait_for()
+    assert page.locator(".jp-CodeCell").count() == len(CELLS)  # no digit or letter reached the notebook
+
+
+def check_hints(page: Any) -> None:
+    """Unfold and fold the hints, one with the mouse and one with the keys."""
+    hints = output(page, HINTS).locator("details")
+    shown = """hints => hints.map((hint) => {
+      const [all, title] = [hint, hint.querySelector('summary')].map((node) => node.getBoundingClientRect().height);
+      return all > title + 8; })"""
+    first, second = hints.locator("summary").all()
+    assert hints.evaluate_all(shown) == [False, False]
+    first.click()
+    second.focus()
+    page.keyboard.press("Space")
+    assert hints.evaluate_all(shown) == [True, True]
+    first.click()
+    assert hints.evaluate_all(shown) == [False, True]
+
+
+def test_hints_unfold_with_mouse_and_keys(running):
+    check_hints(running[1])
+
+
 def test_the_bar_is_full_at_the_end(running):
     out = output(running[1], BAR)
     assert out.locator(".progress-bar").evaluate("bar => bar.style.width") == "100%"
@@ -221,6 +267,9 @@ def test_a_notebook_that_somebody_else_ran_shows_the_pictures(running):
     cells = [CELLS.index(source) for source in (STEPPER, SCOPE, FILM, COSTS)]
     page = running[0].open_foreign("saved.ipynb", cells)
     assert output(page, PREDICTION).get_by_text("heads / tails / neither").is_visible()
+    assert output(page, NUMBER).get_by_text("(a whole number from 1 to 40)").is_visible()
+    assert output(page, BAR).get_by_text("a line: 500 steps").is_visible()
+    check_hints(page)
     page.close()
 
 

@@ -1,0 +1,124 @@
+"""Every notebook in a real JupyterLab: its cells run, its widgets appear, and what it saved is read without a kernel.
+
+Trainings are cut short (tests/quick), so a claim may not hold here, and says so; nbval runs the notebooks in full.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browser import lab
+from tests.tools import needs
+
+pytestmark = needs(not lab.MISSING, lab.HOW)
+
+ROOT = Path(__file__).parents[2]
+NAMES = [path.stem for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
+WAIT = 20  # seconds for widgets to appear, once all cells have run
+
+# What is wrong in the page with each cell, in words. Each output of a cell has a node of its own.
+PROBLEMS = """async () => {
+  const problems = [];
+  // one colour is none: a canvas that was never painted, a picture that was never drawn
+  const blank = (picture, wide, high) => {
+    const copy = Object.assign(document.createElement('canvas'), {width: wide, height: high});
+    const context = copy.getContext('2d');
+    context.drawImage(picture, 0, 0);
+    const pixels = new Uint32Array(context.getImageData(0, 0, wide, high).data.buffer);
+    return pixels.every((pixel) => pixel === pixels[0]);
+  };
+  const seen = (node) => node.checkVisibility({visibilityProperty: true, opacityProperty: true})
+    && node.getBoundingClientRect().width > 1 && node.getBoundingClientRect().height > 1;
+  for (const cell of jupyterapp.shell.currentWidget.content.widgets) {
+    if (cell.model.type !== 'code') continue;
+    const say = (text) => problems.push(`${cell.model.id}: ${text}`);
+    if (cell.model.executionCount === null) say('was not run');
+    const outputs = cell.model.sharedModel.outputs;
+    if (cell.outputArea.widgets.length !== outputs.length) say('an output has no place in the page');
+    outputs.forEach((output, n) => {
+      const node = cell.outputArea.widgets[n]?.node;
+      if (output.output_type === 'error') say(`${output.ename}: ${output.evalue}`);
+      if (!node || !('application/vnd.jupyter.widget-view+json' in (output.data ?? {}))) return;
+      const view = node.querySelector('.jupyter-widgets');
+      if (!view || !seen(view)) say(`its widget is not shown: ${output.data['text/plain']}`);
+      for (const bad of ['Error displaying widget', 'Loading widget']) {
+        if (node.textContent.includes(bad)) say(bad);
+      }
+    });
+    // the upper canvas of two shows what moves, and a pad is empty until somebody draws
+    for (const picture of cell.outputArea.node.querySelectorAll('img, canvas:not(canvas + canvas, .pad-box canvas)')) {
+      if (!seen(picture)) continue;
+      const [wide, high] = [picture.naturalWidth ?? picture.width, picture.naturalHeight ?? picture.height];
+      if (picture.complete === false || !wide || !high || blank(picture, wide, high)) say('a picture is blank');
+    }
+  }
+  return problems;
+}"""
+# The code cells with an interactive figure: with a widget, and a picture for those who only read.
+FIGURES = """() => jupyterapp.shell.currentWidget.content.widgets.filter((cell) => cell.model.type === 'code')
+  .flatMap((cell, n) => cell.model.sharedModel.outputs.some(({data}) => data && 'image/png' in data
+    && 'application/vnd.jupyter.widget-view+json' in data) ? [n] : [])"""
+
+
+def problems(page: Any) -> list[str]:
+    """Return what is wrong in the page, once nothing is or the time is up."""
+    for _ in range(4 * WAIT):
+        found = page.evaluate(PROBLEMS)
+        if not found:
+            break
+        page.wait_for_timeout(250)
+    return found
+
+
+@pytest.fixture(scope="class")
+def quick(tmp_path_factory: pytest.TempPathFactory, browser: Any, request: Any) -> Iterator[lab.Lab]:
+    """JupyterLab in a folder with the notebooks; its kernels cut trainings short, and a claim may fail."""
+    folder = tmp_path_factory.mktemp("notebooks")
+    for name in NAMES:
+        shutil.copy(ROOT / "notebooks" / f"{name}.ipynb", folder)
+    path = os.pathsep.join([str(ROOT / "tests" / "quick"), os.environ["PYTHONPATH"]])
+    variables = {"PYTHONPATH": path, "LECTURELIB_STRICT": "", "LECTURELIB_STEPS": str(request.cls.steps)}
+    with lab.serve(folder, **variables) as server:
+        yield lab.beside(server, folder, browser)
+
+
+class Notebooks:
+    """The tests of each notebook; the classes below share them out, so that two workers can run them side by side."""
+
+    steps = 50  # of each training: as many as there are looks at the loss in a longer one
+
+    def test_it_runs_and_can_be_read_without_a_kernel(self, quick, name):
+        page = quick.run(f"{name}.ipynb")
+        assert problems(page) == []
+        figures = page.evaluate(FIGURES)
+        page.evaluate(lab.SAVE)
+        page.close()
+        quick.server.end_kernels()
+        shutil.copy(quick.folder / f"{name}.ipynb", quick.folder / f"{name}_read.ipynb")
+        page = quick.open_foreign(f"{name}_read.ipynb", figures)
+        assert page.get_by_text("Error displaying widget").count() == page.get_by_text("Loading widget").count() == 0
+        page.close()
+        quick.server.end_kernels()
+        assert quick.hosts - {""} == {"127.0.0.1"}
+        assert quick.errors == []
+
+
+@pytest.mark.parametrize("name", NAMES[1:2])
+class TestInFull(Notebooks):
+    """01 reads an automaton off its network, which has to have learned one; less is refused in words."""
+
+    steps = 100_000
+
+
+@pytest.mark.parametrize("name", [NAMES[0], *NAMES[2::2]])
+class TestEven(Notebooks):
+    pass
+
+
+@pytest.mark.parametrize("name", NAMES[3::2])
+class TestOdd(Notebooks):
+    pass
