@@ -31,6 +31,8 @@ CONFIG: dict[str, Any] = {
     "extensions": ["myst_nb", "lecturelib.site.mathml"],
     "nb_execution_mode": "off",
     "nb_ipywidgets_js": {},  # scripts of other hosts
+    "nb_code_prompt_show": "Show the code",
+    "nb_code_prompt_hide": "Hide the code",
     "nb_merge_streams": True,
     "myst_enable_extensions": ["dollarmath"],
     "html_math_renderer": "mathml",
@@ -40,6 +42,7 @@ CONFIG: dict[str, Any] = {
     "html_copy_source": False,
     "html_show_sourcelink": False,
     "html_show_sphinx": False,
+    "html_show_copyright": False,
     "html_favicon": "_static/icon.svg",
     "html_css_files": ["site.css"],
     "html_js_files": ["exhibits.js"],

@@ -116,7 +116,8 @@ def printed_digits() -> Exhibit:
     """Where a vision transformer looks that has learned printed digits (a source of notebook 07)."""
     drawn = glyphs(200, seed=7)
     first = [int(np.flatnonzero(drawn.labels == digit)[0]) for digit in range(10)]
-    widget = PatchPlayground.attention(load("print_digits"), drawn.images[first], drawn.labels[first])
+    model: Any = load("print_digits")
+    widget = PatchPlayground.attention(model, drawn.images[first], drawn.labels[first].tolist())
     answers = []
     for number in range(len(first)):
         widget.image = number
@@ -163,7 +164,7 @@ def _network(model: MaskedAutoencoder) -> dict[str, Any]:
     return {
         "weights": {name: [list(each.shape), _base64(each)] for name, each in weights.items()},
         "layers": [len(encoder.blocks), len(model.blocks)],
-        "heads": [encoder.blocks[0].attention.heads, model.blocks[0].attention.heads],
+        "heads": [blocks[0].get_submodule("attention").heads for blocks in (encoder.blocks, model.blocks)],
         "side": encoder.side,
         "masks": masks,
         "refused": [_refusal(model, np.full(count, full)) for full in (False, True)],

@@ -19,9 +19,7 @@ def mathml(latex: str, block: bool = False) -> str:
     try:
         made: str = convert(latex.strip(), display="block" if block else "inline")
     except Exception as problem:  # the converter's own classes, which share no other base
-        raise ValueError(
-            f"{latex!r} is no formula ({type(problem).__name__}): expected LaTeX that KaTeX reads, too"
-        ) from None
+        raise ValueError(f"{latex!r} is no formula ({type(problem).__name__}): expected LaTeX") from None
     if "\\" in made:
         raise ValueError(f"{latex!r} holds a command that is not known here: write it with another one")
     return made

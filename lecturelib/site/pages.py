@@ -36,9 +36,7 @@ def notebook_page(nb: NotebookNode, name: str, exhibits: Iterable[Exhibit], repo
     wanted = {FIGURE + each.widget.says: each for each in exhibits if each.notebook == name}
     for cell in nb.cells:
         if cell.cell_type == "markdown":
-            if BADGES_TAG in cell.metadata.get(
-                "tags", []
-            ):  # Markdown on a page allows no picture that stands in the text
+            if BADGES_TAG in cell.metadata.get("tags", []):  # no picture may stand in the text of a page
                 cell.source = _BADGE.sub(lambda match: f"{match[1]}]({match[1].lower()}.svg)", cell.source)
             else:
                 cell.source = linked(cell.source, repo, Path("notebooks"))

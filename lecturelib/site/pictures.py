@@ -129,7 +129,9 @@ def chromium() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        flags = ["--disable-gpu", "--no-first-run", "--disable-background-networking", "--no-sandbox"]
+        flags = ["--disable-gpu", "--no-first-run", "--disable-background-networking"]
+        if hasattr(os, "geteuid") and os.geteuid() == 0:
+            flags.append("--no-sandbox")  # a Chromium that root starts runs only so
         browser = playwright.chromium.launch(executable_path=program, headless=True, args=flags)
         yield browser
         browser.close()

@@ -107,5 +107,5 @@ def test_formulas_become_mathml(latex, expected):
 def test_a_formula_that_would_be_shown_wrong_is_refused(latex):
     from lecturelib.site.mathml import mathml
 
-    with pytest.raises(ValueError, match="formula|not known"):
+    with pytest.raises(ValueError, match=r"formula|not known"):
         mathml(latex)

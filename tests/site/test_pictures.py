@@ -1,6 +1,7 @@
 """The pictures of the README: there, of a size that a reader can load and read, and made again by one command."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -16,6 +17,7 @@ LIMIT = 300_000  # bytes
 
 def told(path: Path) -> tuple[tuple[int, int], int]:
     """Return the size of a picture and its number of frames; hold that they differ and are opaque at the corners."""
+    picture: Any
     with Image.open(path) as picture:
         seen = set()
         for n in range(picture.n_frames):

@@ -52,7 +52,7 @@ def test_a_dead_link_and_a_foreign_host_would_be_found(tmp_path):
 
 def test_each_notebook_is_a_page_between_its_neighbours(site):
     names = ["index", *NOTEBOOKS, "exhibits"]
-    for before, name, after in zip(names, names[1:], names[2:]):
+    for before, name, after in zip(names[:-2], names[1:-1], names[2:], strict=True):
         ends = [a for a in Page(site / f"{name}.html").named("a") if re.search(r"(next|prev)-page", a.get("class", ""))]
         assert {a["href"] for a in ends} == {f"{before}.html", f"{after}.html"}, name
 
