@@ -13,6 +13,8 @@ from typing import Any
 import matplotlib
 import nbformat
 from sphinx.application import Sphinx
+from sphinx.util.console import nocolor
+from sphinx.util.docutils import docutils_namespace, patch_docutils
 
 from lecturelib.figures.style import png
 from lecturelib.publish.stamp import repository
@@ -107,11 +109,13 @@ def _sphinx(source: Path, made: Path, cache: Path) -> None:
     """Run Sphinx; a warning is an error."""
     said = io.StringIO()
     config = CONFIG | {"html_static_path": ["_static"]}
-    app = Sphinx(
-        srcdir=source, confdir=None, outdir=made, doctreedir=cache, buildername="html", confoverrides=config,
-        status=None, warning=said, freshenv=True, warningiserror=True,
-    )  # fmt: skip
-    app.build(force_all=True)
+    nocolor()
+    with patch_docutils(), docutils_namespace():  # what one build registers is gone before the next
+        app = Sphinx(
+            srcdir=source, confdir=None, outdir=made, doctreedir=cache, buildername="html", confoverrides=config,
+            status=None, warning=said, freshenv=True, warningiserror=True,
+        )  # fmt: skip
+        app.build(force_all=True)
     if said.getvalue() or app.statuscode:
         raise BuildFailed(f"the site was not built:\n{said.getvalue()}")
     (made / ".buildinfo").unlink(missing_ok=True)

@@ -20,7 +20,7 @@ from tests.tools import needs
 pytestmark = [
     needs(not lab.MISSING, lab.HOW),
     needs(not MISSING, HOW),
-    pytest.mark.filterwarnings("ignore:.*Check CHANGES for Sphinx API:DeprecationWarning"),  # they are myst-parser's
+    pytest.mark.filterwarnings("ignore:.*Check CHANGES for Sphinx API"),  # they are myst-parser's
 ]
 
 ROOT = Path(__file__).parents[2]
@@ -140,6 +140,7 @@ def status(page: Any, place: Any) -> str:
 @pytest.mark.parametrize("name", ["04_transformers", "exhibits"])
 def test_the_attention_explorer_follows_mouse_and_keys(visit, name):
     page = visit(name)
+    wake(page, EXHIBITS[name])  # each that comes to life moves those below it
     place = exhibit(page, "characters")
     before = status(page, place)
     place.locator(".token").nth(56).hover()
@@ -155,6 +156,7 @@ def test_the_attention_explorer_follows_mouse_and_keys(visit, name):
 @pytest.mark.parametrize(("name", "count"), [("hidden_digits", 16), ("hidden_photos", 64)])
 def test_hidden_patches_are_painted_without_a_kernel(visit, name, count):
     page = visit("06_masked_autoencoder")
+    wake(page, EXHIBITS["06_masked_autoencoder"])
     place = exhibit(page, name)
     hidden = count * 3 // 4
     first = status(page, place)
@@ -181,6 +183,7 @@ def test_hidden_patches_are_painted_without_a_kernel(visit, name, count):
 
 def test_a_digit_can_be_drawn_without_a_kernel(visit):
     page = visit("06_masked_autoencoder")
+    wake(page, EXHIBITS["06_masked_autoencoder"])
     place = exhibit(page, "hidden_digits")
     place.get_by_label("draw my own").check()
     before = status(page, place)
@@ -197,6 +200,7 @@ def test_every_image_of_the_vision_transformer_has_its_answer(visit):
     from lecturelib.site.exhibits import printed_digits
 
     page = visit("exhibits")
+    wake(page, EXHIBITS["exhibits"])  # each that comes to life moves those below it
     place = exhibit(page, "printed_digits")
     made = printed_digits()
     for answer in made.known["answers"]:
