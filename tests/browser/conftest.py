@@ -42,7 +42,7 @@ def bare(browser: Any) -> Iterator[Callable[..., Any]]:
     ) -> Any:
         page = browser.new_page(viewport={"width": width, "height": height}, device_scale_factor=ratio)
         opened.append(page)
-        page.set_default_timeout(5_000)
+        page.set_default_timeout(30_000)
         page.on("request", lambda request: asked.append(request.url))
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("console", lambda message: errors.extend([message.text] * (message.type == "error")))

@@ -79,7 +79,7 @@ class Lab(NamedTuple):
     def show(self, place: str, width: int = 1300, height: int = 1200) -> Any:
         """Open a place of this JupyterLab, where a notebook is shown, and return its page."""
         page = self.browser.new_page(viewport={"width": width, "height": height})
-        page.set_default_timeout(6_000)
+        page.set_default_timeout(30_000)  # of a machine with much else to do
         page.on("request", lambda r: self.hosts.add(urlsplit(r.url).hostname or ""))
         page.on("console", lambda m: self.errors.extend([m.text[:400]] * (m.type == "error")))
         page.on("pageerror", lambda e: self.errors.append(str(e)[:400]))
@@ -107,9 +107,9 @@ class Lab(NamedTuple):
         path.write_text(json.dumps(saved), encoding="utf-8")
         page = self.open(name)
         for cell in cells:
-            pictures = page.locator(".jp-CodeCell").nth(cell).locator(".jp-Cell-outputArea img").all()
-            assert pictures, f"code cell {cell} shows no picture"
-            for picture in pictures:
+            pictures = page.locator(".jp-CodeCell").nth(cell).locator(".jp-Cell-outputArea img")
+            pictures.first.wait_for()
+            for picture in pictures.all():
                 page.wait_for_function("img => img.complete && img.naturalWidth > 300", arg=picture.element_handle())
                 assert picture.is_visible() and picture.get_attribute("src").startswith("data:image/png;base64,")
         return page

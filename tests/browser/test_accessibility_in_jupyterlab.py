@@ -1,4 +1,4 @@
-"""Widgets for everybody, in JupyterLab: no finding of axe in two themes, the keys reach all and leave, focus is seen."""
+"""Widgets for everybody, in JupyterLab: no finding of axe in two themes; keys reach all and leave; focus is seen."""
 
 from collections.abc import Callable
 from typing import Any

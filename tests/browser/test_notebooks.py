@@ -43,7 +43,7 @@ PROBLEMS = """async () => {
       const node = cell.outputArea.widgets[n]?.node;
       if (output.output_type === 'error') say(`${output.ename}: ${output.evalue}`);
       if (!node || !('application/vnd.jupyter.widget-view+json' in (output.data ?? {}))) return;
-      const view = node.querySelector('.jupyter-widgets');
+      const view = node.querySelector('.jp-OutputArea-output.lm-Panel > *'); // a picture in its place has no panel
       if (!view || !seen(view)) say(`its widget is not shown: ${output.data['text/plain']}`);
       for (const bad of ['Error displaying widget', 'Loading widget']) {
         if (node.textContent.includes(bad)) say(bad);
@@ -84,6 +84,23 @@ def quick(tmp_path_factory: pytest.TempPathFactory, browser: Any, request: Any) 
     variables = {"PYTHONPATH": path, "LECTURELIB_STRICT": "", "LECTURELIB_STEPS": str(request.cls.steps)}
     with lab.serve(folder, **variables) as server:
         yield lab.beside(server, folder, browser)
+
+
+BROKEN = [
+    "import ipywidgets\nipywidgets.Button(description='gone', layout={'display': 'none'})",
+    "from lecturelib.figures.style import new_figure\nnew_figure(4, 3, 'nothing drawn')",
+    "1 / 0",
+    "2",
+]
+
+
+def test_what_is_wrong_in_a_page_is_found(jupyterlab):
+    lab.write(jupyterlab.folder / "broken.ipynb", BROKEN)
+    page = jupyterlab.run("broken.ipynb")
+    page.locator(".jp-RenderedImage img").wait_for()
+    found = [problem.partition(": ")[2] for problem in page.evaluate(PROBLEMS)]
+    assert found[0].startswith("its widget is not shown: Button")
+    assert found[1:] == ["a picture is blank", "ZeroDivisionError: division by zero", "was not run"]
 
 
 class Notebooks:

@@ -2,7 +2,7 @@
 
 Python imports a module of this name at start-up if its folder stands in PYTHONPATH, and only the first: so this one
 does the work of tests/offline too. From then on the two functions of lecturelib that train make few steps: at most
-LECTURELIB_STEPS, a variable of the environment. A claim may fail then, and says so, as in a student's changed run.
+20, or LECTURELIB_STEPS in the environment. A claim may fail then, and says so, as in a student's changed run.
 """
 
 import functools
@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-STEPS = int(os.environ.get("LECTURELIB_STEPS", "50"))  # as many looks at the loss as in a whole training
+STEPS = int(os.environ.get("LECTURELIB_STEPS", "20"))
 TRAINERS = {"lecturelib.training": "fit", "lecturelib.fine_tuning": "fine_tune"}
 OFFLINE = Path(__file__).parents[1] / "offline" / "sitecustomize.py"
 
