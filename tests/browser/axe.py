@@ -27,7 +27,7 @@ RUN = """async (part) => {
 
 def findings(part: Any) -> list[str]:
     """Return the serious and the critical findings in a part of a page, given as a locator."""
-    assert SCRIPT is not None
+    assert SCRIPT is not None, HOW
     if part.page.evaluate("() => typeof axe") == "undefined":
         part.page.evaluate(SCRIPT.read_text(encoding="utf-8"))
     return part.evaluate(RUN)
