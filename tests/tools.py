@@ -12,11 +12,7 @@ REQUIRED = os.environ.get("LECTURELIB_REQUIRE") == "1"
 
 
 def needs(there: object, how: str) -> Any:
-    """Return a mark for tests that need a tool: they run if it is there, and else skip with `how` to get it.
-
-    >>> needs(True, "pip install x").args
-    (False,)
-    """
+    """Return a mark for tests that need a tool: they run if it is there, and else skip and say how to get it."""
     return pytest.mark.skipif(not there and not REQUIRED, reason=how)
 
 
