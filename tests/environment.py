@@ -18,6 +18,7 @@ if str(OFFLINE) not in search_path:
     os.environ["PYTHONPATH"] = os.pathsep.join([str(OFFLINE), *filter(None, search_path)])
 
 import hypothesis  # noqa: E402
+import pytest  # noqa: E402
 import torch  # noqa: E402  (reads the variables above)
 
 from tests.offline import sitecustomize  # noqa: E402, F401  (closes the sockets of this process too)
@@ -34,3 +35,19 @@ hypothesis.settings.register_profile(
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile("lecturelib")
+
+# What they start may be late where much else is going on: browsers, servers, kernels, processes with a limit on time.
+LATE = (
+    "tests/browser/",
+    "tests/classroom/",
+    "tests/colab/",
+    "tests/test_binder_image.py",
+    "tests/site/test_pictures.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give a second try to a test that waits for other programs."""
+    for item in items:
+        if item.nodeid.startswith(LATE):
+            item.add_marker(pytest.mark.flaky(reruns=1))
