@@ -77,8 +77,10 @@ def borrow_packages(environment: Path) -> None:
     (site,) = environment.glob("lib/python*/site-packages")
     (site / "borrowed.pth").write_text(f"{sysconfig.get_path('purelib')}\n{sysconfig.get_path('platlib')}\n")
     ours, theirs = (Path(each) / "share" / "jupyter" for each in (sysconfig.get_path("data"), environment))
-    (theirs / "lab").mkdir(parents=True)
-    for path in [*ours.iterdir(), *(ours / "lab").iterdir()]:
+    parts = ("lab", "labextensions")  # folders of their own: pip writes into them, and must not write into ours
+    for part in parts:
+        (theirs / part).mkdir(parents=True)
+    for path in [*ours.iterdir(), *(each for part in parts for each in (ours / part).iterdir())]:
         link = theirs / path.relative_to(ours)
         if path.name != "settings" and not link.exists():
             link.symlink_to(path)

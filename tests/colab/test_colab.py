@@ -103,6 +103,10 @@ def texts(cell: NotebookNode, start: str, kind: str = "text/plain") -> list[str]
 
 
 def has_page_code(nb: NotebookNode) -> bool:
-    """Whether a figure of the notebook is drawn by a file of ours, which Colab's page loads only if it is told to."""
+    """Whether a file of ours draws a figure, or words it: Colab's page loads one only if it is told to."""
+    folder = ROOT / "lecturelib" / "widgets"
     modules = re.findall(r"lecturelib\.widgets\.(\w+)", "\n".join(cell.source for cell in nb.cells))
-    return any((ROOT / "lecturelib" / "widgets" / f"{module}.js").exists() for module in modules)
+    return any(
+        (folder / f"{module}.js").exists() or "spoken" in (folder / f"{module}.py").read_text(encoding="utf-8")
+        for module in modules
+    )
