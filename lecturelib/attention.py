@@ -103,18 +103,18 @@ def causal_mask(length: int) -> torch.Tensor:
     return torch.ones(length, length, dtype=torch.bool).tril()
 
 
-def padding_mask(lengths: torch.Tensor, longest: int) -> torch.Tensor:
+def padding_mask(lengths: torch.Tensor, max_len: int) -> torch.Tensor:
     """Return who may look where in a padded batch: at the real tokens, not at the padding behind them.
 
     Shapes: lengths (B,), whole numbers; returns (B, 1, longest), bool: the same for each query. `&` joins it with a
         causal mask.
-    Raises: ValueError for a length below 1 or above `longest`.
+    Raises: ValueError for a length below 1 or above `max_len`.
     Taught: notebook 03, section 5.
 
     >>> padding_mask(torch.tensor([1, 3]), 3).int().tolist()
     [[[1, 0, 0]], [[1, 1, 1]]]
     """
-    return real_steps(lengths, longest)[:, None]
+    return real_steps(lengths, max_len)[:, None]
 
 
 class AttentionMap(nn.Module):
@@ -144,21 +144,21 @@ class Attention(nn.Module):
     Taught: notebook 03, section 4.
     """
 
-    def __init__(self, width: int, d_k: int, d_v: int, context_width: int | None = None) -> None:
+    def __init__(self, d_model: int, d_k: int, d_v: int, d_context: int | None = None) -> None:
         super().__init__()
-        context_width = width if context_width is None else context_width
-        _positive(width=width, d_k=d_k, d_v=d_v, context_width=context_width)
-        self.query = nn.Linear(width, d_k, bias=False)
-        self.key = nn.Linear(context_width, d_k, bias=False)
-        self.value = nn.Linear(context_width, d_v, bias=False)
+        d_context = d_model if d_context is None else d_context
+        _positive(d_model=d_model, d_k=d_k, d_v=d_v, d_context=d_context)
+        self.q_proj = nn.Linear(d_model, d_k, bias=False)
+        self.k_proj = nn.Linear(d_context, d_k, bias=False)
+        self.v_proj = nn.Linear(d_context, d_v, bias=False)
         self.map = AttentionMap()
 
     def forward(
         self, x: torch.Tensor, context: torch.Tensor | None = None, mask: torch.Tensor | None = None
     ) -> torch.Tensor:
         y = x if context is None else context
-        _check_layer(x, self.query.in_features, y, self.key.in_features)
-        return attend(self.query(x), self.key(y), self.value(y), mask, self.map)[0]
+        _check_layer(x, self.q_proj.in_features, y, self.k_proj.in_features)
+        return attend(self.q_proj(x), self.k_proj(y), self.v_proj(y), mask, self.map)[0]
 
 
 class MultiHeadAttention(nn.Module):
@@ -172,37 +172,37 @@ class MultiHeadAttention(nn.Module):
     Taught: notebook 04, section 3.
     """
 
-    def __init__(self, width: int, heads: int, context_width: int | None = None) -> None:
+    def __init__(self, d_model: int, num_heads: int, d_context: int | None = None) -> None:
         super().__init__()
-        context_width = width if context_width is None else context_width
-        _positive(width=width, heads=heads, context_width=context_width)
-        if width % heads:
+        d_context = d_model if d_context is None else d_context
+        _positive(d_model=d_model, num_heads=num_heads, d_context=d_context)
+        if d_model % num_heads:
             raise ValueError(
-                f"width {width} cannot be divided among {heads} heads: expected a multiple of {heads}, such as "
-                f"{heads * max(1, width // heads)}"
+                f"d_model={d_model} cannot be divided among {num_heads} heads: expected a multiple of {num_heads}, "
+                f"such as {num_heads * max(1, d_model // num_heads)}"
             )
-        self.heads = heads
-        self.query = nn.Linear(width, width)
-        self.key = nn.Linear(context_width, width)
-        self.value = nn.Linear(context_width, width)
-        self.out = nn.Linear(width, width)
+        self.num_heads = num_heads
+        self.q_proj = nn.Linear(d_model, d_model)
+        self.k_proj = nn.Linear(d_context, d_model)
+        self.v_proj = nn.Linear(d_context, d_model)
+        self.out_proj = nn.Linear(d_model, d_model)
         self.map = AttentionMap()
 
     def forward(
         self, x: torch.Tensor, context: torch.Tensor | None = None, mask: torch.Tensor | None = None
     ) -> torch.Tensor:
         y = x if context is None else context
-        _check_layer(x, self.query.in_features, y, self.key.in_features)
-        q, k, v = self.split(self.query(x)), self.split(self.key(y)), self.split(self.value(y))
+        _check_layer(x, self.q_proj.in_features, y, self.k_proj.in_features)
+        q, k, v = self.split(self.q_proj(x)), self.split(self.k_proj(y)), self.split(self.v_proj(y))
         if mask is not None and mask.ndim == 3:
             mask = mask[:, None]  # (B, 1, T, S): the same for all heads
         fused = q.shape[-2] >= LONG and self.map.plain  # the same mix, without a map
         mix = attend_fused(q, k, v, mask) if fused else attend(q, k, v, mask, self.map)[0]  # (B, H, T, K)
-        return self.out(self.merge(mix))
+        return self.out_proj(self.merge(mix))
 
     def split(self, x: torch.Tensor) -> torch.Tensor:
         """Cut the width into heads: (B, T, D) to (B, H, T, K)."""
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return x.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
 
     def merge(self, x: torch.Tensor) -> torch.Tensor:
         """Lay the heads side by side again: (B, H, T, K) to (B, T, D)."""
@@ -232,7 +232,7 @@ def record_attention(model: nn.Module, edit: Edit | None = None) -> Iterator[dic
     Raises: ValueError for a model without an `AttentionMap`, and for edited weights of another shape.
     Tool: from notebook 03 on.
 
-    >>> layer = MultiHeadAttention(width=6, heads=2)
+    >>> layer = MultiHeadAttention(d_model=6, num_heads=2)
     >>> with record_attention(layer) as maps:
     ...     y = layer(torch.zeros(1, 3, 6))
     >>> maps["attention"].weights.shape
@@ -307,9 +307,9 @@ def check_attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> None:
         ) from None
 
 
-def _check_layer(x: torch.Tensor, width: int, context: torch.Tensor, context_width: int) -> None:
+def _check_layer(x: torch.Tensor, d_model: int, context: torch.Tensor, d_context: int) -> None:
     """Refuse what is not a batch of tokens of the widths that a layer was built for."""
-    for name, tokens, expected in (("x", x, width), ("context", context, context_width)):
+    for name, tokens, expected in (("x", x, d_model), ("context", context, d_context)):
         if tokens.ndim != 3 or tokens.shape[-1] != expected:
             raise ValueError(
                 f"{name} has shape {tuple(tokens.shape)}: expected (B, tokens, {expected}); a single sequence goes in "

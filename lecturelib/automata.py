@@ -19,11 +19,11 @@ class DFA:
     """Read a string one symbol at a time and keep one of finitely many states.
 
     Shapes: `table` is (number of states, number of symbols); `table[s, a]` is the state that follows state s
-    when symbol number a is read. Symbols are single characters, numbered by their place in `symbols`.
+    when symbol number a is read. Symbols are single characters, numbered by their place in `alphabet`.
     Raises: ValueError for a table with a hole or an unknown state, and for symbols that are not single characters.
     Taught: notebook 01, section 1.
 
-    >>> even = DFA([[0, 1], [1, 0]], accepting=[0], symbols="01")       # an even number of ones
+    >>> even = DFA([[0, 1], [1, 0]], accepting=[0], alphabet="01")       # an even number of ones
     >>> even.run("101")
     [0, 1, 1, 0]
     >>> even.accepts("101")
@@ -34,12 +34,12 @@ class DFA:
         self,
         table: Sequence[Sequence[int]] | np.ndarray,
         accepting: Iterable[int],
-        symbols: str,
+        alphabet: str,
         start: int = 0,
         names: Sequence[str] | None = None,
     ) -> None:
-        self.symbols = symbols
-        self.table = _checked_table(table, symbols)
+        self.alphabet = alphabet
+        self.table = _checked_table(table, alphabet)
         n = len(self.table)
         self.names = [str(s) for s in range(n)] if names is None else list(names)
         if len(self.names) != n:
@@ -53,9 +53,9 @@ class DFA:
         Raises: ValueError for a state or a symbol that the automaton does not know.
         Taught: notebook 01, section 1.
         """
-        if len(symbol) != 1 or symbol not in self.symbols:
-            raise ValueError(f"symbol {symbol!r} is unknown: this automaton reads the symbols {list(self.symbols)}")
-        return int(self.table[self._known(state), self.symbols.index(symbol)])
+        if len(symbol) != 1 or symbol not in self.alphabet:
+            raise ValueError(f"symbol {symbol!r} is unknown: this automaton reads the symbols {list(self.alphabet)}")
+        return int(self.table[self._known(state), self.alphabet.index(symbol)])
 
     def run(self, string: str) -> list[int]:
         """Return the states that the automaton passes through: one before the first symbol, one after each.
@@ -86,9 +86,9 @@ class DFA:
         'SX'
         """
         row = self.table[self._known(state)]
-        return "".join(a for a, t in zip(self.symbols, row, strict=True) if int(t) in self._alive)
+        return "".join(a for a, t in zip(self.alphabet, row, strict=True) if int(t) in self._alive)
 
-    def minimise(self) -> DFA:
+    def minimize(self) -> DFA:
         """Return the smallest automaton that accepts the same strings, its states numbered in order of first visit.
 
         Moore's algorithm: begin with two groups of states (accepting or not) and split a group while two of its
@@ -96,7 +96,7 @@ class DFA:
         Source: E. F. Moore, Gedanken-experiments on sequential machines, 1956.
         Taught: notebook 01, section 3.
 
-        >>> DFA([[1, 2], [0, 2], [2, 2]], accepting=[0, 1], symbols="ab").minimise().table.tolist()
+        >>> DFA([[1, 2], [0, 2], [2, 2]], accepting=[0, 1], alphabet="ab").minimize().table.tolist()
         [[0, 1], [1, 1]]
         """
         reachable = self._in_order_of_visit()
@@ -112,22 +112,22 @@ class DFA:
         first = {finer[s]: s for s in reversed(reachable)}  # the earliest state of each group stands for it
         table = [[finer[int(t)] for t in self.table[first[k]]] for k in range(len(first))]
         accepting = [k for k in range(len(first)) if first[k] in self.accepting]
-        return DFA(table, accepting, self.symbols, start=0, names=[self.names[first[k]] for k in range(len(first))])
+        return DFA(table, accepting, self.alphabet, start=0, names=[self.names[first[k]] for k in range(len(first))])
 
     def equivalent(self, other: DFA) -> bool:
         """Say whether the two automata accept exactly the same strings, of every length.
 
-        Two minimal automata of one language differ only in the numbers of their states, and `minimise` numbers
+        Two minimal automata of one language differ only in the numbers of their states, and `minimize` numbers
         those in order of first visit; so it is enough to compare the two tables.
         Raises: ValueError for automata over different symbols.
         Taught: notebook 01, section 3.
         """
-        if self.symbols != other.symbols:
+        if self.alphabet != other.alphabet:
             raise ValueError(
-                f"symbols {self.symbols!r} and {other.symbols!r} differ: only automata over the same symbols, "
+                f"symbols {self.alphabet!r} and {other.alphabet!r} differ: only automata over the same symbols, "
                 f"in the same order, can be compared"
             )
-        a, b = self.minimise(), other.minimise()
+        a, b = self.minimize(), other.minimize()
         return a.table.shape == b.table.shape and bool((a.table == b.table).all()) and a.accepting == b.accepting
 
     def _known(self, state: int) -> int:
@@ -158,21 +158,21 @@ class DFA:
             alive |= more
 
 
-def _checked_table(table: Sequence[Sequence[int]] | np.ndarray, symbols: str) -> np.ndarray:
+def _checked_table(table: Sequence[Sequence[int]] | np.ndarray, alphabet: str) -> np.ndarray:
     """The table as an integer array, after every check that a DFA needs."""
-    if not symbols or len(set(symbols)) != len(symbols):
-        raise ValueError(f"symbols {symbols!r}: expected at least one character, each only once, such as '01'")
+    if not alphabet or len(set(alphabet)) != len(alphabet):
+        raise ValueError(f"symbols {alphabet!r}: expected at least one character, each only once, such as '01'")
     rows = [list(row) for row in table]
     n = len(rows)
     if n == 0:
         raise ValueError("the table has no rows: an automaton needs at least one state")
     for s, row in enumerate(rows):
-        if len(row) != len(symbols):
+        if len(row) != len(alphabet):
             raise ValueError(
-                f"row {s} of the table has {len(row)} entries: expected {len(symbols)}, one for each of the symbols "
-                f"{list(symbols)}"
+                f"row {s} of the table has {len(row)} entries: expected {len(alphabet)}, one for each of the symbols "
+                f"{list(alphabet)}"
             )
-        for a, t in zip(symbols, row, strict=True):
+        for a, t in zip(alphabet, row, strict=True):
             if t is None or t != t or int(t) != t or not 0 <= t < n:
                 raise ValueError(
                     f"the table has a hole: from state {s}, symbol {a!r} leads to {t}, which is not one of the states "
@@ -192,7 +192,7 @@ def counter(modulus: int) -> DFA:
     """
     if modulus < 1:
         raise ValueError(f"modulus {modulus}: expected at least 1")
-    return DFA([[s, (s + 1) % modulus] for s in range(modulus)], accepting=[0], symbols="01")
+    return DFA([[s, (s + 1) % modulus] for s in range(modulus)], accepting=[0], alphabet="01")
 
 
 # one row per state: which symbol leads where; what is not listed leads to the trap
@@ -213,7 +213,7 @@ def reber(embedded: bool = False) -> DFA:
     >>> reber().accepts("BTXSE"), reber(embedded=True).accepts("BTBTXSETE"), reber(embedded=True).accepts("BTBTXSEPE")
     (True, True, False)
     """
-    symbols = "BTSXPVE"
+    alphabet = "BTSXPVE"
     if not embedded:
         rows, end = [*_REBER, {}], 7
     else:
@@ -224,5 +224,5 @@ def reber(embedded: bool = False) -> DFA:
         first[-1], second[-1] = {"T": 18}, {"P": 18}
         rows, end = [{"B": 1}, {"T": 2, "P": 10}, *first, *second, {"E": 19}, {}], 19
     trap = len(rows)
-    table = [[row.get(a, trap) for a in symbols] for row in [*rows, {}]]
-    return DFA(table, accepting=[end], symbols=symbols)
+    table = [[row.get(a, trap) for a in alphabet] for row in [*rows, {}]]
+    return DFA(table, accepting=[end], alphabet=alphabet)

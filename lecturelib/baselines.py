@@ -3,7 +3,7 @@
     visible_mean, MeanImage, GaussianFill, NearestNeighbours, biharmonic   paint hidden patches
     fit_classical, ConvolutionalNetwork                                    name what an image shows
 
-Images are tensors (B, C, height, width), floats from 0 to 1. `masked` (B, N) is True where a patch is hidden; here
+Images are tensors (B, C, height, width), floats from 0 to 1. `mask` (B, N) is True where a patch is hidden; here
 images may have different numbers of hidden patches. Whatever paints returns the visible pixels as they are, to the
 bit, and does not look at the hidden ones.
 """
@@ -19,19 +19,19 @@ from torch import nn
 Image = tuple[int, int, int]
 
 
-def visible_mean(images: torch.Tensor, masked: torch.Tensor, side: int) -> torch.Tensor:
-    """Paint hidden pixels with the mean colour of the visible pixels of the same image.
+def visible_mean(images: torch.Tensor, mask: torch.Tensor, patch_size: int) -> torch.Tensor:
+    """Paint hidden pixels with the mean color of the visible pixels of the same image.
 
-    Shapes: images (B, C, height, width), masked (B, N) bool; returns (B, C, height, width).
+    Shapes: images (B, C, height, width), mask (B, N) bool; returns (B, C, height, width).
     Raises: ValueError for images or masks that are not such, and an image without a visible patch.
     Taught: notebook 06, section 3.
 
     >>> image = torch.tensor([[[[0.2, 0.4], [0.9, 0.0]]]])
-    >>> visible_mean(image, torch.tensor([[False, False, False, True]]), side=1)
+    >>> visible_mean(image, torch.tensor([[False, False, False, True]]), patch_size=1)
     tensor([[[[0.2000, 0.4000],
               [0.9000, 0.5000]]]])
     """
-    hidden = _hidden_pixels(images, masked, side)
+    hidden = _hidden_pixels(images, mask, patch_size)
     visible = images.masked_fill(hidden, 0.0).sum(dim=(2, 3), keepdim=True)  # (B, C, 1, 1)
     return torch.where(hidden, visible / (~hidden).sum(dim=(2, 3), keepdim=True), images)
 
@@ -48,9 +48,9 @@ class MeanImage:
         _check_train(train)
         self.mean = train.mean(dim=0)  # (C, height, width)
 
-    def paint(self, images: torch.Tensor, masked: torch.Tensor, side: int) -> torch.Tensor:
+    def paint(self, images: torch.Tensor, mask: torch.Tensor, patch_size: int) -> torch.Tensor:
         """Return the images painted: (B, C, height, width) and (B, N) to (B, C, height, width)."""
-        hidden = _hidden_pixels(images, masked, side, self.mean.shape)
+        hidden = _hidden_pixels(images, mask, patch_size, self.mean.shape)
         return torch.where(hidden, self.mean.to(images.dtype), images)
 
 
@@ -73,9 +73,9 @@ class GaussianFill:
         pixels = train.flatten(1).double()  # (n, P)
         self.mean, self.covariance = pixels.mean(dim=0), pixels.T.cov()  # (P,), (P, P)
 
-    def paint(self, images: torch.Tensor, masked: torch.Tensor, side: int) -> torch.Tensor:
+    def paint(self, images: torch.Tensor, mask: torch.Tensor, patch_size: int) -> torch.Tensor:
         """Return the images painted: (B, C, height, width) and (B, N) to (B, C, height, width)."""
-        hidden = _hidden_pixels(images, masked, side, self.image).expand_as(images)
+        hidden = _hidden_pixels(images, mask, patch_size, self.image).expand_as(images)
         expected = [
             self._expect(image, seen)
             for image, seen in zip(images.flatten(1).double(), ~hidden.flatten(1), strict=True)
@@ -100,8 +100,8 @@ class NearestNeighbours:
     Taught: notebook 06, section 3.
 
     >>> train = torch.tensor([0.1, 0.2, 0.9]).view(3, 1, 1, 1).expand(3, 1, 1, 2)
-    >>> image, masked = torch.tensor([[[[0.0, 0.7]]]]), torch.tensor([[False, True]])
-    >>> NearestNeighbours(train, k=2).paint(image, masked, side=1)
+    >>> image, mask = torch.tensor([[[[0.0, 0.7]]]]), torch.tensor([[False, True]])
+    >>> NearestNeighbours(train, k=2).paint(image, mask, patch_size=1)
     tensor([[[[0.0000, 0.1500]]]])
     """
 
@@ -112,33 +112,33 @@ class NearestNeighbours:
         self.image, self.k = train.shape[1:], k
         self.train = train.flatten(1)  # (n, P)
 
-    def neighbours(self, images: torch.Tensor, masked: torch.Tensor, side: int) -> torch.Tensor:
+    def neighbours(self, images: torch.Tensor, mask: torch.Tensor, patch_size: int) -> torch.Tensor:
         """Return the numbers of the nearest training images, the nearest first: (B, k)."""
-        visible = ~_hidden_pixels(images, masked, side, self.image).expand_as(images).flatten(1)  # (B, P)
+        visible = ~_hidden_pixels(images, mask, patch_size, self.image).expand_as(images).flatten(1)  # (B, P)
         seen = images.flatten(1).masked_fill(~visible, 0.0).to(self.train.dtype)
         # the square, multiplied out; the term of the image alone is the same for all neighbours
         away = visible.to(seen.dtype) @ self.train.square().T - 2 * seen @ self.train.T  # (B, n)
         return away.topk(self.k, dim=1, largest=False).indices
 
-    def paint(self, images: torch.Tensor, masked: torch.Tensor, side: int) -> torch.Tensor:
+    def paint(self, images: torch.Tensor, mask: torch.Tensor, patch_size: int) -> torch.Tensor:
         """Return the images painted: (B, C, height, width) and (B, N) to (B, C, height, width)."""
-        near = self.train[self.neighbours(images, masked, side)]  # (B, k, P)
-        hidden = _hidden_pixels(images, masked, side, self.image)
+        near = self.train[self.neighbours(images, mask, patch_size)]  # (B, k, P)
+        hidden = _hidden_pixels(images, mask, patch_size, self.image)
         return torch.where(hidden, near.mean(dim=1).view_as(images).to(images.dtype), images)
 
 
-def biharmonic(images: torch.Tensor, masked: torch.Tensor, side: int) -> torch.Tensor:
+def biharmonic(images: torch.Tensor, mask: torch.Tensor, patch_size: int) -> torch.Tensor:
     """Paint hidden pixels with the smoothest surface that the visible ones allow; nothing is learned.
 
     Equation: the Laplacian of the Laplacian is 0 in the hole, solved by scikit-image's `inpaint_biharmonic` (Damelin
         and Hoang 2018). Results are cut to 0 to 1.
-    Shapes: images (B, C, height, width), masked (B, N) bool; returns (B, C, height, width). One image after the other.
+    Shapes: images (B, C, height, width), mask (B, N) bool; returns (B, C, height, width). One image after the other.
     Raises: ValueError as `visible_mean`.
     Taught: notebook 06, section 5.
     """
     from skimage.restoration import inpaint_biharmonic  # here, because it takes a second to import
 
-    hidden = _hidden_pixels(images, masked, side)
+    hidden = _hidden_pixels(images, mask, patch_size)
     empty = images.detach().masked_fill(hidden, 0.0)
     painted = [
         torch.from_numpy(inpaint_biharmonic(image.numpy(), hole[0].numpy(), channel_axis=0))
@@ -198,7 +198,7 @@ class ConvolutionalNetwork(nn.Module):
     Each layer is followed by a batch norm (Ioffe and Szegedy 2015); between them the largest of each 3 x 3 pixels is
     kept, two pixels apart. The mean over all places comes last: which features there are, and not where. So the
     network relies on neighbours being neighbours; one that ends in a linear layer on all places relies on it less.
-    Shapes: images (B, C, height, width) as `image` = (C, height, width) says; returns (B, classes).
+    Shapes: images (B, C, height, width) as `image_size` = (C, height, width) says; returns (B, classes).
     Raises: ValueError for images of another size, and a size or number below 1.
     Taught: notebook 05, section 2.
 
@@ -207,49 +207,55 @@ class ConvolutionalNetwork(nn.Module):
     (torch.Size([5, 10]), 29290)
     """
 
-    def __init__(self, image: Image, width: int = 32, classes: int = 10) -> None:
+    def __init__(self, image_size: Image, width: int = 32, num_classes: int = 10) -> None:
         super().__init__()
-        if min(*image, width, classes) < 1:
-            raise ValueError(f"image={image}, width={width}, classes={classes}: expected at least 1 of each")
-        self.image = image
-        self.first, self.norm_first = nn.Conv2d(image[0], width, 3, padding=1), nn.BatchNorm2d(width)
+        if min(*image_size, width, num_classes) < 1:
+            raise ValueError(
+                f"image_size={image_size}, width={width}, num_classes={num_classes}: expected at least 1 of each"
+            )
+        self.image_size = image_size
+        self.first, self.norm_first = nn.Conv2d(image_size[0], width, 3, padding=1), nn.BatchNorm2d(width)
         self.second, self.norm_second = nn.Conv2d(width, 3 * width, 3, padding=1), nn.BatchNorm2d(3 * width)
         self.pool = nn.MaxPool2d(3, stride=2, padding=1)
-        self.out = nn.Linear(3 * width, classes)
+        self.head = nn.Linear(3 * width, num_classes)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        _check_images(images, self.image)
+        _check_images(images, self.image_size)
         x = self.pool(self.norm_first(self.first(images)).relu())  # (B, features, rows / 2, columns / 2)
         x = self.norm_second(self.second(x)).relu()  # (B, 3 features, rows / 2, columns / 2)
-        return self.out(x.mean(dim=(2, 3)))
+        return self.head(x.mean(dim=(2, 3)))
 
 
 def _hidden_pixels(
-    images: torch.Tensor, masked: torch.Tensor, side: int, image: tuple[int, ...] | None = None
+    images: torch.Tensor, mask: torch.Tensor, patch_size: int, image: tuple[int, ...] | None = None
 ) -> torch.Tensor:
     """Return which pixels are hidden, (B, 1, height, width), after a look at all that was handed over."""
     _check_images(images, image)
     _, _, height, width = images.shape
-    if isinstance(side, bool) or not isinstance(side, int) or side < 1 or height % side or width % side:
-        raise ValueError(f"side={side!r}: expected a whole number that divides images of {height} x {width} pixels")
-    rows, columns = height // side, width // side
     if (
-        not isinstance(masked, torch.Tensor)
-        or masked.dtype != torch.bool
-        or masked.shape != (len(images), rows * columns)
+        isinstance(patch_size, bool)
+        or not isinstance(patch_size, int)
+        or patch_size < 1
+        or height % patch_size
+        or width % patch_size
     ):
-        found = f"{tuple(masked.shape)} of {masked.dtype}" if isinstance(masked, torch.Tensor) else repr(type(masked))
         raise ValueError(
-            f"masked is {found}: expected ({len(images)}, {rows * columns}) of torch.bool, True = hidden; one mask for "
-            "all images becomes that by masked.expand(len(images), -1)"
+            f"patch_size={patch_size!r}: expected a whole number that divides images of {height} x {width} pixels"
         )
-    if masked.all(dim=1).any():
+    rows, columns = height // patch_size, width // patch_size
+    if not isinstance(mask, torch.Tensor) or mask.dtype != torch.bool or mask.shape != (len(images), rows * columns):
+        found = f"{tuple(mask.shape)} of {mask.dtype}" if isinstance(mask, torch.Tensor) else repr(type(mask))
         raise ValueError(
-            f"image {int(masked.all(dim=1).int().argmax())} has no visible patch: expected at least one, or there is "
+            f"mask is {found}: expected ({len(images)}, {rows * columns}) of torch.bool, True = hidden; one mask for "
+            "all images becomes that by mask.expand(len(images), -1)"
+        )
+    if mask.all(dim=1).any():
+        raise ValueError(
+            f"image {int(mask.all(dim=1).int().argmax())} has no visible patch: expected at least one, or there is "
             "nothing to start from"
         )
-    cells = masked.view(-1, 1, rows, columns)
-    return cells.repeat_interleave(side, dim=2).repeat_interleave(side, dim=3)
+    cells = mask.view(-1, 1, rows, columns)
+    return cells.repeat_interleave(patch_size, dim=2).repeat_interleave(patch_size, dim=3)
 
 
 def _check_train(train: torch.Tensor, least: int = 1) -> None:

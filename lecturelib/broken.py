@@ -40,7 +40,7 @@ def break_it(model: LanguageModel, bug: str) -> LanguageModel:
     Raises: ValueError for a bug that does not exist.
     Taught: notebook 04, section 7.
 
-    >>> model = LanguageModel(5, width=4, heads=2, layers=1, longest=3)
+    >>> model = LanguageModel(5, d_model=4, num_heads=2, num_layers=1, max_len=3)
     >>> break_it(model, "no mask").blocks[0].attention.map
     _NoMask()
     """
@@ -71,12 +71,12 @@ class _OverQueries(AttentionMap):
 
 
 class _ScaledByWidth(AttentionMap):
-    def __init__(self, heads: int) -> None:
+    def __init__(self, num_heads: int) -> None:
         super().__init__()
-        self.heads = heads
+        self.num_heads = num_heads
 
     def forward(self, scores: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
-        return super().forward(scores / math.sqrt(self.heads), mask)  # sqrt(D) = sqrt(H) sqrt(d_k)
+        return super().forward(scores / math.sqrt(self.num_heads), mask)  # sqrt(D) = sqrt(H) sqrt(d_k)
 
 
 class _OverTime(nn.LayerNorm):
@@ -109,7 +109,7 @@ def _attentions(model: LanguageModel) -> list[MultiHeadAttention]:
 def _map(make: Callable[[int], AttentionMap]) -> Callable[[LanguageModel], None]:
     def put(model: LanguageModel) -> None:
         for attention in _attentions(model):
-            attention.map = make(attention.heads)
+            attention.map = make(attention.num_heads)
 
     return put
 

@@ -28,8 +28,8 @@ class Stack:
     Raises: ValueError for no networks, and networks of different builds.
     Tool: from notebook 07 on.
 
-    >>> networks = [VisionTransformer((1, 4, 4), side=2, width=8, heads=2, layers=1, classes=3) for _ in range(2)]
-    >>> Stack(networks)(torch.zeros(5, 1, 4, 4)).shape
+    >>> build = dict(patch_size=2, d_model=8, num_heads=2, num_layers=1, num_classes=3)
+    >>> Stack([VisionTransformer((1, 4, 4), **build) for _ in range(2)])(torch.zeros(5, 1, 4, 4)).shape
     torch.Size([2, 5, 3])
     """
 
@@ -96,9 +96,9 @@ class _Unchecked(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         model = self.model
-        tokens = model.patches(patchify(images, model.side)) + model.positions
-        scores: torch.Tensor = model.out(model.summarise(model.encode(tokens)))
-        return scores
+        tokens = model.patch_embed(patchify(images, model.patch_size)) + model.pos_embed
+        logits: torch.Tensor = model.head(model.pool_tokens(model.encode(tokens)))
+        return logits
 
 
 Watch = Callable[[int, Stack], Any]
@@ -109,23 +109,23 @@ def fine_tune(
     sets: Sequence[Examples],
     *,
     steps: int = 400,
-    batch: int = 20,
+    batch_size: int = 20,
     lr: float = 3e-3,
     seeds: Sequence[int] | None = None,
     last: int | None = None,
-    decay: float = 1.0,
+    layer_decay: float = 1.0,
     rehearsal: Examples | None = None,
     watch: Watch | None = None,
     every: int = 10,
 ) -> None:
     """Train networks on, each on its own set, all in one stack.
 
-    Each step draws `batch` examples of each network's set, with replacement, by the network's own seed, and follows
-    the gradient with Adam; gradients longer than 1 are cut to length 1. The step size falls from `lr` to 0 in a line.
-    `last` trains only that many last blocks, with the final norm and the head (0: those two alone). `decay` makes
-    steps smaller the deeper a layer lies: the head has lr, the last block lr * decay, the one before lr * decay^2, ...,
-    patches and positions come last. `rehearsal` are examples of an earlier task: half of each batch is drawn there.
-    `watch(step, stack)` is called before the first step, every `every` steps, and at the end.
+    Each step draws `batch_size` examples of each network's set, with replacement, by the network's own seed, and
+    follows the gradient with Adam; gradients longer than 1 are cut to length 1. The learning rate falls from `lr` to 0
+    in a line. `last` trains only that many last blocks, with the final norm and the head (0: those two alone).
+    `layer_decay` lowers the learning rate layer by layer: the head has lr, the last block lr * layer_decay, the one
+    before lr * layer_decay^2, ..., patches and positions come last.
+    `rehearsal` are examples of an earlier task: half of each batch is drawn there. `watch(step, stack)` is called before the first step, every `every` steps, and at the end.
     An exception (an interruption, say) leaves the networks as they were.
 
     Raises: ValueError for numbers out of range, a set that does not fit its network, unequal counts of networks, sets
@@ -135,8 +135,10 @@ def fine_tune(
     models, sets = list(models), list(sets)
     seeds = list(range(len(models)) if seeds is None else seeds)
     stack = Stack(models)
-    _check_tuning(models, sets, seeds, rehearsal, steps=steps, batch=batch, lr=lr, decay=decay, every=every)
-    groups = _step_sizes(stack, lr=lr, last=last, decay=decay)
+    _check_tuning(
+        models, sets, seeds, rehearsal, steps=steps, batch_size=batch_size, lr=lr, layer_decay=layer_decay, every=every
+    )
+    groups = _step_sizes(stack, lr=lr, last=last, layer_decay=layer_decay)
     optimizer = torch.optim.Adam(groups, fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / steps)
     trained = [weight for group in groups for weight in group["params"]]
@@ -144,10 +146,10 @@ def fine_tune(
     if watch:
         watch(0, stack)
     for step in range(1, steps + 1):
-        drawn = [_draw(each, own, batch, rehearsal) for each, own in zip(sets, generators, strict=True)]
+        drawn = [_draw(each, own, batch_size, rehearsal) for each, own in zip(sets, generators, strict=True)]
         images, labels = zip(*drawn, strict=True)
-        scores = stack(torch.stack(images))  # (S, B, classes)
-        losses = F.cross_entropy(scores.flatten(0, 1), torch.cat(labels), reduction="none").view(len(models), -1)
+        logits = stack(torch.stack(images))  # (S, B, classes)
+        losses = F.cross_entropy(logits.flatten(0, 1), torch.cat(labels), reduction="none").view(len(models), -1)
         loss = losses.mean(dim=1).sum()  # the gradients of two networks do not meet
         if not math.isfinite(loss.item()):
             raise ValueError(
@@ -163,10 +165,10 @@ def fine_tune(
     stack.write_back()
 
 
-def _draw(examples: Examples, generator: torch.Generator, batch: int, rehearsal: Examples | None) -> Examples:
+def _draw(examples: Examples, generator: torch.Generator, batch_size: int, rehearsal: Examples | None) -> Examples:
     """Draw a batch; half of it from the rehearsal, if there is one."""
-    old = batch // 2 if rehearsal else 0
-    pick = torch.randint(len(examples[1]), (batch - old,), generator=generator)
+    old = batch_size // 2 if rehearsal else 0
+    pick = torch.randint(len(examples[1]), (batch_size - old,), generator=generator)
     drawn = (examples[0][pick], examples[1][pick])
     if rehearsal is None:
         return drawn
@@ -174,7 +176,7 @@ def _draw(examples: Examples, generator: torch.Generator, batch: int, rehearsal:
     return torch.cat([drawn[0], rehearsal[0][pick]]), torch.cat([drawn[1], rehearsal[1][pick]])
 
 
-def _step_sizes(stack: Stack, *, lr: float, last: int | None, decay: float) -> list[dict[str, Any]]:
+def _step_sizes(stack: Stack, *, lr: float, last: int | None, layer_decay: float) -> list[dict[str, Any]]:
     """Sort the weights into groups with their step sizes; what stays frozen is in none."""
     layers = len(stack.models[0].blocks)
     if last is not None and (isinstance(last, bool) or not isinstance(last, int) or not 0 <= last <= layers):
@@ -191,7 +193,7 @@ def _step_sizes(stack: Stack, *, lr: float, last: int | None, decay: float) -> l
             depths.setdefault(below, []).append(weight)
     if not depths:
         raise ValueError("every weight is frozen: expected some to train; model.requires_grad_(True) frees them")
-    return [{"params": weights, "lr": lr * decay**below} for below, weights in sorted(depths.items())]
+    return [{"params": weights, "lr": lr * layer_decay**below} for below, weights in sorted(depths.items())]
 
 
 @torch.no_grad()
@@ -217,24 +219,28 @@ def _check_tuning(
         raise ValueError(f"a network stands twice among {len(models)}: expected each once; copy.deepcopy makes another")
     check_seeds(seeds)
     for name, value in numbers.items():
-        whole = name in ("steps", "batch", "every")
+        whole = name in ("steps", "batch_size", "every")
         if not 0 < value < math.inf or (whole and (isinstance(value, bool) or not isinstance(value, int))):
             raise ValueError(f"{name}={value!r}: expected a {'whole ' if whole else ''}number above 0")
-    if numbers["decay"] > 1:
-        raise ValueError(f"decay={numbers['decay']}: expected from above 0 to 1 (the same step size everywhere)")
-    if rehearsal is not None and numbers["batch"] < 2:
-        raise ValueError(f"batch={numbers['batch']} with rehearsal: expected 2 or more, half of it for the rehearsal")
+    if numbers["layer_decay"] > 1:
+        raise ValueError(
+            f"layer_decay={numbers['decay']}: expected from above 0 to 1 (the same learning rate everywhere)"
+        )
+    if rehearsal is not None and numbers["batch_size"] < 2:
+        raise ValueError(
+            f"batch_size={numbers['batch']} with rehearsal: expected 2 or more, half of it for the rehearsal"
+        )
     for examples in [*sets, *([rehearsal] if rehearsal is not None else [])]:
         _check_fits(models[0], examples)
 
 
 def _check_fits(model: VisionTransformer, examples: Examples) -> None:
     """Refuse examples that a network cannot learn from."""
-    classes = getattr(model.out, "out_features", None)
-    if classes is None:
-        raise ValueError("the networks have no head: expected VisionTransformer(..., classes=...)")
-    check_examples(examples, classes)
-    own = model.patches.weight.dtype
+    num_classes = getattr(model.head, "out_features", None)
+    if num_classes is None:
+        raise ValueError("the networks have no head: expected VisionTransformer(..., num_classes=...)")
+    check_examples(examples, num_classes)
+    own = model.patch_embed.weight.dtype
     if examples[0].dtype.is_floating_point and examples[0].dtype != own:
         raise ValueError(f"images are {examples[0].dtype}, the network {own}: expected the same; images.to({own})")
     model.embed(examples[0][:1])  # refuses images of another size, and bytes

@@ -29,18 +29,18 @@ class KVCache:
     Raises: ValueError for another kind of model, and a batch below 1.
     Taught: notebook 08, section 4.
 
-    >>> cache = KVCache(LanguageModel(symbols=5, width=8, heads=2, layers=3, longest=16), batch=1)
+    >>> cache = KVCache(LanguageModel(vocab_size=5, d_model=8, num_heads=2, num_layers=3, max_len=16), batch_size=1)
     >>> cache.length, len(cache.keys), cache.keys[0].shape
     (0, 3, torch.Size([1, 2, 16, 4]))
     """
 
-    def __init__(self, model: LanguageModel, batch: int) -> None:
+    def __init__(self, model: LanguageModel, batch_size: int) -> None:
         _check_model(model)
-        if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
-            raise ValueError(f"batch={batch!r}: expected the number of texts, a whole number of 1 or more")
-        weight = model.out.weight
-        heads = _blocks(model)[0].attention.heads
-        shape = (batch, heads, model.longest, weight.shape[1] // heads)
+        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+            raise ValueError(f"batch_size={batch_size!r}: expected the number of texts, a whole number of 1 or more")
+        weight = model.head.weight
+        num_heads = _blocks(model)[0].attention.num_heads
+        shape = (batch_size, num_heads, model.max_len, weight.shape[1] // num_heads)
         self.length = 0
         self.keys = [weight.new_zeros(shape) for _ in model.blocks]
         self.values = [weight.new_zeros(shape) for _ in model.blocks]
@@ -63,14 +63,14 @@ def read_on(model: LanguageModel, tokens: torch.Tensor, cache: KVCache) -> torch
     mask = causal_mask(new)[old:].to(tokens.device) if tokens.shape[1] > 1 else None
     for block, keys, values in zip(_blocks(model), cache.keys, cache.values, strict=True):
         layer, normed = block.attention, block.norm_attention(x)
-        keys[:, :, old:new] = layer.split(layer.key(normed))
-        values[:, :, old:new] = layer.split(layer.value(normed))
-        q = layer.split(layer.query(normed))  # (B, H, n, K)
+        keys[:, :, old:new] = layer.split(layer.k_proj(normed))
+        values[:, :, old:new] = layer.split(layer.v_proj(normed))
+        q = layer.split(layer.q_proj(normed))  # (B, H, n, K)
         mix, _ = attend(q, keys[:, :, :new], values[:, :, :new], mask, layer.map)
-        x = x + layer.out(layer.merge(mix))
+        x = x + layer.out_proj(layer.merge(mix))
         x = x + block.feed_forward(block.norm_feed_forward(x))
     cache.length = new
-    return model.out(model.norm(x))
+    return model.head(model.norm(x))
 
 
 def generate_with_cache(
@@ -116,9 +116,9 @@ def writing_with_cache(
     _check_model(model)
     check_prompt(prompt, steps)
     check_draw(temperature, top_k)
-    if prompt.shape[1] + steps > model.longest + 1:  # the last token is written, but not read
+    if prompt.shape[1] + steps > model.max_len + 1:  # the last token is written, but not read
         raise ValueError(
-            f"a prompt of {prompt.shape[1]} tokens and {steps} steps: expected at most {model.longest + 1} tokens in "
+            f"a prompt of {prompt.shape[1]} tokens and {steps} steps: expected at most {model.max_len + 1} tokens in "
             "all, for the model has no more positions; write fewer steps, or use `generate`, which moves its window"
         )
     return _write(model, prompt, steps, temperature, top_k, seed)
@@ -137,19 +137,25 @@ def _write(
         yield drawn
 
 
-def cache_bytes(batch: int, length: int, width: int, layers: int, size: int = 4) -> int:
+def cache_bytes(batch_size: int, length: int, d_model: int, num_layers: int, size: int = 4) -> int:
     """Return the bytes of the keys and values of `length` tokens: 2 B T D L numbers of `size` bytes each.
 
     Raises: ValueError for a number that is not whole, or below 1.
     Taught: notebook 08, section 4.
 
-    >>> cache_bytes(batch=1, length=256, width=128, layers=4)
+    >>> cache_bytes(batch_size=1, length=256, d_model=128, num_layers=4)
     1048576
     """
-    for name, value in (("batch", batch), ("length", length), ("width", width), ("layers", layers), ("size", size)):
+    for name, value in (
+        ("batch_size", batch_size),
+        ("length", length),
+        ("d_model", d_model),
+        ("num_layers", num_layers),
+        ("size", size),
+    ):
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise ValueError(f"{name}={value!r}: expected a whole number of 1 or more")
-    return 2 * batch * length * width * layers * size
+    return 2 * batch_size * length * d_model * num_layers * size
 
 
 def _blocks(model: LanguageModel) -> list[Block]:
@@ -166,24 +172,24 @@ def _check_model(model: LanguageModel) -> None:
 def _check_fit(model: LanguageModel, tokens: torch.Tensor, cache: KVCache) -> None:
     """Refuse a cache of another model or batch, and a text beyond the last position."""
     _check_model(model)
-    check_tokens(tokens, model.embedding.symbols, model.longest)
+    check_tokens(tokens, model.embedding.vocab_size, model.max_len)
     if not isinstance(cache, KVCache):
         raise ValueError(f"the cache is a {type(cache).__name__}: expected KVCache(model, batch={len(tokens)})")
-    heads, width = _blocks(model)[0].attention.heads, model.out.in_features
-    expected = [len(model.blocks), len(tokens), heads, model.longest, width // heads]
+    num_heads, d_model = _blocks(model)[0].attention.num_heads, model.head.in_features
+    expected = [len(model.blocks), len(tokens), num_heads, model.max_len, d_model // num_heads]
     found = [len(cache.keys), *cache.keys[0].shape]
     if found != expected:
         raise ValueError(
             f"the cache is {found} (layers, B, H, longest, K) for {len(tokens)} text(s): expected {expected}; make "
             "one with KVCache(model, batch)"
         )
-    kinds = [(each.dtype, str(each.device)) for each in (cache.keys[0], model.out.weight)]
+    kinds = [(each.dtype, str(each.device)) for each in (cache.keys[0], model.head.weight)]
     if kinds[0] != kinds[1]:
         raise ValueError(
             f"the cache is of {kinds[0]}, the model of {kinds[1]}: make a new one with KVCache(model, batch)"
         )
-    if cache.length + tokens.shape[1] > model.longest:
+    if cache.length + tokens.shape[1] > model.max_len:
         raise ValueError(
-            f"{cache.length} tokens were read and {tokens.shape[1]} are to come: expected at most {model.longest} in "
+            f"{cache.length} tokens were read and {tokens.shape[1]} are to come: expected at most {model.max_len} in "
             "all, the positions of the model; begin with a new cache"
         )

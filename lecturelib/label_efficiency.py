@@ -22,7 +22,7 @@ from lecturelib.fine_tuning import Stack, fine_tune
 from lecturelib.transfer import (
     Examples,
     LinearProbe,
-    add_low_rank,
+    add_lora,
     check_examples,
     check_seeds,
     copy_encoder,
@@ -108,7 +108,7 @@ class Tune:
         model = self.build(seed)
         if self.source is not None:
             copy_encoder(self.source, model, head=self.keep_head)
-        return model if self.rank is None else add_low_rank(model, self.rank, seed=seed)
+        return model if self.rank is None else add_lora(model, self.rank, seed=seed)
 
     def accuracies(self, sets: Sequence[Examples], test: Examples, seeds: Sequence[int]) -> list[float]:
         """Train one network on each set, by its seed."""

@@ -58,7 +58,7 @@ def generate(
 ) -> torch.Tensor:
     """Let a language model write on: draw the next token from its prediction, append it, and ask again.
 
-    The model sees the last `model.longest` tokens, if it has such a limit. `temperature` divides the scores: below 1
+    The model sees the last `model.max_len` tokens, if it has such a limit. `temperature` divides the scores: below 1
     the likely becomes likelier, 0 always takes the likeliest. `top_k` leaves only the k likeliest to draw from.
 
     Shapes: prompt (B, T) with at least one token; returns (B, T + steps).
@@ -98,16 +98,16 @@ def _write(
     model: nn.Module, tokens: torch.Tensor, steps: int, temperature: float, top_k: int | None, seed: int
 ) -> Iterator[torch.Tensor]:
     generator = torch.Generator(tokens.device).manual_seed(seed)
-    longest = getattr(model, "longest", None)
+    max_len = getattr(model, "longest", None)
     for _ in range(steps):
-        scores = model(tokens[:, -longest:] if longest else tokens)[:, -1]  # (B, symbols)
-        drawn = draw(scores, temperature, top_k, generator)
+        logits = model(tokens[:, -max_len:] if max_len else tokens)[:, -1]  # (B, symbols)
+        drawn = draw(logits, temperature, top_k, generator)
         tokens = torch.cat([tokens, drawn[:, None]], dim=1)
         yield drawn
 
 
 def draw(
-    scores: torch.Tensor, temperature: float, top_k: int | None, generator: torch.Generator | None
+    logits: torch.Tensor, temperature: float, top_k: int | None, generator: torch.Generator | None
 ) -> torch.Tensor:
     """Draw one token for each row of scores.
 
@@ -117,11 +117,11 @@ def draw(
     """
     check_draw(temperature, top_k)
     if temperature == 0:
-        return scores.argmax(dim=-1)
-    if top_k is not None and top_k < scores.shape[-1]:
-        likeliest = scores.topk(top_k)  # k of them, also where several are equal
-        scores = torch.full_like(scores, -torch.inf).scatter(-1, likeliest.indices, likeliest.values)
-    return torch.multinomial((scores / temperature).softmax(dim=-1), 1, generator=generator)[:, 0]
+        return logits.argmax(dim=-1)
+    if top_k is not None and top_k < logits.shape[-1]:
+        likeliest = logits.topk(top_k)  # k of them, also where several are equal
+        logits = torch.full_like(logits, -torch.inf).scatter(-1, likeliest.indices, likeliest.values)
+    return torch.multinomial((logits / temperature).softmax(dim=-1), 1, generator=generator)[:, 0]
 
 
 def check_prompt(prompt: torch.Tensor, steps: int) -> None:

@@ -3,9 +3,9 @@
     random_mask           which patches are hidden: at random, in a block, or in a grid
     MaskedAutoencoder     an encoder that sees the visible patches only, and a light decoder that paints the rest
     reconstruction_loss   the mean squared error on the hidden patches
-    normalise             patches with mean 0 and variance 1 each, as targets
+    normalize             patches with mean 0 and variance 1 each, as targets
 
-He and others, "Masked Autoencoders Are Scalable Vision Learners", CVPR 2022. `masked` is True where a patch is hidden.
+He and others, "Masked Autoencoders Are Scalable Vision Learners", CVPR 2022. `mask` is True where a patch is hidden.
 """
 
 from __future__ import annotations
@@ -79,87 +79,87 @@ class MaskedAutoencoder(nn.Module):
     The encoder is a `VisionTransformer` and gets the visible patches alone; the decoder puts one learned token in the
     place of each hidden patch, adds the same kind of positions (`grid_positions`) once more, and predicts the pixels
     of every patch.
-    `normalised` says that predictions are meant for patches with mean 0 and variance 1 (see `normalise`).
-    Shapes: images (B, C, height, width), masked (B, N) bool with the same number of True in each row; returns
+    `norm_pix_loss` says that predictions are meant for patches with mean 0 and variance 1 (see `normalize`).
+    Shapes: images (B, C, height, d_model), mask (B, N) bool with the same number of True in each row; returns
         (B, N, C * P * P), the predicted patches, also the visible ones.
     Raises: ValueError as `VisionTransformer`, and for a mask that is not boolean, of another shape, with unequal
         rows, or that leaves nothing visible; for latents of another mask, and sizes of the decoder below 1.
     Taught: notebook 06, section 2.
     """
 
-    positions: torch.Tensor
+    decoder_pos_embed: torch.Tensor
 
     def __init__(
-        self, encoder: VisionTransformer, width: int, heads: int, layers: int, normalised: bool = False
+        self, encoder: VisionTransformer, d_model: int, num_heads: int, num_layers: int, norm_pix_loss: bool = False
     ) -> None:
         super().__init__()
-        if layers < 1:
-            raise ValueError(f"layers={layers}: expected at least 1 in the decoder")
-        positions = grid_positions(encoder.rows, encoder.columns, width)  # also refuses a width that is none
-        channels, _, _ = encoder.image
-        self.encoder, self.normalised = encoder, normalised
-        self.narrow = nn.Linear(encoder.width, width)
-        self.mask_token = nn.Parameter(torch.randn(width) * 0.02)
-        self.register_buffer("positions", positions, persistent=False)
-        self.blocks = nn.ModuleList(Block(width, heads) for _ in range(layers))
-        self.norm = nn.LayerNorm(width)
-        self.out = nn.Linear(width, channels * encoder.side**2)
+        if num_layers < 1:
+            raise ValueError(f"num_layers={num_layers}: expected at least 1 in the decoder")
+        positions = grid_positions(encoder.rows, encoder.columns, d_model)  # also refuses a d_model that is none
+        channels, _, _ = encoder.image_size
+        self.encoder, self.norm_pix_loss = encoder, norm_pix_loss
+        self.decoder_embed = nn.Linear(encoder.d_model, d_model)
+        self.mask_token = nn.Parameter(torch.randn(d_model) * 0.02)
+        self.register_buffer("decoder_pos_embed", positions, persistent=False)
+        self.decoder_blocks = nn.ModuleList(Block(d_model, num_heads) for _ in range(num_layers))
+        self.decoder_norm = nn.LayerNorm(d_model)
+        self.decoder_pred = nn.Linear(d_model, channels * encoder.patch_size**2)
 
-    def encode(self, images: torch.Tensor, masked: torch.Tensor) -> torch.Tensor:
+    def encode(self, images: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Read the visible patches alone: (B, C, height, width) and (B, N) to (B, visible, D); class token first."""
-        _check_mask(masked, len(images), len(self.positions))
+        _check_mask(mask, len(images), len(self.decoder_pos_embed))
         tokens = self.encoder.embed(images)  # (B, N, D)
-        visible = tokens[~masked].unflatten(0, (len(images), -1))  # (B, visible, D): hidden pixels end here
+        visible = tokens[~mask].unflatten(0, (len(images), -1))  # (B, visible, D): hidden pixels end here
         return self.encoder.encode(visible)
 
-    def decode(self, latents: torch.Tensor, masked: torch.Tensor) -> torch.Tensor:
+    def decode(self, latents: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Paint all patches from what `encode` returned: to (B, N, C * P * P)."""
-        _check_mask(masked, len(latents), len(self.positions))
-        extra = 1 if self.encoder.summary == "class" else 0
-        expected = (len(masked), extra + int((~masked[0]).sum()), self.encoder.width)
+        _check_mask(mask, len(latents), len(self.decoder_pos_embed))
+        extra = 1 if self.encoder.pool == "class" else 0
+        expected = (len(mask), extra + int((~mask[0]).sum()), self.encoder.d_model)
         if latents.shape != expected:
             raise ValueError(
                 f"latents have shape {tuple(latents.shape)}: expected {expected} for this mask, as `encode` returns "
                 "them; give both the same mask"
             )
-        narrow = self.narrow(latents)  # (B, extra + visible, W)
-        tokens = self.mask_token.expand(*masked.shape, -1).clone()  # (B, N, W)
-        tokens[~masked] = narrow[:, extra:].flatten(0, 1)
-        tokens = tokens + self.positions
+        narrow = self.decoder_embed(latents)  # (B, extra + visible, W)
+        tokens = self.mask_token.expand(*mask.shape, -1).clone()  # (B, N, W)
+        tokens[~mask] = narrow[:, extra:].flatten(0, 1)
+        tokens = tokens + self.decoder_pos_embed
         if extra:
             tokens = torch.cat([narrow[:, :extra], tokens], dim=1)
-        for block in self.blocks:
+        for block in self.decoder_blocks:
             tokens = block(tokens)
-        return self.out(self.norm(tokens[:, extra:]))
+        return self.decoder_pred(self.decoder_norm(tokens[:, extra:]))
 
-    def forward(self, images: torch.Tensor, masked: torch.Tensor) -> torch.Tensor:
-        return self.decode(self.encode(images, masked), masked)
+    def forward(self, images: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        return self.decode(self.encode(images, mask), mask)
 
     def target(self, images: torch.Tensor) -> torch.Tensor:
-        """Return what predictions are compared with: the patches, normalised if the model says so."""
-        _check_images(images, self.encoder.image)
-        patches = patchify(images, self.encoder.side)
-        return normalise(patches)[0] if self.normalised else patches
+        """Return what predictions are compared with: the patches, normalized if the model says so."""
+        _check_images(images, self.encoder.image_size)
+        patches = patchify(images, self.encoder.patch_size)
+        return normalize(patches)[0] if self.norm_pix_loss else patches
 
     @torch.no_grad()
-    def paint(self, images: torch.Tensor, masked: torch.Tensor) -> torch.Tensor:
+    def paint(self, images: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Return the images with the hidden patches as predicted and the visible ones as they are, cut to 0 to 1.
 
-        Raises: ValueError for a model of normalised patches: the means that would turn its predictions into pixels
+        Raises: ValueError for a model of normalized patches: the means that would turn its predictions into pixels
             are those of the hidden patches, which nobody is supposed to know.
         """
-        if self.normalised:
+        if self.norm_pix_loss:
             raise ValueError(
-                "normalised=True: this model predicts patches without their mean and contrast, and those of hidden "
-                "patches are unknown; expected a model with normalised=False (notebook 06, section 6, shows the leak)"
+                "norm_pix_loss=True: this model predicts patches without their mean and contrast, and those of hidden "
+                "patches are unknown; expected one with norm_pix_loss=False (notebook 06, section 6, shows the leak)"
             )
-        _, height, width = self.encoder.image
-        side = self.encoder.side
-        patches = torch.where(masked[..., None], self(images, masked).clamp(0, 1), patchify(images, side))
-        return unpatchify(patches, side, height, width)
+        _, height, width = self.encoder.image_size
+        patch_size = self.encoder.patch_size
+        patches = torch.where(mask[..., None], self(images, mask).clamp(0, 1), patchify(images, patch_size))
+        return unpatchify(patches, patch_size, height, width)
 
 
-def normalise(patches: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def normalize(patches: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Return patches with mean 0 and variance 1 each, and the means and spreads that were taken away.
 
     Equation: (x - mean) / sqrt(variance + 1e-6) (He and others 2022, section 4.1, "reconstruction target").
@@ -178,11 +178,11 @@ def normalise(patches: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.
 
 
 def reconstruction_loss(
-    predicted: torch.Tensor, target: torch.Tensor, masked: torch.Tensor, on: str = "hidden"
+    predicted: torch.Tensor, target: torch.Tensor, mask: torch.Tensor, on: str = "hidden"
 ) -> torch.Tensor:
     """Return the mean squared error per pixel, on the hidden patches (`on="hidden"`) or on all (`on="all"`).
 
-    Shapes: predicted and target (B, N, pixels), masked (B, N) bool; returns a number.
+    Shapes: predicted and target (B, N, pixels), mask (B, N) bool; returns a number.
     Raises: ValueError for shapes that differ, bytes instead of floats, no pixels, a mask that hides nothing, and an
         `on` that does not exist.
     Taught: notebook 06, section 2.
@@ -191,10 +191,10 @@ def reconstruction_loss(
     >>> reconstruction_loss(predicted, target, torch.tensor([[True, False]]))
     tensor(1.)
     """
-    if predicted.shape != target.shape or masked.shape != predicted.shape[:2] or masked.dtype != torch.bool:
+    if predicted.shape != target.shape or mask.shape != predicted.shape[:2] or mask.dtype != torch.bool:
         raise ValueError(
-            f"predicted {tuple(predicted.shape)}, target {tuple(target.shape)}, masked {tuple(masked.shape)} of "
-            f"{masked.dtype}: expected the same (B, N, pixels) twice, and (B, N) of bool, True = hidden"
+            f"predicted {tuple(predicted.shape)}, target {tuple(target.shape)}, mask {tuple(mask.shape)} of "
+            f"{mask.dtype}: expected the same (B, N, pixels) twice, and (B, N) of bool, True = hidden"
         )
     floats = predicted.is_floating_point() and target.is_floating_point()
     if not floats or predicted.ndim != 3 or predicted.numel() == 0:
@@ -207,21 +207,21 @@ def reconstruction_loss(
     error = (predicted - target).square().mean(dim=-1)  # (B, N)
     if on == "all":
         return error.mean()
-    if not masked.any():
+    if not mask.any():
         raise ValueError("the mask hides no patch: expected at least one True, or there is nothing to judge")
-    return error[masked].mean()
+    return error[mask].mean()
 
 
-def _check_mask(masked: torch.Tensor, images: int, patches: int) -> None:
+def _check_mask(mask: torch.Tensor, images: int, patches: int) -> None:
     """Refuse a mask that is not one row for each image, with as many visible patches in each."""
     if images == 0:
         raise ValueError("the batch has 0 images: expected at least one image; a single one goes in as x[None]")
-    if masked.dtype != torch.bool or masked.shape != (images, patches):
+    if mask.dtype != torch.bool or mask.shape != (images, patches):
         raise ValueError(
-            f"masked has shape {tuple(masked.shape)} and type {masked.dtype}: expected ({images}, {patches}) of bool, "
-            "True = hidden; one mask for all images becomes that by masked.expand(len(images), -1)"
+            f"mask has shape {tuple(mask.shape)} and type {mask.dtype}: expected ({images}, {patches}) of bool, "
+            "True = hidden; one mask for all images becomes that by mask.expand(len(images), -1)"
         )
-    visible = (~masked).sum(dim=1)
+    visible = (~mask).sum(dim=1)
     if int(visible.min()) == 0:
         raise ValueError(
             f"image {int(visible.argmin())} has no visible patch: expected at least one in each, or there is "

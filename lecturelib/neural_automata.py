@@ -89,7 +89,7 @@ def extract_dfa(
     states: torch.Tensor,
     strings: Sequence[str],
     accepted: torch.Tensor,
-    symbols: str,
+    alphabet: str,
     tolerance: float = 0.003,
     most: int = 32,
 ) -> Extracted:
@@ -102,7 +102,7 @@ def extract_dfa(
 
     Shapes: states (B, T + 1, H), the first of them before any symbol; strings: B strings of length T;
         accepted (B, T + 1), True where the network accepts the part that it has read, the empty one first.
-    Returns: an `Extracted`; its automaton is not minimised yet.
+    Returns: an `Extracted`; its automaton is not minimized yet.
     Raises: ValueError for shapes that disagree, NaN, an unknown symbol, or if `most` clusters are not enough.
     Source: the idea is that of C. W. Omlin and C. L. Giles, Extraction of rules from discrete-time recurrent neural
         networks, 1996.
@@ -110,13 +110,13 @@ def extract_dfa(
     """
     if most < 2:
         raise ValueError(f"most={most}: expected at least 2 clusters; the default is 32")
-    read = _read_strings(states, strings, accepted, symbols)  # (B, T) numbers of the symbols
+    read = _read_strings(states, strings, accepted, alphabet)  # (B, T) numbers of the symbols
     points = states.detach().cpu().double().numpy()
     says = accepted.detach().cpu().numpy().astype(bool)
     tree = linkage(points.reshape(-1, points.shape[-1]), method="ward")  # merges the nearest groups, one by one
     for k in range(2, most + 1):
         clusters = fcluster(tree, k, criterion="maxclust").reshape(points.shape[:2]) - 1  # fcluster counts from 1
-        found = _table_of(clusters, read, says, k, symbols)
+        found = _table_of(clusters, read, says, k, alphabet)
         if found.contradictions <= tolerance:
             return found
     raise ValueError(
@@ -125,7 +125,7 @@ def extract_dfa(
     )
 
 
-def _read_strings(states: torch.Tensor, strings: Sequence[str], accepted: torch.Tensor, symbols: str) -> np.ndarray:
+def _read_strings(states: torch.Tensor, strings: Sequence[str], accepted: torch.Tensor, alphabet: str) -> np.ndarray:
     """The strings as symbol numbers (B, T), after checking that everything fits together."""
     lengths = {len(string) for string in strings}
     if len(lengths) != 1 or 0 in lengths:
@@ -138,15 +138,15 @@ def _read_strings(states: torch.Tensor, strings: Sequence[str], accepted: torch.
         )
     if not torch.isfinite(states).all():
         raise ValueError("states hold NaN or infinity: expected finite hidden states; was the training divergent?")
-    unknown = sorted({symbol for string in strings for symbol in string} - set(symbols))
+    unknown = sorted({symbol for string in strings for symbol in string} - set(alphabet))
     if unknown:
-        raise ValueError(f"unknown symbols {unknown} in the strings: expected only {list(symbols)}")
-    return np.array([[symbols.index(symbol) for symbol in string] for string in strings])
+        raise ValueError(f"unknown symbols {unknown} in the strings: expected only {list(alphabet)}")
+    return np.array([[alphabet.index(symbol) for symbol in string] for string in strings])
 
 
-def _table_of(clusters: np.ndarray, read: np.ndarray, says: np.ndarray, k: int, symbols: str) -> Extracted:
+def _table_of(clusters: np.ndarray, read: np.ndarray, says: np.ndarray, k: int, alphabet: str) -> Extracted:
     """The automaton that most steps vote for, and the share of the votes that it loses."""
-    moves = np.zeros((k, len(symbols), k), dtype=int)  # how often (cluster, symbol) led to cluster
+    moves = np.zeros((k, len(alphabet), k), dtype=int)  # how often (cluster, symbol) led to cluster
     np.add.at(moves, (clusters[:, :-1], read, clusters[:, 1:]), 1)
     votes = np.zeros((k, 2), dtype=int)  # how often a cluster rejected, accepted
     np.add.at(votes, (clusters, says.astype(int)), 1)
@@ -154,5 +154,5 @@ def _table_of(clusters: np.ndarray, read: np.ndarray, says: np.ndarray, k: int, 
     table = np.where(seen, moves.argmax(-1), np.arange(k)[:, None])
     lost = moves.sum() - moves.max(-1).sum() + votes.sum() - votes.max(-1).sum()
     accepting = [s for s in range(k) if votes[s, 1] > votes[s, 0]]
-    dfa = DFA(table, accepting, symbols, start=int(clusters[0, 0]))
+    dfa = DFA(table, accepting, alphabet, start=int(clusters[0, 0]))
     return Extracted(dfa, clusters, float(lost / (moves.sum() + votes.sum())))

@@ -114,9 +114,9 @@ def run_lstm(
     Raises: ValueError for an empty sequence, shapes that do not fit, NaN, or a gate that does not exist.
     Taught: notebook 02, section 2.
     """
-    hidden = w_h.shape[-1]
-    _check_run(x, w_x, w_h, b, rows=4 * hidden)
-    h = c = x.new_zeros(len(x), hidden)
+    hidden_size = w_h.shape[-1]
+    _check_run(x, w_x, w_h, b, rows=4 * hidden_size)
+    h = c = x.new_zeros(len(x), hidden_size)
     steps = []
     for t in range(x.shape[1]):
         h, c, *gates = lstm_step(x[:, t], h, c, w_x, w_h, b, force)
@@ -174,15 +174,17 @@ class Reader(nn.Module):
 
     CELLS: ClassVar = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
-    def __init__(self, cell: str, symbols: int, hidden: int, outputs: int) -> None:
+    def __init__(self, cell: str, vocab_size: int, hidden_size: int, outputs: int) -> None:
         super().__init__()
         if cell not in self.CELLS:
             raise ValueError(f"cell {cell!r} is unknown: expected one of {list(self.CELLS)}")
-        if min(symbols, hidden, outputs) < 1:
-            raise ValueError(f"symbols={symbols}, hidden={hidden}, outputs={outputs}: expected at least 1 of each")
-        self.symbols = symbols
-        self.cell = self.CELLS[cell](symbols, hidden, batch_first=True)
-        self.out = nn.Linear(hidden, outputs)
+        if min(vocab_size, hidden_size, outputs) < 1:
+            raise ValueError(
+                f"vocab_size={vocab_size}, hidden_size={hidden_size}, outputs={outputs}: expected at least 1 of each"
+            )
+        self.vocab_size = vocab_size
+        self.cell = self.CELLS[cell](vocab_size, hidden_size, batch_first=True)
+        self.head = nn.Linear(hidden_size, outputs)
 
     def states(self, tokens: torch.Tensor) -> torch.Tensor:
         """Return the hidden states: h_0 = 0 before the first symbol, then one after each symbol.
@@ -193,14 +195,14 @@ class Reader(nn.Module):
         """
         if tokens.ndim != 2 or tokens.numel() == 0:
             raise ValueError(f"tokens has shape {tuple(tokens.shape)}: expected (B, T), neither of them 0")
-        if int(tokens.min()) < 0 or int(tokens.max()) >= self.symbols:
+        if int(tokens.min()) < 0 or int(tokens.max()) >= self.vocab_size:
             raise ValueError(
                 f"tokens from {int(tokens.min())} to {int(tokens.max())}: expected numbers of symbols, 0 to "
-                f"{self.symbols - 1}"
+                f"{self.vocab_size - 1}"
             )
-        x = F.one_hot(tokens, self.symbols).to(self.out.weight.dtype)  # (B, T, symbols)
+        x = F.one_hot(tokens, self.vocab_size).to(self.head.weight.dtype)  # (B, T, symbols)
         h_0 = x.new_zeros(len(x), 1, self.cell.hidden_size)
         return torch.cat([h_0, self.cell(x)[0]], dim=1)
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        return self.out(self.states(tokens)[:, 1:])
+        return self.head(self.states(tokens)[:, 1:])

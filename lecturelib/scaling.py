@@ -50,35 +50,37 @@ class Cost(NamedTuple):
         return Cost(*(mine + times * theirs for mine, theirs in zip(self, other, strict=True)))
 
 
-def rnn_cost(batch: int, length: int, width: int, hidden: int) -> Cost:
+def rnn_cost(batch_size: int, length: int, d_model: int, hidden_size: int) -> Cost:
     """Return the cost of reading with a tanh RNN: `recurrent.run_rnn`.
 
     Equation: B T steps of 2 H (D + H) operations, one after the other; kept are the inputs and the hidden states.
     Raises: ValueError for a number that is not whole, or below 1.
     Taught: notebook 08, section 1.
 
-    >>> rnn_cost(batch=1, length=10, width=4, hidden=4)
+    >>> rnn_cost(batch_size=1, length=10, input_size=4, hidden_size=4)
     Cost(flops=640, bytes=336, steps=10)
     """
-    _check(batch=batch, length=length, width=width, hidden=hidden)
-    kept = batch * length * (width + hidden) + hidden  # with the state before the first step, one for all
-    return Cost(2 * batch * length * hidden * (width + hidden), FLOAT * kept, length)
+    _check(batch_size=batch_size, length=length, d_model=d_model, hidden_size=hidden_size)
+    kept = (
+        batch_size * length * (d_model + hidden_size) + hidden_size
+    )  # with the state before the first step, one for all
+    return Cost(2 * batch_size * length * hidden_size * (d_model + hidden_size), FLOAT * kept, length)
 
 
-def lstm_cost(batch: int, length: int, width: int, hidden: int) -> Cost:
+def lstm_cost(batch_size: int, length: int, d_model: int, hidden_size: int) -> Cost:
     """Return the cost of reading with an LSTM: `recurrent.run_lstm`.
 
     Equation: four times the products of an RNN; kept are also the gates, the candidate, the cell and its tanh.
     Raises: ValueError for a number that is not whole, or below 1.
     Taught: notebook 08, section 1.
     """
-    _check(batch=batch, length=length, width=width, hidden=hidden)
-    kept = batch * (length * (width + 7 * hidden) - hidden)  # the last cell is not read again
-    return Cost(8 * batch * length * hidden * (width + hidden), FLOAT * kept, length)
+    _check(batch_size=batch_size, length=length, d_model=d_model, hidden_size=hidden_size)
+    kept = batch_size * (length * (d_model + 7 * hidden_size) - hidden_size)  # the last cell is not read again
+    return Cost(8 * batch_size * length * hidden_size * (d_model + hidden_size), FLOAT * kept, length)
 
 
 def attention_cost(
-    batch: int, length: int, width: int, heads: int, *, causal: bool = False, fused: bool | None = None
+    batch_size: int, length: int, d_model: int, num_heads: int, *, causal: bool = False, fused: bool | None = None
 ) -> Cost:
     """Return the cost of multi-head self-attention, `MultiHeadAttention`.
 
@@ -89,21 +91,23 @@ def attention_cost(
     Raises: ValueError for a number that is not whole, or below 1, and a width that the heads do not divide.
     Taught: notebook 08, section 1.
 
-    >>> [attention_cost(batch=1, length=T, width=8, heads=2, fused=False).bytes for T in (16, 32)]
+    >>> [attention_cost(batch_size=1, length=T, d_model=8, num_heads=2, fused=False).bytes for T in (16, 32)]
     [4608, 13312]
     """
-    _check(batch=batch, length=length, width=width, heads=heads)
-    if width % heads:
-        raise ValueError(f"width={width} and heads={heads}: expected a width that the heads divide")
+    _check(batch_size=batch_size, length=length, d_model=d_model, num_heads=num_heads)
+    if d_model % num_heads:
+        raise ValueError(f"d_model={d_model} and num_heads={num_heads}: expected a width that the heads divide")
     fused = length >= LONG if fused is None else fused
-    tokens = batch * length * width
-    kept = 5 * tokens + batch * heads * length * (1 if fused else length)  # x, q, k, v, the mix; weights or their sums
+    tokens = batch_size * length * d_model
+    kept = 5 * tokens + batch_size * num_heads * length * (
+        1 if fused else length
+    )  # x, q, k, v, the mix; weights or their sums
     mask = length * length * (FLOAT if fused else 1) if causal else 0
-    return Cost(8 * tokens * width + 4 * tokens * length, FLOAT * kept + mask, 3 if fused else 4)
+    return Cost(8 * tokens * d_model + 4 * tokens * length, FLOAT * kept + mask, 3 if fused else 4)
 
 
 def block_cost(
-    batch: int, length: int, width: int, heads: int, *, causal: bool = False, fused: bool | None = None
+    batch_size: int, length: int, d_model: int, num_heads: int, *, causal: bool = False, fused: bool | None = None
 ) -> Cost:
     """Return the cost of a `Block`: attention, the feed-forward network (4 D wide inside), two norms.
 
@@ -111,56 +115,65 @@ def block_cost(
     Arguments and errors as in `attention_cost`.
     Taught: notebook 08, section 1.
 
-    >>> block_cost(batch=1, length=16, width=8, heads=2).flops == 24 * 16 * 8 * 8 + 4 * 16 * 16 * 8
+    >>> block_cost(batch_size=1, length=16, d_model=8, num_heads=2).flops == 24 * 16 * 8 * 8 + 4 * 16 * 16 * 8
     True
     """
-    attention = attention_cost(batch, length, width, heads, causal=causal, fused=fused)
-    tokens = batch * length * width
-    norms = 2 * _norm_bytes(batch, length, width)
-    feed_forward = Cost(16 * tokens * width, FLOAT * 9 * tokens + norms, 2)  # its input, and twice 4 D inside
+    attention = attention_cost(batch_size, length, d_model, num_heads, causal=causal, fused=fused)
+    tokens = batch_size * length * d_model
+    norms = 2 * _norm_bytes(batch_size, length, d_model)
+    feed_forward = Cost(16 * tokens * d_model, FLOAT * 9 * tokens + norms, 2)  # its input, and twice 4 D inside
     return attention.then(feed_forward)
 
 
 def language_model_cost(
-    batch: int, length: int, symbols: int, width: int, heads: int, layers: int, *, fused: bool | None = None
+    batch_size: int,
+    length: int,
+    vocab_size: int,
+    d_model: int,
+    num_heads: int,
+    num_layers: int,
+    *,
+    fused: bool | None = None,
 ) -> Cost:
     """Return the cost of a `LanguageModel`, from tokens to scores.
 
     Arguments and errors as in `attention_cost`.
     Taught: notebook 08, section 1.
     """
-    _check(symbols=symbols, layers=layers)
-    block = block_cost(batch, length, width, heads, causal=True, fused=fused)
-    tokens = batch * length
+    _check(vocab_size=vocab_size, num_layers=num_layers)
+    block = block_cost(batch_size, length, d_model, num_heads, causal=True, fused=fused)
+    tokens = batch_size * length
     looked_up = Cost(0, 8 * tokens, 0)  # the tokens themselves: whole numbers of 8 bytes
-    out = Cost(2 * tokens * width * symbols, _norm_bytes(batch, length, width) + FLOAT * tokens * width, 1)
-    return looked_up.then(block, layers).then(out)
+    out = Cost(
+        2 * tokens * d_model * vocab_size, _norm_bytes(batch_size, length, d_model) + FLOAT * tokens * d_model, 1
+    )
+    return looked_up.then(block, num_layers).then(out)
 
 
 def vit_cost(
-    batch: int,
+    batch_size: int,
     patches: int,
     pixels: int,
-    width: int,
-    heads: int,
-    layers: int,
-    classes: int,
+    d_model: int,
+    num_heads: int,
+    num_layers: int,
+    num_classes: int,
     *,
     fused: bool | None = None,
 ) -> Cost:
-    """Return the cost of a `VisionTransformer` with summary="mean", from images to scores.
+    """Return the cost of a `VisionTransformer` with pool="mean", from images to scores.
 
     `patches` is N, the number of patches; `pixels` is C P P, the numbers in each.
     Arguments and errors as in `attention_cost`.
     Taught: notebook 08, section 1.
     """
-    _check(classes=classes)
-    read = _encoder_cost(batch, patches, patches, pixels, width, heads, layers, fused)
-    return read.then(Cost(2 * batch * width * classes, FLOAT * batch * width, 1))
+    _check(num_classes=num_classes)
+    read = _encoder_cost(batch_size, patches, patches, pixels, d_model, num_heads, num_layers, fused)
+    return read.then(Cost(2 * batch_size * d_model * num_classes, FLOAT * batch_size * d_model, 1))
 
 
 def mae_cost(
-    batch: int,
+    batch_size: int,
     patches: int,
     visible: int,
     pixels: int,
@@ -182,14 +195,14 @@ def mae_cost(
     _check(patches=patches, visible=visible, layers=decoder[2])
     if visible > patches:
         raise ValueError(f"visible={visible} of patches={patches}: expected at most all of them")
-    width, heads, layers = decoder
-    read = _encoder_cost(batch, patches, visible, pixels, *encoder, fused)
-    narrow = Cost(2 * batch * visible * encoder[0] * width, FLOAT * batch * visible * encoder[0], 1)
-    masks = Cost(0, 2 * batch * patches, 0)  # which patches were taken out, and put back
-    tokens = batch * patches * width
-    out = Cost(2 * tokens * pixels, _norm_bytes(batch, patches, width) + FLOAT * tokens, 1)
-    paint = block_cost(batch, patches, width, heads, fused=fused)
-    return read.then(narrow).then(masks).then(paint, layers).then(out)
+    d_model, num_heads, num_layers = decoder
+    read = _encoder_cost(batch_size, patches, visible, pixels, *encoder, fused)
+    narrow = Cost(2 * batch_size * visible * encoder[0] * d_model, FLOAT * batch_size * visible * encoder[0], 1)
+    masks = Cost(0, 2 * batch_size * patches, 0)  # which patches were taken out, and put back
+    tokens = batch_size * patches * d_model
+    out = Cost(2 * tokens * pixels, _norm_bytes(batch_size, patches, d_model) + FLOAT * tokens, 1)
+    paint = block_cost(batch_size, patches, d_model, num_heads, fused=fused)
+    return read.then(narrow).then(masks).then(paint, num_layers).then(out)
 
 
 def counted(function: Callable[[], torch.Tensor]) -> Cost:
@@ -245,18 +258,25 @@ def _steps(end: Node) -> int:
 
 
 def _encoder_cost(
-    batch: int, patches: int, read: int, pixels: int, width: int, heads: int, layers: int, fused: bool | None
+    batch_size: int,
+    patches: int,
+    read: int,
+    pixels: int,
+    d_model: int,
+    num_heads: int,
+    num_layers: int,
+    fused: bool | None,
 ) -> Cost:
     """Return the cost of embedding all patches, and of the blocks and the last norm over those that are read."""
-    _check(batch=batch, patches=patches, pixels=pixels, width=width, layers=layers)
-    embed = Cost(2 * batch * patches * pixels * width, FLOAT * batch * patches * pixels, 1)
-    block = block_cost(batch, read, width, heads, fused=fused)
-    return embed.then(block, layers).then(Cost(0, _norm_bytes(batch, read, width), 0))
+    _check(batch_size=batch_size, patches=patches, pixels=pixels, d_model=d_model, num_layers=num_layers)
+    embed = Cost(2 * batch_size * patches * pixels * d_model, FLOAT * batch_size * patches * pixels, 1)
+    block = block_cost(batch_size, read, d_model, num_heads, fused=fused)
+    return embed.then(block, num_layers).then(Cost(0, _norm_bytes(batch_size, read, d_model), 0))
 
 
-def _norm_bytes(batch: int, length: int, width: int) -> int:
+def _norm_bytes(batch_size: int, length: int, d_model: int) -> int:
     """Return what a layer norm keeps: its input, and a mean and a spread for each token."""
-    return FLOAT * batch * length * (width + 2)
+    return FLOAT * batch_size * length * (d_model + 2)
 
 
 def _check(**numbers: int) -> None:

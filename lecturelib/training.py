@@ -63,14 +63,14 @@ def fit(
     valid: Batch | None = None,
     *,
     steps: int = 500,
-    batch: int = 32,
+    batch_size: int = 32,
     lr: float = 1e-2,
     seed: int = 0,
     label: str | None = None,
 ) -> History:
     """Train a model with Adam on batches drawn at random, and leave its best weights in it.
 
-    `train` and `valid` are tuples of tensors that share their first dimension; each step draws `batch` rows of
+    `train` and `valid` are tuples of tensors that share their first dimension; each step draws `batch_size` rows of
     `train`, with replacement, and calls `loss(model, rows)`. Some 50 times along the way it takes stock: the best
     weights are those with the lowest validation loss (training loss, if there is no `valid`).
     With a `label` it shows a bar with the loss and the time left; without, it is silent. Interrupting the kernel
@@ -88,7 +88,7 @@ def fit(
     >>> round(line.weight.item(), 1), history.stopped
     (3.0, False)
     """
-    rows = _check_fit(train, valid, steps=steps, batch=batch, lr=lr)
+    rows = _check_fit(train, valid, steps=steps, batch_size=batch_size, lr=lr)
     generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.Adam(model.parameters(), lr)
     history, every = History(), max(1, steps // 50)
@@ -97,7 +97,7 @@ def fit(
     try:
         for step in range(1, steps + 1):
             model.train()
-            pick = torch.randint(rows, (batch,), generator=generator)
+            pick = torch.randint(rows, (batch_size,), generator=generator)
             value = loss(model, tuple(each[pick] for each in train))
             optimizer.zero_grad()
             value.backward()

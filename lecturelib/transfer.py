@@ -3,8 +3,8 @@
     draw_labelled             a few labelled examples of each class
     copy_encoder              start a network from the encoder of another
     features, LinearProbe     a frozen encoder, and logistic regression on what it says
-    mix_weights               part of the way back to the network before
-    LowRank, add_low_rank     train a small update beside frozen weights
+    interpolate_weights               part of the way back to the network before
+    LoRA, add_lora     train a small update beside frozen weights
     stored_bytes              what one more task costs on disk
 
 Training on is in `lecturelib.fine_tuning`. A set of examples is a pair (images (n, C, height, width), labels (n,)).
@@ -24,7 +24,7 @@ from lecturelib.vision import VisionTransformer
 Examples = tuple[torch.Tensor, torch.Tensor]
 
 
-def draw_labelled(labels: torch.Tensor, each: int, *, seed: int, classes: int | None = None) -> torch.Tensor:
+def draw_labelled(labels: torch.Tensor, each: int, *, seed: int, num_classes: int | None = None) -> torch.Tensor:
     """Draw `each` examples of every class; with one seed, those for a smaller `each` are among those for a larger.
 
     Shapes: labels (n,), whole numbers from 0 to classes - 1; returns (classes * each,), the rows that were drawn.
@@ -38,14 +38,18 @@ def draw_labelled(labels: torch.Tensor, each: int, *, seed: int, classes: int | 
     """
     check_labels(labels)
     check_seeds([seed])
-    classes = int(labels.max()) + 1 if classes is None else classes
-    if isinstance(classes, bool) or not isinstance(classes, int):
-        raise ValueError(f"classes={classes!r}: expected a whole number, or None for as many as the labels name")
+    num_classes = int(labels.max()) + 1 if num_classes is None else num_classes
+    if isinstance(num_classes, bool) or not isinstance(num_classes, int):
+        raise ValueError(
+            f"num_classes={num_classes!r}: expected a whole number, or None for as many as the labels name"
+        )
     if isinstance(each, bool) or not isinstance(each, int) or each < 1:
         raise ValueError(f"each={each!r}: expected the number of labels for each class, a whole number of 1 or more")
-    if labels.max() >= classes:
-        raise ValueError(f"a label is {int(labels.max())}: expected 0 to {classes - 1}, as classes={classes} says")
-    counts = torch.bincount(labels, minlength=classes)
+    if labels.max() >= num_classes:
+        raise ValueError(
+            f"a label is {int(labels.max())}: expected 0 to {num_classes - 1}, as num_classes={num_classes} says"
+        )
+    counts = torch.bincount(labels, minlength=num_classes)
     if counts.min() < each:
         short = {c: int(k) for c, k in enumerate(counts) if k < each}
         raise ValueError(
@@ -54,7 +58,7 @@ def draw_labelled(labels: torch.Tensor, each: int, *, seed: int, classes: int | 
         )
     generator = torch.Generator().manual_seed(seed)
     shuffled = torch.randperm(len(labels), generator=generator)
-    return torch.cat([shuffled[labels[shuffled] == c][:each] for c in range(classes)])
+    return torch.cat([shuffled[labels[shuffled] == c][:each] for c in range(num_classes)])
 
 
 def copy_encoder(source: nn.Module, target: VisionTransformer, head: bool = False) -> VisionTransformer:
@@ -70,10 +74,10 @@ def copy_encoder(source: nn.Module, target: VisionTransformer, head: bool = Fals
         name, wrong = ("target", target) if isinstance(source, VisionTransformer) else ("source", source)
         extra = "; of a masked autoencoder take .encoder" if hasattr(wrong, "encoder") else ""
         raise ValueError(f"the {name} is a {type(wrong).__name__}: expected a VisionTransformer{extra}")
-    if head and not source.state_dict().keys() & {"out.weight"}:
-        raise ValueError("the source has no head: expected VisionTransformer(..., classes=...), or head=False")
-    given = {k: v for k, v in source.state_dict().items() if head or not k.startswith("out.")}
-    own = {k: v for k, v in target.state_dict().items() if head or not k.startswith("out.")}
+    if head and not source.state_dict().keys() & {"head.weight"}:
+        raise ValueError("the source has no head: expected VisionTransformer(..., num_classes=...), or head=False")
+    given = {k: v for k, v in source.state_dict().items() if head or not k.startswith("head.")}
+    own = {k: v for k, v in target.state_dict().items() if head or not k.startswith("head.")}
     misfits = {k for k in given.keys() | own.keys() if k not in given or k not in own or given[k].shape != own[k].shape}
     builds = [build_of(each) for each in (source, target)]
     if misfits or builds[0] != builds[1]:
@@ -96,11 +100,11 @@ def build_of(model: VisionTransformer) -> str:
     Tool: from notebook 07 on.
     """
     layers = [each for each in model.modules() if isinstance(each, MultiHeadAttention)]
-    learned = isinstance(model.positions, nn.Parameter)
-    positions = "learned" if learned else "sinusoidal" if model.positions.any() else "none"
+    learned = isinstance(model.pos_embed, nn.Parameter)
+    positions = "learned" if learned else "sinusoidal" if model.pos_embed.any() else "none"
     return (
-        f"width {model.width}, {len(layers)} layers of {layers[0].heads} heads, patches of side {model.side} of images "
-        f"{tuple(model.image)}, summary {model.summary!r}, positions {positions!r}"
+        f"d_model {model.d_model}, {len(layers)} layers of {layers[0].num_heads} heads, patch size {model.patch_size} "
+        f"of images {tuple(model.image_size)}, pool {model.pool!r}, positions {positions!r}"
     )
 
 
@@ -117,7 +121,7 @@ def features(encoder: VisionTransformer, images: torch.Tensor) -> torch.Tensor:
     was = encoder.training
     encoder.eval()
     try:
-        return encoder.summarise(encoder.encode(encoder.embed(images)))
+        return encoder.pool_tokens(encoder.encode(encoder.embed(images)))
     finally:
         encoder.train(was)
 
@@ -154,7 +158,7 @@ class LinearProbe:
         return float((self.predict(images) == labels).float().mean())
 
 
-def mix_weights(before: nn.Module, after: nn.Module, share: float) -> nn.Module:
+def interpolate_weights(before: nn.Module, after: nn.Module, share: float) -> nn.Module:
     """Return a network whose weights lie between two: `share` of the way from `before` to `after`.
 
     Equation: theta = (1 - share) theta_before + share theta_after (Wortsman and others 2022, "WiSE-FT").
@@ -162,7 +166,7 @@ def mix_weights(before: nn.Module, after: nn.Module, share: float) -> nn.Module:
     Taught: notebook 07, section 5.
 
     >>> a, b = nn.Linear(1, 1), nn.Linear(1, 1)
-    >>> middle = mix_weights(a, b, 0.5).weight
+    >>> middle = interpolate_weights(a, b, 0.5).weight
     >>> torch.allclose(middle, (a.weight + b.weight) / 2)
     True
     """
@@ -180,7 +184,7 @@ def mix_weights(before: nn.Module, after: nn.Module, share: float) -> nn.Module:
     return mixed
 
 
-class LowRank(nn.Module):
+class LoRA(nn.Module):
     """A frozen linear layer with a small trainable update beside it.
 
     Equation: y = W x + b + B A x, with A (rank, in) random and B (out, rank) zero at first (Hu and others 2022,
@@ -201,18 +205,18 @@ class LowRank(nn.Module):
         self.in_features, self.out_features = linear.in_features, linear.out_features
         kind = linear.weight.dtype
         random = torch.randn(rank, self.in_features, generator=generator, dtype=kind)
-        self.down = nn.Parameter(random / self.in_features**0.5)
-        self.up = nn.Parameter(torch.zeros(self.out_features, rank, dtype=kind))
+        self.A = nn.Parameter(random / self.in_features**0.5)
+        self.B = nn.Parameter(torch.zeros(self.out_features, rank, dtype=kind))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.linear(x) + x @ self.down.mT @ self.up.mT
+        return self.linear(x) + x @ self.A.mT @ self.B.mT
 
 
-def add_low_rank(model: VisionTransformer, rank: int, *, seed: int = 0) -> VisionTransformer:
+def add_lora(model: VisionTransformer, rank: int, *, seed: int = 0) -> VisionTransformer:
     """Return a copy in which only low-rank updates of queries and values are trained, and the head.
 
     The updates begin at random by the seed, and change nothing before the first step.
-    Raises: ValueError as `LowRank`, for a network of another kind, and a seed that is not a whole number.
+    Raises: ValueError as `LoRA`, for a network of another kind, and a seed that is not a whole number.
     Taught: notebook 07, section 6.
     """
     if not isinstance(model, VisionTransformer):
@@ -221,9 +225,9 @@ def add_low_rank(model: VisionTransformer, rank: int, *, seed: int = 0) -> Visio
     generator = torch.Generator().manual_seed(seed)
     changed = copy.deepcopy(model).requires_grad_(False)
     for layer in [each for each in changed.modules() if isinstance(each, MultiHeadAttention)]:
-        for name in ("query", "value"):
-            setattr(layer, name, LowRank(getattr(layer, name), rank, generator))
-    changed.out.requires_grad_(True)
+        for name in ("q_proj", "v_proj"):
+            setattr(layer, name, LoRA(getattr(layer, name), rank, generator))
+    changed.head.requires_grad_(True)
     return changed
 
 
@@ -265,8 +269,8 @@ def check_seeds(seeds: Iterable[int]) -> None:
             raise ValueError(f"seed {seed!r}: expected a whole number of 0 or more, such as 0; convert it with int()")
 
 
-def check_examples(examples: Examples, classes: int | None = None) -> None:
-    """Raise ValueError for what is not a set of examples, with labels below `classes`.
+def check_examples(examples: Examples, num_classes: int | None = None) -> None:
+    """Raise ValueError for what is not a set of examples, with labels below `num_classes`.
 
     Tool: from notebook 07 on.
     """
@@ -280,5 +284,5 @@ def check_examples(examples: Examples, classes: int | None = None) -> None:
         raise ValueError(f"{len(images)} images, {len(labels)} labels: expected as many of the one as of the other")
     if not torch.isfinite(images).all():
         raise ValueError("images hold NaN or infinity: expected finite numbers from 0 to 1; look where they come from")
-    if classes is not None and labels.max() >= classes:
-        raise ValueError(f"a label is {int(labels.max())}: expected 0 to {classes - 1}, the classes of the network")
+    if num_classes is not None and labels.max() >= num_classes:
+        raise ValueError(f"a label is {int(labels.max())}: expected 0 to {num_classes - 1}, the classes of the network")

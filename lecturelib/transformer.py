@@ -7,7 +7,7 @@
     LanguageModel          a decoder alone: nobody may look ahead
     EncoderDecoder         both: the decoder also looks at what the encoder read
 
-All blocks normalise first ("pre-norm"), as nearly all transformers do today; the figure of 2017 normalises last.
+All blocks normalize first ("pre-norm"), as nearly all transformers do today; the figure of 2017 normalizes last.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from lecturelib.attention import MultiHeadAttention, causal_mask, padding_mask
 POSITIONS = ("learned", "sinusoidal", "none")
 
 
-def sinusoidal_positions(length: int, width: int) -> torch.Tensor:
+def sinusoidal_positions(length: int, d_model: int) -> torch.Tensor:
     """Return the table of sines and cosines that tells positions apart.
 
     Equation: PE(t, 2i) = sin(t / 10000^(2i / D)), PE(t, 2i + 1) = cos of the same (Vaswani and others 2017,
@@ -33,10 +33,10 @@ def sinusoidal_positions(length: int, width: int) -> torch.Tensor:
     tensor([[0.0000, 1.0000],
             [0.8415, 0.5403]])
     """
-    if length < 1 or width < 2 or width % 2:
-        raise ValueError(f"length {length}, width {width}: expected a length of 1 or more, and an even width")
+    if length < 1 or d_model < 2 or d_model % 2:
+        raise ValueError(f"length {length}, width {d_model}: expected a length of 1 or more, and an even width")
     t = torch.arange(length)[:, None]
-    angle = t / 10_000 ** (torch.arange(0, width, 2) / width)  # (T, D / 2)
+    angle = t / 10_000 ** (torch.arange(0, d_model, 2) / d_model)  # (T, D / 2)
     return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)  # (T, D)
 
 
@@ -44,30 +44,34 @@ class Embedding(nn.Module):
     """Turn tokens into vectors and add to each a vector for its position.
 
     `positions` is "learned" (a table that is trained), "sinusoidal" (a fixed one), or "none".
-    Shapes: tokens (B, T), whole numbers below `symbols`; returns (B, T, D).
-    Raises: ValueError for a token outside the vocabulary, a sequence that is longer than `longest`, an empty one,
+    Shapes: tokens (B, T), whole numbers below `vocab_size`; returns (B, T, D).
+    Raises: ValueError for a token outside the vocabulary, a sequence that is longer than `max_len`, an empty one,
         and a kind of positions that does not exist.
     Taught: notebook 04, section 2.
     """
 
     table: torch.Tensor
 
-    def __init__(self, symbols: int, width: int, longest: int, positions: str = "learned") -> None:
+    def __init__(self, vocab_size: int, d_model: int, max_len: int, positions: str = "learned") -> None:
         super().__init__()
         if positions not in POSITIONS:
             raise ValueError(f"positions {positions!r} is unknown: expected one of {list(POSITIONS)}")
-        if min(symbols, width, longest) < 1:
-            raise ValueError(f"symbols={symbols}, width={width}, longest={longest}: expected at least 1 of each")
-        self.symbols, self.longest = symbols, longest
-        self.tokens = nn.Embedding(symbols, width)
+        if min(vocab_size, d_model, max_len) < 1:
+            raise ValueError(
+                f"vocab_size={vocab_size}, d_model={d_model}, max_len={max_len}: expected at least 1 of each"
+            )
+        self.vocab_size, self.max_len = vocab_size, max_len
+        self.tokens = nn.Embedding(vocab_size, d_model)
         if positions == "learned":
-            self.table = nn.Parameter(torch.randn(longest, width))
+            self.table = nn.Parameter(torch.randn(max_len, d_model))
         else:
-            fixed = sinusoidal_positions(longest, width) if positions == "sinusoidal" else torch.zeros(longest, width)
+            fixed = (
+                sinusoidal_positions(max_len, d_model) if positions == "sinusoidal" else torch.zeros(max_len, d_model)
+            )
             self.register_buffer("table", fixed, persistent=False)
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        check_tokens(tokens, self.symbols, self.longest)
+        check_tokens(tokens, self.vocab_size, self.max_len)
         return self.tokens(tokens) + self.table[: tokens.shape[1]]  # (B, T, D) + (T, D)
 
 
@@ -79,11 +83,11 @@ class FeedForward(nn.Sequential):
     Taught: notebook 04, section 4.
     """
 
-    def __init__(self, width: int, inner: int | None = None) -> None:
-        inner = 4 * width if inner is None else inner
-        if min(width, inner) < 1:
-            raise ValueError(f"width={width}, inner={inner}: expected at least 1 of each")
-        super().__init__(nn.Linear(width, inner), nn.GELU(), nn.Linear(inner, width))
+    def __init__(self, d_model: int, d_ff: int | None = None) -> None:
+        d_ff = 4 * d_model if d_ff is None else d_ff
+        if min(d_model, d_ff) < 1:
+            raise ValueError(f"d_model={d_model}, d_ff={d_ff}: expected at least 1 of each")
+        super().__init__(nn.Linear(d_model, d_ff), nn.GELU(), nn.Linear(d_ff, d_model))
 
 
 class Block(nn.Module):
@@ -96,15 +100,15 @@ class Block(nn.Module):
     Taught: notebook 04, section 4.
     """
 
-    def __init__(self, width: int, heads: int, inner: int | None = None, cross: bool = False) -> None:
+    def __init__(self, d_model: int, num_heads: int, d_ff: int | None = None, cross: bool = False) -> None:
         super().__init__()
-        self.norm_attention = nn.LayerNorm(width)
-        self.attention = MultiHeadAttention(width, heads)
+        self.norm_attention = nn.LayerNorm(d_model)
+        self.attention = MultiHeadAttention(d_model, num_heads)
         if cross:
-            self.norm_cross = nn.LayerNorm(width)
-            self.cross = MultiHeadAttention(width, heads)
-        self.norm_feed_forward = nn.LayerNorm(width)
-        self.feed_forward = FeedForward(width, inner)
+            self.norm_cross = nn.LayerNorm(d_model)
+            self.cross = MultiHeadAttention(d_model, num_heads)
+        self.norm_feed_forward = nn.LayerNorm(d_model)
+        self.feed_forward = FeedForward(d_model, d_ff)
 
     def forward(
         self,
@@ -133,12 +137,12 @@ class Encoder(nn.Module):
     """
 
     def __init__(
-        self, symbols: int, width: int, heads: int, layers: int, longest: int, positions: str = "learned"
+        self, vocab_size: int, d_model: int, num_heads: int, num_layers: int, max_len: int, positions: str = "learned"
     ) -> None:
         super().__init__()
-        self.embedding = Embedding(symbols, width, longest, positions)
-        self.blocks = nn.ModuleList(_blocks(layers, width, heads))
-        self.norm = nn.LayerNorm(width)
+        self.embedding = Embedding(vocab_size, d_model, max_len, positions)
+        self.blocks = nn.ModuleList(_blocks(num_layers, d_model, num_heads))
+        self.norm = nn.LayerNorm(d_model)
 
     def forward(self, tokens: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
         x = self.embedding(tokens)
@@ -162,21 +166,21 @@ class LanguageModel(nn.Module):
     """
 
     def __init__(
-        self, symbols: int, width: int, heads: int, layers: int, longest: int, positions: str = "learned"
+        self, vocab_size: int, d_model: int, num_heads: int, num_layers: int, max_len: int, positions: str = "learned"
     ) -> None:
         super().__init__()
-        self.longest = longest
-        self.embedding = Embedding(symbols, width, longest, positions)
-        self.blocks = nn.ModuleList(_blocks(layers, width, heads))
-        self.norm = nn.LayerNorm(width)
-        self.out = nn.Linear(width, symbols)
+        self.max_len = max_len
+        self.embedding = Embedding(vocab_size, d_model, max_len, positions)
+        self.blocks = nn.ModuleList(_blocks(num_layers, d_model, num_heads))
+        self.norm = nn.LayerNorm(d_model)
+        self.head = nn.Linear(d_model, vocab_size)
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         x = self.embedding(tokens)
         mask = causal_mask(tokens.shape[1]).to(tokens.device)
         for block in self.blocks:
             x = block(x, mask)
-        return self.out(self.norm(x))
+        return self.head(self.norm(x))
 
 
 class EncoderDecoder(nn.Module):
@@ -189,14 +193,20 @@ class EncoderDecoder(nn.Module):
     """
 
     def __init__(
-        self, source_symbols: int, target_symbols: int, width: int, heads: int, layers: int, longest: int
+        self,
+        source_vocab_size: int,
+        target_vocab_size: int,
+        d_model: int,
+        num_heads: int,
+        num_layers: int,
+        max_len: int,
     ) -> None:
         super().__init__()
-        self.encoder = Encoder(source_symbols, width, heads, layers, longest)
-        self.embedding = Embedding(target_symbols, width, longest)
-        self.blocks = nn.ModuleList(_blocks(layers, width, heads, cross=True))
-        self.norm = nn.LayerNorm(width)
-        self.out = nn.Linear(width, target_symbols)
+        self.encoder = Encoder(source_vocab_size, d_model, num_heads, num_layers, max_len)
+        self.embedding = Embedding(target_vocab_size, d_model, max_len)
+        self.blocks = nn.ModuleList(_blocks(num_layers, d_model, num_heads, cross=True))
+        self.norm = nn.LayerNorm(d_model)
+        self.head = nn.Linear(d_model, target_vocab_size)
 
     def forward(self, source: torch.Tensor, target: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
         if len(source) != len(target):
@@ -207,17 +217,17 @@ class EncoderDecoder(nn.Module):
         mask = causal_mask(target.shape[1]).to(target.device)
         for block in self.blocks:
             x = block(x, mask, context, source_mask)
-        return self.out(self.norm(x))
+        return self.head(self.norm(x))
 
 
-def _blocks(layers: int, width: int, heads: int, cross: bool = False) -> list[Block]:
-    if layers < 1:
-        raise ValueError(f"layers={layers}: expected at least 1")
-    return [Block(width, heads, cross=cross) for _ in range(layers)]
+def _blocks(num_layers: int, d_model: int, num_heads: int, cross: bool = False) -> list[Block]:
+    if num_layers < 1:
+        raise ValueError(f"num_layers={num_layers}: expected at least 1")
+    return [Block(d_model, num_heads, cross=cross) for _ in range(num_layers)]
 
 
-def check_tokens(tokens: torch.Tensor, symbols: int, longest: int) -> None:
-    """Raise ValueError for what is not a batch of tokens of the vocabulary, at most `longest` of them in a row.
+def check_tokens(tokens: torch.Tensor, vocab_size: int, max_len: int) -> None:
+    """Raise ValueError for what is not a batch of tokens of the vocabulary, at most `max_len` of them in a row.
 
     Tool: from notebook 04 on.
     """
@@ -226,12 +236,10 @@ def check_tokens(tokens: torch.Tensor, symbols: int, longest: int) -> None:
             f"tokens has shape {tuple(tokens.shape)} and type {tokens.dtype}: expected (B, T) whole numbers, neither "
             "of them 0; a single sequence goes in as tokens[None]"
         )
-    if int(tokens.min()) < 0 or int(tokens.max()) >= symbols:
+    if int(tokens.min()) < 0 or int(tokens.max()) >= vocab_size:
+        raise ValueError(f"tokens from {int(tokens.min())} to {int(tokens.max())}: expected 0 to {vocab_size - 1}")
+    if tokens.shape[1] > max_len:
         raise ValueError(
-            f"tokens from {int(tokens.min())} to {int(tokens.max())}: expected numbers of symbols, 0 to {symbols - 1}"
-        )
-    if tokens.shape[1] > longest:
-        raise ValueError(
-            f"the sequence has {tokens.shape[1]} tokens, the model {longest} positions: expected at most that many; "
+            f"the sequence has {tokens.shape[1]} tokens, the model {max_len} positions: expected at most that many; "
             "cut it, such as tokens[:, -longest:], or build the model with more"
         )

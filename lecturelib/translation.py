@@ -14,7 +14,7 @@ from lecturelib.attention import Attention, padding_mask
 from lecturelib.lengths import real_steps
 
 
-class Recurrent(nn.Module):
+class BiGRU(nn.Module):
     """An encoder: a GRU that reads a padded batch in both directions.
 
     Shapes: tokens (B, S), lengths (B,); returns (B, S, width), half of it from the left, half from the right.
@@ -23,16 +23,16 @@ class Recurrent(nn.Module):
     Taught: notebook 03, section 6.
     """
 
-    def __init__(self, symbols: int, width: int) -> None:
+    def __init__(self, vocab_size: int, d_model: int) -> None:
         super().__init__()
-        if width < 2 or width % 2:
-            raise ValueError(f"width {width}: expected an even number, half for each direction")
-        self.symbols = symbols
-        self.embedding = nn.Embedding(symbols, width)
-        self.gru = nn.GRU(width, width // 2, batch_first=True, bidirectional=True)
+        if d_model < 2 or d_model % 2:
+            raise ValueError(f"width {d_model}: expected an even number, half for each direction")
+        self.vocab_size = vocab_size
+        self.embedding = nn.Embedding(vocab_size, d_model)
+        self.gru = nn.GRU(d_model, d_model // 2, batch_first=True, bidirectional=True)
 
     def forward(self, tokens: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-        _check_tokens("source", tokens, self.symbols)
+        _check_tokens("source", tokens, self.vocab_size)
         _check_lengths(lengths, tokens)
         packed = nn.utils.rnn.pack_padded_sequence(
             self.embedding(tokens), lengths.cpu(), batch_first=True, enforce_sorted=False
@@ -45,7 +45,7 @@ class Translator(nn.Module):
 
     The mean of what was read is where the writer starts. Without attention that one vector is all that it gets. With
     attention each state of the writer is a query, and the encoder's outputs are keys and values.
-    `encoder` is a `Recurrent` unless told: any module that maps (tokens, lengths) to (B, S, width).
+    `encoder` is a `BiGRU` unless told: any module that maps (tokens, lengths) to (B, S, width).
 
     Equation: h_t = GRU(y_{t-1}, h_{t-1}), c_t = Attention(h_t W_Q, E W_K, E W_V), scores = W [h_t; c_t] + b
         (Luong, Pham and Manning 2015, the dot product in its scaled form; D. Bahdanau and others 2015 came first).
@@ -57,34 +57,34 @@ class Translator(nn.Module):
 
     def __init__(
         self,
-        source_symbols: int,
-        target_symbols: int,
-        width: int,
+        source_vocab_size: int,
+        target_vocab_size: int,
+        d_model: int,
         attention: bool = True,
         encoder: nn.Module | None = None,
     ) -> None:
         super().__init__()
-        self.target_symbols = target_symbols
-        self.encoder = encoder if encoder is not None else Recurrent(source_symbols, width)
-        self.start = nn.Linear(width, width)
-        self.embedding = nn.Embedding(target_symbols, width)
-        self.writer = nn.GRU(width, width, batch_first=True)
-        self.attention = Attention(width, d_k=width, d_v=width) if attention else None
-        self.out = nn.Linear(2 * width if attention else width, target_symbols)
+        self.target_vocab_size = target_vocab_size
+        self.encoder = encoder if encoder is not None else BiGRU(source_vocab_size, d_model)
+        self.start = nn.Linear(d_model, d_model)
+        self.embedding = nn.Embedding(target_vocab_size, d_model)
+        self.decoder = nn.GRU(d_model, d_model, batch_first=True)
+        self.attention = Attention(d_model, d_k=d_model, d_v=d_model) if attention else None
+        self.head = nn.Linear(2 * d_model if attention else d_model, target_vocab_size)
 
     def forward(self, source: torch.Tensor, target: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-        _check_tokens("target", target, self.target_symbols)
+        _check_tokens("target", target, self.target_vocab_size)
         if len(source) != len(target):
             raise ValueError(f"there are {len(source)} sources and {len(target)} targets: expected pairs")
         _check_lengths(lengths, source)
         read = self.encoder(source, lengths)  # (B, S, width)
         real = real_steps(lengths, source.shape[1])[..., None]
         summary = (read * real).sum(1) / lengths[:, None]  # (B, width)
-        h, _ = self.writer(self.embedding(target), self.start(summary).tanh()[None])  # (B, T, width)
+        h, _ = self.decoder(self.embedding(target), self.start(summary).tanh()[None])  # (B, T, width)
         if self.attention is not None:
             looked = self.attention(h, read, padding_mask(lengths, source.shape[1]))
             h = torch.cat([h, looked], dim=-1)  # (B, T, 2 width)
-        return self.out(h)
+        return self.head(h)
 
 
 @torch.no_grad()
@@ -96,7 +96,7 @@ def translate(model: nn.Module, source: torch.Tensor, lengths: torch.Tensor, sta
     Raises: ValueError for fewer than 1 step.
     Taught: notebook 03, section 6.
 
-    >>> model = Translator(source_symbols=5, target_symbols=7, width=4)
+    >>> model = Translator(source_vocab_size=5, target_vocab_size=7, d_model=4)
     >>> translate(model, torch.tensor([[4, 0, 2]]), torch.tensor([3]), start=0, steps=2).shape
     torch.Size([1, 2])
     """
@@ -115,13 +115,13 @@ def _check_lengths(lengths: torch.Tensor, tokens: torch.Tensor) -> None:
         raise ValueError(f"there are {len(lengths)} lengths for {len(tokens)} sequences: expected one for each")
 
 
-def _check_tokens(name: str, tokens: torch.Tensor, symbols: int) -> None:
+def _check_tokens(name: str, tokens: torch.Tensor, vocab_size: int) -> None:
     if tokens.ndim != 2 or tokens.numel() == 0 or tokens.is_floating_point() or tokens.dtype == torch.bool:
         raise ValueError(
             f"{name} has shape {tuple(tokens.shape)} and type {tokens.dtype}: expected (B, steps) whole numbers, "
             "neither of them 0"
         )
-    if int(tokens.min()) < 0 or int(tokens.max()) >= symbols:
+    if int(tokens.min()) < 0 or int(tokens.max()) >= vocab_size:
         raise ValueError(
-            f"{name} holds tokens from {int(tokens.min())} to {int(tokens.max())}: expected 0 to {symbols - 1}"
+            f"{name} holds tokens from {int(tokens.min())} to {int(tokens.max())}: expected 0 to {vocab_size - 1}"
         )

@@ -7,7 +7,7 @@ compared), claims that raise, and sockets that reach nothing but this machine.
 import os
 from pathlib import Path
 
-from lecturelib.publish.execute import ENVIRONMENT
+from lecturelib.workshop.publish.execute import ENVIRONMENT
 
 OFFLINE = Path(__file__).parent / "offline"
 
@@ -39,10 +39,10 @@ hypothesis.settings.load_profile("lecturelib")
 # What they start may be late where much else is going on: browsers, servers, kernels, processes with a limit on time.
 LATE = (
     "tests/browser/",
-    "tests/classroom/",
+    "tests/workshop/classroom/",
     "tests/colab/",
     "tests/test_binder_image.py",
-    "tests/site/test_pictures.py",
+    "tests/workshop/site/test_pictures.py",
 )
 
 

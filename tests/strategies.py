@@ -47,6 +47,6 @@ def dfas(draw: st.DrawFn, symbols: str | None = None) -> DFA:
     return DFA(table, draw(st.sets(state)), symbols, start=draw(state))
 
 
-def all_strings(symbols: str, longest: int) -> list[str]:
+def all_strings(symbols: str, max_len: int) -> list[str]:
     """Return every string of at most `longest` symbols."""
-    return ["".join(s) for length in range(longest + 1) for s in product(symbols, repeat=length)]
+    return ["".join(s) for length in range(max_len + 1) for s in product(symbols, repeat=length)]

@@ -27,8 +27,8 @@ def masked(kind: str, b: int, t: int, s: int, seed: int) -> torch.Tensor | None:
     return None if kind == "none" else random_mask(*shapes[kind], seed=seed)
 
 
-def layer_of(width: int, heads: int, context_width: int | None = None, seed: int = 1) -> attention.MultiHeadAttention:
-    return random_weights(attention.MultiHeadAttention(width, heads, context_width), seed)
+def layer_of(width: int, heads: int, d_context: int | None = None, seed: int = 1) -> attention.MultiHeadAttention:
+    return random_weights(attention.MultiHeadAttention(width, heads, d_context), seed)
 
 
 # ---- one look-up ----
@@ -185,12 +185,12 @@ def test_a_causal_mask_shows_the_past_and_the_present(length: int) -> None:
 
 @given(st.lists(st.integers(1, 7), min_size=1, max_size=5), st.integers(0, 3))
 def test_a_padding_mask_shows_the_real_tokens_to_every_query(true: list[int], more: int) -> None:
-    longest = max(true) + more
-    mask = attention.padding_mask(torch.tensor(true), longest)
+    max_len = max(true) + more
+    mask = attention.padding_mask(torch.tensor(true), max_len)
     assert mask.dtype == torch.bool
-    assert mask.tolist() == [[[key < length for key in range(longest)]] for length in true]
-    both = mask & attention.causal_mask(longest)
-    assert both.shape == (len(true), longest, longest) and both.any(-1).all()
+    assert mask.tolist() == [[[key < length for key in range(max_len)]] for length in true]
+    both = mask & attention.causal_mask(max_len)
+    assert both.shape == (len(true), max_len, max_len) and both.any(-1).all()
 
 
 # ---- one head ----
@@ -204,7 +204,7 @@ def test_a_head_looks_up_its_own_queries_keys_and_values(shape: list[int], seed:
     x, context = normal(b, t, d, seed=seed + 7), normal(b, s, other, seed=seed + 8) if cross else None
     mask = masked(kind, b, t, s, seed + 9)
     y = x if context is None else context
-    q, k, v = x @ head.query.weight.T, y @ head.key.weight.T, y @ head.value.weight.T
+    q, k, v = x @ head.q_proj.weight.T, y @ head.k_proj.weight.T, y @ head.value.weight.T
     torch.testing.assert_close(head(x, context, mask), F.scaled_dot_product_attention(q, k, v, mask))
     assert sum(each.numel() for each in head.parameters()) == d * d_k + other * (d_k + d_v)
 
@@ -241,7 +241,7 @@ def torch_answers(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return output and weights (B, H, T, S) of torch's layer, whose masks say True = may not look."""
     if mask is not None:
-        mask = ~mask.expand(len(x), x.shape[1], y.shape[1]).repeat_interleave(layer.heads, 0)  # (B H, T, S)
+        mask = ~mask.expand(len(x), x.shape[1], y.shape[1]).repeat_interleave(layer.num_heads, 0)  # (B H, T, S)
     return attention_twin(layer)(x, y, y, attn_mask=mask, average_attn_weights=False)
 
 
@@ -339,7 +339,7 @@ def test_gradients_flow_through_the_heads() -> None:
 
 
 def test_gradients_flow_through_one_head() -> None:
-    head = random_weights(attention.Attention(5, 3, 2, context_width=7), 1)
+    head = random_weights(attention.Attention(5, 3, 2, d_context=7), 1)
     leaves = [normal(2, 4, 5, seed=2).requires_grad_(), normal(2, 3, 7, seed=3).requires_grad_()]
     assert torch.autograd.gradcheck(head, leaves)
     head(*leaves).square().sum().backward()
@@ -361,7 +361,7 @@ def test_the_recorded_weights_made_the_output(shape: list[int], seed: int, kind:
     assert weights.shape == (b, h, t, s)
     v = layer.value(context)
     mixes = [weights[:, n] @ v[..., n * k : (n + 1) * k] for n in range(h)]
-    torch.testing.assert_close(y, layer.out(torch.cat(mixes, dim=-1)))
+    torch.testing.assert_close(y, layer.out_proj(torch.cat(mixes, dim=-1)))
 
 
 @given(sizes(5), seeds, st.sampled_from(MASKS))
@@ -373,7 +373,7 @@ def test_the_recorded_scores_and_mask_made_the_weights(shape: list[int], seed: i
     with attention.record_attention(layer) as maps:
         layer(x, context, mask)
     scores, weights, seen = maps["attention"]
-    q, keys = layer.query(x), layer.key(context)
+    q, keys = layer.q_proj(x), layer.k_proj(context)
     for n in range(h):
         columns = slice(n * k, (n + 1) * k)
         torch.testing.assert_close(scores[:, n], q[..., columns] @ keys[..., columns].mT / k**0.5)
@@ -401,7 +401,7 @@ def test_a_head_taken_out_is_missing_from_the_output(shape: list[int], seed: int
         with attention.record_attention(layer, without) as edited:
             rest = layer(x)
         columns = slice(n * k, (n + 1) * k)
-        share = maps["attention"].weights[:, n] @ layer.value(x)[..., columns] @ layer.out.weight[:, columns].T
+        share = maps["attention"].weights[:, n] @ layer.value(x)[..., columns] @ layer.out_proj.weight[:, columns].T
         torch.testing.assert_close(rest, whole - share)
         assert (edited["attention"].weights[:, n] == 0).all()
         assert torch.equal(edited["attention"].scores, maps["attention"].scores)
@@ -620,7 +620,7 @@ def test_an_edit_takes_effect_in_long_sequences(length: int) -> None:
     plain = layer(x)
     with attention.record_attention(layer, lambda path, weights: torch.zeros_like(weights)) as maps:
         rest = layer(x)
-    torch.testing.assert_close(rest, layer.out.bias.expand(2, length, 6))
+    torch.testing.assert_close(rest, layer.out_proj.bias.expand(2, length, 6))
     assert (maps["attention"].weights == 0).all()
     torch.testing.assert_close(layer(x), plain)
 
@@ -633,7 +633,7 @@ def test_a_map_of_another_kind_is_used_in_long_sequences(length: int) -> None:
 
     layer, x = layer_of(6, 2), normal(2, length, 6, seed=1)
     layer.map = Uniform()
-    means = layer.out(layer.value(x).mean(dim=1, keepdim=True))
+    means = layer.out_proj(layer.value(x).mean(dim=1, keepdim=True))
     torch.testing.assert_close(layer(x), means.expand(2, length, 6))
 
 

@@ -14,24 +14,24 @@ from tests.strategies import all_strings, dfas
 
 def mutable(dfa: automata.DFA) -> automata.DFA:
     """Build the drawn automaton again with the class of the module under test."""
-    return automata.DFA(dfa.table, dfa.accepting, dfa.symbols, start=dfa.start, names=dfa.names)
+    return automata.DFA(dfa.table, dfa.accepting, dfa.alphabet, start=dfa.start, names=dfa.names)
 
 
 def matrices(dfa: automata.DFA) -> dict[str, np.ndarray]:
     """Return one 0-1 matrix for each symbol: entry (s, t) is 1 where it leads from s to t."""
-    return {a: np.eye(len(dfa.table), dtype=int)[dfa.table[:, k]] for k, a in enumerate(dfa.symbols)}
+    return {a: np.eye(len(dfa.table), dtype=int)[dfa.table[:, k]] for k, a in enumerate(dfa.alphabet)}
 
 
-def language(dfa: automata.DFA, longest: int) -> set[str]:
+def language(dfa: automata.DFA, max_len: int) -> set[str]:
     """Return the accepted strings, found by following all strings at once through the table."""
     level, found = {"": dfa.start}, set()
-    for length in range(longest + 1):
+    for length in range(max_len + 1):
         found |= {string for string, state in level.items() if state in dfa.accepting}
-        if length < longest:
+        if length < max_len:
             level = {
                 string + a: int(dfa.table[state, k])
                 for string, state in level.items()
-                for k, a in enumerate(dfa.symbols)
+                for k, a in enumerate(dfa.alphabet)
             }
     return found
 
@@ -53,7 +53,7 @@ def same_language(a: automata.DFA, b: automata.DFA) -> bool:
 @settings(max_examples=200)
 def test_run_multiplies_the_matrices_of_the_symbols(drawn: automata.DFA, picks: list[int]) -> None:
     dfa = mutable(drawn)
-    string = "".join(dfa.symbols[k % len(dfa.symbols)] for k in picks)
+    string = "".join(dfa.alphabet[k % len(dfa.alphabet)] for k in picks)
     at = np.eye(len(dfa.table), dtype=int)[dfa.start]
     expected = [dfa.start]
     for a in string:
@@ -65,48 +65,48 @@ def test_run_multiplies_the_matrices_of_the_symbols(drawn: automata.DFA, picks: 
 
 @given(dfas())
 @settings(max_examples=100)
-def test_minimise_keeps_the_language(drawn: automata.DFA) -> None:
+def test_minimize_keeps_the_language(drawn: automata.DFA) -> None:
     dfa = mutable(drawn)
-    small = dfa.minimise()
+    small = dfa.minimize()
     assert language(small, 7) == language(dfa, 7)
-    assert small.symbols == dfa.symbols
+    assert small.alphabet == dfa.alphabet
 
 
 @given(dfas())
-def test_minimise_leaves_one_state_for_each_future(drawn: automata.DFA) -> None:
+def test_minimize_leaves_one_state_for_each_future(drawn: automata.DFA) -> None:
     # Myhill and Nerode: as many states as there are different sets of continuations that end accepted
     dfa = mutable(drawn)
     n = len(dfa.table)
-    ends = all_strings(dfa.symbols, n - 1)
+    ends = all_strings(dfa.alphabet, n - 1)
     futures = {
-        tuple(automata.DFA(dfa.table, dfa.accepting, dfa.symbols, start=s).accepts(end) for end in ends)
-        for s in {dfa.run(string)[-1] for string in all_strings(dfa.symbols, n - 1)}
+        tuple(automata.DFA(dfa.table, dfa.accepting, dfa.alphabet, start=s).accepts(end) for end in ends)
+        for s in {dfa.run(string)[-1] for string in all_strings(dfa.alphabet, n - 1)}
     }
-    assert len(dfa.minimise().table) == len(futures)
+    assert len(dfa.minimize().table) == len(futures)
 
 
 @given(dfas())
-def test_minimise_leaves_no_two_equivalent_states_and_none_that_is_unreachable(drawn: automata.DFA) -> None:
-    small = mutable(drawn).minimise()
+def test_minimize_leaves_no_two_equivalent_states_and_none_that_is_unreachable(drawn: automata.DFA) -> None:
+    small = mutable(drawn).minimize()
     n = len(small.table)
-    starts = [automata.DFA(small.table, small.accepting, small.symbols, start=s) for s in range(n)]
+    starts = [automata.DFA(small.table, small.accepting, small.alphabet, start=s) for s in range(n)]
     assert not [(p, q) for p, q in combinations(range(n), 2) if same_language(starts[p], starts[q])]
     assert {p for p, _ in pairs(small, small)} == set(range(n))
 
 
 @given(dfas())
-def test_minimise_is_idempotent_and_numbers_by_first_visit(drawn: automata.DFA) -> None:
-    small = mutable(drawn).minimise()
-    again = small.minimise()
+def test_minimize_is_idempotent_and_numbers_by_first_visit(drawn: automata.DFA) -> None:
+    small = mutable(drawn).minimize()
+    again = small.minimize()
     assert again.table.tolist() == small.table.tolist() and again.accepting == small.accepting
     visits = [0, *small.table.flatten().tolist()] if len(small.table) > 1 else [0]
     assert small.start == 0
     assert sorted(set(visits), key=visits.index) == list(range(len(small.table)))
 
 
-def test_minimise_keeps_the_names_of_the_earliest_states() -> None:
+def test_minimize_keeps_the_names_of_the_earliest_states() -> None:
     dfa = automata.DFA([[0, 0], [2, 3], [1, 1], [1, 1]], [1], "ab", start=1, names=["?", "start", "one", "two"])
-    assert dfa.minimise().names == ["start", "one"]
+    assert dfa.minimize().names == ["start", "one"]
 
 
 @given(dfas(symbols="ab"), dfas(symbols="ab"))
@@ -140,7 +140,7 @@ def test_legal_next_are_the_symbols_after_which_acceptance_can_be_reached(drawn:
     reach = np.linalg.matrix_power(one, n) > 0  # in at most n moves
     accepted = np.isin(np.arange(n), list(dfa.accepting))
     for s in range(n):
-        expected = "".join(a for a in dfa.symbols if (reach[moves[a][s].argmax()] & accepted).any())
+        expected = "".join(a for a in dfa.alphabet if (reach[moves[a][s].argmax()] & accepted).any())
         assert dfa.legal_next(s) == expected
 
 
@@ -159,10 +159,10 @@ REBER = f"B(?:TS*X(?:SE|X{LOOP})|P{LOOP})"
 EMBEDDED = f"B(?:T{REBER}T|P{REBER}P)E"
 
 
-def legal_up_to(dfa: automata.DFA, longest: int) -> set[str]:
+def legal_up_to(dfa: automata.DFA, max_len: int) -> set[str]:
     """Return all accepted strings of at most `longest` symbols, leaving dead ends out on the way."""
     level, found = {"": dfa.start}, set()
-    for _ in range(longest + 1):
+    for _ in range(max_len + 1):
         found |= {string for string, state in level.items() if state in dfa.accepting}
         level = {string + a: dfa.step(state, a) for string, state in level.items() for a in dfa.legal_next(state)}
     return found
@@ -180,11 +180,11 @@ def neighbours(string: str, symbols: str) -> set[str]:
 
 
 @pytest.mark.parametrize(("embedded", "rule", "longest"), [(False, REBER, 10), (True, EMBEDDED, 12)])
-def test_reber_is_the_published_grammar(embedded: bool, rule: str, longest: int) -> None:
+def test_reber_is_the_published_grammar(embedded: bool, rule: str, max_len: int) -> None:
     dfa = automata.reber(embedded)
-    legal = legal_up_to(dfa, longest)
+    legal = legal_up_to(dfa, max_len)
     assert len(legal) > 20
-    for string in legal | {near for word in legal for near in neighbours(word, dfa.symbols)}:
+    for string in legal | {near for word in legal for near in neighbours(word, dfa.alphabet)}:
         assert dfa.accepts(string) == bool(re.fullmatch(rule, string)), string
 
 
@@ -208,7 +208,7 @@ def test_reber_has_no_state_too_many(embedded: bool, states: int) -> None:
     assert len(dfa.table) == states
     assert (dfa.table[-1] == states - 1).all() and not dfa.legal_next(states - 1)
     # the end leads only to the trap; the two copies of the inner grammar remember the key
-    assert len(dfa.minimise().table) == states
+    assert len(dfa.minimize().table) == states
 
 
 AB = {"accepting": [0], "symbols": "ab"}

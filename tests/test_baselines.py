@@ -38,9 +38,9 @@ def masks(n: int, seed: int) -> torch.Tensor:
     return order < 1 + torch.arange(seed, seed + n)[:, None] * 5 % (ROWS * COLUMNS - 1)
 
 
-def hidden_pixels(masked: torch.Tensor) -> torch.Tensor:
+def hidden_pixels(mask: torch.Tensor) -> torch.Tensor:
     """Return which pixels are hidden, by the patches of the vision room: (B, N) to (B, C, height, width)."""
-    patches = masked[..., None].expand(-1, -1, IMAGE[0] * SIDE**2).double()
+    patches = mask[..., None].expand(-1, -1, IMAGE[0] * SIDE**2).double()
     return unpatchify(patches, SIDE, IMAGE[1], IMAGE[2]).bool()
 
 
@@ -51,32 +51,32 @@ def hidden_pixels(masked: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_visible_pixels_stay_and_hidden_ones_are_not_looked_at(kind: str, dtype: torch.dtype) -> None:
     paint = PAINTERS[kind](pictures(11, seed=2, dtype=dtype))
-    images, masked = pictures(5, seed=3, dtype=dtype), masks(5, seed=3)
-    hidden, kept = hidden_pixels(masked), images.clone()
-    painted = paint(images, masked, SIDE)
+    images, mask = pictures(5, seed=3, dtype=dtype), masks(5, seed=3)
+    hidden, kept = hidden_pixels(mask), images.clone()
+    painted = paint(images, mask, SIDE)
     assert painted.shape == images.shape and painted.dtype == dtype and torch.equal(images, kept)
     assert torch.equal(painted[~hidden], images[~hidden])
     assert painted.min() >= 0 and painted.max() <= 1
     for other in (9e9, -1.0):
-        assert torch.equal(paint(images.masked_fill(hidden, other), masked, SIDE)[hidden], painted[hidden])
+        assert torch.equal(paint(images.masked_fill(hidden, other), mask, SIDE)[hidden], painted[hidden])
     assert not torch.allclose(painted[hidden], images[hidden])
-    assert torch.equal(paint(images, torch.zeros_like(masked), SIDE), images)
+    assert torch.equal(paint(images, torch.zeros_like(mask), SIDE), images)
 
 
 @pytest.mark.parametrize("kind", PAINTERS)
 def test_each_image_is_painted_by_itself(kind: str) -> None:
     paint = PAINTERS[kind](pictures(11, seed=2))
-    images, masked = pictures(4, seed=4), masks(4, seed=1)
-    together = paint(images, masked, SIDE)
+    images, mask = pictures(4, seed=4), masks(4, seed=1)
+    together = paint(images, mask, SIDE)
     for n in range(4):
-        torch.testing.assert_close(paint(images[n : n + 1], masked[n : n + 1], SIDE)[0], together[n])
+        torch.testing.assert_close(paint(images[n : n + 1], mask[n : n + 1], SIDE)[0], together[n])
 
 
 @given(seeds)
 def test_the_visible_mean_is_that_of_each_colour_of_each_image(seed: int) -> None:
-    images, masked = pictures(3, seed), masks(3, seed % 100)
-    painted = baselines.visible_mean(images, masked, SIDE)
-    hidden = hidden_pixels(masked)
+    images, mask = pictures(3, seed), masks(3, seed % 100)
+    painted = baselines.visible_mean(images, mask, SIDE)
+    hidden = hidden_pixels(mask)
     for n in range(3):
         for c in range(IMAGE[0]):
             mean = images[n, c][~hidden[n, c]].mean()
@@ -84,9 +84,9 @@ def test_the_visible_mean_is_that_of_each_colour_of_each_image(seed: int) -> Non
 
 
 def test_the_mean_image_is_that_of_the_training_images() -> None:
-    train, images, masked = pictures(7, seed=1), pictures(3, seed=2), masks(3, seed=2)
-    hidden = hidden_pixels(masked)
-    painted = baselines.MeanImage(train).paint(images, masked, SIDE)
+    train, images, mask = pictures(7, seed=1), pictures(3, seed=2), masks(3, seed=2)
+    hidden = hidden_pixels(mask)
+    painted = baselines.MeanImage(train).paint(images, mask, SIDE)
     expected = torch.stack([train[:, c].sum(0) / 7 for c in range(IMAGE[0])])
     torch.testing.assert_close(painted[hidden], expected.expand_as(images)[hidden])
 
@@ -94,9 +94,9 @@ def test_the_mean_image_is_that_of_the_training_images() -> None:
 @given(seeds)
 def test_gaussian_fill_is_the_conditional_mean(seed: int) -> None:
     # by the block of the precision matrix that belongs to the hidden pixels: no system of the visible ones is solved
-    train, images, masked, ridge = pictures(40, seed), pictures(3, seed + 1), masks(3, seed % 100), 0.07
-    hidden = hidden_pixels(masked).flatten(1)
-    painted = baselines.GaussianFill(train, ridge).paint(images, masked, SIDE).flatten(1)
+    train, images, mask, ridge = pictures(40, seed), pictures(3, seed + 1), masks(3, seed % 100), 0.07
+    hidden = hidden_pixels(mask).flatten(1)
+    painted = baselines.GaussianFill(train, ridge).paint(images, mask, SIDE).flatten(1)
     mean, covariance = train.flatten(1).mean(0), torch.from_numpy(np.cov(train.flatten(1).numpy().T))
     for n in range(3):
         precision = torch.linalg.inv(covariance + torch.diag(torch.where(hidden[n], 1e-9, ridge).double()))
@@ -111,19 +111,19 @@ def test_gaussian_fill_finds_a_linear_law() -> None:
     first = torch.linspace(0.1, 0.8, 9, dtype=torch.float64)
     train = torch.stack([first, 0.9 - first], dim=1).view(9, 1, 1, 2)
     painter = baselines.GaussianFill(train, ridge=1e-9)
-    painted = painter.paint(torch.tensor([[[[0.3, 0.0]]]]), torch.tensor([[False, True]]), side=1)
+    painted = painter.paint(torch.tensor([[[[0.3, 0.0]]]]), torch.tensor([[False, True]]), patch_size=1)
     torch.testing.assert_close(painted, torch.tensor([[[[0.3, 0.6]]]]))
     # beyond 0 it is cut
-    painted = painter.paint(torch.tensor([[[[1.0, 0.5]]]]), torch.tensor([[False, True]]), side=1)
+    painted = painter.paint(torch.tensor([[[[1.0, 0.5]]]]), torch.tensor([[False, True]]), patch_size=1)
     assert painted.flatten().tolist() == [1.0, 0.0]
 
 
 @given(seeds, st.integers(1, 11))
 def test_neighbours_are_the_nearest_on_the_visible_pixels(seed: int, k: int) -> None:
-    train, images, masked = pictures(11, seed), pictures(3, seed + 1), masks(3, seed % 100)
-    hidden = hidden_pixels(masked)
+    train, images, mask = pictures(11, seed), pictures(3, seed + 1), masks(3, seed % 100)
+    hidden = hidden_pixels(mask)
     painter = baselines.NearestNeighbours(train, k)
-    near, painted = painter.neighbours(images, masked, SIDE), painter.paint(images, masked, SIDE)
+    near, painted = painter.neighbours(images, mask, SIDE), painter.paint(images, mask, SIDE)
     for n in range(3):
         away = [sum(d**2 for d in (each - images[n])[~hidden[n]].tolist()) for each in train]
         order = [t for _, t in sorted(zip(away, range(11), strict=True))][:k]
@@ -133,19 +133,19 @@ def test_neighbours_are_the_nearest_on_the_visible_pixels(seed: int, k: int) -> 
 
 
 def test_a_training_image_is_its_own_nearest_neighbour() -> None:
-    train, masked = pictures(11, seed=3), masks(11, seed=3)
-    torch.testing.assert_close(baselines.NearestNeighbours(train, k=1).paint(train, masked, SIDE), train)
+    train, mask = pictures(11, seed=3), masks(11, seed=3)
+    torch.testing.assert_close(baselines.NearestNeighbours(train, k=1).paint(train, mask, SIDE), train)
 
 
 def test_biharmonic_continues_a_slope() -> None:
     slope = torch.linspace(0.1, 0.9, 12, dtype=torch.float64).expand(1, 2, 12, 12)
-    masked = torch.zeros(1, 36, dtype=torch.bool)
-    masked[0, 14:16] = True
-    hidden = unpatchify(masked[..., None].expand(-1, -1, 8).double(), 2, 12, 12).bool()
-    painted = baselines.biharmonic(slope, masked, 2)
+    mask = torch.zeros(1, 36, dtype=torch.bool)
+    mask[0, 14:16] = True
+    hidden = unpatchify(mask[..., None].expand(-1, -1, 8).double(), 2, 12, 12).bool()
+    painted = baselines.biharmonic(slope, mask, 2)
     torch.testing.assert_close(painted, slope, atol=0.01, rtol=0)
-    assert (baselines.visible_mean(slope, masked, 2) - slope)[hidden].abs().max() > 0.1
-    turned = baselines.biharmonic(slope.mT.contiguous(), masked, 2)
+    assert (baselines.visible_mean(slope, mask, 2) - slope)[hidden].abs().max() > 0.1
+    turned = baselines.biharmonic(slope.mT.contiguous(), mask, 2)
     torch.testing.assert_close(turned, slope.mT, atol=0.02, rtol=0)
 
 
@@ -189,30 +189,30 @@ def test_wrong_labels_are_counted_as_wrong() -> None:
 
 def test_the_network_has_the_layers_that_it_names() -> None:
     torch.manual_seed(0)
-    network = baselines.ConvolutionalNetwork((2, 6, 9), width=3, classes=5).double()
+    network = baselines.ConvolutionalNetwork((2, 6, 9), channels=3, num_classes=5).double()
     network(normal(7, 2, 6, 9, seed=2))  # so that the norms know a mean and a spread
     network.eval()
     images = normal(4, 2, 6, 9, seed=1).sigmoid()
     layers = torch.nn.Sequential(
         network.first, network.norm_first, torch.nn.ReLU(), torch.nn.MaxPool2d(3, 2, 1),
         network.second, network.norm_second, torch.nn.ReLU(),
-        torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), network.out,
+        torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), network.head,
     )  # fmt: skip
     assert network(images).shape == (4, 5)
     torch.testing.assert_close(network(images), layers(images))
-    wide = sum(p.numel() for p in baselines.ConvolutionalNetwork((1, 8, 8), width=32).parameters())
+    wide = sum(p.numel() for p in baselines.ConvolutionalNetwork((1, 8, 8), channels=32).parameters())
     assert 25_000 < wide < 40_000
 
 
 def test_the_network_learns_sixteen_digits_by_heart() -> None:
     x, y, *_ = parts(0)
     torch.manual_seed(0)
-    network = baselines.ConvolutionalNetwork((1, 8, 8), width=8)
+    network = baselines.ConvolutionalNetwork((1, 8, 8), channels=8)
 
     def loss(model: torch.nn.Module, batch: tuple[torch.Tensor, ...]) -> torch.Tensor:
         return torch.nn.functional.cross_entropy(model(batch[0]), batch[1])
 
-    fit(network, loss, (x[:16], y[:16]), steps=100, batch=16, lr=1e-2)
+    fit(network, loss, (x[:16], y[:16]), steps=100, batch_size=16, lr=1e-2)
     assert (network(x[:16]).argmax(1) == y[:16]).all()
 
 
@@ -243,10 +243,10 @@ NAN = torch.full_like(X, math.nan)
         (X, M | (torch.arange(5) == 3)[:, None], 2, ["image 3", "no visible patch"]),
     ],
 )
-def test_what_cannot_be_painted_is_refused_in_words(kind: str, images, masked, side, words: list[str]) -> None:
+def test_what_cannot_be_painted_is_refused_in_words(kind: str, images, mask, side, words: list[str]) -> None:
     paint = PAINTERS[kind](pictures(11, seed=2))
     with pytest.raises(ValueError) as refusal:
-        paint(images, masked, side)
+        paint(images, mask, side)
     assert not [word for word in words if word not in str(refusal.value)], refusal.value
 
 
@@ -282,7 +282,7 @@ def test_what_cannot_be_painted_is_refused_in_words(kind: str, images, masked, s
         (lambda: baselines.fit_classical(X[:4], LABELS[:4], X, LABELS), ["4 training images", "at least 5"]),
         (lambda: baselines.fit_classical(X, LABELS * 0, X, LABELS), ["1 classes", "at least 2 classes"]),
         (lambda: baselines.ConvolutionalNetwork((1, 0, 8)), ["image=(1, 0, 8)", "at least 1"]),
-        (lambda: baselines.ConvolutionalNetwork((1, 8, 8), width=0), ["width=0", "at least 1"]),
+        (lambda: baselines.ConvolutionalNetwork((1, 8, 8), channels=0), ["width=0", "at least 1"]),
         (lambda: baselines.ConvolutionalNetwork((1, 8, 8))(X), ["(5, 2, 6, 10)", "(B, 1, 8, 8)"]),
         (lambda: baselines.ConvolutionalNetwork(IMAGE)(NAN), ["NaN"]),
     ],

@@ -18,7 +18,7 @@ TOKENS = torch.randint(11, (5, 7), generator=torch.Generator().manual_seed(0))
 
 def model() -> LanguageModel:
     torch.manual_seed(0)
-    return LanguageModel(11, width=12, heads=3, layers=2, longest=13).double()
+    return LanguageModel(11, d_model=12, num_heads=3, num_layers=2, max_len=13).double()
 
 
 def peeks(broken) -> bool:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.site.pages import HOW, MISSING
 from tests.tools import require
+from tests.workshop.site.pages import HOW, MISSING
 
 PACKAGE = Path(__file__).parents[1] / "lecturelib"
 TAUGHT = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__init__")
@@ -20,7 +20,7 @@ MODULES = sorted(
 
 @pytest.mark.parametrize("name", MODULES)
 def test_the_examples_run(name: str) -> None:
-    require(not (MISSING and name.startswith("lecturelib.site.")), HOW)
+    require(not (MISSING and name.startswith("lecturelib.workshop.site.")), HOW)
     result = doctest.testmod(importlib.import_module(name))
     assert result.failed == 0
 

@@ -14,7 +14,7 @@ from torch import nn
 
 from lecturelib import fine_tuning
 from lecturelib.mae import MaskedAutoencoder
-from lecturelib.transfer import Examples, add_low_rank
+from lecturelib.transfer import Examples, add_lora
 from lecturelib.vision import VisionTransformer
 from tests.strategies import normal, seeds
 from tests.twins import random_weights
@@ -33,10 +33,10 @@ def network(seed: int, rank: int | None = None, loud: float = 1.0, **build: Any)
     """Return a network with random weights in float64; `loud` makes its scores, and so its gradients, larger."""
     shape: dict[str, Any] = {"image": (2, 4, 6), "side": 2, "width": 8, "heads": 2, "layers": 2, "classes": 3} | build
     model = VisionTransformer(**shape)
-    model = random_weights(model if rank is None else add_low_rank(model, rank), seed)
-    if isinstance(model.out, nn.Linear):
+    model = random_weights(model if rank is None else add_lora(model, rank), seed)
+    if isinstance(model.head, nn.Linear):
         with torch.no_grad():
-            model.out.weight.mul_(loud)
+            model.head.weight.mul_(loud)
     return model
 
 
@@ -118,7 +118,7 @@ def test_accuracy_is_the_share_named_rightly_of_as_many_as_there_are() -> None:
 
 def test_a_stack_of_networks_that_differ_in_what_is_no_weight_is_none_the_worse() -> None:
     models = [network(1).train(), network(20).eval()]
-    models[1].patches.requires_grad_(False)  # the first one decides what is trained
+    models[1].patch_embed.requires_grad_(False)  # the first one decides what is trained
     stack = fine_tuning.Stack(models)
     assert all(each.requires_grad for each in stack.weights.values())
     assert models[0].training and not models[1].training
@@ -224,7 +224,7 @@ def test_the_seeds_say_all() -> None:
     for own in ([4, 5], [4, 5], [4, 4], [6, 5], [0, 1], None):
         models = [network(1), network(1)]
         before = torch.get_rng_state()
-        fine_tuning.fine_tune(models, [examples(9, 1)] * 2, steps=3, batch=2, seeds=own)
+        fine_tuning.fine_tune(models, [examples(9, 1)] * 2, steps=3, batch_size=2, seeds=own)
         assert torch.equal(torch.get_rng_state(), before)
         runs.append([state(each)["out.weight"] for each in models])
     (a, b), (c, d), (e, f), (g, h), (i, j), (k, m) = runs
@@ -259,12 +259,12 @@ def test_last_leaves_what_lies_deeper_bit_for_bit_and_trains_the_rest(last: int 
 def test_the_first_step_of_a_layer_is_as_long_as_its_depth_says(decay: float, layers: int) -> None:
     model = network(1, layers=layers, summary="class")
     before = state(model)
-    fine_tuning.fine_tune([model], [examples(6, 1)], steps=1, lr=0.03, decay=decay)
+    fine_tuning.fine_tune([model], [examples(6, 1)], steps=1, lr=0.03, layer_decay=decay)
     for name, value in model.state_dict().items():
         if not name.endswith("key.bias"):
             # Adam's first step is lr times the sign of the gradient, but where that is as small as its eps
-            longest = (value - before[name]).abs().max().item()
-            assert longest == pytest.approx(0.03 * decay ** depth_of(name, layers), rel=1e-4), name
+            max_len = (value - before[name]).abs().max().item()
+            assert max_len == pytest.approx(0.03 * decay ** depth_of(name, layers), rel=1e-4), name
 
 
 def test_steps_fall_from_lr_to_almost_0_in_a_line() -> None:
@@ -360,7 +360,7 @@ def test_watch_looks_at_the_start_every_so_often_and_at_the_end(steps: int, ever
     fine_tuning.fine_tune(models, [examples(5, 1)] * 2, steps=steps, watch=look, every=every)
     assert seen == looks
     assert all(torch.equal(weights[0][s], old["out.weight"]) for s, old in enumerate(before))
-    assert all(torch.equal(weights[-1][s], model.out.weight) for s, model in enumerate(models))
+    assert all(torch.equal(weights[-1][s], model.head.weight) for s, model in enumerate(models))
     assert not any(torch.equal(a, b) for a, b in itertools.pairwise(weights))
 
 
@@ -399,12 +399,12 @@ def test_a_loss_that_is_not_finite_is_refused_and_leaves_the_networks_as_they_we
 @pytest.mark.parametrize("training", [True, False])
 def test_the_mode_the_data_and_the_flags_stay(training: bool) -> None:
     model, own = network(1).train(training), examples(5, 1)
-    model.patches.requires_grad_(False)
+    model.patch_embed.requires_grad_(False)
     images, labels = own[0].clone(), own[1].clone()
     fine_tuning.fine_tune([model], [own], steps=2, rehearsal=own)
     assert all(each.training == training for each in model.modules())
     assert torch.equal(own[0], images) and torch.equal(own[1], labels)
-    assert not model.patches.weight.requires_grad and model.out.weight.requires_grad
+    assert not model.patch_embed.weight.requires_grad and model.head.weight.requires_grad
 
 
 # ---- bad input ----
@@ -422,7 +422,10 @@ def tune(models: Any = None, sets: Any = None, **how: Any) -> None:
     [
         (lambda: fine_tuning.Stack([]), ["[]", "one VisionTransformer or more"]),
         (lambda: fine_tuning.Stack([nn.Linear(2, 2)]), ["'Linear'", "expected one VisionTransformer"]),
-        (lambda: fine_tuning.Stack([MaskedAutoencoder(network(1, classes=None), 4, 1, 1)]), ["'MaskedAutoencoder'"]),
+        (
+            lambda: fine_tuning.Stack([MaskedAutoencoder(network(1, num_classes=None), 4, 1, 1)]),
+            ["'MaskedAutoencoder'"],
+        ),
         *(
             (lambda other=other: fine_tuning.Stack([network(1), network(2, **other)]), ["of one build", *words])
             for other, words in (
@@ -465,7 +468,7 @@ def tune(models: Any = None, sets: Any = None, **how: Any) -> None:
         ),
         (lambda: tune(batch=1, rehearsal=OWN), ["batch=1 with rehearsal", "2 or more"]),
         (lambda: tune([network(1).requires_grad_(False)]), ["frozen", "requires_grad_(True)"]),
-        (lambda: tune([network(1, classes=None)]), ["no head", "classes=..."]),
+        (lambda: tune([network(1, num_classes=None)]), ["no head", "classes=..."]),
         (lambda: tune(sets=[OWN[0]]), ["Tensor", "a pair (images, labels)"]),
         (lambda: tune(sets=[(OWN[0], OWN[1].double())]), ["torch.float64 (5,)", "torch.int64"]),
         (lambda: tune(sets=[(OWN[0], OWN[1].tolist())]), ["list", "torch.int64"]),
@@ -483,7 +486,7 @@ def tune(models: Any = None, sets: Any = None, **how: Any) -> None:
         (lambda: fine_tuning.Stack([network(1)]).accuracy((OWN[0] + torch.nan, OWN[1])), ["NaN", "finite"]),
         (lambda: fine_tuning.Stack([network(1)]).accuracy((OWN[0], OWN[1][:1])), ["5 images, 1 labels"]),
         (lambda: fine_tuning.Stack([network(1)]).accuracy((OWN[0], OWN[1] + 3)), ["expected 0 to 2"]),
-        (lambda: fine_tuning.Stack([network(1, classes=None)]).accuracy(OWN), ["no head"]),
+        (lambda: fine_tuning.Stack([network(1, num_classes=None)]).accuracy(OWN), ["no head"]),
     ],
 )
 def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:

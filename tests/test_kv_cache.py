@@ -77,7 +77,7 @@ def test_any_size_of_model_is_read_on(shape: list[int], seed: int) -> None:
 
 def test_scores_in_float32_are_those_of_the_whole_model_to_rounding() -> None:
     # 80 tokens: the whole model takes the fused kernel, the cache does not
-    model, tokens = model_of(1, longest=80).float(), tokens_of(3, 80, 1)
+    model, tokens = model_of(1, max_len=80).float(), tokens_of(3, 80, 1)
     whole, cache = model(tokens), kv_cache.KVCache(model, 3)
     parts = torch.cat([kv_cache.read_on(model, each, cache) for each in tokens.split(7, dim=1)], dim=1)
     assert parts.dtype == torch.float32
@@ -88,7 +88,7 @@ def test_only_new_tokens_are_worked_on() -> None:
     model, tokens = model_of(1), tokens_of(2, 9, 1)
     cache, rows = filled(model, tokens[:, :6]), []
     layers: Any = [block.attention for block in model.blocks]
-    watched = [each for layer in layers for each in (layer.query, layer.key)]
+    watched = [each for layer in layers for each in (layer.q_proj, layer.k_proj)]
     hooks = [each.register_forward_hook(lambda _, given, out: rows.append(given[0].shape[1])) for each in watched]
     kv_cache.read_on(model, tokens[:, 6:8], cache)
     for hook in hooks:
@@ -118,7 +118,7 @@ def test_a_cache_holds_the_keys_and_values_of_each_layer(shape: list[int], seed:
 
     layers_of: Any = [block.attention for block in model.blocks]
     for n, layer in enumerate(layers_of):
-        layer.key.register_forward_hook(remember(f"key {n}"))
+        layer.k_proj.register_forward_hook(remember(f"key {n}"))
         layer.value.register_forward_hook(remember(f"value {n}"))
     model(tokens)
     whole = dict(asked)
@@ -234,7 +234,7 @@ def test_a_seed_says_all() -> None:
 
 def test_each_token_is_read_once() -> None:
     model, prompt, rows = model_of(1), tokens_of(2, 3, 1), []
-    model.out.register_forward_hook(lambda _, given, out: rows.append(given[0].shape[1]))
+    model.head.register_forward_hook(lambda _, given, out: rows.append(given[0].shape[1]))
     steps = kv_cache.writing_with_cache(model, prompt, 5)
     assert rows == []  # nothing is read before the first token is asked for
     for count, _ in enumerate(steps, start=1):
@@ -305,7 +305,7 @@ REFUSED = [
     (lambda: read(PROMPT, model=model_of(1, layers=3)), ["[2, 2, 3, 11, 4]", "[3, 2, 3, 11, 4]"]),
     (lambda: read(PROMPT, model=model_of(1, heads=2)), ["[2, 2, 3, 11, 4]", "[2, 2, 2, 11, 6]"]),
     (lambda: read(PROMPT, model=model_of(1, width=15)), ["[2, 2, 3, 11, 4]", "[2, 2, 3, 11, 5]"]),
-    (lambda: read(PROMPT, model=model_of(1, longest=12)), ["[2, 2, 3, 11, 4]", "[2, 2, 3, 12, 4]"]),
+    (lambda: read(PROMPT, model=model_of(1, max_len=12)), ["[2, 2, 3, 11, 4]", "[2, 2, 3, 12, 4]"]),
     (lambda: read(PROMPT, model=model_of(1).float()), ["torch.float64", "torch.float32", "KVCache(model, batch)"]),
     (lambda: read(PROMPT + 7), ["tokens from", "0 to 6"]),
     (lambda: read(PROMPT - 9), ["tokens from", "0 to 6"]),
@@ -363,7 +363,7 @@ def test_a_refusal_leaves_the_cache_as_it_was_and_of_use() -> None:
     for bad in (tokens, tokens[:1], tokens + 7, tokens[:, :0], tokens[0], tokens.double()):
         with pytest.raises(ValueError):
             kv_cache.read_on(MODEL, bad, cache)
-    for other in (model_of(1, layers=3), model_of(1).float(), model_of(1, longest=12), Encoder(7, 12, 3, 2, 11)):
+    for other in (model_of(1, layers=3), model_of(1).float(), model_of(1, max_len=12), Encoder(7, 12, 3, 2, 11)):
         with pytest.raises(ValueError):
             kv_cache.read_on(other, tokens[:, 4:], cache)
     assert same(cache, before)

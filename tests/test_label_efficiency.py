@@ -15,7 +15,7 @@ from torch import nn
 
 from lecturelib import label_efficiency
 from lecturelib.fine_tuning import fine_tune
-from lecturelib.transfer import Examples, LinearProbe, add_low_rank, draw_labelled
+from lecturelib.transfer import Examples, LinearProbe, add_lora, draw_labelled
 from lecturelib.vision import VisionTransformer
 from tests.strategies import normal, seeds
 from tests.twins import random_weights
@@ -24,7 +24,7 @@ STEPS = {"steps": 2, "batch": 3, "lr": 0.01}
 
 
 def build(seed: int) -> VisionTransformer:
-    return random_weights(VisionTransformer((1, 4, 4), 2, 8, 2, 1, classes=3), 100 * seed)
+    return random_weights(VisionTransformer((1, 4, 4), 2, 8, 2, 1, num_classes=3), 100 * seed)
 
 
 def numbered(n: int, first: int) -> Examples:
@@ -248,7 +248,7 @@ def test_with_a_rank_only_updates_of_low_rank_and_the_head_are_trained() -> None
     trained = {name for name, weight in ends[0][1].items() if weight.requires_grad}
     assert {name.rpartition(".")[2] for name in trained} == {"up", "down", "weight", "bias"} and len(trained) == 6
     fresh, start = build(4), arm.start(4)
-    expected = add_low_rank(source, 2, seed=4).state_dict()
+    expected = add_lora(source, 2, seed=4).state_dict()
     assert start.state_dict().keys() == expected.keys()
     for name, value in start.state_dict().items():
         assert torch.equal(value, fresh.state_dict()[name] if name.startswith("out.") else expected[name]), name
@@ -385,7 +385,7 @@ class Short:
         (lambda: measure({"a": label_efficiency.Tune(build, how={"last": 2})}), ["last=2", "from 0 to 1"]),
         (
             lambda: measure(
-                {"a": label_efficiency.Tune(build, source=VisionTransformer((1, 4, 4), 2, 16, 2, 1, classes=3))}
+                {"a": label_efficiency.Tune(build, source=VisionTransformer((1, 4, 4), 2, 16, 2, 1, num_classes=3))}
             ),
             ["width 16", "width 8", "the same build"],
         ),

@@ -20,11 +20,11 @@ SYMBOLS = 7
 class Table(nn.Module):
     """A model that looks at the last token alone, and remembers how many it was given."""
 
-    def __init__(self, scores: torch.Tensor, longest: int | None = None) -> None:
+    def __init__(self, scores: torch.Tensor, max_len: int | None = None) -> None:
         super().__init__()
         self.scores, self.seen = scores, list[torch.Tensor]()
-        if longest is not None:
-            self.longest = longest
+        if max_len is not None:
+            self.max_len = max_len
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         self.seen.append(tokens)
@@ -41,8 +41,8 @@ class Peeking(nn.Module):
         return scores
 
 
-def honest(seed: int, longest: int = 11) -> LanguageModel:
-    return random_weights(LanguageModel(SYMBOLS, 6, 2, 2, longest), seed)
+def honest(seed: int, max_len: int = 11) -> LanguageModel:
+    return random_weights(LanguageModel(SYMBOLS, 6, 2, 2, max_len), seed)
 
 
 def tokens_of(b: int, t: int, seed: int) -> torch.Tensor:
@@ -107,7 +107,7 @@ def test_four_strings_are_learned_by_heart() -> None:
 @given(seeds, sizes(2), st.integers(0, 8))
 def test_temperature_zero_takes_the_likeliest_by_hand(seed: int, shape: list[int], steps: int) -> None:
     b, t = shape
-    model, prompt = honest(seed, longest=20), tokens_of(b, t, seed)
+    model, prompt = honest(seed, max_len=20), tokens_of(b, t, seed)
     expected = prompt.tolist()
     for _ in range(steps):
         for row in expected:
@@ -138,14 +138,14 @@ def test_the_prompt_is_left_as_it_was() -> None:
 
 
 def test_the_model_sees_the_last_tokens_that_fit() -> None:
-    model = Table(normal(SYMBOLS, SYMBOLS, seed=1), longest=5)
+    model = Table(normal(SYMBOLS, SYMBOLS, seed=1), max_len=5)
     text = language.generate(model, tokens_of(2, 3, 1), 8, seed=1)
     assert [each.shape[1] for each in model.seen] == [3, 4, 5, 5, 5, 5, 5, 5]
     for step, each in enumerate(model.seen):
         assert torch.equal(each, text[:, max(0, step - 2) : step + 3])
     # a true model too writes on past its positions, and a long prompt is cut
-    assert language.generate(honest(1, longest=5), tokens_of(2, 3, 1), 8).shape == (2, 11)
-    assert language.generate(honest(1, longest=5), tokens_of(2, 9, 1), 1).shape == (2, 10)
+    assert language.generate(honest(1, max_len=5), tokens_of(2, 3, 1), 8).shape == (2, 11)
+    assert language.generate(honest(1, max_len=5), tokens_of(2, 9, 1), 1).shape == (2, 10)
 
 
 def test_a_model_without_a_limit_sees_everything() -> None:

@@ -39,9 +39,9 @@ def test_each_image_has_the_same_number_of_hidden_patches(shape: list[int], rati
         with pytest.raises(ValueError, match="at least one hidden and one visible"):
             draw(n, rows, columns, ratio, kind, seed)
         return
-    masked = draw(n, rows, columns, ratio, kind, seed)
-    assert masked.shape == (n, patches) and masked.dtype == torch.bool
-    hidden = masked.sum(1)
+    mask = draw(n, rows, columns, ratio, kind, seed)
+    assert mask.shape == (n, patches) and mask.dtype == torch.bool
+    hidden = mask.sum(1)
     assert (hidden == hidden[0]).all()
     assert abs(hidden[0].item() - ratio * patches) <= 0.5
 
@@ -55,14 +55,14 @@ def test_the_counts_of_the_usual_ratios(kind: str, ratio: float) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_generator_says_all_and_each_image_has_a_mask_of_its_own(kind: str) -> None:
     before = torch.get_rng_state()
-    masked = draw(30, 4, 6, 0.5, kind, seed=3)
-    assert torch.equal(draw(30, 4, 6, 0.5, kind, seed=3), masked)
-    assert not torch.equal(draw(30, 4, 6, 0.5, kind, seed=4), masked)
+    mask = draw(30, 4, 6, 0.5, kind, seed=3)
+    assert torch.equal(draw(30, 4, 6, 0.5, kind, seed=3), mask)
+    assert not torch.equal(draw(30, 4, 6, 0.5, kind, seed=4), mask)
     assert torch.equal(torch.get_rng_state(), before)
     one = generator(3)
     mae.random_mask(30, 4, 6, 0.5, kind, generator=one)
-    assert not torch.equal(mae.random_mask(30, 4, 6, 0.5, kind, generator=one), masked)
-    assert len(masked.unique(dim=0)) >= {"random": 25, "block": 8, "grid": 2}[kind]
+    assert not torch.equal(mae.random_mask(30, 4, 6, 0.5, kind, generator=one), mask)
+    assert len(mask.unique(dim=0)) >= {"random": 25, "block": 8, "grid": 2}[kind]
 
 
 def evenly_often(counts: torch.Tensor, draws: int) -> bool:
@@ -73,17 +73,17 @@ def evenly_often(counts: torch.Tensor, draws: int) -> bool:
 
 
 def test_random_hides_every_patch_equally_often_and_independently() -> None:
-    masked = draw(4000, 3, 4, 0.75, "random", seed=1)
-    assert evenly_often(masked.sum(0), 4000)
+    mask = draw(4000, 3, 4, 0.75, "random", seed=1)
+    assert evenly_often(mask.sum(0), 4000)
     # and so it is with pairs: of two patches both are visible in 3 * 2 of 12 * 11 draws
-    visible = (~masked).double()
+    visible = (~mask).double()
     pairs = (visible.T @ visible)[*torch.triu_indices(12, 12, offset=1)]
     assert evenly_often(pairs, 4000)
     assert mae.random_mask(5, 4, 4, generator=generator(1)).sum(1).tolist() == [12] * 5
     assert torch.equal(mae.random_mask(5, 4, 4, generator=generator(1)), draw(5, 4, 4, 0.75, "random", seed=1))
 
 
-def one_hole(masked: torch.Tensor, rows: int, columns: int) -> bool:
+def one_hole(mask: torch.Tensor, rows: int, columns: int) -> bool:
     """Say whether there is a place such that every hidden patch is nearer to it than every visible one.
 
     Near is the larger of the distances in rows and in columns. All places in steps of 1/50 patch are tried.
@@ -93,8 +93,8 @@ def one_hole(masked: torch.Tensor, rows: int, columns: int) -> bool:
     down = (torch.arange(rows) - i[:, None]).abs()  # (places, rows)
     right = (torch.arange(columns) - j[:, None]).abs()
     away = torch.maximum(down[:, None, :, None], right[None, :, None, :]).flatten(2)  # (places, places, N)
-    farthest = away[..., masked].amax(-1)
-    nearest = away[..., ~masked].amin(-1)
+    farthest = away[..., mask].amax(-1)
+    nearest = away[..., ~mask].amin(-1)
     return bool((farthest <= nearest + step + 0.002).any())
 
 
@@ -102,9 +102,9 @@ def one_hole(masked: torch.Tensor, rows: int, columns: int) -> bool:
 def test_a_block_is_one_hole_of_the_nearest_patches(shape: list[int], hidden: int, seed: int) -> None:
     rows, columns = shape[:2]
     hidden = 1 + hidden % (rows * columns - 1)
-    for masked in draw(3, rows, columns, hidden / (rows * columns), "block", seed):
-        assert masked.sum() == hidden
-        assert one_hole(masked, rows, columns)
+    for mask in draw(3, rows, columns, hidden / (rows * columns), "block", seed):
+        assert mask.sum() == hidden
+        assert one_hole(mask, rows, columns)
 
 
 def test_what_is_not_one_hole_is_told_apart() -> None:
@@ -131,8 +131,8 @@ def test_a_grid_leaves_equally_many_visible_in_each_square(
 
 
 def test_half_a_grid_is_a_chessboard() -> None:
-    for masked in draw(10, 6, 5, 0.5, "grid", seed=1).view(10, 6, 5):
-        assert (masked[1:] != masked[:-1]).all() and (masked[:, 1:] != masked[:, :-1]).all()
+    for mask in draw(10, 6, 5, 0.5, "grid", seed=1).view(10, 6, 5):
+        assert (mask[1:] != mask[:-1]).all() and (mask[:, 1:] != mask[:, :-1]).all()
 
 
 @pytest.mark.parametrize(("side", "ratio"), [(2, 0.75), (4, 15 / 16)])
@@ -143,11 +143,11 @@ def test_a_grid_starts_at_any_corner_equally_often(side: int, ratio: float) -> N
 # ---- the network ----
 
 
-def painter(shape: list[int], seed: int, summary: str = "mean", normalised: bool = False) -> mae.MaskedAutoencoder:
+def painter(shape: list[int], seed: int, summary: str = "mean", norm_pix_loss: bool = False) -> mae.MaskedAutoencoder:
     """Return a network with random weights for shape = [channels, rows, columns, side, heads]."""
     c, rows, columns, side, h = shape
-    encoder = VisionTransformer((c, rows * side, columns * side), side, 4 * h, h, 2, summary=summary)
-    return random_weights(mae.MaskedAutoencoder(encoder, 8 * h, h, 2, normalised), seed)
+    encoder = VisionTransformer((c, rows * side, columns * side), side, 4 * h, h, 2, pool=summary)
+    return random_weights(mae.MaskedAutoencoder(encoder, 8 * h, h, 2, norm_pix_loss), seed)
 
 
 def images_of(b: int, shape: list[int], seed: int) -> torch.Tensor:
@@ -159,16 +159,16 @@ def masks_of(b: int, shape: list[int], seed: int, hidden: int | None = None) -> 
     """Draw a mask for each image, without the function under test; some are hidden and some are not."""
     n = shape[1] * shape[2]
     hidden = 1 + seed % (n - 1) if hidden is None else hidden
-    masked = torch.zeros(b, n, dtype=torch.bool)
-    for k, row in enumerate(masked):
+    mask = torch.zeros(b, n, dtype=torch.bool)
+    for k, row in enumerate(mask):
         row[normal(n, seed=seed + k).argsort()[:hidden]] = True
-    return masked
+    return mask
 
 
-def spread(masked: torch.Tensor, shape: list[int]) -> torch.Tensor:
+def spread(mask: torch.Tensor, shape: list[int]) -> torch.Tensor:
     """Return a mask of patches as one of pixels, (B, 1, height, width)."""
     _, rows, columns, side, _ = shape
-    each = masked.view(-1, rows, columns).repeat_interleave(side, dim=1).repeat_interleave(side, dim=2)
+    each = mask.view(-1, rows, columns).repeat_interleave(side, dim=1).repeat_interleave(side, dim=2)
     return each[:, None]
 
 
@@ -178,62 +178,62 @@ def take_out(model: nn.Module, *names: str) -> None:
         setattr(model, name, nn.ModuleList() if name == "blocks" else nn.Identity())
 
 
-def painted_by_loops(model: mae.MaskedAutoencoder, images: torch.Tensor, masked: torch.Tensor) -> torch.Tensor:
+def painted_by_loops(model: mae.MaskedAutoencoder, images: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """Return what the network should predict: image by image, patch by patch, with torch's layers."""
     encoder, found = model.encoder, []
-    places = grid_positions(encoder.rows, encoder.columns, model.narrow.out_features).double()
-    patches = patchify(images, encoder.side)
-    for image, mask in zip(patches, masked.tolist(), strict=True):
-        seen = [encoder.patches(image[n]) + encoder.positions[n] for n, hidden in enumerate(mask) if not hidden]
-        if encoder.class_token is not None:
-            seen = [encoder.class_token[0, 0], *seen]
-        latents = [model.narrow(each) for each in stack(encoder)(torch.stack(seen)[None])[0]]
-        front = [latents.pop(0)] if encoder.class_token is not None else []
-        row = [(model.mask_token if hidden else latents.pop(0)) + places[n] for n, hidden in enumerate(mask)]
+    places = grid_positions(encoder.rows, encoder.columns, model.decoder_embed.out_features).double()
+    patches = patchify(images, encoder.patch_size)
+    for image, hides in zip(patches, mask.tolist(), strict=True):
+        seen = [encoder.patch_embed(image[n]) + encoder.pos_embed[n] for n, hidden in enumerate(hides) if not hidden]
+        if encoder.cls_token is not None:
+            seen = [encoder.cls_token[0, 0], *seen]
+        latents = [model.decoder_embed(each) for each in stack(encoder)(torch.stack(seen)[None])[0]]
+        front = [latents.pop(0)] if encoder.cls_token is not None else []
+        row = [(model.mask_token if hidden else latents.pop(0)) + places[n] for n, hidden in enumerate(hides)]
         read = stack(model)(torch.stack([*front, *row])[None])[0]
-        found.append(F.linear(read[len(front) :], model.out.weight, model.out.bias))
+        found.append(F.linear(read[len(front) :], model.decoder_pred.weight, model.decoder_pred.bias))
     return torch.stack(found)
 
 
 @given(sizes(5), st.integers(1, 3), seeds, st.sampled_from(SUMMARIES))
 def test_it_paints_as_the_loops_over_torchs_layers(shape: list[int], b: int, seed: int, summary: str) -> None:
-    model, images, masked = painter(shape, seed, summary), images_of(b, shape, seed), masks_of(b, shape, seed)
-    predicted = model(images, masked)
+    model, images, mask = painter(shape, seed, summary), images_of(b, shape, seed), masks_of(b, shape, seed)
+    predicted = model(images, mask)
     c, rows, columns, side, _ = shape
     assert predicted.shape == (b, rows * columns, c * side * side)
-    torch.testing.assert_close(predicted, painted_by_loops(model, images, masked))
-    assert torch.equal(predicted, model.decode(model.encode(images, masked), masked))
+    torch.testing.assert_close(predicted, painted_by_loops(model, images, mask))
+    assert torch.equal(predicted, model.decode(model.encode(images, mask), mask))
 
 
 @given(sizes(5), seeds, st.sampled_from(SUMMARIES))
 def test_hidden_pixels_change_no_bit(shape: list[int], seed: int, summary: str) -> None:
-    model, images, masked = painter(shape, seed, summary), images_of(3, shape, seed), masks_of(3, shape, seed)
-    changed = torch.where(spread(masked, shape), 9e9, images)
-    assert torch.equal(model.encode(changed, masked), model.encode(images, masked))
-    assert torch.equal(model(changed, masked), model(images, masked))
+    model, images, mask = painter(shape, seed, summary), images_of(3, shape, seed), masks_of(3, shape, seed)
+    changed = torch.where(spread(mask, shape), 9e9, images)
+    assert torch.equal(model.encode(changed, mask), model.encode(images, mask))
+    assert torch.equal(model(changed, mask), model(images, mask))
     # and each visible patch counts
-    other = torch.where(spread(masked, shape), images, images + 1)
-    assert (model(other, masked) != model(images, masked)).any(-1).all()
+    other = torch.where(spread(mask, shape), images, images + 1)
+    assert (model(other, mask) != model(images, mask)).any(-1).all()
 
 
 @given(sizes(5), seeds, st.sampled_from(SUMMARIES))
 def test_each_image_has_its_own_mask(shape: list[int], seed: int, summary: str) -> None:
-    model, images, masked = painter(shape, seed, summary), images_of(3, shape, seed), masks_of(3, shape, seed)
-    alone = [model(image[None], mask[None]) for image, mask in zip(images, masked, strict=True)]
-    torch.testing.assert_close(model(images, masked), torch.cat(alone))
+    model, images, mask = painter(shape, seed, summary), images_of(3, shape, seed), masks_of(3, shape, seed)
+    alone = [model(image[None], mask[None]) for image, mask in zip(images, mask, strict=True)]
+    torch.testing.assert_close(model(images, mask), torch.cat(alone))
 
 
 @pytest.mark.parametrize("summary", SUMMARIES)
 def test_the_encoder_works_on_the_visible_patches_alone(summary: str) -> None:
     shape = [2, 3, 4, 2, 2]
-    model, images, masked = painter(shape, 1, summary), images_of(2, shape, 1), masks_of(2, shape, 1, hidden=9)
+    model, images, mask = painter(shape, 1, summary), images_of(2, shape, 1), masks_of(2, shape, 1, hidden=9)
     seen: dict[str, list[int]] = {"encoder": [], "decoder": []}
     for name, blocks in (("encoder", model.encoder.blocks), ("decoder", model.blocks)):
         for block in blocks:
             block.register_forward_hook(
                 lambda _, given_tokens, __, name=name: seen[name].append(len(given_tokens[0][0]))
             )
-    model(images, masked)
+    model(images, mask)
     front = summary == "class"
     assert seen == {"encoder": [3 + front] * 2, "decoder": [12 + front] * 2}
 
@@ -241,75 +241,75 @@ def test_the_encoder_works_on_the_visible_patches_alone(summary: str) -> None:
 @pytest.mark.parametrize("summary", SUMMARIES)
 def test_the_encoder_gets_the_visible_tokens_in_their_order(summary: str) -> None:
     shape = [2, 3, 4, 2, 2]
-    model, images, masked = painter(shape, 1, summary), images_of(3, shape, 1), masks_of(3, shape, 1, hidden=7)
+    model, images, mask = painter(shape, 1, summary), images_of(3, shape, 1), masks_of(3, shape, 1, hidden=7)
     take_out(model.encoder, "blocks", "norm")
     tokens, front = model.encoder.embed(images), summary == "class"
-    found = model.encode(images, masked)
+    found = model.encode(images, mask)
     assert found.shape == (3, 5 + front, 8)
-    for k, mask in enumerate(masked.tolist()):
-        visible = [tokens[k, n] for n, hidden in enumerate(mask) if not hidden]
+    for k, hides in enumerate(mask.tolist()):
+        visible = [tokens[k, n] for n, hidden in enumerate(hides) if not hidden]
         assert torch.equal(found[k, front:], torch.stack(visible))
-        if model.encoder.class_token is not None:
-            assert torch.equal(found[k, 0], model.encoder.class_token[0, 0])
+        if model.encoder.cls_token is not None:
+            assert torch.equal(found[k, 0], model.encoder.cls_token[0, 0])
 
 
 @given(sizes(5), seeds, st.sampled_from(SUMMARIES))
 def test_the_decoder_puts_latents_where_their_patches_stood(shape: list[int], seed: int, summary: str) -> None:
     b, front = 3, summary == "class"
-    model, masked = painter(shape, seed, summary), masks_of(3, shape, seed)
-    width = model.narrow.out_features
+    model, mask = painter(shape, seed, summary), masks_of(3, shape, seed)
+    width = model.decoder_embed.out_features
     take_out(model, "narrow", "blocks", "norm", "out")
-    model.encoder.width = width  # or the latents would not fit, as nothing narrows them
-    latents = normal(b, front + int((~masked[0]).sum()), width, seed=seed + 5)
+    model.encoder.d_model = width  # or the latents would not fit, as nothing narrows them
+    latents = normal(b, front + int((~mask[0]).sum()), width, seed=seed + 5)
     places = grid_positions(shape[1], shape[2], width).double()
-    found = model.decode(latents, masked)
-    for k, mask in enumerate(masked.tolist()):
+    found = model.decode(latents, mask)
+    for k, hides in enumerate(mask.tolist()):
         left = list(latents[k, front:])
-        expected = [(model.mask_token if hidden else left.pop(0)) + places[n] for n, hidden in enumerate(mask)]
+        expected = [(model.mask_token if hidden else left.pop(0)) + places[n] for n, hidden in enumerate(hides)]
         assert torch.equal(found[k], torch.stack(expected))
 
 
 def test_without_a_mask_token_for_each_place_nothing_would_tell_hidden_patches_apart() -> None:
     shape = [2, 3, 4, 2, 2]
-    model, images, masked = painter(shape, 1), images_of(2, shape, 1), masks_of(2, shape, 1, hidden=9)
-    predicted = model(images, masked)
+    model, images, mask = painter(shape, 1), images_of(2, shape, 1), masks_of(2, shape, 1, hidden=9)
+    predicted = model(images, mask)
     for k in range(2):
-        assert len(predicted[k, masked[k]].unique(dim=0)) == 9
-    model.positions.zero_()
-    alike = model(images, masked)
+        assert len(predicted[k, mask[k]].unique(dim=0)) == 9
+    model.pos_embed.zero_()
+    alike = model(images, mask)
     for k in range(2):
-        hidden = alike[k, masked[k]]
+        hidden = alike[k, mask[k]]
         torch.testing.assert_close(hidden, hidden[:1].expand_as(hidden))
 
 
 @pytest.mark.parametrize("summary", SUMMARIES)
 def test_gradients_reach_everything_but_the_hidden_pixels(summary: str) -> None:
     shape = [1, 2, 3, 2, 2]
-    model, images, masked = painter(shape, 1, summary), images_of(2, shape, 1), masks_of(2, shape, 1, hidden=3)
+    model, images, mask = painter(shape, 1, summary), images_of(2, shape, 1), masks_of(2, shape, 1, hidden=3)
     images.requires_grad_()
-    assert torch.autograd.gradcheck(lambda x: model(x, masked), images)
-    mae.reconstruction_loss(model(images, masked), model.target(images).detach(), masked).backward()
+    assert torch.autograd.gradcheck(lambda x: model(x, mask), images)
+    mae.reconstruction_loss(model(images, mask), model.target(images).detach(), mask).backward()
     assert not parameters_that_rest(model)
-    hidden = spread(masked, shape)
+    hidden = spread(mask, shape)
     assert images.grad is not None
     assert (images.grad[hidden] == 0).all() and (images.grad[~hidden] != 0).all()
 
 
 def test_the_state_is_that_of_a_vision_transformer_and_of_a_decoder() -> None:
     for summary in SUMMARIES:
-        encoder = VisionTransformer((1, 4, 6), 2, 8, 2, 2, summary=summary)
+        encoder = VisionTransformer((1, 4, 6), 2, 8, 2, 2, pool=summary)
         model = mae.MaskedAutoencoder(encoder, 4, 1, 1)
         state = model.state_dict()
         own = {name.removeprefix("encoder."): value for name, value in state.items() if name.startswith("encoder.")}
-        fresh = VisionTransformer((1, 4, 6), 2, 8, 2, 2, summary=summary)
+        fresh = VisionTransformer((1, 4, 6), 2, 8, 2, 2, pool=summary)
         fresh.load_state_dict(own)
         images = normal(2, 1, 4, 6, seed=1).float()
         assert torch.equal(fresh(images), encoder(images))
         tops = {name.partition(".")[0] for name in state}
         assert tops == {"encoder", "narrow", "mask_token", "blocks", "norm", "out"}
         assert len({id(each) for each in [*model.blocks, *encoder.blocks]}) == 3
-        assert model.mask_token.any() and not model.normalised
-        assert torch.equal(model.positions, grid_positions(2, 3, 4)) and not model.positions.requires_grad
+        assert model.mask_token.any() and not model.norm_pix_loss
+        assert torch.equal(model.pos_embed, grid_positions(2, 3, 4)) and not model.pos_embed.requires_grad
 
 
 def test_four_digits_are_painted_by_heart() -> None:
@@ -318,16 +318,16 @@ def test_four_digits_are_painted_by_heart() -> None:
         torch.manual_seed(0)
         model = mae.MaskedAutoencoder(VisionTransformer((1, 8, 8), 2, 16, 2, 1), 16, 2, 1)
     visible = torch.tensor([5, 6, 9, 10])  # the four in the middle
-    masked = torch.ones(16, dtype=torch.bool).scatter(0, visible, False).expand(4, -1)
+    mask = torch.ones(16, dtype=torch.bool).scatter(0, visible, False).expand(4, -1)
     optimizer = torch.optim.Adam(model.parameters(), 2e-2)
     for _ in range(150):
         optimizer.zero_grad()
-        loss = mae.reconstruction_loss(model(images, masked), model.target(images), masked)
+        loss = mae.reconstruction_loss(model(images, mask), model.target(images), mask)
         loss.backward()
         optimizer.step()
     # whoever does not look at the visible patches can do no better than the mean of the four
     target = model.target(images)
-    blind = mae.reconstruction_loss(target.mean(0).expand_as(target), target, masked)
+    blind = mae.reconstruction_loss(target.mean(0).expand_as(target), target, mask)
     assert loss < 0.5 * blind
 
 
@@ -337,31 +337,29 @@ def test_four_digits_are_painted_by_heart() -> None:
 @given(sizes(5), seeds, st.sampled_from(SUMMARIES))
 def test_paint_keeps_the_visible_pixels_and_cuts_the_predicted(shape: list[int], seed: int, summary: str) -> None:
     c, _, columns, side, _ = shape
-    model, images, masked = painter(shape, seed, summary), images_of(3, shape, seed), masks_of(3, shape, seed)
+    model, images, mask = painter(shape, seed, summary), images_of(3, shape, seed), masks_of(3, shape, seed)
     with torch.no_grad():
-        model.out.weight.mul_(3)
-    before, predicted = images.clone(), model(images, masked)
-    painted = model.paint(images, masked)
+        model.decoder_pred.weight.mul_(3)
+    before, predicted = images.clone(), model(images, mask)
+    painted = model.paint(images, mask)
     assert painted.shape == images.shape and torch.equal(images, before)
-    assert torch.equal(
-        painted[~spread(masked, shape).expand_as(images)], images[~spread(masked, shape).expand_as(images)]
-    )
-    for k, n in masked.nonzero().tolist():
+    assert torch.equal(painted[~spread(mask, shape).expand_as(images)], images[~spread(mask, shape).expand_as(images)])
+    for k, n in mask.nonzero().tolist():
         i, j = n // columns * side, n % columns * side
         square = painted[k, :, i : i + side, j : j + side]
         expected = [min(max(value, 0.0), 1.0) for value in predicted[k, n].tolist()]
         assert square.flatten().tolist() == expected
-    assert painted[spread(masked, shape).expand(-1, c, -1, -1)].min() >= 0
+    assert painted[spread(mask, shape).expand(-1, c, -1, -1)].min() >= 0
 
 
 def test_the_predictions_that_paint_cuts_lie_on_both_sides() -> None:
     shape = [2, 3, 4, 2, 2]
-    model, images, masked = painter(shape, 1), images_of(2, shape, 1), masks_of(2, shape, 1)
-    hidden = spread(masked, shape).expand_as(images)
-    assert model(images, masked)[masked].min() < 0 and model(images, masked)[masked].max() > 1
-    painted = model.paint(images, masked)
+    model, images, mask = painter(shape, 1), images_of(2, shape, 1), masks_of(2, shape, 1)
+    hidden = spread(mask, shape).expand_as(images)
+    assert model(images, mask)[mask].min() < 0 and model(images, mask)[mask].max() > 1
+    painted = model.paint(images, mask)
     assert (painted[hidden] == 0).any() and (painted[hidden] == 1).any()
-    nothing = torch.zeros_like(masked)
+    nothing = torch.zeros_like(mask)
     assert torch.equal(model.paint(images, nothing), images)
 
 
@@ -369,11 +367,11 @@ def test_the_predictions_that_paint_cuts_lie_on_both_sides() -> None:
 
 
 @given(sizes(4), seeds)
-def test_normalise_takes_mean_and_spread_from_each_patch_alone(shape: list[int], seed: int) -> None:
+def test_normalize_takes_mean_and_spread_from_each_patch_alone(shape: list[int], seed: int) -> None:
     b, n, pixels, _ = shape
     pixels += 1
     patches = normal(b, n, pixels, seed=seed) * 0.3 + 0.5
-    found, mean, spread_ = mae.normalise(patches)
+    found, mean, spread_ = mae.normalize(patches)
     assert found.shape == patches.shape and mean.shape == spread_.shape == (b, n, 1)
     for row, each in zip(found.flatten(0, 1).tolist(), patches.flatten(0, 1).tolist(), strict=True):
         deviation = (statistics.variance(each) + 1e-6) ** 0.5
@@ -382,21 +380,21 @@ def test_normalise_takes_mean_and_spread_from_each_patch_alone(shape: list[int],
     torch.testing.assert_close(found * spread_ + mean, patches)
 
 
-def test_normalised_patches_have_mean_0_and_variance_1_and_a_flat_one_stays_finite() -> None:
-    found, _, _ = mae.normalise(normal(3, 5, 12, seed=1) * 4 + 7)
+def test_normalized_patches_have_mean_0_and_variance_1_and_a_flat_one_stays_finite() -> None:
+    found, _, _ = mae.normalize(normal(3, 5, 12, seed=1) * 4 + 7)
     torch.testing.assert_close(found.mean(-1), torch.zeros(3, 5, dtype=torch.float64))
     torch.testing.assert_close(found.var(-1), torch.ones(3, 5, dtype=torch.float64), rtol=1e-4, atol=0)
-    flat, mean, _ = mae.normalise(torch.full((1, 1, 4), 0.25))
+    flat, mean, _ = mae.normalize(torch.full((1, 1, 4), 0.25))
     assert (flat == 0).all() and mean.item() == 0.25
 
 
-def test_the_target_is_the_patches_or_the_normalised_patches() -> None:
+def test_the_target_is_the_patches_or_the_normalized_patches() -> None:
     shape = [2, 3, 4, 2, 2]
     images = images_of(2, shape, 1)
     patches = patchify(images, 2)
     assert torch.equal(painter(shape, 1).target(images), patches)
     expected = (patches - patches.mean(-1, keepdim=True)) / (patches.var(-1, keepdim=True) + 1e-6).sqrt()
-    torch.testing.assert_close(painter(shape, 1, normalised=True).target(images), expected)
+    torch.testing.assert_close(painter(shape, 1, norm_pix_loss=True).target(images), expected)
 
 
 # ---- the loss ----
@@ -406,21 +404,21 @@ def test_the_target_is_the_patches_or_the_normalised_patches() -> None:
 def test_the_loss_is_the_mean_over_the_pixels_of_the_hidden_patches(shape: list[int], seed: int) -> None:
     b, n, pixels = shape
     predicted, target = normal(b, n, pixels, seed=seed), normal(b, n, pixels, seed=seed + 1)
-    masked = normal(b, n, seed=seed + 2) > 0  # rows may hide differently many
-    masked[0, 0] = True
+    mask = normal(b, n, seed=seed + 2) > 0  # rows may hide differently many
+    mask[0, 0] = True
     errors = [
         (predicted[k, i, p] - target[k, i, p]).item() ** 2
         for k in range(b)
         for i in range(n)
-        if masked[k, i]
+        if mask[k, i]
         for p in range(pixels)
     ]
-    found = mae.reconstruction_loss(predicted, target, masked)
+    found = mae.reconstruction_loss(predicted, target, mask)
     assert found.shape == () and found.item() == pytest.approx(statistics.fmean(errors))
-    assert torch.equal(mae.reconstruction_loss(predicted, target, masked, on="hidden"), found)
-    everywhere = mae.reconstruction_loss(predicted, target, masked, on="all")
+    assert torch.equal(mae.reconstruction_loss(predicted, target, mask, on="hidden"), found)
+    everywhere = mae.reconstruction_loss(predicted, target, mask, on="all")
     torch.testing.assert_close(everywhere, F.mse_loss(predicted, target))
-    nothing = torch.zeros_like(masked)
+    nothing = torch.zeros_like(mask)
     assert torch.equal(mae.reconstruction_loss(predicted, target, nothing, on="all"), everywhere)
 
 
@@ -429,16 +427,16 @@ def test_the_loss_is_blind_to_visible_patches(shape: list[int], seed: int) -> No
     b, n, pixels = shape
     predicted = normal(b, n, pixels, seed=seed).requires_grad_()
     target = normal(b, n, pixels, seed=seed + 1)
-    masked = normal(b, n, seed=seed + 2) > 0
-    masked[0, 0] = True
-    loss = mae.reconstruction_loss(predicted, target, masked)
+    mask = normal(b, n, seed=seed + 2) > 0
+    mask[0, 0] = True
+    loss = mae.reconstruction_loss(predicted, target, mask)
     loss.backward()
     assert predicted.grad is not None
-    assert (predicted.grad[~masked] == 0).all() and (predicted.grad[masked] != 0).all()
-    wrong = torch.where(masked[..., None], predicted, 9e9)
-    assert torch.equal(mae.reconstruction_loss(wrong, target, masked), loss)
-    assert torch.equal(mae.reconstruction_loss(predicted, torch.where(masked[..., None], target, -9e9), masked), loss)
-    (everywhere,) = torch.autograd.grad(mae.reconstruction_loss(predicted, target, masked, on="all"), predicted)
+    assert (predicted.grad[~mask] == 0).all() and (predicted.grad[mask] != 0).all()
+    wrong = torch.where(mask[..., None], predicted, 9e9)
+    assert torch.equal(mae.reconstruction_loss(wrong, target, mask), loss)
+    assert torch.equal(mae.reconstruction_loss(predicted, torch.where(mask[..., None], target, -9e9), mask), loss)
+    (everywhere,) = torch.autograd.grad(mae.reconstruction_loss(predicted, target, mask, on="all"), predicted)
     assert (everywhere != 0).all()
 
 
@@ -448,28 +446,30 @@ X, MASK = torch.zeros(2, 3, 4, 6), torch.tensor([[True, False] * 3] * 2)
 P, L = torch.zeros(2, 6, 12), torch.zeros(2, 3, 8)  # patches, and the latents of MASK
 
 
-def small(normalised: bool = False, summary: str = "mean", **other: int) -> mae.MaskedAutoencoder:
-    encoder = VisionTransformer((3, 4, 6), 2, 8, 2, 1, summary=summary)
-    return mae.MaskedAutoencoder(encoder, **({"width": 8, "heads": 2, "layers": 1} | other), normalised=normalised)
+def small(norm_pix_loss: bool = False, summary: str = "mean", **other: int) -> mae.MaskedAutoencoder:
+    encoder = VisionTransformer((3, 4, 6), 2, 8, 2, 1, pool=summary)
+    return mae.MaskedAutoencoder(
+        encoder, **({"width": 8, "heads": 2, "layers": 1} | other), norm_pix_loss=norm_pix_loss
+    )
 
 
 def unequal() -> torch.Tensor:
-    masked = MASK.clone()
-    masked[1, 1] = True
-    return masked
+    mask = MASK.clone()
+    mask[1, 1] = True
+    return mask
 
 
 def fewer() -> torch.Tensor:
     """Show one patch less than L has latents for."""
-    masked = MASK.clone()
-    masked[:, 1] = True
-    return masked
+    mask = MASK.clone()
+    mask[:, 1] = True
+    return mask
 
 
 def all_hidden() -> torch.Tensor:
-    masked = MASK.clone()
-    masked[1] = True
-    return masked
+    mask = MASK.clone()
+    mask[1] = True
+    return mask
 
 
 @pytest.mark.parametrize(
@@ -511,7 +511,7 @@ def all_hidden() -> torch.Tensor:
         (lambda: small().paint(X.to(torch.uint8), MASK), ["torch.uint8", "images / 255"]),
         (lambda: small().paint(X, MASK.int()), ["torch.int32", "(2, 6) of bool"]),
         (lambda: small().paint(X, MASK[:1]), ["(1, 6)", "(2, 6) of bool"]),
-        (lambda: small(normalised=True).paint(X, MASK), ["normalised=True", "unknown", "normalised=False"]),
+        (lambda: small(norm_pix_loss=True).paint(X, MASK), ["normalized=True", "unknown", "normalized=False"]),
         (lambda: small(width=6), ["width 6", "multiple of 4"]),
         (lambda: small(width=0), ["width 0", "multiple of 4"]),
         (lambda: small(width=-4), ["width -4", "multiple of 4"]),
@@ -519,11 +519,11 @@ def all_hidden() -> torch.Tensor:
         (lambda: small(layers=-1), ["layers=-1", "at least 1"]),
         (lambda: small().target(X.to(torch.uint8)), ["torch.uint8", "images / 255"]),
         (lambda: small().target(X[..., :4]), ["(2, 3, 4, 4)", "(B, 3, 4, 6)"]),
-        (lambda: small(normalised=True).target(X[0]), ["(3, 4, 6)", "(B, 3, 4, 6)"]),
+        (lambda: small(norm_pix_loss=True).target(X[0]), ["(3, 4, 6)", "(B, 3, 4, 6)"]),
         (lambda: small().target(X + torch.nan), ["NaN", "finite"]),
-        (lambda: mae.normalise(P[..., :1]), ["(2, 6, 1)", "at least 2 pixels", "larger side"]),
-        (lambda: mae.normalise(P[..., :0]), ["(2, 6, 0)", "at least 2 pixels"]),
-        (lambda: mae.normalise(P.to(torch.uint8)), ["torch.uint8", "floats", "images / 255"]),
+        (lambda: mae.normalize(P[..., :1]), ["(2, 6, 1)", "at least 2 pixels", "larger side"]),
+        (lambda: mae.normalize(P[..., :0]), ["(2, 6, 0)", "at least 2 pixels"]),
+        (lambda: mae.normalize(P.to(torch.uint8)), ["torch.uint8", "floats", "images / 255"]),
         (lambda: small(heads=3), ["width 8", "3 heads"]),
         (lambda: mae.reconstruction_loss(P, P[:1], MASK), ["(2, 6, 12)", "(1, 6, 12)", "the same (B, N, pixels)"]),
         (lambda: mae.reconstruction_loss(P, P, MASK[:1]), ["(1, 6)", "(B, N) of bool"]),

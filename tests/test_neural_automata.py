@@ -18,8 +18,8 @@ from tests.strategies import dfas, seeds
 def hidden_states(dfa: DFA, strings: list[str], gain: float = 10.0) -> torch.Tensor:
     """Return what the compiled network computes, h_0 first."""
     weights = neural_automata.compile_rnn(dfa, gain)
-    tokens = torch.tensor([numbers(string, dfa.symbols) for string in strings])
-    x = F.one_hot(tokens, len(dfa.symbols)).float()
+    tokens = torch.tensor([numbers(string, dfa.alphabet) for string in strings])
+    x = F.one_hot(tokens, len(dfa.alphabet)).float()
     states = run_rnn(x, weights.h_0, weights.w_x, weights.w_h, weights.b)
     return torch.cat([weights.h_0.expand(len(x), 1, -1), states], dim=1)
 
@@ -27,19 +27,19 @@ def hidden_states(dfa: DFA, strings: list[str], gain: float = 10.0) -> torch.Ten
 def assert_exact(dfa: DFA, strings: list[str], gain: float = 10.0) -> None:
     """Compare with the automaton step by step: one unit is on, and it names the state and the symbol read."""
     states = hidden_states(dfa, strings, gain)
-    m = len(dfa.symbols)
+    m = len(dfa.alphabet)
     assert ((states > 0).sum(-1) == 1).all()
     assert (states.abs() > 0.9).all()
     on = states.argmax(-1)
     assert (on // m).tolist() == [dfa.run(string) for string in strings]
-    assert (on[:, 1:] % m).tolist() == [numbers(string, dfa.symbols) for string in strings]
+    assert (on[:, 1:] % m).tolist() == [numbers(string, dfa.alphabet) for string in strings]
 
 
 @given(dfas(), seeds, st.sampled_from([6.0, 10.0, 30.0]))
 @example(DFA([[1, 1], [2, 1], [1, 2]], [2], "ab", start=0), 0, 10.0)  # nothing leads to the start
 @example(DFA([[0, 0], [0, 1], [1, 1]], [0], "ab", start=2), 1, 6.0)
 def test_the_compiled_network_is_the_automaton(dfa: DFA, seed: int, gain: float) -> None:
-    assert_exact(dfa, random_strings(1, 1000, dfa.symbols, seed=seed), gain)
+    assert_exact(dfa, random_strings(1, 1000, dfa.alphabet, seed=seed), gain)
 
 
 def test_the_compiled_mod_3_network_is_exact_on_1000_symbols() -> None:
@@ -49,7 +49,7 @@ def test_the_compiled_mod_3_network_is_exact_on_1000_symbols() -> None:
 @pytest.mark.parametrize("embedded", [False, True])
 def test_the_compiled_reber_network_is_exact(embedded: bool) -> None:
     dfa = reber(embedded)
-    assert_exact(dfa, random_strings(2, 200, dfa.symbols, seed=1))
+    assert_exact(dfa, random_strings(2, 200, dfa.alphabet, seed=1))
     assert_exact(dfa, ["BTBTXSETE" if embedded else "BTSXXTVPSE"])
 
 
@@ -79,10 +79,10 @@ KNOWN = [
 
 @pytest.mark.parametrize("dfa", KNOWN, ids=lambda dfa: f"{len(dfa.table)} states")
 def test_extraction_undoes_compilation(dfa: DFA) -> None:
-    strings = random_strings(23, 17, dfa.symbols, seed=3)
+    strings = random_strings(23, 17, dfa.alphabet, seed=3)
     states = hidden_states(dfa, strings)
     says = accepted(dfa, strings)
-    found = neural_automata.extract_dfa(states, strings, says, dfa.symbols, tolerance=0.0)
+    found = neural_automata.extract_dfa(states, strings, says, dfa.alphabet, tolerance=0.0)
     assert found.dfa.equivalent(dfa)
     assert found.contradictions == 0.0
     # what was found says of every string that it was read off from what was said then
@@ -134,16 +134,16 @@ def test_a_trained_network_is_read_back_as_the_automaton_it_learnt(seed: int) ->
 
     def loss(model: torch.nn.Module, rows: tuple[torch.Tensor, ...]) -> torch.Tensor:
         assert isinstance(model, Reader)
-        return F.binary_cross_entropy_with_logits(model.out(model.states(rows[0]))[..., 0], rows[1].float())
+        return F.binary_cross_entropy_with_logits(model.head(model.states(rows[0]))[..., 0], rows[1].float())
 
     seed_everything(seed)
     model = Reader("rnn", 2, 16, 1)
-    fit(model, loss, data(4000, 12, 1)[1:], steps=1500, batch=64, seed=seed)
+    fit(model, loss, data(4000, 12, 1)[1:], steps=1500, batch_size=64, seed=seed)
     strings, tokens, _ = data(60, 25, 3)
     with torch.no_grad():
         states = model.states(tokens)
-        says = model.out(states)[..., 0] > 0
-    small = neural_automata.extract_dfa(states, strings, says, "01").dfa.minimise()
+        says = model.head(states)[..., 0] > 0
+    small = neural_automata.extract_dfa(states, strings, says, "01").dfa.minimize()
     assert small.table.tolist() == dfa.table.tolist() and small.accepting == dfa.accepting
 
 

@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from lecturelib.publish.stamp import BADGES_TAG, INSTALL_TAG, README_MARKERS, repository
+from lecturelib.workshop.publish.stamp import BADGES_TAG, INSTALL_TAG, README_MARKERS, repository
 from tests.test_imports import imported
 
 ROOT = Path(__file__).parents[1]
@@ -87,7 +87,7 @@ def test_the_address_stands_in_one_file():
     address = repository(ROOT).name
     holders = [path.relative_to(ROOT).as_posix() for path in files() if address in _unstamped(path)]
     assert holders == ["pyproject.toml"], (
-        "write it only in [project.urls]; python -m lecturelib.publish stamps the rest"
+        "write it only in [project.urls]; python -m lecturelib publish stamps the rest"
     )
     assert (ROOT / "pyproject.toml").read_text(encoding="utf-8").count(address) == 1
 

@@ -223,7 +223,7 @@ def test_a_reader_reads_one_hot_symbols_with_torchs_cell(cell: str, kind: type[n
     states = reader.states(tokens)
     torch.testing.assert_close(states[:, 1:], reader.cell(one_hot)[0])
     assert states.shape == (2, 5, 7) and (states[:, 0] == 0).all()
-    torch.testing.assert_close(reader(tokens), F.linear(states[:, 1:], reader.out.weight, reader.out.bias))
+    torch.testing.assert_close(reader(tokens), F.linear(states[:, 1:], reader.head.weight, reader.head.bias))
 
 
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])

@@ -85,7 +85,7 @@ def test_block_cost_is_what_torch_counts(b: int, t: int, h: int, k: int, causal:
 
 
 def language_model(symbols: int, width: int, heads: int, layers: int) -> LanguageModel:
-    return LanguageModel(symbols, width, heads, layers, longest=65)
+    return LanguageModel(symbols, width, heads, layers, max_len=65)
 
 
 @given(few, lengths, sizes(2), st.integers(1, 4), few, choices)
@@ -125,17 +125,17 @@ def test_mae_cost_is_what_torch_counts(
     width, heads, layers, *decoder = shape
     image = (3, 2 * grid[0], 2 * grid[1])
     model = MaskedAutoencoder(VisionTransformer(image, 2, width, heads, layers), *decoder)
-    masked = (torch.arange(n) >= visible).expand(b, n)
+    mask = (torch.arange(n) >= visible).expand(b, n)
     with forced(fused):
-        found = scaling.counted(lambda: model(torch.ones(b, *image), masked))
+        found = scaling.counted(lambda: model(torch.ones(b, *image), mask))
     assert scaling.mae_cost(b, n, visible, 12, shape[:3], shape[3:], fused=fused) == found
 
 
 @pytest.mark.parametrize("visible", [16, 63, 64])
 def test_encoder_and_decoder_each_choose_their_kernel(visible: int) -> None:
     model = MaskedAutoencoder(VisionTransformer((1, 16, 16), 2, 8, 2, 1), 4, 1, 1)
-    masked = (torch.arange(64) >= visible)[None]
-    found = scaling.counted(lambda: model(torch.ones(1, 1, 16, 16), masked))
+    mask = (torch.arange(64) >= visible)[None]
+    found = scaling.counted(lambda: model(torch.ones(1, 1, 16, 16), mask))
     assert scaling.mae_cost(1, 64, visible, 4, (8, 2, 1), (4, 1, 1)) == found
     assert found.steps == 1 + (5 if visible == 64 else 6) + 1 + 5 + 1
 

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from lecturelib import training
-from lecturelib.publish.execute import execute
+from lecturelib.workshop.publish.execute import execute
 from tests.strategies import normal
 
 Batch = tuple[torch.Tensor, ...]
@@ -68,7 +68,7 @@ def test_one_seed_gives_one_history_and_one_network() -> None:
     runs = []
     for seed in (5, 5, 6):
         model = small_network()
-        history = training.fit(model, squares, DATA, DATA, steps=60, batch=7, seed=seed)
+        history = training.fit(model, squares, DATA, DATA, steps=60, batch_size=7, seed=seed)
         runs.append((history, torch.cat([parameter.flatten() for parameter in model.parameters()])))
     assert runs[0][0] == runs[1][0] and torch.equal(runs[0][1], runs[1][1])
     assert runs[0][0] != runs[2][0] and not torch.equal(runs[0][1], runs[2][1])
@@ -89,7 +89,7 @@ def test_the_global_generators_are_neither_used_nor_moved() -> None:
 def test_eight_samples_are_learnt_by_heart() -> None:
     few = (DATA[0][:8], DATA[1][:8])
     model = small_network()
-    history = training.fit(model, squares, few, steps=600, batch=8, lr=0.02)
+    history = training.fit(model, squares, few, steps=600, batch_size=8, lr=0.02)
     assert squares(model, few).item() < 1e-4 < squares(small_network(), few).item()
     assert history.train[-1] < history.train[0] / 100
 
@@ -143,7 +143,7 @@ def test_the_training_loss_is_the_mean_since_the_last_look() -> None:
             seen.append(value.item())
         return value
 
-    history = training.fit(Number(), loss, (torch.arange(7.0),), ONE, steps=200, batch=2)
+    history = training.fit(Number(), loss, (torch.arange(7.0),), ONE, steps=200, batch_size=2)
     np.testing.assert_allclose(history.train, np.array(seen).reshape(50, 4).mean(1))
 
 
@@ -156,7 +156,7 @@ def test_rows_are_drawn_together_and_all_of_them() -> None:
         return model.get_parameter("value").square()
 
     x = torch.arange(23.0)
-    training.fit(Number(1.0), loss, (x, 2 * x), steps=50, batch=5)
+    training.fit(Number(1.0), loss, (x, 2 * x), steps=50, batch_size=5)
     assert seen == set(range(23))
 
 
@@ -176,7 +176,7 @@ def test_dropout_is_on_while_training_and_off_while_judging_and_after() -> None:
 @pytest.mark.parametrize("lr", [0.01, 0.3])
 def test_each_step_is_one_of_adam_with_the_gradient_cut(lr: float) -> None:
     model, own = Number(), Number()
-    history = training.fit(model, towards, THREE, steps=17, batch=2, lr=lr)
+    history = training.fit(model, towards, THREE, steps=17, batch_size=2, lr=lr)
     optimizer = torch.optim.Adam(own.parameters(), lr=lr)
     losses, values = [], []
     for _ in range(17):
@@ -353,7 +353,7 @@ PAIR = (torch.ones(3, 1), torch.ones(2, 1))
     ("call", "words"),
     [
         (lambda: training.fit(Number(), towards, THREE, steps=0), ["steps=0", "above 0"]),
-        (lambda: training.fit(Number(), towards, THREE, batch=-4), ["batch=-4", "above 0"]),
+        (lambda: training.fit(Number(), towards, THREE, batch_size=-4), ["batch=-4", "above 0"]),
         (lambda: training.fit(Number(), towards, THREE, lr=0.0), ["lr=0.0", "above 0"]),
         (lambda: training.fit(Number(), towards, THREE, lr=math.nan), ["lr=nan", "above 0"]),
         (lambda: training.fit(Number(), towards, ()), ["train", "tuple of tensors", "(x, y)"]),

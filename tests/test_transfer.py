@@ -65,7 +65,7 @@ def test_of_each_class_as_many_are_drawn_as_were_asked_for(labels: torch.Tensor,
         smaller = set(rows.tolist())
         # the first of the class, as the seed shuffles all rows
         assert rows.tolist() == [row for c in range(classes) for row in [k for k in order if labels[k] == c][:each]]
-        assert torch.equal(transfer.draw_labelled(labels, each, seed=seed, classes=classes), rows)
+        assert torch.equal(transfer.draw_labelled(labels, each, seed=seed, num_classes=classes), rows)
 
 
 def test_every_row_is_drawn_equally_often() -> None:
@@ -118,14 +118,14 @@ def test_what_happens_to_the_copy_does_not_happen_to_the_source(head: bool) -> N
 
 
 def test_the_head_may_be_of_other_classes_or_missing() -> None:
-    source, target = network(1, classes=5), network(2)
-    own = state(target.out)
+    source, target = network(1, num_classes=5), network(2)
+    own = state(target.head)
     transfer.copy_encoder(source, target)
-    assert unchanged(target.out, own) and target.out.out_features == 3
-    auto = MaskedAutoencoder(network(3, classes=None), 4, 1, 1)
+    assert unchanged(target.head, own) and target.head.out_features == 3
+    auto = MaskedAutoencoder(network(3, num_classes=None), 4, 1, 1)
     transfer.copy_encoder(auto.encoder, target)
     assert torch.equal(transfer.features(target, images(3, 1)), auto.encoder(images(3, 1)))
-    bare = transfer.copy_encoder(source, network(4, classes=None))
+    bare = transfer.copy_encoder(source, network(4, num_classes=None))
     assert torch.equal(bare(images(3, 1)), transfer.features(source, images(3, 1)))
 
 
@@ -150,11 +150,11 @@ TARGET = network(2)
                 ({"positions": "sinusoidal"}, ["'sinusoidal'", "'learned'"]),
             )
         ),
-        (network(1, classes=5), True, ["out.", "head included"]),
-        (network(1, classes=None), True, ["the source has no head", "head=False"]),
-        (MaskedAutoencoder(network(1, classes=None), 4, 1, 1), False, ["MaskedAutoencoder", ".encoder"]),
+        (network(1, num_classes=5), True, ["out.", "head included"]),
+        (network(1, num_classes=None), True, ["the source has no head", "head=False"]),
+        (MaskedAutoencoder(network(1, num_classes=None), 4, 1, 1), False, ["MaskedAutoencoder", ".encoder"]),
         (nn.Linear(2, 2), False, ["the source is a Linear", "expected a VisionTransformer"]),
-        (transfer.add_low_rank(network(1), 1), False, ["24 weights do not fit", "query.bias"]),
+        (transfer.add_lora(network(1), 1), False, ["24 weights do not fit", "query.bias"]),
     ],
 )
 def test_another_build_is_refused_and_nothing_copied(source: nn.Module, head: bool, words: list[str]) -> None:
@@ -171,7 +171,7 @@ def test_fixed_positions_of_another_kind_are_refused_and_a_target_that_is_no_net
     with pytest.raises(ValueError, match="the target is a Linear"):
         transfer.copy_encoder(network(1), nn.Linear(2, 2))
     with pytest.raises(ValueError, match="the source has no head"):
-        transfer.copy_encoder(network(1, classes=None), network(2, classes=None), head=True)
+        transfer.copy_encoder(network(1, num_classes=None), network(2, num_classes=None), head=True)
 
 
 # ---- features and probe ----
@@ -180,12 +180,12 @@ def test_fixed_positions_of_another_kind_are_refused_and_a_target_that_is_no_net
 @pytest.mark.parametrize("build", BUILDS)
 @pytest.mark.parametrize("training", [True, False])
 def test_features_are_what_the_network_says_without_its_head(build: dict[str, Any], training: bool) -> None:
-    model, bare = network(1, **build).train(training), network(2, **build, classes=None)
+    model, bare = network(1, **build).train(training), network(2, **build, num_classes=None)
     bare.load_state_dict({name: value for name, value in model.state_dict().items() if not name.startswith("out.")})
     x = images(5, 1).requires_grad_()
     found = transfer.features(model, x)
     assert found.shape == (5, 8) and torch.equal(found, bare(x))
-    torch.testing.assert_close(model.out(found), model(x))
+    torch.testing.assert_close(model.head(found), model(x))
     assert not found.requires_grad and found.grad_fn is None
     assert all(each.training == training for each in model.modules())
     with pytest.raises(ValueError, match=r"\(B, 2, 4, 6\)"):
@@ -260,7 +260,7 @@ def test_a_probe_may_name_classes_with_gaps() -> None:
 def test_mixed_weights_lie_between(build: dict[str, Any], share: float) -> None:
     before, after = network(1, **build).train(), network(2, **build).eval()
     states = state(before), state(after)
-    mixed = transfer.mix_weights(before, after, share)
+    mixed = transfer.interpolate_weights(before, after, share)
     for name, value in mixed.state_dict().items():
         torch.testing.assert_close(value, (1 - share) * states[0][name] + share * states[1][name])
     assert unchanged(before, states[0]) and unchanged(after, states[1])
@@ -270,8 +270,8 @@ def test_mixed_weights_lie_between(build: dict[str, Any], share: float) -> None:
 
 def test_the_ends_of_the_mix_are_the_networks_bit_for_bit() -> None:
     before, after = network(1), network(2)
-    assert unchanged(transfer.mix_weights(before, after, 0), state(before))
-    assert unchanged(transfer.mix_weights(before, after, 1), state(after))
+    assert unchanged(transfer.interpolate_weights(before, after, 0), state(before))
+    assert unchanged(transfer.interpolate_weights(before, after, 1), state(after))
 
 
 # ---- low rank ----
@@ -285,13 +285,13 @@ def test_low_rank_is_the_dense_layer_with_b_a_added(shape: tuple[int, int], rank
     dense = nn.Linear(*shape, bias=bias).double()
     dense.load_state_dict(linear.state_dict())
     before = linear(x)
-    layer = transfer.LowRank(linear, rank)
+    layer = transfer.LoRA(linear, rank)
     assert torch.equal(layer(x), before)  # at first the update is nothing
-    assert layer.down.shape == (rank, shape[0]) and layer.up.shape == (shape[1], rank)
+    assert layer.A.shape == (rank, shape[0]) and layer.B.shape == (shape[1], rank)
     assert (layer.in_features, layer.out_features) == shape
     with torch.no_grad():
-        layer.up.copy_(normal(shape[1], rank, seed=2))
-        dense.weight.add_(layer.up @ layer.down)
+        layer.B.copy_(normal(shape[1], rank, seed=2))
+        dense.weight.add_(layer.B @ layer.A)
     torch.testing.assert_close(layer(x), dense(x))
     assert torch.linalg.matrix_rank(dense.weight - linear.weight) == rank
     (layer(x) ** 2).sum().backward()
@@ -300,15 +300,15 @@ def test_low_rank_is_the_dense_layer_with_b_a_added(shape: tuple[int, int], rank
 
 
 def test_a_starts_as_random_numbers_that_keep_the_size_of_x() -> None:
-    layer = transfer.LowRank(nn.Linear(400, 300), 200, torch.Generator().manual_seed(1))
-    assert (layer.up == 0).all() and abs(layer.down.mean()) < 0.001
-    assert layer.down.std().item() == pytest.approx(1 / 20, rel=0.02)
-    assert not torch.equal(layer.down, transfer.LowRank(nn.Linear(400, 300), 200).down)
+    layer = transfer.LoRA(nn.Linear(400, 300), 200, torch.Generator().manual_seed(1))
+    assert (layer.B == 0).all() and abs(layer.A.mean()) < 0.001
+    assert layer.A.std().item() == pytest.approx(1 / 20, rel=0.02)
+    assert not torch.equal(layer.A, transfer.LoRA(nn.Linear(400, 300), 200).A)
 
 
 def test_the_seed_of_the_updates_says_all() -> None:
     model, before = network(1), torch.get_rng_state()
-    states = [state(transfer.add_low_rank(model, 2, **how)) for how in ({}, {"seed": 0}, {"seed": 5}, {"seed": 5})]
+    states = [state(transfer.add_lora(model, 2, **how)) for how in ({}, {"seed": 0}, {"seed": 5}, {"seed": 5})]
     assert torch.equal(torch.get_rng_state(), before)
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
     assert all(torch.equal(states[2][name], states[3][name]) for name in states[0])
@@ -320,7 +320,7 @@ def test_the_seed_of_the_updates_says_all() -> None:
 def test_add_low_rank_trains_a_copys_queries_values_and_head(build: dict[str, Any]) -> None:
     model = network(1, **build)
     before = state(model)
-    changed = transfer.add_low_rank(model, 2)
+    changed = transfer.add_lora(model, 2)
     assert torch.equal(changed(images(3, 1)), model(images(3, 1)))
     trained = {name for name, each in changed.named_parameters() if each.requires_grad}
     sides = [
@@ -340,7 +340,7 @@ def test_add_low_rank_trains_a_copys_queries_values_and_head(build: dict[str, An
 
 
 def test_gradients_reach_both_sides_of_an_update_and_the_head() -> None:
-    model = transfer.add_low_rank(network(1), 2)
+    model = transfer.add_lora(network(1), 2)
     model(images(3, 1)).square().sum().backward()
     reached = {
         name.rpartition(".")[2] for name, each in model.named_parameters() if each.grad is not None and each.grad.any()
@@ -373,10 +373,10 @@ X = images(6, 1)
     [
         (lambda: transfer.draw_labelled(Y, 2, seed=0), ["each=2", "{2: 1}", "at most 1", "fewer"]),
         (lambda: transfer.draw_labelled(Y, 3, seed=0), ["each=3", "{0: 2, 2: 1}", "at most 1"]),
-        (lambda: transfer.draw_labelled(Y, 1, seed=0, classes=4), ["each=1", "{3: 0}", "bring examples"]),
+        (lambda: transfer.draw_labelled(Y, 1, seed=0, num_classes=4), ["each=1", "{3: 0}", "bring examples"]),
         (lambda: transfer.draw_labelled(Y * 2, 1, seed=0), ["{1: 0, 3: 0}", "bring examples"]),
-        (lambda: transfer.draw_labelled(Y, 1, seed=0, classes=2), ["a label is 2", "expected 0 to 1", "classes=2"]),
-        (lambda: transfer.draw_labelled(Y, 1, seed=0, classes=3.0), ["classes=3.0", "whole number"]),
+        (lambda: transfer.draw_labelled(Y, 1, seed=0, num_classes=2), ["a label is 2", "expected 0 to 1", "classes=2"]),
+        (lambda: transfer.draw_labelled(Y, 1, seed=0, num_classes=3.0), ["classes=3.0", "whole number"]),
         *(
             (lambda each=each: transfer.draw_labelled(Y, each, seed=0), [f"each={each}", "whole number of 1 or more"])
             for each in (0, -1, 1.0, True)
@@ -405,21 +405,33 @@ X = images(6, 1)
         (lambda: transfer.LinearProbe(network(1), X, Y).accuracy(X + torch.nan, Y), ["NaN", "finite"]),
         (lambda: transfer.LinearProbe(network(1), X, Y).predict(X.mT), ["(6, 2, 6, 4)", "(B, 2, 4, 6)"]),
         *(
-            (lambda share=share: transfer.mix_weights(network(1), network(2), share), [f"share={share}", "from 0"])
+            (
+                lambda share=share: transfer.interpolate_weights(network(1), network(2), share),
+                [f"share={share}", "from 0"],
+            )
             for share in (-0.01, 1.01, float("nan"))
         ),
-        (lambda: transfer.mix_weights(network(1), network(2, width=12), 0.5), ["names or shapes", "the same build"]),
-        (lambda: transfer.mix_weights(network(1), network(2, layers=1), 0.5), ["names or shapes", "the same build"]),
-        (lambda: transfer.mix_weights(network(1), network(2, heads=4), 0.5), ["2 heads", "4 heads", "the same build"]),
-        (lambda: transfer.LowRank(nn.ReLU(), 1), ["ReLU", "expected a linear layer"]),
+        (
+            lambda: transfer.interpolate_weights(network(1), network(2, width=12), 0.5),
+            ["names or shapes", "the same build"],
+        ),
+        (
+            lambda: transfer.interpolate_weights(network(1), network(2, layers=1), 0.5),
+            ["names or shapes", "the same build"],
+        ),
+        (
+            lambda: transfer.interpolate_weights(network(1), network(2, heads=4), 0.5),
+            ["2 heads", "4 heads", "the same build"],
+        ),
+        (lambda: transfer.LoRA(nn.ReLU(), 1), ["ReLU", "expected a linear layer"]),
         *(
-            (lambda rank=rank: transfer.LowRank(nn.Linear(7, 3), rank), [f"rank={rank}", "from 1 to 3"])
+            (lambda rank=rank: transfer.LoRA(nn.Linear(7, 3), rank), [f"rank={rank}", "from 1 to 3"])
             for rank in (0, -1, 4, 1.0, True)
         ),
-        (lambda: transfer.add_low_rank(nn.Linear(2, 2), 1), ["Linear", "expected a VisionTransformer"]),
-        (lambda: transfer.add_low_rank(network(1), 1, seed=0.5), ["seed 0.5", "whole number"]),
-        (lambda: transfer.add_low_rank(network(1), 9), ["rank=9", "from 1 to 8"]),
-        (lambda: transfer.add_low_rank(transfer.add_low_rank(network(1), 1), 1), ["LowRank", "a linear layer"]),
+        (lambda: transfer.add_lora(nn.Linear(2, 2), 1), ["Linear", "expected a VisionTransformer"]),
+        (lambda: transfer.add_lora(network(1), 1, seed=0.5), ["seed 0.5", "whole number"]),
+        (lambda: transfer.add_lora(network(1), 9), ["rank=9", "from 1 to 8"]),
+        (lambda: transfer.add_lora(transfer.add_lora(network(1), 1), 1), ["LoRA", "a linear layer"]),
         (lambda: transfer.stored_bytes(network(1).state_dict()), ["str", "model.parameters()"]),
         (lambda: transfer.stored_bytes(network(1)), ["VisionTransformer", "model.parameters()"]),
         (lambda: transfer.check_examples(X), ["Tensor", "a pair (images, labels)"]),
@@ -438,10 +450,10 @@ def test_a_refusal_changes_nothing() -> None:
     model, linear = network(1), nn.Linear(7, 3)
     before = state(model)
     for call in (
-        lambda: transfer.add_low_rank(model, 9),
-        lambda: transfer.mix_weights(model, network(2), 2),
+        lambda: transfer.add_lora(model, 9),
+        lambda: transfer.interpolate_weights(model, network(2), 2),
         lambda: transfer.LinearProbe(model, X, Y * 0),
-        lambda: transfer.LowRank(linear, 9),
+        lambda: transfer.LoRA(linear, 9),
     ):
         with pytest.raises(ValueError):
             call()

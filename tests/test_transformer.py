@@ -22,8 +22,8 @@ def tokens_of(b: int, t: int, seed: int, symbols: int = SYMBOLS) -> torch.Tensor
     return torch.randint(symbols, (b, t), generator=torch.Generator().manual_seed(seed))
 
 
-def lengths_of(b: int, longest: int, seed: int) -> torch.Tensor:
-    return torch.randint(1, longest + 1, (b,), generator=torch.Generator().manual_seed(seed))
+def lengths_of(b: int, max_len: int, seed: int) -> torch.Tensor:
+    return torch.randint(1, max_len + 1, (b,), generator=torch.Generator().manual_seed(seed))
 
 
 def encoder(h: int, k: int, seed: int, positions: str = "learned") -> transformer.Encoder:
@@ -127,7 +127,7 @@ def test_feed_forward_is_the_formula_for_each_token_alone(shape: list[int], seed
 @given(sizes(4), seeds, st.booleans())
 def test_a_block_is_torchs_encoder_layer(shape: list[int], seed: int, masked: bool) -> None:
     b, t, h, k = shape
-    block = random_weights(transformer.Block(h * k, h, inner=11), seed)
+    block = random_weights(transformer.Block(h * k, h, d_ff=11), seed)
     x = normal(b, t, h * k, seed=seed + 50)
     mask = random_mask(t, t, seed=seed + 51) if masked else None
     expected = block_twin(block)(x, src_mask=None if mask is None else ~mask)
@@ -137,7 +137,7 @@ def test_a_block_is_torchs_encoder_layer(shape: list[int], seed: int, masked: bo
 @given(sizes(5), seeds, st.booleans())
 def test_a_block_with_cross_attention_is_torchs_decoder_layer(shape: list[int], seed: int, masked: bool) -> None:
     b, t, s, h, k = shape
-    block = random_weights(transformer.Block(h * k, h, inner=11, cross=True), seed)
+    block = random_weights(transformer.Block(h * k, h, d_ff=11, cross=True), seed)
     x, context = normal(b, t, h * k, seed=seed + 50), normal(b, s, h * k, seed=seed + 51)
     mask, other = random_mask(t, t, seed=seed + 52), random_mask(t, s, seed=seed + 53)
     if not masked:
@@ -149,7 +149,7 @@ def test_a_block_with_cross_attention_is_torchs_decoder_layer(shape: list[int], 
 
 @pytest.mark.parametrize("cross", [False, True])
 def test_gradients_flow_through_a_block(cross: bool) -> None:
-    block = random_weights(transformer.Block(6, 2, inner=5, cross=cross), 1)
+    block = random_weights(transformer.Block(6, 2, d_ff=5, cross=cross), 1)
     x, context = normal(2, 3, 6, seed=2).requires_grad_(), normal(2, 4, 6, seed=3).requires_grad_()
     mask = causal_mask(3)
     if cross:
@@ -201,7 +201,7 @@ def test_a_language_model_is_torchs_stack_under_a_causal_mask(shape: list[int], 
     model, tokens = language_model(h, k, seed, positions), tokens_of(b, t, seed)
     later = torch.ones(t, t, dtype=torch.bool).triu(1)
     states = stack(model)(looked_up(model.embedding, tokens), mask=later)
-    torch.testing.assert_close(model(tokens), F.linear(states, model.out.weight, model.out.bias))
+    torch.testing.assert_close(model(tokens), F.linear(states, model.head.weight, model.head.bias))
 
 
 @given(sizes(5), seeds, st.booleans())
@@ -216,7 +216,7 @@ def test_an_encoder_decoder_is_torchs(shape: list[int], seed: int, padded: bool)
     later = torch.ones(t, t, dtype=torch.bool).triu(1)
     for block in model.blocks:
         written = block_twin(block)(written, read, tgt_mask=later, memory_key_padding_mask=behind)
-    expected = F.linear(model.norm(written), model.out.weight, model.out.bias)
+    expected = F.linear(model.norm(written), model.head.weight, model.head.bias)
     torch.testing.assert_close(model(source, target, lengths), expected)
 
 

@@ -37,7 +37,7 @@ def batch(b: int, s: int, t: int, seed: int) -> tuple[torch.Tensor, torch.Tensor
 @given(sizes(3), seeds)
 def test_a_recurrent_encoder_reads_each_sequence_by_itself_in_both_directions(shape: list[int], seed: int) -> None:
     b, s, half = shape
-    encoder = random_weights(translation.Recurrent(SOURCE, 2 * half), seed)
+    encoder = random_weights(translation.BiGRU(SOURCE, 2 * half), seed)
     source, _, lengths = batch(b, s, 1, seed)
     read = encoder(source, lengths)
     assert read.shape == (b, s, 2 * half)
@@ -48,7 +48,7 @@ def test_a_recurrent_encoder_reads_each_sequence_by_itself_in_both_directions(sh
 
 
 def test_one_half_comes_from_the_left_the_other_from_the_right() -> None:
-    encoder = random_weights(translation.Recurrent(SOURCE, 6), 1)
+    encoder = random_weights(translation.BiGRU(SOURCE, 6), 1)
     source, _, _ = batch(2, 7, 1, 1)
     lengths = torch.tensor([7, 7])
     changed = source.clone()
@@ -72,13 +72,15 @@ def test_a_translator_is_its_equation(shape: list[int], seed: int, kind: str) ->
         h = torch.tanh(model.start.weight @ read.mean(0) + model.start.bias)
         for step in range(t):
             token = model.embedding.weight[target[row, step]]
-            h = model.writer(token[None, None], h[None, None])[0][0, 0]
+            h = model.decoder(token[None, None], h[None, None])[0][0, 0]
             shown = h
             if model.attention is not None:
-                q, k, v = (each.weight for each in (model.attention.query, model.attention.key, model.attention.value))
+                q, k, v = (
+                    each.weight for each in (model.attention.q_proj, model.attention.k_proj, model.attention.value)
+                )
                 weights = ((read @ k.T) @ (q @ h) / len(q) ** 0.5).softmax(0)  # (n,)
                 shown = torch.cat([h, weights @ (read @ v.T)])
-            torch.testing.assert_close(scores[row, step], F.linear(shown, model.out.weight, model.out.bias))
+            torch.testing.assert_close(scores[row, step], F.linear(shown, model.head.weight, model.head.bias))
 
 
 @given(sizes(3), seeds, st.sampled_from(KINDS), st.integers(1, 5))
@@ -173,7 +175,7 @@ def test_attention_is_all_that_the_two_differ_in() -> None:
     with_attention, without = translator("attention"), translator("bottleneck")
     names = {name.split(".")[0] for name, _ in with_attention.named_parameters()}
     assert names - {name.split(".")[0] for name, _ in without.named_parameters()} == {"attention"}
-    assert with_attention.out.in_features == 2 * without.out.in_features
+    assert with_attention.head.in_features == 2 * without.head.in_features
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -219,16 +221,16 @@ S, T, N = torch.zeros(2, 5).long(), torch.zeros(2, 3).long(), torch.tensor([5, 2
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: translation.Recurrent(11, 7), ["width 7", "even", "half for each direction"]),
-        (lambda: translation.Recurrent(11, 0), ["width 0", "even"]),
-        (lambda: translation.Recurrent(11, 6)(S[0], N), ["source", "(5,)", "(B, steps)"]),
-        (lambda: translation.Recurrent(11, 6)(S[:, :0], N), ["source", "(2, 0)", "(B, steps)"]),
-        (lambda: translation.Recurrent(11, 6)(S + 11, N), ["source", "11 to 11", "0 to 10"]),
-        (lambda: translation.Recurrent(11, 6)(S - 1, N), ["source", "-1 to -1", "0 to 10"]),
-        (lambda: translation.Recurrent(11, 6)(S, N + 1), ["3 to 6", "1 to 5"]),
-        (lambda: translation.Recurrent(11, 6)(S, N - 2), ["0 to 3", "1 to 5"]),
-        (lambda: translation.Recurrent(11, 6)(S.double(), N), ["source", "torch.float64", "whole numbers"]),
-        (lambda: translation.Recurrent(11, 6)(S, N[:1]), ["1 lengths", "2 sequences", "one for each"]),
+        (lambda: translation.BiGRU(11, 7), ["width 7", "even", "half for each direction"]),
+        (lambda: translation.BiGRU(11, 0), ["width 0", "even"]),
+        (lambda: translation.BiGRU(11, 6)(S[0], N), ["source", "(5,)", "(B, steps)"]),
+        (lambda: translation.BiGRU(11, 6)(S[:, :0], N), ["source", "(2, 0)", "(B, steps)"]),
+        (lambda: translation.BiGRU(11, 6)(S + 11, N), ["source", "11 to 11", "0 to 10"]),
+        (lambda: translation.BiGRU(11, 6)(S - 1, N), ["source", "-1 to -1", "0 to 10"]),
+        (lambda: translation.BiGRU(11, 6)(S, N + 1), ["3 to 6", "1 to 5"]),
+        (lambda: translation.BiGRU(11, 6)(S, N - 2), ["0 to 3", "1 to 5"]),
+        (lambda: translation.BiGRU(11, 6)(S.double(), N), ["source", "torch.float64", "whole numbers"]),
+        (lambda: translation.BiGRU(11, 6)(S, N[:1]), ["1 lengths", "2 sequences", "one for each"]),
         (lambda: translator("attention over an encoder")(S, T, N[:1]), ["1 lengths", "2 sequences"]),
         (lambda: translation.Translator(11, 7, 6)(S, T.bool(), N), ["target", "torch.bool", "whole numbers"]),
         (lambda: translation.Translator(11, 7, 6)(S, T[:1], N), ["2 sources", "1 targets", "pairs"]),

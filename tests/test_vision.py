@@ -132,34 +132,34 @@ def test_it_is_a_strided_convolution_and_torchs_stack(
 ) -> None:
     model, images = vit(shape, seed, summary, positions), images_of(b, shape, seed)
     c, _, _, side, _ = shape
-    width = model.width
+    width = model.d_model
     convolution = nn.Conv2d(c, width, side, stride=side, dtype=torch.float64)
-    weight = model.patches.weight.view(width, c, side, side)
-    convolution.load_state_dict({"weight": weight, "bias": model.patches.bias})
+    weight = model.patch_embed.weight.view(width, c, side, side)
+    convolution.load_state_dict({"weight": weight, "bias": model.patch_embed.bias})
     x = convolution(images).flatten(2).mT  # (B, N, D)
     if positions != "none":
-        x = x + torch.stack(list(model.positions))
-    if model.class_token is not None:
-        x = torch.cat([model.class_token.reshape(1, 1, width).repeat(b, 1, 1), x], dim=1)
+        x = x + torch.stack(list(model.pos_embed))
+    if model.cls_token is not None:
+        x = torch.cat([model.cls_token.reshape(1, 1, width).repeat(b, 1, 1), x], dim=1)
     read = stack(model)(x)
     summed = read[:, 0] if summary == "class" else sum(read.unbind(1)) / read.shape[1]
-    torch.testing.assert_close(model(images), F.linear(summed, model.out.weight, model.out.bias))
+    torch.testing.assert_close(model(images), F.linear(summed, model.head.weight, model.head.bias))
 
 
 @given(sizes(5), seeds, st.sampled_from(SUMMARIES))
 def test_forward_is_embed_encode_summarise(shape: list[int], seed: int, summary: str) -> None:
     images = images_of(2, shape, seed)
-    model = vit(shape, seed, summary, classes=None)
+    model = vit(shape, seed, summary, num_classes=None)
     tokens = model.embed(images)
     n = shape[1] * shape[2]
-    assert tokens.shape == (2, n, model.width)
+    assert tokens.shape == (2, n, model.d_model)
     read = model.encode(tokens)
-    assert read.shape == (2, n + (summary == "class"), model.width)
+    assert read.shape == (2, n + (summary == "class"), model.d_model)
     expected = read[:, 0] if summary == "class" else read.mean(1)
-    assert torch.equal(model.summarise(read), expected)
+    assert torch.equal(model.pool_tokens(read), expected)
     assert torch.equal(model(images), expected)
     named = vit(shape, seed, summary)
-    assert torch.equal(named(images), named.out(named.summarise(named.encode(named.embed(images)))))
+    assert torch.equal(named(images), named.head(named.pool_tokens(named.encode(named.embed(images)))))
     assert named(images).shape == (2, CLASSES)
 
 
@@ -185,8 +185,8 @@ def test_encode_takes_any_tokens_in_any_order(shape: list[int], seed: int, summa
     tokens = model.embed(images_of(2, shape, seed))
     some = normal(tokens.shape[1], seed=seed).argsort()[: data.draw(st.integers(1, tokens.shape[1]))]
     x, front = tokens[:, some], 0
-    if model.class_token is not None:
-        x, front = torch.cat([model.class_token.repeat(2, 1, 1), x], dim=1), 1
+    if model.cls_token is not None:
+        x, front = torch.cat([model.cls_token.repeat(2, 1, 1), x], dim=1), 1
     read = model.encode(tokens[:, some])
     torch.testing.assert_close(read, stack(model)(x))
     turned = model.encode(tokens[:, some.flip(0)])
@@ -203,17 +203,17 @@ def test_an_image_alone_is_what_it_is_in_a_batch(shape: list[int], seed: int, su
 def test_the_kinds_of_positions_and_summaries_are_what_they_are_called() -> None:
     image = (1, 4, 6)
     learned, fixed, blind = (vision.VisionTransformer(image, 2, 8, 2, 1, 3, positions=each) for each in POSITIONS)
-    assert 0.1 < learned.positions.std() < 0.3  # at 0.02 they drown in bright patches
-    assert learned.positions.requires_grad and len(learned.positions.unique(dim=0)) == 6
-    assert learned.class_token is None and (learned.rows, learned.columns) == (2, 3)
-    assert torch.equal(fixed.positions, vision.grid_positions(2, 3, 8))
-    assert (blind.positions == 0).all()
+    assert 0.1 < learned.pos_embed.std() < 0.3  # at 0.02 they drown in bright patches
+    assert learned.pos_embed.requires_grad and len(learned.pos_embed.unique(dim=0)) == 6
+    assert learned.cls_token is None and (learned.rows, learned.columns) == (2, 3)
+    assert torch.equal(fixed.pos_embed, vision.grid_positions(2, 3, 8))
+    assert (blind.pos_embed == 0).all()
     for model in (fixed, blind):
-        assert not model.positions.requires_grad
+        assert not model.pos_embed.requires_grad
         assert set(learned.state_dict()) - set(model.state_dict()) == {"positions"}
-    first = vision.VisionTransformer(image, 2, 8, 2, 1, 3, summary="class")
-    assert first.class_token is not None and first.class_token.requires_grad and first.class_token.any()
-    assert first.class_token.abs().max() < 0.1
+    first = vision.VisionTransformer(image, 2, 8, 2, 1, 3, pool="class")
+    assert first.cls_token is not None and first.cls_token.requires_grad and first.cls_token.any()
+    assert first.cls_token.abs().max() < 0.1
     headless = vision.VisionTransformer(image, 2, 8, 2, 1)
     assert headless(torch.zeros(2, 1, 4, 6)).shape == (2, 8)
     assert set(learned.state_dict()) - set(headless.state_dict()) == {"out.weight", "out.bias"}

@@ -41,14 +41,14 @@ def parameters_that_rest(model: nn.Module) -> list[str]:
 
 
 def attention_twin(ours: MultiHeadAttention) -> nn.MultiheadAttention:
-    width, other = ours.query.in_features, ours.key.in_features
-    twin = nn.MultiheadAttention(width, ours.heads, kdim=other, vdim=other, batch_first=True, dtype=torch.float64)
+    width, other = ours.q_proj.in_features, ours.k_proj.in_features
+    twin = nn.MultiheadAttention(width, ours.num_heads, kdim=other, vdim=other, batch_first=True, dtype=torch.float64)
     copy_attention(ours, twin)
     return twin
 
 
 def copy_attention(ours: MultiHeadAttention, twin: nn.MultiheadAttention) -> None:
-    three = (ours.query, ours.key, ours.value)
+    three = (ours.q_proj, ours.k_proj, ours.value)
     with torch.no_grad():
         if twin.in_proj_weight is not None:
             twin.in_proj_weight.copy_(torch.cat([each.weight for each in three]))
@@ -56,7 +56,7 @@ def copy_attention(ours: MultiHeadAttention, twin: nn.MultiheadAttention) -> Non
             for matrix, each in zip((twin.q_proj_weight, twin.k_proj_weight, twin.v_proj_weight), three, strict=True):
                 matrix.copy_(each.weight)
         twin.in_proj_bias.copy_(torch.cat([each.bias for each in three]))
-    twin.out_proj.load_state_dict(ours.out.state_dict())
+    twin.out_proj.load_state_dict(ours.out_proj.state_dict())
 
 
 def block_twin(ours: Block) -> nn.TransformerEncoderLayer | nn.TransformerDecoderLayer:
@@ -65,7 +65,7 @@ def block_twin(ours: Block) -> nn.TransformerEncoderLayer | nn.TransformerDecode
     kind = nn.TransformerDecoderLayer if hasattr(ours, "cross") else nn.TransformerEncoderLayer
     twin = kind(
         narrow.out_features,
-        ours.attention.heads,
+        ours.attention.num_heads,
         widen.out_features,
         dropout=0.0,
         activation="gelu",

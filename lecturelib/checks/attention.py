@@ -190,16 +190,16 @@ check_masked_attend = Exercise(
 )
 
 
-def _decoder_mask_by_loops(lengths: Tensor, longest: int) -> Tensor:
-    steps = range(longest)
+def _decoder_mask_by_loops(lengths: Tensor, max_len: int) -> Tensor:
+    steps = range(max_len)
     return torch.tensor([[[s <= t and s < n for s in steps] for t in steps] for n in lengths.tolist()])
 
 
 def _decoder_mask(mistake: str) -> Callable[[Tensor, int], Tensor]:
     """The mask of a decoder with one mistake in it."""
 
-    def mask(lengths: Tensor, longest: int) -> Tensor:
-        square = torch.ones(longest, longest, dtype=torch.bool)
+    def mask(lengths: Tensor, max_len: int) -> Tensor:
+        square = torch.ones(max_len, max_len, dtype=torch.bool)
         causal = {
             "mask off by one": square.tril(1),
             "mask off by one: not itself": square.tril(-1),
@@ -207,7 +207,7 @@ def _decoder_mask(mistake: str) -> Callable[[Tensor, int], Tensor]:
             "looks only ahead: not at itself": square.triu(1),
             "causal forgotten": square,
         }.get(mistake, square.tril())
-        step = torch.arange(longest)
+        step = torch.arange(max_len)
         real = step <= lengths[:, None] if mistake == "padding off by one" else step < lengths[:, None]  # (B, T)
         columns = real[:, None, :]
         padding = {
@@ -217,7 +217,7 @@ def _decoder_mask(mistake: str) -> Callable[[Tensor, int], Tensor]:
             "batch taken for the queries": real,
         }.get(mistake, columns)
         both = causal | padding if mistake == "or instead of and" else causal & padding
-        both = both.broadcast_to(len(lengths), longest, longest)
+        both = both.broadcast_to(len(lengths), max_len, max_len)
         if mistake == "numbers":
             return both.int()
         if mistake == "numbers to be added":
@@ -261,7 +261,7 @@ check_decoder_mask = Exercise(
         (torch.tensor([2, 5, 1, 3, 4]), 5),
         (torch.tensor([4, 9]), 11),
     ],
-    prepare=lambda answer: expanded(answer, lambda lengths, longest: (len(lengths), longest, longest)),
+    prepare=lambda answer: expanded(answer, lambda lengths, max_len: (len(lengths), max_len, max_len)),
     mistakes=[Mistake(name, says, _decoder_mask(name)) for name, says in _DECODER_SAYS.items()],
     hint_texts=[
         "Two rules, and both must hold: key s is not later than query t, and key s is a real token of its sequence. "

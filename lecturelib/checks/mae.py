@@ -216,9 +216,9 @@ def _mask(b: int, n: int, visible: int, seed: int) -> Tensor:
     return normal(seed, (b, n))[0].argsort(1) >= visible
 
 
-def _keep(masked: Tensor) -> Tensor:
+def _keep(mask: Tensor) -> Tensor:
     """The numbers of the visible patches in order, (B, V)."""
-    return torch.stack([(~row).nonzero()[:, 0] for row in masked])
+    return torch.stack([(~row).nonzero()[:, 0] for row in mask])
 
 
 _SHUFFLED = "the visible tokens in another order"
@@ -227,9 +227,9 @@ _SHUFFLED = "the visible tokens in another order"
 def _unordered(answer: Callable[[Tensor, Tensor], Any]) -> Callable[[Tensor, Tensor], Any]:
     """An answer that is caught if it has the right tokens of each image in any wrong order."""
 
-    def visible(tokens: Tensor, masked: Tensor) -> Any:
-        wanted = _visible_by_rows(tokens, masked)
-        result = answer(tokens, masked)
+    def visible(tokens: Tensor, mask: Tensor) -> Any:
+        wanted = _visible_by_rows(tokens, mask)
+        result = answer(tokens, mask)
         if not isinstance(result, Tensor) or result.shape != wanted.shape or torch.equal(result, wanted):
             return result
         pairs = (result[:, :, None] == wanted[:, None]).all(-1)  # (B, V, V): each token is found once
@@ -238,55 +238,55 @@ def _unordered(answer: Callable[[Tensor, Tensor], Any]) -> Callable[[Tensor, Ten
     return visible
 
 
-def _visible_by_rows(tokens: Tensor, masked: Tensor) -> Tensor:
-    return torch.stack([image[~row] for image, row in zip(tokens, masked, strict=True)])
+def _visible_by_rows(tokens: Tensor, mask: Tensor) -> Tensor:
+    return torch.stack([image[~row] for image, row in zip(tokens, mask, strict=True)])
 
 
 _VISIBLE: dict[str, tuple[str, Callable[[Tensor, Tensor], Any]]] = {
     "the hidden ones": (
         "You hand over the hidden patches. The encoder must never see them: here True = hidden.",
-        lambda tokens, masked: _visible_by_rows(tokens, ~masked),
+        lambda tokens, mask: _visible_by_rows(tokens, ~mask),
     ),
     "one mask for the batch": (
         "You take the mask of the first image for all. Each image has a row of its own.",
-        lambda tokens, masked: tokens[:, ~masked[0]],
+        lambda tokens, mask: tokens[:, ~mask[0]],
     ),
     "zeroed instead of removed": (
         "You set the hidden tokens to 0, and they are still there: N tokens, and an encoder as expensive as before. "
         "They should be gone.",
-        lambda tokens, masked: tokens.masked_fill(masked[..., None], 0),
+        lambda tokens, mask: tokens.masked_fill(mask[..., None], 0),
     ),
     "images joined": (
         "You have the right tokens, but those of all images in one row, (B V, D). Which shape puts each image by "
         "itself again?",
-        lambda tokens, masked: tokens[~masked],
+        lambda tokens, mask: tokens[~mask],
     ),
     "images mixed": (
         "You have the right tokens, but cut them into images the wrong way: they come image by image, so B stands "
         "before V.",
-        lambda tokens, masked: tokens[~masked].unflatten(0, (-1, len(tokens))).transpose(0, 1),
+        lambda tokens, mask: tokens[~mask].unflatten(0, (-1, len(tokens))).transpose(0, 1),
     ),
     "order lost": (
         "You have the right tokens of each image, but not in the order of the image. The way back counts on it: a "
         "sort that may exchange equals loses it.",
-        lambda tokens, masked: _SHUFFLED,
+        lambda tokens, mask: _SHUFFLED,
     ),
     "the first ones": (
         "You take the first tokens of each image, as many as are visible. Which ones are, says the mask.",
-        lambda tokens, masked: tokens[:, : int((~masked[0]).sum())],
+        lambda tokens, mask: tokens[:, : int((~mask[0]).sum())],
     ),
     "tokens of the first image": (
         "All your tokens come from the first image: in a list of all tokens of the batch, image b begins at b N.",
-        lambda tokens, masked: tokens[0][_keep(masked)],
+        lambda tokens, mask: tokens[0][_keep(mask)],
     ),
     "every mask for every image": (
         "You have B times too many: every image was cut by the masks of all. Image b belongs to row b only.",
-        lambda tokens, masked: tokens[:, _keep(masked)],
+        lambda tokens, mask: tokens[:, _keep(mask)],
     ),
     "the first number only": (
         "Of each visible token you take the first number only. The places must be stretched over the width D before "
         "they are gathered.",
-        lambda tokens, masked: tokens.gather(1, _keep(masked)[..., None]),
+        lambda tokens, mask: tokens.gather(1, _keep(mask)[..., None]),
     ),
 }
 
@@ -304,7 +304,7 @@ check_visible = Exercise(
     hint_texts=[
         "A mask in brackets picks: tokens[...] with a mask (B, N) gives one long list of tokens, image after image. "
         "Each image has as many, so the list can be cut again.",
-        "tokens[~masked] is (B V, D); .view(B, -1, D) cuts it into images.",
+        "tokens[~mask] is (B V, D); .view(B, -1, D) cuts it into images.",
     ],
     right="Three quarters of the patches hidden make the encoder's sentence four times shorter.",
 )
@@ -315,22 +315,22 @@ check_visible = Exercise(
 def _put(mistake: str) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
     """Latents and mask tokens in an image, with one mistake."""
 
-    def fill(latents: Tensor, masked: Tensor, mask_token: Tensor) -> Tensor:
-        hidden = mask_token.expand(*masked.shape, -1).clone()  # (B, N, D)
+    def fill(latents: Tensor, mask: Tensor, mask_token: Tensor) -> Tensor:
+        hidden = mask_token.expand(*mask.shape, -1).clone()  # (B, N, D)
         if mistake == "zeros instead of the token":
             hidden = torch.zeros_like(hidden)
         if mistake == "one mask for the batch":
-            hidden[:, ~masked[0]] = latents
+            hidden[:, ~mask[0]] = latents
             return hidden
         if mistake == "inverted: one by one":
-            for b, row in enumerate(masked):
+            for b, row in enumerate(mask):
                 for place, n in enumerate(row.nonzero()[:, 0].tolist()):
                     hidden[b, n] = latents[b, place]
             return hidden
         rows = {"images mixed": latents.transpose(0, 1), "order reversed": latents.flip(1)}.get(mistake, latents)
-        places = masked if mistake == "inverted" else ~masked
+        places = mask if mistake == "inverted" else ~mask
         hidden[places] = rows.flatten(0, 1)
-        return hidden + mask_token * ~masked[..., None] if mistake == "token added to all" else hidden
+        return hidden + mask_token * ~mask[..., None] if mistake == "token added to all" else hidden
 
     return fill
 
@@ -338,8 +338,8 @@ def _put(mistake: str) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
 def _joined(first: bool) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
     """Latents behind each other, and the mask tokens at one end."""
 
-    def fill(latents: Tensor, masked: Tensor, mask_token: Tensor) -> Tensor:
-        rest = mask_token.expand(len(latents), masked.shape[1] - latents.shape[1], -1)
+    def fill(latents: Tensor, mask: Tensor, mask_token: Tensor) -> Tensor:
+        rest = mask_token.expand(len(latents), mask.shape[1] - latents.shape[1], -1)
         return torch.cat([rest, latents] if first else [latents, rest], dim=1)
 
     return fill
@@ -384,12 +384,12 @@ _FILL: dict[str, tuple[str, Callable[[Tensor, Tensor, Tensor], Any]]] = {
     ),
     "latents forgotten": (
         "You return mask tokens only: nothing is left of what the encoder found.",
-        lambda latents, masked, mask_token: mask_token.expand(*masked.shape, -1),
+        lambda latents, mask, mask_token: mask_token.expand(*mask.shape, -1),
     ),
     "written into the token itself": (
         "All your places hold the latent that was written last. An expanded tensor is one token seen many times: "
         "whoever writes into one place writes into all. Each place needs memory of its own.",
-        lambda latents, masked, mask_token: latents[-1, -1].expand(*masked.shape, -1),
+        lambda latents, mask, mask_token: latents[-1, -1].expand(*mask.shape, -1),
     ),
     "token added to all": (
         "Everything is in place, but the latents have the mask token added to them. It stands for hidden patches only.",
@@ -398,10 +398,10 @@ _FILL: dict[str, tuple[str, Callable[[Tensor, Tensor, Tensor], Any]]] = {
 }
 
 
-def _filled_by_rows(latents: Tensor, masked: Tensor, mask_token: Tensor) -> Tensor:
+def _filled_by_rows(latents: Tensor, mask: Tensor, mask_token: Tensor) -> Tensor:
     """Image by image, each patch takes what comes next: of the latents if it is visible."""
     images = []
-    for found, row in zip(latents, masked.tolist(), strict=True):
+    for found, row in zip(latents, mask.tolist(), strict=True):
         following = iter(found)
         images.append(torch.stack([mask_token if hidden else next(following) for hidden in row]))
     return torch.stack(images)
@@ -422,7 +422,7 @@ check_fill = Exercise(
     hint_texts=[
         "Begin with an image full of mask tokens, (B, N, D). Then overwrite the visible places with the latents: a "
         "mask in brackets can also be assigned to.",
-        "full = mask_token.expand(B, N, D).clone(), for an expanded tensor cannot be written; then full[~masked] = "
+        "full = mask_token.expand(B, N, D).clone(), for an expanded tensor cannot be written; then full[~mask] = "
         "latents.reshape(-1, D).",
     ],
     right="What is visible came back to where it was; every other place holds the one token that says: hidden.",
@@ -431,77 +431,75 @@ check_fill = Exercise(
 # ---- the loss ----
 
 
-def _loss_by_patches(predicted: Tensor, target: Tensor, masked: Tensor) -> Tensor:
+def _loss_by_patches(predicted: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     """One list of all hidden pixels, given to torch."""
-    hidden = [(b, n) for b, row in enumerate(masked.tolist()) for n, is_hidden in enumerate(row) if is_hidden]
+    hidden = [(b, n) for b, row in enumerate(mask.tolist()) for n, is_hidden in enumerate(row) if is_hidden]
     return F.mse_loss(torch.cat([predicted[at] for at in hidden]), torch.cat([target[at] for at in hidden]))
 
 
 _LOSS: dict[str, tuple[str, Callable[[Tensor, Tensor, Tensor], Any]]] = {
     "loss on the visible": (
         "You judge the visible patches, which the network was shown. Here True = hidden.",
-        lambda p, t, masked: (p - t)[~masked].square().mean(),
+        lambda p, t, mask: (p - t)[~mask].square().mean(),
     ),
     "loss on all": (
         "You judge all patches, and most of what is easy among them. Only the hidden ones are to count.",
-        lambda p, t, masked: F.mse_loss(p, t),
+        lambda p, t, mask: F.mse_loss(p, t),
     ),
     "divided by all patches": (
         "Only hidden patches count in your sum, but you divide by the number of all. The loss would fall when fewer "
         "are hidden.",
-        lambda p, t, masked: ((p - t).square() * masked[..., None]).mean(),
+        lambda p, t, mask: ((p - t).square() * mask[..., None]).mean(),
     ),
     "only the prediction masked": (
         "You set the prediction to 0 where a patch is visible, but not the target: there you judge the image itself, "
         "and divide by the number of all patches.",
-        lambda p, t, masked: F.mse_loss(p * masked[..., None], t),
+        lambda p, t, mask: F.mse_loss(p * mask[..., None], t),
     ),
     "a sum": (
         "You return the sum over the hidden pixels. It grows with the batch and with the size of a patch.",
-        lambda p, t, masked: (p - t)[masked].square().sum(),
+        lambda p, t, mask: (p - t)[mask].square().sum(),
     ),
     "a sum over the patches": (
         "You take the mean within each patch, then the sum over the hidden patches. It should be a mean both times.",
-        lambda p, t, masked: (p - t)[masked].square().mean(-1).sum(),
+        lambda p, t, mask: (p - t)[mask].square().mean(-1).sum(),
     ),
     "a sum over the pixels": (
         "You divide by the number of hidden patches, but within a patch you sum. The loss is per pixel.",
-        lambda p, t, masked: (p - t)[masked].square().sum(-1).mean(),
+        lambda p, t, mask: (p - t)[mask].square().sum(-1).mean(),
     ),
     "divided by the batch": (
         "You divide by the number of images. How many numbers were compared?",
-        lambda p, t, masked: (p - t)[masked].square().sum() / len(p),
+        lambda p, t, mask: (p - t)[mask].square().sum() / len(p),
     ),
     "mean of image means": (
         "You average within each image first. Where images have unequal numbers of hidden patches, these do not count "
         "the same then.",
-        lambda p, t, masked: torch.stack(
-            [(a - b)[m].square().mean() for a, b, m in zip(p, t, masked, strict=True)]
-        ).mean(),
+        lambda p, t, mask: torch.stack([(a - b)[m].square().mean() for a, b, m in zip(p, t, mask, strict=True)]).mean(),
     ),
     "not one number": (
         "You return one error for each hidden patch. The mean of them is still to be taken.",
-        lambda p, t, masked: (p - t)[masked].square().mean(-1),
+        lambda p, t, mask: (p - t)[mask].square().mean(-1),
     ),
     "a root": (
         "You take the root at the end. The mean squared error is asked for, in squared units.",
-        lambda p, t, masked: (p - t)[masked].square().mean().sqrt(),
+        lambda p, t, mask: (p - t)[mask].square().mean().sqrt(),
     ),
     "absolute": (
         "You take absolute differences. They are to be squared.",
-        lambda p, t, masked: (p - t)[masked].abs().mean(),
+        lambda p, t, mask: (p - t)[mask].abs().mean(),
     ),
     "not squared": (
         "You average the differences themselves: too bright here and too dark there cancel each other.",
-        lambda p, t, masked: (p - t)[masked].mean(),
+        lambda p, t, mask: (p - t)[mask].mean(),
     ),
     "not squared: the target minus the prediction": (
         "You average the differences themselves: too dark here and too bright there cancel each other.",
-        lambda p, t, masked: (t - p)[masked].mean(),
+        lambda p, t, mask: (t - p)[mask].mean(),
     ),
     "squared after the mean": (
         "You square after the mean, when too bright here and too dark there have cancelled each other. Square first.",
-        lambda p, t, masked: (p - t)[masked].mean().square(),
+        lambda p, t, mask: (p - t)[mask].mean().square(),
     ),
 }
 
@@ -520,7 +518,7 @@ check_masked_loss = Exercise(
     hint_texts=[
         "Which numbers are compared? Those of hidden patches, in all images together. Take these out first; the rest "
         "is the mean squared error that you know.",
-        "predicted[masked] is (number of hidden patches, E), and target[masked] too. Their difference, squared, and "
+        "predicted[mask] is (number of hidden patches, E), and target[mask] too. Their difference, squared, and "
         "the mean of all.",
     ],
     right="What the network says about visible patches costs nothing: whoever copies them has won nothing.",

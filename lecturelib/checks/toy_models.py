@@ -72,7 +72,7 @@ def _look(causal: bool, axis: int = -1, positions: bool = False) -> Callable[[Te
     return compute
 
 
-def _normalised(tokens: Tensor) -> Tensor:
+def _normalized(tokens: Tensor) -> Tensor:
     scores = _see(lambda t, s: s <= t)(tokens)
     return (scores - scores.mean(1, keepdim=True)) / (1 + scores.std(1, keepdim=True, correction=0))
 
@@ -88,7 +88,7 @@ LEAKY = [
     ToyModel("attention without a mask", _look(causal=False)),
     ToyModel("a mask that is off by one", _see(lambda t, s: s <= t + 1)),
     ToyModel("a softmax over the queries", _look(causal=True, axis=1)),
-    ToyModel("a normalisation over time", _normalised),
+    ToyModel("a normalisation over time", _normalized),
     ToyModel("the mean of all tokens", _see(lambda t, s: s == s + 0 * t, own=False)),
     # leaks in one place only: an answer that looks at one place, or one distance, misses some of them
     ToyModel("a first position that sees the second", _see(lambda t, s: (s <= t) | (t + s == 1))),

@@ -89,12 +89,12 @@ def _repeated(draws: list[Tensor], labels: Tensor, each: int) -> str | None:
 def _miscounted(draws: list[Tensor], labels: Tensor, each: int) -> str | None:
     """What is the matter with the number of rows of a class, if anything."""
     counts = torch.stack([labels[rows].bincount(minlength=int(labels.max()) + 1) for rows in draws])  # (draws, classes)
-    classes = counts.shape[1]
+    num_classes = counts.shape[1]
     if bool((counts == each).all()):
         return None
     if bool(((counts == 0) | (counts == each)).all()):
         left_out = (counts == 0).sum(1)
-        if bool((left_out == classes - 1).all()):
+        if bool((left_out == num_classes - 1).all()):
             return "rows of one class only"
         if bool((left_out == 1).all()):
             return "no rows of one class"
@@ -102,7 +102,7 @@ def _miscounted(draws: list[Tensor], labels: Tensor, each: int) -> str | None:
         return f"{each} rows in all"
     if len(counts.unique()) == 1:
         return f"{int(counts[0, 0])} rows of each class"
-    as_many = bool((counts.sum(1) == classes * each).all())
+    as_many = bool((counts.sum(1) == num_classes * each).all())
     return (
         "more rows of some classes than of others" if as_many else "another number of rows, not as many of each class"
     )
@@ -133,11 +133,11 @@ def _uneven(drawn: Callable[[], Tensor], labels: Tensor, each: int, draws: int =
 
 
 def _by_class(
-    pick: Callable[[Tensor, int, torch.Generator], Tensor], classes: Callable[[int], range] = range
+    pick: Callable[[Tensor, int, torch.Generator], Tensor], num_classes: Callable[[int], range] = range
 ) -> Callable[[Tensor, int, torch.Generator], Tensor]:
     """Rows class by class: `pick(rows of the class, each, generator)` chooses."""
     return lambda labels, each, generator: torch.cat(
-        [pick((labels == c).nonzero()[:, 0], each, generator) for c in classes(int(labels.max()) + 1)]
+        [pick((labels == c).nonzero()[:, 0], each, generator) for c in num_classes(int(labels.max()) + 1)]
     )
 
 
@@ -185,12 +185,12 @@ _DRAW: dict[str, tuple[str, Draw]] = {
     ),
     "a class left out": (
         "A class is missing: you draw from all classes but one. The largest label is one less than their number.",
-        _by_class(_shuffled, lambda classes: range(classes - 1)),
+        _by_class(_shuffled, lambda num_classes: range(num_classes - 1)),
     ),
     "one class only": (
         "All your rows are of one class. Does the function return within the loop, or does each class overwrite the "
         "one before?",
-        _by_class(_shuffled, lambda classes: range(1)),
+        _by_class(_shuffled, lambda num_classes: range(1)),
     ),
     "one too many": (
         "You draw one row too many of each class.",
@@ -329,7 +329,7 @@ def _whose(found: Weights, before: dict[str, Weights], stranger: str) -> str:
 
 
 def _is_head(key: str) -> bool:
-    return key.startswith("out.")
+    return key.startswith("head.")
 
 
 def _copied(of_target: Callable[[str], bool], clone: bool = True) -> Start:
@@ -376,11 +376,11 @@ _START: dict[str, tuple[str, Start]] = {
     "out anywhere in the name": (
         "You left too much behind: attention has a layer called out of its own in each block, and it belongs to the "
         "encoder. Where in the name does the word stand if it means the head?",
-        _copied(lambda key: "out." in key),
+        _copied(lambda key: "head." in key),
     ),
     "half a head": (
         "Only the weight of the head stayed the target's; its bias came from the source.",
-        _copied(lambda key: key == "out.weight"),
+        _copied(lambda key: key == "head.weight"),
     ),
     "keys missing": (
         "Your state dict lacks keys, so a network would refuse it. The new one has all that the target has.",
@@ -409,17 +409,17 @@ _START: dict[str, tuple[str, Start]] = {
 }
 
 
-def _state(name: str, classes: int, seed: int) -> _StateDict:
+def _state(name: str, num_classes: int, seed: int) -> _StateDict:
     """The state dict of a very small network: one with attention, whose last layer is called out as well."""
     shapes = {
         "positions": (5, 3),
         "patches.weight": (3, 2),
         "patches.bias": (3,),
-        "blocks.0.attention.out.weight": (3, 3),
-        "blocks.0.attention.out.bias": (3,),
+        "blocks.0.attention.out_proj.weight": (3, 3),
+        "blocks.0.attention.out_proj.bias": (3,),
         "norm.weight": (3,),
-        "out.weight": (classes, 3),
-        "out.bias": (classes,),
+        "head.weight": (num_classes, 3),
+        "head.bias": (num_classes,),
     }
     return _StateDict(dict(zip(shapes, normal(seed, *shapes.values()), strict=True)), name)
 
@@ -437,7 +437,7 @@ check_start = Exercise(
     hint_texts=[
         "Begin with a copy of the target, head and all. Then go through the source, and take over what is not of its "
         "head, each tensor as a copy.",
-        'new = copy.deepcopy(target); then for each key and value of source.items() where not key.startswith("out."): '
+        'new = copy.deepcopy(target); then for each key and value of source.items() where not key.startswith("head."): '
         "new[key] = value.clone().",
     ],
     right="The encoder came over, the head is fresh, and both networks are as they were. A source without a head "
@@ -741,14 +741,14 @@ _MIXED: dict[str, tuple[str, Loss]] = {
 }
 
 
-def _tasks(n: int, m: int, classes: int, share: float, seed: int) -> tuple[nn.Module, Examples, Examples, float]:
+def _tasks(n: int, m: int, num_classes: int, share: float, seed: int) -> tuple[nn.Module, Examples, Examples, float]:
     """A network, n new and m old examples, and a share."""
     generator = torch.Generator().manual_seed(seed)
-    first, last, new, old = normal(seed, (5, 6), (classes, 5), (n, 1, 2, 3), (m, 1, 2, 3))
-    inner, outer = nn.Linear(6, 5, bias=False), nn.Linear(5, classes, bias=False)
+    first, last, new, old = normal(seed, (5, 6), (num_classes, 5), (n, 1, 2, 3), (m, 1, 2, 3))
+    inner, outer = nn.Linear(6, 5, bias=False), nn.Linear(5, num_classes, bias=False)
     inner.weight, outer.weight = nn.Parameter(first), nn.Parameter(last)
     model = _Network(nn.Flatten(), inner, nn.Tanh(), outer)
-    labels = [torch.randint(classes, (count,), generator=generator) for count in (n, m)]
+    labels = [torch.randint(num_classes, (count,), generator=generator) for count in (n, m)]
     return model, (new, labels[0]), (old, labels[1]), share
 
 

@@ -111,17 +111,17 @@ check_add_positions = Exercise(
 # ---- several heads ----
 
 
-def _heads_probe(b: int, t: int, heads: int, k: int, seed: int) -> tuple[Any, ...]:
+def _heads_probe(b: int, t: int, num_heads: int, k: int, seed: int) -> tuple[Any, ...]:
     """Tokens and weights whose scores are far from saturated."""
-    d = heads * k
+    d = num_heads * k
     x, *weights = normal(seed, (b, t, d), (d, d), (d, d), (d, d), (d, d))
-    return x, *(w / math.sqrt(d) for w in weights), heads
+    return x, *(w / math.sqrt(d) for w in weights), num_heads
 
 
 def _torch_heads(
-    x: Tensor, w_q: Tensor, w_k: Tensor, w_v: Tensor, w_o: Tensor, heads: int
+    x: Tensor, w_q: Tensor, w_k: Tensor, w_v: Tensor, w_o: Tensor, num_heads: int
 ) -> tuple[Tensor, Tensor | None]:
-    layer = nn.MultiheadAttention(x.shape[2], heads, bias=False, batch_first=True, dtype=torch.float64)
+    layer = nn.MultiheadAttention(x.shape[2], num_heads, bias=False, batch_first=True, dtype=torch.float64)
     with torch.no_grad():
         layer.in_proj_weight.copy_(torch.cat([w_q.T, w_k.T, w_v.T]))  # torch keeps them as W.T
         layer.out_proj.weight.copy_(w_o.T)
@@ -131,55 +131,55 @@ def _torch_heads(
 def _stretched_maps(answer: Callable[..., Any]) -> Callable[..., Any]:
     """An answer whose maps, if they are one for all heads, are repeated for each head."""
 
-    def multi_head(x: Tensor, w_q: Tensor, w_k: Tensor, w_v: Tensor, w_o: Tensor, heads: int) -> Any:
-        result = answer(x, w_q, w_k, w_v, w_o, heads)
+    def multi_head(x: Tensor, w_q: Tensor, w_k: Tensor, w_v: Tensor, w_o: Tensor, num_heads: int) -> Any:
+        result = answer(x, w_q, w_k, w_v, w_o, num_heads)
         if isinstance(result, tuple | list) and len(result) == 2 and isinstance(result[1], Tensor):
             output, maps = result
             b, t = x.shape[:2]
             if maps.shape in ((b, t, t), (b, 1, t, t)):
-                return output, maps.reshape(b, 1, t, t).expand(b, heads, t, t)
+                return output, maps.reshape(b, 1, t, t).expand(b, num_heads, t, t)
         return result
 
     return multi_head
 
 
-def _cut(y: Tensor, heads: int, mistake: str) -> Tensor:
+def _cut(y: Tensor, num_heads: int, mistake: str) -> Tensor:
     """Cut the width into heads: (B, T, D) to (B, H, T, K)."""
     b, t, d = y.shape
     if mistake == "heads not split":
         return y[:, None]
     if mistake.startswith("heads cut across tokens"):
-        return y.reshape(b, heads, t, d // heads)
+        return y.reshape(b, num_heads, t, d // num_heads)
     if mistake.startswith("heads interleaved"):
-        return y.reshape(b, t, d // heads, heads).permute(0, 3, 1, 2)
-    return y.reshape(b, t, heads, d // heads).transpose(1, 2)
+        return y.reshape(b, t, d // num_heads, num_heads).permute(0, 3, 1, 2)
+    return y.reshape(b, t, num_heads, d // num_heads).transpose(1, 2)
 
 
 def _paste(mix: Tensor, mistake: str) -> Tensor:
     """Lay the heads side by side: (B, H, T, K) to (B, T, D)."""
-    b, heads, t, k = mix.shape
+    b, num_heads, t, k = mix.shape
     if mistake in ("heads not moved back", "heads cut across tokens: and pasted so"):
-        return mix.reshape(b, t, heads * k)
-    return mix.permute((0, 2, 3, 1) if mistake == "heads interleaved" else (0, 2, 1, 3)).reshape(b, t, heads * k)
+        return mix.reshape(b, t, num_heads * k)
+    return mix.permute((0, 2, 3, 1) if mistake == "heads interleaved" else (0, 2, 1, 3)).reshape(b, t, num_heads * k)
 
 
 def _multi_head(mistake: str) -> Callable[..., Any]:
     """Attention with several heads, and one mistake in it."""
 
-    def multi_head(x: Tensor, w_q: Tensor, w_k: Tensor, w_v: Tensor, w_o: Tensor, heads: int) -> Any:
+    def multi_head(x: Tensor, w_q: Tensor, w_k: Tensor, w_v: Tensor, w_o: Tensor, num_heads: int) -> Any:
         b, t, d = x.shape
         if mistake == "weights transposed":
             w_q, w_k, w_v, w_o = w_q.T, w_k.T, w_v.T, w_o.T
-        q, k, v = (_cut(x @ w, heads, mistake) for w in (w_q, w_k, w_v))
+        q, k, v = (_cut(x @ w, num_heads, mistake) for w in (w_q, w_k, w_v))
         bare = q @ k.mT
-        width = {"no scale": 1, "wrong scale: sqrt(D)": d, "wrong scale": (d // heads) ** 2}
-        scores = bare / math.sqrt(width.get(mistake, q.shape[-1]))  # (B, H, T, S)
+        d_model = {"no scale": 1, "wrong scale: sqrt(D)": d, "wrong scale": (d // num_heads) ** 2}
+        scores = bare / math.sqrt(d_model.get(mistake, q.shape[-1]))  # (B, H, T, S)
         maps = scores.softmax({"softmax over the queries": -2, "softmax over the heads": 1}.get(mistake, -1))
         output = _paste(maps @ v, mistake)
         if mistake != "output not mixed":
             output = output @ w_o
         shown = {
-            "heads not split": maps.expand(b, heads, t, t),
+            "heads not split": maps.expand(b, num_heads, t, t),
             "maps averaged over heads": maps.mean(1, keepdim=True).expand(maps.shape),
             "maps taken from another path": bare.softmax(-1),
             "maps taken from another path: queries": scores.softmax(-2),

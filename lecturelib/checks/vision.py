@@ -16,17 +16,17 @@ Tensor = torch.Tensor
 # ---- patches ----
 
 
-def _image(b: int, c: int, rows: int, columns: int, side: int, seed: int) -> tuple[Tensor, int]:
-    return normal(seed, (b, c, rows * side, columns * side))[0], side
+def _image(b: int, c: int, rows: int, columns: int, patch_size: int, seed: int) -> tuple[Tensor, int]:
+    return normal(seed, (b, c, rows * patch_size, columns * patch_size))[0], patch_size
 
 
 def _in_order(*order: int) -> Callable[[Tensor, int], Tensor]:
     """Cut into (B, C, rows, P, columns, P), put these dimensions in an order, and call the result (B, N, C P P)."""
 
-    def patchify(images: Tensor, side: int) -> Tensor:
+    def patchify(images: Tensor, patch_size: int) -> Tensor:
         b, c, height, width = images.shape
-        cut = images.reshape(b, c, height // side, side, width // side, side)
-        return cut.permute(order).reshape(b, height * width // side**2, -1)
+        cut = images.reshape(b, c, height // patch_size, patch_size, width // patch_size, patch_size)
+        return cut.permute(order).reshape(b, height * width // patch_size**2, -1)
 
     return patchify
 
@@ -34,17 +34,17 @@ def _in_order(*order: int) -> Callable[[Tensor, int], Tensor]:
 def _cut_as(shape: Callable[[int, int, int], tuple[int, ...]], *order: int) -> Callable[[Tensor, int], Tensor]:
     """Split height and width into `shape(height, width, side)`, and join the dimensions in an order: two and three."""
 
-    def patchify(images: Tensor, side: int) -> Tensor:
+    def patchify(images: Tensor, patch_size: int) -> Tensor:
         b, c, height, width = images.shape
-        cut = images.reshape(b, c, *shape(height, width, side)).permute(order)
+        cut = images.reshape(b, c, *shape(height, width, patch_size)).permute(order)
         return cut.flatten(3).flatten(1, 2)
 
     return patchify
 
 
-def _overlapping(images: Tensor, side: int) -> Tensor:
-    rows, columns = (size // side for size in images.shape[2:])
-    every = images.unfold(2, side, 1).unfold(3, side, 1)  # (B, C, i, j, P, P): a square at every pixel
+def _overlapping(images: Tensor, patch_size: int) -> Tensor:
+    rows, columns = (size // patch_size for size in images.shape[2:])
+    every = images.unfold(2, patch_size, 1).unfold(3, patch_size, 1)  # (B, C, i, j, P, P): a square at every pixel
     return every[:, :, :rows, :columns].permute(0, 2, 3, 1, 4, 5).flatten(3).flatten(1, 2)
 
 
@@ -76,7 +76,7 @@ _PATCHES: dict[str, tuple[str, Callable[[Tensor, int], Any]]] = {
     ),
     "strips of rows": (
         "You cut the height only: your patches are as wide as the image. Who cuts the width?",
-        lambda images, side: images.unflatten(2, (-1, side)).transpose(1, 2).flatten(2),
+        lambda images, patch_size: images.unflatten(2, (-1, patch_size)).transpose(1, 2).flatten(2),
     ),
     "strips of rows: cut again": (
         "You move the rows of patches forward and leave the columns where they are. The shape fits, but a patch is a "
@@ -86,12 +86,14 @@ _PATCHES: dict[str, tuple[str, Callable[[Tensor, int], Any]]] = {
     "strips of pixels": (
         "In each channel, your patch is a strip of P P pixels that follow each other in a row. A square takes P "
         "pixels of a row, and goes on in the next row.",
-        lambda images, side: images.flatten(2).unflatten(2, (-1, side**2)).transpose(1, 2).flatten(2),
+        lambda images, patch_size: images.flatten(2).unflatten(2, (-1, patch_size**2)).transpose(1, 2).flatten(2),
     ),
     "channels as patches": (
         "You have C times as many patches as there should be: each channel has its own. A patch holds all channels of "
         "its square.",
-        lambda images, side: _in_order(0, 1, 2, 4, 3, 5)(images, side).unflatten(2, (-1, side**2)).flatten(1, 2),
+        lambda images, patch_size: (
+            _in_order(0, 1, 2, 4, 3, 5)(images, patch_size).unflatten(2, (-1, patch_size**2)).flatten(1, 2)
+        ),
     ),
     "channels as patches: joined": (
         "Your channels stand before the patches when the dimensions are joined, so a row holds several squares of one "
@@ -106,16 +108,40 @@ _PATCHES: dict[str, tuple[str, Callable[[Tensor, int], Any]]] = {
     "rows and columns swapped": (
         "You split the height into as many parts as the width has patches, and the other way around. It is right for "
         "square images only: which of the two is dimension 2?",
-        _cut_as(lambda height, width, side: (width // side, side, height // side, side), 0, 2, 4, 1, 3, 5),
+        _cut_as(
+            lambda height, width, patch_size: (width // patch_size, patch_size, height // patch_size, patch_size),
+            0,
+            2,
+            4,
+            1,
+            3,
+            5,
+        ),
     ),
     "side taken for the number of patches": (
         "You cut the image into P times P patches. P is the side of a patch in pixels, not their number.",
-        _cut_as(lambda height, width, side: (side, height // side, side, width // side), 0, 2, 4, 1, 3, 5),
+        _cut_as(
+            lambda height, width, patch_size: (patch_size, height // patch_size, patch_size, width // patch_size),
+            0,
+            2,
+            4,
+            1,
+            3,
+            5,
+        ),
     ),
     "every n-th pixel": (
         "Your patches are combs: their pixels stand far apart in the image. Where the height is split into two "
         "dimensions, the last of them runs over neighbours. Which of the two should that be?",
-        _cut_as(lambda height, width, side: (side, height // side, side, width // side), 0, 3, 5, 1, 2, 4),
+        _cut_as(
+            lambda height, width, patch_size: (patch_size, height // patch_size, patch_size, width // patch_size),
+            0,
+            3,
+            5,
+            1,
+            2,
+            4,
+        ),
     ),
     "overlapping patches": (
         "Your patches overlap: each begins one pixel after the one before, so most of the image is never seen. Where "
@@ -124,17 +150,17 @@ _PATCHES: dict[str, tuple[str, Callable[[Tensor, int], Any]]] = {
     ),
     "overlapping patches: one at every pixel": (
         "You have a patch at every pixel, and they overlap. The next one should begin where this one ends.",
-        lambda images, side: F.unfold(images, side).mT,
+        lambda images, patch_size: F.unfold(images, patch_size).mT,
     ),
     "patches in the last dimension": (
         "Your patches are right, but they stand in the columns: (B, C P P, N). A token is a row.",
-        lambda images, side: F.unfold(images, side, stride=side),
+        lambda images, patch_size: F.unfold(images, patch_size, stride=patch_size),
     ),
 }
 
 check_patchify = Exercise(
     name="patchify",
-    reference=lambda images, side: F.unfold(images, side, stride=side).mT,
+    reference=lambda images, patch_size: F.unfold(images, patch_size, stride=patch_size).mT,
     # the last images are square
     probes=[_image(2, 3, 5, 7, 2, 1), _image(5, 2, 3, 2, 3, 2), _image(2, 3, 5, 5, 3, 3)],
     mistakes=[Mistake(name, says, imitate) for name, (says, imitate) in _PATCHES.items()],
@@ -150,18 +176,18 @@ check_patchify = Exercise(
 # ---- tokens ----
 
 
-def _in_front(tokens: Tensor, class_token: Tensor) -> Tensor:
-    return torch.cat([class_token.expand(len(tokens), 1, -1), tokens], dim=1)
+def _in_front(tokens: Tensor, cls_token: Tensor) -> Tensor:
+    return torch.cat([cls_token.expand(len(tokens), 1, -1), tokens], dim=1)
 
 
-def _only_first(patches: Tensor, w: Tensor, positions: Tensor, class_token: Tensor) -> Tensor:
+def _only_first(patches: Tensor, w: Tensor, positions: Tensor, cls_token: Tensor) -> Tensor:
     result = F.pad(patches @ w + positions, (0, 0, 1, 0))
-    result[0, 0] = class_token
+    result[0, 0] = cls_token
     return result
 
 
-def _replaced(patches: Tensor, w: Tensor, positions: Tensor, class_token: Tensor) -> Tensor:
-    return _in_front((patches @ w + positions)[:, 1:], class_token)
+def _replaced(patches: Tensor, w: Tensor, positions: Tensor, cls_token: Tensor) -> Tensor:
+    return _in_front((patches @ w + positions)[:, 1:], cls_token)
 
 
 _TOKENS: dict[str, tuple[str, Callable[[Tensor, Tensor, Tensor, Tensor], Any]]] = {
@@ -250,11 +276,8 @@ def _patches(b: int, n: int, e: int, d: int, seed: int) -> tuple[Tensor, ...]:
 
 check_tokens = Exercise(
     name="tokens",
-    reference=lambda patches, w, positions, class_token: torch.stack(
-        [
-            torch.stack([class_token, *(w.T.mv(x) + e for x, e in zip(image, positions, strict=True))])
-            for image in patches
-        ]
+    reference=lambda patches, w, positions, cls_token: torch.stack(
+        [torch.stack([cls_token, *(w.T.mv(x) + e for x, e in zip(image, positions, strict=True))]) for image in patches]
     ),
     # in the second a patch is as wide as a token, in the third there are as many images as patches
     probes=[_patches(2, 7, 5, 3, 1), _patches(3, 5, 7, 7, 2), _patches(5, 5, 2, 3, 3)],
@@ -272,16 +295,19 @@ check_tokens = Exercise(
 # ---- rollout ----
 
 
-def _maps(layers: int, b: int, heads: int, t: int, seed: int) -> tuple[list[Tensor]]:
+def _maps(num_layers: int, b: int, num_heads: int, t: int, seed: int) -> tuple[list[Tensor]]:
     """Maps with rows that sum to 1, one for each layer."""
-    return ([(2 * each).softmax(-1) for each in normal(seed, *[(b, heads, t, t)] * layers)],)
+    return ([(2 * each).softmax(-1) for each in normal(seed, *[(b, num_heads, t, t)] * num_layers)],)
 
 
 def _mixed(
-    weights: Tensor, heads: Callable[[Tensor], Tensor] = lambda w: w.mean(1), share: float = 0.5, shortcut: float = 0.5
+    weights: Tensor,
+    num_heads: Callable[[Tensor], Tensor] = lambda w: w.mean(1),
+    share: float = 0.5,
+    shortcut: float = 0.5,
 ) -> Tensor:
     """One layer's share of attention, and of the shortcut."""
-    return share * heads(weights) + shortcut * torch.eye(weights.shape[-1], dtype=weights.dtype)
+    return share * num_heads(weights) + shortcut * torch.eye(weights.shape[-1], dtype=weights.dtype)
 
 
 def _followed(maps: list[Tensor], **how: Any) -> Tensor:
@@ -403,8 +429,8 @@ _ROLLOUT: dict[str, tuple[str, Callable[[list[Tensor]], Any]]] = {
 
 def _rolled_out(maps: list[Tensor]) -> Tensor:
     eye = torch.eye(maps[0].shape[-1], dtype=torch.float64)
-    layers = [sum(weights.unbind(1)) / weights.shape[1] for weights in maps]
-    images = zip(*layers, strict=True)  # for each image its layers, the first one first
+    num_layers = [sum(weights.unbind(1)) / weights.shape[1] for weights in maps]
+    images = zip(*num_layers, strict=True)  # for each image its layers, the first one first
     return torch.stack([torch.linalg.multi_dot([(each + eye) / 2 for each in reversed(image)]) for image in images])
 
 

@@ -114,9 +114,9 @@ def month_letters(date: Written) -> slice | None:
     found = [name for name in names if not name.isdigit() and name in date.text]
     if not found:
         return None
-    longest = max(found, key=len)
-    begin = date.text.index(longest)
-    return slice(begin, begin + len(longest))
+    max_len = max(found, key=len)
+    begin = date.text.index(max_len)
+    return slice(begin, begin + len(max_len))
 
 
 @functools.cache

@@ -47,7 +47,7 @@ class Glyphs(NamedTuple):
     fonts: np.ndarray
 
 
-def glyphs(n: int, *, seed: int, symbols: str = DIGITS) -> Glyphs:
+def glyphs(n: int, *, seed: int, alphabet: str = DIGITS) -> Glyphs:
     """Draw n printed glyphs: for each a symbol, a font and a distortion at random.
 
     A seed, a number n and the symbols say all; another n draws other glyphs, not the same and some more.
@@ -58,13 +58,13 @@ def glyphs(n: int, *, seed: int, symbols: str = DIGITS) -> Glyphs:
     >>> drawn.images.shape, drawn.labels.shape
     ((3, 1, 8, 8), (3,))
     """
-    _check(n, seed, symbols)
+    _check(n, seed, alphabet)
     n = int(n)
     generator = torch.Generator().manual_seed(int(seed))
-    labels = torch.randint(len(symbols), (n,), generator=generator)
+    labels = torch.randint(len(alphabet), (n,), generator=generator)
     fonts = torch.randint(len(FONTS), (n,), generator=generator)
-    outlines = torch.stack([_outline(font, symbol) for font in FONTS for symbol in symbols])  # (F S, 32, 32)
-    plain = outlines[fonts * len(symbols) + labels][:, None]  # (n, 1, 32, 32)
+    outlines = torch.stack([_outline(font, symbol) for font in FONTS for symbol in alphabet])  # (F S, 32, 32)
+    plain = outlines[fonts * len(alphabet) + labels][:, None]  # (n, 1, 32, 32)
     return Glyphs(_distort(plain, generator).numpy(), labels.numpy(), fonts.numpy())
 
 
@@ -112,14 +112,14 @@ def _outline(font: str, symbol: str) -> torch.Tensor:
     return whole
 
 
-def _check(n: int, seed: int, symbols: str) -> None:
+def _check(n: int, seed: int, alphabet: str) -> None:
     for name, number in (("n", n), ("seed", seed)):
         if isinstance(number, bool) or not isinstance(number, int | np.integer):
             raise ValueError(f"{name}={number!r}: expected a whole number; convert it with int()")
     if n < 1 or not 0 <= seed < 2**63:
         raise ValueError(f"n={n}, seed={seed}: expected at least 1 glyph, and a seed of 0 or more, below 2**63")
-    if not isinstance(symbols, str) or not symbols:
-        raise ValueError(f"symbols={symbols!r}: expected a string of one or more characters, such as {DIGITS!r}")
-    strange = [each for each in symbols if not (each.isascii() and each.isalnum())]
-    if strange or len(set(symbols)) < len(symbols):
-        raise ValueError(f"symbols={symbols!r}: expected letters a to z, A to Z and digits, none of them twice")
+    if not isinstance(alphabet, str) or not alphabet:
+        raise ValueError(f"alphabet={alphabet!r}: expected a string of one or more characters, such as {DIGITS!r}")
+    strange = [each for each in alphabet if not (each.isascii() and each.isalnum())]
+    if strange or len(set(alphabet)) < len(alphabet):
+        raise ValueError(f"alphabet={alphabet!r}: expected letters a to z, A to Z and digits, none of them twice")

@@ -6,7 +6,7 @@ www.openml.org, once, and keeps the file in a folder; later calls read it there,
 Source: OpenML data sets 40996 (Fashion-MNIST: Xiao, Rasul and Vollgraf 2017, articles of Zalando) and 40927
     (CIFAR-10: Krizhevsky 2009, small photographs from the web).
 Licence: Fashion-MNIST MIT (Zalando SE). The authors of CIFAR-10 name none.
-Size: 70,000 grey images of 28 x 28 pixels, and 60,000 colour images of 32 x 32; tens and hundreds of MB to download.
+Size: 70,000 gray images of 28 x 28 pixels, and 60,000 color images of 32 x 32; tens and hundreds of MB to download.
     The file is text, and a parser in plain Python reads it at each call: half a minute for Fashion-MNIST, one and a
     half for CIFAR-10 (two million numbers a second). While it reads, a number takes 16 bytes: 0.9 GB of memory for
     Fashion-MNIST and 3 GB for CIFAR-10, too much for Binder. What is returned takes 0.2 and 0.7 GB.

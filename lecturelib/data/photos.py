@@ -22,7 +22,7 @@ _BY_SKIMAGE = {"hubble": "hubble_deep_field"}  # where the name differs
 
 @functools.cache
 def photo(name: str) -> np.ndarray:
-    """Return a photograph; a grey one with three equal channels.
+    """Return a photograph; a gray one with three equal channels.
 
     Shapes: returns (3, height, width), float32 from 0 to 1; not to be written to.
     Raises: ValueError for an unknown name.
@@ -73,7 +73,7 @@ def crops(n: int, *, size: int, held_out: bool, seed: int, coarsest: int = 3, va
 
     For each, a photograph is drawn, then how much it is reduced (by 1, that is not at all, up to `coarsest`), then
     the place. If `varied`, half of them are mirrored, half turned about the diagonal, and half draw an order of their
-    three colours anew (one draw in six is the old order).
+    three colors anew (one draw in six is the old order).
     Shapes: returns (n, 3, size, size), float32 from 0 to 1.
     Raises: ValueError for a count below 1, a size that does not fit into the smallest photograph so reduced, and
         numbers that are not whole.

@@ -1,7 +1,7 @@
 """Strings of which the rule is known: bits, walks through an automaton, spoilt walks, and a^n b^n.
 
 Source: generated here, from a seed; nothing is downloaded, nothing has a licence, nothing repeats between seeds.
-An automaton is anything with `table`, `accepting`, `symbols` and `start`, such as `lecturelib.automata.DFA`.
+An automaton is anything with `table`, `accepting`, `alphabet` and `start`, such as `lecturelib.automata.DFA`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Automaton(Protocol):
     def accepts(self, string: str, /) -> bool: ...
 
 
-def random_strings(n: int, length: int, symbols: str = "01", *, seed: int) -> list[str]:
+def random_strings(n: int, length: int, alphabet: str = "01", *, seed: int) -> list[str]:
     """Draw n strings of one length, every symbol equally likely.
 
     Raises: ValueError for a count or a length below 1, and for no symbols.
@@ -35,9 +35,9 @@ def random_strings(n: int, length: int, symbols: str = "01", *, seed: int) -> li
     >>> random_strings(2, 5, seed=0)
     ['11100', '00001']
     """
-    _positive(n=n, length=length, symbols=len(symbols))
-    picks = np.random.default_rng(seed).integers(len(symbols), size=(n, length))
-    return ["".join(symbols[k] for k in row) for row in picks]
+    _positive(n=n, length=length, symbols=len(alphabet))
+    picks = np.random.default_rng(seed).integers(len(alphabet), size=(n, length))
+    return ["".join(alphabet[k] for k in row) for row in picks]
 
 
 def legal_strings(automaton: Automaton, n: int, *, seed: int) -> list[str]:
@@ -77,7 +77,7 @@ def spoilt_strings(automaton: Automaton, n: int, *, seed: int) -> list[str]:
             )
         misses += 1
         place = int(rng.integers(len(string)))
-        spoilt = string[:place] + automaton.symbols[rng.integers(len(automaton.symbols))] + string[place + 1 :]
+        spoilt = string[:place] + automaton.alphabet[rng.integers(len(automaton.alphabet))] + string[place + 1 :]
         if not automaton.accepts(spoilt):
             found.append(spoilt)
             misses = 0
@@ -96,18 +96,18 @@ def counting_string(n: int) -> str:
     return "$" + "a" * n + "b" * n + "$"
 
 
-def numbers(string: str, symbols: str) -> list[int]:
-    """Return the place of each character in `symbols`: the token numbers that a network reads.
+def numbers(string: str, alphabet: str) -> list[int]:
+    """Return the place of each character in `alphabet`: the token numbers that a network reads.
 
     Raises: ValueError for a character that is not among the symbols.
 
-    >>> numbers("10", symbols="01")
+    >>> numbers("10", alphabet="01")
     [1, 0]
     """
-    unknown = sorted(set(string) - set(symbols))
+    unknown = sorted(set(string) - set(alphabet))
     if unknown:
-        raise ValueError(f"symbols {unknown} in {string!r} are unknown: expected only {list(symbols)}")
-    return [symbols.index(character) for character in string]
+        raise ValueError(f"symbols {unknown} in {string!r} are unknown: expected only {list(alphabet)}")
+    return [alphabet.index(character) for character in string]
 
 
 def first_symbol(n: int, delay: int, keys: int = 4, noise: int = 4, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -156,7 +156,7 @@ def _walk(automaton: Automaton, rng: np.random.Generator) -> str:
         if not legal:
             raise ValueError("the automaton accepts no string: expected one whose accepting state can be reached")
         symbol = legal[rng.integers(len(legal))]
-        state, string = int(automaton.table[state, automaton.symbols.index(symbol)]), string + symbol
+        state, string = int(automaton.table[state, automaton.alphabet.index(symbol)]), string + symbol
     return string
 
 

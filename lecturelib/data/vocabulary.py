@@ -17,14 +17,14 @@ class Vocabulary:
     (array([2, 0, 1]), 'cab', 3)
     """
 
-    def __init__(self, symbols: str) -> None:
-        if not symbols or len(set(symbols)) != len(symbols):
-            raise ValueError(f"symbols {symbols!r}: expected at least one character, and none twice")
-        self.symbols = symbols
-        self._number = {symbol: n for n, symbol in enumerate(symbols)}
+    def __init__(self, characters: str) -> None:
+        if not characters or len(set(characters)) != len(characters):
+            raise ValueError(f"symbols {characters!r}: expected at least one character, and none twice")
+        self.characters = characters
+        self._number = {symbol: n for n, symbol in enumerate(characters)}
 
     def __len__(self) -> int:
-        return len(self.symbols)
+        return len(self.characters)
 
     def encode(self, text: str) -> np.ndarray:
         """Return the numbers of the characters of a text, (T,) int64.
@@ -34,7 +34,7 @@ class Vocabulary:
         unknown = sorted(set(text) - set(self._number))
         if unknown:
             raise ValueError(
-                f"the characters {unknown} are not in the vocabulary: expected some of {self.symbols!r}; replace or "
+                f"the characters {unknown} are not in the vocabulary: expected some of {self.characters!r}; replace or "
                 "leave them out"
             )
         return np.array([self._number[symbol] for symbol in text], dtype=np.int64)
@@ -48,4 +48,4 @@ class Vocabulary:
         wrong = sorted({n for n in listed if not 0 <= n < len(self)})
         if wrong:
             raise ValueError(f"numbers {wrong} stand for no character: expected 0 to {len(self) - 1}")
-        return "".join(self.symbols[n] for n in listed)
+        return "".join(self.characters[n] for n in listed)

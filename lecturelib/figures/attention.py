@@ -240,16 +240,16 @@ def growth(lengths: Sequence[int], exact: Mapping[str, np.ndarray], chance: np.n
 
 def _means_and_seeds(ax: Axes, x: Sequence[int], results: Mapping[str, np.ndarray]) -> None:
     for k, (name, each) in enumerate(results.items()):
-        colour, marker = STATE_COLOURS[k], MARKERS[k]
+        color, marker = STATE_COLOURS[k], MARKERS[k]
         same_shape(f"steps or lengths and a seed of {name!r}", (len(x),), np.shape(each)[1:])
-        ax.plot(x, np.asarray(each).mean(0), marker + "-", color=colour, ms=9)
-        ax.plot(x, np.asarray(each).T, marker, mfc="none", mec=colour, ms=8, alpha=0.7)
+        ax.plot(x, np.asarray(each).mean(0), marker + "-", color=color, ms=9)
+        ax.plot(x, np.asarray(each).T, marker, mfc="none", mec=color, ms=8, alpha=0.7)
 
 
 @styled
 def mask_panels(masks: Mapping[str, np.ndarray], rows: Sequence[str] | None = None,
                 columns: Sequence[str] | None = None) -> LectureFigure:  # fmt: skip
-    """Show boolean masks: coloured cells may be looked at, hatched ones may not.
+    """Show boolean masks: colored cells may be looked at, hatched ones may not.
 
     Shapes: masks[name] (T, S), True = may look; rows T and columns S names, the same for all, or None for numbers.
     Raises: ValueError for a mask that is not boolean, and for names that do not fit.

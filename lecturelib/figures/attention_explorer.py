@@ -21,7 +21,7 @@ _LONGEST = 10  # letters of a label
 @styled
 def every_head(weights: np.ndarray, queries: Sequence[str], keys: Sequence[str], mask: np.ndarray | None = None,
                layers: Sequence[str] = ("layer 1",)) -> LectureFigure:  # fmt: skip
-    """Show the attention weights of each head: a row per query, a column per key, one colour scale from 0 to 1.
+    """Show the attention weights of each head: a row per query, a column per key, one color scale from 0 to 1.
 
     Shapes: weights (L, H, T, S); T queries, S keys, L names of layers; mask (T, S), True = may look; the other cells
     are hatched. A row of maps is a layer; the heads of a single layer stand in rows of at most four.

@@ -18,13 +18,13 @@ def draw_automaton(
     ax: Axes,
     table: np.ndarray,
     accepting: Collection[int],
-    symbols: str,
+    alphabet: str,
     *,
     start: int = 0,
     names: Sequence[str] | None = None,
     places: Sequence[tuple[float, float]] | None = None,
     current: int | None = None,
-    colours: Sequence[str] | None = None,
+    colors: Sequence[str] | None = None,
     hide: Collection[int] = (),
 ) -> None:
     """Draw a transition table on `ax`: accepting states have a double ring, the current one is filled.
@@ -42,15 +42,15 @@ def draw_automaton(
     centre = np.mean([places[s] for s in shown], axis=0)
     for s in shown:
         for t in sorted({int(t) for t in table[s]} - set(hide)):
-            label = ", ".join(a for a, to in zip(symbols, table[s], strict=True) if to == t)
+            label = ", ".join(a for a, to in zip(alphabet, table[s], strict=True) if to == t)
             back = s in table[t] and s != t
             _arrow(ax, np.array(places[s]), np.array(places[t]), label, centre, bend=0.28 if back else 0.12)
     for s in shown:
-        colour = (colours or STATE_COLOURS)[s % len(colours or STATE_COLOURS)]
+        color = (colors or STATE_COLOURS)[s % len(colors or STATE_COLOURS)]
         on = s == current
-        ax.add_patch(Circle(places[s], RADIUS, fc=colour if on else "white", ec=colour, lw=3, zorder=3))
+        ax.add_patch(Circle(places[s], RADIUS, fc=color if on else "white", ec=color, lw=3, zorder=3))
         if s in accepting:
-            ax.add_patch(Circle(places[s], RADIUS * 0.8, fc="none", ec="white" if on else colour, lw=1.6, zorder=4))
+            ax.add_patch(Circle(places[s], RADIUS * 0.8, fc="none", ec="white" if on else color, lw=1.6, zorder=4))
         ax.text(*places[s], names[s], ha="center", va="center", fontsize=14, weight="bold", zorder=5,
                 color="white" if on else "black")  # fmt: skip
     if start in shown:

@@ -37,7 +37,7 @@ def attention_drawing() -> LectureFigure:
     weights /= np.nansum(weights, 1, keepdims=True)
     top, high = 3.35, 1.15
     for y, name, shape in ((4.1, "q", "(T, d_k)"), (2.95, "k", "(S, d_k)"), (0.75, "v", "(S, d_v)")):
-        box(ax, 0.15, y, 0.62, 0.62, name, colour=GREY, points=19)
+        box(ax, 0.15, y, 0.62, 0.62, name, color=GREY, points=19)
         ax.text(0.46, y - 0.2, shape, ha="center", va="center", fontsize=13)
     boxes = [
         (1.65, 2.0, "scores", "q @ k.mT\n/ sqrt(d_k)"),
@@ -72,14 +72,14 @@ def attention_drawing() -> LectureFigure:
 
 
 @styled
-def multi_head_drawing(heads: int = 4) -> LectureFigure:
+def multi_head_drawing(num_heads: int = 4) -> LectureFigure:
     """Draw attention with several heads: split the width, attend in each head, lay the heads side by side again.
 
     Raises: ValueError for fewer than 2 or more than 6 heads, which one slide does not hold.
     """
-    if not 2 <= heads <= 6:
-        raise ValueError(f"heads={heads}: expected 2 to 6, what one slide holds")
-    figure, ax = paper(12, 5.6, f"attention with {heads} heads side by side, each with its own map, with code")
+    if not 2 <= num_heads <= 6:
+        raise ValueError(f"num_heads={num_heads}: expected 2 to 6, what one slide holds")
+    figure, ax = paper(12, 5.6, f"attention with {num_heads} heads side by side, each with its own map, with code")
     middle = 2.95
     ax.text(0.52, middle, "x", fontsize=20, weight="bold", ha="center", va="center")
     ax.text(0.52, middle - 0.36, "(B, T, D)", fontsize=13, ha="center", va="center")
@@ -90,10 +90,10 @@ def multi_head_drawing(heads: int = 4) -> LectureFigure:
         arrow(ax, (3.25, y + 0.5), (3.85, middle + (y + 0.5 - middle) * 0.3))
     box(ax, 3.85, middle - 0.75, 1.4, 1.5, "split", "self.split", GREY)
     ax.text(4.55, middle - 1.0, "(B, H, T, K)", ha="center", va="center", fontsize=13)
-    pitch = 4.5 / heads
+    pitch = 4.5 / num_heads
     high = min(1.0, pitch - 0.08)
     rng = np.random.default_rng(5)
-    for h in range(heads):
+    for h in range(num_heads):
         y = middle + 2.25 - pitch * (h + 0.5) - high / 2
         ax.add_patch(FancyBboxPatch((6.0, y), 2.45, high, boxstyle="round,pad=0,rounding_size=0.08",
                                     fc=PALE[ORANGE], ec=ORANGE, lw=2.6, zorder=2))  # fmt: skip
@@ -126,7 +126,7 @@ def block_drawing() -> LectureFigure:
     lanes = (2.55, 2.1, 1.65)
     for k, y in enumerate(lanes):
         ax.plot([0.75, 11.55], [y, y], color=GREY, lw=2, zorder=1)
-        arrow(ax, (11.3, y), (11.75, y), colour=GREY)
+        arrow(ax, (11.3, y), (11.75, y), color=GREY)
         ax.text(0.68, y, f"token {k + 1}", ha="right", va="center", fontsize=12)
     low, high = 1.2, 1.8
     boxes = [
@@ -135,13 +135,13 @@ def block_drawing() -> LectureFigure:
         (6.35, 2.15, "norm", "norm_feed_forward", BLUE),
         (8.75, 1.6, "feed-forward", "feed_forward", BLUE),
     ]
-    for x, w, name, code, colour in boxes:
-        box(ax, x, low, w, high, "", colour=colour)
+    for x, w, name, code, color in boxes:
+        box(ax, x, low, w, high, "", color=color)
         ax.text(x + w / 2, low + high + 0.36, name, ha="center", va="center", fontsize=16, weight="bold")
         ax.text(x + w / 2, low - 0.22, code, ha="center", va="center", fontsize=12.5, family=MONO)
         for a in lanes:
-            for b in lanes if colour == ORANGE else (a,):
-                ax.plot([x + 0.12, x + w - 0.12], [a, b], color=colour, lw=2.4, zorder=3)
+            for b in lanes if color == ORANGE else (a,):
+                ax.plot([x + 0.12, x + w - 0.12], [a, b], color=color, lw=2.4, zorder=3)
     for x, start in ((5.65, 0.95), (10.85, 6.1)):
         ax.plot([start] * 3, lanes, "o-", color=INK, lw=1.8, ms=6, zorder=2)
         shortcut(ax, start, x, lanes[0], 3.85, until=2.7)

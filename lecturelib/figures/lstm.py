@@ -38,10 +38,10 @@ def forgetting(delays: Sequence[int], recall: Mapping[str, np.ndarray], gradient
     figure = new_figure(12, 4.8, "recall of the first symbol, and the gradient that reaches it, against the delay")
     left, right = axes(figure, 1, 2)
     for k, name in enumerate(recall):
-        colour, marker = STATE_COLOURS[k], MARKERS[k]
+        color, marker = STATE_COLOURS[k], MARKERS[k]
         for ax, each, middle in ((left, recall[name], np.mean), (right, gradient[name], np.median)):
-            ax.plot(delays, middle(each, axis=0), marker + "-", color=colour, label=name, ms=9)
-            ax.plot(delays, each.T, marker, mfc="none", mec=colour, ms=7, alpha=0.6)
+            ax.plot(delays, middle(each, axis=0), marker + "-", color=color, label=name, ms=9)
+            ax.plot(delays, each.T, marker, mfc="none", mec=color, ms=7, alpha=0.6)
     left.axhline(chance, color=GREY, ls="--", lw=1.8)
     left.text(delays[0], chance - 0.02, "chance", color=GREY, va="top")
     left.set(
@@ -140,16 +140,16 @@ def gate_scope_frame(figure: Figure, string: str, cell: np.ndarray, gates: Mappi
     """Draw what an LSTM does with one string when a gate is forced: mean gates, its cell, and its answer.
 
     Shapes: cell (T, H), gates[name] (T,) means over the units, answer (4,) probabilities. `limit` is the end of the
-    cell's colour scale.
+    cell's color scale.
     """
     figure.clear()
     first, second, third = axes(figure, 1, 3, width_ratios=[1.2, 1.2, 0.8])
     steps = np.arange(1, len(cell) + 1)
     looks = {"i": (ORANGE, "o", "input"), "f": (BLUE, "s", "forget"), "o": (GREEN, "^", "output")}
-    for name, (colour, marker, label) in looks.items():
+    for name, (color, marker, label) in looks.items():
         label += " (forced)" if name == forced else ""
         first.plot(
-            steps, gates[name], color=colour, marker=marker, markevery=4, label=label, lw=4 if name == forced else 2
+            steps, gates[name], color=color, marker=marker, markevery=4, label=label, lw=4 if name == forced else 2
         )
     first.set(ylim=(-0.05, 1.05), title="Gates, mean over units")
     _mark_symbols(first, string, first=1)
@@ -164,7 +164,7 @@ def gate_scope_frame(figure: Figure, string: str, cell: np.ndarray, gates: Mappi
 
 
 def _mark_symbols(ax: Axes, string: str, first: int, narrow: bool = False) -> None:
-    """Write the symbols under a time axis, the key large and in colour; in a narrow panel the key only."""
+    """Write the symbols under a time axis, the key large and in color; in a narrow panel the key only."""
     keys = [k for k in range(len(string)) if string[k] in KEYS]
     ax.set_xticks([first + k for k in keys], [string[k] for k in keys], fontsize=17, color=RED, weight="bold")
     if narrow:
@@ -175,11 +175,11 @@ def _mark_symbols(ax: Axes, string: str, first: int, narrow: bool = False) -> No
 
 
 def _bars(ax: Axes, answer: np.ndarray, key: int) -> None:
-    colours = [PURPLE if k == key else "#cccccc" for k in range(len(answer))]
+    colors = [PURPLE if k == key else "#cccccc" for k in range(len(answer))]
     ax.bar(
         range(len(answer)),
         answer,
-        color=colours,
+        color=colors,
         edgecolor="black",
         lw=[3 if k == key else 0 for k in range(len(answer))],
     )

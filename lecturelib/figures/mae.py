@@ -28,13 +28,13 @@ _DIGITS = ((1, 2, 3, 5), (1, 3), (1,))  # of the ticks on a log scale: as many a
 
 
 @styled
-def reconstructions(columns: Mapping[str, np.ndarray], masked: np.ndarray | None = None, hatched: Sequence[str] = (),
+def reconstructions(columns: Mapping[str, np.ndarray], mask: np.ndarray | None = None, hatched: Sequence[str] = (),
                     errors: Mapping[str, np.ndarray] | None = None) -> LectureFigure:  # fmt: skip
     """Show images side by side under their names, in those named in `hatched` with the hidden patches hatched.
 
     Each image is a row, or a column where the pictures become larger so. With errors, a number stands under a picture,
     and the best one of each image is bold.
-    Shapes: columns[name] (n, C, height, width), masked (n, N) bool, True = hidden, errors[name] (n,) for some names.
+    Shapes: columns[name] (n, C, height, width), mask (n, N) bool, True = hidden, errors[name] (n,) for some names.
     Raises: ValueError for numbers of images that differ, names that are not among the columns, and no mask to hatch.
     """
     arrays = {name: np.asarray(each, float) for name, each in columns.items()}
@@ -44,10 +44,10 @@ def reconstructions(columns: Mapping[str, np.ndarray], masked: np.ndarray | None
     _check_names("errors", numbers, arrays)
     for name, each in numbers.items():
         same_shape(f"errors of {name!r} and the images", each.shape, (count,))
-    if hatched and masked is None:
-        raise ValueError(f"hatched={list(hatched)} without a mask: expected masked (n, N), True = hidden")
-    if masked is not None:
-        as_many("masks and images", masked, next(iter(arrays.values())))
+    if hatched and mask is None:
+        raise ValueError(f"hatched={list(hatched)} without a mask: expected mask (n, N), True = hidden")
+    if mask is not None:
+        as_many("masks and images", mask, next(iter(arrays.values())))
     under = 0.3 if numbers else 0.06
     down = min(11.6 / len(arrays) - 0.15, 5.9 / count - under)  # an image is a row
     across = min(9.8 / count - 0.15, 6.2 / len(arrays) - under)  # an image is a column
@@ -76,7 +76,7 @@ def reconstructions(columns: Mapping[str, np.ndarray], masked: np.ndarray | None
         for n in range(count):
             x, y = (2.05 + n * wide, top - 0.1 - k * high - size) if turned else (
                 0.2 + spare + k * wide, top - head - n * high - size)  # fmt: skip
-            hidden = masked[n] if masked is not None and name in hatched else None
+            hidden = mask[n] if mask is not None and name in hatched else None
             picture(page, each[n], hidden, place=(x, y, size, size))
             if name in numbers:
                 won = best.get(n) == name
@@ -185,9 +185,9 @@ def mask_kinds(examples: Mapping[str, tuple[np.ndarray, np.ndarray]],
     figure = new_figure(12, 6.2, f"the error on hidden pixels where they are hidden {', '.join(arrays)}")
     grid = figure.add_gridspec(2, len(arrays), height_ratios=[1, 1.45])
     ax = figure.add_subplot(grid[1, :])
-    for k, (kind, (image, masked)) in enumerate(examples.items()):
+    for k, (kind, (image, mask)) in enumerate(examples.items()):
         place = figure.add_subplot(grid[0, k])
-        picture(place, image, masked)
+        picture(place, image, mask)
         place.set_title(kind, loc="center", fontsize=16, weight="bold")
         if k:
             ax.axvline(k - 0.5, color=GREY, lw=1)
@@ -205,21 +205,21 @@ def mask_kinds(examples: Mapping[str, tuple[np.ndarray, np.ndarray]],
 
 def _dots(ax: Axes, x: float, values: np.ndarray, k: int, label: str | None = None, digits: bool = True) -> None:
     """A hollow mark for each seed, a filled one for the mean, and its number."""
-    colour, marker = STATE_COLOURS[k % 6], MARKERS[k % 6]
+    color, marker = STATE_COLOURS[k % 6], MARKERS[k % 6]
     if len(values) > 1:
-        ax.plot(np.full(len(values), x), values, marker, mfc="none", mec=colour, ms=9, alpha=0.6)
-    ax.plot([x], [values.mean()], marker, color=colour, ms=11, label=label)
+        ax.plot(np.full(len(values), x), values, marker, mfc="none", mec=color, ms=9, alpha=0.6)
+    ax.plot([x], [values.mean()], marker, color=color, ms=11, label=label)
     if digits:
         ax.annotate(_error(values.mean()), (x, values.max()), xytext=(0, 8), textcoords="offset points", fontsize=13,
                     ha="center", va="bottom")  # fmt: skip
 
 
 @styled
-def leak(columns: Mapping[str, np.ndarray], errors: Mapping[str, np.ndarray], masked: np.ndarray,
+def leak(columns: Mapping[str, np.ndarray], errors: Mapping[str, np.ndarray], mask: np.ndarray,
          leaked: Sequence[str], hatched: Sequence[str] = ()) -> LectureFigure:  # fmt: skip
     """Show pictures that look too good beside honest ones, and their errors; those named in `leaked` are red, hatched.
 
-    Shapes: columns[name] (n, C, height, width), masked (n, N) bool, True = hidden, errors[name] (seeds,). Names in
+    Shapes: columns[name] (n, C, height, width), mask (n, N) bool, True = hidden, errors[name] (seeds,). Names in
     `leaked` used what is hidden; in columns named in `hatched` the hidden patches are hatched.
     Raises: ValueError for numbers of images that differ, and for names that are in neither columns nor errors.
     """
@@ -228,14 +228,14 @@ def leak(columns: Mapping[str, np.ndarray], errors: Mapping[str, np.ndarray], ma
     seeds = per_seed(errors, "errors")
     _check_names("leaked", leaked, {**arrays, **seeds})
     _check_names("hatched", hatched, arrays)
-    as_many("masks and images", masked, next(iter(arrays.values())))
+    as_many("masks and images", mask, next(iter(arrays.values())))
     figure = new_figure(12, max(3.6, 1.3 + 1.25 * count), f"{', '.join(leaked)} beside honest ones, with their errors")
     halves = figure.add_gridspec(1, 2, width_ratios=[1.25 * len(arrays), 5.2])
     places = halves[0].subgridspec(count, len(arrays)).subplots(squeeze=False)
     for k, (name, each) in enumerate(arrays.items()):
         false = name in leaked
         for n in range(count):
-            picture(places[n, k], each[n], masked[n] if name in hatched else None, frame=RED if false else GREY)
+            picture(places[n, k], each[n], mask[n] if name in hatched else None, frame=RED if false else GREY)
         title = wrapped(name, 6.3 / len(arrays), 16)
         places[0, k].set_title(title, fontsize=14, loc="center", color=RED if false else "black", linespacing=1.0)
     ax = figure.add_subplot(halves[1])
@@ -257,19 +257,19 @@ def leak(columns: Mapping[str, np.ndarray], errors: Mapping[str, np.ndarray], ma
 def hidden_or_all(
     errors: Mapping[str, Mapping[str, np.ndarray]],
     pictures: Mapping[str, np.ndarray],
-    masked: np.ndarray | None = None,
+    mask: np.ndarray | None = None,
     hatched: Sequence[str] = (),
 ) -> LectureFigure:
     """Show for each way to train the error on hidden and on visible patches, and what the networks paint.
 
     In pictures named in `hatched` the hidden patches are hatched.
     Shapes: errors[arm][where] (seeds,), the same places throughout, above 0, on a log scale; pictures[name] one image
-    (C, height, width); masked (N,) bool, True = hidden.
+    (C, height, width); mask (N,) bool, True = hidden.
     Raises: ValueError for places that differ, names that are not among the pictures, and no mask to hatch.
     """
     _check_names("hatched", hatched, pictures)
-    if hatched and masked is None:
-        raise ValueError(f"hatched={list(hatched)} but no mask: expected masked (N,), True = hidden")
+    if hatched and mask is None:
+        raise ValueError(f"hatched={list(hatched)} but no mask: expected mask (N,), True = hidden")
     arrays = {arm: per_seed(each, "errors") for arm, each in errors.items()}
     places = list(next(iter(arrays.values())))
     for arm, each in arrays.items():
@@ -293,7 +293,7 @@ def hidden_or_all(
     for place in grid[len(pictures) :]:
         place.axis("off")
     for place, (name, image) in zip(grid, pictures.items(), strict=False):
-        picture(place, image, masked if name in hatched else None)
+        picture(place, image, mask if name in hatched else None)
         place.set_title(wrapped(name, 2.4, 16), fontsize=14, loc="center", linespacing=1.0)
     return figure
 
@@ -329,9 +329,9 @@ def by_content(bins: Sequence[str], errors: Mapping[str, np.ndarray],
     return figure
 
 
-def _ink(colour: str) -> tuple[float, ...]:
-    """A colour dark enough for letters."""
-    return tuple(0.75 * part for part in to_rgb(colour))
+def _ink(color: str) -> tuple[float, ...]:
+    """A color dark enough for letters."""
+    return tuple(0.75 * part for part in to_rgb(color))
 
 
 @styled

@@ -28,11 +28,11 @@ def paper(width: float, height: float, says: str) -> tuple[LectureFigure, Axes]:
     return figure, ax
 
 
-def box(ax: Axes, x: float, y: float, w: float, h: float, name: str, code: str = "", colour: str = BLUE,
+def box(ax: Axes, x: float, y: float, w: float, h: float, name: str, code: str = "", color: str = BLUE,
         points: float = 16) -> None:  # fmt: skip
     """A box with its name and, under it, the code that is the box; a thick border for what mixes tokens."""
-    ax.add_patch(FancyBboxPatch((x, y), w, h, boxstyle="round,pad=0,rounding_size=0.1", fc=PALE[colour], ec=colour,
-                                lw=4 if colour == ORANGE else 2, zorder=2))  # fmt: skip
+    ax.add_patch(FancyBboxPatch((x, y), w, h, boxstyle="round,pad=0,rounding_size=0.1", fc=PALE[color], ec=color,
+                                lw=4 if color == ORANGE else 2, zorder=2))  # fmt: skip
     of_name, of_code = (words.count("\n") + 1 if words else 0 for words in (name, code))
     name_high, code_high = of_name * points * 1.25 / 72, of_code * 12.5 * 1.25 / 72
     top = y + h / 2 + (name_high + code_high) / 2
@@ -42,10 +42,10 @@ def box(ax: Axes, x: float, y: float, w: float, h: float, name: str, code: str =
             family=MONO, zorder=3, linespacing=1.1)  # fmt: skip
 
 
-def arrow(ax: Axes, a: tuple[float, float], b: tuple[float, float], colour: str = INK) -> None:
+def arrow(ax: Axes, a: tuple[float, float], b: tuple[float, float], color: str = INK) -> None:
     """An arrow from a to b."""
     style: dict[str, Any] = {"arrowstyle": "-|>", "mutation_scale": 16, "shrinkA": 0, "shrinkB": 0, "lw": 2}
-    ax.add_patch(FancyArrowPatch(a, b, color=colour, zorder=4, **style))
+    ax.add_patch(FancyArrowPatch(a, b, color=color, zorder=4, **style))
 
 
 def shortcut(ax: Axes, start: float, end: float, lane: float, turn: float, until: float) -> None:
@@ -59,9 +59,9 @@ def link(ax: Axes, x: float, top: float, bottom: float) -> None:
     ax.plot([x, x], [top, bottom], color=GREY, lw=1.2, ls=":", zorder=1)
 
 
-def legend(ax: Axes, x: float, y: float, colour: str, words: str) -> None:
-    """A small box of this colour, and what it means."""
-    box(ax, x, y - 0.14, 0.4, 0.28, "", colour=colour)
+def legend(ax: Axes, x: float, y: float, color: str, words: str) -> None:
+    """A small box of this color, and what it means."""
+    box(ax, x, y - 0.14, 0.4, 0.28, "", color=color)
     ax.text(x + 0.52, y, words, fontsize=14, va="center")
 
 

@@ -26,7 +26,7 @@ HATCHED: dict[str, Any] = {"fc": "white", "ec": GREY, "hatch": "////", "lw": 0}
 
 def draw_map(ax: Axes, values: np.ndarray, *, mask: np.ndarray | None = None, expected: np.ndarray | None = None,
              **image: Any) -> AxesImage:  # fmt: skip
-    """Show a matrix as colours; where `mask` is False the cell is hatched, where `expected` is True it is outlined.
+    """Show a matrix as colors; where `mask` is False the cell is hatched, where `expected` is True it is outlined.
 
     Shapes: values, mask and expected (T, S). `image` goes to `imshow`; without it the scale is viridis from 0 to 1.
     """
@@ -36,8 +36,8 @@ def draw_map(ax: Axes, values: np.ndarray, *, mask: np.ndarray | None = None, ex
     ax.patch.set(hatch="////", facecolor="white", edgecolor=GREY, linewidth=0)  # seen where a cell is masked
     if expected is not None:
         edges = _outline(np.asarray(expected, bool))
-        for colour, width in (("white", 5), (RED, 2.5)):  # seen on dark cells and on light ones
-            ax.add_collection(LineCollection(edges, colors=colour, linewidths=width, capstyle="round", zorder=3,
+        for color, width in (("white", 5), (RED, 2.5)):  # seen on dark cells and on light ones
+            ax.add_collection(LineCollection(edges, colors=color, linewidths=width, capstyle="round", zorder=3,
                                              clip_on=False), autolim=False)  # fmt: skip
     ax.set(xlim=(-0.5, shown.shape[1] - 0.5), ylim=(shown.shape[0] - 0.5, -0.5))
     return drawn
@@ -54,10 +54,10 @@ def _outline(cells: np.ndarray) -> list[np.ndarray]:
 def name_ticks(ax: Axes, axis: str, names: Sequence[str], inches: float) -> None:
     """Write the names along an axis of so many inches, every second or third one where all do not fit."""
     labels = [readable(name) for name in names]
-    longest = _LETTER * max(map(len, labels))
+    max_len = _LETTER * max(map(len, labels))
     pitch = inches / len(labels)
-    upright = axis == "x" and pitch < longest + 0.07 and longest > _PITCH
-    need = longest + 0.07 if axis == "x" and not upright else _PITCH
+    upright = axis == "x" and pitch < max_len + 0.07 and max_len > _PITCH
+    need = max_len + 0.07 if axis == "x" and not upright else _PITCH
     every = int(np.ceil(need / pitch - 1e-9)) if pitch < need else 1
     kept = range(0, len(labels), every)
     set_ticks = getattr(ax, f"set_{axis}ticks")
@@ -142,7 +142,7 @@ def apart(wanted: Sequence[float] | np.ndarray, gap: float) -> np.ndarray:
     return placed
 
 
-def label_ends(ax: Axes, x: float, ends: Mapping[str, float], colours: Sequence[str], inches: float,
+def label_ends(ax: Axes, x: float, ends: Mapping[str, float], colors: Sequence[str], inches: float,
                points: float = 13) -> None:  # fmt: skip
     """Write a name to the right of the axes for each line that ends at (x, its y), without overlap.
 
@@ -151,11 +151,11 @@ def label_ends(ax: Axes, x: float, ends: Mapping[str, float], colours: Sequence[
     """
     low, high = ax.get_ylim()
     to_scale = np.log if ax.get_yscale() == "log" else np.asarray
-    upward = [(name, y, colour) for (name, y), colour in zip(ends.items(), colours, strict=False)][::-1]
+    upward = [(name, y, color) for (name, y), color in zip(ends.items(), colors, strict=False)][::-1]
     share = (to_scale([y for _, y, _ in upward]) - to_scale(low)) / (to_scale(high) - to_scale(low))
     gap = 1.4 * points / 72 / inches
-    for (name, y, colour), place in zip(upward, apart(np.clip(share, 0, 1), gap), strict=True):
-        ink = tuple(0.75 * part for part in to_rgb(colour))  # letters are thinner than lines
+    for (name, y, color), place in zip(upward, apart(np.clip(share, 0, 1), gap), strict=True):
+        ink = tuple(0.75 * part for part in to_rgb(color))  # letters are thinner than lines
         leader = {"arrowstyle": "-", "color": ink, "lw": 1, "shrinkA": 1, "shrinkB": 1, "relpos": (0, 0.5)}
         ax.annotate(name, (x, y), xytext=(1.04, place), textcoords="axes fraction", color=ink, va="center",
                     fontsize=points, arrowprops=leader)  # fmt: skip

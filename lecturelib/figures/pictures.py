@@ -1,6 +1,6 @@
 """Parts that figures of images share: a picture with hidden patches hatched, and results with a mark per seed.
 
-A picture is (C, height, width), from 0 to 1. A grey one is dark ink on white; a hidden patch is hatched, never black.
+A picture is (C, height, width), from 0 to 1. A gray one is dark ink on white; a hidden patch is hatched, never black.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ def side_of(image: Any, patches: int) -> int:
 Place = tuple[float, float, float, float]  # x and y of the lower left corner, width, height
 
 
-def picture(ax: Axes, image: Any, masked: Any = None, *, place: Place | None = None, grid: int = 0, ink: float = 1,
+def picture(ax: Axes, image: Any, mask: Any = None, *, place: Place | None = None, grid: int = 0, ink: float = 1,
             frame: str = GREY) -> None:  # fmt: skip
-    """Draw an image at a place of a page, or fill axes with it; patches where `masked` is True are hatched.
+    """Draw an image at a place of a page, or fill axes with it; patches where `mask` is True are hatched.
 
-    Shapes: image (C, height, width), masked (N,) bool. `grid` draws lines between patches of that side; `ink` below 1
+    Shapes: image (C, height, width), mask (N,) bool. `grid` draws lines between patches of that side; `ink` below 1
     makes the image faint. Raises: ValueError for another shape, and a mask that does not fit.
     """
     shown = 1 - ink * (checked(image) if np.shape(image)[0] == 1 else 1 - checked(image))
@@ -59,12 +59,12 @@ def picture(ax: Axes, image: Any, masked: Any = None, *, place: Place | None = N
         hide_frame(ax)
         ax.set(xlim=(0, width), ylim=(0, height), aspect="equal")
     x, y, wide, high = where = place or (0, 0, width, height)
-    if masked is not None:
-        hidden = np.asarray(masked)
+    if mask is not None:
+        hidden = np.asarray(mask)
         if hidden.ndim != 1 or hidden.dtype != bool:
             raise ValueError(
-                f"masked has shape {hidden.shape} and type {hidden.dtype}: expected (N,) of bool, True = hidden; "
-                "masked[0] takes the mask of one image"
+                f"mask has shape {hidden.shape} and type {hidden.dtype}: expected (N,) of bool, True = hidden; "
+                "mask[0] takes the mask of one image"
             )
         side = side_of(shown, len(hidden))
         under = hidden.reshape(height // side, width // side).repeat(side, 0).repeat(side, 1)  # (height, width)
@@ -79,7 +79,7 @@ def picture(ax: Axes, image: Any, masked: Any = None, *, place: Place | None = N
 
 
 def spread(ax: Axes, values: np.ndarray, place: Place, **look: Any) -> None:
-    """Show a matrix as colours at a place of a page, its first row on top; `look` goes to `imshow`."""
+    """Show a matrix as colors at a place of a page, its first row on top; `look` goes to `imshow`."""
     x, y, width, height = place
     ax.imshow(values, extent=(x, x + width, y, y + height), aspect=ax.get_aspect(), interpolation="nearest", **look)
 
@@ -99,7 +99,7 @@ def cell(place: Place, rows: int, columns: int, n: int) -> tuple[tuple[float, fl
 def mosaic(patches: np.ndarray, rows: int, gap: int = 0) -> np.ndarray:
     """Lay patches row by row into one image, with so many white pixels between them.
 
-    Shapes: patches (N, C, P, P); returns (C, height, width). White is 0 in a grey image and 1 in a coloured one.
+    Shapes: patches (N, C, P, P); returns (C, height, width). White is 0 in a gray image and 1 in a colored one.
     """
     N, C, P, _ = patches.shape
     step = P + gap
@@ -141,10 +141,10 @@ def means_and_seeds(ax: Axes, x: Sequence[float] | np.ndarray, arrays: Mapping[s
     Shapes: arrays[name] (seeds, n) at n places.
     """
     for k, each in enumerate(arrays.values()):
-        colour, marker = STATE_COLOURS[k % 6], MARKERS[k % 6]
+        color, marker = STATE_COLOURS[k % 6], MARKERS[k % 6]
         if len(each) > 1:
-            ax.plot(x, each.T, marker, mfc="none", mec=colour, ms=8, alpha=0.6)
-        ax.plot(x, each.mean(0), marker + "-", color=colour, ms=9)
+            ax.plot(x, each.T, marker, mfc="none", mec=color, ms=8, alpha=0.6)
+        ax.plot(x, each.mean(0), marker + "-", color=color, ms=9)
     return {name: float(each.mean(0)[-1]) for name, each in arrays.items()}
 
 

@@ -31,10 +31,10 @@ REBER_PLACES = [(0, 0), (1.3, 0), (2.6, 1), (2.6, -1), (4.2, 1), (4.2, -1), (5.5
 def automaton(dfa: Any, current: int | None = None) -> LectureFigure:
     """Draw a small automaton on a ring. `dfa` has table, accepting, symbols, start and names."""
     figure = new_figure(
-        4.6, 4.2, f"an automaton with {len(dfa.table)} states over the symbols {', '.join(dfa.symbols)}"
+        4.6, 4.2, f"an automaton with {len(dfa.table)} states over the symbols {', '.join(dfa.alphabet)}"
     )
     (ax,) = axes(figure)
-    draw_automaton(ax, dfa.table, dfa.accepting, dfa.symbols, start=dfa.start, names=dfa.names, current=current)
+    draw_automaton(ax, dfa.table, dfa.accepting, dfa.alphabet, start=dfa.start, names=dfa.names, current=current)
     return figure
 
 
@@ -43,12 +43,12 @@ def reber_grammar(dfa: Any) -> LectureFigure:
     """Draw the Reber grammar; the trap, which every symbol that is not drawn leads to, is left out."""
     figure = new_figure(10, 4.2, "the Reber grammar as an automaton with eight states and a trap that is not drawn")
     (ax,) = axes(figure)
-    draw_automaton(ax, dfa.table, dfa.accepting, dfa.symbols, places=REBER_PLACES, hide=[8], colours=[BLUE])
+    draw_automaton(ax, dfa.table, dfa.accepting, dfa.alphabet, places=REBER_PLACES, hide=[8], colors=[BLUE])
     return figure
 
 
 @styled
-def compiled_units(states: np.ndarray, string: str, table: np.ndarray, symbols: str) -> LectureFigure:
+def compiled_units(states: np.ndarray, string: str, table: np.ndarray, alphabet: str) -> LectureFigure:
     """Show the units of a compiled network while it reads a string: exactly one is on at a time.
 
     Shapes: states (T + 1, states * symbols), the first row before any symbol.
@@ -57,7 +57,7 @@ def compiled_units(states: np.ndarray, string: str, table: np.ndarray, symbols: 
     figure = new_figure(10, 3.9, "which hidden unit is on after each symbol: exactly one at a time")
     (ax,) = axes(figure)
     image = ax.imshow(states.T, cmap="cividis", vmin=-1, vmax=1, aspect="auto")
-    ax.set_yticks(range(n * m), [f"arrived in {s} by reading {a}" for s in range(n) for a in symbols])
+    ax.set_yticks(range(n * m), [f"arrived in {s} by reading {a}" for s in range(n) for a in alphabet])
     ax.set_xticks(range(len(states)), ["start", *string])
     ax.set_xlabel("symbol read")
     ax.set_title("One hidden unit per state and symbol: one is on, the others are off")
@@ -74,14 +74,14 @@ def compiled_units(states: np.ndarray, string: str, table: np.ndarray, symbols: 
 def read_back(
     states: np.ndarray, group: np.ndarray, true: np.ndarray, symbol: np.ndarray, found: Any, smallest: Any
 ) -> LectureFigure:
-    """Show hidden states in a plane with their groups, the automaton read off them, and the same one minimised.
+    """Show hidden states in a plane with their groups, the automaton read off them, and the same one minimized.
 
     Shapes: states (points, H); group, true and symbol (points,): the group that each state was put into (a state of
     `found`), the true automaton's state, and the last symbol read. `found` and `smallest` have table, accepting,
     symbols and start.
     """
     figure = new_figure(
-        12, 4.7, "hidden states in a plane; the automaton read off them; the same one minimised to 3 states"
+        12, 4.7, "hidden states in a plane; the automaton read off them; the same one minimized to 3 states"
     )
     left, middle, right = axes(figure, 1, 3)
     plane = separating_plane(states, 2 * true + symbol)(states)
@@ -97,14 +97,16 @@ def read_back(
     left.set(xticks=[], yticks=[])
     left.margins(0.3)
     left.set_title("Hidden states in a plane")
-    left.set_xlabel("letter: group; colour: true state")
-    draw_automaton(middle, found.table, found.accepting, found.symbols, start=found.start, names=names,
-                   colours=[STATE_COLOURS[g % 6] for g in groups_of(found, smallest)])  # fmt: skip
+    left.set_xlabel("letter: group; color: true state")
+    draw_automaton(middle, found.table, found.accepting, found.alphabet, start=found.start, names=names,
+                   colors=[STATE_COLOURS[g % 6] for g in groups_of(found, smallest)])  # fmt: skip
     middle.set_title(f"The {len(names)} groups and their moves")
-    meaning = [f"{names[k]}: {_most(true[group == k])} after {found.symbols[_most(symbol[group == k])]}" for k in shown]
+    meaning = [
+        f"{names[k]}: {_most(true[group == k])} after {found.alphabet[_most(symbol[group == k])]}" for k in shown
+    ]
     middle.set_xlabel("\n".join("   ".join(meaning[k : k + 3]) for k in range(0, len(meaning), 3)))
-    draw_automaton(right, smallest.table, smallest.accepting, smallest.symbols, start=smallest.start)
-    right.set_title(f"Minimised: {len(smallest.table)} states")
+    draw_automaton(right, smallest.table, smallest.accepting, smallest.alphabet, start=smallest.start)
+    right.set_title(f"Minimized: {len(smallest.table)} states")
     return figure
 
 
@@ -135,11 +137,11 @@ def _offsets(anchors: np.ndarray, plane: np.ndarray) -> np.ndarray:
 
 
 def groups_of(found: Any, smallest: Any) -> list[int]:
-    """The state of the minimised automaton that each state of `found` became, by reading both side by side."""
+    """The state of the minimized automaton that each state of `found` became, by reading both side by side."""
     group, queue = {found.start: smallest.start}, [found.start]
     while queue:
         s = queue.pop(0)
-        for a in range(len(found.symbols)):
+        for a in range(len(found.alphabet)):
             t = int(found.table[s, a])
             if t not in group:
                 group[t] = int(smallest.table[group[s], a])
@@ -148,15 +150,15 @@ def groups_of(found: Any, smallest: Any) -> list[int]:
 
 
 @styled
-def cluster_counts(counts: Mapping[str, Sequence[int]], minimised: Mapping[str, Sequence[int]]) -> LectureFigure:
-    """Show how many clusters each network needed, one dot per seed, and how many states are left when minimised."""
+def cluster_counts(counts: Mapping[str, Sequence[int]], minimized: Mapping[str, Sequence[int]]) -> LectureFigure:
+    """Show how many clusters each network needed, one dot per seed, and how many states are left when minimized."""
     figure = new_figure(9, 3.6, "groups of hidden states that each kind of network needs, before and after minimising")
     (ax,) = axes(figure)
     for row, name in enumerate(counts):
         y = len(counts) - 1 - row
         nudge = np.linspace(-0.12, 0.12, len(counts[name]))
         ax.plot(counts[name], y + nudge, "o", color=BLUE, ms=11, alpha=0.8, label="groups" if not row else None)
-        ax.plot(minimised[name], y + nudge, "s", color=ORANGE, ms=9, label="after minimising" if not row else None)
+        ax.plot(minimized[name], y + nudge, "s", color=ORANGE, ms=9, label="after minimising" if not row else None)
     ax.set_yticks(range(len(counts)), list(counts)[::-1], fontsize=14)
     top = max(max(v) for v in counts.values()) + 1
     ax.set(xlim=(0, top + 0.5), ylim=(-0.5, len(counts) - 0.5), xlabel="groups, or states", xticks=range(0, top + 1, 2))
@@ -218,7 +220,7 @@ def padded_batch(lengths: Sequence[int]) -> LectureFigure:
 
 
 @styled
-def next_symbols(string: str, probability: np.ndarray, legal: np.ndarray, symbols: str) -> LectureFigure:
+def next_symbols(string: str, probability: np.ndarray, legal: np.ndarray, alphabet: str) -> LectureFigure:
     """Show what a network expects after each symbol, with a circle on what the grammar allows.
 
     Shapes: probability and legal (T, symbols).
@@ -229,10 +231,10 @@ def next_symbols(string: str, probability: np.ndarray, legal: np.ndarray, symbol
     (ax,) = axes(figure)
     image = ax.imshow(probability.T, cmap="viridis", vmin=0, vmax=1, aspect="auto")
     ax.plot(*np.nonzero(legal), "o", ms=13, mfc="white", mec="black", mew=1.5)
-    ax.set_yticks(range(len(symbols)), list(symbols), fontsize=14)
+    ax.set_yticks(range(len(alphabet)), list(alphabet), fontsize=14)
     ax.set_xticks(range(len(string)), list(string), fontsize=14)
     ax.set(xlabel="symbol just read", ylabel="next symbol")
-    ax.set_title("Colour: what the network says may come next. Circles: what the grammar allows")
+    ax.set_title("Color: what the network says may come next. Circles: what the grammar allows")
     figure.colorbar(image, ax=ax).set_label("network says: legal")
     return figure
 
@@ -275,7 +277,7 @@ def stepper_frame(figure: Figure, dfa: Any, string: str, position: int, states: 
     figure.clear()
     left, right = axes(figure, 1, 2)
     now = states[position]
-    draw_automaton(left, dfa.table, dfa.accepting, dfa.symbols, start=dfa.start, names=dfa.names, current=now)
+    draw_automaton(left, dfa.table, dfa.accepting, dfa.alphabet, start=dfa.start, names=dfa.names, current=now)
     left.set_title(f"The automaton is in state {dfa.names[now]}")
     for s in range(len(dfa.table)):
         x, y = background[background_states == s].T

@@ -95,11 +95,11 @@ def _unit_axis(ax: Axes, values: Sequence[np.ndarray], units: Units, above: floa
 
 def _measured(ax: Axes, x: np.ndarray, values: np.ndarray, k: int) -> float:
     """A line through the medians with filled marks, hollow marks for the rounds (rounds, n); return where it ends."""
-    colour, marker = STATE_COLOURS[k], MARKERS[k]
+    color, marker = STATE_COLOURS[k], MARKERS[k]
     if len(values) > 1:
-        ax.plot(x, values.T, marker, mfc="none", mec=colour, ms=7, alpha=0.45, zorder=2)
+        ax.plot(x, values.T, marker, mfc="none", mec=color, ms=7, alpha=0.45, zorder=2)
     middle = np.median(values, 0)
-    ax.plot(x, middle, marker + "-", color=colour, ms=9, lw=3, zorder=3)
+    ax.plot(x, middle, marker + "-", color=color, ms=9, lw=3, zorder=3)
     return float(middle[-1])
 
 
@@ -336,12 +336,12 @@ def budget(
     ax.set_ylabel("held-out loss (nats)", fontsize=15)
     ax.tick_params("y", labelsize=14)
     ax.set_title("ring: the best width for a budget; hollow: each seed", fontsize=15)
-    colours = [*shades[: len(ends)]]
+    colors = [*shades[: len(ends)]]
     if chance is not None:
-        ends["chance"], colours = chance, [*colours, GREY]
+        ends["chance"], colors = chance, [*colors, GREY]
     order = sorted(range(len(ends)), key=lambda k: -list(ends.values())[k])
     named = {list(ends)[k]: list(ends.values())[k] for k in order}
-    label_ends(ax, float(x[-1]), named, [colours[k] for k in order], 2.1, points=15)
+    label_ends(ax, float(x[-1]), named, [colors[k] for k in order], 2.1, points=15)
     return figure
 
 
@@ -351,7 +351,7 @@ def two_processes(
 ) -> LectureFigure:
     """Show that two processes learn as one does: both losses, their difference, and the time if it is given.
 
-    The grey line beside the difference is the distance between two neighbouring numbers of float32 at that loss.
+    The gray line beside the difference is the distance between two neighbouring numbers of float32 at that loss.
     Shapes: steps, one and two (n,).
     Raises: ValueError for other shapes, losses that are not finite and above 0, and more than 2 times.
     """
@@ -391,8 +391,8 @@ def two_processes(
         ax.set_xlabel("training steps", fontsize=15)
         ax.tick_params(labelsize=14)
     if times:
-        colours = (ORANGE, BLUE)[: len(times)]
-        panels[2].bar(range(len(times)), list(times.values()), width=0.6, color=colours)
+        colors = (ORANGE, BLUE)[: len(times)]
+        panels[2].bar(range(len(times)), list(times.values()), width=0.6, color=colors)
         for k, each in enumerate(times.values()):
             panels[2].text(k, each, in_unit(each, SECONDS), ha="center", va="bottom", fontsize=16, weight="bold",
                            path_effects=HALO)  # fmt: skip

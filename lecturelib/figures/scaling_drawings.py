@@ -30,7 +30,7 @@ def waiting(length: int = 6) -> LectureFigure:
     page.text(0.15, 6.1, f"LSTM: {length} tokens, {length} steps", fontsize=19, weight="bold", va="center")
     page.text(11.85, 6.1, "each waits for the one before", fontsize=16, ha="right", va="center")
     for k, x in enumerate(columns):
-        box(page, x, 4.72, wide, 0.8, "cell", colour=ORANGE, points=17)
+        box(page, x, 4.72, wide, 0.8, "cell", color=ORANGE, points=17)
         _number(page, x, 5.5, k + 1)
         page.text(x + wide / 2, 4.12, f"token {k + 1}", fontsize=14, ha="center", va="center")
         arrow(page, (x + wide / 2, 4.27), (x + wide / 2, 4.7))
@@ -44,13 +44,13 @@ def waiting(length: int = 6) -> LectureFigure:
     end = columns[3] + wide
     for y in lanes:
         page.plot([0.87, end + 0.15], [y, y], color=GREY, lw=1.6, zorder=1)
-        arrow(page, (end, y), (end + 0.4, y), colour=GREY)
-    for k, (name, colour) in enumerate(_STAGES):
+        arrow(page, (end, y), (end + 0.4, y), color=GREY)
+    for k, (name, color) in enumerate(_STAGES):
         x = columns[k]
-        box(page, x, 0.83, wide, 2.03, "", colour=colour)
+        box(page, x, 0.83, wide, 2.03, "", color=color)
         for a in lanes:
-            for b in lanes if colour == ORANGE else (a,):
-                page.plot([x + 0.1, x + wide - 0.1], [a, b], color=colour, lw=1.6, zorder=3)
+            for b in lanes if color == ORANGE else (a,):
+                page.plot([x + 0.1, x + wide - 0.1], [a, b], color=color, lw=1.6, zorder=3)
         _number(page, x, 2.84, k + 1)
         page.text(x + 0.3, 3.02, name, fontsize=15, weight="bold", va="center")
     page.text(
@@ -101,7 +101,7 @@ def parallel_drawing(processes: int = 2) -> LectureFigure:
         box(page, 2.2, y, 1.6, tall, f"process {k}", "its data", BLUE, points=15)
         arrow(page, (3.8, center), (4.4, center))
         box(page, 4.4, y, 1.9, tall, "weights W", "gradient " + "gₖ".replace("ₖ", "₀₁₂₃"[k]), BLUE, points=15)
-        arrow(page, (6.3, center), (7.2, center), colour=INK)
+        arrow(page, (6.3, center), (7.2, center), color=INK)
         arrow(page, (8.9, center), (9.75, center))
         box(page, 9.75, y, 2.0, tall, "W − step", "on the mean", BLUE, points=15)
     page.add_patch(FancyBboxPatch((7.2, low), 1.7, high - low, boxstyle="round,pad=0,rounding_size=0.1",

@@ -25,7 +25,7 @@ from lecturelib.figures.style import (
     styled,
 )
 
-# number, title, the question it answers, column, row, colour of its part of the lecture
+# number, title, the question it answers, column, row, color of its part of the lecture
 _STOPS = [
     ("01", "Recurrent networks", "How can a network read\ninput of any length?", 0, 1, BLUE),
     ("02", "LSTM", "Why does it forget less,\nand when does it not?", 0, 0, BLUE),
@@ -45,11 +45,11 @@ def lecture_map() -> LectureFigure:
     figure = new_figure(12, 4.4, "the eight notebooks in the order of the lecture, each with its question")
     (ax,) = axes(figure)
     w, h, dx, dy = 2.62, 1.5, 3.0, 1.95
-    for number, title, question, column, row, colour in _STOPS:
+    for number, title, question, column, row, color in _STOPS:
         x, y = column * dx, row * dy
-        box: dict[str, Any] = {"boxstyle": "round,pad=0.02,rounding_size=0.12", "lw": 2.6, "ec": colour}
+        box: dict[str, Any] = {"boxstyle": "round,pad=0.02,rounding_size=0.12", "lw": 2.6, "ec": color}
         ax.add_patch(FancyBboxPatch((x, y), w, h, fc="white", zorder=2, **box))
-        ax.text(x + 0.14, y + h - 0.2, number, fontsize=13, color=colour, weight="bold", va="top", zorder=3)
+        ax.text(x + 0.14, y + h - 0.2, number, fontsize=13, color=color, weight="bold", va="top", zorder=3)
         ax.text(x + 0.5, y + h - 0.2, title, fontsize=12.5, weight="bold", va="top", zorder=3)
         ax.text(x + 0.14, y + 0.56, question, fontsize=12.5, va="center", zorder=3, linespacing=1.25)
         if row == 1:

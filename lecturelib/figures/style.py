@@ -1,4 +1,4 @@
-"""The look that all figures share: colours, sizes, and a Figure that a notebook shows as a PNG."""
+"""The look that all figures share: colors, sizes, and a Figure that a notebook shows as a PNG."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-# Okabe and Ito's colours, told apart by readers with any colour vision; never the only sign: markers differ too
+# Okabe and Ito's colors, told apart by readers with any color vision; never the only sign: markers differ too
 BLUE, ORANGE, GREEN, PURPLE, SKY, RED, GREY = (
     "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#666666",
 )  # fmt: skip
@@ -78,9 +78,9 @@ def png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def direct_label(ax: Axes, x: float, y: float, text: str, colour: str, **options: Any) -> None:
-    """Write a label beside its line, in the colour of the line: no legend to look up."""
-    ax.annotate(text, (x, y), xytext=(8, 0), textcoords="offset points", color=colour, va="center", **options)
+def direct_label(ax: Axes, x: float, y: float, text: str, color: str, **options: Any) -> None:
+    """Write a label beside its line, in the color of the line: no legend to look up."""
+    ax.annotate(text, (x, y), xytext=(8, 0), textcoords="offset points", color=color, va="center", **options)
 
 
 def hide_frame(ax: Axes) -> None:

@@ -30,7 +30,7 @@ from lecturelib.figures.style import (
 )
 
 _COLOURS, _MARKERS = (*STATE_COLOURS, "black"), (*MARKERS, "X")
-_DASHES = ((0, (5, 2)), (0, (1, 1.3)), (0, (5, 1.5, 1, 1.5)))  # of controls, which are all grey
+_DASHES = ((0, (5, 2)), (0, (1, 1.3)), (0, (5, 1.5, 1, 1.5)))  # of controls, which are all gray
 _HARM = "#fbe3d6"  # the half plane where a source is worse than none
 
 
@@ -85,7 +85,7 @@ def label_curves(labels: Sequence[int], accuracy: Mapping[str, ArrayLike], chanc
                  highlight: Sequence[str] = ()) -> LectureFigure:  # fmt: skip
     """Show the test accuracy against the number of labels for each class, a line per arm with its 95 % interval.
 
-    Controls are grey and dashed. Arms in `highlight` are wide and their interval is a band, the others' bars.
+    Controls are gray and dashed. Arms in `highlight` are wide and their interval is a band, the others' bars.
     Shapes: accuracy[name] (seeds, labels) from 0 to 1, 2 seeds or more.
     Raises: ValueError for other shapes, more than 7 arms or 3 controls, and names that are not among the arms.
     """
@@ -117,7 +117,7 @@ def label_curves(labels: Sequence[int], accuracy: Mapping[str, ArrayLike], chanc
     _label_axis(ax, x)
     ax.set(ylim=(0, min(104, max(tops) + 5)))
     ax.set_ylabel("right on test images (%)", fontsize=15)
-    ax.set_title(f"mean of {_seeds(arrays)} and its 95 % interval; grey, dashed: controls", fontsize=14)
+    ax.set_title(f"mean of {_seeds(arrays)} and its 95 % interval; gray, dashed: controls", fontsize=14)
     ends["chance"] = 100 * chance
     label_ends(ax, float(x[-1]), ends, [*(looks[name]["color"] for name in arrays), GREY], 4.7, points=15)
     return figure
@@ -139,7 +139,7 @@ def differences(
 
     `ends[name]` is the first number of labels from which on a source does no harm that can be told from chance, the
     first of all for a source that never harms, None where it harms to the end: `label_efficiency.harm_ends`. Those in
-    `controls` are grey and dashed, without a ring.
+    `controls` are gray and dashed, without a ring.
     Shapes: differences[name] (seeds, labels), accuracy minus that from scratch, from -1 to 1, 2 seeds or more.
     Raises: ValueError for other shapes, more than 7 sources, names that differ, and ends that are not among the labels.
     """
@@ -173,14 +173,14 @@ def differences(
     ax.axhline(0, color="black", lw=2, zorder=1)
     _label_axis(ax, x)
     ax.set_ylim(low, high)
-    for y, words, side, colour in ((0.985, "help", "top", "#00507f"), (0.015, "harm", "bottom", "#a03c00")):
-        ax.text(0.985, y, words, transform=ax.transAxes, ha="right", va=side, fontsize=24, weight="bold", color=colour,
+    for y, words, side, color in ((0.985, "help", "top", "#00507f"), (0.015, "harm", "bottom", "#a03c00")):
+        ax.text(0.985, y, words, transform=ax.transAxes, ha="right", va=side, fontsize=24, weight="bold", color=color,
                 path_effects=HALO, zorder=5)  # fmt: skip
     ax.set_ylabel("points above or below\ntraining from scratch", fontsize=15)
     rings = "; ring: the harm ends" if any(end not in (None, x[0]) for end in ends.values()) else ""
     ax.set_title(f"mean of {_seeds(arrays)} and its 95 % interval{rings}", fontsize=14)
-    colours = [GREY if name in controls else _COLOURS[k] for k, name in enumerate(arrays)]
-    label_ends(ax, float(x[-1]), named, colours, 4.7, points=15)
+    colors = [GREY if name in controls else _COLOURS[k] for k, name in enumerate(arrays)]
+    label_ends(ax, float(x[-1]), named, colors, 4.7, points=15)
     return figure
 
 
@@ -204,7 +204,7 @@ def ranking(
     """Show arms from the best to the worst, each with its 95 % interval and its difference to a baseline.
 
     The difference is taken seed by seed: row k of all arms belongs to one seed. Arms whose whole interval of the
-    difference lies below 0 are red, those wholly above blue; controls are grey.
+    difference lies below 0 are red, those wholly above blue; controls are gray.
     Shapes: accuracy[name] (seeds,) from 0 to 1, 2 seeds or more, the same for all; at most 18 arms.
     Raises: ValueError for other shapes, more arms, and a baseline or controls that are not among them.
     """
@@ -224,35 +224,35 @@ def ranking(
     _, low, high = found[baseline]
     ax.axvspan(low, high, color=ORANGE, alpha=0.25, lw=0, zorder=0)
     ax.axvline(100 * chance, color=GREY, lw=1.6, ls=_DASHES[1], zorder=0)
-    colours = {}
+    colors = {}
     for row, name in enumerate(order):
         mean, begin, end = found[name]
         change, least, most = apart[name]
         says = f"{change:+.0f} ± {most - change:.0f}".replace("-", "−")
-        colour, marker = "black", "o"
+        color, marker = "black", "o"
         if name == baseline:
-            colour, marker, says = "#9a6a00", "s", ""
+            color, marker, says = "#9a6a00", "s", ""
         elif most < 0:
-            colour, marker = RED, "v"
+            color, marker = RED, "v"
         elif least > 0:
-            colour, marker = BLUE, "^"
+            color, marker = BLUE, "^"
         if name in controls:
-            colour, marker = GREY, "D"
-        colours[name] = colour
-        ax.plot([begin, end], [row, row], "|-", ms=11, mew=2, color=colour, lw=2.6)
-        ax.plot(mean, row, marker, ms=10, color=colour)
+            color, marker = GREY, "D"
+        colors[name] = color
+        ax.plot([begin, end], [row, row], "|-", ms=11, mew=2, color=color, lw=2.6)
+        ax.plot(mean, row, marker, ms=10, color=color)
         words = f"{mean:.0f} %   {says}" if says else f"{mean:.0f} %"
-        ax.text(1.015, row, words, transform=ax.get_yaxis_transform(), va="center", fontsize=14, color=colour,
+        ax.text(1.015, row, words, transform=ax.get_yaxis_transform(), va="center", fontsize=14, color=color,
                 weight="bold" if name == baseline else "normal")  # fmt: skip
     ax.set_yticks(range(len(order)), order, fontsize=14)
     for label, name in zip(ax.get_yticklabels(), order, strict=True):
-        label.set(color=colours[name], fontweight="bold" if name == baseline else "normal")
+        label.set(color=colors[name], fontweight="bold" if name == baseline else "normal")
     ax.tick_params("y", length=0)
     ax.set_ylim(len(order) - 0.4, -0.6)
     ends = [each for bounds in found.values() for each in bounds]
     ax.set_xlim(min(100 * chance, *ends) - 2, max(100 * chance, *ends) + 2)
     ax.set_xlabel(f"right on test images (%); dotted: chance, {100 * chance:.0f} %", fontsize=15)
-    says = f"mean of {_seeds(arrays)}, 95 % interval; grey: controls"
+    says = f"mean of {_seeds(arrays)}, 95 % interval; gray: controls"
     ax.set_title(f"{says}\nright: points against {baseline}, seed by seed", fontsize=14)
     return figure
 
@@ -281,12 +281,12 @@ def forgetting(treatments: Mapping[str, tuple[ArrayLike, ArrayLike]], first: str
     before, lowest, _ = _bounds(source[first], f"accuracy of {first!r}")
     ax.axvline(before, color=ORANGE, lw=1.8, ls=_DASHES[0], zorder=0)
     for row, name in enumerate(order):
-        for k, (each, colour, marker) in enumerate(((source, "#b87a00", "s"), (target, BLUE, "o"))):
+        for k, (each, color, marker) in enumerate(((source, "#b87a00", "s"), (target, BLUE, "o"))):
             mean, low, high = _bounds(each[name], f"accuracy of {name!r}")
             y = row + (k - 0.5) * 0.3
             label = f"accuracy on {tasks[k]}" if row == 0 else None
-            ax.plot([low, high], [y, y], "|-", color=colour, ms=9, lw=2.4)
-            ax.plot(mean, y, marker, color=colour, ms=12, label=label)
+            ax.plot([low, high], [y, y], "|-", color=color, ms=9, lw=2.4)
+            ax.plot(mean, y, marker, color=color, ms=12, label=label)
         now, _, top = _bounds(source[name], f"accuracy of {name!r}")
         ax.plot([before, now], [row - 0.15] * 2, color=ORANGE, lw=10, alpha=0.35, solid_capstyle="butt", zorder=1)
         look: dict[str, Any] = {"size": 15}
@@ -327,9 +327,9 @@ def mixing_path(
     figure = new_figure(11, 5.0, f"accuracy on {tasks[0]} and {tasks[1]} for mixtures of the weights before and after")
     (ax,) = axes(figure)
     means = {}
-    for (name, each), colour, marker in zip(arrays.items(), (ORANGE, BLUE), "so", strict=True):
+    for (name, each), color, marker in zip(arrays.items(), (ORANGE, BLUE), "so", strict=True):
         means[name], half = _interval(100 * each, f"accuracy on {name!r}")
-        _drawn_line(ax, x, means[name], half, True, color=colour, marker=marker, lw=3.2, ms=9)
+        _drawn_line(ax, x, means[name], half, True, color=color, marker=marker, lw=3.2, ms=9)
     if chosen is not None:
         at = int(np.abs(x - chosen).argmin())
         ax.axvline(x[at], color=GREY, ls=_DASHES[0], lw=1.8, zorder=0)

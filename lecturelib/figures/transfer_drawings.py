@@ -77,15 +77,15 @@ def arms_drawing(counts: Mapping[str, int], total: int) -> LectureFigure:
         x, y = 0.2 + 2.36 * k, 1.5
         page.text(x + 1.08, 6.18, name, fontsize=18, weight="bold", ha="center", va="center")
         for n, (part, state) in enumerate(zip(_STACK, parts, strict=True)):
-            low_rank = name == "low rank" and part.startswith("block")
+            lora = name == "low rank" and part.startswith("block")
             high = 0.95 if "\n" in part else 0.7
-            _part(page, x, y, 1.29 if low_rank else 2.16, high, part, state)
-            if low_rank:
+            _part(page, x, y, 1.29 if lora else 2.16, high, part, state)
+            if lora:
                 page.text(x + 1.36, y + high / 2, "+", fontsize=15, ha="center", va="center")
                 _part(page, x + 1.43, y, 0.73, high, "B A", "new trained", strip=False)
             y += high
             if n < 4:
-                arrow(page, (x + 1.08 - 0.37 * low_rank, y), (x + 1.08 - 0.37 * low_rank, y + 0.17))
+                arrow(page, (x + 1.08 - 0.37 * lora, y), (x + 1.08 - 0.37 * lora, y + 0.17))
                 y += 0.17
         page.text(x + 1.08, 1.27, f"trained: {counts[name]:,}", fontsize=16, weight="bold", ha="center", va="center")
         share = 100 * counts[name] / total
@@ -186,17 +186,17 @@ def decision_card(
     rows: Sequence[str],
     columns: Sequence[str],
     cells: Sequence[Sequence[str]],
-    colours: Sequence[Sequence[str]] | None = None,
+    colors: Sequence[Sequence[str]] | None = None,
     sides: tuple[str, str] = ("labels for\neach class", "the source is"),
 ) -> LectureFigure:
     """Draw a table to decide by: rows are numbers of labels, columns kinds of sources, the first line of a cell an arm.
 
-    Cells with the same first line have the same colour, unless `colours` gives one for each cell.
+    Cells with the same first line have the same color, unless `colors` gives one for each cell.
     Raises: ValueError for no rows or columns, more than 5 rows or 4 columns, and cells that do not fit them.
     """
     if not 1 <= len(rows) <= 5 or not 1 <= len(columns) <= 4:
         raise ValueError(f"{len(rows)} rows, {len(columns)} columns: expected 1 to 5 and 1 to 4")
-    for what, table in (("cells", cells), ("colours", colours)):
+    for what, table in (("cells", cells), ("colors", colors)):
         if table is not None and [len(row) for row in table] != [len(columns)] * len(rows):
             raise ValueError(
                 f"{what} have rows of {[len(row) for row in table]}: expected {len(rows)} of {len(columns)}"
@@ -216,7 +216,7 @@ def decision_card(
         y -= high
         page.text(0.85, y + high / 2, name, fontsize=26, weight="bold", ha="center", va="center")
         for j, lines in enumerate(text[i]):
-            fill = colours[i][j] if colours else _WASHES[heads.index(cells[i][j].split("\n")[0]) % len(_WASHES)]
+            fill = colors[i][j] if colors else _WASHES[heads.index(cells[i][j].split("\n")[0]) % len(_WASHES)]
             page.add_patch(Rectangle((1.85 + j * wide, y), wide - 0.1, high - 0.1, fc=fill, ec=GREY, lw=1.2))
             at = y + (high - 0.1) / 2 + sum(_high(n, line) for n, line in enumerate(lines)) / 2
             for n, line in enumerate(lines):

@@ -34,23 +34,23 @@ def learning_curves(
     figure = new_figure(11, 4.6, f"{title}: " + ", ".join(runs))
     (ax,) = axes(figure)
     end = max(max(steps[-1] for steps, _ in runs.values()), 1)
-    ends, colours = {}, []
+    ends, colors = {}, []
     for k, (name, (steps, accuracies)) in enumerate(runs.items()):
         percent = 100 * np.asarray(accuracies, float)
         if len(steps) == 1:
             steps, percent = [0, end], percent.repeat(2, axis=0)
-        colour, dashes, width = (BLUE, "-", 3.0) if k == 0 else (GREY, DASHES[k - 1], 2.2)
+        color, dashes, width = (BLUE, "-", 3.0) if k == 0 else (GREY, DASHES[k - 1], 2.2)
         if k == 0:
-            ax.plot(steps, percent, color=colour, lw=1, alpha=0.5)
-        ax.plot(steps, percent.mean(axis=1), color=colour, ls=dashes, lw=width)
+            ax.plot(steps, percent, color=color, lw=1, alpha=0.5)
+        ax.plot(steps, percent.mean(axis=1), color=color, ls=dashes, lw=width)
         if steps[-1] < end:
-            ax.plot(steps[-1], percent[-1].mean(), "s", color=colour)
+            ax.plot(steps[-1], percent[-1].mean(), "s", color=color)
         ends[name] = float(percent[-1].mean())
-        colours.append(colour)
-    for (name, level), colour, dashes in zip(levels.items(), (ORANGE, GREY), ((0, (8, 2)), (0, (1, 4))), strict=False):
-        ax.axhline(100 * level, color=colour, ls=dashes, lw=2)
-        ends[name], colours = 100 * level, [*colours, colour]
+        colors.append(color)
+    for (name, level), color, dashes in zip(levels.items(), (ORANGE, GREY), ((0, (8, 2)), (0, (1, 4))), strict=False):
+        ax.axhline(100 * level, color=color, ls=dashes, lw=2)
+        ends[name], colors = 100 * level, [*colors, color]
     ax.set(xlim=(0, end), ylim=(0, 100), xlabel="training steps", ylabel="test accuracy, %")
     ax.set_title(title)
-    label_ends(ax, end, ends, colours, 3.4)
+    label_ends(ax, end, ends, colors, 3.4)
     return figure

@@ -92,7 +92,7 @@ def by_position(
     figure = new_figure(10.5, 4.8, f"the loss at each position, of models trained on sequences of {trained} positions")
     (ax,) = axes(figure)
     every = max(1, len(positions) // 8)
-    ends, colours, ended = {}, [], []
+    ends, colors, ended = {}, [], []
     for k, (name, each) in enumerate(loss.items()):
         each = np.asarray(each, float)
         same_shape(f"positions and the losses of {name!r}", (len(positions),), each.shape)
@@ -100,7 +100,7 @@ def by_position(
         last = int(np.flatnonzero(np.isfinite(each))[-1])
         if last == len(each) - 1:
             ends[name] = float(each[last])
-            colours.append(STATE_COLOURS[k])
+            colors.append(STATE_COLOURS[k])
         else:
             ax.plot(positions[last], each[last], "X", color=STATE_COLOURS[k], mec="black", ms=15, zorder=5)
             ended.append(name)
@@ -117,7 +117,7 @@ def by_position(
     if ended:
         ax.text(trained + gap, low - 0.17 * (high - low), f"✖ {', '.join(ended)}: no such positions", fontsize=14)
     ax.set(xlabel="position", ylabel=ylabel)
-    label_ends(ax, positions[-1], ends, colours, 3.7)
+    label_ends(ax, positions[-1], ends, colors, 3.7)
     return figure
 
 

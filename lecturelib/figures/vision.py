@@ -99,7 +99,7 @@ def cuts(image: np.ndarray, cut: Mapping[str, np.ndarray],
     """Show ways to cut one image: where the first patches come from, the patches, and all of them at their places.
 
     Shapes: image (C, height, width), cut[name] (N, C, P, P). `pixels` is the same cut of an image that holds the
-    number of each pixel (0 for the upper left, then row by row); with it the origin of each patch is coloured.
+    number of each pixel (0 for the upper left, then row by row); with it the origin of each patch is colored.
     A way is right (✓) if its patches, laid row by row, give the image.
     Raises: ValueError for more than four ways, and for patches that do not fill the image.
     """
@@ -124,13 +124,13 @@ def cuts(image: np.ndarray, cut: Mapping[str, np.ndarray],
         left = (0.3, y, wide, high)
         picture(page, whole, place=left)
         for n in range(min(3, N)):
-            colour = (PURPLE, ORANGE, GREEN)[n]
+            color = (PURPLE, ORANGE, GREEN)[n]
             if pixels is not None:
                 for pixel in np.unique(np.asarray(pixels[name][n][0]).astype(int)).tolist():
                     square = cell(left, whole.shape[1], whole.shape[2], pixel)
-                    page.add_patch(Rectangle(*square, fc=colour, alpha=0.6, lw=0))
+                    page.add_patch(Rectangle(*square, fc=color, alpha=0.6, lw=0))
             place = (second + n * (small + 0.2), y + (high - small) / 2, small, small)
-            picture(page, parts[n], place=place, frame=colour)
+            picture(page, parts[n], place=place, frame=color)
         arrow(page, (0.3 + wide + 0.1, y + high / 2), (second - 0.15, y + high / 2))
         arrow(page, (third - 0.7, y + high / 2), (third - 0.15, y + high / 2))
         laid = mosaic(parts, whole.shape[1] // P, gap=1)
@@ -164,12 +164,12 @@ def accuracies(scores: Mapping[str, np.ndarray], chance: float, highlight: str |
     low, high = bracket([100 * each for each in arrays.values()])
     low, high = np.floor(low), min(high, 100.5)
     for row, (name, each) in enumerate(arrays.items()):
-        colour = BLUE if name == highlight else GREY
+        color = BLUE if name == highlight else GREY
         if name == highlight:
             ax.axhspan(row - 0.46, row + 0.46, color=BLUE, alpha=0.1, lw=0)
         mean = 100 * each.mean()
-        ax.plot(100 * each, np.full(len(each), row), "o", mfc="none", mec=colour, mew=2, ms=11)
-        ax.plot([mean, mean], [row - 0.34, row + 0.34], color=colour, lw=4.5)
+        ax.plot(100 * each, np.full(len(each), row), "o", mfc="none", mec=color, mew=2, ms=11)
+        ax.plot([mean, mean], [row - 0.34, row + 0.34], color=color, lw=4.5)
         ax.text(1.015, row, f"{mean:.1f} %", transform=ax.get_yaxis_transform(), va="center", fontsize=16,
                 weight="bold" if name == highlight else "normal")  # fmt: skip
     ax.set_yticks(range(len(arrays)), list(arrays), fontsize=15)
@@ -306,7 +306,7 @@ def looked_at(images: np.ndarray, maps: Mapping[str, np.ndarray], signed: Sequen
 
 
 def _drained(image: np.ndarray) -> np.ndarray:
-    """An image without its colours, as ink on white."""
+    """An image without its colors, as ink on white."""
     shown = checked(image)
     return shown if len(shown) == 1 else 1 - shown.mean(0, keepdims=True)
 
@@ -338,7 +338,7 @@ def by_training_size(
 ) -> LectureFigure:
     """Show the accuracy against the number of training images, a line per model, sizes on a log scale.
 
-    Models in `highlight` are drawn wide, the others grey; between two of them the gap at the left is marked.
+    Models in `highlight` are drawn wide, the others gray; between two of them the gap at the left is marked.
     Shapes: accuracy[name] (seeds, n) from 0 to 1, at n sizes.
     """
     arrays = {name: 100 * each for name, each in results(accuracy, len(sizes), "accuracy").items()}

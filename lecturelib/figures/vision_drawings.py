@@ -49,10 +49,10 @@ def vit_drawing(image: np.ndarray, patches: int = 16) -> LectureFigure:
         (8.1, 0.9, "norm", "self.\nnorm", BLUE),
         (9.2, 1.15, "one\nvector", "self.\nsummarise", GREY),
     ]
-    for x, w, name, code, colour in boxes:
+    for x, w, name, code, color in boxes:
         raised = 0.33 if x > 6 else 0
-        box(ax, x, low, w, high - low + raised, name, code, colour, points=15)
-        if colour == ORANGE:
+        box(ax, x, low, w, high - low + raised, name, code, color, points=15)
+        if color == ORANGE:
             for y in lanes:  # everyone with everyone; the words lie on top
                 for into in lanes:
                     ax.plot([x + 0.09, x + w - 0.09], [y, into], color=ORANGE, lw=0.7, alpha=0.6, zorder=2.5)
@@ -76,23 +76,23 @@ def vit_drawing(image: np.ndarray, patches: int = 16) -> LectureFigure:
 
 
 @styled
-def mae_drawing(image: np.ndarray, masked: np.ndarray, painted: np.ndarray | None = None) -> LectureFigure:
+def mae_drawing(image: np.ndarray, mask: np.ndarray, painted: np.ndarray | None = None) -> LectureFigure:
     """Draw the `MaskedAutoencoder`: a large encoder reads the visible patches, a small decoder paints all of them.
 
-    Shapes: image and painted (C, height, width), masked (N,) bool, True = hidden. Without `painted`, each hidden patch
-    has one colour, its mean.
+    Shapes: image and painted (C, height, width), mask (N,) bool, True = hidden. Without `painted`, each hidden patch
+    has one color, its mean.
     Raises: ValueError for a mask that does not fit the image, or that hides nothing or everything.
     """
-    whole, hidden = checked(image), np.asarray(masked, bool)
+    whole, hidden = checked(image), np.asarray(mask, bool)
     if hidden.all() or not hidden.any():
-        raise ValueError(f"masked hides {hidden.sum()} of {hidden.size} patches: expected some hidden and some visible")
+        raise ValueError(f"mask hides {hidden.sum()} of {hidden.size} patches: expected some hidden and some visible")
     side = side_of(whole, hidden.size)
     figure, ax = paper(12, 6.3, "the masked autoencoder: hide, encode the visible patches, decode all, loss on hidden")
     low, high, middle = 1.95, 4.95, 3.45
     shown, lanes = _lanes(hidden.size, low + 0.12, high - 0.12)
     kept = [n for n in shown if not hidden[n]] or [int(np.flatnonzero(~hidden)[0])]
     few = middle + 0.36 * (np.arange(len(kept))[::-1] - (len(kept) - 1) / 2) * min(1, 6 / len(kept))
-    for x, name, more, code in ((0.12, "image", None, "images"), (1.6, "hide", hidden, "masked")):
+    for x, name, more, code in ((0.12, "image", None, "images"), (1.6, "hide", hidden, "mask")):
         picture(ax, whole, more, place=(x, middle - 0.55, 1.1, 1.1), grid=side if more is None else 0)
         ax.text(x + 0.55, middle + 0.75, name, ha="center", va="center", fontsize=15, weight="bold")
         ax.text(x + 0.55, middle - 0.75, code, ha="center", va="center", fontsize=12.5, family=MONO)
@@ -108,7 +108,7 @@ def mae_drawing(image: np.ndarray, masked: np.ndarray, painted: np.ndarray | Non
     box(ax, 3.75, middle - half, 1.75, 2 * half, "encoder", "self.encoder", ORANGE, points=18)
     ax.text(4.62, middle - half - 0.35, "large, few tokens\n(B, visible, D)", ha="center", va="center", fontsize=13)
     thin = max(0.75, few[0] - middle + 0.2)
-    box(ax, 5.72, middle - thin, 0.85, 2 * thin, "narrow", "self.\nnarrow", BLUE, points=14)
+    box(ax, 5.72, middle - thin, 0.85, 2 * thin, "narrow", "self.\ndecoder_embed", BLUE, points=14)
     cell = min(0.17, 0.8 * (lanes[0] - lanes[-1]) / max(len(lanes) - 1, 1))
     for n, y in zip(shown, lanes, strict=True):
         look: dict[str, Any] = {"fc": BLUE, "ec": BLUE}
@@ -133,7 +133,7 @@ def mae_drawing(image: np.ndarray, masked: np.ndarray, painted: np.ndarray | Non
     arrow(ax, (0.67, 0.83), (9.35, 0.83))
     ax.text(5.0, 0.95, "compared with the image as it was", ha="center", va="bottom", fontsize=14)
     ax.plot([4.62, 4.62], [middle + half, 5.85], color=BLUE, lw=2.5, zorder=1)
-    arrow(ax, (4.62, 5.85), (5.05, 5.85), colour=BLUE)
+    arrow(ax, (4.62, 5.85), (5.05, 5.85), color=BLUE)
     words = "then keep the encoder, throw the decoder away"
     ax.text(5.12, 5.85, words, fontsize=15, va="center", color="#00507f", weight="bold")
     legend(ax, 0.15, 0.3, ORANGE, "mixes tokens")
@@ -155,7 +155,7 @@ def _patch(image: np.ndarray, side: int, n: int) -> np.ndarray:
 
 
 def _mean_colours(image: np.ndarray, hidden: np.ndarray, side: int) -> np.ndarray:
-    """The image with each hidden patch in its mean colour."""
+    """The image with each hidden patch in its mean color."""
     found = image.copy()
     for n in np.flatnonzero(hidden):
         patch = _patch(found, side, int(n))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from lecturelib.pretrained.recipes import RECIPES
+from lecturelib.pretrained.models import MODELS
 
 FOLDER = Path(__file__).parent
 
@@ -18,20 +19,20 @@ FOLDER = Path(__file__).parent
 def load(name: str, folder: Path = FOLDER) -> nn.Module:
     """Return a pretrained model, ready to be asked (in evaluation mode, on the CPU).
 
-    Raises: ValueError for a name without a recipe, weights that are not there, and a file that is damaged or belongs
+    Raises: ValueError for an unknown name, weights that are not there, and a file that is damaged or belongs
         to another model.
     """
-    model = recipe_of(name).build()
+    model = builder_of(name)()
     path = folder / f"{name}.safetensors"
     try:
         weights = load_file(path)
         model.load_state_dict(weights)
     except FileNotFoundError:
-        raise ValueError(f"{path.name} is not there: make it with `python -m lecturelib.pretrained {name}`") from None
+        raise ValueError(f"{path.name} is not there: make it with `python -m lecturelib train {name}`") from None
     except (SafetensorError, RuntimeError) as problem:
         raise ValueError(
             f"{path.name} does not hold the weights of {name} ({str(problem).splitlines()[0]}): expected the file "
-            f"that came with this version; make it again with `python -m lecturelib.pretrained {name}`"
+            f"that came with this version; make it again with `python -m lecturelib train {name}`"
         ) from None
     return model.eval()
 
@@ -39,18 +40,18 @@ def load(name: str, folder: Path = FOLDER) -> nn.Module:
 def card(name: str, folder: Path = FOLDER) -> dict[str, Any]:
     """Return the card of a pretrained model: about, settings, seed, seconds, hardware, versions, parameters, scores.
 
-    Raises: ValueError for a name without a recipe, or a card that is not there.
+    Raises: ValueError for an unknown name, or a card that is not there.
     """
-    recipe_of(name)
+    builder_of(name)
     path = folder / f"{name}.json"
     if not path.exists():
-        raise ValueError(f"{path.name} is not there: make it with `python -m lecturelib.pretrained {name}`")
+        raise ValueError(f"{path.name} is not there: make it with `python -m lecturelib train {name}`")
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return found
 
 
-def recipe_of(name: str) -> Any:
-    """Return the recipe of a name. Raises: ValueError for a name without one."""
-    if name not in RECIPES:
-        raise ValueError(f"no pretrained model is called {name!r}: expected one of {', '.join(sorted(RECIPES))}")
-    return RECIPES[name]
+def builder_of(name: str) -> Callable[[], nn.Module]:
+    """Return what builds a model of this name. Raises: ValueError for an unknown name."""
+    if name not in MODELS:
+        raise ValueError(f"no pretrained model is called {name!r}: expected one of {', '.join(sorted(MODELS))}")
+    return MODELS[name]

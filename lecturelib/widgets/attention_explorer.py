@@ -37,7 +37,7 @@ class AttentionExplorer(StaticPicture, anywidget.AnyWidget):
     `layer`, `head` from 0, as in the array (the page counts from 1); `selected`, the number of the token that is held,
     or None; `direction`, "looks at" (a row) or "looked at by" (a column); `temperature` from 0.25 to 4; `scale`,
     whether the scores are divided by sqrt(d_k); `mask_on`; `show`, "weights" or "scores"; `stretch`, whether the
-    colours end at the largest weight of each row and not at 1.
+    colors end at the largest weight of each row and not at 1.
 
     The page gets each score in 16 bits where all of its data fits into 300 kB (80 tokens with 8 heads, or so), else
     in 8 bits (200 tokens with 4 heads), finer near the largest score of its row. That moves a weight by less than

@@ -74,8 +74,8 @@ class CostExplorer(StaticPicture, ipywidgets.VBox):
         return view(self.mode.value, numbers(n, D, layers, batch, heads_of(D)))
 
     def _frame(self) -> None:
-        B, n, D, heads = self.batch.value, self.n.value, self.D.value, heads_of(self.D.value)
-        sizes = f"n = {n:,}, D = {D:,}, L = {self.layers.value}, H = {heads}, B = {B}"
+        B, n, D, num_heads = self.batch.value, self.n.value, self.D.value, heads_of(self.D.value)
+        sizes = f"n = {n:,}, D = {D:,}, L = {self.layers.value}, H = {num_heads}, B = {B}"
         title = f"{MODES[self.mode.value].capitalize()}: {sizes}"
         machines = {f"{self.machine}, {in_unit(self.memory, BYTES, 2)}": self.memory}
         machines |= {in_unit(card, BYTES): card for card in GRAPHICS_CARDS}
@@ -96,7 +96,7 @@ def heads_of(D: int) -> int:
     return max(4, D // 64)
 
 
-def numbers(n: int, D: int, layers: int, batch: int, heads: int) -> dict[str, int]:
+def numbers(n: int, D: int, layers: int, batch: int, num_heads: int) -> dict[str, int]:
     """Return the costs of a network, by the formulas of `scaling`.
 
     Operations of a forward pass: "block linear" and "block square" (in n), "lstm"; those of one more token at place
@@ -105,9 +105,9 @@ def numbers(n: int, D: int, layers: int, batch: int, heads: int) -> dict[str, in
     holds; "cache" of keys and values, and the "state" that an LSTM has instead.
     Raises: ValueError for a number that is not whole, or below 1, and a width that the heads do not divide.
     """
-    explicit, fused = (block_cost(batch, n, D, heads, fused=fused) for fused in (False, True))
+    explicit, fused = (block_cost(batch, n, D, num_heads, fused=fused) for fused in (False, True))
     lstm, lstm_token = lstm_cost(batch, n, D, D), lstm_cost(batch, 1, D, D)
-    one = block_cost(batch, 1, D, heads)
+    one = block_cost(batch, 1, D, num_heads)
     cache = cache_bytes(batch, n, D, layers)
     look = 4 * batch * D  # operations by which a token looks at one other
     return {
@@ -122,8 +122,8 @@ def numbers(n: int, D: int, layers: int, batch: int, heads: int) -> dict[str, in
         "kept explicit": layers * explicit.bytes,
         "kept fused": layers * fused.bytes,
         "kept lstm": layers * lstm.bytes,
-        "layer explicit": attention_cost(batch, n, D, heads, fused=False).bytes,
-        "layer fused": attention_cost(batch, n, D, heads, fused=True).bytes,
+        "layer explicit": attention_cost(batch, n, D, num_heads, fused=False).bytes,
+        "layer fused": attention_cost(batch, n, D, num_heads, fused=True).bytes,
         "cache": cache,
         "state": FLOAT * 2 * layers * batch * D,
     }

@@ -46,7 +46,7 @@ class GateScope(StaticPicture, ipywidgets.VBox):
         self.value_slider = ipywidgets.FloatSlider(value=1.0, min=0.0, max=1.0, step=0.01, description="to")
         self.figure = new_figure(12, 4.3, self.says)
         self.shown = self.recompute(0, None, 1.0)
-        self.limit = float(np.abs(self.shown.cell).max())  # one colour scale and one order of units for all views
+        self.limit = float(np.abs(self.shown.cell).max())  # one color scale and one order of units for all views
         self.order = np.argsort(-np.abs(self.shown.cell[-1]))
         self._frame()
         self.canvas = Canvas(self.figure)

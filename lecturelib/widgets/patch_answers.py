@@ -18,7 +18,7 @@ from lecturelib.attention import record_attention
 from lecturelib.mae import MaskedAutoencoder, reconstruction_loss
 from lecturelib.vision import VisionTransformer, attention_rollout, occlusion, patchify, unpatchify
 
-# Paints (1, C, height, width) with masked (1, N), True = hidden; returns images of the same shape.
+# Paints (1, C, height, width) with mask (1, N), True = hidden; returns images of the same shape.
 Painter = MaskedAutoencoder | Callable[[torch.Tensor, torch.Tensor], Any]
 
 
@@ -38,7 +38,7 @@ class Looked(NamedTuple):
 class Painted(NamedTuple):
     """An image as it was painted: pixels (C, height, width), also where they were visible, and two errors.
 
-    `error` is the mean squared error per pixel on the hidden patches; `mean_error` is that of one colour everywhere,
+    `error` is the mean squared error per pixel on the hidden patches; `mean_error` is that of one color everywhere,
     the mean of the visible pixels.
     """
 
@@ -50,45 +50,45 @@ class Painted(NamedTuple):
 @torch.no_grad()
 def look(model: VisionTransformer, image: np.ndarray) -> Looked:
     """Return what a network with classes makes of one image (C, height, width)."""
-    like = model.positions
+    like = model.pos_embed
     images = torch.as_tensor(image[None]).to(like.device, like.dtype)
     with _evaluating(model):
         with record_attention(model) as recorded:
             probabilities = model(images).softmax(-1)
-        drops = occlusion(model, images, model.side)
+        drops = occlusion(model, images, model.patch_size)
     maps = [each.weights for each in recorded.values()]  # each (1, H, T, T)
     found = (probabilities[0], torch.cat(maps), attention_rollout(maps)[0], drops[0])
     return Looked(*(each.double().cpu().numpy() for each in found))
 
 
 @torch.no_grad()
-def repaint(painter: Painter, image: np.ndarray, masked: np.ndarray, side: int, name: str = "the model") -> Painted:
-    """Let a painter fill in one image (C, height, width) whose patches are hidden where `masked` (N,) is True.
+def repaint(painter: Painter, image: np.ndarray, mask: np.ndarray, patch_size: int, name: str = "the model") -> Painted:
+    """Let a painter fill in one image (C, height, width) whose patches are hidden where `mask` (N,) is True.
 
     A masked autoencoder says how it would paint every patch; a function is believed as it is.
     Raises: ValueError where nothing is hidden or nothing is visible, and for a painter whose answer is no image.
     """
-    if not masked.any():
+    if not mask.any():
         raise ValueError("Nothing is hidden, so there is nothing to paint: hide a patch.")
-    if masked.all():
+    if mask.all():
         raise ValueError("Nothing is visible, so there is nothing to start from: show a patch.")
-    images, hidden = torch.as_tensor(image[None]), torch.as_tensor(masked[None])
+    images, hidden = torch.as_tensor(image[None]), torch.as_tensor(mask[None])
     if isinstance(painter, MaskedAutoencoder):
-        like = painter.positions
+        like = painter.pos_embed
         with _evaluating(painter):
             patches = painter(images.to(like.device, like.dtype), hidden.to(like.device))  # (1, N, C P P)
-        pixels = unpatchify(patches, side, *image.shape[1:])
+        pixels = unpatchify(patches, patch_size, *image.shape[1:])
     else:
         pixels = _tensor(painter(images.clone(), hidden.clone()), images.shape, name)
     pixels = pixels.cpu().float().clamp(0, 1)
     if not torch.isfinite(pixels).all():
         raise ValueError(f"{name} painted NaN: expected pixels from 0 to 1; look into what it returns")
-    target = patchify(images, side)  # (1, N, C P P)
-    seen = target[~hidden].unflatten(1, (image.shape[0], -1)).mean(dim=(0, 2))  # (C,): one colour
-    mean = patchify(seen[:, None, None].expand_as(images[0])[None], side)
+    target = patchify(images, patch_size)  # (1, N, C P P)
+    seen = target[~hidden].unflatten(1, (image.shape[0], -1)).mean(dim=(0, 2))  # (C,): one color
+    mean = patchify(seen[:, None, None].expand_as(images[0])[None], patch_size)
     return Painted(
         pixels[0].numpy(),
-        reconstruction_loss(patchify(pixels, side), target, hidden).item(),
+        reconstruction_loss(patchify(pixels, patch_size), target, hidden).item(),
         reconstruction_loss(mean, target, hidden).item(),
     )
 

@@ -486,7 +486,7 @@ class Looking extends Playground {
   build() {
     this.L = this.data.layers;
     this.H = this.data.heads;
-    this.first = this.data.class_token ? 1 : 0;
+    this.first = this.data.cls_token ? 1 : 0;
     this.T = this.patches + this.first;
     this.pointer = null; // the query under the pointer: a patch, "class" or null
     this.marked = null; // the query that the keyboard has reached, while the focus is there
@@ -884,7 +884,7 @@ class Hiding extends Playground {
   static settings = ["ratio", "kind", "painter", "whole"];
 
   build() {
-    this.mask = Uint8Array.from(this.get("masked"), Number);
+    this.mask = Uint8Array.from(this.get("mask"), Number);
     this.hatching = this.makeHatching();
     this.cursor = null; // the patch under the pointer
     this.at = 0; // the patch that the keyboard has reached
@@ -895,7 +895,7 @@ class Hiding extends Playground {
       this.left = this.pad;
       this.left.node.append(this.padTools);
     } else this.left = new Picture("", ...sizes);
-    this.middle = new Picture("masked: click or drag", ...sizes,
+    this.middle = new Picture("mask: click or drag", ...sizes,
       "patches to hide and show; the arrow keys move through them, Space hides or shows one");
     this.right = new Picture("reconstruction", ...sizes);
     this.message = make("div", { class: "message" });
@@ -984,7 +984,7 @@ class Hiding extends Playground {
   turn(n, value) {
     this.mask[n] = value;
     this.draw();
-    this.askSoon("masked", () => this.covered);
+    this.askSoon("mask", () => this.covered);
   }
 
   cover(value) {
@@ -993,7 +993,7 @@ class Hiding extends Playground {
   }
 
   get covered() {
-    return { masked: Array.from(this.mask, Boolean) };
+    return { mask: Array.from(this.mask, Boolean) };
   }
 
   // A mask that the kernel draws: by another seed, unless the ratio alone is new.
@@ -1012,13 +1012,13 @@ class Hiding extends Playground {
   }
 
   asked() {
-    this.mask = Uint8Array.from(this.get("masked"), Number);
+    this.mask = Uint8Array.from(this.get("mask"), Number);
   }
 
   answered() {
     const answer = this.reply;
-    const mask = Uint8Array.from(answer.masked, Number);
-    if (!this.pending.has("masked")) this.mask = mask.slice(); // else the hand is further
+    const mask = Uint8Array.from(answer.mask, Number);
+    if (!this.pending.has("mask")) this.mask = mask.slice(); // else the hand is further
     this.sliding = this.pending.has("ratio");
     this.painted = answer.pixels === null ? null : { pixels: bytes(answer.pixels), mask };
   }

@@ -27,9 +27,9 @@ VIEWS = ("head", "mean of heads", "rollout", "occlusion")
 SCALES = ("query", "image")
 SETTINGS = {
     "attention": ("image", "own", "drawing", "view", "layer", "head", "selected", "scale"),
-    "masking": ("image", "own", "drawing", "masked", "ratio", "kind", "seed", "painter", "whole"),
+    "masking": ("image", "own", "drawing", "mask", "ratio", "kind", "seed", "painter", "whole"),
 }
-ASKED = ("asked", "image", "own", "drawing", "masked", "ratio", "kind", "seed", "painter")  # the kernel answers these
+ASKED = ("asked", "image", "own", "drawing", "mask", "ratio", "kind", "seed", "painter")  # the kernel answers these
 
 
 class PatchPlayground(StaticPicture, anywidget.AnyWidget):
@@ -39,9 +39,9 @@ class PatchPlayground(StaticPicture, anywidget.AnyWidget):
     `image`, the number of the image, from 0; `own`, whether the digit that was drawn stands in its place (images of
     one channel only); `drawing` (height, width), from 0 to 1.
     Attention: `view`, "head", "mean of heads" (of the layer), "rollout" or "occlusion"; `layer` and `head` from 0;
-    `selected`, the patch that is held, "class" for the token of a class, or None; `scale`, whether the colours end at
+    `selected`, the patch that is held, "class" for the token of a class, or None; `scale`, whether the colors end at
     the largest weight of the "query" that is shown or of the whole "image" (all its layers, heads and queries).
-    Masking: `masked`, N booleans, True = hidden; `ratio`, `kind` and `seed` draw them anew with `random_mask`;
+    Masking: `mask`, N booleans, True = hidden; `ratio`, `kind` and `seed` draw them anew with `random_mask`;
     `painter`, the name of the model; `whole`, whether its visible patches are shown as it would paint them, too.
 
     `answer` is what the kernel last answered; its `number` is that of the question, counted in `asked`.
@@ -62,7 +62,7 @@ class PatchPlayground(StaticPicture, anywidget.AnyWidget):
     head = Setting(0).tag(sync=True)
     selected = Setting(None, allow_none=True).tag(sync=True)
     scale = Setting("query").tag(sync=True)
-    masked = Setting(None).tag(sync=True, echo_update=False)
+    mask = Setting(None).tag(sync=True, echo_update=False)
     ratio = Setting(0.75).tag(sync=True)
     kind = Setting("random").tag(sync=True)
     seed = Setting(0).tag(sync=True)
@@ -88,12 +88,12 @@ class PatchPlayground(StaticPicture, anywidget.AnyWidget):
         """
         if not isinstance(model, VisionTransformer):
             raise ValueError(f"model is a {type(model).__name__}: expected a lecturelib.vision.VisionTransformer")
-        if isinstance(model.out, torch.nn.Identity):
+        if isinstance(model.head, torch.nn.Identity):
             raise ValueError(
-                "model has no classes: expected a network that names one, such as VisionTransformer(…, classes=10)"
+                "model has no classes: expected a network that names one, such as VisionTransformer(…, num_classes=10)"
             )
-        given = checked(images, model.image)
-        classes = model.out.out_features
+        given = checked(images, model.image_size)
+        classes = model.head.out_features
         names = [str(n) for n in range(classes)] if names is None else [str(name) for name in names]
         if len(names) != classes:
             raise ValueError(f"{len(names)} names, but the model has {classes} classes: expected one name for each")
@@ -101,7 +101,7 @@ class PatchPlayground(StaticPicture, anywidget.AnyWidget):
         data = {
             "classes": names,
             "labels": None if labels is None else _labels(labels, len(given), classes),
-            "class_token": model.class_token is not None,
+            "cls_token": model.cls_token is not None,
             "layers": first.maps.shape[0],
             "heads": first.maps.shape[1],
             "bits": _bits(first),
@@ -123,16 +123,16 @@ class PatchPlayground(StaticPicture, anywidget.AnyWidget):
         """Hide patches and show them again, and see how they are painted at once.
 
         `models` is a masked autoencoder, or names and painters to choose from: each an autoencoder or a function
-        `paint(images, masked)` of (1, C, height, width) and (1, N), True = hidden, that returns images; one at least
+        `paint(images, mask)` of (1, C, height, width) and (1, N), True = hidden, that returns images; one at least
         is an autoencoder, which says how an image is cut into patches.
         Shapes: images (n, C, height, width), floats from 0 to 1; `names` of the images.
-        Raises: ValueError for other models, models of normalised patches, models that cut images differently, images
+        Raises: ValueError for other models, models of normalized patches, models that cut images differently, images
             of another shape, type or range, names of another number, a ratio or kind that `random_mask` does not know,
             more data than a page should load, and what the first painter cannot paint.
         """
         painters = dict(models) if isinstance(models, Mapping) else {"the model": models}
         encoder = _same_encoder(painters)
-        given = checked(images, encoder.image)
+        given = checked(images, encoder.image_size)
         names = None if names is None else [str(name) for name in names]
         if names is not None and len(names) != len(given):
             raise ValueError(f"{len(names)} names for {len(given)} images: expected one for each, or None")
@@ -152,7 +152,7 @@ class PatchPlayground(StaticPicture, anywidget.AnyWidget):
         **settings: Any,
     ) -> None:
         self._mode, self._images, self._models, self.says = mode, images, models, says
-        self._rows, self._columns, self._side = cut.rows, cut.columns, cut.side
+        self._rows, self._columns, self._side = cut.rows, cut.columns, cut.patch_size
         packed = _base64(np.rint(images * 255).astype("u1"))
         if len(packed) > LIMIT:
             fit = LIMIT * 3 // 4 // images[0].size
@@ -187,7 +187,7 @@ class PatchPlayground(StaticPicture, anywidget.AnyWidget):
         Raises: ValueError where nothing is hidden or nothing is visible.
         """
         self._only("masking", "paint()")
-        return repaint(self._models[self.painter], self.current(), np.array(self.masked), self._side, self.painter)
+        return repaint(self._models[self.painter], self.current(), np.array(self.mask), self._side, self.painter)
 
     def picture(self) -> Figure:
         """The image that is shown and the next two, as the playground would show them."""
@@ -220,7 +220,7 @@ class PatchPlayground(StaticPicture, anywidget.AnyWidget):
 
     def _row(self, weights: np.ndarray) -> np.ndarray:
         """Of maps (..., T, T), return where the query looks that is held, or else what names the class: (..., N)."""
-        first = int(self.data["class_token"])
+        first = int(self.data["cls_token"])
         patches = weights[..., first:]
         if self.selected is None and not first:
             return patches.mean(-2)
@@ -228,13 +228,13 @@ class PatchPlayground(StaticPicture, anywidget.AnyWidget):
 
     def _painting(self) -> Figure:
         images, _ = self._shown()
-        masked = np.array(self.masked)
-        if masked.all() or not masked.any():  # nothing to paint: as the settings would draw it
-            masked = self._drawn()
-        made = [repaint(self._models[self.painter], image, masked, self._side, self.painter) for image in images]
+        mask = np.array(self.mask)
+        if mask.all() or not mask.any():  # nothing to paint: as the settings would draw it
+            mask = self._drawn()
+        made = [repaint(self._models[self.painter], image, mask, self._side, self.painter) for image in images]
         errors = [(each.error, each.mean_error) for each in made]
         pixels = np.stack([each.pixels for each in made])
-        return painted(np.stack(images), np.stack([masked] * len(images)), pixels, self._side, errors, self.painter)
+        return painted(np.stack(images), np.stack([mask] * len(images)), pixels, self._side, errors, self.painter)
 
     # ---- the settings, and what changes with them
 
@@ -264,8 +264,8 @@ class PatchPlayground(StaticPicture, anywidget.AnyWidget):
             with self.hold_sync():
                 by = (self.ratio, self.kind, self.seed)
                 if self._mode == "masking" and by != self._by:
-                    self.masked, self._by = self._drawn(), by
-                question = (self.asked, self.image, self.own, self.drawing, self.painter, self.masked)
+                    self.mask, self._by = self._drawn(), by
+                question = (self.asked, self.image, self.own, self.drawing, self.painter, self.mask)
                 if question != self._answered:
                     self._answered = question
                     content = self._looked() if self._mode == "attention" else self._painted(strict)
@@ -283,7 +283,7 @@ class PatchPlayground(StaticPicture, anywidget.AnyWidget):
         }
 
     def _painted(self, strict: bool) -> dict[str, Any]:
-        empty = {"masked": self.masked, "pixels": None, "error": None, "mean_error": None, "message": ""}
+        empty = {"mask": self.mask, "pixels": None, "error": None, "mean_error": None, "message": ""}
         try:
             made = self.paint()
         except Exception as error:  # a painter may fail in any way: its words stand where its picture would
@@ -321,12 +321,12 @@ class PatchPlayground(StaticPicture, anywidget.AnyWidget):
         if name in ("view", "scale", "painter"):
             return _choice(value, {"view": VIEWS, "scale": SCALES, "painter": tuple(self._models)}[name], name)
         if name == "selected":
-            if value is None or (value == "class" and self.data["class_token"]):
+            if value is None or (value == "class" and self.data["cls_token"]):
                 return value
-            return whole(value, patches, name, "None or " + "'class' or " * self.data["class_token"])
+            return whole(value, patches, name, "None or " + "'class' or " * self.data["cls_token"])
         if name == "drawing":
             return None if value is None else _pixels(value, (height, width))
-        if name == "masked":
+        if name == "mask":
             return _booleans(value, patches)
         settings = {"ratio": self.ratio, "kind": self.kind, name: value}
         _mask(self._rows, self._columns, settings["ratio"], settings["kind"], 0)
@@ -346,21 +346,21 @@ def _mask(rows: int, columns: int, ratio: Any, kind: Any, seed: int) -> np.ndarr
 
 def _same_encoder(painters: Mapping[str, Any]) -> VisionTransformer:
     """Return the encoder that says how images are cut; refuse painters that do not fit together."""
-    known = "a lecturelib.mae.MaskedAutoencoder or a function paint(images, masked)"
+    known = "a lecturelib.mae.MaskedAutoencoder or a function paint(images, mask)"
     for name, painter in painters.items():
         if isinstance(painter, VisionTransformer) or not callable(painter):
             raise ValueError(f"{name} is a {type(painter).__name__}: expected {known}")
-        if isinstance(painter, MaskedAutoencoder) and painter.normalised:
+        if isinstance(painter, MaskedAutoencoder) and painter.norm_pix_loss:
             raise ValueError(
-                f"{name} paints normalised patches, whose pixels are unknown: expected a MaskedAutoencoder with "
-                "normalised=False"
+                f"{name} paints normalized patches, whose pixels are unknown: expected a MaskedAutoencoder with "
+                "norm_pix_loss=False"
             )
     encoders = {name: each.encoder for name, each in painters.items() if isinstance(each, MaskedAutoencoder)}
     if not encoders:
         raise ValueError(
             f"models are {list(painters)}, no MaskedAutoencoder: expected one at least, which says how an image is cut"
         )
-    cuts = {name: (tuple(each.image), each.side) for name, each in encoders.items()}
+    cuts = {name: (tuple(each.image_size), each.patch_size) for name, each in encoders.items()}
     if len(set(cuts.values())) > 1:
         raise ValueError(
             f"models cut images differently, (image, side) is {cuts}: expected the same; make two playgrounds"
@@ -414,7 +414,7 @@ def _booleans(value: Any, patches: int) -> list[bool]:
     found = np.asarray(value)
     if found.dtype != bool or found.shape != (patches,):
         raise SettingError(
-            f"masked has the shape {found.shape} and type {found.dtype}: expected ({patches},) of bool, True = hidden"
+            f"mask has the shape {found.shape} and type {found.dtype}: expected ({patches},) of bool, True = hidden"
         )
     return found.tolist()
 

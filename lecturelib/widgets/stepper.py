@@ -50,8 +50,8 @@ class AutomatonStepper(StaticPicture, ipywidgets.VBox):
         self.dfa, self.network = dfa, network
         hidden = np.concatenate([network(example)[0] for example in examples])
         self.background_states = np.concatenate([dfa.run(example) for example in examples])
-        last = np.concatenate([[-1, *(dfa.symbols.index(a) for a in example)] for example in examples])
-        pairs = self.background_states * len(dfa.symbols) + last  # a state and the last symbol, as one number
+        last = np.concatenate([[-1, *(dfa.alphabet.index(a) for a in example)] for example in examples])
+        pairs = self.background_states * len(dfa.alphabet) + last  # a state and the last symbol, as one number
         self.project = separating_plane(hidden[last >= 0], pairs[last >= 0])
         self.background = self.project(hidden)
         problem = self.problem_with(string)
@@ -77,9 +77,9 @@ class AutomatonStepper(StaticPicture, ipywidgets.VBox):
 
     def problem_with(self, string: str) -> str | None:
         """Return what is wrong with a string, or None."""
-        unknown = sorted(set(string) - set(self.dfa.symbols))
+        unknown = sorted(set(string) - set(self.dfa.alphabet))
         if unknown:
-            return f"unknown symbols {unknown}: this automaton reads {list(self.dfa.symbols)}"
+            return f"unknown symbols {unknown}: this automaton reads {list(self.dfa.alphabet)}"
         if len(string) > LONGEST:
             return f"{len(string)} symbols are too many for the figure: at most {LONGEST}"
         return None

@@ -90,7 +90,7 @@ class TransferLab(StaticPicture, anywidget.AnyWidget):
         labels: Sequence[int] = (1, 2, 5, 10, 20),
         seeds: Sequence[int] = (0, 1, 2),
         steps: int = 200,
-        batch: int = 20,
+        batch_size: int = 20,
         lr: float = 3e-3,
         every: int = 5,
     ) -> None:
@@ -98,7 +98,7 @@ class TransferLab(StaticPicture, anywidget.AnyWidget):
         self._stopping = threading.Event()
         self._sending = threading.RLock()
         self.experiment = Experiment(
-            sources, pool, test, labels=labels, seeds=seeds, steps=steps, batch=batch, lr=lr, every=every
+            sources, pool, test, labels=labels, seeds=seeds, steps=steps, batch_size=batch_size, lr=lr, every=every
         )
         self._take_over()
         self.runs = Runs()
@@ -117,7 +117,7 @@ class TransferLab(StaticPicture, anywidget.AnyWidget):
                 "labels": list(known),
                 "seeds": len(self.experiment.seeds),
                 "steps": steps,
-                "classes": self.experiment.classes,
+                "classes": self.experiment.num_classes,
                 "tests": len(self.experiment.test[1]),
             },
         )
@@ -198,7 +198,7 @@ class TransferLab(StaticPicture, anywidget.AnyWidget):
             curves[name] = (run.steps, np.array(run.accuracies))
         each = now.choice.each
         pixels = float(np.mean(self.experiment.pixels(each)))
-        levels = {f"pixels, {100 * pixels:.0f} %": pixels, "chance": 1 / self.experiment.classes}
+        levels = {f"pixels, {100 * pixels:.0f} %": pixels, "chance": 1 / self.experiment.num_classes}
         return learning_curves(curves, levels, f"{each} label{'s' * (each > 1)} for each class{note}")
 
     # ---- the thread

@@ -170,36 +170,36 @@ class Experiment:
         labels: Sequence[int],
         seeds: Sequence[int],
         steps: int,
-        batch: int,
+        batch_size: int,
         lr: float,
         every: int,
     ) -> None:
         encoders = _encoders(sources)
         self.pool, self.test = _tensors(pool, "pool"), _tensors(test, "test")
         self.labels, self.seeds = _labels(labels), _seeds(seeds)
-        for name, value in (("steps", steps), ("batch", batch), ("every", every)):
+        for name, value in (("steps", steps), ("batch_size", batch_size), ("every", every)):
             if not _whole(value) or value < 1:
                 raise ValueError(f"{name}={value!r}: expected a whole number of 1 or more")
         if every > steps:
             raise ValueError(f"every={every}: expected at most steps={steps}, or there is no curve to watch")
         if isinstance(lr, bool) or not isinstance(lr, int | float) or not 0 < lr < float("inf"):
             raise ValueError(f"lr={lr!r}: expected a step size above 0, such as 3e-3")
-        self.steps, self.batch, self.lr, self.every = steps, batch, lr, every
+        self.steps, self.batch_size, self.lr, self.every = steps, batch_size, lr, every
         check_examples(self.pool)
-        self.classes = int(self.pool[1].max()) + 1
-        check_examples(self.test, self.classes)
+        self.num_classes = int(self.pool[1].max()) + 1
+        check_examples(self.test, self.num_classes)
         check_apart(self.pool[0], self.test[0])
         draw_labelled(self.pool[1], max(self.labels), seed=0)  # refuses more than there are
         with torch.random.fork_rng(devices=[]):
             first = next(iter(encoders.values()))
-            self._fresh = [_network(first, self.classes, seed) for seed in self.seeds]
+            self._fresh = [_network(first, self.num_classes, seed) for seed in self.seeds]
         for images in (self.pool[0], self.test[0]):
             self._fresh[0].embed(images[:1])  # refuses images of another size or kind
         self.sources: dict[str, VisionTransformer] = {}
         self._heads: dict[str, bool] = {}
         for name, encoder in encoders.items():
-            out = encoder.out
-            self._heads[name] = isinstance(out, nn.Linear) and out.out_features == self.classes
+            out = encoder.head
+            self._heads[name] = isinstance(out, nn.Linear) and out.out_features == self.num_classes
             try:
                 self.sources[name] = copy_encoder(encoder, self._made(0), head=self._heads[name]).requires_grad_(True)
             except ValueError as error:
@@ -250,7 +250,7 @@ class Experiment:
                 if step % self.every == 0 or step == self.steps:
                     report(step, stack.accuracy(self.test).tolist())
 
-            numbers: dict[str, Any] = {"steps": self.steps, "batch": self.batch, "lr": self.lr}
+            numbers: dict[str, Any] = {"steps": self.steps, "batch_size": self.batch_size, "lr": self.lr}
             fine_tune(models, sets, seeds=self.seeds, last=last, watch=watch, every=1, **numbers)
 
         return self.steps, train
@@ -283,7 +283,7 @@ class Experiment:
 
         own = self._sets(each)[: len(few)]
         drawn_by = list(self.seeds[: len(few)]) * 2
-        numbers: dict[str, Any] = {"steps": steps, "batch": self.batch, "lr": self.lr}
+        numbers: dict[str, Any] = {"steps": steps, "batch_size": self.batch_size, "lr": self.lr}
         fine_tune(models, own * 2, seeds=drawn_by, watch=watch, every=every, **numbers)
         return runs
 
@@ -318,16 +318,16 @@ def _encoders(sources: Mapping[str, Any]) -> dict[str, VisionTransformer]:
     return found
 
 
-def _network(like: VisionTransformer, classes: int, seed: int) -> VisionTransformer:
+def _network(like: VisionTransformer, num_classes: int, seed: int) -> VisionTransformer:
     """Make a network of the same build, with a head for so many classes."""
-    if isinstance(like.positions, nn.Parameter):
+    if isinstance(like.pos_embed, nn.Parameter):
         positions = "learned"
     else:
-        positions = "sinusoidal" if len(like.positions) > 1 else "none"
-    heads = next(each.heads for each in like.modules() if isinstance(each, MultiHeadAttention))
+        positions = "sinusoidal" if len(like.pos_embed) > 1 else "none"
+    heads = next(each.num_heads for each in like.modules() if isinstance(each, MultiHeadAttention))
     torch.manual_seed(5_000 + seed)  # far from the seeds of sources: a head that one began with is not fresh
     return VisionTransformer(
-        like.image, like.side, like.width, heads, len(like.blocks), classes, like.summary, positions
+        like.image_size, like.patch_size, like.d_model, heads, len(like.blocks), num_classes, like.pool, positions
     )
 
 

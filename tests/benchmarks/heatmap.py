@@ -13,7 +13,7 @@ import time
 from itertools import pairwise
 from pathlib import Path
 
-from lecturelib.publish.execute import ENVIRONMENT
+from lecturelib.workshop.publish.execute import ENVIRONMENT
 
 RUNS = 3
 PARTS = ("start and import", "training", "drawing", "in all")

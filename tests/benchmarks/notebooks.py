@@ -16,9 +16,9 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
-from lecturelib.publish.__main__ import ROOT, select
-from lecturelib.publish.execute import CELL_TIMEOUT, ENVIRONMENT
-from lecturelib.publish.form import WIDGET_VIEW
+from lecturelib.workshop.publish.__main__ import ROOT, select
+from lecturelib.workshop.publish.execute import CELL_TIMEOUT, ENVIRONMENT
+from lecturelib.workshop.publish.form import WIDGET_VIEW
 
 CPU_BAR = 60  # seconds
 MEMORY_BAR = 700  # MB, at the peak

@@ -48,7 +48,7 @@ class Shape(NamedTuple):
     causal: bool = False
 
     def __str__(self) -> str:
-        return f"{self.batch}x{self.tokens}x{self.width}, {self.heads} heads, {self.layers} layers"
+        return f"{self.batch}x{self.tokens}x{self.d_model}, {self.num_heads} heads, {self.layers} layers"
 
 
 STACKS = {
@@ -78,8 +78,8 @@ class Stack(nn.Module):
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(Block(shape.width, shape.heads) for _ in range(shape.layers))
-        self.norm = nn.LayerNorm(shape.width)
+        self.blocks = nn.ModuleList(Block(shape.d_model, shape.num_heads) for _ in range(shape.layers))
+        self.norm = nn.LayerNorm(shape.d_model)
         self.causal = shape.causal
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -95,9 +95,9 @@ class TorchStack(nn.Module):
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         layer = nn.TransformerEncoderLayer(
-            shape.width, shape.heads, 4 * shape.width, 0.0, "gelu", batch_first=True, norm_first=True
+            shape.d_model, shape.num_heads, 4 * shape.d_model, 0.0, "gelu", batch_first=True, norm_first=True
         )
-        norm = nn.LayerNorm(shape.width)
+        norm = nn.LayerNorm(shape.d_model)
         self.layers = nn.TransformerEncoder(layer, shape.layers, norm, enable_nested_tensor=False)
         self.causal = shape.causal
 
@@ -111,11 +111,11 @@ class TorchLanguageModel(nn.Module):
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
-        self.symbols, self.places = nn.Embedding(SYMBOLS, shape.width), nn.Embedding(shape.tokens, shape.width)
-        self.stack, self.out = TorchStack(shape), nn.Linear(shape.width, SYMBOLS)
+        self.vocab_size, self.places = nn.Embedding(SYMBOLS, shape.d_model), nn.Embedding(shape.tokens, shape.d_model)
+        self.stack, self.out = TorchStack(shape), nn.Linear(shape.d_model, SYMBOLS)
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        return self.out(self.stack(self.symbols(tokens) + self.places.weight[: tokens.shape[1]]))
+        return self.out(self.stack(self.vocab_size(tokens) + self.places.weight[: tokens.shape[1]]))
 
 
 def installed() -> None:
@@ -145,10 +145,10 @@ def x_layers(shape: Shape, flash: bool) -> Any:
     x_transformers = importlib.import_module("x_transformers")
     kind = x_transformers.Decoder if shape.causal else x_transformers.Encoder
     return kind(
-        dim=shape.width,
+        dim=shape.d_model,
         depth=shape.layers,
-        heads=shape.heads,
-        attn_dim_head=shape.width // shape.heads,
+        heads=shape.num_heads,
+        attn_dim_head=shape.d_model // shape.num_heads,
         attn_flash=flash,
     )
 
@@ -168,7 +168,7 @@ def step(model: nn.Module, loss: Callable[[nn.Module], torch.Tensor]) -> tuple[i
 
 def stacks(name: str, shape: Shape) -> Arms:
     """Return the row of a stack of blocks."""
-    x = torch.randn(shape.batch, shape.tokens, shape.width)
+    x = torch.randn(shape.batch, shape.tokens, shape.d_model)
     models: dict[str, nn.Module] = {
         "ours": Stack(shape),
         "torch": TorchStack(shape),
@@ -176,8 +176,8 @@ def stacks(name: str, shape: Shape) -> Arms:
         "x-tr., flash": x_layers(shape, flash=True),
     }
     if not shape.causal:  # vit-pytorch's blocks know no mask
-        wide = shape.width // shape.heads, 4 * shape.width
-        models["vit-pytorch"] = vit_pytorch("vit").Transformer(shape.width, shape.layers, shape.heads, *wide)
+        wide = shape.d_model // shape.num_heads, 4 * shape.d_model
+        models["vit-pytorch"] = vit_pytorch("vit").Transformer(shape.d_model, shape.layers, shape.num_heads, *wide)
     cost = block_cost(*shape[:4], causal=shape.causal)
     steps = {key: step(model, lambda m: (m(x) - 1).square().mean()) for key, model in models.items()}
     return Arms(f"stack {name}", 3 * shape.layers * cost.flops, steps)
@@ -191,7 +191,9 @@ def vision(shape: Shape) -> Arms:
     inside = {"depth": layers, "heads": heads, "dim_head": width // heads, "mlp_dim": 4 * width}
     wrapper = importlib.import_module("x_transformers").ViTransformerWrapper
     models = {
-        "ours": VisionTransformer((1, 8, 8), side=2, width=width, heads=heads, layers=layers, classes=10),
+        "ours": VisionTransformer(
+            (1, 8, 8), patch_size=2, d_model=width, num_heads=heads, num_layers=layers, num_classes=10
+        ),
         "vit-pytorch": vit_pytorch("vit").ViT(**theirs, **inside, dim=width, pool="mean"),
         "x-transformers": wrapper(**theirs, attn_layers=x_layers(shape, flash=False)),
         "x-tr., flash": wrapper(**theirs, attn_layers=x_layers(shape, flash=True)),
@@ -205,19 +207,19 @@ def autoencoder(name: str, batch: int, image: tuple[int, int, int], side: int, e
     images, rows = torch.rand(batch, *image), image[1] // side
     generator = torch.Generator().manual_seed(0)
     ours = MaskedAutoencoder(VisionTransformer(image, side, *encoder[2:5]), *decoder[2:5])
-    inside = {"depth": encoder.layers, "heads": encoder.heads, "dim_head": encoder.width // encoder.heads}
+    inside = {"depth": encoder.layers, "heads": encoder.num_heads, "dim_head": encoder.d_model // encoder.num_heads}
     theirs = vit_pytorch("vit").ViT(
-        image_size=image[1], patch_size=side, channels=image[0], num_classes=0, pool="mean", dim=encoder.width,
-        mlp_dim=4 * encoder.width, **inside,
+        image_size=image[1], patch_size=side, channels=image[0], num_classes=0, pool="mean", dim=encoder.d_model,
+        mlp_dim=4 * encoder.d_model, **inside,
     )  # fmt: skip
     theirs = vit_pytorch("mae").MAE(
-        encoder=theirs, decoder_dim=decoder.width, decoder_depth=decoder.layers, decoder_heads=decoder.heads,
-        decoder_dim_head=decoder.width // decoder.heads,
+        encoder=theirs, decoder_dim=decoder.d_model, decoder_depth=decoder.layers, decoder_heads=decoder.num_heads,
+        decoder_dim_head=decoder.d_model // decoder.num_heads,
     )  # fmt: skip
 
     def our_loss(model: Any) -> torch.Tensor:
-        masked = random_mask(batch, rows, rows, 0.75, generator=generator)
-        return reconstruction_loss(model(images, masked), model.target(images), masked)
+        mask = random_mask(batch, rows, rows, 0.75, generator=generator)
+        return reconstruction_loss(model(images, mask), model.target(images), mask)
 
     steps = {"ours": step(ours, our_loss), "vit-pytorch": step(theirs, lambda m: m(images))}
     pixels = image[0] * side**2
@@ -231,7 +233,7 @@ def language(shape: Shape) -> Arms:
     text = torch.randint(SYMBOLS, (batch, tokens + 1))
     wrapper = importlib.import_module("x_transformers").TransformerWrapper
     models = {
-        "ours": LanguageModel(SYMBOLS, width, heads, layers, longest=tokens),
+        "ours": LanguageModel(SYMBOLS, width, heads, layers, max_len=tokens),
         "torch": TorchLanguageModel(shape),
         "x-transformers": wrapper(num_tokens=SYMBOLS, max_seq_len=tokens, attn_layers=x_layers(shape, flash=False)),
         "x-tr., flash": wrapper(num_tokens=SYMBOLS, max_seq_len=tokens, attn_layers=x_layers(shape, flash=True)),

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import nbformat
 from nbformat.v4 import new_code_cell, new_notebook
 
-from lecturelib.publish.execute import ENVIRONMENT
+from lecturelib.workshop.publish.execute import ENVIRONMENT
 
 HOW = (
     "no browser: python -m pip install -e '.[browser]', and have a Chromium on PATH as `chromium` or named by the "

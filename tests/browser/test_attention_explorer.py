@@ -72,8 +72,8 @@ class Page:
         self.page.evaluate("(all) => { for (const [k, v] of Object.entries(all)) model.set(k, v); }", changes)
         self.page.evaluate(FRAME)
 
-    def colour(self, q: float, k: float) -> tuple[int, ...]:
-        """The colour of the map in the middle of a cell, with its opacity."""
+    def color(self, q: float, k: float) -> tuple[int, ...]:
+        """The color of the map in the middle of a cell, with its opacity."""
         grid = self.grid()
         x, y = (grid[side] + (n + 0.5) * grid["cell"] for side, n in (("left", k), ("top", q)))
         read = """([x, y]) => [...document.querySelector('.map canvas').getContext('2d')
@@ -140,14 +140,14 @@ def test_the_map_has_the_colours_of_the_weights_and_hatches_what_is_masked(alone
         page.set(layer=layer, head=head)
         weights = widget.weights()[layer, head]
         for q, k in ((0, 0), (3, 1), (6, 6), (5, 2)):
-            *colour, opacity = page.colour(q, k)
-            np.testing.assert_allclose(colour, viridis(weights[q, k]), atol=7)
+            *color, opacity = page.color(q, k)
+            np.testing.assert_allclose(color, viridis(weights[q, k]), atol=7)
             assert opacity == 255
-    around = [page.colour(1, 4 + step / 8) for step in range(-3, 4)]  # lines and gaps, and no colour of the scale
+    around = [page.color(1, 4 + step / 8) for step in range(-3, 4)]  # lines and gaps, and no color of the scale
     assert 0 in [opacity for *_, opacity in around] or len(set(around)) > 2
     assert all(opacity < 200 for *_, opacity in around)
     page.set(mask_on=False)
-    assert page.colour(1, 4)[3] == 255
+    assert page.color(1, 4)[3] == 255
 
 
 def test_scores_are_drawn_from_their_smallest_to_their_largest_and_rows_can_be_stretched(alone):
@@ -158,7 +158,7 @@ def test_scores_are_drawn_from_their_smallest_to_their_largest_and_rows_can_be_s
     assert page.get("show") == "scores" and page.page.get_by_label("stretch each row").is_disabled()
     for q, k in ((0, 0), (3, 1), np.unravel_index(given.argmin(), (7, 7)), np.unravel_index(given.argmax(), (7, 7))):
         unit = (given[q, k] - given.min()) / (given.max() - given.min())
-        np.testing.assert_allclose(page.colour(q, k)[:3], viridis(unit), atol=9)
+        np.testing.assert_allclose(page.color(q, k)[:3], viridis(unit), atol=9)
     legend = page.page.locator(".legend").inner_text()
     assert f"{given.min():.1f}".replace("-", "−") in legend and f"{given.max():.1f}" in legend and "score" in legend
     assert page.hover(3, 1).endswith(f"to “month” no. 2: {given[3, 1]:.1f}.".replace("-", "−"))
@@ -166,8 +166,8 @@ def test_scores_are_drawn_from_their_smallest_to_their_largest_and_rows_can_be_s
     page.page.get_by_label("stretch each row").check()
     weights = widget.weights()[0, 0]
     for q in range(7):
-        np.testing.assert_allclose(page.colour(q, weights[q].argmax())[:3], viridis(1.0), atol=4)
-        np.testing.assert_allclose(page.colour(q, 2)[:3], viridis(weights[q, 2] / weights[q].max()), atol=9)
+        np.testing.assert_allclose(page.color(q, weights[q].argmax())[:3], viridis(1.0), atol=4)
+        np.testing.assert_allclose(page.color(q, 2)[:3], viridis(weights[q, 2] / weights[q].max()), atol=9)
     assert "largest weight of the row" in page.page.locator(".legend").inner_text()
 
 
@@ -203,12 +203,12 @@ def test_pointing_at_a_token_of_the_text_colours_the_others_by_their_weight(alon
     weights = widget.weights()[0, 0, 5]
     bars = []
     for n in range(6):
-        colour = [int(v) for v in re.findall(r"\d+", page.background(0, n))]
-        np.testing.assert_allclose(colour, viridis(weights[n]), atol=7)
+        color = [int(v) for v in re.findall(r"\d+", page.background(0, n))]
+        np.testing.assert_allclose(color, viridis(weights[n]), atol=7)
         bars.append(
             page.tokens().nth(n).evaluate("span => parseInt(span.style.boxShadow.match(/-(\\d+)px/)?.[1] ?? 0)")
         )
-    np.testing.assert_array_equal(bars, np.floor(8 * weights[:6] + 0.5))  # not by colour alone
+    np.testing.assert_array_equal(bars, np.floor(8 * weights[:6] + 0.5))  # not by color alone
     assert "masked" in page.tokens().nth(6).get_attribute("class")
     assert "active" in page.tokens().nth(5).get_attribute("class")
     page.page.mouse.move(2, 2)
@@ -240,9 +240,9 @@ def test_a_click_holds_a_row_and_another_click_or_escape_lets_it_go(alone):
 
 def test_nothing_fades_and_the_outline_does_not_touch_the_colours(alone):
     page = alone(explorer())
-    before = [page.colour(q, k) for q in range(7) for k in range(7)]
+    before = [page.color(q, k) for q in range(7) for k in range(7)]
     page.click(3, 2)
-    assert [page.colour(q, k) for q in range(7) for k in range(7)] == before  # the outline is on a canvas of its own
+    assert [page.color(q, k) for q in range(7) for k in range(7)] == before  # the outline is on a canvas of its own
     inked = """() => { const c = document.querySelectorAll('.map canvas')[1];
       return c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some(Boolean); }"""
     assert page.page.evaluate(inked)
@@ -277,16 +277,16 @@ def test_queries_and_keys_stand_in_two_strips(alone):
     queries.nth(3).hover()
     assert page.status().startswith("“4” in head 1 looks most at ")
     for n in range(6):
-        colour = [int(v) for v in re.findall(r"\d+", page.background(1, n))]
-        np.testing.assert_allclose(colour, viridis(weights[3, n]), atol=7)
+        color = [int(v) for v in re.findall(r"\d+", page.background(1, n))]
+        np.testing.assert_allclose(color, viridis(weights[3, n]), atol=7)
     queries.nth(3).click()
     page.page.get_by_label("who looks at it").check()
     assert page.get("selected") is None  # the fourth query is not the fourth key
     keys.nth(5).hover()
     assert page.status().startswith("“x” in head 1 is looked at most by ")
     for n in range(4):
-        colour = [int(v) for v in re.findall(r"\d+", page.background(0, n))]
-        np.testing.assert_allclose(colour, viridis(weights[n, 5]), atol=7)
+        color = [int(v) for v in re.findall(r"\d+", page.background(0, n))]
+        np.testing.assert_allclose(color, viridis(weights[n, 5]), atol=7)
     keys.nth(5).click()
     assert page.get("selected") == 5
 
@@ -561,10 +561,10 @@ def test_the_canvas_has_the_resolution_of_the_screen(alone):
     width, height, shown_width, shown_height = page.page.locator(".map canvas").first.evaluate(sizes)
     assert abs(width - 2 * shown_width) <= 2 and abs(height - 2 * shown_height) <= 2
     assert page.grid()["cell"] * 2 % 1 == 0
-    np.testing.assert_allclose(page.colour(3, 1)[:3], viridis(explorer().weights()[0, 0, 3, 1]), atol=7)
+    np.testing.assert_allclose(page.color(3, 1)[:3], viridis(explorer().weights()[0, 0, 3, 1]), atol=7)
 
 
-# the strongest grey above the cells, where only text is
+# the strongest gray above the cells, where only text is
 INK = """() => {
   const canvas = document.querySelector('.map canvas'), {top} = JSON.parse(canvas.parentNode.dataset.grid);
   const {data} = canvas.getContext('2d').getImageData(0, 0, canvas.width, (top - 6) * devicePixelRatio);

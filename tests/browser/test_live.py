@@ -9,8 +9,8 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from lecturelib.live import serve
-from lecturelib.live.notebooks import FOLDER, STARTS, UNSEEN
+from lecturelib.workshop.live import serve
+from lecturelib.workshop.live.notebooks import FOLDER, STARTS, UNSEEN
 from tests.browser import lab
 from tests.tools import needs
 

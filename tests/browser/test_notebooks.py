@@ -23,7 +23,7 @@ WAIT = 20  # seconds for widgets to appear, once all cells have run
 # What is wrong in the page with each cell, in words. Each output of a cell has a node of its own.
 PROBLEMS = """async () => {
   const problems = [];
-  // one colour is none: a canvas that was never painted, a picture that was never drawn
+  // one color is none: a canvas that was never painted, a picture that was never drawn
   const blank = (picture, wide, high) => {
     const copy = Object.assign(document.createElement('canvas'), {width: wide, height: high});
     const context = copy.getContext('2d');

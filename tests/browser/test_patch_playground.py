@@ -78,7 +78,7 @@ class Page:
         return box["x"] + (n % columns + 0.5) * side, box["y"] + (n // columns + 0.5) * side
 
     def read(self, nth: int, layer: int = 0) -> np.ndarray:
-        """The colours of a picture, one for the middle of each pixel of the image: (height, width, 4)."""
+        """The colors of a picture, one for the middle of each pixel of the image: (height, width, 4)."""
         height, width = self.widget.data["shape"][2:]
         read = """([nth, layer, height, width]) => {
           const c = document.querySelectorAll('.stage')[nth].querySelectorAll('canvas')[layer];
@@ -110,14 +110,14 @@ def images(n: int = 5, shape: tuple[int, ...] = SHAPE) -> np.ndarray:
 
 def looking(shape: tuple[int, int, int] = SHAPE, summary: str = "mean", **changes: Any) -> PatchPlayground:
     torch.manual_seed(7)
-    model = VisionTransformer(shape, 2, 12, 3, 2, 5, summary=summary)
+    model = VisionTransformer(shape, 2, 12, 3, 2, 5, pool=summary)
     with torch.no_grad():  # not as even as at the start
         for weight in model.parameters():
             weight.add_(0.3 * torch.randn_like(weight))
     return PatchPlayground.attention(model, images(shape=shape), **{"labels": [4, 3, 2, 1, 0]} | changes)
 
 
-def white(images: torch.Tensor, masked: torch.Tensor) -> torch.Tensor:
+def white(images: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     return torch.ones_like(images)
 
 
@@ -202,10 +202,10 @@ def test_occlusion_is_one_map_for_the_image_and_has_two_signs(alone):
     named = int(widget.look().probabilities.argmax())
     assert drops.min() < -0.004 and drops.max() > 0.004, "this model is to have both signs"
     assert f"without {place(drops.argmax())} the probability of {named} falls by" in page.status()
-    colours = {1: [213, 94, 0], -1: [0, 114, 178]}
+    colors = {1: [213, 94, 0], -1: [0, 114, 178]}
     painted = page.read(0, layer=1)[1::2, 1::2].reshape(12, 4)
     for n in np.flatnonzero(np.abs(drops) > 0.2 * np.abs(drops).max()):
-        np.testing.assert_allclose(painted[n, :3], colours[int(np.sign(drops[n]))], atol=12)
+        np.testing.assert_allclose(painted[n, :3], colors[int(np.sign(drops[n]))], atol=12)
     for n, word in ((drops.argmax(), "falls"), (drops.argmin(), "rises")):
         page.page.mouse.move(*page.at(0, int(n), 4))
         assert page.status().startswith(f"Without the patch in {place(n)} the probability of {named} {word} by")
@@ -306,7 +306,7 @@ def test_colours_end_at_the_largest_of_the_map_or_of_the_image(alone):
 
 def put_back(widget: PatchPlayground) -> np.ndarray:
     """What the page is to show, 0 to 255: (height, width)."""
-    hidden = np.array(widget.masked).reshape(3, 4).repeat(2, 0).repeat(2, 1)
+    hidden = np.array(widget.mask).reshape(3, 4).repeat(2, 0).repeat(2, 1)
     return ink(np.where(hidden, widget.paint().pixels[0], widget.current()[0]))
 
 
@@ -315,10 +315,10 @@ def test_three_pictures_show_the_image_what_is_left_and_what_was_painted(alone):
     page = alone(widget)
     np.testing.assert_array_equal(page.read(0)[..., 0], ink(images()[0, 0]))
     np.testing.assert_array_equal(page.read(2)[..., 0], put_back(widget))
-    seen = ~np.array(widget.masked).reshape(3, 4).repeat(2, 0).repeat(2, 1)
+    seen = ~np.array(widget.mask).reshape(3, 4).repeat(2, 0).repeat(2, 1)
     np.testing.assert_array_equal(page.read(1)[seen][:, 0], ink(images()[0, 0][seen]))
     cell = int(np.argmin(seen[::2, ::2]))
-    assert {189, 85} <= set(page.page.evaluate(GREYS, [1, *divmod(cell, 4)]))  # lines on grey, no black patch
+    assert {189, 85} <= set(page.page.evaluate(GREYS, [1, *divmod(cell, 4)]))  # lines on gray, no black patch
     error, mean = widget.answer["error"], widget.answer["mean_error"]
     assert page.page.locator(".errors .number").all_inner_texts() == [f"{error:.4f}", f"{mean:.4f}"]
     assert page.status().startswith(
@@ -342,24 +342,24 @@ def test_colour_images_are_shown_in_their_colours(alone):
 
 def test_a_click_hides_or_shows_at_once_and_the_kernel_paints(alone):
     widget = hiding()
-    page, before = alone(widget), list(widget.masked)
+    page, before = alone(widget), list(widget.mask)
     n = before.index(False)
     page.page.mouse.click(*page.at(1, n, 4))
     page.frame()
-    grey = page.read(1)[2 * (n // 4), 2 * (n % 4)]  # drawn before anybody has answered
-    assert len(set(grey[:3])) == 1 and page.status().startswith("10 of 12 patches hidden.")
+    gray = page.read(1)[2 * (n // 4), 2 * (n % 4)]  # drawn before anybody has answered
+    assert len(set(gray[:3])) == 1 and page.status().startswith("10 of 12 patches hidden.")
     assert "Error" not in page.status()
     page.kernel()
-    assert widget.masked == [hidden or k == n for k, hidden in enumerate(before)]
+    assert widget.mask == [hidden or k == n for k, hidden in enumerate(before)]
     np.testing.assert_array_equal(page.read(2)[..., 0], put_back(widget))
     page.page.mouse.click(*page.at(1, n, 4))
     page.kernel()
-    assert widget.masked == before and "Error on them" in page.status()
+    assert widget.mask == before and "Error on them" in page.status()
 
 
 def test_a_drag_does_to_all_patches_what_it_did_to_the_first(alone):
     widget = hiding()
-    widget.masked = [n in (1, 6) for n in range(12)]
+    widget.mask = [n in (1, 6) for n in range(12)]
     page = alone(widget)
     page.page.mouse.move(*page.at(1, 0, 4))
     page.page.mouse.down()
@@ -368,29 +368,29 @@ def test_a_drag_does_to_all_patches_what_it_did_to_the_first(alone):
     page.page.mouse.up()
     page.page.mouse.move(*page.at(1, 11, 4))
     page.kernel()
-    assert [n for n in range(12) if widget.masked[n]] == [0, 1, 2, 6, 10]
+    assert [n for n in range(12) if widget.mask[n]] == [0, 1, 2, 6, 10]
     assert len(page.sent()) <= 5  # not a question for each movement
 
 
 def test_a_late_answer_is_dropped(alone):
     widget = hiding()
-    page, visible = alone(widget), [n for n, hidden in enumerate(widget.masked) if not hidden]
+    page, visible = alone(widget), [n for n, hidden in enumerate(widget.mask) if not hidden]
     page.page.mouse.click(*page.at(1, visible[0], 4))
     first = page.kernel(tell=False)
     page.page.mouse.click(*page.at(1, visible[1], 4))
     page.page.wait_for_timeout(150)
     shown = page.read(2)
-    page.set(answer=first, masked=first["masked"])  # it comes after the second click
+    page.set(answer=first, mask=first["masked"])  # it comes after the second click
     assert page.status().startswith("11 of 12 patches hidden.") and "Error" not in page.status()
     np.testing.assert_array_equal(page.read(2), shown)
     page.kernel()
-    assert sum(widget.masked) == 11 and "Error on them" in page.status()
+    assert sum(widget.mask) == 11 and "Error on them" in page.status()
     np.testing.assert_array_equal(page.read(2)[..., 0], put_back(widget))
 
 
 def test_an_answer_takes_nothing_back_that_the_hand_has_done_since(alone):
     widget = hiding()
-    widget.masked = [False] * 11 + [True]
+    widget.mask = [False] * 11 + [True]
     page = alone(widget)
     page.quickly(" ", "ArrowRight", " ")  # the second is not yet asked about
     assert len(page.sent()) == 1
@@ -399,19 +399,19 @@ def test_an_answer_takes_nothing_back_that_the_hand_has_done_since(alone):
     page.heard = 1
     assert "3 of 12 patches hidden." in page.status() and "Error" not in page.status()
     page.kernel()
-    assert [n for n in range(12) if widget.masked[n]] == [0, 1, 11] and "Error" in page.status()
+    assert [n for n in range(12) if widget.mask[n]] == [0, 1, 11] and "Error" in page.status()
 
 
 def test_what_was_not_yet_asked_goes_along_with_the_next_question(alone):
     widget = hiding()
-    widget.masked = [False] * 11 + [True]
+    widget.mask = [False] * 11 + [True]
     page = alone(widget)
     page.quickly(" ", "ArrowRight", " ", then="previous image")
     page.page.get_by_label("next image").click()
     assert sum(page.sent()[1]["masked"]) == 3
     page.page.get_by_label("next image").click()
     page.kernel()
-    assert widget.image == 1 and [n for n in range(12) if widget.masked[n]] == [0, 1, 11]
+    assert widget.image == 1 and [n for n in range(12) if widget.mask[n]] == [0, 1, 11]
     assert "3 of 12 patches hidden. Error on them" in page.status()
 
 
@@ -422,8 +422,8 @@ def test_buttons_and_slider_draw_masks(alone):
         page.page.get_by_role("button", name=kind, exact=True).click()
         page.kernel()
         expected = random_mask(1, 3, 4, 0.75, kind, generator=torch.Generator().manual_seed(number))[0]
-        assert (widget.kind, widget.seed) == (kind, number) and widget.masked == expected.tolist()
-        hidden = page.read(1)[::2, ::2].reshape(12, 4)[np.array(widget.masked)]
+        assert (widget.kind, widget.seed) == (kind, number) and widget.mask == expected.tolist()
+        hidden = page.read(1)[::2, ::2].reshape(12, 4)[np.array(widget.mask)]
         assert (hidden[:, 0] == hidden[:, 2]).all()
     slider = page.page.get_by_role("slider")
     slider.focus()
@@ -431,25 +431,25 @@ def test_buttons_and_slider_draw_masks(alone):
     assert slider.get_attribute("aria-valuetext").replace("\xa0", " ") == "67 %, 8 of 12"  # before the answer
     page.press("ArrowLeft", "ArrowLeft")
     page.kernel()
-    assert sum(widget.masked) == 6 and widget.ratio == 0.5 and page.status().startswith("6 of 12")
-    page.page.mouse.click(*page.at(1, widget.masked.index(True), 4))
+    assert sum(widget.mask) == 6 and widget.ratio == 0.5 and page.status().startswith("6 of 12")
+    page.page.mouse.click(*page.at(1, widget.mask.index(True), 4))
     page.kernel()
     assert slider.input_value() == "5"  # it follows the hand
     slider.focus()
     page.press("ArrowRight")  # to the ratio that was set before: drawn again all the same
     page.kernel()
-    assert sum(widget.masked) == 6
+    assert sum(widget.mask) == 6
     page.page.get_by_role("button", name="show all").click()
     page.kernel()
     assert page.status().startswith("Nothing is hidden") and page.page.locator(".message").is_visible()
     page.page.get_by_role("button", name="grid").click()
     page.kernel()
-    assert sum(widget.masked) == 6 and not page.page.locator(".message").is_visible()
+    assert sum(widget.mask) == 6 and not page.page.locator(".message").is_visible()
 
 
 def test_the_keyboard_alone_hides_and_shows(alone):
     widget = hiding()
-    widget.masked = [n < 3 for n in range(12)]
+    widget.mask = [n < 3 for n in range(12)]
     page = alone(widget)
     page.page.locator(".stage").nth(1).focus()
     page.page.keyboard.press("Shift+Tab")
@@ -460,10 +460,10 @@ def test_the_keyboard_alone_hides_and_shows(alone):
     assert page.press("ArrowDown", "ArrowRight").startswith(f"The patch in {place(5)} is visible.")
     assert page.press("Enter").startswith(f"The patch in {place(5)} is hidden.")
     page.kernel()
-    assert [n for n in range(12) if widget.masked[n]] == [1, 2, 5]
+    assert [n for n in range(12) if widget.mask[n]] == [1, 2, 5]
     assert page.status().startswith(f"The patch in {place(5)} is hidden. 3 of 12 patches hidden. Error on them:")
     for n in range(12):
-        if not widget.masked[n]:
+        if not widget.mask[n]:
             page.press("Home", *["ArrowRight"] * (n % 4), *["ArrowDown"] * (n // 4), " ")
     page.kernel()
     assert "Nothing is visible" in page.status() and page.page.locator(".message").inner_text().startswith("Nothing is")
@@ -481,7 +481,7 @@ INKED = """(n) => { const c = document.querySelectorAll('.stage')[n].querySelect
 
 
 def test_painters_are_chosen_and_a_failing_one_is_quoted(alone):
-    def broken(images: torch.Tensor, masked: torch.Tensor) -> torch.Tensor:
+    def broken(images: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         raise RuntimeError("out of paint <b>")
 
     models = {"network": MaskedAutoencoder(VisionTransformer(SHAPE, 2, 12, 3, 2), 8, 2, 1), "white": white}
@@ -489,7 +489,7 @@ def test_painters_are_chosen_and_a_failing_one_is_quoted(alone):
     page = alone(widget)
     page.page.get_by_label("white", exact=True).check()
     page.kernel()
-    hidden = np.array(widget.masked).reshape(3, 4).repeat(2, 0).repeat(2, 1)
+    hidden = np.array(widget.mask).reshape(3, 4).repeat(2, 0).repeat(2, 1)
     assert (page.read(2)[hidden][:, 0] == 0).all() and " by white, " in page.status()
     page.page.get_by_label("broken", exact=True).check()
     page.kernel()
@@ -565,8 +565,8 @@ def test_a_digit_is_drawn_with_the_keyboard(alone, make):
 def test_what_the_kernel_sets_is_shown(alone):
     widget = hiding()
     page = alone(widget)
-    widget.image, widget.masked, widget.painter = 2, [n == 5 for n in range(12)], "white"
-    page.set(image=2, masked=widget.masked, painter="white", answer=widget.answer)
+    widget.image, widget.mask, widget.painter = 2, [n == 5 for n in range(12)], "white"
+    page.set(image=2, mask=widget.mask, painter="white", answer=widget.answer)
     assert page.status().startswith("1 of 12 patches hidden.") and " by white" in page.status()
     np.testing.assert_array_equal(page.read(2)[..., 0], put_back(widget))
     assert page.page.get_by_label("white", exact=True).is_checked() and page.sent() == []
@@ -619,7 +619,7 @@ def test_every_control_has_a_name_and_a_role(alone, make):
     page = alone(make()).page
     own = {
         looking: "radiogroup: map; radio: layer 2, head 3; radio: layer 1, mean of heads; radio: rollout; "
-        "radio: occlusion; radiogroup: colours end at the largest of",
+        "radio: occlusion; radiogroup: colors end at the largest of",
         hiding: "slider: share of hidden patches; button: random; button: block; button: grid; button: show all; "
         "radiogroup: painted by; checkbox: paint the visible ones, too",
     }[make]
@@ -642,7 +642,7 @@ CLIPPED = """() => [...document.querySelectorAll('.lec-playground *')].filter((n
 
 @pytest.mark.parametrize("kind", ["digits", "class token", "large", "masking", "photos"])
 def test_nothing_overflows_and_no_text_is_small(alone, kind):
-    large = VisionTransformer((3, 32, 32), 4, 16, 8, 4, 10, summary="class")
+    large = VisionTransformer((3, 32, 32), 4, 16, 8, 4, 10, pool="class")
     names = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
     photos = images(2, (3, 32, 32))
     widget = {

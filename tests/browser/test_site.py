@@ -14,8 +14,8 @@ import pytest
 
 from tests.browser import lab
 from tests.browser.alone import FRAME
-from tests.site.pages import HOW, MISSING
 from tests.tools import needs
+from tests.workshop.site.pages import HOW, MISSING
 
 pytestmark = [
     needs(not lab.MISSING, lab.HOW),
@@ -41,7 +41,7 @@ class Quiet(SimpleHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """A built site, by a server and on disk."""
-    from lecturelib.site.build import build
+    from lecturelib.workshop.site.build import build
 
     out = tmp_path_factory.mktemp("site") / "out"
     build(out)
@@ -197,7 +197,7 @@ def test_a_digit_can_be_drawn_without_a_kernel(visit):
 
 
 def test_every_image_of_the_vision_transformer_has_its_answer(visit):
-    from lecturelib.site.exhibits import printed_digits
+    from lecturelib.workshop.site.exhibits import printed_digits
 
     page = visit("exhibits")
     wake(page, EXHIBITS["exhibits"])  # each that comes to life moves those below it
@@ -225,22 +225,22 @@ REPAINT = """async ([code, known, shape, cases]) => {
 @pytest.mark.parametrize("name", ["hidden_digits", "hidden_photos"])
 def test_the_network_in_the_page_paints_as_the_one_in_python(browser, name):
     from lecturelib.pretrained.load import load
-    from lecturelib.site import exhibits
     from lecturelib.widgets.patch_answers import repaint
+    from lecturelib.workshop.site import exhibits
 
     model, made = load({"hidden_digits": "digits_mae", "hidden_photos": "photos_mae"}[name]), getattr(exhibits, name)()
     rng, data = np.random.default_rng(0), made.widget.data
     n, count = data["shape"][0], data["rows"] * data["columns"]
     images = np.frombuffer(base64.b64decode(data["images"]), "u1").reshape(data["shape"]).astype(np.float32) / 255
     masks = [rng.permutation(count) < hidden for hidden in (1, count // 4, count // 2, 3 * count // 4, count - 1)]
-    cases = [(images[k % n], masked) for k, masked in enumerate(masks)]
+    cases = [(images[k % n], mask) for k, mask in enumerate(masks)]
     page = browser.new_page()
     code = (exhibits.FOLDER / "autoencoder.js").read_text(encoding="utf-8")
-    given = [[image.ravel().tolist(), masked.astype(int).tolist()] for image, masked in cases]
+    given = [[image.ravel().tolist(), mask.astype(int).tolist()] for image, mask in cases]
     found = page.evaluate(REPAINT, [code, json.loads(json.dumps(made.known)), data["shape"][1:], given])
     page.close()
-    for (pixels, error, mean_error), (image, masked) in zip(found, cases, strict=True):
-        expected = repaint(model, image, masked, made.known["side"])
+    for (pixels, error, mean_error), (image, mask) in zip(found, cases, strict=True):
+        expected = repaint(model, image, mask, made.known["side"])
         assert np.abs(np.array(pixels) - 255 * expected.pixels.ravel()).max() < 2.5  # weights of 16 bits
         assert error == pytest.approx(expected.error, rel=0.02, abs=2e-5)
         assert mean_error == pytest.approx(expected.mean_error, rel=1e-4)

@@ -116,7 +116,7 @@ def filled(value: float, scale: bool = True, over: int = -1) -> Callable[..., Te
     return attend
 
 
-def renormalised(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
+def renormalized(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
     power = torch.exp(q @ k.mT / q.shape[2] ** 0.5) * mask
     return power / power.sum(-1, keepdim=True) @ v
 
@@ -147,7 +147,7 @@ RIGHT["attend with a mask"] = [
     filled(-1e9),
     filled(torch.finfo(torch.float64).min),
     lambda q, k, v, mask: F.scaled_dot_product_attention(q, k, v, mask),
-    renormalised,
+    renormalized,
     masked_by_loops,
 ]
 WRONG["attend with a mask"] = {
@@ -178,21 +178,21 @@ WRONG["attend with a mask"] = {
 
 def decoder(rule: Callable[[int, int, int], Any]) -> Callable[[Tensor, int], list[list[list[Any]]]]:
     """Write a mask as nested lists: `rule(t, s, n)` says whether query t may look at key s of n real tokens."""
-    return lambda lengths, longest: [
-        [[rule(t, s, n) for s in range(longest)] for t in range(longest)] for n in lengths.tolist()
+    return lambda lengths, max_len: [
+        [[rule(t, s, n) for s in range(max_len)] for t in range(max_len)] for n in lengths.tolist()
     ]
 
 
-def decoder_by_rows(lengths: Tensor, longest: int) -> Tensor:
-    mask = torch.zeros(len(lengths), longest, longest, dtype=torch.bool)
+def decoder_by_rows(lengths: Tensor, max_len: int) -> Tensor:
+    mask = torch.zeros(len(lengths), max_len, max_len, dtype=torch.bool)
     for b, n in enumerate(lengths):
-        for t in range(longest):
+        for t in range(max_len):
             mask[b, t, : min(t + 1, int(n))] = True
     return mask
 
 
-def decoder_by_and(lengths: Tensor, longest: int) -> Tensor:
-    steps = torch.arange(longest)
+def decoder_by_and(lengths: Tensor, max_len: int) -> Tensor:
+    steps = torch.arange(max_len)
     return (steps <= steps[:, None]) & (steps < lengths[:, None])[:, None]
 
 
@@ -200,8 +200,8 @@ RIGHT["mask of a decoder"] = [
     decoder(lambda t, s, n: s <= t and s < n),
     decoder_by_rows,
     decoder_by_and,
-    lambda lengths, longest: torch.ones(longest, longest).tril().bool() & real_steps(lengths, longest).unsqueeze(1),
-    lambda lengths, longest: decoder_by_and(lengths, longest).numpy(),
+    lambda lengths, max_len: torch.ones(max_len, max_len).tril().bool() & real_steps(lengths, max_len).unsqueeze(1),
+    lambda lengths, max_len: decoder_by_and(lengths, max_len).numpy(),
 ]
 WRONG["mask of a decoder"] = {
     "mask off by one": [decoder(lambda t, s, n: s <= t + 1 and s < n)],
@@ -211,12 +211,12 @@ WRONG["mask of a decoder"] = {
     "mask inverted": [decoder(lambda t, s, n: s > t or s >= n)],
     "causal forgotten": [
         decoder(lambda t, s, n: s < n),
-        lambda lengths, longest: real_steps(lengths, longest)[:, None],  # (B, 1, T)
+        lambda lengths, max_len: real_steps(lengths, max_len)[:, None],  # (B, 1, T)
     ],
     "padding forgotten": [
         decoder(lambda t, s, n: s <= t),
-        lambda lengths, longest: torch.ones(longest, longest).tril() == 1,  # (T, T)
-        lambda lengths, longest: (torch.ones(longest, longest).tril() == 1)[None],
+        lambda lengths, max_len: torch.ones(max_len, max_len).tril() == 1,  # (T, T)
+        lambda lengths, max_len: (torch.ones(max_len, max_len).tril() == 1)[None],
     ],
     "padding inverted": [decoder(lambda t, s, n: n <= s <= t)],
     "padding off by one": [decoder(lambda t, s, n: s <= t and s <= n)],
@@ -226,10 +226,10 @@ WRONG["mask of a decoder"] = {
     ],
     "or instead of and": [decoder(lambda t, s, n: s <= t or s < n)],
     "batch taken for the queries": [
-        lambda lengths, longest: torch.ones(longest, longest).tril().bool() & real_steps(lengths, longest)
+        lambda lengths, max_len: torch.ones(max_len, max_len).tril().bool() & real_steps(lengths, max_len)
     ],
     "numbers": [
-        lambda lengths, longest: decoder_by_and(lengths, longest).float(),
+        lambda lengths, max_len: decoder_by_and(lengths, max_len).float(),
         decoder(lambda t, s, n: int(s <= t and s < n)),
     ],
     "numbers to be added": [decoder(lambda t, s, n: 0.0 if s <= t and s < n else -math.inf)],

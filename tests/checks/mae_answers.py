@@ -35,10 +35,10 @@ def picked(
     """Write a mask row by row: `pick(patches, hidden, generator)` gives the numbers of the hidden patches."""
 
     def random_mask(n: int, patches: int, hidden: int, generator: Generator) -> Tensor:
-        masked = torch.full((n, patches), fill[0])
+        mask = torch.full((n, patches), fill[0])
         for row in range(n):
-            masked[row, pick(patches, hidden, generator)] = fill[1]
-        return masked
+            mask[row, pick(patches, hidden, generator)] = fill[1]
+        return mask
 
     return random_mask
 
@@ -59,9 +59,9 @@ def mask_by_multinomial(n: int, patches: int, hidden: int, generator: Generator)
 
 def mask_by_numpy(n: int, patches: int, hidden: int, generator: Generator) -> np.ndarray:
     noise = torch.rand(n, patches, generator=generator).numpy()
-    masked = np.zeros((n, patches), dtype=bool)
-    np.put_along_axis(masked, np.argpartition(noise, hidden, axis=1)[:, :hidden], True, axis=1)
-    return masked
+    mask = np.zeros((n, patches), dtype=bool)
+    np.put_along_axis(mask, np.argpartition(noise, hidden, axis=1)[:, :hidden], True, axis=1)
+    return mask
 
 
 def mask_as_lists(n: int, patches: int, hidden: int, generator: Generator) -> list[list[bool]]:
@@ -77,9 +77,9 @@ def shuffled(patches: int, hidden: int, generator: Generator | None) -> Tensor:
 
 
 def together(n: int, patches: int, hidden: int, generator: Generator) -> Tensor:
-    masked = torch.zeros(n * patches, dtype=torch.bool)
-    masked[torch.randperm(n * patches, generator=generator)[: n * hidden]] = True
-    return masked.reshape(n, patches)
+    mask = torch.zeros(n * patches, dtype=torch.bool)
+    mask[torch.randperm(n * patches, generator=generator)[: n * hidden]] = True
+    return mask.reshape(n, patches)
 
 
 def seed_inside(n: int, patches: int, hidden: int, generator: Generator) -> Tensor:
@@ -194,81 +194,81 @@ WRONG["random mask"] = {
 # ---- the visible tokens ----
 
 
-def kept(masked: Tensor) -> list[list[int]]:
+def kept(mask: Tensor) -> list[list[int]]:
     """The numbers of the visible patches of each image."""
-    return [[n for n, hidden in enumerate(row) if not hidden] for row in masked.tolist()]
+    return [[n for n, hidden in enumerate(row) if not hidden] for row in mask.tolist()]
 
 
-def visible_one_by_one(tokens: Tensor, masked: Tensor) -> Tensor:
-    return torch.stack([torch.stack([tokens[b, n] for n in row]) for b, row in enumerate(kept(masked))])
+def visible_one_by_one(tokens: Tensor, mask: Tensor) -> Tensor:
+    return torch.stack([torch.stack([tokens[b, n] for n in row]) for b, row in enumerate(kept(mask))])
 
 
-def visible_by_sorting(tokens: Tensor, masked: Tensor) -> Tensor:
-    order = masked.int().argsort(dim=1, stable=True)[:, : int((~masked[0]).sum())]
+def visible_by_sorting(tokens: Tensor, mask: Tensor) -> Tensor:
+    order = mask.int().argsort(dim=1, stable=True)[:, : int((~mask[0]).sum())]
     return tokens.gather(1, order[..., None].expand(-1, -1, tokens.shape[2]))
 
 
-def visible_by_index(tokens: Tensor, masked: Tensor) -> Any:
-    keep = torch.tensor(kept(masked))
+def visible_by_index(tokens: Tensor, mask: Tensor) -> Any:
+    keep = torch.tensor(kept(mask))
     return tokens[torch.arange(len(tokens))[:, None], keep].numpy()
 
 
-def as_embedding(tokens: Tensor, masked: Tensor) -> Tensor:
+def as_embedding(tokens: Tensor, mask: Tensor) -> Tensor:
     """All tokens of the batch in one table, looked up by numbers within an image."""
-    return F.embedding(torch.tensor(kept(masked)), tokens.reshape(-1, tokens.shape[2]))
+    return F.embedding(torch.tensor(kept(mask)), tokens.reshape(-1, tokens.shape[2]))
 
 
 RIGHT["visible tokens"] = [
-    lambda tokens, masked: tokens[~masked].view(len(tokens), -1, tokens.shape[2]),
+    lambda tokens, mask: tokens[~mask].view(len(tokens), -1, tokens.shape[2]),
     visible_one_by_one,
     visible_by_sorting,
     visible_by_index,
-    lambda tokens, masked: tokens.masked_select(~masked[..., None]).view(len(tokens), -1, tokens.shape[2]),
+    lambda tokens, mask: tokens.masked_select(~mask[..., None]).view(len(tokens), -1, tokens.shape[2]),
 ]
 WRONG["visible tokens"] = {
     "the hidden ones": [
-        lambda tokens, masked: tokens[masked].view(len(tokens), -1, tokens.shape[2]),
-        lambda tokens, masked: visible_one_by_one(tokens, masked.logical_not()),
+        lambda tokens, mask: tokens[mask].view(len(tokens), -1, tokens.shape[2]),
+        lambda tokens, mask: visible_one_by_one(tokens, mask.logical_not()),
     ],
     "one mask for the batch": [
-        lambda tokens, masked: torch.stack([each[kept(masked)[0]] for each in tokens]),
-        lambda tokens, masked: tokens.index_select(1, torch.tensor(kept(masked)[0])),
+        lambda tokens, mask: torch.stack([each[kept(mask)[0]] for each in tokens]),
+        lambda tokens, mask: tokens.index_select(1, torch.tensor(kept(mask)[0])),
     ],
     "zeroed instead of removed": [
-        lambda tokens, masked: tokens * (~masked).unsqueeze(-1),
-        lambda tokens, masked: torch.where(masked[:, :, None], 0.0, tokens),
+        lambda tokens, mask: tokens * (~mask).unsqueeze(-1),
+        lambda tokens, mask: torch.where(mask[:, :, None], 0.0, tokens),
     ],
     "images joined": [
-        lambda tokens, masked: torch.cat(list(visible_one_by_one(tokens, masked))),
-        lambda tokens, masked: tokens[masked == False],  # noqa: E712
+        lambda tokens, mask: torch.cat(list(visible_one_by_one(tokens, mask))),
+        lambda tokens, mask: tokens[mask == False],  # noqa: E712
     ],
     "images mixed": [
-        lambda tokens, masked: tokens[~masked].view(-1, len(tokens), tokens.shape[2]).permute(1, 0, 2),
+        lambda tokens, mask: tokens[~mask].view(-1, len(tokens), tokens.shape[2]).permute(1, 0, 2),
     ],
     "order lost": [
-        lambda tokens, masked: visible_one_by_one(tokens, masked).flip(1),
-        lambda tokens, masked: visible_one_by_one(tokens, masked).roll(1, 1),
-        lambda tokens, masked: visible_by_sorting(tokens.flip(1), masked.flip(1)),
+        lambda tokens, mask: visible_one_by_one(tokens, mask).flip(1),
+        lambda tokens, mask: visible_one_by_one(tokens, mask).roll(1, 1),
+        lambda tokens, mask: visible_by_sorting(tokens.flip(1), mask.flip(1)),
     ],
-    "the first ones": [lambda tokens, masked: tokens[:, : visible_one_by_one(tokens, masked).shape[1]]],
-    "tokens of the first image": [as_embedding, lambda tokens, masked: tokens[0, torch.tensor(kept(masked))]],
+    "the first ones": [lambda tokens, mask: tokens[:, : visible_one_by_one(tokens, mask).shape[1]]],
+    "tokens of the first image": [as_embedding, lambda tokens, mask: tokens[0, torch.tensor(kept(mask))]],
     "every mask for every image": [
-        lambda tokens, masked: torch.stack([each[torch.tensor(kept(masked))] for each in tokens])
+        lambda tokens, mask: torch.stack([each[torch.tensor(kept(mask))] for each in tokens])
     ],
     "the first number only": [
-        lambda tokens, masked: torch.take_along_dim(tokens[:, :, :1], torch.tensor(kept(masked))[..., None], 1)
+        lambda tokens, mask: torch.take_along_dim(tokens[:, :, :1], torch.tensor(kept(mask))[..., None], 1)
     ],
 }
 
 # ---- back to their places ----
 
 
-def fill_one_by_one(latents: Tensor, masked: Tensor, mask_token: Tensor) -> Tensor:
-    full = torch.zeros(*masked.shape, len(mask_token), dtype=latents.dtype)
-    for b in range(len(masked)):
+def fill_one_by_one(latents: Tensor, mask: Tensor, mask_token: Tensor) -> Tensor:
+    full = torch.zeros(*mask.shape, len(mask_token), dtype=latents.dtype)
+    for b in range(len(mask)):
         following = 0
-        for n in range(masked.shape[1]):
-            if masked[b, n]:
+        for n in range(mask.shape[1]):
+            if mask[b, n]:
                 full[b, n] = mask_token
             else:
                 full[b, n] = latents[b, following]
@@ -276,26 +276,26 @@ def fill_one_by_one(latents: Tensor, masked: Tensor, mask_token: Tensor) -> Tens
     return full
 
 
-def fill_by_restoring(latents: Tensor, masked: Tensor, mask_token: Tensor) -> Tensor:
-    b, n = masked.shape
+def fill_by_restoring(latents: Tensor, mask: Tensor, mask_token: Tensor) -> Tensor:
+    b, n = mask.shape
     joined = torch.cat([latents, mask_token.repeat(b, n - latents.shape[1], 1)], dim=1)
-    order = masked.int().argsort(dim=1, stable=True)
+    order = mask.int().argsort(dim=1, stable=True)
     return torch.take_along_dim(joined, order.argsort(dim=1)[..., None], dim=1)
 
 
-def fill_by_counting(latents: Tensor, masked: Tensor, mask_token: Tensor) -> Any:
-    place = ((~masked).cumsum(1) - 1).clamp(min=0)[..., None].expand(-1, -1, latents.shape[2])
-    return torch.where(masked[..., None], mask_token, latents.gather(1, place)).numpy()
+def fill_by_counting(latents: Tensor, mask: Tensor, mask_token: Tensor) -> Any:
+    place = ((~mask).cumsum(1) - 1).clamp(min=0)[..., None].expand(-1, -1, latents.shape[2])
+    return torch.where(mask[..., None], mask_token, latents.gather(1, place)).numpy()
 
 
-def fill_by_scattering(latents: Tensor, masked: Tensor, mask_token: Tensor) -> Tensor:
-    return mask_token.repeat(*masked.shape, 1).masked_scatter(~masked[..., None], latents)
+def fill_by_scattering(latents: Tensor, mask: Tensor, mask_token: Tensor) -> Tensor:
+    return mask_token.repeat(*mask.shape, 1).masked_scatter(~mask[..., None], latents)
 
 
-def taken(latents: Tensor, masked: Tensor, mask_token: Tensor) -> Tensor:
+def taken(latents: Tensor, mask: Tensor, mask_token: Tensor) -> Tensor:
     """The latents run along the hidden patches, until there are no more."""
-    full = mask_token.repeat(*masked.shape, 1)
-    for b, row in enumerate(masked.tolist()):
+    full = mask_token.repeat(*mask.shape, 1)
+    for b, row in enumerate(mask.tolist()):
         found = latents[b].unbind()
         place = 0
         for n, hidden in enumerate(row):
@@ -305,67 +305,65 @@ def taken(latents: Tensor, masked: Tensor, mask_token: Tensor) -> Tensor:
     return full
 
 
-def of_the_first(latents: Tensor, masked: Tensor, mask_token: Tensor) -> Tensor:
-    return fill_by_counting(latents, masked[:1].expand(masked.shape), mask_token)
+def of_the_first(latents: Tensor, mask: Tensor, mask_token: Tensor) -> Tensor:
+    return fill_by_counting(latents, mask[:1].expand(mask.shape), mask_token)
 
 
-def fill_zeros(latents: Tensor, masked: Tensor, mask_token: Tensor) -> Tensor:
-    full = torch.zeros(*masked.shape, len(mask_token))
-    full[~masked] = latents.flatten(0, 1)
-    full[masked] = mask_token
+def fill_zeros(latents: Tensor, mask: Tensor, mask_token: Tensor) -> Tensor:
+    full = torch.zeros(*mask.shape, len(mask_token))
+    full[~mask] = latents.flatten(0, 1)
+    full[mask] = mask_token
     return full
 
 
-def without_a_copy(latents: Tensor, masked: Tensor, mask_token: Tensor) -> Tensor:
-    full = mask_token.expand(*masked.shape, -1)
-    for b, row in enumerate(kept(masked)):
+def without_a_copy(latents: Tensor, mask: Tensor, mask_token: Tensor) -> Tensor:
+    full = mask_token.expand(*mask.shape, -1)
+    for b, row in enumerate(kept(mask)):
         for place, n in enumerate(row):
             full[b, n] = latents[b, place]
     return full
 
 
-def without_a_copy_at_once(latents: Tensor, masked: Tensor, mask_token: Tensor) -> Tensor:
-    full = mask_token.expand(*masked.shape, -1)
+def without_a_copy_at_once(latents: Tensor, mask: Tensor, mask_token: Tensor) -> Tensor:
+    full = mask_token.expand(*mask.shape, -1)
     with warnings.catch_warnings(action="ignore"):  # torch speaks of it, once
-        full[~masked] = latents.flatten(0, 1)
+        full[~mask] = latents.flatten(0, 1)
     return full
 
 
 RIGHT["fill in"] = [fill_one_by_one, fill_by_restoring, fill_by_counting, fill_by_scattering, fill_zeros]
 WRONG["fill in"] = {
     "mask tokens at the end": [
-        lambda latents, masked, mask_token: torch.stack(
-            [torch.stack([*each, *[mask_token] * (masked.shape[1] - len(each))]) for each in latents]
+        lambda latents, mask, mask_token: torch.stack(
+            [torch.stack([*each, *[mask_token] * (mask.shape[1] - len(each))]) for each in latents]
         ),
     ],
     "mask tokens in front": [
-        lambda latents, masked, mask_token: torch.stack(
-            [torch.stack([*[mask_token] * (masked.shape[1] - len(each)), *each]) for each in latents]
+        lambda latents, mask, mask_token: torch.stack(
+            [torch.stack([*[mask_token] * (mask.shape[1] - len(each)), *each]) for each in latents]
         ),
     ],
     "inverted": [
-        lambda latents, masked, mask_token: mask_token.repeat(*masked.shape, 1).masked_scatter(
-            masked[..., None], latents
-        ),
-        lambda latents, masked, mask_token: torch.index_put(
-            mask_token.repeat(*masked.shape, 1), (masked,), latents.reshape(-1, len(mask_token))
+        lambda latents, mask, mask_token: mask_token.repeat(*mask.shape, 1).masked_scatter(mask[..., None], latents),
+        lambda latents, mask, mask_token: torch.index_put(
+            mask_token.repeat(*mask.shape, 1), (mask,), latents.reshape(-1, len(mask_token))
         ),
     ],
     "inverted: one by one": [taken],
     "one mask for the batch": [of_the_first],
     "zeros instead of the token": [
-        lambda latents, masked, mask_token: fill_by_scattering(latents, masked, torch.zeros_like(mask_token)),
-        lambda latents, masked, mask_token: fill_one_by_one(latents, masked, mask_token) * ~masked[..., None],
+        lambda latents, mask, mask_token: fill_by_scattering(latents, mask, torch.zeros_like(mask_token)),
+        lambda latents, mask, mask_token: fill_one_by_one(latents, mask, mask_token) * ~mask[..., None],
     ],
-    "order reversed": [lambda latents, masked, mask_token: fill_by_restoring(latents.flip(1), masked, mask_token)],
+    "order reversed": [lambda latents, mask, mask_token: fill_by_restoring(latents.flip(1), mask, mask_token)],
     "images mixed": [
-        lambda latents, masked, mask_token: fill_by_scattering(latents.transpose(0, 1).contiguous(), masked, mask_token)
+        lambda latents, mask, mask_token: fill_by_scattering(latents.transpose(0, 1).contiguous(), mask, mask_token)
     ],
-    "latents forgotten": [lambda latents, masked, mask_token: mask_token.repeat(*masked.shape, 1)],
+    "latents forgotten": [lambda latents, mask, mask_token: mask_token.repeat(*mask.shape, 1)],
     "written into the token itself": [without_a_copy, without_a_copy_at_once],
     "token added to all": [
-        lambda latents, masked, mask_token: fill_one_by_one(latents, masked, torch.zeros_like(mask_token)) + mask_token,
-        lambda latents, masked, mask_token: fill_by_restoring(latents + mask_token, masked, mask_token),
+        lambda latents, mask, mask_token: fill_one_by_one(latents, mask, torch.zeros_like(mask_token)) + mask_token,
+        lambda latents, mask, mask_token: fill_by_restoring(latents + mask_token, mask, mask_token),
     ],
 }
 
@@ -380,9 +378,9 @@ def loss(
 ) -> Callable[[Tensor, Tensor, Tensor], Any]:
     """Write the loss as a sum over single pixels, divided by something."""
 
-    def masked_loss(predicted: Tensor, target: Tensor, masked: Tensor) -> Any:
+    def masked_loss(predicted: Tensor, target: Tensor, mask: Tensor) -> Any:
         total, count = 0.0, 0
-        for b, row in enumerate(masked.tolist()):
+        for b, row in enumerate(mask.tolist()):
             for n, hidden in enumerate(row):
                 if counts(hidden):
                     for p, t in zip(predicted[b, n].tolist(), target[b, n].tolist(), strict=True):
@@ -393,51 +391,49 @@ def loss(
     return masked_loss
 
 
-def per_image(predicted: Tensor, target: Tensor, masked: Tensor) -> Tensor:
-    error = ((predicted - target) ** 2).mean(-1) * masked
-    return (error.sum(1) / masked.sum(1)).mean()
+def per_image(predicted: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+    error = ((predicted - target) ** 2).mean(-1) * mask
+    return (error.sum(1) / mask.sum(1)).mean()
 
 
 RIGHT["masked loss"] = [
-    lambda predicted, target, masked: F.mse_loss(predicted[masked], target[masked]),
+    lambda predicted, target, mask: F.mse_loss(predicted[mask], target[mask]),
     loss(),
-    lambda predicted, target, masked: (((predicted - target) ** 2).mean(-1) * masked).sum() / masked.sum(),
-    lambda predicted, target, masked: nn.MSELoss()(
-        predicted[~masked.logical_not()].float(), target[masked].float()
-    ).item(),
+    lambda predicted, target, mask: (((predicted - target) ** 2).mean(-1) * mask).sum() / mask.sum(),
+    lambda predicted, target, mask: nn.MSELoss()(predicted[~mask.logical_not()].float(), target[mask].float()).item(),
 ]
 WRONG["masked loss"] = {
     "loss on the visible": [
         loss(counts=lambda hidden: not hidden),
-        lambda p, t, masked: F.mse_loss(p[~masked], t[~masked]),
+        lambda p, t, mask: F.mse_loss(p[~mask], t[~mask]),
     ],
-    "loss on all": [loss(counts=lambda hidden: True), lambda p, t, masked: ((p - t) ** 2).mean(-1).mean()],
+    "loss on all": [loss(counts=lambda hidden: True), lambda p, t, mask: ((p - t) ** 2).mean(-1).mean()],
     "divided by all patches": [
         loss(by=lambda target, count: target.numel()),
-        lambda p, t, masked: F.mse_loss(p * masked[..., None], t * masked[..., None]),
+        lambda p, t, mask: F.mse_loss(p * mask[..., None], t * mask[..., None]),
     ],
-    "only the prediction masked": [lambda p, t, masked: F.mse_loss(p.masked_fill(~masked.unsqueeze(2), 0), t)],
-    "a sum": [loss(by=lambda target, count: 1), lambda p, t, masked: F.mse_loss(p[masked], t[masked], reduction="sum")],
+    "only the prediction masked": [lambda p, t, mask: F.mse_loss(p.masked_fill(~mask.unsqueeze(2), 0), t)],
+    "a sum": [loss(by=lambda target, count: 1), lambda p, t, mask: F.mse_loss(p[mask], t[mask], reduction="sum")],
     "a sum over the patches": [
         loss(by=lambda target, count: target.shape[2]),
-        lambda p, t, masked: (((p - t) ** 2).mean(-1) * masked).sum(),
+        lambda p, t, mask: (((p - t) ** 2).mean(-1) * mask).sum(),
     ],
     "a sum over the pixels": [
         loss(by=lambda target, count: count / target.shape[2]),
-        lambda p, t, masked: (((p - t) ** 2) * masked[..., None]).sum() / masked.sum(),
+        lambda p, t, mask: (((p - t) ** 2) * mask[..., None]).sum() / mask.sum(),
     ],
     "divided by the batch": [loss(by=lambda target, count: len(target))],
     "mean of image means": [per_image],
     "not one number": [
-        lambda p, t, masked: ((p - t) ** 2).mean(-1)[masked],
-        lambda p, t, masked: F.mse_loss(p, t, reduction="none").mean(2).masked_select(masked),
+        lambda p, t, mask: ((p - t) ** 2).mean(-1)[mask],
+        lambda p, t, mask: F.mse_loss(p, t, reduction="none").mean(2).masked_select(mask),
     ],
     "a root": [loss(end=lambda mean: mean**0.5)],
-    "absolute": [loss(error=lambda p, t: abs(p - t)), lambda p, t, masked: F.l1_loss(p[masked], t[masked])],
+    "absolute": [loss(error=lambda p, t: abs(p - t)), lambda p, t, mask: F.l1_loss(p[mask], t[mask])],
     "not squared": [loss(error=lambda p, t: p - t)],
     "not squared: the target minus the prediction": [loss(error=lambda p, t: t - p)],
     "squared after the mean": [
         loss(error=lambda p, t: p - t, end=lambda mean: mean**2),
-        lambda p, t, masked: (p[masked].mean() - t[masked].mean()) ** 2,
+        lambda p, t, mask: (p[mask].mean() - t[mask].mean()) ** 2,
     ],
 }

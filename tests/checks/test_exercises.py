@@ -699,18 +699,18 @@ def test_a_mask_that_no_mistake_explains_is_described(answer: Any, words: list[s
 @pytest.mark.parametrize("check", [check_visible, check_fill], ids=lambda check: check.name)
 def test_each_image_of_a_probe_has_a_mask_of_its_own(check: Exercise) -> None:
     for probe in check.probes:
-        masked = probe[1]
-        assert len(masked.unique(dim=0)) == len(masked) and len(masked.sum(1).unique()) == 1
+        mask = probe[1]
+        assert len(mask.unique(dim=0)) == len(mask) and len(mask.sum(1).unique()) == 1
 
 
 def test_images_of_a_probe_of_the_loss_have_unequal_numbers_of_hidden_patches() -> None:
-    for _, _, masked in check_masked_loss.probes:
-        assert len(masked.sum(1).unique()) > 1 and bool(masked.any(1).all()) and not masked.all(1).any()
+    for _, _, mask in check_masked_loss.probes:
+        assert len(mask.sum(1).unique()) > 1 and bool(mask.any(1).all()) and not mask.all(1).any()
 
 
 def test_tokens_out_of_order_in_one_probe_only_are_said_to_be() -> None:
-    def visible(tokens: torch.Tensor, masked: torch.Tensor) -> torch.Tensor:
-        right = mae_answers.visible_one_by_one(tokens, masked)
+    def visible(tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        right = mae_answers.visible_one_by_one(tokens, mask)
         return right.flip(1) if len(tokens) == 3 else right
 
     verdict = check_visible.verdict(visible)

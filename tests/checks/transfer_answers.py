@@ -125,7 +125,7 @@ def window(chance: random.Random, rows: list[int], each: int) -> list[int]:
     return [rows[(start + k) % len(rows)] for k in range(each)]
 
 
-def masked(labels: Tensor, each: int, generator: Generator) -> Tensor:
+def mask(labels: Tensor, each: int, generator: Generator) -> Tensor:
     mask = torch.zeros(len(labels), dtype=torch.bool)
     mask[draw_by_class(labels, each, generator)] = True
     return mask
@@ -169,7 +169,7 @@ WRONG["a few labels"] = {
             : each * len(labels.unique())
         ],
     ],
-    "a mask instead of rows": [masked, lambda *given: masked(*given).tolist()],
+    "a mask instead of rows": [mask, lambda *given: mask(*given).tolist()],
     "a line for each class": [
         lambda labels, each, generator: torch.multinomial(F.one_hot(labels).T.float(), each, generator=generator),
         lambda labels, each, generator: [dice(generator).sample(rows, each) for rows in classes(labels)],

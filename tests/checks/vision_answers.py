@@ -158,61 +158,61 @@ def sentences(
 ) -> Callable[..., Tensor]:
     """Write tokens one by one: what becomes of a patch, and where the class token stands."""
 
-    def tokens(patches: Tensor, w: Tensor, positions: Tensor, class_token: Tensor) -> Tensor:
+    def tokens(patches: Tensor, w: Tensor, positions: Tensor, cls_token: Tensor) -> Tensor:
         rows = []
         for image in patches:
             words = [word(patch, w, position) for patch, position in zip(image, positions, strict=True)]
-            rows.append(torch.stack(order(words, class_token)))
+            rows.append(torch.stack(order(words, cls_token)))
         return torch.stack(rows)
 
     return tokens
 
 
-def tokens_by_cat(patches: Tensor, w: Tensor, positions: Tensor, class_token: Tensor) -> Tensor:
-    front = class_token.expand(len(patches), 1, -1)
+def tokens_by_cat(patches: Tensor, w: Tensor, positions: Tensor, cls_token: Tensor) -> Tensor:
+    front = cls_token.expand(len(patches), 1, -1)
     return torch.cat([front, patches @ w + positions], dim=1)
 
 
-def tokens_in_place(patches: Tensor, w: Tensor, positions: Tensor, class_token: Tensor) -> Tensor:
+def tokens_in_place(patches: Tensor, w: Tensor, positions: Tensor, cls_token: Tensor) -> Tensor:
     b, n, _ = patches.shape
-    tokens = torch.zeros(b, 1 + n, len(class_token), dtype=w.dtype)
-    tokens[:, 0] = class_token
+    tokens = torch.zeros(b, 1 + n, len(cls_token), dtype=w.dtype)
+    tokens[:, 0] = cls_token
     tokens[:, 1:] = torch.einsum("bne,ed->bnd", patches, w) + positions
     return tokens
 
 
-def tokens_by_linear(patches: Tensor, w: Tensor, positions: Tensor, class_token: Tensor) -> Tensor:
+def tokens_by_linear(patches: Tensor, w: Tensor, positions: Tensor, cls_token: Tensor) -> Tensor:
     layer = nn.Linear(w.shape[0], w.shape[1], bias=False, dtype=w.dtype)
     layer.weight.data = w.T
-    front = class_token[None, None].repeat(len(patches), 1, 1)
+    front = cls_token[None, None].repeat(len(patches), 1, 1)
     return torch.cat((front, layer(patches) + positions[None]), 1)
 
 
-def each_its_own(patches: Tensor, w: Tensor, positions: Tensor, class_token: Tensor) -> Tensor:
+def each_its_own(patches: Tensor, w: Tensor, positions: Tensor, cls_token: Tensor) -> Tensor:
     words = torch.stack([image @ w + positions[b] for b, image in enumerate(patches)])
-    return torch.cat([class_token.repeat(len(words), 1, 1), words], 1)
+    return torch.cat([cls_token.repeat(len(words), 1, 1), words], 1)
 
 
-def late_positions(patches: Tensor, w: Tensor, positions: Tensor, class_token: Tensor) -> Tensor:
-    x = torch.cat([class_token.repeat(len(patches), 1, 1), patches @ w], 1)
+def late_positions(patches: Tensor, w: Tensor, positions: Tensor, cls_token: Tensor) -> Tensor:
+    x = torch.cat([cls_token.repeat(len(patches), 1, 1), patches @ w], 1)
     x[:, : len(positions)] += positions
     return x
 
 
-def first_image(patches: Tensor, w: Tensor, positions: Tensor, class_token: Tensor) -> Tensor:
-    tokens = tokens_in_place(patches, w, positions, class_token)
+def first_image(patches: Tensor, w: Tensor, positions: Tensor, cls_token: Tensor) -> Tensor:
+    tokens = tokens_in_place(patches, w, positions, cls_token)
     tokens[1:, 0] = 0
     return tokens
 
 
-def over_the_first(patches: Tensor, w: Tensor, positions: Tensor, class_token: Tensor) -> Tensor:
+def over_the_first(patches: Tensor, w: Tensor, positions: Tensor, cls_token: Tensor) -> Tensor:
     x = patches @ w + positions
-    x[:, 0] = class_token
+    x[:, 0] = cls_token
     return x
 
 
-def all_projected(patches: Tensor, w: Tensor, positions: Tensor, class_token: Tensor) -> Tensor:
-    x = torch.cat([class_token.repeat(len(patches), 1, 1), patches], 1) @ w
+def all_projected(patches: Tensor, w: Tensor, positions: Tensor, cls_token: Tensor) -> Tensor:
+    x = torch.cat([cls_token.repeat(len(patches), 1, 1), patches], 1) @ w
     x[:, 1:] += positions
     return x
 
@@ -287,7 +287,7 @@ def rollout_by_sentences(maps: list[Tensor]) -> Tensor:
     return result
 
 
-def rollout_renormalised(maps: list[Tensor]) -> Tensor:
+def rollout_renormalized(maps: list[Tensor]) -> Tensor:
     flow = None
     for weights in maps:
         a = weights.mean(dim=1) + torch.eye(weights.shape[-1])
@@ -320,7 +320,7 @@ def per_layer(maps: list[Tensor]) -> list[Tensor]:
 RIGHT["rollout"] = [
     rolled(),
     rollout_by_sentences,
-    rollout_renormalised,
+    rollout_renormalized,
     rollout_with_copies,
     rollout_with_new_identities,
 ]
@@ -357,5 +357,5 @@ WRONG["rollout"] = {
     "mean over layers": [lambda maps: sum(per_layer(maps)) / len(maps)],
     "only the last layer": [rolled(step=lambda matrix, flow: matrix), lambda maps: per_layer(maps)[-1]],
     "only the last layer: its map": [lambda maps: torch.einsum("bhts->bts", maps[-1]) / maps[-1].shape[1]],
-    "only the first layer": [lambda maps: rollout_renormalised(maps[:1])],
+    "only the first layer": [lambda maps: rollout_renormalized(maps[:1])],
 }

@@ -20,7 +20,7 @@ from nbformat import NotebookNode
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from lecturelib.publish.execute import ENVIRONMENT
+from lecturelib.workshop.publish.execute import ENVIRONMENT
 from tests.working_tree import ROOT, files
 
 HERE = Path(__file__).parent

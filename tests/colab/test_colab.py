@@ -15,8 +15,8 @@ from nbformat.v4 import new_code_cell, new_notebook
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from lecturelib.publish.form import WIDGET_VIEW, clean, problems
-from lecturelib.publish.stamp import COLAB_LACKS, INSTALL_TAG, install, repository
+from lecturelib.workshop.publish.form import WIDGET_VIEW, clean, problems
+from lecturelib.workshop.publish.stamp import COLAB_LACKS, INSTALL_TAG, install, repository
 from tests.colab import machine
 from tests.colab.preinstalled.google.colab.output import MANAGER
 from tests.tools import require

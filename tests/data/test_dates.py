@@ -68,13 +68,13 @@ def test_every_character_of_every_day_is_in_the_alphabet() -> None:
 
 def test_the_alphabet_holds_no_character_in_vain() -> None:
     drawn = dates.dates(20_000, held_out=False, seed=1)
-    assert set(dates.alphabet().symbols) == set("/").union(*(each.text for each in drawn))
+    assert set(dates.alphabet().characters) == set("/").union(*(each.text for each in drawn))
 
 
 def test_iso_answers_can_be_written_and_ended() -> None:
     answer = f"{dates.START}2024-03-05/1999-12-31{dates.STOP}"
     assert dates.ISO.decode(dates.ISO.encode(answer)) == answer
-    assert {dates.START, dates.STOP}.isdisjoint(dates.alphabet().symbols)
+    assert {dates.START, dates.STOP}.isdisjoint(dates.alphabet().characters)
 
 
 def test_what_is_drawn_keeps_to_its_part() -> None:

@@ -53,7 +53,7 @@ def alike(images: np.ndarray, symbols: str) -> np.ndarray:
 
 @given(st.integers(1, 30), st.integers(0, 1000), st.sets(st.sampled_from(EVERY), min_size=1, max_size=5))
 def test_shapes_kinds_and_range(n: int, seed: int, symbols: set[str]) -> None:
-    drawn = glyphs.glyphs(n, seed=seed, symbols="".join(sorted(symbols)))
+    drawn = glyphs.glyphs(n, seed=seed, alphabet="".join(sorted(symbols)))
     assert drawn.images.shape == (n, 1, 8, 8) and drawn.labels.shape == drawn.fonts.shape == (n,)
     assert drawn.images.dtype == np.float32 and drawn.labels.dtype == drawn.fonts.dtype == np.int64
     assert np.isfinite(drawn.images).all() and drawn.images.min() >= 0 and drawn.images.max() <= 1
@@ -73,7 +73,7 @@ def test_every_symbol_and_font_comes_equally_often_and_each_with_each() -> None:
 
 
 def test_there_is_ink_on_every_image() -> None:
-    drawn = glyphs.glyphs(1500, seed=2, symbols=EVERY)
+    drawn = glyphs.glyphs(1500, seed=2, alphabet=EVERY)
     assert drawn.images.max(axis=(1, 2, 3)).min() > 0.4 and drawn.images.sum(axis=(1, 2, 3)).min() > 1.5
 
 
@@ -95,7 +95,7 @@ def test_the_label_is_the_symbol_that_is_seen() -> None:
 
 @pytest.mark.parametrize("symbols", ["31", "Qc7", "zA"])
 def test_a_label_is_the_place_in_the_symbols_that_were_asked_for(symbols: str) -> None:
-    drawn = glyphs.glyphs(300, seed=3, symbols=symbols)
+    drawn = glyphs.glyphs(300, seed=3, alphabet=symbols)
     named = alike(drawn.images, symbols).max(axis=1).argmax(axis=1)
     assert (named == drawn.labels).mean() > 0.85
 
@@ -131,7 +131,7 @@ def test_every_symbol_of_every_font_has_ink() -> None:
 
 def test_glyphs_are_moved_turned_bent_and_made_bold_and_thin() -> None:
     """Compare how much a printed 1 varies with what it varies without each of the distortions (measured)."""
-    drawn = glyphs.glyphs(1500, seed=5, symbols="1")
+    drawn = glyphs.glyphs(1500, seed=5, alphabet="1")
     images = drawn.images[drawn.fonts < 12, 0]
     i, j = np.mgrid[:8, :8]
     ink = images.sum(axis=(1, 2))
@@ -156,7 +156,7 @@ def test_a_seed_says_all() -> None:
     assert all(np.array_equal(a, b) for a, b in zip(drawn, again, strict=True))
     for other in (glyphs.glyphs(40, seed=4), glyphs.glyphs(40, seed=0)):
         assert not any(np.array_equal(a, b) for a, b in zip(drawn, other, strict=True))
-    letters = glyphs.glyphs(40, seed=3, symbols="ABCDEFGHIJ")
+    letters = glyphs.glyphs(40, seed=3, alphabet="ABCDEFGHIJ")
     assert np.array_equal(letters.labels, drawn.labels) and not np.array_equal(letters.images, drawn.images)
     assert all(np.array_equal(a, b) for a, b in zip(drawn, glyphs.glyphs(np.int64(40), seed=np.int32(3)), strict=True))
     assert torch.equal(torch.get_rng_state(), before) and str(np.random.get_state()) == numpy_before

@@ -80,7 +80,7 @@ def test_spoilt_strings_are_rejected_but_one_symbol_away_from_legal(grammar: DFA
     for string in drawn:
         assert not grammar.accepts(string)
         assert any(
-            grammar.accepts(string[:k] + a + string[k + 1 :]) for k in range(len(string)) for a in grammar.symbols
+            grammar.accepts(string[:k] + a + string[k + 1 :]) for k in range(len(string)) for a in grammar.alphabet
         )
 
 

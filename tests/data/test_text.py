@@ -79,7 +79,7 @@ def test_reading_the_topics_leaves_the_library_of_python_alone() -> None:
 
 def test_the_alphabet_is_ascii_and_the_line_break() -> None:
     assert text.ALPHABET[0] == "\n" and sorted(text.ALPHABET[1:]) == [chr(n) for n in range(32, 127)]
-    assert text.VOCABULARY.symbols == text.ALPHABET
+    assert text.VOCABULARY.characters == text.ALPHABET
 
 
 # ---- the split ----

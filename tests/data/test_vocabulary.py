@@ -24,7 +24,7 @@ def test_decode_undoes_encode(symbols: str, data: st.DataObject) -> None:
 @given(ALPHABETS)
 def test_the_numbers_are_the_places_in_the_alphabet(symbols: str) -> None:
     numbered = vocabulary.Vocabulary(symbols)
-    assert len(numbered) == len(symbols) and numbered.symbols == symbols
+    assert len(numbered) == len(symbols) and numbered.characters == symbols
     assert numbered.encode(symbols).tolist() == list(range(len(symbols)))
     assert numbered.decode(range(len(symbols))) == symbols
 

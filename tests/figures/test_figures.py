@@ -51,7 +51,7 @@ from lecturelib.figures.units import BYTES, LONG_TIMES, SECONDS, in_unit, plain,
 from lecturelib.fine_tuning import fine_tune
 from lecturelib.label_efficiency import harm_ends, interval
 from lecturelib.mae import MaskedAutoencoder
-from lecturelib.transfer import add_low_rank
+from lecturelib.transfer import add_lora
 from lecturelib.transformer import EncoderDecoder
 from lecturelib.vision import VisionTransformer
 
@@ -85,7 +85,7 @@ def into(width: float, height: float, draw: Callable[..., None], *args: Any) -> 
 def one_automaton(dfa: DFA, **options: Any) -> style.LectureFigure:
     figure = style.new_figure(6, 5.5, "an automaton")
     (ax,) = style.axes(figure)
-    automata.draw_automaton(ax, dfa.table, dfa.accepting, dfa.symbols, names=dfa.names, **options)
+    automata.draw_automaton(ax, dfa.table, dfa.accepting, dfa.alphabet, names=dfa.names, **options)
     return figure
 
 
@@ -94,8 +94,8 @@ def read_back(spread: float, seed: int) -> style.LectureFigure:
     true, symbol = np.repeat([0, 1, 2], 100), np.tile(np.repeat([0, 1], 50), 3)
     states = noise(6, 16, seed=seed)[2 * true + symbol] + spread * noise(300, 16, seed=seed + 1)
     pairs = [[2 * MODULO_3.table[s, a] + a for a in range(2)] for s in range(3) for _ in range(2)]
-    found = DFA(pairs, accepting=[0, 1], symbols="01")
-    return recurrent_networks.read_back(states, 2 * true + symbol, true, symbol, found, found.minimise())
+    found = DFA(pairs, accepting=[0, 1], alphabet="01")
+    return recurrent_networks.read_back(states, 2 * true + symbol, true, symbol, found, found.minimize())
 
 
 def stepper(dfa: DFA, string: str, position: int, accepted: bool) -> style.LectureFigure:
@@ -255,8 +255,8 @@ def pieces(shown: np.ndarray, side: int) -> np.ndarray:
 
 
 def hide(n: int, patches: int, ratio: float = 0.75) -> np.ndarray:
-    masked = np.arange(patches) >= round((1 - ratio) * patches)
-    return np.stack([np.random.default_rng(k).permutation(masked) for k in range(n)])
+    mask = np.arange(patches) >= round((1 - ratio) * patches)
+    return np.stack([np.random.default_rng(k).permutation(mask) for k in range(n)])
 
 
 def ways(shown: np.ndarray, side: int, *more: str, pixels: bool = True) -> style.LectureFigure:
@@ -332,9 +332,9 @@ def over_patches(n: int, channels: int, heads: int, titles: str = "says 4\nis 9"
 
 def filled_in(n: int, channels: int, error: float = 0.0412) -> style.LectureFigure:
     """What its masking mode leaves behind."""
-    masked = noise(n, 16, seed=3) > 0
+    mask = noise(n, 16, seed=3) > 0
     images, pixels = (sigmoid(noise(n, channels, 8, 8, seed=k)) for k in (1, 2))
-    return patch_playground.painted(images, masked, pixels, 2, [(error, 10 * error)] * n, "network")
+    return patch_playground.painted(images, mask, pixels, 2, [(error, 10 * error)] * n, "network")
 
 
 LABELS = [1, 2, 5, 10, 20, 50, 100]
@@ -707,14 +707,14 @@ CASES: dict[str, dict[str, Callable[[], style.LectureFigure]]] = {
     },
     "vision.patches": {
         "16 of a digit": lambda: vision.patches(image(), pieces(image(), 2)),
-        "64 in colour": lambda: vision.patches(image(3, 32), pieces(image(3, 32), 4)),
+        "64 in color": lambda: vision.patches(image(3, 32), pieces(image(3, 32), 4)),
         "1 patch": lambda: vision.patches(image(), pieces(image(), 8)),
         "256 patches": lambda: vision.patches(image(1, 32), pieces(image(1, 32), 2)),
         "a wide image": lambda: vision.patches(image()[:, :4], pieces(image()[:, :4], 2)),
     },
     "vision.cuts": {
         "two, a digit": lambda: ways(image(), 2),
-        "four in colour": lambda: ways(image(3, 32), 8, "rows and columns exchanged", "transposed"),
+        "four in color": lambda: ways(image(3, 32), 8, "rows and columns exchanged", "transposed"),
         "without their origin": lambda: ways(image(), 4, "rows and columns exchanged", pixels=False),
     },
     "vision.accuracies": {
@@ -744,7 +744,7 @@ CASES: dict[str, dict[str, Callable[[], style.LectureFigure]]] = {
     },
     "vision.looked_at": {
         "three digits": lambda: looked(3, 1, 5, says=["7, named 7 with .98", "3, named 8 with .51", "1"]),
-        "four in colour": lambda: looked(4, 3, 6),
+        "four in color": lambda: looked(4, 3, 6),
         "one map": lambda: looked(1, 1, 0),
         "no sign": lambda: vision.looked_at(image()[None], {"the mean of all heads": np.zeros((1, 4, 4))}),
     },
@@ -848,13 +848,13 @@ CASES: dict[str, dict[str, Callable[[], style.LectureFigure]]] = {
     },
     "vision_drawings.vit_drawing": {
         "16 patches": lambda: vision_drawings.vit_drawing(image()),
-        "64 patches in colour": lambda: vision_drawings.vit_drawing(image(3, 32), 64),
+        "64 patches in color": lambda: vision_drawings.vit_drawing(image(3, 32), 64),
         "4 patches": lambda: vision_drawings.vit_drawing(image(), 4),
         "1 patch": lambda: vision_drawings.vit_drawing(image(), 1),
     },
     "vision_drawings.mae_drawing": {
         "16 patches": lambda: vision_drawings.mae_drawing(image(), hide(1, 16)[0], image(seed=1)),
-        "64 patches in colour": lambda: vision_drawings.mae_drawing(image(3, 32), hide(1, 64)[0]),
+        "64 patches in color": lambda: vision_drawings.mae_drawing(image(3, 32), hide(1, 64)[0]),
         "one visible": lambda: vision_drawings.mae_drawing(image(), np.arange(16) > 0),
         "one hidden": lambda: vision_drawings.mae_drawing(image(), np.arange(16) < 1),
         "the visible ones are not among those drawn": lambda: vision_drawings.mae_drawing(
@@ -1033,8 +1033,8 @@ def test_a_figure_can_be_read_is_the_same_each_time_and_changes_no_setting(name)
     image = Image.open(BytesIO(drawn))
     wide, high = figure.get_size_inches() * 100
     assert image.size == (round(wide), round(high))
-    colours = image.convert("RGB").getcolors(image.size[0] * image.size[1])
-    assert colours is not None and len(colours) > COLOURS
+    colors = image.convert("RGB").getcolors(image.size[0] * image.size[1])
+    assert colors is not None and len(colors) > COLOURS
 
 
 def test_a_drawing_keeps_the_words_of_a_box_inside_the_box():
@@ -1057,7 +1057,7 @@ def test_a_drawing_keeps_the_words_of_a_box_inside_the_box():
 
 
 def test_the_table_of_boxes_names_attributes_of_the_model():
-    model = EncoderDecoder(5, 7, width=8, heads=2, layers=2, longest=6)
+    model = EncoderDecoder(5, 7, d_model=8, num_heads=2, num_layers=2, max_len=6)
     assert [number for number, _, _ in drawings.BOXES] == list(range(1, 12))
     for _, name, code in drawings.BOXES:
         if code == ".softmax(dim=-1)":
@@ -1070,7 +1070,7 @@ def test_the_table_of_boxes_names_attributes_of_the_model():
 
 @pytest.mark.parametrize("name", ["vit", "mae"])
 def test_the_code_in_a_drawing_of_vision_names_attributes_of_the_model(name):
-    encoder = VisionTransformer((1, 8, 8), 2, 8, 2, 1, classes=3, summary="class")
+    encoder = VisionTransformer((1, 8, 8), 2, 8, 2, 1, num_classes=3, pool="class")
     model = encoder if name == "vit" else MaskedAutoencoder(encoder, 8, 2, 1)
     cases = CASES[f"vision_drawings.{name}_drawing"]
     drawn = " ".join(text.get_text().replace("self.\n", "self.") for text, _ in texts(cases["16 patches"]()))
@@ -1081,8 +1081,8 @@ def test_the_code_in_a_drawing_of_vision_names_attributes_of_the_model(name):
 def test_a_picture_is_dark_ink_on_white_and_hidden_patches_are_hatched():
     figure = style.new_figure(4, 4, "a picture")
     (ax,) = style.axes(figure)
-    masked = np.array([True, False, False, False])
-    pictures.picture(ax, np.eye(4)[None], masked)
+    mask = np.array([True, False, False, False])
+    pictures.picture(ax, np.eye(4)[None], mask)
     drawn = np.asarray(ax.images[0].get_array())
     assert (drawn[:2, :2] > 0.8).all()  # no hidden pixel is drawn at all
     drawn[:2, :2] = 1 - np.eye(2)
@@ -1163,8 +1163,8 @@ def test_an_arm_is_below_only_where_the_interval_of_its_difference_is():
     figure = transfer.ranking(given, "baseline", ["pixels"])
     names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert names == ["pixels", "above", "baseline", "near", "far below"]
-    colours = [label.get_color() for label in figure.axes[0].get_yticklabels()]
-    assert (colours[0], colours[1], colours[3], colours[4]) == (style.GREY, style.BLUE, "black", style.RED)
+    colors = [label.get_color() for label in figure.axes[0].get_yticklabels()]
+    assert (colors[0], colors[1], colors[3], colors[4]) == (style.GREY, style.BLUE, "black", style.RED)
     said = {text.get_text() for text, _ in texts(figure)}
     assert {"40 %   −10 ± 2", "49 %   −1 ± 2", "60 %   +10 ± 2", "50 %"} <= said
 
@@ -1187,11 +1187,11 @@ def test_cells_with_one_arm_have_one_colour():
 
 @pytest.mark.parametrize("arm", ["fine-tuned", "last block", "low rank"])
 def test_the_drawing_of_the_arms_says_what_is_trained(arm):
-    model = VisionTransformer((1, 4, 4), 2, 8, 2, 2, classes=2)
-    model = add_low_rank(model, 1) if arm == "low rank" else model
+    model = VisionTransformer((1, 4, 4), 2, 8, 2, 2, num_classes=2)
+    model = add_lora(model, 1) if arm == "low rank" else model
     before = {name: weight.clone() for name, weight in model.state_dict().items()}
     examples = torch.as_tensor(np.stack([image(side=4, seed=k) for k in range(4)])).float(), torch.tensor([0, 1, 0, 1])
-    fine_tune([model], [examples], steps=2, batch=4, last=1 if arm == "last block" else None)
+    fine_tune([model], [examples], steps=2, batch_size=4, last=1 if arm == "last block" else None)
     moved = {name for name, weight in model.state_dict().items() if not torch.equal(weight, before[name])}
     places = ["patches", "blocks.0", "blocks.1", "norm", "out"]  # of the parts of the drawing, from the input up
     added = (".down", ".up")
@@ -1317,10 +1317,10 @@ def test_tensors_can_be_drawn():
     transfer.mixing_path(torch.tensor([0.0, 1]), curves, curves, chosen=1.0)._repr_png_()
     transfer_drawings.glyph_rows({"a": torch.as_tensor(image())[None]})._repr_png_()
     shown = torch.as_tensor(image())
-    masked = torch.as_tensor(hide(2, 16))
-    mae.reconstructions({"masked": torch.stack([shown] * 2)}, masked, ["masked"])._repr_png_()
+    mask = torch.as_tensor(hide(2, 16))
+    mae.reconstructions({"masked": torch.stack([shown] * 2)}, mask, ["masked"])._repr_png_()
     vision.patches(shown, torch.as_tensor(pieces(image(), 2)))._repr_png_()
-    vision_drawings.mae_drawing(shown, masked[0])._repr_png_()
+    vision_drawings.mae_drawing(shown, mask[0])._repr_png_()
 
 
 def test_labels_are_moved_apart_as_little_as_needed():
@@ -1513,7 +1513,7 @@ def test_what_a_mixing_map_says_follows_from_its_zeros():
         (lambda: transfer_drawings.costs([2, 1], {"a": np.ones(2)}, {"b": 1}, 1), r"tasks are \[2.0, 1.0\]: expected"),
         (lambda: card(6, 4, "a"), "6 rows, 4 columns: expected 1 to 5 and 1 to 4"),
         (lambda: transfer_drawings.decision_card(["1"], ["a"], [["b", "c"]]), r"cells have rows of \[2\]: expected 1"),
-        (lambda: transfer_drawings.decision_card(["1"], ["a"], [["b"]], []), r"colours have rows of \[\]"),
+        (lambda: transfer_drawings.decision_card(["1"], ["a"], [["b"]], []), r"colors have rows of \[\]"),
         (lambda: transfer_drawings.layer_steps({"a": [1, 2]}, ["b"]), "layers and steps of 'a'"),
         (lambda: transfer_drawings.layer_steps({"a": [-1]}, ["b"]), "expected one of 0 or more"),
         (lambda: transfer_drawings.layer_steps({"a": [0]}, ["b"]), "with some step above 0"),

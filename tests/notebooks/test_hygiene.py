@@ -11,13 +11,13 @@ import pytest
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from lecturelib.publish.form import clean, is_sealed, normalise, problems, seal
-from lecturelib.publish.stamp import repository, stamp_notebook
+from lecturelib.workshop.publish.form import clean, is_sealed, normalize, problems, seal
+from lecturelib.workshop.publish.stamp import repository, stamp_notebook
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 REPOSITORY = repository(ROOT)
-RUN_IT = "run `python -m lecturelib.publish {name}`"
+RUN_IT = "run `python -m lecturelib publish {name}`"
 
 SLIDE_TYPES = ["slide", "subslide", "fragment", "skip", "notes"]
 CELLS = (20, 90)
@@ -67,9 +67,9 @@ def origin_faults(nb: NotebookNode, name: str) -> list[str]:
         found.append("it was changed since it was last written")
     bare = copy.deepcopy(nb)
     bare.metadata.pop("lecturelib", None)
-    if bare != normalise(clean(bare)):
+    if bare != normalize(clean(bare)):
         found.append("it is not in normal form")
-    if bare != normalise(stamp_notebook(bare, REPOSITORY, name)):
+    if bare != normalize(stamp_notebook(bare, REPOSITORY, name)):
         found.append("its badges or its install cell are not those of [project.urls]")
     return [f"{fault}: {RUN_IT.format(name=name)}" for fault in found]
 
@@ -171,7 +171,7 @@ def small() -> NotebookNode:
         ]
     cells.append(new_markdown_cell("The end."))
     nb = stamp_notebook(new_notebook(cells=cells), REPOSITORY, "01_small")
-    return seal(normalise(clean(normalise(nb))))
+    return seal(normalize(clean(normalize(nb))))
 
 
 def cell(nb: NotebookNode, number: int = 4) -> NotebookNode:

@@ -14,15 +14,15 @@ from safetensors.torch import load_file
 
 from lecturelib.language import next_token_loss
 from lecturelib.pretrained import resume
-from lecturelib.pretrained import train as training
 from lecturelib.pretrained.load import FOLDER, card, load
-from lecturelib.pretrained.recipes import RECIPES, Recipe, add_dropout
-from lecturelib.pretrained.train import train
 from lecturelib.transformer import LanguageModel
+from lecturelib.workshop.train import train as training
+from lecturelib.workshop.train.recipes import RECIPES, Recipe, add_dropout
+from lecturelib.workshop.train.train import train
 
 NAMES = sorted(RECIPES)
 FIELDS = {"name", "about", "settings", "seed", "cpu_seconds", "seconds", "hardware", "versions", "parameters", "scores"}
-SMALL = {"steps": 2, "batch": 2}
+SMALL = {"steps": 2, "batch_size": 2}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -67,7 +67,7 @@ def test_an_unknown_name_is_refused(ask):
 
 @pytest.mark.parametrize("ask", [load, card])
 def test_weights_that_are_not_there_say_how_to_make_them(tmp_path, ask):
-    with pytest.raises(ValueError, match=r"make it with `python -m lecturelib.pretrained language_model`"):
+    with pytest.raises(ValueError, match=r"make it with `python -m lecturelib train language_model`"):
         ask("language_model", tmp_path)
 
 
@@ -128,7 +128,7 @@ def test_a_trial_may_be_short(tmp_path, small, steps):
     assert train("small", folder=tmp_path, steps=steps)["settings"]["steps"] == steps
 
 
-@pytest.mark.parametrize("key", ["steps", "batch"])
+@pytest.mark.parametrize("key", ["steps", "batch_size"])
 def test_a_trial_of_no_step_or_no_row_is_refused(tmp_path, key):
     with pytest.raises(ValueError, match=f"{key}=0: expected at least 1"):
         train("language_model", folder=tmp_path, **{key: 0})
@@ -136,7 +136,7 @@ def test_a_trial_of_no_step_or_no_row_is_refused(tmp_path, key):
 
 def test_dropout_acts_in_training_only_and_can_be_undone():
     torch.manual_seed(0)
-    model = LanguageModel(5, width=8, heads=2, layers=1, longest=4)
+    model = LanguageModel(5, d_model=8, num_heads=2, num_layers=1, max_len=4)
     tokens = torch.tensor([[1, 2, 3]])
     plain = model(tokens)
     undo = add_dropout(model, 0.5)
@@ -172,9 +172,9 @@ def small(monkeypatch):
             drawn.append(1)
             yield (torch.randint(5, (size, 4), generator=generator),)
 
-    settings = {"steps": STEPS, "batch": 3, "lr": 1e-2, "weight_decay": 0.1, "dropout": 0.4}
+    settings = {"steps": STEPS, "batch_size": 3, "lr": 1e-2, "weight_decay": 0.1, "dropout": 0.4}
     scores = {"a number": 0.5}
-    build = lambda: LanguageModel(5, width=8, heads=2, layers=1, longest=4)  # noqa: E731
+    build = lambda: LanguageModel(5, d_model=8, num_heads=2, num_layers=1, max_len=4)  # noqa: E731
     made = Recipe("a small model", build, batches, next_token_loss, lambda model: scores, settings)
     monkeypatch.setitem(RECIPES, "small", made)
     made.settings["drawn"] = 0  # a setting that does nothing
@@ -357,7 +357,7 @@ def test_a_damaged_copy_is_refused(tmp_path, monkeypatch, small, damage):
 
 def test_a_copy_of_another_version_of_the_recipe_is_refused(tmp_path, monkeypatch, small):
     stop_at(monkeypatch, tmp_path, 3)
-    wider = RECIPES["small"]._replace(build=lambda: LanguageModel(5, width=16, heads=2, layers=1, longest=4))
+    wider = RECIPES["small"]._replace(build=lambda: LanguageModel(5, d_model=16, num_heads=2, num_layers=1, max_len=4))
     monkeypatch.setitem(RECIPES, "small", wider)
     with pytest.raises(ValueError, match="damaged or was made by another version of the recipe"):
         train("small", folder=tmp_path)
@@ -395,7 +395,7 @@ def test_the_command_says_how_a_training_goes_on(tmp_path):
     code = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from lecturelib.pretrained import train as training\n"
+        "from lecturelib.workshop.train import train as training\n"
         "def train(name, **given):\n"
         "    print(name, given)\n"
         "    raise KeyboardInterrupt('stopped after step 3 of 9')\n"

@@ -49,7 +49,7 @@ def test_the_numbers_are_what_torch_counts():
     assert 3 * counted(lambda: block(x)).bytes == found["kept explicit"]  # too short for the fused kernel
     for name, network in (("weights", block), ("lstm weights", lstm)):
         assert found[name] == 3 * 4 * sum(each.numel() for each in network.parameters())
-    cache = KVCache(LanguageModel(symbols=5, width=D, heads=heads, layers=3, longest=n), batch)
+    cache = KVCache(LanguageModel(vocab_size=5, d_model=D, num_heads=heads, num_layers=3, max_len=n), batch)
     assert found["cache"] == sum(each.nbytes for each in (*cache.keys, *cache.values))
 
 

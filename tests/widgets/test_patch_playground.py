@@ -38,7 +38,7 @@ def mae(shape: tuple[int, int, int] = SHAPE, side: int = 2, **changes: Any) -> M
     return MaskedAutoencoder(VisionTransformer(shape, side, 12, 3, 2), 8, 2, 1, **changes)
 
 
-def white(images: torch.Tensor, masked: torch.Tensor) -> torch.Tensor:
+def white(images: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     return torch.ones_like(images)
 
 
@@ -77,51 +77,51 @@ def test_look_says_what_the_library_says(summary, shape):
 def test_repaint_paints_and_judges_the_hidden_patches_alone(shape):
     model, image = mae(shape), images(1, shape)[0]
     batch = torch.as_tensor(image[None])
-    masked = random_mask(1, 3, 4, 0.5, generator=torch.Generator().manual_seed(3))
-    found = repaint(model, image, masked[0].numpy(), 2)
+    mask = random_mask(1, 3, 4, 0.5, generator=torch.Generator().manual_seed(3))
+    found = repaint(model, image, mask[0].numpy(), 2)
     with torch.no_grad():
-        all_patches = model(batch, masked)
-        painted = model.paint(batch, masked)
+        all_patches = model(batch, mask)
+        painted = model.paint(batch, mask)
     np.testing.assert_allclose(found.pixels, unpatchify(all_patches.clamp(0, 1), 2, 6, 8)[0], atol=1e-6)
     target = patchify(batch, 2)
-    assert found.error == pytest.approx(reconstruction_loss(patchify(painted, 2), target, masked).item())
-    visible = unpatchify((~masked)[..., None].expand(-1, -1, 4).float(), 2, 6, 8)[0, 0].bool().numpy()
+    assert found.error == pytest.approx(reconstruction_loss(patchify(painted, 2), target, mask).item())
+    visible = unpatchify((~mask)[..., None].expand(-1, -1, 4).float(), 2, 6, 8)[0, 0].bool().numpy()
     mean = image[:, visible].mean(axis=1)[:, None]
     assert found.mean_error == pytest.approx(((image[:, ~visible] - mean) ** 2).mean(), rel=1e-5)
     other = image.copy()
     other[:, ~visible] = 1 - other[:, ~visible]  # what is hidden changes nothing that is painted
-    np.testing.assert_array_equal(repaint(model, other, masked[0].numpy(), 2).pixels, found.pixels)
+    np.testing.assert_array_equal(repaint(model, other, mask[0].numpy(), 2).pixels, found.pixels)
 
 
 def test_a_function_paints_too_and_cannot_change_the_image():
-    def spoils(images: torch.Tensor, masked: torch.Tensor) -> np.ndarray:
+    def spoils(images: torch.Tensor, mask: torch.Tensor) -> np.ndarray:
         images.fill_(7)
-        masked.fill_(True)
+        mask.fill_(True)
         return np.full(images.shape, 2.0)
 
-    image, masked = images(1)[0], np.arange(12) < 5
+    image, mask = images(1)[0], np.arange(12) < 5
     before = image.copy()
-    found = repaint(spoils, image, masked, 2)
+    found = repaint(spoils, image, mask, 2)
     np.testing.assert_array_equal(image, before)
-    assert masked.sum() == 5 and (found.pixels == 1).all()  # cut to 0 to 1
+    assert mask.sum() == 5 and (found.pixels == 1).all()  # cut to 0 to 1
     hidden = patchify(torch.as_tensor(image[None]), 2)[0, :5]
     assert found.error == pytest.approx(((hidden - 1) ** 2).mean().item())
 
 
 def test_what_cannot_be_painted_is_refused():
-    for masked, says in (
+    for mask, says in (
         (np.zeros(12, bool), "Nothing is hidden.*hide a patch"),
         (np.ones(12, bool), "Nothing is"),
     ):
         with pytest.raises(ValueError, match=says):
-            repaint(mae(), images(1)[0], masked, 2)
-    masked = np.arange(12) < 5
+            repaint(mae(), images(1)[0], mask, 2)
+    mask = np.arange(12) < 5
     with pytest.raises(ValueError, match=r"knn painted the shape \(1, 12, 4\): expected .*\(1, 1, 6, 8\)"):
-        repaint(lambda x, m: patchify(x, 2), images(1)[0], masked, 2, "knn")
+        repaint(lambda x, m: patchify(x, 2), images(1)[0], mask, 2, "knn")
     with pytest.raises(ValueError, match="knn returned str: expected images"):
-        repaint(lambda x, m: "picture", images(1)[0], masked, 2, "knn")
+        repaint(lambda x, m: "picture", images(1)[0], mask, 2, "knn")
     with pytest.raises(ValueError, match="knn painted NaN"):
-        repaint(lambda x, m: x * np.nan, images(1)[0], masked, 2, "knn")
+        repaint(lambda x, m: x * np.nan, images(1)[0], mask, 2, "knn")
 
 
 def test_models_are_judged_as_in_use_and_left_as_they_were():
@@ -165,7 +165,7 @@ def test_the_page_gets_one_painted_image_and_its_errors():
     np.testing.assert_array_equal(unpacked(widget.answer["pixels"], "u1"), np.rint(255 * found.pixels).ravel())
     assert (widget.answer["error"], widget.answer["mean_error"]) == (found.error, found.mean_error)
     expected = random_mask(1, 3, 4, 0.5, "block", generator=torch.Generator().manual_seed(3))[0]
-    assert widget.masked == expected.tolist() == widget.answer["masked"] and widget.answer["message"] == ""
+    assert widget.mask == expected.tolist() == widget.answer["masked"] and widget.answer["message"] == ""
     assert widget.painter == "network" and widget.data["painters"] == ["network", "white"]
     alone = PatchPlayground.masking(mae(), images(), names=list("abcde"))
     assert alone.data["painters"] == ["the model"] and alone.data["names"] == list("abcde")
@@ -204,39 +204,39 @@ def test_a_mask_is_drawn_anew_where_its_ratio_kind_or_seed_is_new():
     def drawn(ratio: float, kind: str, seed: int) -> list[bool]:
         return random_mask(1, 3, 4, ratio, kind, generator=torch.Generator().manual_seed(seed))[0].tolist()
 
-    assert widget.masked == drawn(0.75, "random", 0)
+    assert widget.mask == drawn(0.75, "random", 0)
     for number, kind in enumerate(KINDS, 1):
         widget.set_state({"kind": kind, "seed": number, "asked": number})
-        assert widget.masked == widget.answer["masked"] == drawn(0.75, kind, number)
+        assert widget.mask == widget.answer["masked"] == drawn(0.75, kind, number)
         assert len(answers) == number == widget.answer["number"]  # one answer, not one for each setting
     own = [n == 4 for n in range(12)]
     widget.set_state({"masked": own, "asked": 9})
-    assert widget.masked == own == widget.answer["masked"] and len(answers) == 4
+    assert widget.mask == own == widget.answer["masked"] and len(answers) == 4
     widget.image = 3
-    assert widget.masked == own  # another image, the same mask
+    assert widget.mask == own  # another image, the same mask
     widget.ratio = 0.25
-    assert widget.masked == drawn(0.25, "grid", 3)
+    assert widget.mask == drawn(0.25, "grid", 3)
 
 
 def test_a_mask_that_grows_keeps_what_was_hidden():
     widget = hiding(ratio=0.25)
-    few = np.array(widget.masked)
+    few = np.array(widget.mask)
     widget.ratio = 0.75
-    assert few.sum() == 3 and np.array(widget.masked)[few].all()
+    assert few.sum() == 3 and np.array(widget.mask)[few].all()
 
 
 def test_another_painter_paints():
     widget = hiding()
     widget.painter = "white"
     assert set(unpacked(widget.answer["pixels"], "u1")) == {255}
-    hidden = patchify(torch.as_tensor(images()[:1]), 2)[0, np.array(widget.masked)]
+    hidden = patchify(torch.as_tensor(images()[:1]), 2)[0, np.array(widget.mask)]
     assert widget.answer["error"] == pytest.approx(((1 - hidden) ** 2).mean().item(), rel=1e-5)
 
 
 def test_nothing_to_paint_is_said_and_the_next_mask_is_painted_again():
     widget = hiding()
-    for masked, says in ((np.ones(12, bool), "Nothing is visible"), (np.zeros(12, bool), "Nothing is hidden")):
-        widget.masked = masked
+    for mask, says in ((np.ones(12, bool), "Nothing is visible"), (np.zeros(12, bool), "Nothing is hidden")):
+        widget.mask = mask
         assert widget.answer["message"].startswith(says) and widget.answer["pixels"] is None
         assert widget.answer["error"] is None
         assert png(widget.picture())  # as the settings would draw the mask
@@ -245,8 +245,8 @@ def test_nothing_to_paint_is_said_and_the_next_mask_is_painted_again():
 
 
 def test_a_painter_that_fails_later_is_quoted_and_one_that_fails_first_is_refused():
-    def picky(images: torch.Tensor, masked: torch.Tensor) -> torch.Tensor:
-        if masked.sum() != 9:
+    def picky(images: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        if mask.sum() != 9:
             raise KeyError("nine")
         return images
 
@@ -274,7 +274,7 @@ def test_a_drawing_stands_in_the_place_of_an_image(make):
         expected = look(vit(), widget.current()).probabilities
         np.testing.assert_allclose(widget.answer["probabilities"], expected, atol=1e-5)
     else:
-        assert widget.answer["error"] == repaint(mae(), widget.current(), np.array(widget.masked), 2).error
+        assert widget.answer["error"] == repaint(mae(), widget.current(), np.array(widget.mask), 2).error
     assert png(widget.picture())
     widget.own, widget.drawing = False, None
     np.testing.assert_array_equal(widget.current(), images()[0])
@@ -290,7 +290,7 @@ def test_settings_are_kept_and_their_types_are_those_of_json():
     widget.selected = np.int64(11)
     widget.selected = None
     other = hiding()
-    other.masked = torch.arange(12) < 4
+    other.mask = torch.arange(12) < 4
     other.ratio, other.kind, other.whole = np.float64(0.5), "grid", True
     json.dumps(other.get_state())
 
@@ -400,13 +400,13 @@ def test_the_picture_of_hiding_shows_four_panels_for_each_image():
     assert len(axes) == 12
     shown = [np.asarray(ax.images[0].get_array()) for ax in axes]
     for k in range(3):
-        image, masked = images()[k], np.array(widget.masked)
-        made = repaint(mae(), image, masked, 2).pixels
+        image, mask = images()[k], np.array(widget.mask)
+        made = repaint(mae(), image, mask, 2).pixels
         np.testing.assert_allclose(shown[4 * k], 1 - image[0], atol=1e-6)  # ink on white
         np.testing.assert_allclose(shown[4 * k + 2], 1 - made[0], atol=1e-6)
-        hidden = masked.reshape(3, 4).repeat(2, 0).repeat(2, 1)
+        hidden = mask.reshape(3, 4).repeat(2, 0).repeat(2, 1)
         np.testing.assert_allclose(shown[4 * k + 3], 1 - np.where(hidden, made[0], image[0]), atol=1e-6)
-        assert len(axes[4 * k + 1].collections[0].get_paths()) == masked.sum() == 9  # hatched
+        assert len(axes[4 * k + 1].collections[0].get_paths()) == mask.sum() == 9  # hatched
     one = PatchPlayground.masking(mae(COLOUR), images(1, COLOUR))
     assert len(one.picture().axes) == 4
 
@@ -442,7 +442,7 @@ def test_tensors_of_any_kind_are_read():
     ("changes", "says"),
     [
         ({"model": mae()}, "model is a MaskedAutoencoder: expected a lecturelib.vision.VisionTransformer"),
-        ({"model": vit(classes=None)}, "model has no classes: expected a network that names one"),
+        ({"model": vit(num_classes=None)}, "model has no classes: expected a network that names one"),
         ({"labels": [1, 2]}, "2 labels for 5 images: expected one for each"),
         ({"labels": [0, 1, 2, 3, 5]}, "a label is 5: expected a whole number from 0 to 4"),
         ({"names": ["a"]}, "1 names, but the model has 5 classes"),
@@ -459,7 +459,7 @@ def test_what_cannot_be_looked_into_is_refused(changes, says):
     [
         ({"models": vit()}, "the model is a VisionTransformer: expected a lecturelib.mae.MaskedAutoencoder"),
         ({"models": {"network": mae(), "five": 5}}, "five is a int: expected .*or a function paint"),
-        ({"models": mae(normalised=True)}, "the model paints normalised patches, .*expected .*normalised=False"),
+        ({"models": mae(norm_pix_loss=True)}, "the model paints normalized patches, .*expected .*normalized=False"),
         ({"models": {"white": white}}, r"models are \['white'\], no MaskedAutoencoder: expected one at least"),
         ({"models": {}}, "no MaskedAutoencoder"),
         ({"models": {"a": mae(), "b": mae((1, 6, 8), 1)}}, "models cut images differently"),

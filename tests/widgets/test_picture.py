@@ -20,12 +20,12 @@ VIEW = "application/vnd.jupyter.widget-view+json"
 COLOURS = 40  # a blank picture has one, text alone some 30
 
 
-def holds_a_picture(data: bytes, colours: int = COLOURS) -> bool:
+def holds_a_picture(data: bytes, colors: int = COLOURS) -> bool:
     """Whether these are the bytes of a PNG that shows something."""
     image = Image.open(BytesIO(data))
     image.load()
     found = image.convert("RGB").getcolors(image.width * image.height)
-    return image.format == "PNG" and found is not None and len(found) > colours
+    return image.format == "PNG" and found is not None and len(found) > colors
 
 
 def check_bundle(widget: Any, says: str) -> None:
@@ -39,9 +39,9 @@ def check_bundle(widget: Any, says: str) -> None:
     json.dumps(bundle)  # a notebook is JSON
 
 
-def a_figure(colour: str = "blue") -> Figure:
+def a_figure(color: str = "blue") -> Figure:
     figure = new_figure(4, 3, "a line")
-    figure.subplots().plot([0, 1, 0], color=colour)
+    figure.subplots().plot([0, 1, 0], color=color)
     return figure
 
 

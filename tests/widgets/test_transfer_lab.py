@@ -43,8 +43,8 @@ POOL, TEST = examples(30, seed=1), examples(24, seed=2)
 def sources() -> dict[str, Any]:
     return {
         "print": vit(1),
-        "letters": vit(2, classes=5),
-        "masked": MaskedAutoencoder(vit(3, classes=None), 8, 2, 1),
+        "letters": vit(2, num_classes=5),
+        "masked": MaskedAutoencoder(vit(3, num_classes=None), 8, 2, 1),
     }
 
 
@@ -90,7 +90,7 @@ def test_a_run_ends_where_the_same_arm_of_label_efficiency_does(source, arm):
         return
     widget = lab()
     run = trained(widget, source=source, arm=arm, each=3)
-    encoder = {NONE: None, "print": vit(1), "masked": vit(3, classes=None)}[source]
+    encoder = {NONE: None, "print": vit(1), "masked": vit(3, num_classes=None)}[source]
     if arm == PROBE:
         same: Any = Probe(encoder or vit)
     else:

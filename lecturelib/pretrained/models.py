@@ -1,0 +1,70 @@
+"""How each pretrained model is built, by its name: `MODELS["language_model"]()` returns one with random weights.
+
+`lecturelib.pretrained.load` fills it with the weights beside this file; `lecturelib.workshop.train` made them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import nn
+
+from lecturelib.data.dates import ISO, alphabet
+from lecturelib.data.text import VOCABULARY
+from lecturelib.mae import MaskedAutoencoder
+from lecturelib.transformer import LanguageModel
+from lecturelib.translation import Translator
+from lecturelib.vision import VisionTransformer
+
+CONTEXT = 256  # characters that the language model can look back
+SIZE = 32  # the side of a square cut out of a photograph, in pixels
+
+
+def language_model() -> nn.Module:
+    """Return the language model of notebook 04."""
+    return LanguageModel(
+        len(VOCABULARY), d_model=128, num_heads=4, num_layers=4, max_len=CONTEXT, positions="sinusoidal"
+    )
+
+
+def dates_without_attention() -> nn.Module:
+    """Return the translator of notebook 03 with one vector between encoder and decoder."""
+    return Translator(len(alphabet()), len(ISO), d_model=128, attention=False)
+
+
+def digits_mae() -> nn.Module:
+    """Return the masked autoencoder of handwritten digits of notebook 06."""
+    encoder = VisionTransformer((1, 8, 8), patch_size=2, d_model=64, num_heads=4, num_layers=4, positions="sinusoidal")
+    return MaskedAutoencoder(encoder, d_model=64, num_heads=4, num_layers=2)
+
+
+def photos_mae() -> nn.Module:
+    """Return the masked autoencoder of photographs of notebook 06."""
+    encoder = VisionTransformer(
+        (3, SIZE, SIZE), patch_size=4, d_model=128, num_heads=4, num_layers=4, positions="sinusoidal"
+    )
+    return MaskedAutoencoder(encoder, d_model=64, num_heads=4, num_layers=3)
+
+
+def vit(num_classes: int | None = None) -> VisionTransformer:
+    """Return the vision transformer of notebook 05."""
+    return VisionTransformer((1, 8, 8), patch_size=2, d_model=32, num_heads=4, num_layers=2, num_classes=num_classes)
+
+
+def small_mae() -> nn.Module:
+    """Return a masked autoencoder around the vision transformer of notebook 05."""
+    return MaskedAutoencoder(vit(), d_model=32, num_heads=4, num_layers=1)
+
+
+MODELS: dict[str, Callable[[], nn.Module]] = {
+    "language_model": language_model,
+    "dates_without_attention": dates_without_attention,
+    "digits_mae": digits_mae,
+    "photos_mae": photos_mae,
+    "print_digits": lambda: vit(10),
+    "print_letters": lambda: vit(26),
+    "print_ink": lambda: vit(10),
+    "print_random": lambda: vit(10),
+    "handwriting_masked": small_mae,
+    "photos_masked": small_mae,
+}

@@ -1,0 +1,1 @@
+"""What keeps the course: published, presented, collected, shown, trained and measured. No notebook imports it."""

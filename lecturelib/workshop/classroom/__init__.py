@@ -1,0 +1,10 @@
+"""The course for a class: exercises handed in as files, collected into one table, and one hub for everybody.
+
+    python -m lecturelib hand-in NOTEBOOK --name NAME
+    python -m lecturelib collect FOLDER [-o TABLE]
+
+`cells` finds the exercises in a notebook, `hand_in` writes the student's file, `course` reads the course's own
+notebooks. Of a hand-in nothing is believed: `child` runs its code in a process of its own, `judge` puts the questions
+of the checks to it in another, `wire` carries plain data between the two, `collect` starts, watches and ends both, and
+`table` writes down what came of it. The README says how to use all this, and what it protects from.
+"""

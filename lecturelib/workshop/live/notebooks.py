@@ -1,0 +1,153 @@
+"""A notebook as a speaker sees it: sections, slides, questions to the hall, exercises."""
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+
+FOLDER = Path(__file__).parents[3] / "notebooks"
+OPENING = "Opening"  # what stands before the first section
+STARTS = ("slide", "subslide")
+UNSEEN = ("skip", "notes")
+
+# What a class follows: slow speech, code that is read aloud, and a show of hands.
+WORDS_A_MINUTE = 110
+LINES_A_MINUTE = 15
+MINUTES_A_QUESTION = 1.5
+
+_UNMEASURED = "No prediction was made. Measured: "
+
+
+@dataclass
+class Question:
+    """A prediction that the hall is asked for. `choices` is empty where a number is asked."""
+
+    text: str
+    choices: list[str]
+    outcome: str = ""
+    slide: int = 0  # where the outcome is shown
+
+
+@dataclass
+class Exercise:
+    """An exercise: its heading, and where its check lies."""
+
+    title: str
+    module: str = ""
+    check: str = ""
+
+
+@dataclass
+class Section:
+    """A part of a notebook under one heading; slides are counted from 1."""
+
+    title: str
+    slides: list[int] = field(default_factory=list)
+    words: int = 0
+    lines: int = 0
+    questions: list[Question] = field(default_factory=list)
+    exercises: list[Exercise] = field(default_factory=list)
+
+    @property
+    def minutes(self) -> int:
+        """The minutes that it takes to present it; an exercise is not presented."""
+        if self.exercises:
+            return 0
+        talk = self.words / WORDS_A_MINUTE + self.lines / LINES_A_MINUTE + MINUTES_A_QUESTION * len(self.questions)
+        return max(1, round(talk))
+
+
+@dataclass
+class Notebook:
+    """One notebook: its name, title and question, and its sections in their order."""
+
+    name: str
+    title: str
+    question: str
+    sections: list[Section]
+
+
+def find(name: str, folder: Path = FOLDER) -> Path:
+    """Return the notebook that a name means: 03, 03_attention, attention or a path to it.
+
+    Raises: ValueError for a name that means none, or more than one.
+    """
+    known = sorted(folder.glob("*.ipynb"))
+    wanted = Path(name).name.removesuffix(".ipynb")
+    for fits in (lambda stem: stem == wanted, lambda stem: wanted in (stem[:2], stem[3:]), lambda stem: wanted in stem):
+        found = [path for path in known if wanted and fits(path.stem)]
+        if len(found) == 1:
+            return found[0]
+    names = ", ".join(path.stem for path in known) or f"none in {folder}: run in a clone of the repository"
+    raise ValueError(f"no notebook, or more than one, is meant by {name!r}: expected one of {names}")
+
+
+def read(path: Path) -> Notebook:
+    """Read a notebook's sections from its headings, and its slides as the deck counts them."""
+    nb = nbformat.read(path, as_version=4)
+    title = _first(r"^# (.+)", nb.cells[0].source)
+    sections = [Section(OPENING)]
+    open_questions: dict[str, Question] = {}
+    slide = 0
+    for cell in nb.cells:
+        kind = cell.metadata.get("slideshow", {}).get("slide_type")
+        slide += kind in STARTS
+        if cell.cell_type == "markdown":
+            if heading := _first(r"^## (.+)", cell.source):
+                sections.append(Section(heading))
+            sections[-1].exercises += [Exercise(t) for t in re.findall(r"^### (Exercise.+)", cell.source, re.MULTILINE)]
+        section = sections[-1]
+        if kind in UNSEEN:
+            continue
+        if slide not in section.slides:
+            section.slides.append(slide)
+        if cell.cell_type == "markdown":
+            section.words += len(re.sub(r"(?s)<details>.*?</details>", "", cell.source).split())
+            continue
+        section.lines += sum(1 for line in cell.source.splitlines() if line.strip())
+        _note_questions(cell, section, open_questions, slide)
+    return Notebook(path.stem, title, _first(r"^\*\*(.+)\*\*$", nb.cells[0].source), sections)
+
+
+def _note_questions(cell: NotebookNode, section: Section, asked: dict[str, Question], slide: int) -> None:
+    """Note what a code cell asks, which outcome it shows and which answer it checks."""
+    tree = ast.parse(re.sub(r"(?m)^(\s*)[%!].*", r"\1pass", cell.source))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
+            if (called := _name(node.value.func)) in ("predict", "predict_number"):
+                text, *rest = map(ast.literal_eval, node.value.args)
+                question = Question(text, rest[0] if called == "predict" else [])
+                asked[_name(node.targets[0])] = question
+                section.questions.append(question)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "outcome":
+            if (answered := asked.get(_name(node.func.value))) and not answered.outcome:
+                answered.outcome, answered.slide = _shown(cell).removeprefix(_UNMEASURED), slide
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("lecturelib.checks."):
+            for alias in node.names:
+                if alias.name.startswith("check_") and section.exercises:
+                    section.exercises[-1].module, section.exercises[-1].check = str(node.module), alias.name
+
+
+def _shown(cell: NotebookNode) -> str:
+    """Return the text of a cell's value."""
+    texts = [output.data.get("text/plain", "") for output in cell.outputs if "data" in output]
+    return texts[-1] if texts else ""
+
+
+def _name(node: ast.AST) -> str:
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _first(pattern: str, text: str) -> str:
+    match = re.search(pattern, text, re.MULTILINE)
+    return match.group(1).strip() if match else ""
+
+
+def all_notebooks(folder: Path = FOLDER) -> Iterator[Notebook]:
+    """Read every notebook, in order."""
+    for path in sorted(folder.glob("*.ipynb")):
+        yield read(path)

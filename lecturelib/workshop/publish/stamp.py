@@ -1,0 +1,137 @@
+"""The project's address, written from one place into every notebook and into the README."""
+
+import base64
+import copy
+import re
+import tomllib
+from pathlib import Path
+from typing import NamedTuple
+
+from nbformat import NotebookNode
+
+BADGES_TAG = "stamped-badges"
+INSTALL_TAG = "stamped-install"
+ICONS = Path(__file__).parent  # binder.svg and colab.svg lie beside this file
+README_MARKERS = re.compile(r"(<!-- (badges|address) -->)(.*?)(<!-- /\2 -->)", re.DOTALL)
+_ADDRESS = re.compile(r"https://github\.com/([\w.-]+/[\w.-]+?)(?:/tree/([\w.-]+))?", re.ASCII)
+_ADDRESS_IN_TEXT = re.compile(r"https://github\.com/[\w.-]+/[\w.-]*?[\w-](?=\.git\b|\.*(?![\w.-]))", re.ASCII)
+
+
+class Repository(NamedTuple):
+    """Where the project lies on GitHub: OWNER/NAME, and the branch or tag that Binder and Colab open."""
+
+    name: str
+    branch: str = "main"
+
+
+def repository(root: Path) -> Repository:
+    """Return the project's repository, as pyproject.toml says under [project.urls].
+
+    Raises: ValueError where the address is not one of a GitHub repository, or of a branch or tag of one.
+    """
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    url = project.get("urls", {}).get("Repository", "")
+    found = _ADDRESS.fullmatch(url)
+    if not found or found[1].endswith(".git"):
+        raise ValueError(
+            f"[project.urls] Repository in pyproject.toml is {url!r}: expected https://github.com/NAME/NAME, or "
+            "https://github.com/NAME/NAME/tree/BRANCH for another branch than main; write that, and nothing behind it"
+        )
+    return Repository(found[1], found[2] or "main")
+
+
+def binder_link(repo: Repository, notebook: str) -> str:
+    """Return the address under which Binder opens the notebook."""
+    return f"https://mybinder.org/v2/gh/{repo.name}/{repo.branch}?urlpath=lab/tree/notebooks/{notebook}.ipynb"
+
+
+def colab_link(repo: Repository, notebook: str) -> str:
+    """Return the address under which Colab opens the notebook."""
+    return f"https://colab.research.google.com/github/{repo.name}/blob/{repo.branch}/notebooks/{notebook}.ipynb"
+
+
+def badges(repo: Repository, notebook: str) -> str:
+    """Return the two badges in Markdown; the pictures stand in the text, so that no host is asked."""
+    parts = []
+    for label, link in (("Binder", binder_link(repo, notebook)), ("Colab", colab_link(repo, notebook))):
+        icon = base64.b64encode((ICONS / f"{label.lower()}.svg").read_bytes()).decode()
+        parts.append(f"[![Open in {label}](data:image/svg+xml;base64,{icon})]({link})")
+    return "\n".join(parts)
+
+
+# What a notebook needs beside the packages that Colab has had for years. Today Colab has these too, and pip finds them
+# there; anywidget needs psygnal. JupyterLab is not needed: the page is Colab's own.
+COLAB_LACKS = "anywidget psygnal babel safetensors"
+
+
+def install(repo: Repository) -> str:
+    """Return the code of the cell that fetches the library on Colab, and only there.
+
+    Colab's torch, numpy and ipywidgets fit one another, so no dependency is touched: it does not matter that some are
+    older, or newer, than pyproject.toml allows (its ipywidgets is 7.7, its IPython 7.34). tests/colab holds that.
+    """
+    archive = f"https://github.com/{repo.name}/archive/{repo.branch}.zip"
+    return "\n".join(
+        [
+            "import sys",
+            "",
+            'if "google.colab" in sys.modules:  # on Colab only: elsewhere the library is installed already',
+            f'    %pip install -q --no-deps {COLAB_LACKS} "lecturelib @ {archive}"',
+        ]
+    )
+
+
+def stamp_notebook(nb: NotebookNode, repo: Repository, notebook: str) -> NotebookNode:
+    """Write the two stamped cells, badges and Colab's installation, directly behind the title.
+
+    Returns: a new notebook, in which older stamps are replaced. An install cell that was executed stays so:
+    it prints nothing, and its count is still right.
+    """
+    nb = copy.deepcopy(nb)
+    counts = [cell.get("execution_count") for cell in nb.cells if INSTALL_TAG in cell.metadata.get("tags", [])]
+    nb.cells = [cell for cell in nb.cells if not {BADGES_TAG, INSTALL_TAG} & set(cell.metadata.get("tags", []))]
+    stamps = [
+        NotebookNode(cell_type="markdown", metadata=_metadata(BADGES_TAG), source=badges(repo, notebook)),
+        NotebookNode(
+            cell_type="code",
+            execution_count=counts[0] if counts else None,
+            metadata=_metadata(INSTALL_TAG),
+            outputs=[],
+            source=install(repo),
+        ),
+    ]
+    nb.cells[1:1] = stamps
+    return nb
+
+
+def stamp_readme(text: str, repo: Repository, notebook: str) -> str:
+    """Return the README's text, stamped between its markers; what stands outside of them stays.
+
+    Between `<!-- badges -->` and `<!-- /badges -->` stand both badges, and nothing else. Their pictures are files of
+    the repository here: in a README, GitHub shows none that stand in the text. Between `<!-- address -->` and
+    `<!-- /address -->` any text may stand, such as a citation: each GitHub repository in it becomes the project's own.
+
+    Raises: ValueError for a marker without its other half.
+    """
+    icons = "lecturelib/workshop/publish"
+    both = (
+        f"\n[![Open in Binder]({icons}/binder.svg)]({binder_link(repo, notebook)})\n"
+        f"[![Open in Colab]({icons}/colab.svg)]({colab_link(repo, notebook)})\n"
+    )
+    own = f"https://github.com/{repo.name}"
+
+    def stamped(found: re.Match[str]) -> str:
+        start, kind, inside, end = found.groups()
+        return start + (both if kind == "badges" else _ADDRESS_IN_TEXT.sub(own, inside)) + end
+
+    if lone := re.search(r"<!-- /?(?:badges|address) -->", README_MARKERS.sub("", text)):
+        raise ValueError(
+            f"README.md has a {lone.group()} without its other half: expected <!-- badges --> or <!-- address -->, the "
+            "text that is stamped, and the same marker with a slash"
+        )
+    return README_MARKERS.sub(stamped, text)
+
+
+def _metadata(tag: str) -> NotebookNode:
+    """Return the metadata of a stamped cell, which a presentation passes over."""
+    return NotebookNode(slideshow=NotebookNode(slide_type="skip"), tags=[tag])

@@ -1,0 +1,122 @@
+"""Build the site with Sphinx, from what is stored: nothing is executed, and nothing is fetched."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import nbformat
+from sphinx.application import Sphinx
+from sphinx.util.console import nocolor
+from sphinx.util.docutils import docutils_namespace, patch_docutils
+
+from lecturelib.figures.style import png
+from lecturelib.workshop.publish.stamp import repository
+from lecturelib.workshop.site.exhibits import Exhibit, exhibits
+from lecturelib.workshop.site.pages import BADGES, exhibits_page, front_page, notebook_page, pictures_of
+
+ROOT = Path(__file__).resolve().parents[3]
+STATIC = Path(__file__).parent / "static"
+MARK = "_static/exhibits.js"  # by this file a folder is known to hold a site
+
+CONFIG: dict[str, Any] = {
+    "project": "Attention, Transformers, Foundation Models",
+    "author": "the lecturelib authors",
+    "html_title": "Attention, Transformers, Foundation Models",
+    "language": "en",
+    "extensions": ["myst_nb", "lecturelib.workshop.site.mathml"],
+    "nb_execution_mode": "off",
+    "nb_ipywidgets_js": {},  # scripts of other hosts
+    "nb_code_prompt_show": "Show the code",
+    "nb_code_prompt_hide": "Hide the code",
+    "nb_merge_streams": True,
+    "myst_enable_extensions": ["dollarmath"],
+    "html_math_renderer": "mathml",
+    "html_theme": "furo",
+    "html_theme_options": {"navigation_with_keys": False},  # the arrow keys belong to the exhibits
+    "html_use_index": False,
+    "html_copy_source": False,
+    "html_show_sourcelink": False,
+    "html_show_sphinx": False,
+    "html_show_copyright": False,
+    "html_favicon": "_static/icon.svg",
+    "html_css_files": ["site.css"],
+    "html_js_files": ["exhibits.js"],
+    "html_last_updated_fmt": None,
+    "pygments_style": "default",
+}
+
+
+class BuildFailed(Exception):
+    """Sphinx did not build the site; the message is what it said."""
+
+
+def build(out: Path, root: Path = ROOT) -> None:
+    """Build the site into a folder, which is replaced when all is done.
+
+    Raises: ValueError for a folder that holds something else than a site, and for a project without notebooks;
+        BuildFailed for what Sphinx warns of.
+    """
+    out = out.resolve()
+    if out.exists() and not (out.is_dir() and ((out / MARK).exists() or not any(out.iterdir()))):
+        raise ValueError(f"{out} is there, and holds no site: expected a new folder, an empty one, or an older site")
+    if not any((root / "notebooks").glob("*.ipynb")):
+        raise ValueError(f'no notebooks in {root}: run in a clone, installed with pip install -e ".[docs]"')
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".site-", dir=out.parent) as scratch:
+        source, made, cache = (Path(scratch) / name for name in ("source", "made", "cache"))
+        write_sources(source, exhibits(), root)
+        _sphinx(source, made, cache)
+        if out.exists():
+            os.replace(out, Path(scratch) / "old")
+        os.replace(made, out)
+
+
+def write_sources(source: Path, shown: list[Exhibit], root: Path = ROOT) -> None:
+    """Write what Sphinx reads into a folder: pages, pictures, and the static files with the exhibits among them."""
+    repo = repository(root)
+    source.mkdir(parents=True)
+    names = []
+    for path in sorted((root / "notebooks").glob("*.ipynb")):
+        nb = notebook_page(nbformat.read(path, as_version=4), path.stem, shown, repo)
+        (source / path.name).write_text(nbformat.writes(nb), encoding="utf-8")
+        names.append(path.stem)
+    for badge, file in BADGES.items():
+        shutil.copy(file, source / badge)
+    front = front_page((root / "README.md").read_text(encoding="utf-8"), names, repo)
+    (source / "index.md").write_text(front, encoding="utf-8")
+    for picture in pictures_of(front):
+        (source / picture).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(root / picture, source / picture)
+    pictures = [base64.b64encode(png(each.widget.picture())).decode() for each in shown]
+    (source / "exhibits.md").write_text(exhibits_page(shown, pictures), encoding="utf-8")
+    shutil.copytree(STATIC, source / "_static")
+    fonts = Path(matplotlib.get_data_path(), "fonts", "ttf")
+    for name in ("STIXGeneral.ttf", "LICENSE_STIX"):  # for formulas, where a machine has no font for them
+        shutil.copy(fonts / name, source / "_static" / name)
+    (source / "_static" / "exhibits").mkdir()
+    for each in shown:
+        (source / "_static" / "exhibits" / f"{each.name}.js").write_text(each.script(), encoding="utf-8")
+
+
+def _sphinx(source: Path, made: Path, cache: Path) -> None:
+    """Run Sphinx; a warning is an error."""
+    said = io.StringIO()
+    config = CONFIG | {"html_static_path": ["_static"]}
+    nocolor()
+    with patch_docutils(), docutils_namespace():  # what one build registers is gone before the next
+        app = Sphinx(
+            srcdir=source, confdir=None, outdir=made, doctreedir=cache, buildername="html", confoverrides=config,
+            status=None, warning=said, freshenv=True, warningiserror=True,
+        )  # fmt: skip
+        app.build(force_all=True)
+    if said.getvalue() or app.statuscode:
+        raise BuildFailed(f"the site was not built:\n{said.getvalue()}")
+    (made / ".buildinfo").unlink(missing_ok=True)
+    (made / ".nojekyll").touch()  # GitHub Pages would leave out _static

@@ -1,0 +1,166 @@
+"""Film the exhibits for the README: python -m lecturelib film [FOLDER].
+
+A browser shows each exhibit, a pointer moves over it, and every step becomes a frame of an animated WebP: what a
+reader of the site sees, on a white card, so that it fits light and dark pages.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from lecturelib.workshop.site.exhibits import Exhibit, characters, hidden_photos
+
+FOLDER = Path(__file__).resolve().parents[3] / ".github"
+STATIC = Path(__file__).parent / "static"
+LIMIT = 300_000  # bytes of a picture
+RATIO = 1.5  # pixels of the picture for one of the page: sharp on good screens
+FRAMES = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+POINTER = """<svg id="pointer" width="22" height="30" viewBox="0 0 22 30" style="position: absolute; z-index: 9;
+  pointer-events: none"><path d="M2 2v22l5-5 4 9 4-2-4-9h8z" fill="#fff" stroke="#000" stroke-width="1.6"/></svg>"""
+PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><style>
+  body {{ margin: 0; background: #fff; color: #111; }}
+  #card {{ width: {width}px; padding: 12px 14px; box-sizing: border-box; position: relative; }}
+</style><body><div id="card"><div data-exhibit="{name}"><img alt=""></div></div>{pointer}</body></html>"""
+
+
+def film_characters(page: Any) -> Iterator[int]:
+    """Point at one character after the other; yield how many milliseconds each frame stays."""
+    page.locator("button.head").nth(HEAD).click()
+    tokens = page.locator(".lec-explorer .strip .token")
+    for n in CHARACTERS:
+        _point(page, tokens.nth(n))
+        yield 800
+
+
+def film_photo(page: Any) -> Iterator[int]:
+    """Hide patches by a stroke, then by draws; yield how many milliseconds each frame stays."""
+    page.get_by_role("button", name="next image").click()
+    page.get_by_role("button", name="show all").click()
+    stage = page.locator(".lec-playground .stage").nth(1)
+    box = stage.bounding_box()
+    side = box["width"] / 8
+
+    def over(row: int, column: int) -> None:
+        _move(page, box["x"] + (column + 0.5) * side, box["y"] + (row + 0.5) * side)
+
+    over(*STROKE[0])
+    page.mouse.down()
+    for row, column in STROKE:
+        over(row, column)
+        yield 260
+    page.mouse.up()
+    yield 1000
+    slider = page.get_by_label("share of hidden patches")
+    _point(page, slider)
+    slider.fill("40")
+    yield 1200
+    for kind in ("random", "grid"):
+        button = page.get_by_role("button", name=kind)
+        _point(page, button)
+        button.click()
+        yield 1300
+
+
+HEAD = 6  # the third head of layer 2: it looks at few characters at once
+CHARACTERS = range(8, 20)
+STROKE = [(2, 2), (2, 3), (2, 4), (2, 5), (3, 5), (4, 5), (5, 5), (5, 4)]  # rows and columns of patches
+FILMS: dict[str, tuple[Callable[[], Exhibit], int, Callable[[Any], Iterator[int]]]] = {
+    "attention_explorer.webp": (lambda: characters("A class is an object"), 970, film_characters),
+    "patch_playground.webp": (hidden_photos, 780, film_photo),
+}
+
+
+def record(browser: Any, exhibit: Exhibit, width: int, film: Callable[[Any], Iterator[int]]) -> bytes:
+    """Show an exhibit on a card of so many pixels, play its film, and return it as an animated WebP."""
+    page = browser.new_page(viewport={"width": width, "height": 1400}, device_scale_factor=RATIO)
+    try:
+        page.set_default_timeout(20_000)
+        page.set_content(PAGE.format(width=width, name=exhibit.name, pointer=POINTER))
+        for script in ((STATIC / "exhibits.js").read_text(encoding="utf-8"), exhibit.script()):
+            page.add_script_tag(content=script)
+        page.locator("[data-alive]").wait_for()
+        frames, times = [], []
+        for milliseconds in film(page):
+            page.wait_for_function("() => !document.querySelector('[data-waiting=true]')")
+            page.evaluate(FRAMES)
+            shot = page.locator("#card").screenshot(type="png")
+            frames.append(Image.open(io.BytesIO(shot)).convert("RGB"))
+            times.append(milliseconds)
+    finally:
+        page.close()
+    return animated(frames, times)
+
+
+def animated(frames: Sequence[Image.Image], times: Sequence[int]) -> bytes:
+    """Return frames of one size as an animated WebP that repeats for ever, each shown for so many milliseconds."""
+    file = io.BytesIO()
+    options: dict[str, Any] = {"lossless": True, "method": 6}  # of a drawing smaller than with loss
+    frames[0].save(file, "webp", save_all=True, append_images=frames[1:], duration=list(times), loop=0, **options)
+    return file.getvalue()
+
+
+def _point(page: Any, target: Any) -> None:
+    box = target.bounding_box()
+    _move(page, box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+
+
+def _move(page: Any, x: float, y: float) -> None:
+    """Move the mouse, and the arrow that stands for it in the picture."""
+    page.mouse.move(x, y)
+    page.evaluate("([x, y]) => Object.assign(pointer.style, {left: `${x}px`, top: `${y}px`})", [x, y])
+
+
+@contextmanager
+def chromium() -> Iterator[Any]:
+    """Start a Chromium of this machine without a window. Raises: ValueError where there is none."""
+    program = os.environ.get("LECTURELIB_BROWSER") or shutil.which("chromium")
+    if not program:
+        raise ValueError("no browser: have a Chromium on PATH as `chromium`, or name it in LECTURELIB_BROWSER")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        flags = ["--disable-gpu", "--no-first-run", "--disable-background-networking"]
+        if hasattr(os, "geteuid") and os.geteuid() == 0:
+            flags.append("--no-sandbox")  # a Chromium that root starts runs only so
+        browser = playwright.chromium.launch(executable_path=program, headless=True, args=flags)
+        yield browser
+        browser.close()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; return its exit status."""
+    parser = argparse.ArgumentParser(prog="python -m lecturelib film", description=__doc__)
+    parser.add_argument("folder", nargs="?", type=Path, default=FOLDER, help="where to write (.github)")
+    folder = parser.parse_args(arguments).folder
+    if not folder.is_dir():
+        parser.error(f"{folder} is no folder: expected one that is there, such as {FOLDER}")
+    try:
+        with chromium() as browser:
+            made = {name: record(browser, make(), width, film) for name, (make, width, film) in FILMS.items()}
+    except ModuleNotFoundError as missing:
+        parser.error(f'{missing.name} is not installed: python -m pip install -e ".[docs,browser]"')
+    except ValueError as problem:
+        parser.error(str(problem))
+    for name, content in made.items():
+        if len(content) > LIMIT:
+            parser.error(f"{name} has {len(content):,} bytes: at most {LIMIT:,}; take fewer frames, or a narrower card")
+    for name, content in made.items():
+        draft = folder / f".{name}.tmp"
+        draft.write_bytes(content)
+        os.replace(draft, folder / name)
+        print(f"{folder / name}: {len(content):,} bytes")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Training the weights in `lecturelib.pretrained` again, by their recipes."""

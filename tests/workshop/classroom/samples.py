@@ -1,0 +1,65 @@
+"""Notebooks and answers as a class would hand them in."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from lecturelib.workshop.classroom.collect import Limits, Result, collect, files
+from lecturelib.workshop.classroom.course import NOTEBOOKS, read_course
+
+COURSE = read_course()
+SOLUTION = re.compile(r"\A<details><summary>Solution</summary>\n\n```python\n(.*?)\n```", re.DOTALL)
+CHECKED = re.compile(r"(?m)^check_\w+\(")
+QUICK = Limits(seconds=60)  # a limit that no honest answer meets, however busy the machine
+
+
+def notebook(stem: str) -> dict[str, Any]:
+    """Return a notebook of the course."""
+    return json.loads((NOTEBOOKS / f"{stem}.ipynb").read_text(encoding="utf-8"))
+
+
+def text(cell: dict[str, Any]) -> str:
+    return "".join(cell["source"])
+
+
+def solved(stem: str) -> dict[str, Any]:
+    """Return a notebook in which each exercise is solved by its own folded solution."""
+    content = notebook(stem)
+    for cell, below in zip(content["cells"], content["cells"][1:], strict=False):
+        solution, checked = SOLUTION.match(text(below)), CHECKED.search(text(cell))
+        if cell["cell_type"] == "code" and solution and checked:
+            above, check = text(cell)[: checked.start()], text(cell)[checked.start() :]
+            cell["source"] = f"{above}{solution[1]}\n\n\n{check}"
+    return content
+
+
+def code(*sources: str) -> dict[str, Any]:
+    """Return a notebook of these cells of code, as an editor saves it."""
+    cells = [{"cell_type": "code", "source": source.splitlines(keepends=True), "outputs": []} for source in sources]
+    return {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+
+
+def handed_in(student: str, *sources: str) -> dict[str, Any]:
+    """Return a hand-in with these sources."""
+    exercises = [{"check": "check_baseline", "source": source, "said": "baseline: right."} for source in sources]
+    return {"format": 1, "student": student, "notebook": "00_start_here", "exercises": exercises}
+
+
+def save(folder: Path, name: str, content: Any) -> Path:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+    return path
+
+
+def judged(folder: Path, limits: Limits = QUICK) -> dict[str, Result]:
+    """Collect a folder and return the results by the names of the files."""
+    return {result.path.name: result for result in collect(files(folder), COURSE, limits)}
+
+
+def verdicts(folder: Path, *sources: str, limits: Limits = QUICK) -> list[str]:
+    """Collect one notebook of these cells and return the verdicts."""
+    save(folder, "one.ipynb", code(*sources))
+    result = judged(folder, limits)["one.ipynb"]
+    return [found.name for found in result.found] or [result.problem]

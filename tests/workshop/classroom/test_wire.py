@@ -1,0 +1,179 @@
+"""Plain data between judge and child: the same verdicts as without it, and nothing that can run or grow."""
+
+import base64
+import contextlib
+import importlib
+import json
+import threading
+from multiprocessing import Pipe
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from lecturelib.workshop.classroom.cells import Attempt
+from lecturelib.workshop.classroom.child import converse
+from lecturelib.workshop.classroom.judge import Remote
+from lecturelib.workshop.classroom.wire import Foreign, Message, renew
+from tests.checks.test_exercises import RIGHT, WRONG
+from tests.workshop.classroom.samples import COURSE
+
+
+@pytest.fixture
+def remote():
+    """A judge's view of a child that is a thread of this process."""
+    ours, theirs = Pipe()
+
+    def talk():
+        with contextlib.suppress(EOFError):
+            converse(theirs)
+
+    thread = threading.Thread(target=talk, daemon=True)
+    thread.start()
+    yield Remote(ours)
+    ours.close()
+    thread.join(timeout=60)
+
+
+def known_answers():
+    """Yield (check, the verdict that it must have, where to find the answer) for all that the checks are tested on."""
+    for lesson in COURSE.values():
+        name = getattr(importlib.import_module(lesson.module), lesson.check).name
+        for n in range(len(RIGHT[name])):
+            yield pytest.param(lesson.check, "right", f"RIGHT[{name!r}][{n}]", id=f"{lesson.check}-right-{n}")
+        for mistake, answers in WRONG[name].items():
+            where = f"WRONG[{name!r}][{mistake!r}][0]"
+            yield pytest.param(lesson.check, mistake, where, id=f"{lesson.check}-{mistake}")
+            assert answers
+
+
+@pytest.mark.parametrize(("check", "verdict", "answer"), list(known_answers()))
+def test_a_distant_answer_gets_the_verdict_that_it_gets_at_home(remote, check, verdict, answer):
+    attempt = Attempt(check, "from tests.checks.test_exercises import RIGHT, WRONG", answer, "")
+    before = torch.get_default_dtype()
+    try:
+        assert remote.verdict(attempt, COURSE[check]._replace(preamble=""))[0] == verdict
+    finally:
+        torch.set_default_dtype(before)
+
+
+# ---- there and back ----
+
+
+def travelled(value):
+    return Message().read(Message().write(value=value))["value"]
+
+
+@pytest.mark.parametrize("value", [None, ..., True, 3, -2.5, float("inf"), "ä\ud800", [1, (2, [])], {"a": 1, 2: None}])
+def test_plain_values_travel(value):
+    assert travelled(value) == value and type(travelled(value)) is type(value)
+
+
+@pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.int64, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize("shape", [(), (0,), (3,), (2, 0, 3), (2, 3, 5)])
+def test_tensors_travel_to_the_bit(dtype, shape):
+    tensor = (10 * torch.randn(shape)).to(dtype)
+    assert torch.equal(travelled(tensor), tensor) and travelled(tensor).dtype == dtype
+
+
+def test_views_travel_as_views():
+    whole = torch.arange(12.0).view(3, 4)
+    first, turned, stretched = travelled([whole, whole.T, whole[:1].expand(5, 4)])
+    assert torch.equal(turned, whole.T) and torch.equal(stretched, whole[:1].expand(5, 4))
+    first[0, 1] = -7
+    assert turned[1, 0] == -7 and stretched[4, 1] == -7
+
+
+def test_arrays_generators_and_networks_travel():
+    assert np.array_equal(travelled(np.eye(3)), np.eye(3)) and travelled(np.float32(0.5)) == 0.5
+    generator = torch.Generator().manual_seed(5)
+    torch.rand(3, generator=generator)
+    twin = travelled(generator)
+    assert twin.initial_seed() == 5
+    assert torch.equal(torch.rand(4, generator=twin), torch.rand(4, generator=generator))
+    network = nn.Sequential(nn.Flatten(), nn.Linear(6, 2, bias=False), nn.Tanh(), nn.Linear(2, 3)).double()
+    x = torch.randn(4, 2, 3, dtype=torch.float64)
+    torch.testing.assert_close(travelled(network)(x), network(x))
+
+
+@pytest.mark.parametrize("value", [object(), {1}, 1j, range(3), torch.eye(2).to_sparse(), np.array(["a"]), len])
+def test_what_has_no_place_is_named_only(value):
+    found = travelled(value)
+    assert isinstance(found, Foreign) and found != value and repr(found).startswith("an object of the class ")
+
+
+def test_what_is_nested_without_end_ends():
+    cyclic: list = [1]
+    cyclic.append(cyclic)
+    assert "nested too deeply" in repr(travelled(cyclic))
+
+
+def test_a_result_that_is_too_large_is_not_written():
+    with pytest.raises(ValueError, match="bytes: expected at most"):
+        Message().write(value=torch.zeros(2_000_000))
+
+
+def test_writing_into_arguments_is_seen_on_the_other_side():
+    x, weights = torch.zeros(3), {"a": torch.ones(2), "b": torch.ones(2)}
+    numbers, generator = [1, 2], torch.Generator().manual_seed(1)
+    question = Message()
+    there = Message()
+    given = there.read(question.write(given=(x, weights, numbers, generator)))["given"]
+    given[0].add_(5)
+    given[1]["a"] *= 2
+    del given[1]["b"]
+    given[2].append(3)
+    torch.rand(1, generator=given[3])
+    back = Message(question.memory).read(Message(there.memory).write(result=given[0][1:], given=given))
+    old = (x, weights, numbers, generator)
+    for one, other in zip(old, back["given"], strict=True):
+        renew(one, other)
+    assert x.tolist() == [5, 5, 5] and weights["a"].tolist() == [2, 2] and "b" not in weights and numbers == [1, 2, 3]
+    assert back["result"].untyped_storage().data_ptr() == x.untyped_storage().data_ptr()
+    assert torch.equal(generator.get_state(), given[3].get_state())
+
+
+# ---- what a hostile child could send ----
+
+EIGHT = base64.b64encode(bytes(8)).decode()
+HOSTILE = {
+    "no JSON": b"right",
+    "no object": b"[]",
+    "no memory": b'{"value": 1}',
+    "deep": b'{"memory": [], "value": ' + b'{"list": [' * 50_000 + b"]}" * 50_000 + b"}",
+    "deep for us": json.dumps({"memory": [], "value": eval('{"list": [' * 20 + "1" + "]}" * 20)}).encode(),
+    "a long number": b'{"memory": [], "value": ' + b"9" * 10_000 + b"}",
+    "a bare list": b'{"memory": [], "value": [1]}',
+    "two kinds": b'{"memory": [], "value": {"list": [], "tuple": []}}',
+    "no base 64": b'{"memory": ["?"], "value": 1}',
+    "no such dtype": b'{"memory": [], "value": {"tensor": ["quint8", 0, 0, [], []]}}',
+    "no such memory": b'{"memory": [], "value": {"tensor": ["bool", 0, 0, [], []]}}',
+    "beyond its memory": json.dumps(
+        {"memory": [EIGHT], "value": {"tensor": ["float64", 0, 0, [2], [1]]}}
+    ).encode(),
+    "before its memory": json.dumps({"memory": [EIGHT], "value": {"tensor": ["float64", 0, -1, [1], [1]]}}).encode(),
+    "stretched": json.dumps(
+        {"memory": [EIGHT], "value": {"tensor": ["float64", 0, 0, [10**6, 10**6], [0, 0]]}}
+    ).encode(),
+    "no generator": json.dumps(
+        {"memory": [EIGHT], "value": {"generator": {"tensor": ["uint8", 0, 0, [8], [1]]}}}
+    ).encode(),
+    "a layer of its own": b'{"memory": [], "value": {"layers": [["os.system", "x"]]}}',
+    "an unhashable key": b'{"memory": [], "value": {"dict": [[{"list": []}, 1]]}}',
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_a_hostile_message_is_refused(text):
+    with pytest.raises(ValueError):
+        Message().read(text)
+
+
+def test_a_shorter_memory_is_refused():
+    x = torch.zeros(3)
+    question = Message()
+    question.write(given=(x,))
+    with pytest.raises(ValueError, match="12 bytes now has 8"):
+        Message(question.memory).read(json.dumps({"memory": [EIGHT], "result": 1}).encode())
+    assert x.tolist() == [0, 0, 0]

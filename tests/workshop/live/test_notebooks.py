@@ -1,0 +1,71 @@
+"""A notebook as a speaker sees it."""
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from lecturelib.workshop.live.notebooks import find, read
+
+
+def typed(cell, slide_type=None):
+    """Give a cell a slide type."""
+    if slide_type:
+        cell.metadata.slideshow = {"slide_type": slide_type}
+    return cell
+
+
+@pytest.fixture
+def path(tmp_path):
+    shown = new_output("execute_result", data={"text/plain": "No prediction was made. Measured: 7 of 9."})
+    cells = [
+        typed(new_markdown_cell("# 03 Small\n\n**Why?**\n\nYou can"), "slide"),
+        typed(new_code_cell("import torch"), "skip"),
+        typed(new_markdown_cell("## 1. One\n\n" + "word " * 328), "slide"),
+        new_code_cell('guess = predict("Which?", ["a", "b"])\nguess'),
+        typed(new_code_cell("%time\nx = 1\n\nguess.outcome(x)", outputs=[shown]), "subslide"),
+        typed(new_markdown_cell("## Exercises\n\n### Exercise 1 (easy, 5 minutes): half"), "slide"),
+        new_code_cell("from lecturelib.checks.start import check_baseline\n\ncheck_baseline(...)"),
+        typed(new_markdown_cell("The end."), "notes"),
+    ]
+    nbformat.write(new_notebook(cells=cells), tmp_path / "03_small.ipynb")
+    return tmp_path / "03_small.ipynb"
+
+
+def test_sections_have_their_slides_words_and_lines(path):
+    nb = read(path)
+    assert (nb.name, nb.title, nb.question) == ("03_small", "03 Small", "Why?")
+    assert [(s.title, s.slides) for s in nb.sections] == [("Opening", [1]), ("1. One", [2, 3]), ("Exercises", [4])]
+    one = nb.sections[1]
+    assert (one.words, one.lines) == (331, 5)
+    assert one.minutes == 5  # 3 of words, a third of code, and a question
+
+
+def test_a_question_knows_its_outcome_and_where_it_is_shown(path):
+    (question,) = read(path).sections[1].questions
+    assert (question.text, question.choices, question.outcome, question.slide) == ("Which?", ["a", "b"], "7 of 9.", 3)
+
+
+def test_an_exercise_knows_its_check_and_takes_no_time_of_the_talk(path):
+    section = read(path).sections[2]
+    (exercise,) = section.exercises
+    assert exercise.title == "Exercise 1 (easy, 5 minutes): half"
+    assert (exercise.module, exercise.check) == ("lecturelib.checks.start", "check_baseline")
+    assert section.minutes == 0
+
+
+@pytest.mark.parametrize("name", ["03", "3", "03_small", "small", "smal", "notebooks/03_small.ipynb"])
+def test_a_notebook_is_found_by_number_or_name(path, name):
+    assert find(name, path.parent) == path
+
+
+@pytest.mark.parametrize("name", ["", "attention", "04"])
+def test_another_name_is_refused_with_those_that_there_are(path, name):
+    with pytest.raises(ValueError, match=f"is meant by {name!r}: expected one of 03_small"):
+        find(name, path.parent)
+
+
+def test_a_name_that_means_two_is_refused(path):
+    (path.parent / "04_smaller.ipynb").touch()
+    assert find("small", path.parent) == path
+    with pytest.raises(ValueError, match="expected one of 03_small, 04_smaller"):
+        find("smal", path.parent)

@@ -1,0 +1,186 @@
+"""The command as a whole, on small notebooks in a folder of their own."""
+
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from lecturelib.workshop.publish.__main__ import main
+from lecturelib.workshop.publish.execute import CellFailed, execute
+from lecturelib.workshop.publish.form import is_sealed, problems
+
+NAME = "01_small"
+PROJECT = '[project]\nname = "x"\n[project.urls]\nRepository = "https://github.com/{}"\n'
+
+
+@pytest.fixture
+def root(tmp_path):
+    """Return a small project whose one notebook was never executed."""
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "pyproject.toml").write_text(PROJECT.format("me/mine"), encoding="utf-8")
+    (tmp_path / "README.md").write_text("<!-- badges -->\n<!-- /badges -->\n", encoding="utf-8")
+    write(tmp_path, "import os\nos.getcwd().endswith('notebooks')", "os.environ['OMP_NUM_THREADS'], hash('a')")
+    return tmp_path
+
+
+def path_in(root: Path) -> Path:
+    return root / "notebooks" / f"{NAME}.ipynb"
+
+
+def write(root: Path, *sources: str) -> bytes:
+    """Write a notebook of these code cells, as an editor would; return the file's bytes."""
+    code = [new_code_cell(source) for source in sources]
+    nb = new_notebook(cells=[new_markdown_cell("# Title"), *code, new_markdown_cell("The end."), new_code_cell("")])
+    nbformat.write(nb, path_in(root))
+    return path_in(root).read_bytes()
+
+
+def read(root: Path) -> nbformat.NotebookNode:
+    return nbformat.read(path_in(root), as_version=4)
+
+
+def test_a_notebook_is_executed_and_written_twice_to_the_same_bytes(root):
+    assert main([NAME], root) == 0
+    nb, once = read(root), path_in(root).read_bytes()
+    assert is_sealed(nb) and problems(nb) == []
+    assert [cell.execution_count for cell in nb.cells if cell.cell_type == "code"] == [1, 2, 3]
+    assert nb.cells[3].outputs[0].data["text/plain"] == "True"  # the folder of the kernel
+    assert nb.cells[4].outputs[0].data["text/plain"].startswith("('1', ")
+    assert b"\r" not in once
+    assert main([], root) == 0
+    assert path_in(root).read_bytes() == once
+    assert [file.name for file in path_in(root).parent.iterdir()] == [f"{NAME}.ipynb"]
+    assert "me/mine" in (root / "README.md").read_text(encoding="utf-8")
+
+
+def test_an_error_names_notebook_and_cell_and_leaves_the_file(root, capsys):
+    before = write(root, "x = 1", "def half():\n    raise RuntimeError('no half')\n\n\nhalf()")
+    assert main([NAME], root) == 1
+    message = capsys.readouterr().err
+    assert f"{NAME}, cell 'half'" in message and "no half" in message
+    assert path_in(root).read_bytes() == before
+
+
+def test_an_output_that_must_not_be_committed_leaves_the_file(root, capsys):
+    before = write(root, "import warnings\nwarnings.warn('careful')")
+    assert main([NAME], root) == 1
+    assert "stderr" in capsys.readouterr().err
+    assert path_in(root).read_bytes() == before
+
+
+def test_one_bad_notebook_does_not_keep_the_others_from_being_written(root):
+    write(root, "1 / 0")
+    nbformat.write(
+        new_notebook(cells=[new_markdown_cell("# Good"), new_code_cell("1")]),
+        root / "notebooks/02_good.ipynb",
+    )
+    assert main([], root) == 1
+    assert is_sealed(nbformat.read(root / "notebooks/02_good.ipynb", as_version=4))
+
+
+def test_a_new_address_is_stamped_without_executing(root, monkeypatch):
+    assert main([NAME], root) == 0
+    outputs = [cell.outputs for cell in read(root).cells if cell.cell_type == "code"]
+    (root / "pyproject.toml").write_text(PROJECT.format("you/yours"), encoding="utf-8")
+    monkeypatch.setattr("lecturelib.workshop.publish.__main__.execute", None)  # calling it would fail
+    assert main(["--stamp-only"], root) == 0  # the older name of --text-only
+    nb = read(root)
+    assert is_sealed(nb) and [cell.outputs for cell in nb.cells if cell.cell_type == "code"] == outputs
+    assert "you/yours" in nb.cells[1].source and "you/yours" in nb.cells[2].source
+    assert "me/mine" not in path_in(root).read_text(encoding="utf-8")
+
+
+def test_changed_texts_and_slide_types_are_taken_over_without_executing(root, monkeypatch):
+    assert main([NAME], root) == 0
+    nb = read(root)
+    outputs = [cell.outputs for cell in nb.cells if cell.cell_type == "code"]
+    nb.cells[0].source = "# Another title"
+    nb.cells[3].metadata.slideshow = {"slide_type": "subslide"}
+    nb.cells.insert(4, new_markdown_cell("A text between, saved by an editor."))
+    nbformat.write(nb, path_in(root))
+    monkeypatch.setattr("lecturelib.workshop.publish.__main__.execute", None)  # calling it would fail
+    assert main([NAME, "--text-only"], root) == 0
+    nb = read(root)
+    assert is_sealed(nb) and [cell.outputs for cell in nb.cells if cell.cell_type == "code"] == outputs
+    assert (nb.cells[0].id, nb.cells[4].id) == ("another-title", "a-text-between-saved-by-an-editor")
+    assert nb.cells[3].metadata.slideshow.slide_type == "subslide"
+    written = path_in(root).read_bytes()
+    assert main([NAME, "--text-only"], root) == 0 and path_in(root).read_bytes() == written
+
+
+CHANGES = {
+    "code": lambda nb: nb.cells[3].update(source="import sys"),
+    "output": lambda nb: nb.cells[4].outputs[0].data.update({"text/plain": "('2', 0)"}),
+    "order": lambda nb: nb.cells.append(nb.cells.pop(3)),
+    "a cell more": lambda nb: nb.cells.append(new_code_cell("1")),
+    "a cell less": lambda nb: nb.cells.pop(3),
+    "a tag that hides an output from the tests": lambda nb: nb.cells[4].metadata.update(tags=["nbval-ignore-output"]),
+    "no digest": lambda nb: (nb.metadata.pop("lecturelib"), nb.cells[0].update(source="# Other")),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_changed_code_or_outputs_must_be_executed(root, capsys, change):
+    assert main([NAME], root) == 0
+    nb = read(root)
+    change(nb)
+    nbformat.write(nb, path_in(root))
+    before = path_in(root).read_bytes()
+    assert main([NAME, "--text-only"], root) == 1
+    assert "run without --text-only" in capsys.readouterr().err
+    assert path_in(root).read_bytes() == before
+
+
+def test_what_was_never_executed_is_refused(root, capsys):
+    before = path_in(root).read_bytes()
+    assert main([NAME, "--text-only"], root) == 1
+    assert "run without --text-only" in capsys.readouterr().err
+    assert path_in(root).read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "words"),
+    [
+        ("pyproject.toml", PROJECT.format("me"), "'https://github.com/me': expected"),
+        ("README.md", "<!-- badges -->\n", "README.md has a <!-- badges --> without its other half"),
+    ],
+)
+def test_an_address_or_a_readme_that_cannot_be_stamped_leaves_every_file(root, file, text, words, capsys):
+    assert main([NAME], root) == 0
+    (root / file).write_text(text, encoding="utf-8")
+    before = path_in(root).read_bytes()
+    with pytest.raises(SystemExit) as stop:
+        main([], root)
+    assert stop.value.code == 2 and words in capsys.readouterr().err
+    assert path_in(root).read_bytes() == before and (root / file).read_text(encoding="utf-8") == text
+
+
+def test_an_unknown_name_is_refused_with_those_that_there_are(root, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["07_nowhere"], root)
+    assert stop.value.code == 2
+    assert f"no notebook is called '07_nowhere': expected one of {NAME}" in capsys.readouterr().err
+
+
+def notebook(source: str) -> nbformat.NotebookNode:
+    return new_notebook(cells=[new_code_cell(source)])
+
+
+@pytest.mark.parametrize(
+    ("trouble", "words", "timeout"),
+    [
+        ("import time; time.sleep(60)", "no answer within 2 s", 2),
+        ("import os; os._exit(1)", "the kernel died", 30),
+    ],
+)
+def test_a_kernel_that_hangs_or_dies_is_started_again_once(tmp_path, trouble, words, timeout):
+    once = f"import os\nif not os.path.exists('x'):\n    os.mkdir('x')\n    {trouble}\nprint('ran')"
+    assert execute(notebook(once), tmp_path, NAME, timeout).cells[0].outputs[0].text == "ran\n"
+    with pytest.raises(CellFailed, match=f"{words}, for the second time"):
+        execute(notebook(trouble), tmp_path, NAME, timeout)
+
+
+def test_the_kernel_runs_in_strict_mode(tmp_path):
+    nb = execute(notebook("import os\nprint(os.environ['LECTURELIB_STRICT'])"), tmp_path, NAME)
+    assert nb.cells[0].outputs[0].text == "1\n"

@@ -1,0 +1,111 @@
+"""What Sphinx gets to read, piece by piece."""
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from lecturelib.workshop.publish.stamp import Repository
+from tests.tools import needs
+from tests.workshop.site.pages import HOW, MISSING
+
+pytestmark = needs(not MISSING, HOW)
+
+REPO = Repository("me/mine", "main")
+
+
+class Widget:
+    says = "what it shows"
+
+
+def exhibit(notebook: str):
+    from lecturelib.workshop.site.exhibits import Exhibit
+
+    return Exhibit("name", "Title", "what to do & why", notebook, Widget(), ())
+
+
+def notebook(said: str) -> nbformat.NotebookNode:
+    data = {"image/png": "aGk=", "text/plain": said}
+    skip = {"slideshow": {"slide_type": "skip"}}
+    return new_notebook(
+        cells=[
+            new_markdown_cell("# 01 One"),
+            new_code_cell("%pip install x", metadata={"tags": ["stamped-install"], **skip}),
+            new_code_cell("import x", metadata=skip),
+            new_code_cell("show()", outputs=[new_output("display_data", data)]),
+        ]
+    )
+
+
+def page(said: str, *shown) -> nbformat.NotebookNode:
+    from lecturelib.workshop.site.pages import notebook_page
+
+    return notebook_page(notebook(said), "01_one", shown, REPO)
+
+
+def test_the_cell_for_colab_is_gone_and_imports_are_folded():
+    made = page("Figure: a line")
+    assert [cell.source for cell in made.cells] == ["# 01 One", "import x", "show()"]
+    assert made.cells[1].metadata.tags == ["hide-input"] and "tags" not in made.cells[2].metadata
+    assert made.cells[2].outputs[0].data["image/png"] == "aGk="
+    assert made.cells[2].metadata.mystnb.image.alt == "Figure: a line"
+
+
+def test_an_exhibit_stands_around_its_picture():
+    data = page("Interactive figure: what it shows", exhibit("01_one")).cells[2].outputs[0].data
+    assert list(data) == ["text/html"]
+    for part in ('data-exhibit="name"', 'data-script="_static/exhibits/name.js"', "aGk=", "what to do &amp; why"):
+        assert part in data["text/html"]
+
+
+def test_another_interactive_figure_says_what_it_needs():
+    data = page("Interactive figure: another", exhibit("02_two")).cells[2].outputs[0].data
+    assert "data-exhibit" not in data["text/html"] and "Binder or Colab" in data["text/html"]
+
+
+def test_an_exhibit_that_finds_no_picture_stops_the_build():
+    with pytest.raises(ValueError, match=r"01_one holds no picture that says 'Interactive figure: what it shows'"):
+        page("Interactive figure: another", exhibit("01_one"))
+
+
+@pytest.mark.parametrize(
+    ("folder", "target", "expected"),
+    [
+        ("", "notebooks/01_one.ipynb", "01_one.ipynb"),
+        ("", ".github/map.png", ".github/map.png"),
+        ("", "LICENSE", "https://github.com/me/mine/blob/main/LICENSE"),
+        ("notebooks", "../lecturelib/mae.py", "https://github.com/me/mine/blob/main/lecturelib/mae.py"),
+        ("notebooks", "02_two.ipynb", "02_two.ipynb"),
+        ("notebooks", "#place", "#place"),
+        ("notebooks", "https://example.org/a(b", "https://example.org/a(b"),
+    ],
+)
+def test_links_fit_the_site(folder, target, expected):
+    from pathlib import Path
+
+    from lecturelib.workshop.site.pages import linked
+
+    assert linked(f"see [it]({target}) there", REPO, Path(folder)) == f"see [it]({expected}) there"
+
+
+@pytest.mark.parametrize(
+    ("latex", "expected"),
+    [
+        (r"\operatorname{softmax}(QK^T/\sqrt{d_k})\,V", ["softmax", "<msqrt>", "<msub>"]),
+        (r"\tilde A_l = \tfrac12(\bar A_l + I)", ["<mfrac>", "<mover>"]),
+        ("a < b", ["&#x0003C;"]),
+    ],
+)
+def test_formulas_become_mathml(latex, expected):
+    from lecturelib.workshop.site.mathml import mathml
+
+    made = mathml(latex)
+    assert made.startswith("<math") and all(part in made for part in expected)
+    assert 'display="block"' in mathml(latex, block=True)
+
+
+@pytest.mark.parametrize("latex", [r"\hatt y", r"\frac{", r"\left( a"])
+def test_a_formula_that_would_be_shown_wrong_is_refused(latex):
+    from lecturelib.workshop.site.mathml import mathml
+
+    with pytest.raises(ValueError, match=r"formula|not known"):
+        mathml(latex)
