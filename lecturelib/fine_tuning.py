@@ -125,7 +125,8 @@ def fine_tune(
     in a line. `last` trains only that many last blocks, with the final norm and the head (0: those two alone).
     `layer_decay` lowers the learning rate layer by layer: the head has lr, the last block lr * layer_decay, the one
     before lr * layer_decay^2, ..., patches and positions come last.
-    `rehearsal` are examples of an earlier task: half of each batch is drawn there. `watch(step, stack)` is called before the first step, every `every` steps, and at the end.
+    `rehearsal` are examples of an earlier task: half of each batch is drawn there.
+    `watch(step, stack)` is called before the first step, every `every` steps, and at the end.
     An exception (an interruption, say) leaves the networks as they were.
 
     Raises: ValueError for numbers out of range, a set that does not fit its network, unequal counts of networks, sets
