@@ -36,18 +36,9 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("lecturelib")
 
-# What they start may be late where much else is going on: browsers, servers, kernels, processes with a limit on time.
-LATE = (
-    "tests/browser/",
-    "tests/workshop/classroom/",
-    "tests/colab/",
-    "tests/test_binder_image.py",
-    "tests/workshop/site/test_pictures.py",
-)
-
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give a second try to a test that waits for other programs."""
+    """Give a second try to the tests of the platform: they wait for other programs, which may be late."""
     for item in items:
-        if item.nodeid.startswith(LATE):
+        if item.get_closest_marker("platform"):
             item.add_marker(pytest.mark.flaky(reruns=1))

@@ -16,7 +16,7 @@ from tests.browser.test_transfer_lab import PROBE, TransferLab, examples, vit
 from tests.browser.test_transfer_lab import Page as LabPage
 from tests.tools import needs
 
-pytestmark = [needs(not lab.MISSING, lab.HOW), needs(axe.SCRIPT, axe.HOW)]
+pytestmark = [pytest.mark.platform, needs(not lab.MISSING, lab.HOW), needs(axe.SCRIPT, axe.HOW)]
 
 DARK = """() => {
   document.body.dataset.jpThemeLight = 'false';

@@ -12,7 +12,7 @@ from tests.browser.test_transfer_lab_in_jupyterlab import LAB, SHOW
 from tests.browser.test_widgets import BAR, COSTS, FILM, HINTS, NUMBER, OUTCOME, PREDICTION, SCOPE, STEPPER
 from tests.tools import needs
 
-pytestmark = [needs(not lab.MISSING, lab.HOW), needs(axe.SCRIPT, axe.HOW)]
+pytestmark = [pytest.mark.platform, needs(not lab.MISSING, lab.HOW), needs(axe.SCRIPT, axe.HOW)]
 
 THEME = "(theme) => jupyterapp.commands.execute('apputils:change-theme', {theme})"
 # What Tab reaches, the part of it that a reader sees, and what lies around it, in pixels of the page.

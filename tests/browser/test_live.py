@@ -15,6 +15,7 @@ from tests.browser import lab
 from tests.tools import needs
 
 pytestmark = [
+    pytest.mark.platform,
     needs(not lab.MISSING, lab.HOW),
     needs(find_spec(serve.EXTENSION), serve.HOW),
 ]

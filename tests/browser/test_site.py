@@ -18,6 +18,7 @@ from tests.tools import needs
 from tests.workshop.site.pages import HOW, MISSING
 
 pytestmark = [
+    pytest.mark.platform,
     needs(not lab.MISSING, lab.HOW),
     needs(not MISSING, HOW),
     pytest.mark.filterwarnings("ignore:.*Check CHANGES for Sphinx API"),  # they are myst-parser's

@@ -29,7 +29,10 @@ FIGURE, QUESTION = "Interactive figure: ", "Predict: "  # how the text of such a
 # draws 50 looks at the loss: with fewer steps a cell raises an error.
 STEPS = {"01_recurrent_networks": 1500, "03_attention": 50}
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="a machine of Colab runs Linux")
+pytestmark = [
+    pytest.mark.platform,
+    pytest.mark.skipif(sys.platform != "linux", reason="a machine of Colab runs Linux"),
+]
 
 
 class Colab(NamedTuple):
