@@ -1,7 +1,8 @@
 """What to beat: methods that fill in hidden pixels, or name a digit, without any attention.
 
-    visible_mean, MeanImage, GaussianFill, NearestNeighbours, biharmonic   paint hidden patches
-    fit_classical, ConvolutionalNetwork                                    name what an image shows
+    visible_mean, biharmonic                       paint hidden patches from the image alone
+    MeanImage, GaussianFill, NearestNeighbours     paint them from what training images are like
+    fit_classical, ConvolutionalNetwork            name what an image shows
 
 Images are tensors (B, C, height, width), floats from 0 to 1. `mask` (B, N) is True where a patch is hidden; here
 images may have different numbers of hidden patches. Whatever paints returns the visible pixels as they are, to the
@@ -11,12 +12,15 @@ bit, and does not look at the hidden ones.
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
 
 import torch
 from torch import nn
 
-Image = tuple[int, int, int]
+from lecturelib.edges import check_whole
+from lecturelib.vision import check_images, check_patches, check_shape
+
+Fill = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 def visible_mean(images: torch.Tensor, mask: torch.Tensor, patch_size: int) -> torch.Tensor:
@@ -31,12 +35,61 @@ def visible_mean(images: torch.Tensor, mask: torch.Tensor, patch_size: int) -> t
     tensor([[[[0.2000, 0.4000],
               [0.9000, 0.5000]]]])
     """
-    hidden = _hidden_pixels(images, mask, patch_size)
-    visible = images.masked_fill(hidden, 0.0).sum(dim=(2, 3), keepdim=True)  # (B, C, 1, 1)
-    return torch.where(hidden, visible / (~hidden).sum(dim=(2, 3), keepdim=True), images)
+
+    def fill(images: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
+        visible = images.masked_fill(hidden, 0.0).sum(dim=(2, 3), keepdim=True)  # (B, C, 1, 1)
+        return visible / (~hidden).sum(dim=(2, 3), keepdim=True)
+
+    return _painted(fill, images, mask, patch_size)
 
 
-class MeanImage:
+def biharmonic(images: torch.Tensor, mask: torch.Tensor, patch_size: int) -> torch.Tensor:
+    """Paint hidden pixels with the smoothest surface that the visible ones allow; nothing is learned.
+
+    Equation: the Laplacian of the Laplacian is 0 in the hole, solved by scikit-image's `inpaint_biharmonic` (Damelin
+        and Hoang 2018). Results are cut to 0 to 1.
+    Shapes: images (B, C, height, width), mask (B, N) bool; returns (B, C, height, width). One image after the other.
+    Raises: ValueError as `visible_mean`.
+    Taught: notebook 06, section 5.
+    """
+    from skimage.restoration import inpaint_biharmonic  # here, because it takes a second to import
+
+    def fill(images: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
+        empty = images.detach().masked_fill(hidden, 0.0).numpy()
+        holes = hidden[:, 0].numpy()
+        painted = [inpaint_biharmonic(image, hole, channel_axis=0) for image, hole in zip(empty, holes, strict=True)]
+        return torch.stack([torch.from_numpy(each) for each in painted]).clamp(0, 1)
+
+    return _painted(fill, images, mask, patch_size)
+
+
+class _Painter:
+    """What has seen training images and paints others of their size; `fill` says with what.
+
+    Shapes: train (n, C, height, width).
+    """
+
+    def __init__(self, train: torch.Tensor, least: int = 1) -> None:
+        check_images(train)
+        if len(train) < least:
+            raise ValueError(f"{len(train)} training images: expected at least {least}")
+        if train.min() < 0 or train.max() > 1:
+            raise ValueError(
+                f"training images have pixels from {train.min():.3g} to {train.max():.3g}: expected 0 to 1; bytes "
+                "become that by images / 255"
+            )
+        self.image_size = train.shape[1:]
+
+    def paint(self, images: torch.Tensor, mask: torch.Tensor, patch_size: int) -> torch.Tensor:
+        """Return the images painted: (B, C, height, width) and (B, N) to (B, C, height, width)."""
+        return _painted(self.fill, images, mask, patch_size, self.image_size)
+
+    def fill(self, images: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
+        """Return what `paint` puts in the hidden places, and anything elsewhere: hidden is (B, 1, height, width)."""
+        raise NotImplementedError
+
+
+class MeanImage(_Painter):
     """Paint hidden pixels as they are in the mean of all training images.
 
     Shapes: train (n, C, height, width).
@@ -45,16 +98,14 @@ class MeanImage:
     """
 
     def __init__(self, train: torch.Tensor) -> None:
-        _check_train(train)
+        super().__init__(train)
         self.mean = train.mean(dim=0)  # (C, height, width)
 
-    def paint(self, images: torch.Tensor, mask: torch.Tensor, patch_size: int) -> torch.Tensor:
-        """Return the images painted: (B, C, height, width) and (B, N) to (B, C, height, width)."""
-        hidden = _hidden_pixels(images, mask, patch_size, self.mean.shape)
-        return torch.where(hidden, self.mean.to(images.dtype), images)
+    def fill(self, images: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
+        return self.mean
 
 
-class GaussianFill:
+class GaussianFill(_Painter):
     """Paint hidden pixels with what is expected of them, given the visible ones, if all pixels are jointly normal.
 
     Equation: E[x_h | x_v] = mu_h + S_hv (S_vv + ridge I)^-1 (x_v - mu_v), with mean mu and covariance S of the
@@ -66,22 +117,17 @@ class GaussianFill:
     """
 
     def __init__(self, train: torch.Tensor, ridge: float = 1e-3) -> None:
-        _check_train(train, least=2)
+        super().__init__(train, least=2)
         if not 0 < ridge < math.inf:
             raise ValueError(f"ridge={ridge}: expected a finite number above 0, such as 0.001")
-        self.image, self.ridge = train.shape[1:], ridge
+        self.ridge = ridge
         pixels = train.flatten(1).double()  # (n, P)
         self.mean, self.covariance = pixels.mean(dim=0), pixels.T.cov()  # (P,), (P, P)
 
-    def paint(self, images: torch.Tensor, mask: torch.Tensor, patch_size: int) -> torch.Tensor:
-        """Return the images painted: (B, C, height, width) and (B, N) to (B, C, height, width)."""
-        hidden = _hidden_pixels(images, mask, patch_size, self.image).expand_as(images)
-        expected = [
-            self._expect(image, seen)
-            for image, seen in zip(images.flatten(1).double(), ~hidden.flatten(1), strict=True)
-        ]
-        filled = torch.stack(expected).clamp(0, 1).to(images.dtype)  # (B, P)
-        return torch.where(hidden, filled.view_as(images), images)
+    def fill(self, images: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
+        visible = ~hidden.expand_as(images).flatten(1)  # (B, P)
+        pairs = zip(images.flatten(1).double(), visible, strict=True)
+        return torch.stack([self._expect(image, seen) for image, seen in pairs]).clamp(0, 1).view_as(images)
 
     def _expect(self, image: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
         """Return the expected pixels of one image, given those that are seen: (P,) and (P,) to (P,)."""
@@ -91,7 +137,7 @@ class GaussianFill:
         return self.mean + (across @ torch.cholesky_solve(surprise, root))[:, 0]
 
 
-class NearestNeighbours:
+class NearestNeighbours(_Painter):
     """Paint hidden pixels with their mean in the k training images that are nearest on the visible pixels alone.
 
     Equation: nearest by sum over visible pixels p of (x_p - t_p)^2, for each training image t.
@@ -106,143 +152,35 @@ class NearestNeighbours:
     """
 
     def __init__(self, train: torch.Tensor, k: int = 5) -> None:
-        _check_train(train)
-        if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= len(train):
-            raise ValueError(f"k={k!r}: expected a whole number from 1 to {len(train)}, that of the training images")
-        self.image, self.k = train.shape[1:], k
-        self.train = train.flatten(1)  # (n, P)
+        super().__init__(train)
+        check_whole(k=k)
+        if k > len(train):
+            raise ValueError(f"k={k}: expected 1 to {len(train)}, the number of training images")
+        self.k, self.train = int(k), train.flatten(1)  # (n, P)
 
-    def neighbours(self, images: torch.Tensor, mask: torch.Tensor, patch_size: int) -> torch.Tensor:
+    def fill(self, images: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
+        return self.train[self.neighbours(images, hidden)].mean(dim=1).view_as(images)  # the mean of (B, k, P)
+
+    def neighbours(self, images: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
         """Return the numbers of the nearest training images, the nearest first: (B, k)."""
-        visible = ~_hidden_pixels(images, mask, patch_size, self.image).expand_as(images).flatten(1)  # (B, P)
+        visible = ~hidden.expand_as(images).flatten(1)  # (B, P)
         seen = images.flatten(1).masked_fill(~visible, 0.0).to(self.train.dtype)
         # the square, multiplied out; the term of the image alone is the same for all neighbours
         away = visible.to(seen.dtype) @ self.train.square().T - 2 * seen @ self.train.T  # (B, n)
         return away.topk(self.k, dim=1, largest=False).indices
 
-    def paint(self, images: torch.Tensor, mask: torch.Tensor, patch_size: int) -> torch.Tensor:
-        """Return the images painted: (B, C, height, width) and (B, N) to (B, C, height, width)."""
-        near = self.train[self.neighbours(images, mask, patch_size)]  # (B, k, P)
-        hidden = _hidden_pixels(images, mask, patch_size, self.image)
-        return torch.where(hidden, near.mean(dim=1).view_as(images).to(images.dtype), images)
 
-
-def biharmonic(images: torch.Tensor, mask: torch.Tensor, patch_size: int) -> torch.Tensor:
-    """Paint hidden pixels with the smoothest surface that the visible ones allow; nothing is learned.
-
-    Equation: the Laplacian of the Laplacian is 0 in the hole, solved by scikit-image's `inpaint_biharmonic` (Damelin
-        and Hoang 2018). Results are cut to 0 to 1.
-    Shapes: images (B, C, height, width), mask (B, N) bool; returns (B, C, height, width). One image after the other.
-    Raises: ValueError as `visible_mean`.
-    Taught: notebook 06, section 5.
-    """
-    from skimage.restoration import inpaint_biharmonic  # here, because it takes a second to import
-
-    hidden = _hidden_pixels(images, mask, patch_size)
-    empty = images.detach().masked_fill(hidden, 0.0)
-    painted = [
-        torch.from_numpy(inpaint_biharmonic(image.numpy(), hole[0].numpy(), channel_axis=0))
-        for image, hole in zip(empty, hidden, strict=True)
-    ]
-    return torch.where(hidden, torch.stack(painted).clamp(0, 1).to(images.dtype), images)
-
-
-def classical() -> dict[str, Any]:
-    """Return three classifiers of scikit-learn, not yet fitted: they take rows of pixels, and draw nothing at random.
-
-    Taught: notebook 05, section 2.
-    """
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.neighbors import KNeighborsClassifier
-    from sklearn.svm import SVC
-
-    return {
-        "logistic regression": LogisticRegression(max_iter=5000),
-        "5 nearest neighbours": KNeighborsClassifier(5),
-        "support vector machine": SVC(kernel="rbf", gamma="scale", C=10.0),
-    }
-
-
-def fit_classical(
-    train_images: torch.Tensor, train_labels: torch.Tensor, test_images: torch.Tensor, test_labels: torch.Tensor
-) -> dict[str, float]:
-    """Fit each classifier of `classical` to the pixels, and return the share of test images that it names rightly.
-
-    Shapes: images (n, C, height, width), labels (n,) of whole numbers.
-    Raises: ValueError for images as in `visible_mean`, test images of another size, and labels that do not fit.
-    Taught: notebook 05, section 2.
-    """
-    _check_images(train_images)
-    _check_images(test_images, train_images.shape[1:])
-    for name, images, labels in (("train", train_images, train_labels), ("test", test_images, test_labels)):
-        if labels.shape != (len(images),) or labels.is_floating_point():
-            raise ValueError(
-                f"{name}_labels has shape {tuple(labels.shape)} and type {labels.dtype}: expected ({len(images)},) of "
-                "whole numbers, one for each image"
-            )
-    if len(train_images) < 5 or len(train_labels.unique()) < 2:
-        raise ValueError(
-            f"{len(train_images)} training images of {len(train_labels.unique())} classes: expected at least 5, "
-            "for 5 nearest neighbours, and of at least 2 classes"
-        )
-    rows, asked = train_images.flatten(1).numpy(), test_images.flatten(1).numpy()
-    return {
-        name: float(estimator.fit(rows, train_labels.numpy()).score(asked, test_labels.numpy()))
-        for name, estimator in classical().items()
-    }
-
-
-class ConvolutionalNetwork(nn.Module):
-    """Name what an image shows with two layers of 3 x 3 convolutions: small windows, the same at every place.
-
-    Each layer is followed by a batch norm (Ioffe and Szegedy 2015); between them the largest of each 3 x 3 pixels is
-    kept, two pixels apart. The mean over all places comes last: which features there are, and not where. So the
-    network relies on neighbours being neighbours; one that ends in a linear layer on all places relies on it less.
-    Shapes: images (B, C, height, width) as `image_size` = (C, height, width) says; returns (B, classes).
-    Raises: ValueError for images of another size, and a size or number below 1.
-    Taught: notebook 05, section 2.
-
-    >>> network = ConvolutionalNetwork((1, 8, 8))
-    >>> network(torch.rand(5, 1, 8, 8)).shape, sum(p.numel() for p in network.parameters())
-    (torch.Size([5, 10]), 29290)
-    """
-
-    def __init__(self, image_size: Image, width: int = 32, num_classes: int = 10) -> None:
-        super().__init__()
-        if min(*image_size, width, num_classes) < 1:
-            raise ValueError(
-                f"image_size={image_size}, width={width}, num_classes={num_classes}: expected at least 1 of each"
-            )
-        self.image_size = image_size
-        self.first, self.norm_first = nn.Conv2d(image_size[0], width, 3, padding=1), nn.BatchNorm2d(width)
-        self.second, self.norm_second = nn.Conv2d(width, 3 * width, 3, padding=1), nn.BatchNorm2d(3 * width)
-        self.pool = nn.MaxPool2d(3, stride=2, padding=1)
-        self.head = nn.Linear(3 * width, num_classes)
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        _check_images(images, self.image_size)
-        x = self.pool(self.norm_first(self.first(images)).relu())  # (B, features, rows / 2, columns / 2)
-        x = self.norm_second(self.second(x)).relu()  # (B, 3 features, rows / 2, columns / 2)
-        return self.head(x.mean(dim=(2, 3)))
-
-
-def _hidden_pixels(
-    images: torch.Tensor, mask: torch.Tensor, patch_size: int, image: tuple[int, ...] | None = None
+def _painted(
+    fill: Fill,
+    images: torch.Tensor,
+    mask: torch.Tensor,
+    patch_size: int,
+    image_size: tuple[int, ...] | None = None,
 ) -> torch.Tensor:
-    """Return which pixels are hidden, (B, 1, height, width), after a look at all that was handed over."""
-    _check_images(images, image)
-    _, _, height, width = images.shape
-    if (
-        isinstance(patch_size, bool)
-        or not isinstance(patch_size, int)
-        or patch_size < 1
-        or height % patch_size
-        or width % patch_size
-    ):
-        raise ValueError(
-            f"patch_size={patch_size!r}: expected a whole number that divides images of {height} x {width} pixels"
-        )
-    rows, columns = height // patch_size, width // patch_size
+    """Return the images with the hidden pixels as `fill` says, after a look at all that was handed over."""
+    check_images(images, image_size)
+    check_patches(images, patch_size)
+    rows, columns = images.shape[2] // patch_size, images.shape[3] // patch_size
     if not isinstance(mask, torch.Tensor) or mask.dtype != torch.bool or mask.shape != (len(images), rows * columns):
         found = f"{tuple(mask.shape)} of {mask.dtype}" if isinstance(mask, torch.Tensor) else repr(type(mask))
         raise ValueError(
@@ -255,37 +193,77 @@ def _hidden_pixels(
             "nothing to start from"
         )
     cells = mask.view(-1, 1, rows, columns)
-    return cells.repeat_interleave(patch_size, dim=2).repeat_interleave(patch_size, dim=3)
+    hidden = cells.repeat_interleave(patch_size, dim=2).repeat_interleave(patch_size, dim=3)  # (B, 1, height, width)
+    return torch.where(hidden, fill(images, hidden).to(images.dtype), images)
 
 
-def _check_train(train: torch.Tensor, least: int = 1) -> None:
-    """Refuse what is not at least so many images with pixels from 0 to 1."""
-    _check_images(train)
-    if len(train) < least:
-        raise ValueError(f"{len(train)} training images: expected at least {least}")
-    if train.min() < 0 or train.max() > 1:
+def fit_classical(
+    train_images: torch.Tensor, train_labels: torch.Tensor, test_images: torch.Tensor, test_labels: torch.Tensor
+) -> dict[str, float]:
+    """Fit three classifiers of scikit-learn to the pixels, and return the share of test images that each names rightly.
+
+    They take an image as a row of pixels, and draw nothing at random.
+    Shapes: images (n, C, height, width), labels (n,) of whole numbers.
+    Raises: ValueError for images as in `visible_mean`, test images of another size, and labels that do not fit.
+    Taught: notebook 05, section 2.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.neighbors import KNeighborsClassifier
+    from sklearn.svm import SVC
+
+    check_images(train_images)
+    check_images(test_images, train_images.shape[1:])
+    for name, images, labels in (("train", train_images, train_labels), ("test", test_images, test_labels)):
+        if labels.shape != (len(images),) or labels.is_floating_point():
+            raise ValueError(
+                f"{name}_labels has shape {tuple(labels.shape)} and type {labels.dtype}: expected ({len(images)},) of "
+                "whole numbers, one for each image"
+            )
+    if len(train_images) < 5 or len(train_labels.unique()) < 2:
         raise ValueError(
-            f"training images have pixels from {train.min():.3g} to {train.max():.3g}: expected 0 to 1; bytes become "
-            "that by images / 255"
+            f"{len(train_images)} training images of {len(train_labels.unique())} classes: expected at least 5, "
+            "for 5 nearest neighbours, and of at least 2 classes"
         )
+    classifiers = {
+        "logistic regression": LogisticRegression(max_iter=5000),
+        "5 nearest neighbours": KNeighborsClassifier(5),
+        "support vector machine": SVC(kernel="rbf", gamma="scale", C=10.0),
+    }
+    rows, asked = train_images.flatten(1).numpy(), test_images.flatten(1).numpy()
+    return {
+        name: float(each.fit(rows, train_labels.numpy()).score(asked, test_labels.numpy()))
+        for name, each in classifiers.items()
+    }
 
 
-def _check_images(images: torch.Tensor, image: tuple[int, ...] | None = None) -> None:
-    """Refuse what is not a batch of finite floats, of the one size that is expected."""
-    if not isinstance(images, torch.Tensor):
-        raise ValueError(
-            f"images are a {type(images).__name__}: expected a tensor; torch.from_numpy makes one of an array"
-        )
-    wrong = image is not None and tuple(images.shape[1:]) != tuple(image)
-    if images.ndim != 4 or not images.numel() or wrong:
-        expected = "(B, C, height, width)" if image is None else f"(B, {', '.join(map(str, image))})"
-        raise ValueError(
-            f"images have shape {tuple(images.shape)}: expected {expected}, at least one image; a single one goes in "
-            "as x[None]"
-        )
-    if not images.is_floating_point():
-        raise ValueError(
-            f"images have type {images.dtype}: expected floats from 0 to 1; bytes become that by images / 255"
-        )
-    if not torch.isfinite(images).all():
-        raise ValueError("images hold NaN or infinity: expected finite numbers from 0 to 1; look where they come from")
+class ConvolutionalNetwork(nn.Module):
+    """Name what an image shows with two layers of 3 x 3 convolutions: small windows, the same at every place.
+
+    Each layer is followed by a batch norm (Ioffe and Szegedy 2015); between them the largest of each 3 x 3 pixels is
+    kept, two pixels apart. The mean over all places comes last: which features there are, and not where. So the
+    network relies on neighbours being neighbours; one that ends in a linear layer on all places relies on it less.
+    Shapes: images (B, C, height, width) as `image_size` = (C, height, width) says; returns the logits
+        (B, num_classes).
+    Raises: ValueError for images of another size, and a size or number below 1.
+    Taught: notebook 05, section 2.
+
+    >>> network = ConvolutionalNetwork((1, 8, 8))
+    >>> network(torch.rand(5, 1, 8, 8)).shape, sum(p.numel() for p in network.parameters())
+    (torch.Size([5, 10]), 29290)
+    """
+
+    def __init__(self, image_size: tuple[int, int, int], width: int = 32, num_classes: int = 10) -> None:
+        super().__init__()
+        channels, height, columns = image_size
+        check_whole(channels=channels, height=height, columns=columns, width=width, num_classes=num_classes)
+        self.image_size = tuple(image_size)
+        self.first, self.norm_first = nn.Conv2d(channels, width, 3, padding=1), nn.BatchNorm2d(width)
+        self.second, self.norm_second = nn.Conv2d(width, 3 * width, 3, padding=1), nn.BatchNorm2d(3 * width)
+        self.pool = nn.MaxPool2d(3, stride=2, padding=1)
+        self.head = nn.Linear(3 * width, num_classes)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        check_shape(images, self.image_size)
+        x = self.pool(self.norm_first(self.first(images)).relu())  # (B, features, rows / 2, columns / 2)
+        x = self.norm_second(self.second(x)).relu()  # (B, 3 features, rows / 2, columns / 2)
+        return self.head(x.mean(dim=(2, 3)))

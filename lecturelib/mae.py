@@ -15,8 +15,9 @@ import math
 import torch
 from torch import nn
 
+from lecturelib.edges import check_whole
 from lecturelib.transformer import Block
-from lecturelib.vision import VisionTransformer, _check_images, grid_positions, patchify, unpatchify
+from lecturelib.vision import VisionTransformer, check_images, check_shape, grid_positions, patchify, unpatchify
 
 KINDS = ("random", "block", "grid")
 
@@ -35,8 +36,7 @@ def random_mask(
     >>> random_mask(1, 2, 2, 0.75, generator=torch.Generator().manual_seed(0)).sum().item()
     3
     """
-    if min(n, rows, columns) < 1:
-        raise ValueError(f"n={n}, rows={rows}, columns={columns}: expected at least 1 of each")
+    check_whole(n=n, rows=rows, columns=columns)
     if rows * columns < 2:
         raise ValueError(f"rows={rows}, columns={columns}: expected at least 2 patches, one to hide and one to show")
     if not 0 < ratio < 1:
@@ -44,7 +44,7 @@ def random_mask(
     if kind not in KINDS:
         raise ValueError(f"kind {kind!r} is unknown: expected one of {list(KINDS)}")
     patches = rows * columns
-    hidden = math.floor(ratio * patches + 0.5)
+    hidden = math.floor(ratio * patches + 0.5 + 1e-9)  # 0.3 of 5 is a half, also where the product is 1.4999999
     if not 0 < hidden < patches:
         raise ValueError(
             f"ratio={ratio} hides {hidden} of {patches} patches: expected at least one hidden and one visible; "
@@ -79,11 +79,13 @@ class MaskedAutoencoder(nn.Module):
     The encoder is a `VisionTransformer` and gets the visible patches alone; the decoder puts one learned token in the
     place of each hidden patch, adds the same kind of positions (`grid_positions`) once more, and predicts the pixels
     of every patch.
+    `visible` is how many patches of each image are visible. Unless told, it is counted in the mask, and every row is
+    looked at. With the number no value is read: so `torch.compile`, `torch.export` and `torch.func.vmap` need it.
     `norm_pix_loss` says that predictions are meant for patches with mean 0 and variance 1 (see `normalize`).
-    Shapes: images (B, C, height, d_model), mask (B, N) bool with the same number of True in each row; returns
+    Shapes: images (B, C, height, width), mask (B, N) bool with the same number of True in each row; returns
         (B, N, C * P * P), the predicted patches, also the visible ones.
-    Raises: ValueError as `VisionTransformer`, and for a mask that is not boolean, of another shape, with unequal
-        rows, or that leaves nothing visible; for latents of another mask, and sizes of the decoder below 1.
+    Raises: ValueError as `VisionTransformer`, for a mask that is not boolean or of another shape, and sizes of the
+        decoder below 1; where the mask is counted, for no images, unequal rows, and a row with nothing visible.
     Taught: notebook 06, section 2.
     """
 
@@ -93,8 +95,7 @@ class MaskedAutoencoder(nn.Module):
         self, encoder: VisionTransformer, d_model: int, num_heads: int, num_layers: int, norm_pix_loss: bool = False
     ) -> None:
         super().__init__()
-        if num_layers < 1:
-            raise ValueError(f"num_layers={num_layers}: expected at least 1 in the decoder")
+        check_whole(num_layers=num_layers)
         positions = grid_positions(encoder.rows, encoder.columns, d_model)  # also refuses a d_model that is none
         channels, _, _ = encoder.image_size
         self.encoder, self.norm_pix_loss = encoder, norm_pix_loss
@@ -105,39 +106,51 @@ class MaskedAutoencoder(nn.Module):
         self.decoder_norm = nn.LayerNorm(d_model)
         self.decoder_pred = nn.Linear(d_model, channels * encoder.patch_size**2)
 
-    def encode(self, images: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    def encode(self, images: torch.Tensor, mask: torch.Tensor, visible: int | None = None) -> torch.Tensor:
         """Read the visible patches alone: (B, C, height, width) and (B, N) to (B, visible, D); class token first."""
-        _check_mask(mask, len(images), len(self.decoder_pos_embed))
+        self._check_mask(mask, images)
+        visible = count_visible(mask) if visible is None else visible
+        if not 0 < visible <= mask.shape[1]:
+            raise ValueError(f"visible={visible}: expected 1 to {mask.shape[1]}, the number of patches")
         tokens = self.encoder.embed(images)  # (B, N, D)
-        visible = tokens[~mask].unflatten(0, (len(images), -1))  # (B, visible, D): hidden pixels end here
-        return self.encoder.encode(visible)
+        keep = _visible_first(mask)[:, :visible, None]  # (B, visible, 1)
+        return self.encoder.encode(tokens.gather(1, keep.expand(-1, -1, tokens.shape[2])))  # hidden pixels end here
 
     def decode(self, latents: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Paint all patches from what `encode` returned: to (B, N, C * P * P)."""
-        _check_mask(mask, len(latents), len(self.decoder_pos_embed))
-        extra = 1 if self.encoder.pool == "class" else 0
-        expected = (len(mask), extra + int((~mask[0]).sum()), self.encoder.d_model)
-        if latents.shape != expected:
+        """Paint all patches from what `encode` returned for the same mask: to (B, N, C * P * P)."""
+        self._check_mask(mask, latents)
+        extra = 0 if self.encoder.cls_token is None else 1
+        most, width = extra + mask.shape[1], self.encoder.d_model
+        if latents.ndim != 3 or not extra < latents.shape[1] <= most or latents.shape[2] != width:
             raise ValueError(
-                f"latents have shape {tuple(latents.shape)}: expected {expected} for this mask, as `encode` returns "
-                "them; give both the same mask"
+                f"latents have shape {tuple(latents.shape)}: expected ({mask.shape[0]}, {extra + 1} to {most}, {width}), "
+                "as `encode` returns them; give both the same mask"
             )
-        narrow = self.decoder_embed(latents)  # (B, extra + visible, W)
-        tokens = self.mask_token.expand(*mask.shape, -1).clone()  # (B, N, W)
-        tokens[~mask] = narrow[:, extra:].flatten(0, 1)
-        tokens = tokens + self.decoder_pos_embed
-        if extra:
-            tokens = torch.cat([narrow[:, :extra], tokens], dim=1)
+        narrow = self.decoder_embed(latents)  # (B, extra + visible, W), the class token in front
+        hidden = self.mask_token.expand(mask.shape[0], mask.shape[1] + extra - narrow.shape[1], -1)
+        tokens = torch.cat([narrow[:, extra:], hidden], dim=1)  # (B, N, W), visible patches first
+        place = _visible_first(mask).argsort(dim=1)[..., None]  # (B, N, 1): where each patch stands in that row
+        tokens = tokens.gather(1, place.expand(-1, -1, tokens.shape[2])) + self.decoder_pos_embed
+        tokens = torch.cat([narrow[:, :extra], tokens], dim=1)
         for block in self.decoder_blocks:
             tokens = block(tokens)
         return self.decoder_pred(self.decoder_norm(tokens[:, extra:]))
 
-    def forward(self, images: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        return self.decode(self.encode(images, mask), mask)
+    def forward(self, images: torch.Tensor, mask: torch.Tensor, visible: int | None = None) -> torch.Tensor:
+        return self.decode(self.encode(images, mask, visible), mask)
+
+    def _check_mask(self, mask: torch.Tensor, images: torch.Tensor) -> None:
+        """Refuse a mask that has not one row for each image."""
+        expected = (images.shape[0], self.decoder_pos_embed.shape[0])
+        if mask.dtype != torch.bool or tuple(mask.shape) != expected:
+            raise ValueError(
+                f"mask has shape {tuple(mask.shape)} and type {mask.dtype}: expected {expected} of bool, True = hidden; "
+                "one mask for all images becomes that by mask.expand(len(images), -1)"
+            )
 
     def target(self, images: torch.Tensor) -> torch.Tensor:
         """Return what predictions are compared with: the patches, normalized if the model says so."""
-        _check_images(images, self.encoder.image_size)
+        check_shape(images, self.encoder.image_size)
         patches = patchify(images, self.encoder.patch_size)
         return normalize(patches)[0] if self.norm_pix_loss else patches
 
@@ -146,8 +159,9 @@ class MaskedAutoencoder(nn.Module):
         """Return the images with the hidden patches as predicted and the visible ones as they are, cut to 0 to 1.
 
         Raises: ValueError for a model of normalized patches: the means that would turn its predictions into pixels
-            are those of the hidden patches, which nobody is supposed to know.
+            are those of the hidden patches, which nobody is supposed to know; and for pixels that are not finite.
         """
+        check_images(images, self.encoder.image_size)
         if self.norm_pix_loss:
             raise ValueError(
                 "norm_pix_loss=True: this model predicts patches without their mean and contrast, and those of hidden "
@@ -160,7 +174,7 @@ class MaskedAutoencoder(nn.Module):
 
 
 def normalize(patches: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return patches with mean 0 and variance 1 each, and the means and spreads that were taken away.
+    """Return patches with mean 0 and variance 1 each, and the means and standard deviations that were taken away.
 
     Equation: (x - mean) / sqrt(variance + 1e-6) (He and others 2022, section 4.1, "reconstruction target").
     Shapes: patches (B, N, pixels); returns the same, (B, N, 1) and (B, N, 1).
@@ -170,11 +184,11 @@ def normalize(patches: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.
     if patches.shape[-1] < 2 or not patches.is_floating_point():
         raise ValueError(
             f"patches {tuple(patches.shape)} of {patches.dtype}: expected floats, at least 2 pixels in each patch to "
-            "have a variance; take patches with a larger side, images / 255 for bytes"
+            "have a variance; take larger patches, and images / 255 for bytes"
         )
     mean, variance = patches.mean(dim=-1, keepdim=True), patches.var(dim=-1, keepdim=True)
-    spread = (variance + 1e-6).sqrt()
-    return (patches - mean) / spread, mean, spread
+    deviation = (variance + 1e-6).sqrt()
+    return (patches - mean) / deviation, mean, deviation
 
 
 def reconstruction_loss(
@@ -182,9 +196,9 @@ def reconstruction_loss(
 ) -> torch.Tensor:
     """Return the mean squared error per pixel, on the hidden patches (`on="hidden"`) or on all (`on="all"`).
 
+    A mask that hides nothing leaves no mean to take: NaN, which `fit` refuses.
     Shapes: predicted and target (B, N, pixels), mask (B, N) bool; returns a number.
-    Raises: ValueError for shapes that differ, bytes instead of floats, no pixels, a mask that hides nothing, and an
-        `on` that does not exist.
+    Raises: ValueError for shapes that differ, bytes instead of floats, no pixels, and an `on` that does not exist.
     Taught: notebook 06, section 2.
 
     >>> predicted, target = torch.zeros(1, 2, 4), torch.tensor([[[1.0] * 4, [3.0] * 4]])
@@ -207,28 +221,34 @@ def reconstruction_loss(
     error = (predicted - target).square().mean(dim=-1)  # (B, N)
     if on == "all":
         return error.mean()
-    if not mask.any():
-        raise ValueError("the mask hides no patch: expected at least one True, or there is nothing to judge")
-    return error[mask].mean()
+    return error.masked_fill(~mask, 0.0).sum() / mask.sum()
 
 
-def _check_mask(mask: torch.Tensor, images: int, patches: int) -> None:
-    """Refuse a mask that is not one row for each image, with as many visible patches in each."""
-    if images == 0:
-        raise ValueError("the batch has 0 images: expected at least one image; a single one goes in as x[None]")
-    if mask.dtype != torch.bool or mask.shape != (images, patches):
-        raise ValueError(
-            f"mask has shape {tuple(mask.shape)} and type {mask.dtype}: expected ({images}, {patches}) of bool, "
-            "True = hidden; one mask for all images becomes that by mask.expand(len(images), -1)"
-        )
+def count_visible(mask: torch.Tensor) -> int:
+    """Return how many patches of each image are visible: the same number in each row, or ValueError.
+
+    Tool: from notebook 06 on.
+
+    >>> count_visible(torch.tensor([[True, False, False], [False, True, False]]))
+    2
+    """
+    if len(mask) == 0:
+        raise ValueError("the mask has 0 rows: expected at least one image; a single one goes in as x[None]")
     visible = (~mask).sum(dim=1)
-    if int(visible.min()) == 0:
+    least, most = int(visible.min()), int(visible.max())
+    if least == 0:
         raise ValueError(
             f"image {int(visible.argmin())} has no visible patch: expected at least one in each, or there is "
             "nothing to start from"
         )
-    if int(visible.min()) != int(visible.max()):
+    if least != most:
         raise ValueError(
-            f"the images have between {int(visible.min())} and {int(visible.max())} visible patches: expected as many "
-            "in each, because a batch is one tensor; take them one by one"
+            f"the images have between {least} and {most} visible patches: expected as many in each, because a batch "
+            "is one tensor; take them one by one"
         )
+    return least
+
+
+def _visible_first(mask: torch.Tensor) -> torch.Tensor:
+    """Return the numbers of the patches, (B, N): the visible ones first, both parts in their order."""
+    return mask.to(torch.uint8).argsort(dim=1, stable=True)

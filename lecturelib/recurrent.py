@@ -3,7 +3,7 @@
     rnn_step, run_rnn        one step of the tanh RNN; the loop over time
     lstm_step, run_lstm      one step of the LSTM with its gates in sight; the loop, with a gate forced if you like
     open_forget_gate         the start that lets an LSTM remember
-    Reader                   one-hot symbols -> RNN, LSTM or GRU -> scores, at every step
+    Reader                   one-hot symbols -> RNN, LSTM or GRU -> logits, at every step
 
 All weights are in torch's layout, so that the numbers of an `nn.RNN` or `nn.LSTM` can be put in as they are.
 """
@@ -16,6 +16,8 @@ from typing import ClassVar, NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import nn
+
+from lecturelib.edges import check_whole
 
 GATES = ("i", "f", "g", "o")  # input gate, forget gate, candidate, output gate: torch's order
 
@@ -165,10 +167,11 @@ def open_forget_gate(lstm: nn.LSTM, bias: float) -> None:
 
 
 class Reader(nn.Module):
-    """Read symbols one at a time with an RNN, LSTM or GRU and give scores at every step.
+    """Read symbols one at a time with an RNN, LSTM or GRU and give logits at every step.
 
-    Shapes: tokens (B, T), numbers of symbols; `forward` returns (B, T, outputs).
-    Raises: ValueError for a cell that is none of the three, tokens out of range, and an empty sequence.
+    Shapes: tokens (B, T), whole numbers from 0 to vocab_size - 1; `forward` returns (B, T, outputs).
+    Raises: ValueError for a cell that is none of the three, sizes below 1, an empty sequence, and tokens that are no
+        whole numbers; torch's own error for tokens out of range.
     Taught: notebook 01, section 3.
     """
 
@@ -178,10 +181,7 @@ class Reader(nn.Module):
         super().__init__()
         if cell not in self.CELLS:
             raise ValueError(f"cell {cell!r} is unknown: expected one of {list(self.CELLS)}")
-        if min(vocab_size, hidden_size, outputs) < 1:
-            raise ValueError(
-                f"vocab_size={vocab_size}, hidden_size={hidden_size}, outputs={outputs}: expected at least 1 of each"
-            )
+        check_whole(vocab_size=vocab_size, hidden_size=hidden_size, outputs=outputs)
         self.vocab_size = vocab_size
         self.cell = self.CELLS[cell](vocab_size, hidden_size, batch_first=True)
         self.head = nn.Linear(hidden_size, outputs)
@@ -189,19 +189,15 @@ class Reader(nn.Module):
     def states(self, tokens: torch.Tensor) -> torch.Tensor:
         """Return the hidden states: h_0 = 0 before the first symbol, then one after each symbol.
 
-        Shapes: tokens (B, T); returns (B, T + 1, hidden), as `DFA.run` returns T + 1 states.
-
+        Shapes: tokens (B, T); returns (B, T + 1, hidden_size), as `DFA.run` returns T + 1 states.
         Taught: notebook 01, section 3.
         """
-        if tokens.ndim != 2 or tokens.numel() == 0:
+        if tokens.ndim != 2 or 0 in tokens.shape:
             raise ValueError(f"tokens has shape {tuple(tokens.shape)}: expected (B, T), neither of them 0")
-        if int(tokens.min()) < 0 or int(tokens.max()) >= self.vocab_size:
-            raise ValueError(
-                f"tokens from {int(tokens.min())} to {int(tokens.max())}: expected numbers of symbols, 0 to "
-                f"{self.vocab_size - 1}"
-            )
-        x = F.one_hot(tokens, self.vocab_size).to(self.head.weight.dtype)  # (B, T, symbols)
-        h_0 = x.new_zeros(len(x), 1, self.cell.hidden_size)
+        if tokens.is_floating_point() or tokens.dtype == torch.bool:
+            raise ValueError(f"tokens are {tokens.dtype}: expected whole numbers; tokens.long() makes some")
+        x = F.one_hot(tokens.long(), self.vocab_size).to(self.head.weight.dtype)  # (B, T, vocab_size)
+        h_0 = x.new_zeros(x.shape[0], 1, self.cell.hidden_size)
         return torch.cat([h_0, self.cell(x)[0]], dim=1)
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:

@@ -16,7 +16,8 @@ import torch
 
 from lecturelib.attention import record_attention
 from lecturelib.mae import MaskedAutoencoder, reconstruction_loss
-from lecturelib.vision import VisionTransformer, attention_rollout, occlusion, patchify, unpatchify
+from lecturelib.explanations import attention_rollout, occlusion
+from lecturelib.vision import VisionTransformer, patchify, unpatchify
 
 # Paints (1, C, height, width) with mask (1, N), True = hidden; returns images of the same shape.
 Painter = MaskedAutoencoder | Callable[[torch.Tensor, torch.Tensor], Any]

@@ -1,0 +1,76 @@
+"""What did a vision transformer look at? What its attention maps say, and what happens without a patch.
+
+attention_rollout      what a token may have seen through all layers, by their attention maps alone
+occlusion              how much less probable the class is with each patch covered: a measurement beside the maps
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+
+from lecturelib.vision import check_images, check_patches, patchify, unpatchify
+
+
+def attention_rollout(maps: Iterable[torch.Tensor]) -> torch.Tensor:
+    """Follow attention through the layers: how much of each first token each last token may hold, by the maps alone.
+
+    Equation: A_l = (mean over heads + I) / 2, rollout = A_L ... A_2 A_1 (Abnar and Zuidema 2020, section 3; the I
+        stands for the residual connection). It knows nothing of values, norms and feed-forward networks.
+    Shapes: each map (B, H, T, T), the first layer first; returns (B, T, T). Its rows sum to 1.
+    Raises: ValueError for no maps, maps that are not square or of one size, and rows that do not sum to 1.
+    Taught: notebook 05, section 4.
+
+    >>> attention_rollout([torch.full((1, 2, 2, 2), 0.5)])
+    tensor([[[0.7500, 0.2500],
+             [0.2500, 0.7500]]])
+    """
+    listed = list(maps)
+    other = [type(each).__name__ for each in listed if not isinstance(each, torch.Tensor)]
+    if other:
+        raise ValueError(f"a map is a {other[0]}: expected weights; pass each.weights for each in maps.values()")
+    shapes = {tuple(each.shape) for each in listed}
+    if len(shapes) != 1 or any(len(shape) != 4 or shape[-1] != shape[-2] for shape in shapes):
+        raise ValueError(f"the maps have shapes {sorted(shapes)}: expected one (B, H, T, T) or more of the same shape")
+    for n, each in enumerate(listed):
+        sums = each.sum(dim=-1)
+        if not ((each >= 0).all() and ((sums - 1).abs() <= 1e-3).all()):
+            raise ValueError(
+                f"map {n} starts at {each.min():.3g}, its rows sum to {sums.min():.3g} to {sums.max():.3g}: expected "
+                "weights of 0 or more that sum to 1, without NaN; pass the weights behind the softmax, not the scores"
+            )
+    eye = torch.eye(listed[0].shape[-1], dtype=listed[0].dtype, device=listed[0].device)
+    flow = eye.expand(len(listed[0]), -1, -1)
+    for weights in listed:
+        flow = (weights.mean(dim=1) + eye) / 2 @ flow  # (B, T, T)
+    return flow
+
+
+@torch.no_grad()
+def occlusion(model: nn.Module, images: torch.Tensor, patch_size: int, fill: float = 0.0) -> torch.Tensor:
+    """Cover each patch in turn, and measure how much less probable the class is that the network had named.
+
+    Shapes: images (B, C, height, width); returns (B, N), the probability with the image whole minus that with patch n
+        filled with `fill`. Works with any network that gives logits (B, num_classes).
+    Raises: ValueError for images that `patch_size` does not divide, a model in training mode, and other logits.
+    Taught: notebook 05, section 4.
+    """
+    check_images(images)
+    check_patches(images, patch_size)
+    if any(each.training for each in model.modules()):
+        raise ValueError("the model is in training mode, where dropout and batch norm differ: call model.eval() first")
+    patches = patchify(images, patch_size)  # (B, N, C P P)
+    logits = model(images)
+    if logits.ndim != 2 or len(logits) != len(images) or logits.shape[1] < 2:
+        raise ValueError(f"the model gave {tuple(logits.shape)}: expected logits ({len(images)}, 2 classes or more)")
+    whole = logits.softmax(dim=-1)  # (B, classes)
+    named = whole.argmax(dim=-1, keepdim=True)  # (B, 1)
+    drops = []
+    for n in range(patches.shape[1]):
+        covered = patches.clone()
+        covered[:, n] = fill
+        left = model(unpatchify(covered, patch_size, *images.shape[2:])).softmax(dim=-1)
+        drops.append((whole - left).gather(1, named))  # (B, 1)
+    return torch.cat(drops, dim=1)
