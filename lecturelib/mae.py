@@ -123,8 +123,8 @@ class MaskedAutoencoder(nn.Module):
         most, width = extra + mask.shape[1], self.encoder.d_model
         if latents.ndim != 3 or not extra < latents.shape[1] <= most or latents.shape[2] != width:
             raise ValueError(
-                f"latents have shape {tuple(latents.shape)}: expected ({mask.shape[0]}, {extra + 1} to {most}, {width}), "
-                "as `encode` returns them; give both the same mask"
+                f"latents have shape {tuple(latents.shape)}: expected ({mask.shape[0]}, {extra + 1} to {most}, "
+                f"{width}), as `encode` returns them; give both the same mask"
             )
         narrow = self.decoder_embed(latents)  # (B, extra + visible, W), the class token in front
         hidden = self.mask_token.expand(mask.shape[0], mask.shape[1] + extra - narrow.shape[1], -1)
@@ -144,8 +144,8 @@ class MaskedAutoencoder(nn.Module):
         expected = (images.shape[0], self.decoder_pos_embed.shape[0])
         if mask.dtype != torch.bool or tuple(mask.shape) != expected:
             raise ValueError(
-                f"mask has shape {tuple(mask.shape)} and type {mask.dtype}: expected {expected} of bool, True = hidden; "
-                "one mask for all images becomes that by mask.expand(len(images), -1)"
+                f"mask has shape {tuple(mask.shape)} and type {mask.dtype}: expected {expected} of bool, True = "
+                "hidden; one mask for all images becomes that by mask.expand(len(images), -1)"
             )
 
     def target(self, images: torch.Tensor) -> torch.Tensor:

@@ -5,7 +5,8 @@
     VisionTransformer      patches become tokens, an encoder mixes them, a linear layer names the class
     check_images           what every edge asks of a batch of images
 
-What such a network looked at is asked in `lecturelib.explanations`. An image is (C, height, width), floats from 0 to 1. Patches are numbered row by row, from the upper left.
+An image is (C, height, width), floats from 0 to 1. Patches are numbered row by row, from the upper left. What such a
+network looked at is asked in `lecturelib.explanations`.
 """
 
 from __future__ import annotations

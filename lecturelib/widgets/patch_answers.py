@@ -15,8 +15,8 @@ import numpy as np
 import torch
 
 from lecturelib.attention import record_attention
-from lecturelib.mae import MaskedAutoencoder, reconstruction_loss
 from lecturelib.explanations import attention_rollout, occlusion
+from lecturelib.mae import MaskedAutoencoder, reconstruction_loss
 from lecturelib.vision import VisionTransformer, patchify, unpatchify
 
 # Paints (1, C, height, width) with mask (1, N), True = hidden; returns images of the same shape.

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from lecturelib.attention import record_attention
+from lecturelib.explanations import attention_rollout, occlusion
 from lecturelib.figures.style import png
 from lecturelib.mae import KINDS, MaskedAutoencoder, random_mask, reconstruction_loss
-from lecturelib.explanations import attention_rollout, occlusion
 from lecturelib.vision import VisionTransformer, patchify, unpatchify
 from lecturelib.widgets.patch_answers import checked, look, repaint
 from lecturelib.widgets.patch_playground import LIMIT, PatchPlayground
