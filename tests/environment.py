@@ -5,7 +5,10 @@ compared), claims that raise, and sockets that reach nothing but this machine.
 """
 
 import os
+import time
 from pathlib import Path
+from queue import Empty
+from typing import Any
 
 from lecturelib.workshop.publish.execute import ENVIRONMENT
 
@@ -18,6 +21,7 @@ if str(OFFLINE) not in search_path:
     os.environ["PYTHONPATH"] = os.pathsep.join([str(OFFLINE), *filter(None, search_path)])
 
 import hypothesis  # noqa: E402
+import nbval.kernel  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402  (reads the variables above)
 
@@ -25,20 +29,52 @@ from tests.offline import sitecustomize  # noqa: E402, F401  (closes the sockets
 
 torch.set_num_threads(1)
 
-# The same examples in every run, and no verdict by the clock. Failing examples are not made smaller: they are small by
-# their strategies, that may take five minutes, and the planted bugs fail on purpose, hundreds of times.
+# The same examples in every run, and with LECTURELIB_RANDOM=1, as weekly in CI, others each time. No verdict by the
+# clock. Failing examples are not made smaller: they are small by their strategies, and it may take five minutes.
 hypothesis.settings.register_profile(
     "lecturelib",
     deadline=None,
-    derandomize=True,
+    derandomize=os.environ.get("LECTURELIB_RANDOM") != "1",
+    max_examples=20,
+    database=None,
+    report_multiple_bugs=False,
     phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile("lecturelib")
 
+# The tests that last longest start first, so that in the end no worker is left alone with one of them.
+LONGEST = ("notebooks/", "tests/test_style.py", "tests/browser/test_notebooks.py", "tests/colab/")
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give a second try to the tests of the platform: they wait for other programs, which may be late."""
+    """Put the longest first; give the tests of the platform, which wait for other programs, a second try."""
+    place = {prefix: k for k, prefix in enumerate(LONGEST)}
+    items.sort(key=lambda item: next((place[p] for p in LONGEST if item.nodeid.startswith(p)), len(LONGEST)))
     for item in items:
         if item.get_closest_marker("platform"):
             item.add_marker(pytest.mark.flaky(reruns=1))
+        if hasattr(item, "output_timeout"):  # nbval's: how long it waits for the end of a cell that has answered
+            item.output_timeout = 600
+
+
+class KernelDied(Exception):
+    """The process of a notebook's kernel ended while a cell was running."""
+
+
+def get_message(self: Any, stream: str, timeout: float | None = None) -> Any:
+    """Wait for a kernel's message as nbval does, but not for that of a kernel that is gone."""
+    # nbval asks for a new kernel's first answer within 10 seconds: a busy machine may need more
+    limit = time.monotonic() + max(timeout or 0, 600 if stream == "shell" else 0)
+    while True:
+        try:
+            return nbval_get_message(self, stream, timeout=min(1, timeout or 1))
+        except Empty:
+            if not self.is_alive():
+                raise KernelDied("the kernel died: its process has ended") from None
+            if time.monotonic() > limit:
+                raise
+
+
+nbval_get_message = nbval.kernel.RunningKernel.get_message
+nbval.kernel.RunningKernel.get_message = get_message

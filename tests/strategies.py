@@ -1,27 +1,11 @@
-"""What the property tests draw from: prime sizes that are all different, random automata, float64 tensors.
-
-Importing this file sets the profile of every property test: derandomized, so that a run repeats itself, and
-without shrinking, as what is drawn here is small from the start.
-"""
+"""What the property tests draw from: prime sizes that are all different, random automata, float64 tensors."""
 
 from itertools import product
 
 import torch
-from hypothesis import Phase, settings
 from hypothesis import strategies as st
 
 from lecturelib.automata import DFA
-
-settings.register_profile(
-    "lecturelib",
-    derandomize=True,
-    deadline=None,
-    max_examples=20,
-    database=None,
-    report_multiple_bugs=False,
-    phases=[Phase.explicit, Phase.generate],
-)
-settings.load_profile("lecturelib")
 
 seeds = st.integers(0, 2**31 - 1)
 
