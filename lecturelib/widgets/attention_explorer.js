@@ -5,19 +5,19 @@ const SETTINGS = ["layer", "head", "selected", "direction", "temperature", "scal
 const PLAIN = { direction: "looks at", temperature: 1, scale: true, mask_on: true, show: "weights", stretch: false };
 const HINT = "Point at a token or at a row of the map to see where it looks. A click holds it, Escape lets it go.";
 
-// Viridis: read without colour, too, since it only gets brighter.
+// Viridis: read without color, too, since it only gets brighter.
 const STOPS = [
   "440154", "48186a", "472d7b", "424086", "3b528b", "33638d", "2c728e", "26828e", "21918c",
   "1f9f88", "27ad81", "3dbc74", "5cc863", "81d34d", "aadc32", "d5e21a", "fde725",
 ].map((hex) => [0, 2, 4].map((k) => parseInt(hex.slice(k, k + 2), 16)));
-const COLOURS = Array.from({ length: 256 }, (_, n) => {
+const COLORS = Array.from({ length: 256 }, (_, n) => {
   const at = (n / 255) * (STOPS.length - 1);
   const k = Math.min(Math.floor(at), STOPS.length - 2);
   return STOPS[k].map((c, i) => Math.round(c + (at - k) * (STOPS[k + 1][i] - c)));
 });
-const CSS_COLOURS = COLOURS.map((c) => `rgb(${c.join(",")})`);
-// The text on a colour: black or white, whichever stands out more.
-const DARK = COLOURS.map((c) => {
+const CSS_COLORS = COLORS.map((c) => `rgb(${c.join(",")})`);
+// The text on a color: black or white, whichever stands out more.
+const DARK = COLORS.map((c) => {
   const [r, g, b] = c.map((v) => (v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4));
   return 0.2126 * r + 0.7152 * g + 0.0722 * b < 0.179;
 });
@@ -165,7 +165,7 @@ class Explorer {
   build(host) {
     this.root = make("div", { class: "lec-explorer" });
     this.root.addEventListener("keydown", (event) => this.keyAnywhere(event));
-    // Another theme: the canvas takes its colours again. That the colour of the text changes is told, in any host, by
+    // Another theme: the canvas takes its colors again. That the color of the text changes is told, in any host, by
     // the tiny transition of an empty span; it may be cut off, since JupyterLab hides everything meanwhile.
     this.probe = make("span", { class: "probe", "aria-hidden": "true" });
     for (const event of ["transitionend", "transitioncancel"]) {
@@ -289,7 +289,7 @@ class Explorer {
     this.low = make("span");
     this.high = make("span");
     const bar = make("span", { class: "bar" });
-    bar.style.background = `linear-gradient(to right, ${CSS_COLOURS.filter((_, n) => n % 15 === 0).join(",")})`;
+    bar.style.background = `linear-gradient(to right, ${CSS_COLORS.filter((_, n) => n % 15 === 0).join(",")})`;
     this.unit = make("span");
     this.legendMasked = make("span", { class: "masked" }, make("span", { class: "swatch" }), "masked");
     const legend = make("div", { class: "legend" }, this.low, bar, this.high, this.unit, this.legendMasked);
@@ -501,7 +501,7 @@ class Explorer {
     return this.get("show") === "weights" ? this.weights[n] : this.scores[n] * this.factor;
   }
 
-  // The ends of the colour scale of a head. Weights: from 0 to 1, or, stretched, to the largest of each row.
+  // The ends of the color scale of a head. Weights: from 0 to 1, or, stretched, to the largest of each row.
   rangeOf(map) {
     if (this.get("show") === "weights") return [0, 1];
     const size = this.T * this.S;
@@ -519,7 +519,7 @@ class Explorer {
     return this.get("stretch") && this.get("show") === "weights";
   }
 
-  // Where on the colour scale a cell stands, from 0 to 1; n is counted through all heads.
+  // Where on the color scale a cell stands, from 0 to 1; n is counted through all heads.
   unitOf(n, [low, high]) {
     return (this.value(n) - low) / ((this.stretched ? this.tops[Math.floor(n / this.S)] : high) - low);
   }
@@ -531,10 +531,10 @@ class Explorer {
     const hide = this.mask !== null && this.get("mask_on");
     for (let n = 0; n < T * S; n++) {
       if (hide && !this.mask[n]) continue; // transparent: the hatching behind is seen
-      const colour = COLOURS[shade(this.unitOf(map * T * S + n, range))];
-      image.data[4 * n] = colour[0];
-      image.data[4 * n + 1] = colour[1];
-      image.data[4 * n + 2] = colour[2];
+      const color = COLORS[shade(this.unitOf(map * T * S + n, range))];
+      image.data[4 * n] = color[0];
+      image.data[4 * n + 1] = color[1];
+      image.data[4 * n + 2] = color[2];
       image.data[4 * n + 3] = 255;
     }
     context.putImageData(image, 0, 0);
@@ -551,7 +551,7 @@ class Explorer {
     this.number.textContent = temperature.toFixed(2);
     this.temperature.setAttribute("aria-valuetext", temperature.toFixed(2));
     for (const [name, box] of Object.entries(this.switches)) box.checked = this.get(name);
-    this.switches.stretch.disabled = this.get("show") === "scores"; // their colours always reach from end to end
+    this.switches.stretch.disabled = this.get("show") === "scores"; // their colors always reach from end to end
     for (const input of this.shows.inputs) input.checked = input.value === this.get("show");
     for (const input of this.directions.inputs) input.checked = input.value === this.get("direction");
     const chosen = this.get("layer") * this.H + this.get("head");
@@ -745,8 +745,8 @@ class Explorer {
     const locked = this.get("selected") !== null;
     const { q, k } = this.shown;
     const frame = (x, y, w, h, wide) => {
-      for (const [colour, width] of [["#000", wide + 2], ["#fff", wide]]) {
-        context.strokeStyle = colour;
+      for (const [color, width] of [["#000", wide + 2], ["#fff", wide]]) {
+        context.strokeStyle = color;
         context.lineWidth = width;
         context.strokeRect(x - wide / 2, y - wide / 2, w + wide, h + wide);
       }
@@ -807,7 +807,7 @@ class Explorer {
       const ink = DARK[tone] ? "#fff" : "#000";
       const bar = Math.round(8 * Math.min(Math.max(unit, 0), 1));
       span.className = "token";
-      span.style.cssText = `background:${CSS_COLOURS[tone]};color:${ink};box-shadow:inset 0 -${bar}px 0 ${ink}`;
+      span.style.cssText = `background:${CSS_COLORS[tone]};color:${ink};box-shadow:inset 0 -${bar}px 0 ${ink}`;
     });
     this.tokens.forEach((span, n) => {
       span.classList.toggle("active", n === active);

@@ -18,7 +18,7 @@ from lecturelib.widgets.picture import Canvas, StaticPicture
 MODES = {"training": "one training step", "reading": "reading a text", "writing": "one more token"}
 LENGTHS, WIDTHS, BATCHES = ([2**k for k in range(*ends)] for ends in ((4, 17), (5, 14), (0, 7)))
 LAYERS = [1, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96]
-GRAPHICS_CARDS = (24e9, 80e9)  # bytes: a card for one person, a card of a computing centre
+GRAPHICS_CARDS = (24e9, 80e9)  # bytes: a card for one person, a card of a computing center
 
 
 class View(NamedTuple):
@@ -50,7 +50,7 @@ class CostExplorer(StaticPicture, ipywidgets.VBox):
                                              layout={"width": "auto"},
                                              style={"button_width": "90px", "description_width": "60px"})  # fmt: skip
         self.mode.add_class("widget-inline-hbox")  # by itself it stands under its description
-        self.n, self.D, self.layers, self.batch = (
+        self.n, self.D, self.num_layers, self.batch_size = (
             ipywidgets.SelectionSlider(options=options, value=value, description=name, layout={"width": "330px"},
                                        style={"description_width": "60px"})
             for name, options, value in (("tokens n", LENGTHS, 1024), ("width D", WIDTHS, 512),
@@ -59,9 +59,9 @@ class CostExplorer(StaticPicture, ipywidgets.VBox):
         self.figure = new_figure(12, 5.2, self.says)
         self._frame()
         self.canvas = Canvas(self.figure)
-        for control in (self.mode, self.n, self.D, self.layers, self.batch):
+        for control in (self.mode, self.n, self.D, self.num_layers, self.batch_size):
             control.observe(self._changed, names="value")
-        rows = [[self.mode], [self.n, self.D], [self.layers, self.batch]]
+        rows = [[self.mode], [self.n, self.D], [self.num_layers, self.batch_size]]
         super().__init__([*(ipywidgets.HBox(row) for row in rows), self.canvas, self.canvas.spoken])
 
     def picture(self) -> Figure:
@@ -70,12 +70,12 @@ class CostExplorer(StaticPicture, ipywidgets.VBox):
 
     def view(self) -> View:
         """Return what is drawn now."""
-        n, D, layers, batch = self.n.value, self.D.value, self.layers.value, self.batch.value
-        return view(self.mode.value, numbers(n, D, layers, batch, heads_of(D)))
+        n, D, num_layers, batch_size = self.n.value, self.D.value, self.num_layers.value, self.batch_size.value
+        return view(self.mode.value, numbers(n, D, num_layers, batch_size, heads_of(D)))
 
     def _frame(self) -> None:
-        B, n, D, num_heads = self.batch.value, self.n.value, self.D.value, heads_of(self.D.value)
-        sizes = f"n = {n:,}, D = {D:,}, L = {self.layers.value}, H = {num_heads}, B = {B}"
+        B, n, D, num_heads = self.batch_size.value, self.n.value, self.D.value, heads_of(self.D.value)
+        sizes = f"n = {n:,}, D = {D:,}, L = {self.num_layers.value}, H = {num_heads}, B = {B}"
         title = f"{MODES[self.mode.value].capitalize()}: {sizes}"
         machines = {f"{self.machine}, {in_unit(self.memory, BYTES, 2)}": self.memory}
         machines |= {in_unit(card, BYTES): card for card in GRAPHICS_CARDS}
@@ -96,7 +96,7 @@ def heads_of(D: int) -> int:
     return max(4, D // 64)
 
 
-def numbers(n: int, D: int, layers: int, batch: int, num_heads: int) -> dict[str, int]:
+def numbers(n: int, D: int, num_layers: int, batch_size: int, num_heads: int) -> dict[str, int]:
     """Return the costs of a network, by the formulas of `scaling`.
 
     Operations of a forward pass: "block linear" and "block square" (in n), "lstm"; those of one more token at place
@@ -105,27 +105,27 @@ def numbers(n: int, D: int, layers: int, batch: int, num_heads: int) -> dict[str
     holds; "cache" of keys and values, and the "state" that an LSTM has instead.
     Raises: ValueError for a number that is not whole, or below 1, and a width that the heads do not divide.
     """
-    explicit, fused = (block_cost(batch, n, D, num_heads, fused=fused) for fused in (False, True))
-    lstm, lstm_token = lstm_cost(batch, n, D, D), lstm_cost(batch, 1, D, D)
-    one = block_cost(batch, 1, D, num_heads)
-    cache = cache_bytes(batch, n, D, layers)
-    look = 4 * batch * D  # operations by which a token looks at one other
+    explicit, fused = (block_cost(batch_size, n, D, num_heads, fused=fused) for fused in (False, True))
+    lstm, lstm_token = lstm_cost(batch_size, n, D, D), lstm_cost(batch_size, 1, D, D)
+    one = block_cost(batch_size, 1, D, num_heads)
+    cache = cache_bytes(batch_size, n, D, num_layers)
+    look = 4 * batch_size * D  # operations by which a token looks at one other
     return {
-        "block linear": layers * n * (one.flops - look),
-        "block square": layers * (explicit.flops - n * (one.flops - look)),
-        "lstm": layers * lstm.flops,
-        "token": layers * (one.flops - look),
-        "token looks": layers * n * look,
-        "token lstm": layers * lstm_token.flops,
-        "weights": FLOAT * layers * (12 * D * D + 13 * D),
-        "lstm weights": FLOAT * layers * (8 * D * D + 8 * D),
-        "kept explicit": layers * explicit.bytes,
-        "kept fused": layers * fused.bytes,
-        "kept lstm": layers * lstm.bytes,
-        "layer explicit": attention_cost(batch, n, D, num_heads, fused=False).bytes,
-        "layer fused": attention_cost(batch, n, D, num_heads, fused=True).bytes,
+        "block linear": num_layers * n * (one.flops - look),
+        "block square": num_layers * (explicit.flops - n * (one.flops - look)),
+        "lstm": num_layers * lstm.flops,
+        "token": num_layers * (one.flops - look),
+        "token looks": num_layers * n * look,
+        "token lstm": num_layers * lstm_token.flops,
+        "weights": FLOAT * num_layers * (12 * D * D + 13 * D),
+        "lstm weights": FLOAT * num_layers * (8 * D * D + 8 * D),
+        "kept explicit": num_layers * explicit.bytes,
+        "kept fused": num_layers * fused.bytes,
+        "kept lstm": num_layers * lstm.bytes,
+        "layer explicit": attention_cost(batch_size, n, D, num_heads, fused=False).bytes,
+        "layer fused": attention_cost(batch_size, n, D, num_heads, fused=True).bytes,
         "cache": cache,
-        "state": FLOAT * 2 * layers * batch * D,
+        "state": FLOAT * 2 * num_layers * batch_size * D,
     }
 
 

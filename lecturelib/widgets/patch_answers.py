@@ -75,7 +75,7 @@ def repaint(painter: Painter, image: np.ndarray, mask: np.ndarray, patch_size: i
         raise ValueError("Nothing is visible, so there is nothing to start from: show a patch.")
     images, hidden = torch.as_tensor(image[None]), torch.as_tensor(mask[None])
     if isinstance(painter, MaskedAutoencoder):
-        like = painter.pos_embed
+        like = painter.decoder_pos_embed
         with _evaluating(painter):
             patches = painter(images.to(like.device, like.dtype), hidden.to(like.device))  # (1, N, C P P)
         pixels = unpatchify(patches, patch_size, *image.shape[1:])

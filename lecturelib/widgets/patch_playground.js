@@ -4,7 +4,7 @@
 
 const ORANGE = [213, 94, 0]; // seen on ink and on paper, as is the blue
 const BLUE = [0, 114, 178];
-const WASH = 0.4; // how much of an image the strongest colour covers
+const WASH = 0.4; // how much of an image the strongest color covers
 const PAUSE = 100; // milliseconds between two questions while the hand moves
 const SLOW = 3000; // milliseconds without an answer until that is said
 
@@ -39,7 +39,7 @@ function points(change) {
 }
 
 const clamp = (n, low, high) => Math.min(Math.max(n, low), high);
-const css = (colour, alpha = 1) => `rgba(${colour.join(",")},${alpha})`;
+const css = (color, alpha = 1) => `rgba(${color.join(",")},${alpha})`;
 
 // The key, or null where a modifier makes it another one.
 const plainKey = (event) => (event.ctrlKey || event.metaKey || event.altKey || event.shiftKey ? null : event.key);
@@ -135,8 +135,8 @@ class Picture {
 
   lines(context) {
     context.lineWidth = 1;
-    for (const [colour, dash] of [["rgba(0,0,0,.55)", 0], ["rgba(255,255,255,.55)", 3]]) {
-      context.strokeStyle = colour;
+    for (const [color, dash] of [["rgba(0,0,0,.55)", 0], ["rgba(255,255,255,.55)", 3]]) {
+      context.strokeStyle = color;
       context.setLineDash(dash ? [dash, dash] : []);
       context.beginPath();
       for (let j = 1; j < this.columns; j++) {
@@ -158,8 +158,8 @@ class Picture {
   frame(context, n, held = false) {
     const [x, y, w, h] = this.box(n);
     const rings = held ? ["#000", "#fff", "#000", "#fff", "#000"] : ["#000", "#fff", "#000"];
-    rings.forEach((colour, k) => {
-      context.strokeStyle = colour;
+    rings.forEach((color, k) => {
+      context.strokeStyle = color;
       context.lineWidth = 2;
       context.strokeRect(x + 1 + 2 * k, y + 1 + 2 * k, w - 2 - 4 * k, h - 2 - 4 * k);
     });
@@ -170,16 +170,16 @@ class Picture {
   }
 }
 
-// Colour a cell: the larger the share (-1 to 1) the stronger, with a wider frame; below 0 blue, the frame in pieces.
+// Color a cell: the larger the share (-1 to 1) the stronger, with a wider frame; below 0 blue, the frame in pieces.
 function wash(context, [x, y, w, h], share, strength, framed) {
   const size = Math.min(Math.abs(share), 1);
-  const colour = share < 0 ? BLUE : ORANGE;
-  context.fillStyle = css(colour, strength * size);
+  const color = share < 0 ? BLUE : ORANGE;
+  context.fillStyle = css(color, strength * size);
   context.fillRect(x, y, w, h);
   if (!framed) return;
   const wide = 0.13 * size * Math.min(w, h);
   if (wide < 0.7) return;
-  context.strokeStyle = css(colour);
+  context.strokeStyle = css(color);
   context.lineWidth = wide;
   context.setLineDash(share < 0 ? [Math.min(w, h) / 7, Math.min(w, h) / 14] : []);
   context.strokeRect(x + 0.5 + wide / 2, y + 0.5 + wide / 2, w - 1 - wide, h - 1 - wide);
@@ -512,8 +512,8 @@ class Looking extends Playground {
       panel.append(this.padBox);
     }
     this.ends = this.radios("scale", { query: "this map", image: "all maps of the image" },
-      "colours end at the largest of", (value) => this.set({ scale: value }));
-    this.controls.append(make("span", { class: "labelled" }, "colours end at the largest of", this.ends.node));
+      "colors end at the largest of", (value) => this.set({ scale: value }));
+    this.controls.append(make("span", { class: "labelled" }, "colors end at the largest of", this.ends.node));
     this.body.append(this.buildMaps(), this.main.node, panel);
   }
 
@@ -788,7 +788,7 @@ class Looking extends Playground {
         const [x, y] = [(k % this.columns) * side, Math.floor(k / this.columns) * side];
         wash(context, [x, y, side, side], v / end, 1, false);
         if (v >= -0.05 * end || side < 7) return;
-        context.fillStyle = "#000"; // a minus: not by colour alone
+        context.fillStyle = "#000"; // a minus: not by color alone
         context.fillRect(x + side * 0.25, y + side * 0.42, side * 0.5, Math.max(side * 0.16, 1));
       });
     });

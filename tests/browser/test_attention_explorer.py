@@ -133,7 +133,7 @@ WEIGHTS = """(factor) => {
 }"""
 
 
-def test_the_map_has_the_colours_of_the_weights_and_hatches_what_is_masked(alone):
+def test_the_map_has_the_colors_of_the_weights_and_hatches_what_is_masked(alone):
     widget = explorer()
     page = alone(widget)
     for layer, head in ((0, 0), (1, 2)):
@@ -195,7 +195,7 @@ def test_pointing_at_a_row_says_where_its_token_looks(alone):
     assert page.hover(0, 0).startswith("“The” in layer 1, head 1 looks most at “The” (100 %); masked: 6 tokens.")
 
 
-def test_pointing_at_a_token_of_the_text_colours_the_others_by_their_weight(alone):
+def test_pointing_at_a_token_of_the_text_colors_the_others_by_their_weight(alone):
     widget = explorer()
     page = alone(widget)
     page.tokens().nth(5).hover()
@@ -238,7 +238,7 @@ def test_a_click_holds_a_row_and_another_click_or_escape_lets_it_go(alone):
     assert page.get("selected") == 5 and "layer 1, head 2" in page.status()
 
 
-def test_nothing_fades_and_the_outline_does_not_touch_the_colours(alone):
+def test_nothing_fades_and_the_outline_does_not_touch_the_colors(alone):
     page = alone(explorer())
     before = [page.color(q, k) for q in range(7) for k in range(7)]
     page.click(3, 2)

@@ -101,16 +101,16 @@ def alone(bare: Callable[..., Any]) -> Callable[..., Page]:
     return show
 
 
-SHAPE, COLOUR = (1, 6, 8), (3, 6, 8)  # 3 x 4 patches of side 2
+SHAPE, COLOR = (1, 6, 8), (3, 6, 8)  # 3 x 4 patches of side 2
 
 
 def images(n: int = 5, shape: tuple[int, ...] = SHAPE) -> np.ndarray:
     return np.random.default_rng(0).random((n, *shape), dtype=np.float32)
 
 
-def looking(shape: tuple[int, int, int] = SHAPE, summary: str = "mean", **changes: Any) -> PatchPlayground:
+def looking(shape: tuple[int, int, int] = SHAPE, pool: str = "mean", **changes: Any) -> PatchPlayground:
     torch.manual_seed(7)
-    model = VisionTransformer(shape, 2, 12, 3, 2, 5, pool=summary)
+    model = VisionTransformer(shape, 2, 12, 3, 2, 5, pool=pool)
     with torch.no_grad():  # not as even as at the start
         for weight in model.parameters():
             weight.add_(0.3 * torch.randn_like(weight))
@@ -216,7 +216,7 @@ def test_occlusion_is_one_map_for_the_image_and_has_two_signs(alone):
 
 
 def test_a_class_token_looks_and_is_looked_at(alone):
-    widget = looking(summary="class")
+    widget = looking(pool="class")
     page, found = alone(widget), widget.look()
     token = page.page.locator(".class-token")
 
@@ -240,7 +240,7 @@ def test_a_class_token_looks_and_is_looked_at(alone):
 
 
 def test_the_keyboard_alone_reaches_all_of_looking(alone):
-    page = alone(looking(summary="class"))
+    page = alone(looking(pool="class"))
     reached = []
     for _ in range(14):
         page.page.keyboard.press("Tab")
@@ -288,7 +288,7 @@ def test_another_image_asks_the_kernel_and_shows_nothing_old_meanwhile(alone):
     assert page.get("image") == 4 and "The network says" in page.status()
 
 
-def test_colours_end_at_the_largest_of_the_map_or_of_the_image(alone):
+def test_colors_end_at_the_largest_of_the_map_or_of_the_image(alone):
     widget = looking()
     page, found = alone(widget), widget.look()
     high = page.page.locator(".legend .scale span").last
@@ -329,14 +329,14 @@ def test_three_pictures_show_the_image_what_is_left_and_what_was_painted(alone):
     np.testing.assert_array_equal(page.read(2)[..., 0], ink(widget.paint().pixels[0]))
 
 
-def test_colour_images_are_shown_in_their_colours(alone):
-    widget = hiding(COLOUR)
+def test_color_images_are_shown_in_their_colors(alone):
+    widget = hiding(COLOR)
     page = alone(widget)
-    np.testing.assert_array_equal(page.read(0)[..., :3], np.rint(255 * images(shape=COLOUR)[0]).transpose(1, 2, 0))
+    np.testing.assert_array_equal(page.read(0)[..., :3], np.rint(255 * images(shape=COLOR)[0]).transpose(1, 2, 0))
     assert page.page.get_by_label("draw my own").count() == 0
-    looker = alone(looking(COLOUR))
+    looker = alone(looking(COLOR))
     np.testing.assert_array_equal(
-        looker.read(0)[1::2, 1::2, :3], np.rint(255 * images(shape=COLOUR)[0, :, 1::2, 1::2]).transpose(1, 2, 0)
+        looker.read(0)[1::2, 1::2, :3], np.rint(255 * images(shape=COLOR)[0, :, 1::2, 1::2]).transpose(1, 2, 0)
     )
 
 
@@ -380,7 +380,7 @@ def test_a_late_answer_is_dropped(alone):
     page.page.mouse.click(*page.at(1, visible[1], 4))
     page.page.wait_for_timeout(150)
     shown = page.read(2)
-    page.set(answer=first, mask=first["masked"])  # it comes after the second click
+    page.set(answer=first, mask=first["mask"])  # it comes after the second click
     assert page.status().startswith("11 of 12 patches hidden.") and "Error" not in page.status()
     np.testing.assert_array_equal(page.read(2), shown)
     page.kernel()
@@ -394,7 +394,7 @@ def test_an_answer_takes_nothing_back_that_the_hand_has_done_since(alone):
     page = alone(widget)
     page.quickly(" ", "ArrowRight", " ")  # the second is not yet asked about
     assert len(page.sent()) == 1
-    widget.set_state({"masked": page.sent()[0]["masked"], "asked": 1})
+    widget.set_state({"mask": page.sent()[0]["mask"], "asked": 1})
     page.set(answer=widget.answer)
     page.heard = 1
     assert "3 of 12 patches hidden." in page.status() and "Error" not in page.status()
@@ -408,7 +408,7 @@ def test_what_was_not_yet_asked_goes_along_with_the_next_question(alone):
     page = alone(widget)
     page.quickly(" ", "ArrowRight", " ", then="previous image")
     page.page.get_by_label("next image").click()
-    assert sum(page.sent()[1]["masked"]) == 3
+    assert sum(page.sent()[1]["mask"]) == 3
     page.page.get_by_label("next image").click()
     page.kernel()
     assert widget.image == 1 and [n for n in range(12) if widget.mask[n]] == [0, 1, 11]
@@ -647,7 +647,7 @@ def test_nothing_overflows_and_no_text_is_small(alone, kind):
     photos = images(2, (3, 32, 32))
     widget = {
         "digits": lambda: looking(),
-        "class token": lambda: looking(summary="class"),
+        "class token": lambda: looking(pool="class"),
         "large": lambda: PatchPlayground.attention(large, photos, [1, 2], names=names),
         "masking": lambda: hiding(),
         "photos": lambda: PatchPlayground.masking(

@@ -21,7 +21,7 @@ images = np.random.default_rng(0).random((5, 1, 8, 8), dtype=np.float32)
 """
 MASKING = """
 painter = MaskedAutoencoder(VisionTransformer((1, 8, 8), 2, 12, 3, 2), 8, 2, 1)
-hiding = PatchPlayground.masking({"network": painter, "white": lambda images, masked: images * 0 + 1}, images)
+hiding = PatchPlayground.masking({"network": painter, "white": lambda images, mask: images * 0 + 1}, images)
 hiding
 """
 ATTENTION = """
@@ -29,10 +29,10 @@ looking = PatchPlayground.attention(VisionTransformer((1, 8, 8), 2, 12, 3, 2, 10
 looking
 """
 LOOK = """
-print(sum(hiding.masked), hiding.image, hiding.painter, hiding.answer["number"] == hiding.asked,
+print(sum(hiding.mask), hiding.image, hiding.painter, hiding.answer["number"] == hiding.asked,
       looking.image, looking.selected, looking.view, looking.own, looking.current().max())
 """
-SET = "hiding.masked = [n == 5 for n in range(16)]; looking.view, looking.image = 'rollout', 3"
+SET = "hiding.mask = [n == 5 for n in range(16)]; looking.view, looking.image = 'rollout', 3"
 RUN = """async (n) => { const {content} = jupyterapp.shell.currentWidget; content.activeCellIndex = n;
   await jupyterapp.commands.execute('notebook:run-cell'); }"""
 EXECUTE = """async (code) => { await jupyterapp.shell.currentWidget.sessionContext.session.kernel

@@ -12,27 +12,27 @@ from lecturelib.transformer import Block, LanguageModel
 from lecturelib.widgets.cost_explorer import LENGTHS, WIDTHS, CostExplorer, heads_of, numbers, view
 from tests.widgets.test_picture import check_bundle
 
-SIZES = [(16, 32, 1, 1, 4), (96, 64, 3, 2, 8), (1024, 512, 12, 5, 8)]  # n, D, layers, batch, heads
+SIZES = [(16, 32, 1, 1, 4), (96, 64, 3, 2, 8), (1024, 512, 12, 5, 8)]  # n, D, num_layers, batch_size, num_heads
 
 
-@pytest.mark.parametrize(("n", "D", "layers", "batch", "heads"), SIZES)
-def test_the_numbers_are_those_of_the_formulas(n, D, layers, batch, heads):
-    found = numbers(n, D, layers, batch, heads)
-    explicit, fused = (block_cost(batch, n, D, heads, fused=fused) for fused in (False, True))
-    assert found["block linear"] + found["block square"] == layers * explicit.flops
-    assert found["block linear"] == layers * 24 * batch * n * D**2
-    assert found["block square"] == layers * 4 * batch * n**2 * D
-    assert found["lstm"] == layers * lstm_cost(batch, n, D, D).flops == layers * 16 * batch * n * D**2
-    assert (found["kept explicit"], found["kept fused"]) == (layers * explicit.bytes, layers * fused.bytes)
-    assert found["kept lstm"] == layers * lstm_cost(batch, n, D, D).bytes
+@pytest.mark.parametrize(("n", "D", "num_layers", "batch_size", "num_heads"), SIZES)
+def test_the_numbers_are_those_of_the_formulas(n, D, num_layers, batch_size, num_heads):
+    found = numbers(n, D, num_layers, batch_size, num_heads)
+    explicit, fused = (block_cost(batch_size, n, D, num_heads, fused=fused) for fused in (False, True))
+    assert found["block linear"] + found["block square"] == num_layers * explicit.flops
+    assert found["block linear"] == num_layers * 24 * batch_size * n * D**2
+    assert found["block square"] == num_layers * 4 * batch_size * n**2 * D
+    assert found["lstm"] == num_layers * lstm_cost(batch_size, n, D, D).flops == num_layers * 16 * batch_size * n * D**2
+    assert (found["kept explicit"], found["kept fused"]) == (num_layers * explicit.bytes, num_layers * fused.bytes)
+    assert found["kept lstm"] == num_layers * lstm_cost(batch_size, n, D, D).bytes
     for name, way in (("layer explicit", False), ("layer fused", True)):
-        assert found[name] == attention_cost(batch, n, D, heads, fused=way).bytes
+        assert found[name] == attention_cost(batch_size, n, D, num_heads, fused=way).bytes
 
 
-@pytest.mark.parametrize("twice", ["n", "D", "layers", "batch"])
+@pytest.mark.parametrize("twice", ["n", "D", "num_layers", "batch_size"])
 def test_each_part_grows_as_it_is_called(twice):
-    sizes = {"n": 64, "D": 64, "layers": 2, "batch": 2}
-    before, after = (numbers(**{**sizes, twice: k * sizes[twice]}, heads=4) for k in (1, 2))
+    sizes = {"n": 64, "D": 64, "num_layers": 2, "batch_size": 2}
+    before, after = (numbers(**{**sizes, twice: k * sizes[twice]}, num_heads=4) for k in (1, 2))
     grows = {
         "n": {"block linear": 2, "block square": 4, "token": 1, "token looks": 2, "cache": 2, "state": 1, "weights": 1},
         "D": {"block linear": 4, "block square": 2, "token": 4, "token looks": 2, "cache": 2, "state": 2},
@@ -41,21 +41,21 @@ def test_each_part_grows_as_it_is_called(twice):
 
 
 def test_the_numbers_are_what_torch_counts():
-    n, D, batch, heads = 16, 8, 2, 2
-    found = numbers(n, D, 3, batch, heads)
-    block, lstm = Block(D, heads), nn.LSTM(D, D)
-    x = torch.zeros(batch, n, D)
+    n, D, batch_size, num_heads = 16, 8, 2, 2
+    found = numbers(n, D, 3, batch_size, num_heads)
+    block, lstm = Block(D, num_heads), nn.LSTM(D, D)
+    x = torch.zeros(batch_size, n, D)
     assert 3 * counted(lambda: block(x)).flops == found["block linear"] + found["block square"]
     assert 3 * counted(lambda: block(x)).bytes == found["kept explicit"]  # too short for the fused kernel
     for name, network in (("weights", block), ("lstm weights", lstm)):
         assert found[name] == 3 * 4 * sum(each.numel() for each in network.parameters())
-    cache = KVCache(LanguageModel(vocab_size=5, d_model=D, num_heads=heads, num_layers=3, max_len=n), batch)
+    cache = KVCache(LanguageModel(vocab_size=5, d_model=D, num_heads=num_heads, num_layers=3, max_len=n), batch_size)
     assert found["cache"] == sum(each.nbytes for each in (*cache.keys, *cache.values))
 
 
 def test_a_token_that_is_written_costs_the_last_part_of_a_text_that_is_read():
-    n, D, layers, batch, heads = 100, 64, 2, 3, 4
-    costs = [numbers(k, D, layers, batch, heads) for k in range(1, n + 1)]
+    n, D, num_layers, batch_size, num_heads = 100, 64, 2, 3, 4
+    costs = [numbers(k, D, num_layers, batch_size, num_heads) for k in range(1, n + 1)]
     assert sum(each["token"] for each in costs) == costs[-1]["block linear"]
     assert sum(each["token lstm"] for each in costs) == costs[-1]["lstm"]
     looks = sum(each["token looks"] for each in costs)  # nobody looks ahead: half the table, and half its diagonal
@@ -96,8 +96,8 @@ def test_the_controls_redraw_one_figure():
         (explorer.n, 65536),
         (explorer.D, 32),
         (explorer.mode, "writing"),
-        (explorer.layers, 96),
-        (explorer.batch, 64),
+        (explorer.num_layers, 96),
+        (explorer.batch_size, 64),
         (explorer.mode, "reading"),
     ):
         control.value = value
@@ -105,7 +105,7 @@ def test_the_controls_redraw_one_figure():
         assert explorer.figure is explorer.canvas.figure is figure and len(figure.axes) == 2
         assert explorer.canvas.value == png(figure) == png(explorer.picture())
     assert len(set(pictures)) == len(pictures)
-    for control, value in ((explorer.n, 1024), (explorer.D, 512), (explorer.layers, 8), (explorer.batch, 8)):
+    for control, value in ((explorer.n, 1024), (explorer.D, 512), (explorer.num_layers, 8), (explorer.batch_size, 8)):
         control.value = value
     explorer.mode.value = "training"
     assert explorer.canvas.value == pictures[0]  # back where it began, over another way
@@ -113,7 +113,7 @@ def test_the_controls_redraw_one_figure():
 
 def test_the_figure_says_what_is_shown():
     explorer = CostExplorer(rate=1e9, memory=4e9)
-    explorer.n.value, explorer.D.value, explorer.layers.value, explorer.batch.value = 128, 64, 2, 4
+    explorer.n.value, explorer.D.value, explorer.num_layers.value, explorer.batch_size.value = 128, 64, 2, 4
     costs = numbers(128, 64, 2, 4, 4)
     assert explorer.view() == view("training", costs)
     left, right = explorer.figure.axes
@@ -166,8 +166,8 @@ def test_a_machine_without_a_rate_or_memory_is_refused(name, value):
 
 @pytest.mark.parametrize(
     ("sizes", "says"),
-    [((0, 32, 1, 1, 4), "length=0"), ((16, 33, 1, 1, 4), "heads=4"), ((16, 32, 0, 1, 4), "layers=0"),
-     ((16, 32, 1, 1.5, 4), "batch=1.5"), ((16, True, 1, 1, 1), "width=True")],
+    [((0, 32, 1, 1, 4), "length=0"), ((16, 33, 1, 1, 4), "num_heads=4"), ((16, 32, 0, 1, 4), "num_layers=0"),
+     ((16, 32, 1, 1.5, 4), "batch_size=1.5"), ((16, True, 1, 1, 1), "d_model=True")],
 )  # fmt: skip
 def test_a_size_that_does_not_exist_is_refused(sizes, says):
     with pytest.raises(ValueError, match=says):

@@ -18,7 +18,7 @@ from lecturelib.widgets.patch_playground import LIMIT, PatchPlayground
 from tests.widgets.test_picture import check_bundle
 
 SHAPE = (1, 6, 8)  # 3 x 4 patches of side 2
-COLOUR = (3, 6, 8)
+COLOR = (3, 6, 8)
 
 
 def images(n: int = 5, shape: tuple[int, ...] = SHAPE, seed: int = 0) -> np.ndarray:
@@ -27,7 +27,7 @@ def images(n: int = 5, shape: tuple[int, ...] = SHAPE, seed: int = 0) -> np.ndar
 
 def vit(shape: tuple[int, int, int] = SHAPE, **changes: Any) -> VisionTransformer:
     torch.manual_seed(0)
-    model = VisionTransformer(shape, 2, 12, 3, 2, **{"classes": 5} | changes)
+    model = VisionTransformer(shape, 2, 12, 3, 2, **{"num_classes": 5} | changes)
     with torch.no_grad():  # not as even as at the start
         for weight in model.parameters():
             weight.add_(0.3 * torch.randn_like(weight))
@@ -60,10 +60,10 @@ def unpacked(text: str, dtype: str) -> np.ndarray:
 # ---- what is computed
 
 
-@pytest.mark.parametrize("summary", ["mean", "class"])
-@pytest.mark.parametrize("shape", [SHAPE, COLOUR])
-def test_look_says_what_the_library_says(summary, shape):
-    model, image = vit(shape, summary=summary), images(1, shape)[0]
+@pytest.mark.parametrize("pool", ["mean", "class"])
+@pytest.mark.parametrize("shape", [SHAPE, COLOR])
+def test_look_says_what_the_library_says(pool, shape):
+    model, image = vit(shape, pool=pool), images(1, shape)[0]
     found, batch = look(model, image), torch.as_tensor(image[None])
     with torch.no_grad(), record_attention(model) as maps:
         torch.testing.assert_close(torch.as_tensor(found.probabilities).float(), model(batch).softmax(-1)[0])
@@ -71,10 +71,10 @@ def test_look_says_what_the_library_says(summary, shape):
     np.testing.assert_allclose(found.maps, torch.cat(weights), atol=1e-6)
     np.testing.assert_allclose(found.rollout, attention_rollout(weights)[0], atol=1e-6)
     np.testing.assert_allclose(found.occlusion, occlusion(model.eval(), batch, 2)[0], atol=1e-6)
-    assert found.maps.shape == (2, 3, 12 + (summary == "class"), 12 + (summary == "class"))
+    assert found.maps.shape == (2, 3, 12 + (pool == "class"), 12 + (pool == "class"))
 
 
-@pytest.mark.parametrize("shape", [SHAPE, COLOUR])
+@pytest.mark.parametrize("shape", [SHAPE, COLOR])
 def test_repaint_paints_and_judges_the_hidden_patches_alone(shape):
     model, image = mae(shape), images(1, shape)[0]
     batch = torch.as_tensor(image[None])
@@ -166,7 +166,7 @@ def test_the_page_gets_one_painted_image_and_its_errors():
     np.testing.assert_array_equal(unpacked(widget.answer["pixels"], "u1"), np.rint(255 * found.pixels).ravel())
     assert (widget.answer["error"], widget.answer["mean_error"]) == (found.error, found.mean_error)
     expected = random_mask(1, 3, 4, 0.5, "block", generator=torch.Generator().manual_seed(3))[0]
-    assert widget.mask == expected.tolist() == widget.answer["masked"] and widget.answer["message"] == ""
+    assert widget.mask == expected.tolist() == widget.answer["mask"] and widget.answer["message"] == ""
     assert widget.painter == "network" and widget.data["painters"] == ["network", "white"]
     alone = PatchPlayground.masking(mae(), images(), names=list("abcde"))
     assert alone.data["painters"] == ["the model"] and alone.data["names"] == list("abcde")
@@ -208,11 +208,11 @@ def test_a_mask_is_drawn_anew_where_its_ratio_kind_or_seed_is_new():
     assert widget.mask == drawn(0.75, "random", 0)
     for number, kind in enumerate(KINDS, 1):
         widget.set_state({"kind": kind, "seed": number, "asked": number})
-        assert widget.mask == widget.answer["masked"] == drawn(0.75, kind, number)
+        assert widget.mask == widget.answer["mask"] == drawn(0.75, kind, number)
         assert len(answers) == number == widget.answer["number"]  # one answer, not one for each setting
     own = [n == 4 for n in range(12)]
-    widget.set_state({"masked": own, "asked": 9})
-    assert widget.mask == own == widget.answer["masked"] and len(answers) == 4
+    widget.set_state({"mask": own, "asked": 9})
+    assert widget.mask == own == widget.answer["mask"] and len(answers) == 4
     widget.image = 3
     assert widget.mask == own  # another image, the same mask
     widget.ratio = 0.25
@@ -282,7 +282,7 @@ def test_a_drawing_stands_in_the_place_of_an_image(make):
 
 
 def test_settings_are_kept_and_their_types_are_those_of_json():
-    widget = looking(model=vit(summary="class"), scale="image")
+    widget = looking(model=vit(pool="class"), scale="image")
     widget.layer, widget.image, widget.own = np.int64(1), np.int64(2), np.True_
     widget.selected = "class"
     state = widget.get_state()
@@ -311,7 +311,7 @@ def test_settings_are_kept_and_their_types_are_those_of_json():
         ("drawing", np.zeros((8, 6)), r"drawing has the shape \(8, 6\): expected \(6, 8\), numbers from 0 to 1"),
         ("drawing", np.full((6, 8), 2.0), "numbers from 0 to 1"),
         ("drawing", np.full((6, 8), np.nan), "numbers from 0 to 1"),
-        ("masked", [True] * 12, r"masked is of PatchPlayground.masking\(...\): this playground was made by .attention"),
+        ("mask", [True] * 12, r"mask is of PatchPlayground.masking\(...\): this playground was made by .attention"),
         ("ratio", 0.5, "ratio is of PatchPlayground.masking"),
         ("whole", True, "whole is of PatchPlayground.masking"),
     ],
@@ -331,9 +331,9 @@ def test_a_setting_that_does_not_exist_is_refused_when_looking(name, value, says
         ("seed", -1, "seed is -1"),
         ("seed", 1.5, "seed is 1.5"),
         ("painter", "knn", r"painter is 'knn': expected one of \['network', 'white'\]"),
-        ("masked", [1] * 12, r"masked has the shape \(12,\) and type int64: expected \(12,\) of bool, True = hidden"),
-        ("masked", [True] * 11, r"masked has the shape \(11,\)"),
-        ("masked", None, "masked has the shape"),
+        ("mask", [1] * 12, r"mask has the shape \(12,\) and type int64: expected \(12,\) of bool, True = hidden"),
+        ("mask", [True] * 11, r"mask has the shape \(11,\)"),
+        ("mask", None, "mask has the shape"),
         ("selected", 3, "selected is of PatchPlayground.attention"),
         ("view", "rollout", "view is of PatchPlayground.attention"),
     ],
@@ -351,10 +351,10 @@ def refused(widget: PatchPlayground, name: str, value: Any, says: str) -> None:
     assert widget.get_state() == before
 
 
-def test_nobody_draws_in_colour():
+def test_nobody_draws_in_color():
     for widget in (
-        PatchPlayground.attention(vit(COLOUR), images(2, COLOUR)),
-        PatchPlayground.masking(mae(COLOUR), images(2, COLOUR)),
+        PatchPlayground.attention(vit(COLOR), images(2, COLOR)),
+        PatchPlayground.masking(mae(COLOR), images(2, COLOR)),
     ):
         for name, value in (("own", True), ("drawing", np.zeros((6, 8)))):
             with pytest.raises(ValueError, match=f"{name} needs images of one channel.*these have 3"):
@@ -383,14 +383,14 @@ def test_the_picture_of_looking_shows_heads_rollout_and_occlusion():
     assert "mean of heads" in [ax.get_title(loc="center") for ax in looking(model=many).picture().axes]
 
 
-@pytest.mark.parametrize("summary", ["mean", "class"])
-def test_without_a_patch_held_the_picture_shows_what_names_the_class(summary):
-    widget = looking(model=vit(summary=summary))
+@pytest.mark.parametrize("pool", ["mean", "class"])
+def test_without_a_patch_held_the_picture_shows_what_names_the_class(pool):
+    widget = looking(model=vit(pool=pool))
     maps = widget.look().maps[0]
-    expected = maps[:, 0, 1:] if summary == "class" else maps.mean(1)
+    expected = maps[:, 0, 1:] if pool == "class" else maps.mean(1)
     np.testing.assert_allclose(widget._row(maps), expected)
     widget.selected = 5
-    first = summary == "class"
+    first = pool == "class"
     np.testing.assert_allclose(widget._row(maps), maps[:, 5 + first, first:])
 
 
@@ -408,7 +408,7 @@ def test_the_picture_of_hiding_shows_four_panels_for_each_image():
         hidden = mask.reshape(3, 4).repeat(2, 0).repeat(2, 1)
         np.testing.assert_allclose(shown[4 * k + 3], 1 - np.where(hidden, made[0], image[0]), atol=1e-6)
         assert len(axes[4 * k + 1].collections[0].get_paths()) == mask.sum() == 9  # hatched
-    one = PatchPlayground.masking(mae(COLOUR), images(1, COLOUR))
+    one = PatchPlayground.masking(mae(COLOR), images(1, COLOR))
     assert len(one.picture().axes) == 4
 
 
@@ -419,7 +419,7 @@ def test_the_picture_of_hiding_shows_four_panels_for_each_image():
     ("given", "says"),
     [
         (images()[0], r"shape \(1, 6, 8\): expected \(n, 1, 6, 8\).*x\[None\]"),
-        (images(2, COLOUR), r"shape \(2, 3, 6, 8\): expected \(n, 1, 6, 8\)"),
+        (images(2, COLOR), r"shape \(2, 3, 6, 8\): expected \(n, 1, 6, 8\)"),
         (images(0), "hold no image: expected at least one"),
         ((255 * images()).astype(np.uint8), "type uint8: expected floats from 0 to 1, as by images / 255"),
         (torch.full((2, *SHAPE), torch.nan), "hold NaN or infinity"),
@@ -460,7 +460,7 @@ def test_what_cannot_be_looked_into_is_refused(changes, says):
     [
         ({"models": vit()}, "the model is a VisionTransformer: expected a lecturelib.mae.MaskedAutoencoder"),
         ({"models": {"network": mae(), "five": 5}}, "five is a int: expected .*or a function paint"),
-        ({"models": mae(norm_pix_loss=True)}, "the model paints normalized patches, .*expected .*normalized=False"),
+        ({"models": mae(norm_pix_loss=True)}, "the model paints normalized patches, .*expected .*norm_pix_loss=False"),
         ({"models": {"white": white}}, r"models are \['white'\], no MaskedAutoencoder: expected one at least"),
         ({"models": {}}, "no MaskedAutoencoder"),
         ({"models": {"a": mae(), "b": mae((1, 6, 8), 1)}}, "models cut images differently"),

@@ -17,10 +17,10 @@ from lecturelib.figures.style import new_figure, png
 from lecturelib.widgets import picture
 
 VIEW = "application/vnd.jupyter.widget-view+json"
-COLOURS = 40  # a blank picture has one, text alone some 30
+COLORS = 40  # a blank picture has one, text alone some 30
 
 
-def holds_a_picture(data: bytes, colors: int = COLOURS) -> bool:
+def holds_a_picture(data: bytes, colors: int = COLORS) -> bool:
     """Whether these are the bytes of a PNG that shows something."""
     image = Image.open(BytesIO(data))
     image.load()

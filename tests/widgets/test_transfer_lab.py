@@ -17,15 +17,15 @@ from lecturelib.widgets.transfer_lab import TransferLab
 from lecturelib.widgets.transfer_runs import ARMS, KEEP, KEPT, LAST, NONE, PROBE, TUNE, Choice, Experiment, Run, Runs
 from tests.widgets.test_picture import check_bundle
 
-BUILD = {"image": (1, 4, 4), "side": 2, "width": 8, "heads": 2, "layers": 2}
-FEW = {"labels": (2, 3), "seeds": (4, 0, 7), "steps": 6, "batch": 5, "lr": 1e-2, "every": 2}
+BUILD = {"image_size": (1, 4, 4), "patch_size": 2, "d_model": 8, "num_heads": 2, "num_layers": 2}
+FEW = {"labels": (2, 3), "seeds": (4, 0, 7), "steps": 6, "batch_size": 5, "lr": 1e-2, "every": 2}
 LONG = 10**6  # steps: nothing ends such a run but Stop
 PATIENCE = 60  # seconds until a thread that does not end is given up
 
 
-def vit(seed: int = 0, classes: int | None = 3, **changes: Any) -> VisionTransformer:
+def vit(seed: int = 0, num_classes: int | None = 3, **changes: Any) -> VisionTransformer:
     torch.manual_seed(5_000 + seed)
-    return VisionTransformer(**BUILD | {"classes": classes} | changes)
+    return VisionTransformer(**BUILD | {"num_classes": num_classes} | changes)
 
 
 def examples(n: int, seed: int) -> Examples:
@@ -94,7 +94,7 @@ def test_a_run_ends_where_the_same_arm_of_label_efficiency_does(source, arm):
     if arm == PROBE:
         same: Any = Probe(encoder or vit)
     else:
-        how = {name: FEW[name] for name in ("steps", "batch", "lr")} | {"last": 1 if arm == LAST else None}
+        how = {name: FEW[name] for name in ("steps", "batch_size", "lr")} | {"last": 1 if arm == LAST else None}
         same = Tune(vit, encoder, keep_head=arm == KEEP, how=how)
     found = label_efficiency({"same": same}, POOL, TEST, labels=(3,), seeds=FEW["seeds"])["same"]
     assert run.status == "finished"
@@ -153,7 +153,7 @@ def test_a_frozen_source_is_trained_all_the_same():
     assert trained(lab(sources=frozen), source="print").accuracies == trained(lab(), source="print").accuracies
 
 
-@pytest.mark.parametrize("changes", [{"positions": "sinusoidal"}, {"positions": "none"}, {"summary": "class"}])
+@pytest.mark.parametrize("changes", [{"positions": "sinusoidal"}, {"positions": "none"}, {"pool": "class"}])
 def test_networks_of_other_builds_are_trained_too(changes):
     widget = lab(sources={"print": vit(1, **changes)})
     run = trained(widget, source="print", arm=KEEP)
@@ -457,8 +457,11 @@ def labelled(**changes: Any) -> Examples:
         ({"sources": {NONE: vit()}}, "a source is named 'none"),
         ({"sources": {3: vit()}}, "a source is named 3"),
         ({"sources": {"print": torch.nn.Linear(2, 2)}}, "source 'print' is a Linear: expected a VisionTransformer or"),
-        ({"sources": {"a": vit(), "b": vit(width=12)}}, "source 'b' is built otherwise than 'a'.*width 12.*width 8"),
-        ({"sources": {"a": vit(), "b": vit(layers=1)}}, "source 'b' is built otherwise.*leave it out"),
+        (
+            {"sources": {"a": vit(), "b": vit(d_model=12)}},
+            "source 'b' is built otherwise.*d_model 12.*d_model 8",
+        ),
+        ({"sources": {"a": vit(), "b": vit(num_layers=1)}}, "source 'b' is built otherwise.*leave it out"),
         ({"pool": POOL[0]}, "pool is a Tensor: expected a pair"),
         ({"pool": labelled(labels=POOL[1][:-1])}, "30 images, 29 labels"),
         ({"pool": labelled(images=torch.rand(30, 1, 6, 6))}, r"6, 6"),
@@ -478,7 +481,7 @@ def labelled(**changes: Any) -> Examples:
         ({"steps": 2.0}, "steps=2.0: expected a whole number"),
         ({"every": 7}, "every=7: expected at most steps=6"),
         ({"every": True}, "every=True"),
-        ({"batch": 0}, "batch=0"),
+        ({"batch_size": 0}, "batch_size=0"),
         ({"lr": 0}, "lr=0: expected a step size above 0"),
         ({"lr": float("nan")}, "lr=nan"),
         ({"lr": "fast"}, "lr='fast'"),

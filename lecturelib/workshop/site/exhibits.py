@@ -120,9 +120,9 @@ def printed_digits() -> Exhibit:
     widget = PatchPlayground.attention(model, drawn.images[first], drawn.labels[first].tolist())
     answers = []
     for number in range(len(first)):
-        widget.image_size = number
+        widget.image = number
         answers.append(dict(widget.answer))
-    widget.image_size = 0
+    widget.image = 0
     return Exhibit(
         "printed_digits",
         "Where a vision transformer looks",
