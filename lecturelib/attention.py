@@ -8,6 +8,9 @@
     AttentionMap, record_attention the place where weights pass by; how to collect or change them
 
 The lecture's letters: Q is `q` (T, K), with T = n queries of width K = d_k; the mix is `weights @ v`.
+
+A query that may look nowhere has no weights that sum to 1. `attend` and `attention_weights` refuse it; the layers look
+at shapes only, never at what a mask holds (so that they compile), and answer NaN or 0 there.
 """
 
 from __future__ import annotations
@@ -18,24 +21,39 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
+from lecturelib.edges import check_whole
 from lecturelib.lengths import real_steps
 
 Edit = Callable[[str, torch.Tensor], torch.Tensor | None]
-LONG = 64  # queries from which the fused kernel serves a layer that nobody watches: below it is no faster
+LONG = 64  # queries from which the fused kernel serves an unwatched layer; below it is faster under a causal mask only
 
 
 def attention_weights(scores: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
     """Turn scores into weights: a softmax over the keys, in which only keys that may be seen take part.
 
     Shapes: scores (..., T, S); mask (..., T, S) or what broadcasts to it, bool, True = may look; returns (..., T, S).
-    Raises: ValueError for a mask of another type or shape, and for a query that may look nowhere: no weights would
-        sum to 1. (torch's own functions answer 0, NaN or 1/S there.)
+    Raises: ValueError for a mask of another type or shape, and for a query that may look nowhere. (torch's own
+        functions answer 0, NaN or 1/S there.)
     Taught: notebook 03, section 5.
 
     >>> attention_weights(torch.zeros(1, 4), torch.tensor([True, True, False, False]))
     tensor([[0.5000, 0.5000, 0.0000, 0.0000]])
+    """
+    weights = masked_softmax(scores, mask)
+    if mask is not None:
+        check_sight(mask)
+    return weights
+
+
+def masked_softmax(scores: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+    """Compute `attention_weights` without a look at what the mask holds: what a layer runs, so that it compiles.
+
+    Shapes: as `attention_weights`.
+    Raises: ValueError for a mask of another type or shape.
+    Tool: from notebook 03 on.
     """
     if mask is not None:
         check_mask(mask, tuple(scores.shape))
@@ -69,12 +87,16 @@ def attend(
     return weights @ v, weights
 
 
-def attend_fused(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+def attend_fused(
+    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None = None, is_causal: bool = False
+) -> torch.Tensor:
     """Return the mix of `attend`, computed by torch's fused kernel, which holds the weights in no tensor.
 
     The kernel is for heads, (B, H, T, K), with values as wide as keys; other shapes torch computes with weights.
+    `is_causal` says that nobody may look ahead: a `causal_mask` that nobody has to make.
     Shapes: q (..., T, K), k (..., S, K), v (..., S, M), mask as in `attention_weights`; returns (..., T, M).
-    Raises: ValueError as `attend`.
+    Raises: ValueError for shapes that do not fit, as `attend`, and for a mask beside `is_causal`. What a mask holds it
+        does not look at: a query that may look nowhere gets 0 or NaN.
     Taught: notebook 08, section 3.
 
     >>> q, k, v = torch.tensor([[9.0]]), torch.tensor([[-9.0], [9.0]]), torch.tensor([[1.0], [2.0]])
@@ -85,10 +107,12 @@ def attend_fused(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.
     if mask is not None:
         check_mask(mask, (*torch.broadcast_shapes(q.shape[:-2], k.shape[:-2]), q.shape[-2], k.shape[-2]))
         mask = torch.atleast_2d(mask)
-    return torch.nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        if is_causal:
+            raise ValueError("a mask and is_causal=True: expected one of the two; join them by mask & causal_mask(T)")
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=is_causal)
 
 
-def causal_mask(length: int) -> torch.Tensor:
+def causal_mask(length: int, device: torch.device | None = None) -> torch.Tensor:
     """Return who may look where if nobody may see what comes later: position t sees 0, ..., t.
 
     Shapes: returns (T, T), bool.
@@ -98,15 +122,15 @@ def causal_mask(length: int) -> torch.Tensor:
     >>> causal_mask(3).int().tolist()
     [[1, 0, 0], [1, 1, 0], [1, 1, 1]]
     """
-    if length < 1:
-        raise ValueError(f"length {length}: expected at least 1 position")
-    return torch.ones(length, length, dtype=torch.bool).tril()
+    if length < 1:  # and not `check_whole`: a compiled length is a symbol
+        raise ValueError(f"length={length}: expected at least 1 position")
+    return torch.ones(length, length, dtype=torch.bool, device=device).tril()
 
 
 def padding_mask(lengths: torch.Tensor, max_len: int) -> torch.Tensor:
     """Return who may look where in a padded batch: at the real tokens, not at the padding behind them.
 
-    Shapes: lengths (B,), whole numbers; returns (B, 1, longest), bool: the same for each query. `&` joins it with a
+    Shapes: lengths (B,), whole numbers; returns (B, 1, max_len), bool: the same for each query. `&` joins it with a
         causal mask.
     Raises: ValueError for a length below 1 or above `max_len`.
     Taught: notebook 03, section 5.
@@ -120,12 +144,12 @@ def padding_mask(lengths: torch.Tensor, max_len: int) -> torch.Tensor:
 class AttentionMap(nn.Module):
     """The place in a layer where scores become weights, under a name, so that `record_attention` finds it.
 
-    Shapes: scores (..., T, S), mask or None; returns (..., T, S). It computes `attention_weights`, nothing more.
+    Shapes: scores (..., T, S), mask or None; returns (..., T, S). It computes `masked_softmax`, nothing more.
     Tool: from notebook 03 on.
     """
 
     def forward(self, scores: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
-        return attention_weights(scores, mask)
+        return masked_softmax(scores, mask)
 
     @property
     def plain(self) -> bool:
@@ -139,15 +163,15 @@ class Attention(nn.Module):
 
     Equation: Q = X W_Q, K = Y W_K, V = Y W_V, and Attention(Q, K, V). X looks at Y; without `context` Y is X
         (self-attention), with it X looks at other tokens (cross-attention).
-    Shapes: x (B, T, D), context (B, S, context_width), mask (T, S) or (B, T, S) or (B, 1, S); returns (B, T, d_v).
-    Raises: ValueError as `attend`, and for a width below 1.
+    Shapes: x (B, T, D), context (B, S, d_context), mask (T, S) or (B, T, S) or (B, 1, S); returns (B, T, d_v).
+    Raises: ValueError for shapes that do not fit, and for a width below 1.
     Taught: notebook 03, section 4.
     """
 
     def __init__(self, d_model: int, d_k: int, d_v: int, d_context: int | None = None) -> None:
         super().__init__()
         d_context = d_model if d_context is None else d_context
-        _positive(d_model=d_model, d_k=d_k, d_v=d_v, d_context=d_context)
+        check_whole(d_model=d_model, d_k=d_k, d_v=d_v, d_context=d_context)
         self.q_proj = nn.Linear(d_model, d_k, bias=False)
         self.k_proj = nn.Linear(d_context, d_k, bias=False)
         self.v_proj = nn.Linear(d_context, d_v, bias=False)
@@ -166,16 +190,17 @@ class MultiHeadAttention(nn.Module):
 
     Equation: head_h = Attention(X W_Q^h, Y W_K^h, Y W_V^h), output = concat(head_1, ..., head_H) W_O (Vaswani and
         others 2017, section 3.2.2; the three matrices of all heads lie side by side in one). Without `context` Y is X.
-    Shapes: x (B, T, D), context (B, S, context_width), mask (T, S) or (B, T, S) or (B, 1, S), the same for all
-        heads; returns (B, T, D). The map has shape (B, H, T, S).
-    Raises: ValueError for a width that the heads do not divide, and as `attend`.
+    Shapes: x (B, T, D), context (B, S, d_context), mask (T, S) or (B, T, S) or (B, 1, S), the same for all heads;
+        returns (B, T, D). The map has shape (B, H, T, S). `is_causal` says that nobody may look ahead: the fused
+        kernel then needs no `causal_mask`, and a map gets one.
+    Raises: ValueError for a width that the heads do not divide, shapes that do not fit, and `is_causal` with a context.
     Taught: notebook 04, section 3.
     """
 
     def __init__(self, d_model: int, num_heads: int, d_context: int | None = None) -> None:
         super().__init__()
         d_context = d_model if d_context is None else d_context
-        _positive(d_model=d_model, num_heads=num_heads, d_context=d_context)
+        check_whole(d_model=d_model, num_heads=num_heads, d_context=d_context)
         if d_model % num_heads:
             raise ValueError(
                 f"d_model={d_model} cannot be divided among {num_heads} heads: expected a multiple of {num_heads}, "
@@ -189,15 +214,24 @@ class MultiHeadAttention(nn.Module):
         self.map = AttentionMap()
 
     def forward(
-        self, x: torch.Tensor, context: torch.Tensor | None = None, mask: torch.Tensor | None = None
+        self,
+        x: torch.Tensor,
+        context: torch.Tensor | None = None,
+        mask: torch.Tensor | None = None,
+        is_causal: bool = False,
     ) -> torch.Tensor:
         y = x if context is None else context
         _check_layer(x, self.q_proj.in_features, y, self.k_proj.in_features)
+        if is_causal and context is not None:
+            raise ValueError("is_causal=True and a context: expected it for tokens that look at themselves only")
         q, k, v = self.split(self.q_proj(x)), self.split(self.k_proj(y)), self.split(self.v_proj(y))
         if mask is not None and mask.ndim == 3:
             mask = mask[:, None]  # (B, 1, T, S): the same for all heads
-        fused = q.shape[-2] >= LONG and self.map.plain  # the same mix, without a map
-        mix = attend_fused(q, k, v, mask) if fused else attend(q, k, v, mask, self.map)[0]  # (B, H, T, K)
+        fused = (is_causal or x.shape[1] >= LONG) and self.map.plain  # the same mix, without a map
+        if is_causal and not (fused and mask is None):
+            causal = causal_mask(x.shape[1], x.device)
+            mask, is_causal = causal if mask is None else mask & causal, False
+        mix = attend_fused(q, k, v, mask, is_causal) if fused else attend(q, k, v, mask, self.map)[0]  # (B, H, T, K)
         return self.out_proj(self.merge(mix))
 
     def split(self, x: torch.Tensor) -> torch.Tensor:
@@ -271,12 +305,6 @@ def record_attention(model: nn.Module, edit: Edit | None = None) -> Iterator[dic
             handle.remove()
 
 
-def _positive(**numbers: int) -> None:
-    for name, value in numbers.items():
-        if value < 1:
-            raise ValueError(f"{name}={value}: expected at least 1")
-
-
 def check_attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> None:
     """Refuse queries, keys and values that do not fit together.
 
@@ -317,10 +345,9 @@ def _check_layer(x: torch.Tensor, d_model: int, context: torch.Tensor, d_context
             )
 
 
-def check_mask(mask: torch.Tensor, scores: tuple[int, ...], *, part: bool = False) -> None:
-    """Refuse a mask that is not boolean, does not fit scores of this shape, or leaves a query nowhere to look.
+def check_mask(mask: torch.Tensor, scores: tuple[int, ...]) -> None:
+    """Refuse a mask that is not boolean, or does not fit scores of this shape.
 
-    `part` says that these are not all keys, so that a query may look nowhere here.
     Raises: ValueError.
     Tool: from notebook 08 on.
     """
@@ -335,8 +362,14 @@ def check_mask(mask: torch.Tensor, scores: tuple[int, ...], *, part: bool = Fals
             f"the mask has shape {tuple(mask.shape)}: expected {tuple(scores)} or what broadcasts to it, a row "
             "for each query and a column for each key"
         )
-    if part:
-        return
+
+
+def check_sight(mask: torch.Tensor) -> None:
+    """Refuse a mask under which a query may look nowhere.
+
+    Raises: ValueError.
+    Tool: from notebook 08 on.
+    """
     blind = ~mask.any(dim=-1)
     if blind.any():
         where = tuple(int(each) for each in blind.nonzero()[0])

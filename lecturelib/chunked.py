@@ -13,7 +13,8 @@ import math
 import torch
 from torch.utils.checkpoint import checkpoint
 
-from lecturelib.attention import check_attend, check_mask
+from lecturelib.attention import check_attend, check_mask, check_sight
+from lecturelib.edges import check_whole
 
 
 class RunningSoftmax:
@@ -45,7 +46,7 @@ class RunningSoftmax:
         check_attend(self.q, k, v)
         scores = self.q @ k.mT / math.sqrt(self.q.shape[-1])  # (..., T, s)
         if mask is not None:
-            check_mask(mask, tuple(scores.shape), part=True)
+            check_mask(mask, tuple(scores.shape))  # a query may see nothing of this piece
             scores = scores.masked_fill(~mask, -math.inf)
         largest = torch.maximum(self.largest, scores.detach().amax(dim=-1, keepdim=True))
         safe = largest.masked_fill(largest == -math.inf, 0.0)  # a query that has seen nothing yet
@@ -76,11 +77,11 @@ def attend_in_chunks(
     Taught: notebook 08, section 3.
     """
     check_attend(q, k, v)
-    if isinstance(chunk, bool) or not isinstance(chunk, int) or chunk < 1:
-        raise ValueError(f"chunk={chunk!r}: expected the number of rows and columns at a time, such as 128")
+    check_whole(chunk=chunk)
     length, keys = q.shape[-2], k.shape[-2]
     if mask is not None:
         check_mask(mask, (*torch.broadcast_shapes(q.shape[:-2], k.shape[:-2]), length, keys))
+        check_sight(mask)
         mask = mask.expand(*mask.shape[:-2], length, keys)
 
     def rows(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:

@@ -1,13 +1,17 @@
-"""What the edges of every file ask of their numbers.
+"""What every file asks of its input.
 
-    check_whole    sizes and counts are whole numbers
+    check_whole      sizes and counts are whole numbers
+    check_tokens     a batch of tokens
+    check_lengths    one length for each sequence of a batch
 
-Input is refused where it comes in: constructors, `fit`, `generate`, loaders. A `forward` looks at shapes only.
+Input is refused where it comes in: constructors, `fit`, `generate`, loaders. A `forward` looks at shapes and types.
 """
 
 from __future__ import annotations
 
 import operator
+
+import torch
 
 
 def check_whole(least: int = 1, /, **numbers: object) -> None:
@@ -27,3 +31,31 @@ def check_whole(least: int = 1, /, **numbers: object) -> None:
             right = False
         if not right:
             raise ValueError(f"{name}={value!r}: expected a whole number of {least} or more")
+
+
+def check_tokens(tokens: torch.Tensor, name: str = "tokens", max_len: int | None = None) -> None:
+    """Raise ValueError for what is not a batch of whole numbers, at most `max_len` of them in a row.
+
+    Tool: from notebook 03 on.
+    """
+    if tokens.ndim != 2 or tokens.numel() == 0 or tokens.is_floating_point() or tokens.dtype == torch.bool:
+        raise ValueError(
+            f"{name} has shape {tuple(tokens.shape)} and type {tokens.dtype}: expected (B, T) whole numbers, neither "
+            f"of them 0; a single sequence goes in as {name}[None]"
+        )
+    if max_len is not None and tokens.shape[1] > max_len:
+        raise ValueError(
+            f"the sequence has {tokens.shape[1]} tokens, the model {max_len} positions: expected at most that many; "
+            f"cut it, such as {name}[:, -{max_len}:], or build the model with more"
+        )
+
+
+def check_lengths(lengths: torch.Tensor, tokens: torch.Tensor) -> None:
+    """Raise ValueError for what is not one length for each sequence.
+
+    Tool: from notebook 03 on.
+    """
+    if lengths.shape != tokens.shape[:1]:
+        raise ValueError(
+            f"lengths has shape {tuple(lengths.shape)} for {len(tokens)} sequences: expected ({len(tokens)},)"
+        )

@@ -1,7 +1,7 @@
 """A language model that does not read its text again for every new token.
 
     KVCache                the keys and values of all tokens that were read, layer by layer
-    read_on                scores for new tokens, given a cache of those before
+    read_on                the logits of new tokens, given a cache of those before
     generate_with_cache    `generate`, with a cache: the same text
     cache_bytes            what a cache takes
 
@@ -10,14 +10,14 @@ A token's keys and values depend only on the tokens before it, because nobody ma
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import cast
 
 import torch
 
 from lecturelib.attention import attend, causal_mask
-from lecturelib.language import check_draw, check_prompt, draw
-from lecturelib.transformer import Block, LanguageModel, check_tokens
+from lecturelib.edges import check_tokens, check_whole
+from lecturelib.language import write
+from lecturelib.transformer import Block, LanguageModel
 
 
 class KVCache:
@@ -25,7 +25,7 @@ class KVCache:
 
     `length` counts the tokens that were read; `keys[l]` and `values[l]` belong to layer l, columns 0 to length - 1
     are filled. The room is taken at once, for the longest text that the model has positions for.
-    Shapes: keys and values: a list of L tensors (B, H, longest, K).
+    Shapes: keys and values: a list of L tensors (B, H, max_len, K).
     Raises: ValueError for another kind of model, and a batch below 1.
     Taught: notebook 08, section 4.
 
@@ -36,11 +36,8 @@ class KVCache:
 
     def __init__(self, model: LanguageModel, batch_size: int) -> None:
         _check_model(model)
-        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-            raise ValueError(f"batch_size={batch_size!r}: expected the number of texts, a whole number of 1 or more")
-        weight = model.head.weight
-        num_heads = _blocks(model)[0].attention.num_heads
-        shape = (batch_size, num_heads, model.max_len, weight.shape[1] // num_heads)
+        check_whole(batch_size=batch_size)
+        weight, shape = model.head.weight, _room(model, batch_size)
         self.length = 0
         self.keys = [weight.new_zeros(shape) for _ in model.blocks]
         self.values = [weight.new_zeros(shape) for _ in model.blocks]
@@ -48,10 +45,10 @@ class KVCache:
 
 @torch.no_grad()
 def read_on(model: LanguageModel, tokens: torch.Tensor, cache: KVCache) -> torch.Tensor:
-    """Read new tokens behind those in the cache, add their keys and values to it, and return their scores.
+    """Read new tokens behind those in the cache, add their keys and values to it, and return their logits.
 
-    The scores are those of `model` on the whole text, at its last n places, to within rounding.
-    Shapes: tokens (B, n); returns (B, n, symbols).
+    The logits are those of `model` on the whole text, at its last n places, to within rounding.
+    Shapes: tokens (B, n); returns (B, n, vocab_size).
     Raises: ValueError for tokens as in `Embedding`, another batch or other layers than the cache has, and a text that
         becomes longer than the model's positions; the cache then is as it was.
     Taught: notebook 08, section 4.
@@ -60,7 +57,7 @@ def read_on(model: LanguageModel, tokens: torch.Tensor, cache: KVCache) -> torch
     old, new = cache.length, cache.length + tokens.shape[1]
     x = model.embedding.tokens(tokens) + model.embedding.table[old:new]  # (B, n, D) + (n, D)
     # (n, new): row t is place old + t; a single token may look at all there is
-    mask = causal_mask(new)[old:].to(tokens.device) if tokens.shape[1] > 1 else None
+    mask = causal_mask(new, tokens.device)[old:] if tokens.shape[1] > 1 else None
     for block, keys, values in zip(_blocks(model), cache.keys, cache.values, strict=True):
         layer, normed = block.attention, block.norm_attention(x)
         keys[:, :, old:new] = layer.split(layer.k_proj(normed))
@@ -89,52 +86,19 @@ def generate_with_cache(
         window along, which gives every token a new position, so that no cache would hold.
     Taught: notebook 08, section 4.
     """
-    parts = [
-        prompt,
-        *(
-            each[:, None]
-            for each in writing_with_cache(model, prompt, steps, temperature=temperature, top_k=top_k, seed=seed)
-        ),
-    ]
-    return torch.cat(parts, dim=1)
-
-
-def writing_with_cache(
-    model: LanguageModel,
-    prompt: torch.Tensor,
-    steps: int,
-    *,
-    temperature: float = 1.0,
-    top_k: int | None = None,
-    seed: int = 0,
-) -> Iterator[torch.Tensor]:
-    """Yield the tokens of `generate_with_cache` one after the other, to show a text while it is written.
-
-    Shapes: prompt (B, T); yields (B,), `steps` times. Arguments and errors as in `generate_with_cache`.
-    Tool: from notebook 08 on.
-    """
     _check_model(model)
-    check_prompt(prompt, steps)
-    check_draw(temperature, top_k)
+
+    def next_logits(text: torch.Tensor) -> torch.Tensor:
+        return read_on(model, text[:, cache.length :], cache)[:, -1]
+
+    written = write(next_logits, prompt, steps, temperature=temperature, top_k=top_k, seed=seed)
     if prompt.shape[1] + steps > model.max_len + 1:  # the last token is written, but not read
         raise ValueError(
             f"a prompt of {prompt.shape[1]} tokens and {steps} steps: expected at most {model.max_len + 1} tokens in "
             "all, for the model has no more positions; write fewer steps, or use `generate`, which moves its window"
         )
-    return _write(model, prompt, steps, temperature, top_k, seed)
-
-
-@torch.no_grad()
-def _write(
-    model: LanguageModel, prompt: torch.Tensor, steps: int, temperature: float, top_k: int | None, seed: int
-) -> Iterator[torch.Tensor]:
-    generator = torch.Generator(prompt.device).manual_seed(seed)
-    cache, tokens = KVCache(model, len(prompt)), prompt
-    for _ in range(steps):
-        scores = read_on(model, tokens, cache)[:, -1]  # (B, symbols)
-        drawn = draw(scores, temperature, top_k, generator)
-        tokens = drawn[:, None]
-        yield drawn
+    cache = KVCache(model, len(prompt))
+    return torch.cat([prompt, *(tokens[:, None] for tokens in written)], dim=1)
 
 
 def cache_bytes(batch_size: int, length: int, d_model: int, num_layers: int, size: int = 4) -> int:
@@ -146,20 +110,18 @@ def cache_bytes(batch_size: int, length: int, d_model: int, num_layers: int, siz
     >>> cache_bytes(batch_size=1, length=256, d_model=128, num_layers=4)
     1048576
     """
-    for name, value in (
-        ("batch_size", batch_size),
-        ("length", length),
-        ("d_model", d_model),
-        ("num_layers", num_layers),
-        ("size", size),
-    ):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ValueError(f"{name}={value!r}: expected a whole number of 1 or more")
+    check_whole(batch_size=batch_size, length=length, d_model=d_model, num_layers=num_layers, size=size)
     return 2 * batch_size * length * d_model * num_layers * size
 
 
 def _blocks(model: LanguageModel) -> list[Block]:
     return cast(list[Block], list(model.blocks))
+
+
+def _room(model: LanguageModel, batch_size: int) -> tuple[int, int, int, int]:
+    """Return the shape of the keys and values of a layer: (B, H, max_len, K)."""
+    num_heads = _blocks(model)[0].attention.num_heads
+    return batch_size, num_heads, model.max_len, model.head.in_features // num_heads
 
 
 def _check_model(model: LanguageModel) -> None:
@@ -172,21 +134,16 @@ def _check_model(model: LanguageModel) -> None:
 def _check_fit(model: LanguageModel, tokens: torch.Tensor, cache: KVCache) -> None:
     """Refuse a cache of another model or batch, and a text beyond the last position."""
     _check_model(model)
-    check_tokens(tokens, model.embedding.vocab_size, model.max_len)
+    check_tokens(tokens, max_len=model.max_len)
     if not isinstance(cache, KVCache):
-        raise ValueError(f"the cache is a {type(cache).__name__}: expected KVCache(model, batch={len(tokens)})")
-    num_heads, d_model = _blocks(model)[0].attention.num_heads, model.head.in_features
-    expected = [len(model.blocks), len(tokens), num_heads, model.max_len, d_model // num_heads]
-    found = [len(cache.keys), *cache.keys[0].shape]
+        raise ValueError(f"the cache is a {type(cache).__name__}: expected KVCache(model, batch_size={len(tokens)})")
+    weight = model.head.weight
+    expected = [len(model.blocks), *_room(model, len(tokens)), weight.dtype, str(weight.device)]
+    found = [len(cache.keys), *cache.keys[0].shape, cache.keys[0].dtype, str(cache.keys[0].device)]
     if found != expected:
         raise ValueError(
-            f"the cache is {found} (layers, B, H, longest, K) for {len(tokens)} text(s): expected {expected}; make "
-            "one with KVCache(model, batch)"
-        )
-    kinds = [(each.dtype, str(each.device)) for each in (cache.keys[0], model.head.weight)]
-    if kinds[0] != kinds[1]:
-        raise ValueError(
-            f"the cache is of {kinds[0]}, the model of {kinds[1]}: make a new one with KVCache(model, batch)"
+            f"the cache is {found} (layers, B, H, max_len, K, type, device) for {len(tokens)} text(s): expected "
+            f"{expected}; make one with KVCache(model, batch_size={len(tokens)})"
         )
     if cache.length + tokens.shape[1] > model.max_len:
         raise ValueError(

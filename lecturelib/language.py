@@ -1,27 +1,30 @@
 """What a language model is asked: to write, and to be judged.
 
     generate             write on, one token at a time: temperature, top-k, seed
+    write                the loop behind it, for any function that gives the next logits
     next_token_loss      the loss of all predictions at once, as in training
     left_to_right_loss   the same loss, with each token predicted from a text that ends before it
 
-The last two agree, unless the model sees what it is asked for.
+The two losses agree, unless the model sees what it is asked for.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 import torch.nn.functional as F
 from torch import nn
+
+from lecturelib.edges import check_whole
 
 
 def next_token_loss(model: nn.Module, batch: tuple[torch.Tensor, ...]) -> torch.Tensor:
     """Return the mean cross-entropy of predicting each token from those before it, all at once.
 
     Shapes: batch holds tokens (B, T + 1): the first T go in, the last T are asked for. `model` maps (B, T) to
-        (B, T, symbols).
+        (B, T, vocab_size).
     Units: nats per token.
     Raises: ValueError for fewer than 2 tokens.
     Taught: notebook 04, section 6.
@@ -58,7 +61,7 @@ def generate(
 ) -> torch.Tensor:
     """Let a language model write on: draw the next token from its prediction, append it, and ask again.
 
-    The model sees the last `model.max_len` tokens, if it has such a limit. `temperature` divides the scores: below 1
+    The model sees the last `model.max_len` tokens, if it has such a limit. `temperature` divides the logits: below 1
     the likely becomes likelier, 0 always takes the likeliest. `top_k` leaves only the k likeliest to draw from.
 
     Shapes: prompt (B, T) with at least one token; returns (B, T + steps).
@@ -69,13 +72,17 @@ def generate(
     >>> generate(one_more, torch.tensor([[2]]), 4, temperature=0)
     tensor([[2, 3, 0, 1, 2]])
     """
-    for tokens in writing(model, prompt, steps, temperature=temperature, top_k=top_k, seed=seed):
-        prompt = torch.cat([prompt, tokens[:, None]], dim=1)
-    return prompt
+    max_len = getattr(model, "max_len", None)
+
+    def next_logits(text: torch.Tensor) -> torch.Tensor:
+        return model(text[:, -max_len:] if max_len else text)[:, -1]
+
+    written = write(next_logits, prompt, steps, temperature=temperature, top_k=top_k, seed=seed)
+    return torch.cat([prompt, *(tokens[:, None] for tokens in written)], dim=1)
 
 
-def writing(
-    model: nn.Module,
+def write(
+    next_logits: Callable[[torch.Tensor], torch.Tensor],
     prompt: torch.Tensor,
     steps: int,
     *,
@@ -83,39 +90,48 @@ def writing(
     top_k: int | None = None,
     seed: int = 0,
 ) -> Iterator[torch.Tensor]:
-    """Yield the tokens of `generate` one after the other, to show a text while it is written.
+    """Yield one new token after the other, drawn from `next_logits` of the whole text so far.
 
-    Shapes: prompt (B, T); yields (B,), `steps` times. Arguments and errors as in `generate`.
+    Nothing is computed before a token is asked for, so that a text can be shown while it is written.
+    Shapes: prompt (B, T); `next_logits` maps (B, t) to (B, vocab_size); yields (B,), `steps` times.
+    Arguments and errors as in `generate`; what is wrong is refused at the call.
     Tool: from notebook 04 on.
     """
-    check_prompt(prompt, steps)
-    check_draw(temperature, top_k)
-    return _write(model, prompt, steps, temperature, top_k, seed)
+    if prompt.ndim != 2 or prompt.numel() == 0:
+        raise ValueError(
+            f"the prompt has shape {tuple(prompt.shape)}: expected (B, T), at least one token to begin with"
+        )
+    check_whole(0, steps=steps)
+    _check_draw(temperature, top_k)
+    return _write(next_logits, prompt, steps, temperature, top_k, seed)
 
 
 @torch.no_grad()
 def _write(
-    model: nn.Module, tokens: torch.Tensor, steps: int, temperature: float, top_k: int | None, seed: int
+    next_logits: Callable[[torch.Tensor], torch.Tensor],
+    text: torch.Tensor,
+    steps: int,
+    temperature: float,
+    top_k: int | None,
+    seed: int,
 ) -> Iterator[torch.Tensor]:
-    generator = torch.Generator(tokens.device).manual_seed(seed)
-    max_len = getattr(model, "longest", None)
+    generator = torch.Generator(text.device).manual_seed(seed)
     for _ in range(steps):
-        logits = model(tokens[:, -max_len:] if max_len else tokens)[:, -1]  # (B, symbols)
-        drawn = draw(logits, temperature, top_k, generator)
-        tokens = torch.cat([tokens, drawn[:, None]], dim=1)
+        drawn = draw(next_logits(text), temperature, top_k, generator)
+        text = torch.cat([text, drawn[:, None]], dim=1)
         yield drawn
 
 
 def draw(
     logits: torch.Tensor, temperature: float, top_k: int | None, generator: torch.Generator | None
 ) -> torch.Tensor:
-    """Draw one token for each row of scores.
+    """Draw one token for each row of logits.
 
-    Shapes: scores (B, symbols); returns (B,). Arguments as in `generate`.
+    Shapes: logits (B, vocab_size); returns (B,). Arguments as in `generate`.
     Raises: ValueError for a temperature that is negative or not finite, and a top_k below 1.
     Tool: from notebook 04 on.
     """
-    check_draw(temperature, top_k)
+    _check_draw(temperature, top_k)
     if temperature == 0:
         return logits.argmax(dim=-1)
     if top_k is not None and top_k < logits.shape[-1]:
@@ -124,29 +140,11 @@ def draw(
     return torch.multinomial((logits / temperature).softmax(dim=-1), 1, generator=generator)[:, 0]
 
 
-def check_prompt(prompt: torch.Tensor, steps: int) -> None:
-    """Raise ValueError for a prompt that is empty or no batch, and fewer than 0 steps.
-
-    Tool: from notebook 04 on.
-    """
-    if prompt.ndim != 2 or prompt.numel() == 0:
-        raise ValueError(
-            f"the prompt has shape {tuple(prompt.shape)}: expected (B, T), at least one token to begin with"
-        )
-    if steps < 0:
-        raise ValueError(f"steps={steps}: expected 0 or more tokens to write")
-
-
-def check_draw(temperature: float, top_k: int | None) -> None:
-    """Raise ValueError for a temperature that is negative or not finite, and a top_k below 1.
-
-    Tool: from notebook 04 on.
-    """
-    if not 0 <= temperature < math.inf or (top_k is not None and top_k < 1):
-        raise ValueError(
-            f"temperature={temperature}, top_k={top_k}: expected a finite temperature of 0 or more, and a top_k of 1 "
-            "or more, or None for all"
-        )
+def _check_draw(temperature: float, top_k: int | None) -> None:
+    if not 0 <= temperature < math.inf:
+        raise ValueError(f"temperature={temperature}: expected a finite number of 0 or more; 0 takes the likeliest")
+    if top_k is not None:  # None leaves all tokens to draw from
+        check_whole(top_k=top_k)
 
 
 def _check_batch(tokens: torch.Tensor) -> None:

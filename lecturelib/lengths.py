@@ -2,6 +2,7 @@
 
 pad                     sequences -> rectangle and true lengths
 real_steps              which steps are not padding
+steps_within            the same inside a network, where nobody looks at the lengths
 last_state              the state after the last real token of each sequence
 mean_over_real_steps    an average that padding cannot change
 """
@@ -12,6 +13,8 @@ from collections.abc import Sequence
 
 import torch
 from torch import nn
+
+from lecturelib.edges import check_lengths, check_whole
 
 
 def pad(sequences: Sequence[Sequence[int]], value: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -43,6 +46,7 @@ def real_steps(lengths: torch.Tensor, steps: int) -> torch.Tensor:
     tensor([[1, 1, 1],
             [1, 0, 0]], dtype=torch.int32)
     """
+    check_whole(steps=steps)
     if lengths.ndim != 1 or lengths.numel() == 0:
         raise ValueError(f"lengths has shape {tuple(lengths.shape)}: expected (B,), one length for each sequence")
     if int(lengths.min()) < 1 or int(lengths.max()) > steps:
@@ -50,6 +54,15 @@ def real_steps(lengths: torch.Tensor, steps: int) -> torch.Tensor:
             f"lengths from {int(lengths.min())} to {int(lengths.max())} for {steps} steps: expected 1 to {steps}; "
             f"are these the lengths of this batch?"
         )
+    return steps_within(lengths, steps)
+
+
+def steps_within(lengths: torch.Tensor, steps: int) -> torch.Tensor:
+    """Compute `real_steps` and believe the lengths: what a network runs, so that it compiles.
+
+    Shapes: lengths (B,); returns (B, steps), boolean.
+    Tool: from notebook 01 on.
+    """
     return torch.arange(steps, device=lengths.device) < lengths[:, None]
 
 
@@ -60,7 +73,7 @@ def last_state(states: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
     Raises: ValueError for lengths that do not fit the batch.
     Taught: notebook 01, section 4.
     """
-    _check_batch(states, lengths)
+    check_lengths(lengths, states)
     real_steps(lengths, states.shape[1])
     return states[torch.arange(len(states)), lengths - 1]
 
@@ -72,13 +85,5 @@ def mean_over_real_steps(values: torch.Tensor, lengths: torch.Tensor) -> torch.T
     Raises: ValueError for lengths that do not fit the batch.
     Taught: notebook 01, section 4.
     """
-    _check_batch(values, lengths)
+    check_lengths(lengths, values)
     return values[real_steps(lengths, values.shape[1])].mean()
-
-
-def _check_batch(batch: torch.Tensor, lengths: torch.Tensor) -> None:
-    """Refuse lengths that are not one for each sequence of the batch."""
-    if tuple(lengths.shape) != (len(batch),):
-        raise ValueError(
-            f"lengths has shape {tuple(lengths.shape)} for a batch of {len(batch)} sequences: expected ({len(batch)},)"
-        )

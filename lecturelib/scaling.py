@@ -1,10 +1,10 @@
 """What a network costs, by formula, and the same three numbers counted by torch.
 
     Cost                     operations, bytes kept for the backward pass, steps that wait for one another
-    rnn_cost, lstm_cost      recurrent networks, as written out in `recurrent`
+    lstm_cost                an LSTM, as written out in `recurrent`
     attention_cost           multi-head self-attention, explicit or fused
     block_cost               attention, feed-forward, norms
-    language_model_cost, vit_cost, mae_cost     whole networks, without their loss
+    language_model_cost      a whole network, without its loss
     counted                  what torch counts while a function runs
 
 All costs are of one forward pass. A backward pass takes twice the operations: for each product of the forward pass one
@@ -22,6 +22,7 @@ from torch.autograd.graph import Node, saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from lecturelib.attention import LONG
+from lecturelib.edges import check_whole
 
 FLOAT = 4  # bytes of a number in float32
 PRODUCTS = ("Mm", "Bmm", "Addmm", "ScaledDotProduct")  # how the names of products begin in torch's graph
@@ -50,33 +51,17 @@ class Cost(NamedTuple):
         return Cost(*(mine + times * theirs for mine, theirs in zip(self, other, strict=True)))
 
 
-def rnn_cost(batch_size: int, length: int, d_model: int, hidden_size: int) -> Cost:
-    """Return the cost of reading with a tanh RNN: `recurrent.run_rnn`.
-
-    Equation: B T steps of 2 H (D + H) operations, one after the other; kept are the inputs and the hidden states.
-    Raises: ValueError for a number that is not whole, or below 1.
-    Taught: notebook 08, section 1.
-
-    >>> rnn_cost(batch_size=1, length=10, input_size=4, hidden_size=4)
-    Cost(flops=640, bytes=336, steps=10)
-    """
-    _check(batch_size=batch_size, length=length, d_model=d_model, hidden_size=hidden_size)
-    kept = (
-        batch_size * length * (d_model + hidden_size) + hidden_size
-    )  # with the state before the first step, one for all
-    return Cost(2 * batch_size * length * hidden_size * (d_model + hidden_size), FLOAT * kept, length)
-
-
-def lstm_cost(batch_size: int, length: int, d_model: int, hidden_size: int) -> Cost:
+def lstm_cost(batch_size: int, length: int, input_size: int, hidden_size: int) -> Cost:
     """Return the cost of reading with an LSTM: `recurrent.run_lstm`.
 
-    Equation: four times the products of an RNN; kept are also the gates, the candidate, the cell and its tanh.
+    Equation: B T steps of 8 H (D + H) operations, one after the other; kept are the inputs, the hidden states, the
+        gates, the candidate, the cell and its tanh.
     Raises: ValueError for a number that is not whole, or below 1.
     Taught: notebook 08, section 1.
     """
-    _check(batch_size=batch_size, length=length, d_model=d_model, hidden_size=hidden_size)
-    kept = batch_size * (length * (d_model + 7 * hidden_size) - hidden_size)  # the last cell is not read again
-    return Cost(8 * batch_size * length * hidden_size * (d_model + hidden_size), FLOAT * kept, length)
+    check_whole(batch_size=batch_size, length=length, input_size=input_size, hidden_size=hidden_size)
+    kept = batch_size * (length * (input_size + 7 * hidden_size) - hidden_size)  # the last cell is not read again
+    return Cost(8 * batch_size * length * hidden_size * (input_size + hidden_size), FLOAT * kept, length)
 
 
 def attention_cost(
@@ -86,23 +71,23 @@ def attention_cost(
 
     Equation: 8 B T D^2 operations for queries, keys, values and output, 4 B T^2 D for scores and mix. Explicit
         attention keeps the weights, B H T^2 numbers; the fused kernel keeps one number for each query of each head.
-        A causal mask adds its own bytes, and no operation less: the products are computed and then hidden.
-    Shapes: tokens (B, T, D); the lecture writes n for T. `fused` is what the layer chooses by T, unless told.
+        Under `is_causal`, the explicit way also keeps the mask. Operations are counted as without: torch's counter
+        counts the products that the explicit way hides, and that the kernel partly leaves out.
+    Shapes: tokens (B, T, D); the lecture writes n for T. `fused` is what the layer chooses, unless told.
     Raises: ValueError for a number that is not whole, or below 1, and a width that the heads do not divide.
     Taught: notebook 08, section 1.
 
     >>> [attention_cost(batch_size=1, length=T, d_model=8, num_heads=2, fused=False).bytes for T in (16, 32)]
     [4608, 13312]
     """
-    _check(batch_size=batch_size, length=length, d_model=d_model, num_heads=num_heads)
+    check_whole(batch_size=batch_size, length=length, d_model=d_model, num_heads=num_heads)
     if d_model % num_heads:
-        raise ValueError(f"d_model={d_model} and num_heads={num_heads}: expected a width that the heads divide")
-    fused = length >= LONG if fused is None else fused
+        raise ValueError(f"d_model={d_model} and num_heads={num_heads}: expected a d_model that the heads divide")
+    fused = (causal or length >= LONG) if fused is None else fused
     tokens = batch_size * length * d_model
-    kept = 5 * tokens + batch_size * num_heads * length * (
-        1 if fused else length
-    )  # x, q, k, v, the mix; weights or their sums
-    mask = length * length * (FLOAT if fused else 1) if causal else 0
+    rows = batch_size * num_heads * length
+    kept = 5 * tokens + (rows if fused else rows * length)  # x, q, k, v, the mix; each row's sum, or its weights
+    mask = length * length if causal and not fused else 0
     return Cost(8 * tokens * d_model + 4 * tokens * length, FLOAT * kept + mask, 3 if fused else 4)
 
 
@@ -135,74 +120,18 @@ def language_model_cost(
     *,
     fused: bool | None = None,
 ) -> Cost:
-    """Return the cost of a `LanguageModel`, from tokens to scores.
+    """Return the cost of a `LanguageModel`, from tokens to logits.
 
     Arguments and errors as in `attention_cost`.
     Taught: notebook 08, section 1.
     """
-    _check(vocab_size=vocab_size, num_layers=num_layers)
+    check_whole(vocab_size=vocab_size, num_layers=num_layers)
     block = block_cost(batch_size, length, d_model, num_heads, causal=True, fused=fused)
     tokens = batch_size * length
     looked_up = Cost(0, 8 * tokens, 0)  # the tokens themselves: whole numbers of 8 bytes
-    out = Cost(
-        2 * tokens * d_model * vocab_size, _norm_bytes(batch_size, length, d_model) + FLOAT * tokens * d_model, 1
-    )
-    return looked_up.then(block, num_layers).then(out)
-
-
-def vit_cost(
-    batch_size: int,
-    patches: int,
-    pixels: int,
-    d_model: int,
-    num_heads: int,
-    num_layers: int,
-    num_classes: int,
-    *,
-    fused: bool | None = None,
-) -> Cost:
-    """Return the cost of a `VisionTransformer` with pool="mean", from images to scores.
-
-    `patches` is N, the number of patches; `pixels` is C P P, the numbers in each.
-    Arguments and errors as in `attention_cost`.
-    Taught: notebook 08, section 1.
-    """
-    _check(num_classes=num_classes)
-    read = _encoder_cost(batch_size, patches, patches, pixels, d_model, num_heads, num_layers, fused)
-    return read.then(Cost(2 * batch_size * d_model * num_classes, FLOAT * batch_size * d_model, 1))
-
-
-def mae_cost(
-    batch_size: int,
-    patches: int,
-    visible: int,
-    pixels: int,
-    encoder: tuple[int, int, int],
-    decoder: tuple[int, int, int],
-    *,
-    fused: bool | None = None,
-) -> Cost:
-    """Return the cost of a `MaskedAutoencoder`, from images and mask to predicted patches.
-
-    `encoder` and `decoder` are (width, heads, layers). All N patches are embedded; the encoder then reads the visible
-    ones, the decoder all.
-    Raises: ValueError as `attention_cost`, and for more visible patches than there are.
-    Taught: notebook 08, section 1.
-    """
-    for name, sizes in (("encoder", encoder), ("decoder", decoder)):
-        if not isinstance(sizes, tuple | list) or len(sizes) != 3:
-            raise ValueError(f"{name}={sizes!r}: expected (width, heads, layers), such as (64, 4, 4)")
-    _check(patches=patches, visible=visible, layers=decoder[2])
-    if visible > patches:
-        raise ValueError(f"visible={visible} of patches={patches}: expected at most all of them")
-    d_model, num_heads, num_layers = decoder
-    read = _encoder_cost(batch_size, patches, visible, pixels, *encoder, fused)
-    narrow = Cost(2 * batch_size * visible * encoder[0] * d_model, FLOAT * batch_size * visible * encoder[0], 1)
-    masks = Cost(0, 2 * batch_size * patches, 0)  # which patches were taken out, and put back
-    tokens = batch_size * patches * d_model
-    out = Cost(2 * tokens * pixels, _norm_bytes(batch_size, patches, d_model) + FLOAT * tokens, 1)
-    paint = block_cost(batch_size, patches, d_model, num_heads, fused=fused)
-    return read.then(narrow).then(masks).then(paint, num_layers).then(out)
+    norm = _norm_bytes(batch_size, length, d_model)
+    head = Cost(2 * tokens * d_model * vocab_size, norm + FLOAT * tokens * d_model, 1)
+    return looked_up.then(block, num_layers).then(head)
 
 
 def counted(function: Callable[[], torch.Tensor]) -> Cost:
@@ -257,29 +186,6 @@ def _steps(end: Node) -> int:
     return depth[end]
 
 
-def _encoder_cost(
-    batch_size: int,
-    patches: int,
-    read: int,
-    pixels: int,
-    d_model: int,
-    num_heads: int,
-    num_layers: int,
-    fused: bool | None,
-) -> Cost:
-    """Return the cost of embedding all patches, and of the blocks and the last norm over those that are read."""
-    _check(batch_size=batch_size, patches=patches, pixels=pixels, d_model=d_model, num_layers=num_layers)
-    embed = Cost(2 * batch_size * patches * pixels * d_model, FLOAT * batch_size * patches * pixels, 1)
-    block = block_cost(batch_size, read, d_model, num_heads, fused=fused)
-    return embed.then(block, num_layers).then(Cost(0, _norm_bytes(batch_size, read, d_model), 0))
-
-
 def _norm_bytes(batch_size: int, length: int, d_model: int) -> int:
-    """Return what a layer norm keeps: its input, and a mean and a spread for each token."""
+    """Return what a layer norm keeps: its input, and a mean and a standard deviation for each token."""
     return FLOAT * batch_size * length * (d_model + 2)
-
-
-def _check(**numbers: int) -> None:
-    for name, value in numbers.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ValueError(f"{name}={value!r}: expected a whole number of 1 or more")

@@ -23,6 +23,8 @@ from typing import NamedTuple
 import torch
 from torch.profiler import ProfilerActivity, profile
 
+from lecturelib.edges import check_whole
+
 FINE = time.get_clock_info("process_time").resolution < 1e-4  # on Windows it ticks 64 times a second: too coarse
 CLOCKS = {"cpu": time.process_time if FINE else time.perf_counter, "wall": time.perf_counter}
 
@@ -45,9 +47,8 @@ def timed(
     """
     if not isinstance(functions, Mapping) or not functions or not all(callable(each) for each in functions.values()):
         raise ValueError("functions: expected a dictionary of names and functions, such as {'ours': lambda: f(x)}")
-    for name, value, least in (("rounds", rounds, 1), ("warmup", warmup, 0)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise ValueError(f"{name}={value!r}: expected a whole number of {least} or more")
+    check_whole(rounds=rounds)
+    check_whole(0, warmup=warmup)
     if clock not in CLOCKS:
         raise ValueError(f"clock={clock!r}: expected one of {list(CLOCKS)}")
     read = CLOCKS[clock]

@@ -2,12 +2,14 @@
 
     sinusoidal_positions   the table of sines and cosines
     Embedding              tokens and their positions become vectors
-    FeedForward, Block     what happens to each token alone; attention and feed-forward with their shortcuts
+    FeedForward, Block     what happens to each token alone; attention and feed-forward with their residual connections
     Encoder                every token may look at every token
     LanguageModel          a decoder alone: nobody may look ahead
     EncoderDecoder         both: the decoder also looks at what the encoder read
 
 All blocks normalize first ("pre-norm"), as nearly all transformers do today; the figure of 2017 normalizes last.
+A forward pass looks at shapes and types only, so that it compiles: a token outside the vocabulary gets torch's own
+error, and lengths are believed to be from 1 to T.
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from lecturelib.attention import MultiHeadAttention, causal_mask, padding_mask
+from lecturelib.attention import MultiHeadAttention
+from lecturelib.edges import check_lengths, check_tokens, check_whole
+from lecturelib.lengths import steps_within
 
 POSITIONS = ("learned", "sinusoidal", "none")
 
@@ -25,16 +29,17 @@ def sinusoidal_positions(length: int, d_model: int) -> torch.Tensor:
 
     Equation: PE(t, 2i) = sin(t / 10000^(2i / D)), PE(t, 2i + 1) = cos of the same (Vaswani and others 2017,
         section 3.5; their pos is t, their d_model is D).
-    Shapes: returns (length, width).
-    Raises: ValueError for an odd width, or a length or width below 1.
+    Shapes: returns (length, d_model).
+    Raises: ValueError for an odd d_model, or a number below 1.
     Taught: notebook 04, section 2.
 
     >>> sinusoidal_positions(2, 2)
     tensor([[0.0000, 1.0000],
             [0.8415, 0.5403]])
     """
-    if length < 1 or d_model < 2 or d_model % 2:
-        raise ValueError(f"length {length}, width {d_model}: expected a length of 1 or more, and an even width")
+    check_whole(length=length, d_model=d_model)
+    if d_model % 2:
+        raise ValueError(f"d_model={d_model}: expected an even number, for a sine and a cosine of each frequency")
     t = torch.arange(length)[:, None]
     angle = t / 10_000 ** (torch.arange(0, d_model, 2) / d_model)  # (T, D / 2)
     return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)  # (T, D)
@@ -45,8 +50,8 @@ class Embedding(nn.Module):
 
     `positions` is "learned" (a table that is trained), "sinusoidal" (a fixed one), or "none".
     Shapes: tokens (B, T), whole numbers below `vocab_size`; returns (B, T, D).
-    Raises: ValueError for a token outside the vocabulary, a sequence that is longer than `max_len`, an empty one,
-        and a kind of positions that does not exist.
+    Raises: ValueError for a sequence that is longer than `max_len`, an empty one, and a kind of positions that does not
+        exist.
     Taught: notebook 04, section 2.
     """
 
@@ -56,22 +61,17 @@ class Embedding(nn.Module):
         super().__init__()
         if positions not in POSITIONS:
             raise ValueError(f"positions {positions!r} is unknown: expected one of {list(POSITIONS)}")
-        if min(vocab_size, d_model, max_len) < 1:
-            raise ValueError(
-                f"vocab_size={vocab_size}, d_model={d_model}, max_len={max_len}: expected at least 1 of each"
-            )
+        check_whole(vocab_size=vocab_size, d_model=d_model, max_len=max_len)
         self.vocab_size, self.max_len = vocab_size, max_len
         self.tokens = nn.Embedding(vocab_size, d_model)
         if positions == "learned":
             self.table = nn.Parameter(torch.randn(max_len, d_model))
         else:
-            fixed = (
-                sinusoidal_positions(max_len, d_model) if positions == "sinusoidal" else torch.zeros(max_len, d_model)
-            )
-            self.register_buffer("table", fixed, persistent=False)
+            make = sinusoidal_positions if positions == "sinusoidal" else torch.zeros
+            self.register_buffer("table", make(max_len, d_model), persistent=False)
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        check_tokens(tokens, self.vocab_size, self.max_len)
+        check_tokens(tokens, max_len=self.max_len)
         return self.tokens(tokens) + self.table[: tokens.shape[1]]  # (B, T, D) + (T, D)
 
 
@@ -79,14 +79,13 @@ class FeedForward(nn.Sequential):
     """Work on each token alone: widen, apply a nonlinearity, narrow again.
 
     Equation: W_2 gelu(W_1 x + b_1) + b_2 (Vaswani and others 2017, equation 2, with gelu for relu).
-    Shapes: (..., D) to (..., D); inside (..., inner), 4 D wide unless told.
+    Shapes: (..., D) to (..., D); inside (..., d_ff), 4 D wide unless told.
     Taught: notebook 04, section 4.
     """
 
     def __init__(self, d_model: int, d_ff: int | None = None) -> None:
         d_ff = 4 * d_model if d_ff is None else d_ff
-        if min(d_model, d_ff) < 1:
-            raise ValueError(f"d_model={d_model}, d_ff={d_ff}: expected at least 1 of each")
+        check_whole(d_model=d_model, d_ff=d_ff)
         super().__init__(nn.Linear(d_model, d_ff), nn.GELU(), nn.Linear(d_ff, d_model))
 
 
@@ -95,7 +94,7 @@ class Block(nn.Module):
 
     Equation: x + Attention(norm(x)), then x + FeedForward(norm(x)). With `cross=True` a second attention stands
         between the two and looks at `context`, the tokens of an encoder.
-    Shapes: x (B, T, D), context (B, S, D), masks as in `MultiHeadAttention`; returns (B, T, D).
+    Shapes: x (B, T, D), context (B, S, D), masks and `is_causal` as in `MultiHeadAttention`; returns (B, T, D).
     Raises: ValueError as `MultiHeadAttention`, and for a context too much or missing.
     Taught: notebook 04, section 4.
     """
@@ -116,13 +115,14 @@ class Block(nn.Module):
         mask: torch.Tensor | None = None,
         context: torch.Tensor | None = None,
         context_mask: torch.Tensor | None = None,
+        is_causal: bool = False,
     ) -> torch.Tensor:
         if (context is not None) != hasattr(self, "cross"):
             raise ValueError(
                 f"context is {'given' if context is not None else 'missing'}: expected one exactly for a Block with "
                 "cross=True"
             )
-        x = x + self.attention(self.norm_attention(x), mask=mask)
+        x = x + self.attention(self.norm_attention(x), mask=mask, is_causal=is_causal)
         if context is not None:
             x = x + self.cross(self.norm_cross(x), context, context_mask)
         return x + self.feed_forward(self.norm_feed_forward(x))
@@ -132,7 +132,7 @@ class Encoder(nn.Module):
     """Read a sequence; every token may look at every real token.
 
     Shapes: tokens (B, T), lengths (B,) of the sequences if the batch is padded; returns (B, T, D).
-    Raises: ValueError as `Embedding` and `padding_mask`.
+    Raises: ValueError as `Embedding`, and for another number of lengths.
     Taught: notebook 04, section 5.
     """
 
@@ -146,11 +146,7 @@ class Encoder(nn.Module):
 
     def forward(self, tokens: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
         x = self.embedding(tokens)
-        if lengths is not None and lengths.shape != (len(tokens),):
-            raise ValueError(
-                f"lengths has shape {tuple(lengths.shape)} for {len(tokens)} sequences: expected ({len(tokens)},)"
-            )
-        mask = None if lengths is None else padding_mask(lengths, tokens.shape[1])  # (B, 1, T)
+        mask = _real(tokens, lengths)  # (B, 1, T)
         for block in self.blocks:
             x = block(x, mask)
         return self.norm(x)
@@ -159,8 +155,8 @@ class Encoder(nn.Module):
 class LanguageModel(nn.Module):
     """Predict at each position the token that comes next, from those up to there.
 
-    A decoder without an encoder: the blocks of an `Encoder` under a causal mask, and scores for every symbol.
-    Shapes: tokens (B, T); returns (B, T, symbols), at t the scores for token t + 1.
+    A decoder without an encoder: the blocks of an `Encoder` under a causal mask, and logits for every token.
+    Shapes: tokens (B, T); returns (B, T, vocab_size), at t the logits of token t + 1.
     Raises: ValueError as `Embedding`.
     Taught: notebook 04, section 5.
     """
@@ -177,9 +173,8 @@ class LanguageModel(nn.Module):
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         x = self.embedding(tokens)
-        mask = causal_mask(tokens.shape[1]).to(tokens.device)
         for block in self.blocks:
-            x = block(x, mask)
+            x = block(x, is_causal=True)
         return self.head(self.norm(x))
 
 
@@ -187,8 +182,8 @@ class EncoderDecoder(nn.Module):
     """The transformer of 2017: an encoder reads the source, a decoder writes the target and looks at both.
 
     Shapes: source (B, S), target (B, T) shifted so that position t holds what was written before step t, lengths
-        (B,) of the sources if they are padded; returns (B, T, target_symbols), the scores for what comes at step t.
-    Raises: ValueError as `Embedding` and `padding_mask`.
+        (B,) of the sources if they are padded; returns (B, T, target_vocab_size), the logits of what comes at step t.
+    Raises: ValueError as `Encoder`, and for another number of targets than sources.
     Taught: notebook 04, section 5.
     """
 
@@ -212,34 +207,21 @@ class EncoderDecoder(nn.Module):
         if len(source) != len(target):
             raise ValueError(f"there are {len(source)} sources and {len(target)} targets: expected pairs")
         context = self.encoder(source, lengths)
-        source_mask = None if lengths is None else padding_mask(lengths, source.shape[1])
+        source_mask = _real(source, lengths)
         x = self.embedding(target)
-        mask = causal_mask(target.shape[1]).to(target.device)
         for block in self.blocks:
-            x = block(x, mask, context, source_mask)
+            x = block(x, None, context, source_mask, is_causal=True)
         return self.head(self.norm(x))
 
 
 def _blocks(num_layers: int, d_model: int, num_heads: int, cross: bool = False) -> list[Block]:
-    if num_layers < 1:
-        raise ValueError(f"num_layers={num_layers}: expected at least 1")
+    check_whole(num_layers=num_layers)
     return [Block(d_model, num_heads, cross=cross) for _ in range(num_layers)]
 
 
-def check_tokens(tokens: torch.Tensor, vocab_size: int, max_len: int) -> None:
-    """Raise ValueError for what is not a batch of tokens of the vocabulary, at most `max_len` of them in a row.
-
-    Tool: from notebook 04 on.
-    """
-    if tokens.ndim != 2 or tokens.numel() == 0 or tokens.is_floating_point() or tokens.dtype == torch.bool:
-        raise ValueError(
-            f"tokens has shape {tuple(tokens.shape)} and type {tokens.dtype}: expected (B, T) whole numbers, neither "
-            "of them 0; a single sequence goes in as tokens[None]"
-        )
-    if int(tokens.min()) < 0 or int(tokens.max()) >= vocab_size:
-        raise ValueError(f"tokens from {int(tokens.min())} to {int(tokens.max())}: expected 0 to {vocab_size - 1}")
-    if tokens.shape[1] > max_len:
-        raise ValueError(
-            f"the sequence has {tokens.shape[1]} tokens, the model {max_len} positions: expected at most that many; "
-            "cut it, such as tokens[:, -longest:], or build the model with more"
-        )
+def _real(tokens: torch.Tensor, lengths: torch.Tensor | None) -> torch.Tensor | None:
+    """Return the padding mask of a batch, (B, 1, T), if it has lengths."""
+    if lengths is None:
+        return None
+    check_lengths(lengths, tokens)
+    return steps_within(lengths, tokens.shape[1])[:, None]
