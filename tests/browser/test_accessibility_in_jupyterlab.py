@@ -113,13 +113,16 @@ def running(jupyterlab: lab.Lab) -> tuple[lab.Lab, Any]:
 
 @pytest.fixture(scope="module", params=["JupyterLab Light", "JupyterLab Dark"])
 def themed(running: tuple[lab.Lab, Any], request: pytest.FixtureRequest) -> Any:
-    page = running[1]
-    page.evaluate(THEME, request.param)
-    page.wait_for_function(
-        "(light) => document.body.dataset.jpThemeLight === light", arg=str(request.param.endswith("Light")).lower()
-    )
+    use_theme(running[1], request.param)
+    return running[1]
+
+
+def use_theme(page: Any, name: str) -> None:
+    """Show the page in another theme."""
+    page.evaluate(THEME, name)
+    light = str(name.endswith("Light")).lower()
+    page.wait_for_function("(light) => document.body.dataset.jpThemeLight === light", arg=light)
     page.wait_for_timeout(1000)  # JupyterLab stumbles when the next change comes too soon
-    return page
 
 
 def output(page: Any, source: str) -> Any:

@@ -1,6 +1,8 @@
-"""Every notebook in a real JupyterLab: its cells run, its widgets appear, and what it saved is read without a kernel.
+"""Notebooks in a real JupyterLab: cells run, widgets appear, without findings of axe, and are read without a kernel.
 
 Trainings are cut short (tests/quick), so a claim may not hold here, and says so; nbval runs the notebooks in full.
+Half of them run here, the others on Colab's stand-in: what a notebook's cells do is the same in both, and each kind of
+widget is shown in both by tests of its own.
 """
 
 import os
@@ -11,13 +13,14 @@ from typing import Any
 
 import pytest
 
-from tests.browser import lab
-from tests.tools import needs
+from tests.browser import axe, lab
+from tests.browser.test_accessibility_in_jupyterlab import use_theme
+from tests.stand_ins import FULL, IN_JUPYTERLAB, STEPS
+from tests.tools import REQUIRED, needs
+from tests.working_tree import ROOT
 
 pytestmark = [pytest.mark.platform, needs(not lab.MISSING, lab.HOW)]
 
-ROOT = Path(__file__).parents[2]
-NAMES = [path.stem for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
 WAIT = 20  # seconds for widgets to appear, once all cells have run
 
 # What is wrong in the page with each cell, in words. Each output of a cell has a node of its own.
@@ -74,18 +77,6 @@ def problems(page: Any) -> list[str]:
     return found
 
 
-@pytest.fixture(scope="class")
-def quick(tmp_path_factory: pytest.TempPathFactory, browser: Any, request: Any) -> Iterator[lab.Lab]:
-    """JupyterLab in a folder with the notebooks; its kernels cut trainings short, and a claim may fail."""
-    folder = tmp_path_factory.mktemp("notebooks")
-    for name in NAMES:
-        shutil.copy(ROOT / "notebooks" / f"{name}.ipynb", folder)
-    path = os.pathsep.join([str(ROOT / "tests" / "quick"), os.environ["PYTHONPATH"]])
-    variables = {"PYTHONPATH": path, "LECTURELIB_STRICT": "", "LECTURELIB_STEPS": str(request.cls.steps)}
-    with lab.serve(folder, **variables) as server:
-        yield lab.beside(server, folder, browser)
-
-
 BROKEN = [
     "import ipywidgets\nipywidgets.Button(description='gone', layout={'display': 'none'})",
     "from lecturelib.figures.style import new_figure\nnew_figure(4, 3, 'nothing drawn')",
@@ -103,39 +94,28 @@ def test_what_is_wrong_in_a_page_is_found(jupyterlab):
     assert found[1:] == ["a picture is blank", "ZeroDivisionError: division by zero", "was not run"]
 
 
-class Notebooks:
-    """The tests of each notebook; the classes below share them out, so that two workers can run them side by side."""
-
-    steps = 50  # of each training: as many as there are looks at the loss in a longer one
-
-    def test_it_runs_and_can_be_read_without_a_kernel(self, quick, name):
-        page = quick.run(f"{name}.ipynb")
-        assert problems(page) == []
-        figures = page.evaluate(FIGURES)
-        page.evaluate(lab.SAVE)
-        page.close()
-        quick.server.end_kernels()
-        shutil.copy(quick.folder / f"{name}.ipynb", quick.folder / f"{name}_read.ipynb")
-        page = quick.open_foreign(f"{name}_read.ipynb", figures)
-        assert page.get_by_text("Error displaying widget").count() == page.get_by_text("Loading widget").count() == 0
-        page.close()
-        quick.server.end_kernels()
-        assert quick.hosts - {""} == {"127.0.0.1"}
-        assert quick.errors == []
+@pytest.fixture
+def quick(tmp_path: Path, browser: Any, name: str) -> Iterator[lab.Lab]:
+    """JupyterLab beside one notebook; its kernel cuts trainings short, and a claim may fail."""
+    shutil.copy(ROOT / "notebooks" / f"{name}.ipynb", tmp_path)
+    path = os.pathsep.join([str(ROOT / "tests" / "quick"), os.environ["PYTHONPATH"]])
+    steps = str(FULL.get(name, STEPS))
+    with lab.serve(tmp_path, PYTHONPATH=path, LECTURELIB_STRICT="", LECTURELIB_STEPS=steps) as server:
+        yield lab.beside(server, tmp_path, browser)
 
 
-@pytest.mark.parametrize("name", NAMES[1:2])
-class TestInFull(Notebooks):
-    """01 reads an automaton off its network, which has to have learned one; less is refused in words."""
-
-    steps = 100_000
-
-
-@pytest.mark.parametrize("name", [NAMES[0], *NAMES[2::2]])
-class TestEven(Notebooks):
-    pass
-
-
-@pytest.mark.parametrize("name", NAMES[3::2])
-class TestOdd(Notebooks):
-    pass
+@pytest.mark.parametrize("name", IN_JUPYTERLAB)
+def test_a_notebook_runs_is_usable_by_all_and_can_be_read_without_a_kernel(quick, name):
+    page = quick.run(f"{name}.ipynb")
+    assert problems(page) == []
+    figures = page.evaluate(FIGURES)
+    page.evaluate(lab.SAVE)
+    for theme in ("Dark", "Light") if axe.SCRIPT or REQUIRED else ():
+        use_theme(page, f"JupyterLab {theme}")
+        for cell in figures:
+            assert axe.findings(page.locator(".jp-CodeCell").nth(cell).locator(".jp-Cell-outputArea")) == []
+    page.close()
+    quick.server.end_kernels()
+    page = quick.open_foreign(f"{name}.ipynb", figures)
+    assert page.get_by_text("Error displaying widget").count() == page.get_by_text("Loading widget").count() == 0
+    assert quick.hosts - {""} == {"127.0.0.1"} and quick.errors == []

@@ -1,12 +1,14 @@
 """Cut trainings short, for tests that need a notebook's cells and figures but not its results.
 
 Python imports a module of this name at start-up if its folder stands in PYTHONPATH, and only the first: so this one
-does the work of tests/offline too. From then on the two functions of lecturelib that train make few steps: at most
-20, or LECTURELIB_STEPS in the environment. A claim may fail then, and says so, as in a student's changed run.
+does the work of tests/offline too. From then on what trains in lecturelib, each function of two files that takes
+`steps`, makes few of them: at most 20, or LECTURELIB_STEPS in the environment. A claim may fail then, and says so, as
+in a student's changed run.
 """
 
 import functools
 import importlib.util
+import inspect
 import os
 import sys
 from importlib.abc import MetaPathFinder
@@ -16,12 +18,12 @@ from types import ModuleType
 from typing import Any
 
 STEPS = int(os.environ.get("LECTURELIB_STEPS", "20"))
-TRAINERS = {"lecturelib.training": "fit", "lecturelib.fine_tuning": "fine_tune"}
+TRAINERS = {"lecturelib.training", "lecturelib.fine_tuning"}
 OFFLINE = Path(__file__).parents[1] / "offline" / "sitecustomize.py"
 
 
 class Shortener(MetaPathFinder):
-    """Finds the modules that train as all others do, and replaces the function once its module was loaded."""
+    """Finds the modules that train as all others do, and replaces their functions once they were loaded."""
 
     def __init__(self) -> None:
         self.looking = False
@@ -39,7 +41,10 @@ class Shortener(MetaPathFinder):
 
             def load_and_shorten(module: ModuleType) -> None:
                 load(module)
-                setattr(module, TRAINERS[name], shortened(getattr(module, TRAINERS[name])))
+                for key, value in list(vars(module).items()):
+                    own = inspect.isfunction(value) and value.__module__ == name and not key.startswith("_")
+                    if own and "steps" in inspect.signature(value).parameters:
+                        setattr(module, key, shortened(value))
 
             spec.loader.exec_module = load_and_shorten  # type: ignore[method-assign]
         return spec
@@ -47,10 +52,14 @@ class Shortener(MetaPathFinder):
 
 def shortened(train: Any) -> Any:
     """Return the function with fewer steps than it is asked for."""
+    signature = inspect.signature(train)
 
     @functools.wraps(train)
-    def few_steps(*arguments: Any, steps: int = STEPS, **options: Any) -> Any:
-        return train(*arguments, steps=min(steps, STEPS), **options)
+    def few_steps(*arguments: Any, **options: Any) -> Any:
+        bound = signature.bind(*arguments, **options)
+        bound.apply_defaults()
+        bound.arguments["steps"] = min(bound.arguments["steps"], STEPS)
+        return train(*bound.args, **bound.kwargs)
 
     return few_steps
 

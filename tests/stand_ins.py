@@ -1,0 +1,14 @@
+"""Which stand-in runs which notebook with trainings cut short: each runs in one of them, and in full under nbval.
+
+Dealt out in turn, so that each has about half of the work, and the first notebook, by whose button readers of Colab
+come, is Colab's.
+"""
+
+from tests.working_tree import ROOT
+
+NOTEBOOKS = [path.stem for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
+ON_COLAB, IN_JUPYTERLAB = NOTEBOOKS[::2], NOTEBOOKS[1::2]
+
+STEPS = 50  # of each training: as many as there are looks at the loss in a longer one
+# 01 reads an automaton off its network, which has to have learned one; less is refused in words
+FULL = {"01_recurrent_networks": 100_000}
