@@ -4,6 +4,8 @@ fit               draw batches, follow the gradient, keep the best weights
 History           the losses along the way
 progress          a bar for any long loop, in a notebook or a terminal
 seed_everything   one seed for all generators
+
+Several networks of one shape train at once by `lecturelib.stacks.fit_many`.
 """
 
 from __future__ import annotations
@@ -13,27 +15,34 @@ import math
 import random
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import TracebackType
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import nn
 
+from lecturelib.edges import check_whole
+
 Item = TypeVar("Item")
 Batch = tuple[torch.Tensor, ...]
+Loss = Callable[[nn.Module, Batch], torch.Tensor]
 
 
 def seed_everything(seed: int) -> torch.Generator:
     """Seed the generators of Python, NumPy and torch, and return a torch generator of its own with that seed.
 
-    The global ones decide how layers are initialised; draw data from the returned one.
+    The global ones decide how layers are initialized; draw data from the returned one.
     Raises: ValueError for a seed that is not a whole number from 0 to 2**32 - 1.
     Tool: from notebook 00 on.
     """
-    if not isinstance(seed, int) or not 0 <= seed < 2**32:
-        raise ValueError(f"seed {seed!r}: expected a whole number from 0 to 2**32 - 1, such as 0")
+    check_whole(0, seed=seed)
+    if seed >= 2**32:
+        raise ValueError(f"seed={seed}: expected at most 2**32 - 1, which is all that NumPy takes")
+    seed = int(seed)
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
@@ -58,7 +67,7 @@ class History:
 
 def fit(
     model: nn.Module,
-    loss: Callable[[nn.Module, Batch], torch.Tensor],
+    loss: Loss,
     train: Batch,
     valid: Batch | None = None,
     *,
@@ -75,11 +84,13 @@ def fit(
     weights are those with the lowest validation loss (training loss, if there is no `valid`).
     With a `label` it shows a bar with the loss and the time left; without, it is silent. Interrupting the kernel
     ends the training early and leaves the best weights so far in the model; without a label (inside a longer loop)
-    the interruption is passed on, so that the longer loop stops too.
+    the interruption is passed on, so that the longer loop stops too. `fit_many` trains a model for each of several
+    seeds at once.
 
-    Units: `lr` is Adam's step size; gradients longer than 1 are cut to length 1.
+    Units: `lr` is Adam's learning rate; gradients longer than 1 are cut to length 1.
     Returns: a `History`.
-    Raises: ValueError for empty or unequal data, a number that is not positive, and a loss that is not finite.
+    Raises: ValueError for empty, unequal or infinite data, a number that is out of range, a model with nothing to
+        train, and a loss that is no single finite number or does not depend on the model.
     Taught: notebook 01, section 3.
 
     >>> torch.manual_seed(0) and None
@@ -88,74 +99,175 @@ def fit(
     >>> round(line.weight.item(), 1), history.stopped
     (3.0, False)
     """
-    rows = _check_fit(train, valid, steps=steps, batch_size=batch_size, lr=lr)
-    generator = torch.Generator().manual_seed(seed)
+    check_fit([model], train, valid, [seed], steps=steps, batch_size=batch_size, lr=lr)
+    generator = torch.Generator().manual_seed(int(seed))
     optimizer = torch.optim.Adam(model.parameters(), lr)
-    history, every = History(), max(1, steps // 50)
-    best_loss, best_weights, recent = math.inf, copy.deepcopy(model.state_dict()), []
-    bar = _Bar(steps, label) if label else None
-    try:
+
+    def judge() -> list[float]:
+        model.eval()
+        return [] if valid is None else [loss(model, valid).item()]
+
+    with Stock([model], judge, steps, lr, label) as stock, flushed_denormals():
         for step in range(1, steps + 1):
             model.train()
-            pick = torch.randint(rows, (batch_size,), generator=generator)
+            pick = torch.randint(len(train[0]), (batch_size,), generator=generator)
             value = loss(model, tuple(each[pick] for each in train))
+            check_loss(value)
             optimizer.zero_grad()
             value.backward()
             length = nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            _check_finite("loss", value.item(), step, lr)
-            _check_finite("length of the gradient", length.item(), step, lr)
+            stock.refuse_infinite(step, [value.item()], [length.item()])
             optimizer.step()
-            recent.append(value.item())
-            if step % every == 0 or step == steps:
-                if valid is not None:
-                    model.eval()
-                    with torch.no_grad():
-                        judged = loss(model, valid).item()
-                    _check_finite("validation loss", judged, step, lr)
-                    history.valid.append(judged)
+            stock.take(step, [value.item()])
+    return stock.histories[0]
+
+
+class Stock:
+    """What `fit` and `fit_many` keep beside their loops, for one model or several: histories, best weights, the bar.
+
+    As the block ends, by itself or by an exception, each model gets its best weights. `judge` returns the validation
+    losses, none without validation data; `write_back` brings the present weights into the models, if they are
+    elsewhere.
+    Tool: from notebook 01 on.
+    """
+
+    def __init__(
+        self,
+        models: Sequence[nn.Module],
+        judge: Callable[[], list[float]],
+        steps: int,
+        lr: float,
+        label: str | None,
+        write_back: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.models, self.judge, self.steps, self.lr, self.write_back = models, judge, steps, lr, write_back
+        self.histories = [History() for _ in models]
+        self.best = [(math.inf, copy.deepcopy(each.state_dict())) for each in models]  # loss, weights
+        self.recent: list[list[float]] = []
+        self.bar = _Bar(steps, label) if label else None
+
+    def refuse_infinite(self, step: int, losses: list[float], lengths: list[float]) -> None:
+        """Stop before a step that would spoil the weights."""
+        check_finite("loss", losses, step, self.lr)
+        check_finite("length of the gradient", lengths, step, self.lr)
+
+    def take(self, step: int, losses: list[float]) -> None:
+        """Remember the losses of a step; some 50 times on the way judge the models, and keep what is best so far."""
+        self.recent.append(losses)
+        if step % max(1, self.steps // 50) == 0 or step == self.steps:
+            with torch.no_grad():
+                judged = self.judge()
+            check_finite("validation loss", judged, step, self.lr)
+            self.write_back()
+            for k, (model, history) in enumerate(zip(self.models, self.histories, strict=True)):
                 history.steps.append(step)
-                history.train.append(sum(recent) / len(recent))
-                now, recent = (history.valid or history.train)[-1], []
-                if now < best_loss:
-                    best_loss, best_weights, history.best = now, copy.deepcopy(model.state_dict()), step
-            if bar:
-                bar.show(step, f"loss {value.item():.3f}")
-    except KeyboardInterrupt:
-        history.stopped = True
-        if not label:
-            raise
+                history.train.append(sum(each[k] for each in self.recent) / len(self.recent))
+                history.valid += judged[k : k + 1]
+                now = (history.valid or history.train)[-1]
+                if now < self.best[k][0]:
+                    self.best[k], history.best = (now, copy.deepcopy(model.state_dict())), step
+            self.recent = []
+        if self.bar:
+            self.bar.show(step, f"loss {sum(losses) / len(losses):.3f}")
+
+    def __enter__(self) -> Stock:
+        return self
+
+    def __exit__(self, kind: type | None, problem: BaseException | None, trace: TracebackType | None) -> bool:
+        """Put the best weights in; with a bar an interruption ends here, without one it is passed on."""
+        interrupted = kind is KeyboardInterrupt
+        for model, history, (_, weights) in zip(self.models, self.histories, self.best, strict=True):
+            history.stopped = interrupted
+            model.load_state_dict(weights)
+            model.eval()
+        if self.bar:
+            mean = sum(each for each, _ in self.best) / len(self.best)
+            ended = f"loss {mean:.3f}" if self.histories[0].steps else "before the first look at the loss"
+            self.bar.close(f"{'stopped, ' if interrupted else ''}{ended}")
+        return interrupted and self.bar is not None
+
+
+@contextmanager
+def flushed_denormals() -> Iterator[None]:
+    """Let numbers below the smallest normal one be 0 inside the block: vanishing gradients are full of them, and slow.
+
+    Tool: from notebook 01 on.
+    """
+    before = sys.float_info.min / 2 == 0.0  # torch tells nobody how the processor is set
+    torch.set_flush_denormal(True)
+    try:
+        yield
     finally:
-        model.load_state_dict(best_weights)
-        model.eval()
-        if bar:
-            ended = f"loss {best_loss:.3f}" if history.steps else "before the first look at the loss"
-            bar.close(f"{'stopped, ' if history.stopped else ''}{ended}")
-    return history
+        torch.set_flush_denormal(before)
 
 
-def _check_finite(what: str, value: float, step: int, lr: float) -> None:
-    """Refuse to go on with NaN or infinity."""
-    if not math.isfinite(value):
-        raise ValueError(
-            f"the {what} became {value} at step {step}: expected a finite number. The best weights so far are in the "
-            f"model; try a smaller step size than lr={lr}, and look for NaN in the data"
-        )
+def check_fit(
+    models: Sequence[nn.Module],
+    train: Batch,
+    valid: Batch | None,
+    seeds: Sequence[int],
+    *,
+    steps: int,
+    batch_size: int,
+    lr: float,
+) -> None:
+    """Raise ValueError for what cannot be trained, or not trained on.
 
-
-def _check_fit(train: Batch, valid: Batch | None, **numbers: float) -> int:
-    """Refuse what cannot be trained on; return the number of rows in `train`."""
-    for name, value in numbers.items():
-        if not value > 0:
-            raise ValueError(f"{name}={value}: expected a number above 0")
+    Tool: from notebook 01 on.
+    """
+    check_whole(steps=steps, batch_size=batch_size)
+    for seed in seeds:
+        check_whole(0, seed=seed)
+    if not 0 < lr < math.inf:
+        raise ValueError(f"lr={lr}: expected a number above 0")
+    for model in models:
+        if not any(each.requires_grad for each in model.parameters()):
+            raise ValueError(
+                f"{type(model).__name__} has nothing to train: expected a parameter that is not frozen; "
+                "model.requires_grad_(True) frees all of them"
+            )
     for name, data in (("train", train), ("valid", valid)):
-        if data is None:
+        if data is None and name == "valid":
             continue
         if not isinstance(data, tuple) or not data or not all(isinstance(each, torch.Tensor) for each in data):
-            raise ValueError(f"{name} is a {type(data).__name__}: expected a tuple of tensors, such as (x, y)")
+            held = f" of {type(data[0]).__name__}" if isinstance(data, tuple | list) and data else ""
+            raise ValueError(f"{name} is a {type(data).__name__}{held}: expected a tuple of tensors, such as (x, y)")
         lengths = [len(each) for each in data]
         if len(set(lengths)) != 1 or lengths[0] == 0:
             raise ValueError(f"the tensors of {name} have {lengths} rows: expected the same number in each, at least 1")
-    return len(train[0])
+        for k, each in enumerate(data):
+            if not torch.isfinite(each).all():
+                raise ValueError(
+                    f"{name}[{k}] holds NaN or infinity: expected finite numbers; look where they come from"
+                )
+
+
+def check_loss(value: torch.Tensor) -> None:
+    """Raise ValueError for a loss that no gradient can be taken of.
+
+    Tool: from notebook 01 on.
+    """
+    if not isinstance(value, torch.Tensor) or value.ndim:
+        said = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, torch.Tensor) else repr(value)
+        raise ValueError(f"the loss returned {said}: expected a tensor of one number, such as error.mean()")
+    if not value.requires_grad:
+        raise ValueError(
+            "the loss does not depend on the model's parameters: expected loss(model, rows) to ask the model that it "
+            "is given, without .item(), .detach() or torch.no_grad()"
+        )
+
+
+def check_finite(what: str, values: list[float], step: int, lr: float) -> None:
+    """Raise ValueError for a number that became NaN or infinite.
+
+    Tool: from notebook 01 on.
+    """
+    for value in values:
+        if not math.isfinite(value):
+            raise ValueError(
+                f"the {what} became {value} at step {step}: expected a finite number. The best weights so far are in "
+                f"the model; try a smaller learning rate than lr={lr}, and look for NaN in the data"
+            )
 
 
 def progress(items: Iterable[Item], label: str) -> Iterator[Item]:

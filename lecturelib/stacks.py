@@ -1,0 +1,263 @@
+"""Networks of one shape side by side: their weights in one stack, each operation once for all of them.
+
+    Stack        networks as one: ask all of them, give them their weights back
+    fit_many     `fit` for several models, one for each seed: as one where that is faster
+    cut_each     gradients longer than 1 are cut, network by network
+
+For small networks most of the time goes into starting operations. S networks in a stack cost less than S networks in
+a row, and each comes out as it would alone, to rounding.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.func import functional_call, stack_module_state, vmap
+
+from lecturelib.training import Batch, History, Loss, Stock, check_fit, check_loss, fit, flushed_denormals
+
+
+class Stack:
+    """Networks of one shape as one (`torch.func.vmap`); what is frozen in one must be frozen in all.
+
+    Raises: ValueError for no networks, and networks that differ in their layers, in the shapes and types of their
+        weights, in what is frozen, or in their mode (training or not).
+    Tool: from notebook 07 on.
+
+    >>> Stack([nn.Linear(3, 2) for _ in range(5)])(torch.zeros(4, 3)).shape
+    torch.Size([5, 4, 2])
+    """
+
+    def __init__(self, models: Sequence[nn.Module]) -> None:
+        models = list(models)
+        shapes = [_shape_of(each) for each in models]
+        if not models or any(each != shapes[0] for each in shapes):
+            raise ValueError(
+                f"{len(models)} networks {sorted({type(each).__name__ for each in models})}: expected one or more of "
+                "one shape, with the same frozen parameters, all in training mode or all in eval mode"
+            )
+        self.models = models
+        self.weights, self.buffers = stack_module_state(models)  # type: ignore[arg-type]  # (S, ...) each
+        self._base = _written_out(copy.deepcopy(models[0]))
+
+    def __call__(self, x: torch.Tensor, own: bool = False) -> torch.Tensor:
+        """Ask all networks the same, x (B, ...), or each its own, x (S, B, ...): to (S, B, ...)."""
+        return self.ask(lambda model, rows: model(rows[0]), (x,), own)
+
+    def ask(self, question: Loss, rows: Batch, own: bool = False) -> torch.Tensor:
+        """Return question(model, rows) of each network, (S, ...); with `own`, each has its own rows, (S, B, ...)."""
+        asked = _Asked(self._base, question)
+
+        def one(weights: Any, buffers: Any, rows: Batch) -> torch.Tensor:
+            answer: torch.Tensor = functional_call(asked, (weights, buffers), (rows,))
+            return answer
+
+        named = [{f"model.{name}": each for name, each in held.items()} for held in (self.weights, self.buffers)]
+        return vmap(one, in_dims=(0, 0, 0 if own else None))(*named, rows)
+
+    def train(self, mode: bool = True) -> None:
+        """Set the mode of all networks in the stack."""
+        self._base.train(mode)
+
+    @torch.no_grad()
+    def write_back(self) -> None:
+        """Give the networks the weights that they have in the stack."""
+        for s, model in enumerate(self.models):
+            held = dict(model.named_parameters()) | dict(model.named_buffers())
+            for name, each in (self.weights | self.buffers).items():
+                held[name].copy_(each[s])
+
+
+class _Asked(nn.Module):
+    """A question to a network, as a network: so that `functional_call` exchanges the weights for it."""
+
+    def __init__(self, model: nn.Module, question: Loss) -> None:
+        super().__init__()
+        self.model, self.question = model, question
+
+    def forward(self, rows: Batch) -> torch.Tensor:
+        return self.question(self.model, rows)
+
+
+class _Loop(torch.autograd.Function):
+    """The loop of a tanh RNN, h_t = tanh(x_t + W h_{t-1}), as `vmap` is to run it: once for the whole stack.
+
+    Shapes: for the stack x (S, B, T, H), already multiplied by the weights of the input, and w (S, H, H).
+    """
+
+    @staticmethod
+    def forward(x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
+        raise NotImplementedError("only a stack comes here")
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None: ...
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int, int], x: torch.Tensor, w: torch.Tensor) -> tuple[torch.Tensor, int]:
+        x, w = x.movedim(in_dims[0], 0), w.movedim(in_dims[1], 0)
+        h, back = torch.zeros_like(x[:, :, 0]), w.mT
+        states = []
+        for step in x.unbind(dim=2):
+            h = torch.tanh(torch.baddbmm(step, h, back))  # (S, B, H)
+            states.append(h)
+        return torch.stack(states, dim=2), 0
+
+
+class _WrittenOut(nn.RNN):
+    """`nn.RNN` of one layer with its loop in Python: `vmap` cannot go into torch's own."""
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:  # type: ignore[override]
+        into = F.linear(x, self.weight_ih_l0, self.bias_ih_l0 + self.bias_hh_l0)  # (B, T, H), all steps at once
+        states = _Loop.apply(into, self.weight_hh_l0)
+        return states, states[None, :, -1]
+
+
+def _simple(layer: nn.Module) -> bool:
+    """Whether `_WrittenOut` can stand for a layer."""
+    asked = {"num_layers": 1, "bidirectional": False, "batch_first": True, "nonlinearity": "tanh", "bias": True}
+    return isinstance(layer, nn.RNN) and all(getattr(layer, name) == value for name, value in asked.items())
+
+
+def _written_out(model: nn.Module) -> nn.Module:
+    """Let each simple `nn.RNN` of a model run as `_WrittenOut`; parameters and names stay."""
+    for layer in model.modules():
+        if _simple(layer):
+            layer.__class__ = _WrittenOut
+    return model
+
+
+def _shape_of(model: nn.Module) -> list[object]:
+    """Return what networks of one stack must share: layers and their numbers, weights, what is frozen, the mode."""
+    told: list[object] = []
+    for name, layer in model.named_modules():
+        numbers = {key: value for key, value in vars(layer).items() if isinstance(value, int | float | str | tuple)}
+        told.append((name, type(layer), {key: value for key, value in numbers.items() if not key.startswith("_")}))
+    told += [(name, each.shape, each.dtype, each.requires_grad) for name, each in model.named_parameters()]
+    return told + [(name, each.shape, each.dtype) for name, each in model.named_buffers()]
+
+
+def as_one(models: Sequence[nn.Module]) -> bool:
+    """Say whether a stack of these networks trains faster than one after the other, with the same result.
+
+    Not so the fused `nn.LSTM` and `nn.GRU`, convolutions, and what draws at random (dropout) or keeps statistics of
+    its batches.
+    Tool: from notebook 01 on.
+    """
+    slow = (nn.modules.conv._ConvNd, nn.modules.batchnorm._BatchNorm)
+    for layer in models[0].modules():
+        draws = isinstance(layer, nn.modules.dropout._DropoutNd) and layer.p > 0
+        if draws or isinstance(layer, slow) or (isinstance(layer, nn.RNNBase) and not _simple(layer)):
+            return False
+    return len(models) > 1 and all(_shape_of(each) == _shape_of(models[0]) for each in models)
+
+
+def fit_many(
+    models: Sequence[nn.Module],
+    loss: Loss,
+    train: Batch,
+    valid: Batch | None = None,
+    *,
+    steps: int = 500,
+    batch_size: int = 32,
+    lr: float = 1e-2,
+    seeds: Sequence[int] | None = None,
+    label: str | None = None,
+) -> list[History]:
+    """Train several models as `fit` would train one after the other, each by its own seed: 0, 1, 2, ... unless told.
+
+    Small networks of one shape train as one, in about the time of one of them (see `as_one`); others one after the
+    other. The histories and weights are the same, to rounding. What `loss` does must then be possible under
+    `torch.func.vmap`: no `.item()`, no `if` on values; if it is not, the models train one after the other.
+    Returns: a `History` for each model.
+    Raises: ValueError as `fit`, for unequal numbers of models and seeds, and a model that stands there twice.
+    Tool: from notebook 01 on.
+
+    >>> models = [nn.Linear(1, 1) for _ in range(3)]
+    >>> x = torch.linspace(-1, 1, 64)[:, None]
+    >>> histories = fit_many(models, lambda m, b: (m(b[0]) - b[1]).square().mean(), (x, 3 * x), steps=200, lr=0.1)
+    >>> [round(each.weight.item(), 1) for each in models]
+    [3.0, 3.0, 3.0]
+    """
+    models = list(models)
+    seeds = list(range(len(models)) if seeds is None else seeds)
+    if not models or len(models) != len(seeds) or len({id(each) for each in models}) < len(models):
+        raise ValueError(
+            f"{len(models)} models, {len(seeds)} seeds: expected one seed for each model, and each model once; "
+            "copy.deepcopy makes another"
+        )
+    how: dict[str, Any] = {"steps": steps, "batch_size": batch_size, "lr": lr}
+    check_fit(models, train, valid, seeds, **how)
+    if as_one(models) and _can_be_asked(models, loss, train):
+        return _fit_as_one(models, loss, train, valid, seeds, label=label, **how)
+    histories: list[History] = []
+    for model, seed in zip(models, seeds, strict=True):
+        own = f"{label}, seed {seed}" if label else None
+        histories.append(fit(model, loss, train, valid, seed=seed, label=own, **how))
+        if histories[-1].stopped:
+            break  # the others stay as they are
+    return histories + [History(stopped=True) for _ in models[len(histories) :]]
+
+
+def _fit_as_one(
+    models: list[nn.Module],
+    loss: Loss,
+    train: Batch,
+    valid: Batch | None,
+    seeds: list[int],
+    *,
+    steps: int,
+    batch_size: int,
+    lr: float,
+    label: str | None,
+) -> list[History]:
+    """The loop of `fit`, for all models in one stack."""
+    stack = Stack(models)
+    generators = [torch.Generator().manual_seed(int(seed)) for seed in seeds]
+    optimizer = torch.optim.Adam(stack.weights.values(), lr)
+
+    def judge() -> list[float]:
+        stack.train(False)
+        return [] if valid is None else stack.ask(loss, valid).tolist()
+
+    with Stock(models, judge, steps, lr, label, stack.write_back) as stock, flushed_denormals():
+        for step in range(1, steps + 1):
+            stack.train()
+            pick = torch.stack([torch.randint(len(train[0]), (batch_size,), generator=each) for each in generators])
+            values = stack.ask(loss, tuple(each[pick] for each in train), own=True)  # (S,)
+            check_loss(values[0])
+            optimizer.zero_grad()
+            values.sum().backward()  # the gradients of two networks do not meet
+            lengths = cut_each(stack.weights.values())
+            stock.refuse_infinite(step, values.tolist(), lengths.tolist())
+            optimizer.step()
+            stock.take(step, values.tolist())
+    return stock.histories
+
+
+def _can_be_asked(models: list[nn.Module], loss: Loss, train: Batch) -> bool:
+    """Whether the loss of a stack can be computed at all: `vmap` refuses what depends on values."""
+    try:
+        rows = tuple(each[:1].expand(len(models), *[-1] * (each.ndim - 1))[:, None] for each in train)
+        Stack(models).ask(loss, rows, own=True)
+    except (RuntimeError, ValueError):  # a mistake in the loss itself shows again, one model after the other
+        return False
+    return True
+
+
+@torch.no_grad()
+def cut_each(weights: Any) -> torch.Tensor:
+    """Cut the gradient of each network in the stack to length 1, if it is longer; return the lengths before: (S,).
+
+    Tool: from notebook 07 on.
+    """
+    gradients = [each.grad for each in weights if each.grad is not None]
+    lengths = torch.stack([each.flatten(1).square().sum(dim=1) for each in gradients]).sum(dim=0).sqrt()
+    factor = (1 / (lengths + 1e-6)).clamp(max=1)
+    for each in gradients:
+        each.mul_(factor.view(-1, *[1] * (each.ndim - 1)))
+    return lengths
