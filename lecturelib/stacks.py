@@ -42,7 +42,7 @@ class Stack:
                 "one shape, with the same frozen parameters, all in training mode or all in eval mode"
             )
         self.models = models
-        self.weights, self.buffers = stack_module_state(models)  # type: ignore[arg-type]  # (S, ...) each
+        self.weights, self.buffers = stack_module_state(models)  # (S, ...) each
         self._base = _written_out(copy.deepcopy(models[0]))
 
     def __call__(self, x: torch.Tensor, own: bool = False) -> torch.Tensor:
@@ -57,8 +57,10 @@ class Stack:
             answer: torch.Tensor = functional_call(asked, (weights, buffers), (rows,))
             return answer
 
-        named = [{f"model.{name}": each for name, each in held.items()} for held in (self.weights, self.buffers)]
-        return vmap(one, in_dims=(0, 0, 0 if own else None))(*named, rows)
+        weights, buffers = (
+            {f"model.{name}": each for name, each in held.items()} for held in (self.weights, self.buffers)
+        )
+        return vmap(one, in_dims=(0, 0, 0 if own else None))(weights, buffers, rows)
 
     def train(self, mode: bool = True) -> None:
         """Set the mode of all networks in the stack."""
@@ -110,6 +112,11 @@ class _Loop(torch.autograd.Function):
 
 class _WrittenOut(nn.RNN):
     """`nn.RNN` of one layer with its loop in Python: `vmap` cannot go into torch's own."""
+
+    weight_ih_l0: torch.Tensor
+    weight_hh_l0: torch.Tensor
+    bias_ih_l0: torch.Tensor
+    bias_hh_l0: torch.Tensor
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:  # type: ignore[override]
         into = F.linear(x, self.weight_ih_l0, self.bias_ih_l0 + self.bias_hh_l0)  # (B, T, H), all steps at once
