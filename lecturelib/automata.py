@@ -14,6 +14,8 @@ from functools import cached_property
 
 import numpy as np
 
+from lecturelib.edges import check_whole
+
 
 class DFA:
     """Read a string one symbol at a time and keep one of finitely many states.
@@ -124,8 +126,8 @@ class DFA:
         """
         if self.alphabet != other.alphabet:
             raise ValueError(
-                f"symbols {self.alphabet!r} and {other.alphabet!r} differ: only automata over the same symbols, "
-                f"in the same order, can be compared"
+                f"the alphabets {self.alphabet!r} and {other.alphabet!r} differ: expected two automata over the same "
+                "symbols, in the same order"
             )
         a, b = self.minimize(), other.minimize()
         return a.table.shape == b.table.shape and bool((a.table == b.table).all()) and a.accepting == b.accepting
@@ -161,7 +163,7 @@ class DFA:
 def _checked_table(table: Sequence[Sequence[int]] | np.ndarray, alphabet: str) -> np.ndarray:
     """The table as an integer array, after every check that a DFA needs."""
     if not alphabet or len(set(alphabet)) != len(alphabet):
-        raise ValueError(f"symbols {alphabet!r}: expected at least one character, each only once, such as '01'")
+        raise ValueError(f"alphabet={alphabet!r}: expected at least one character, each only once, such as '01'")
     rows = [list(row) for row in table]
     n = len(rows)
     if n == 0:
@@ -185,13 +187,12 @@ def counter(modulus: int) -> DFA:
     """Return the automaton that accepts bit strings whose number of ones is divisible by `modulus`.
 
     Raises: ValueError for a modulus below 1.
-    Taught: notebook 01, section 1.
+    Tool: from notebook 01 on.
 
     >>> counter(3).run("1101")
     [0, 1, 2, 2, 0]
     """
-    if modulus < 1:
-        raise ValueError(f"modulus {modulus}: expected at least 1")
+    check_whole(modulus=modulus)
     return DFA([[s, (s + 1) % modulus] for s in range(modulus)], accepting=[0], alphabet="01")
 
 

@@ -28,7 +28,7 @@ def visible_mean(images: torch.Tensor, mask: torch.Tensor, patch_size: int) -> t
 
     Shapes: images (B, C, height, width), mask (B, N) bool; returns (B, C, height, width).
     Raises: ValueError for images or masks that are not such, and an image without a visible patch.
-    Taught: notebook 06, section 3.
+    Taught: notebook 06, section 5.
 
     >>> image = torch.tensor([[[[0.2, 0.4], [0.9, 0.0]]]])
     >>> visible_mean(image, torch.tensor([[False, False, False, True]]), patch_size=1)

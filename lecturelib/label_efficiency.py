@@ -18,13 +18,13 @@ from typing import Any, Protocol
 
 import torch
 
+from lecturelib.edges import check_whole
 from lecturelib.fine_tuning import Stack, fine_tune
 from lecturelib.transfer import (
     Examples,
     LinearProbe,
     add_lora,
     check_examples,
-    check_seeds,
     copy_encoder,
     draw_labelled,
 )
@@ -87,8 +87,8 @@ class Tune:
     """Train a network on, all arms of one call in a stack; without a source, from scratch.
 
     `build(seed)` makes a network with a head; the weights of `source` are copied into it, with its head if
-    `keep_head`. With a `rank` only low-rank updates and the head are trained. `how` goes to `fine_tune`: steps, batch,
-    lr, last, decay, ...
+    `keep_head`. With a `rank` only low-rank updates and the head are trained. `how` goes to `fine_tune`: steps,
+    batch_size, lr, last, layer_decay, ...
     Raises: ValueError for a head that is to be kept without a source, and as `copy_encoder` and `fine_tune`.
     Taught: notebook 07, section 1.
     """
@@ -139,7 +139,8 @@ def label_efficiency(
         raise ValueError(
             f"{len(arms)} arms, labels {labels}, seeds {seeds}: expected one or more of each, no seed twice"
         )
-    check_seeds(seeds)
+    for seed in seeds:
+        check_whole(0, seed=seed)
     check_examples(pool)
     check_examples(test)
     check_apart(pool[0], test[0])
@@ -163,8 +164,8 @@ def label_efficiency(
 def interval(values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the mean over seeds, and half the width of its 95 % confidence interval.
 
-    Equation: mean +- t s / sqrt(n), with the deviation s over n seeds and the quantile t of Student's distribution
-        with n - 1 degrees of freedom: it holds for values that are roughly normal.
+    Equation: mean +- t s / sqrt(n), with the standard deviation s over n seeds and the quantile t of Student's
+        distribution with n - 1 degrees of freedom: it holds for values that are roughly normal.
     Shapes: values (seeds, ...); returns (...) and (...).
     Raises: ValueError for fewer than 2 seeds, and values that are not floats.
     Taught: notebook 07, section 1.
@@ -180,7 +181,7 @@ def interval(values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         raise ValueError(f"values are {said}: expected floats (seeds, ...)")
     n = len(values)
     if n < 2:
-        raise ValueError(f"{n} seeds: expected 2 or more, for there is no spread in one")
+        raise ValueError(f"{n} seeds: expected 2 or more, since one has no standard deviation")
     half = values.std(dim=0) * float(t.ppf(0.975, n - 1)) / n**0.5
     return values.mean(dim=0), half
 

@@ -17,13 +17,14 @@ import torch
 from scipy.cluster.hierarchy import fcluster, linkage
 
 from lecturelib.automata import DFA
+from lecturelib.edges import check_whole
 
 
 class RNNWeights(NamedTuple):
     """The numbers of a tanh RNN: h_t = tanh(w_x x_t + w_h h_{t-1} + b), starting from h_0.
 
     Shapes: H hidden units, D inputs: w_x (H, D), w_h (H, H), b (H,), h_0 (H,).
-    Taught: notebook 01, section 2.
+    Tool: from notebook 01 on.
     """
 
     w_x: torch.Tensor
@@ -40,7 +41,7 @@ def compile_rnn(dfa: DFA, gain: float = 10.0) -> RNNWeights:
 
     Equation: before the gain, unit (s, a) receives [x_t = a] + [previous state in the preimage of s under a] - 3/2,
         which is +1/2 if both hold, and -1/2 or less if not. tanh(gain * .) makes that +1 or -1.
-    Shapes: H = states * symbols, unit number s * len(symbols) + a; inputs are one-hot symbols, D = len(symbols).
+    Shapes: H = states * symbols, unit number s * len(alphabet) + a; inputs are one-hot symbols, D = len(alphabet).
     Raises: ValueError for a gain at which the units are too far from -1 and +1, so that errors would grow from step
         to step: below 6, or below log(10 H) for a large automaton (a unit is off by about 2 exp(-gain), and up to H
         of them are added).
@@ -77,7 +78,7 @@ class Extracted(NamedTuple):
 
     Shapes: clusters (B, T + 1). `contradictions` counts the observed steps and outputs that the automaton gets
     wrong, as a share of all of them.
-    Taught: notebook 01, section 3.
+    Tool: from notebook 01 on.
     """
 
     dfa: DFA
@@ -108,8 +109,7 @@ def extract_dfa(
         networks, 1996.
     Taught: notebook 01, section 3.
     """
-    if most < 2:
-        raise ValueError(f"most={most}: expected at least 2 clusters; the default is 32")
+    check_whole(2, most=most)
     read = _read_strings(states, strings, accepted, alphabet)  # (B, T) numbers of the symbols
     points = states.detach().cpu().double().numpy()
     says = accepted.detach().cpu().numpy().astype(bool)

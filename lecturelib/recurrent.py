@@ -27,7 +27,7 @@ def rnn_step(x: torch.Tensor, h: torch.Tensor, w_x: torch.Tensor, w_h: torch.Ten
 
     Equation: h_t = tanh(W_x x_t + W_h h_{t-1} + b).
     Shapes: x (B, D), h (B, H), w_x (H, D), w_h (H, H), b (H,); returns (B, H).
-    Taught: notebook 01, section 2.
+    Tool: from notebook 01 on.
     """
     return torch.tanh(x @ w_x.T + h @ w_h.T + b)
 
@@ -61,7 +61,7 @@ class LSTMTrace(NamedTuple):
     """Everything that an LSTM computed while it read: hidden state, cell, gates and candidate, at every step.
 
     Shapes: each (B, T, H). h = o tanh(c); c = f c_before + i g.
-    Taught: notebook 02, section 2.
+    Tool: from notebook 02 on.
     """
 
     h: torch.Tensor
@@ -89,7 +89,7 @@ def lstm_step(
     `force` sets a gate to a constant, such as {"f": 1.0}, to see what it is for.
     Raises: ValueError for a gate that does not exist.
     Source: S. Hochreiter and J. Schmidhuber, 1997; the forget gate: F. Gers, J. Schmidhuber and F. Cummins, 2000.
-    Taught: notebook 02, section 2.
+    Tool: from notebook 02 on.
     """
     unknown = sorted(set(force or {}) - set(GATES))
     if unknown:

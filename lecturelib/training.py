@@ -55,7 +55,7 @@ class History:
 
     `best` is the number of steps after which the weights were taken that are in the model now; `stopped` says
     that somebody interrupted the training.
-    Taught: notebook 01, section 3.
+    Tool: from notebook 01 on.
     """
 
     steps: list[int] = field(default_factory=list)

@@ -3,8 +3,8 @@
     draw_labelled             a few labelled examples of each class
     copy_encoder              start a network from the encoder of another
     features, LinearProbe     a frozen encoder, and logistic regression on what it says
-    interpolate_weights               part of the way back to the network before
-    LoRA, add_lora     train a small update beside frozen weights
+    interpolate_weights       part of the way back to the network before
+    LoRA, add_lora            train a small update beside frozen weights
     stored_bytes              what one more task costs on disk
 
 Training on is in `lecturelib.fine_tuning`. A set of examples is a pair (images (n, C, height, width), labels (n,)).
@@ -19,7 +19,8 @@ import torch
 from torch import nn
 
 from lecturelib.attention import MultiHeadAttention
-from lecturelib.vision import VisionTransformer
+from lecturelib.edges import check_whole
+from lecturelib.vision import VisionTransformer, check_images
 
 Examples = tuple[torch.Tensor, torch.Tensor]
 
@@ -37,14 +38,9 @@ def draw_labelled(labels: torch.Tensor, each: int, *, seed: int, num_classes: in
     [0, 0, 1, 1]
     """
     check_labels(labels)
-    check_seeds([seed])
     num_classes = int(labels.max()) + 1 if num_classes is None else num_classes
-    if isinstance(num_classes, bool) or not isinstance(num_classes, int):
-        raise ValueError(
-            f"num_classes={num_classes!r}: expected a whole number, or None for as many as the labels name"
-        )
-    if isinstance(each, bool) or not isinstance(each, int) or each < 1:
-        raise ValueError(f"each={each!r}: expected the number of labels for each class, a whole number of 1 or more")
+    check_whole(num_classes=num_classes, each=each)
+    check_whole(0, seed=seed)
     if labels.max() >= num_classes:
         raise ValueError(
             f"a label is {int(labels.max())}: expected 0 to {num_classes - 1}, as num_classes={num_classes} says"
@@ -56,7 +52,7 @@ def draw_labelled(labels: torch.Tensor, each: int, *, seed: int, num_classes: in
             f"each={each}, but there are fewer examples of some classes (class: examples) {short}: expected at most "
             f"{int(counts.min())}; ask for fewer, or bring examples of those classes"
         )
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(int(seed))
     shuffled = torch.randperm(len(labels), generator=generator)
     return torch.cat([shuffled[labels[shuffled] == c][:each] for c in range(num_classes)])
 
@@ -110,14 +106,15 @@ def build_of(model: VisionTransformer) -> str:
 
 @torch.no_grad()
 def features(encoder: VisionTransformer, images: torch.Tensor) -> torch.Tensor:
-    """Return what a frozen encoder says of each image, the summary before the head.
+    """Return what a frozen encoder says of each image, the pooled token before the head.
 
     Shapes: images (B, C, height, width); returns (B, D).
-    Raises: ValueError as `VisionTransformer`, and for a network of another kind.
+    Raises: ValueError for images that do not fit, and a network of another kind.
     Taught: notebook 07, section 2.
     """
     if not isinstance(encoder, VisionTransformer):
         raise ValueError(f"the encoder is a {type(encoder).__name__}: expected a VisionTransformer")
+    check_images(images, encoder.image_size)
     was = encoder.training
     encoder.eval()
     try:
@@ -129,8 +126,8 @@ def features(encoder: VisionTransformer, images: torch.Tensor) -> torch.Tensor:
 class LinearProbe:
     """Logistic regression on the features of a frozen encoder: only a linear layer is learned.
 
-    Each feature is first moved and scaled to mean 0 and deviation 1 over the training examples. scikit-learn finds
-    the weights (Alain and Bengio 2017 named it a probe).
+    Each feature is first moved and scaled to mean 0 and standard deviation 1 over the training examples. scikit-learn
+    finds the weights (Alain and Bengio 2017 named it a probe).
     `strength` is scikit-learn's C: smaller keeps the weights smaller.
     Raises: ValueError as `features`, for labels that do not fit, and a training set of a single class.
     Taught: notebook 07, section 2.
@@ -191,7 +188,7 @@ class LoRA(nn.Module):
         "LoRA", section 4.1; their scale alpha / r is 1 here).
     Shapes: as the linear layer.
     Raises: ValueError for another layer, and a rank below 1 or above the smaller side of W.
-    Taught: notebook 07, section 6.
+    Tool: from notebook 07 on.
     """
 
     def __init__(self, linear: nn.Linear, rank: int, generator: torch.Generator | None = None) -> None:
@@ -199,8 +196,9 @@ class LoRA(nn.Module):
         if not isinstance(linear, nn.Linear):
             raise ValueError(f"the layer is a {type(linear).__name__}: expected a linear layer")
         most = min(linear.in_features, linear.out_features)
-        if isinstance(rank, bool) or not isinstance(rank, int) or not 1 <= rank <= most:
-            raise ValueError(f"rank={rank!r}: expected a whole number from 1 to {most}")
+        check_whole(rank=rank)
+        if rank > most:
+            raise ValueError(f"rank={rank}: expected 1 to {most}, the smaller side of the weights")
         self.linear = linear.requires_grad_(False)
         self.in_features, self.out_features = linear.in_features, linear.out_features
         kind = linear.weight.dtype
@@ -221,8 +219,8 @@ def add_lora(model: VisionTransformer, rank: int, *, seed: int = 0) -> VisionTra
     """
     if not isinstance(model, VisionTransformer):
         raise ValueError(f"the model is a {type(model).__name__}: expected a VisionTransformer")
-    check_seeds([seed])
-    generator = torch.Generator().manual_seed(seed)
+    check_whole(0, seed=seed)
+    generator = torch.Generator().manual_seed(int(seed))
     changed = copy.deepcopy(model).requires_grad_(False)
     for layer in [each for each in changed.modules() if isinstance(each, MultiHeadAttention)]:
         for name in ("q_proj", "v_proj"):
@@ -259,16 +257,6 @@ def check_labels(labels: torch.Tensor) -> None:
         raise ValueError(f"a label is {int(labels.min())}: expected 0 or more")
 
 
-def check_seeds(seeds: Iterable[int]) -> None:
-    """Raise ValueError for seeds that are not whole numbers of 0 or more.
-
-    Tool: from notebook 07 on.
-    """
-    for seed in seeds:
-        if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
-            raise ValueError(f"seed {seed!r}: expected a whole number of 0 or more, such as 0; convert it with int()")
-
-
 def check_examples(examples: Examples, num_classes: int | None = None) -> None:
     """Raise ValueError for what is not a set of examples, with labels below `num_classes`.
 
@@ -279,7 +267,7 @@ def check_examples(examples: Examples, num_classes: int | None = None) -> None:
     images, labels = examples
     check_labels(labels)
     if not isinstance(images, torch.Tensor):
-        raise ValueError(f"images are {type(images).__name__}: expected a tensor; torch.from_numpy makes one of arrays")
+        raise ValueError(f"images are a {type(images).__name__}: expected a tensor; torch.from_numpy makes one")
     if len(images) != len(labels):
         raise ValueError(f"{len(images)} images, {len(labels)} labels: expected as many of the one as of the other")
     if not torch.isfinite(images).all():

@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lecturelib.data.vocabulary import Vocabulary
+from lecturelib.edges import check_whole
 
 # Locales with a script that every machine can draw; Latin, Greek and Cyrillic
 LOCALES = ("en_US", "en_GB", "de", "fr", "es", "it", "pt", "nl", "pl", "cs", "fi", "sv", "da", "tr", "hu", "ro", "is",
@@ -82,8 +83,7 @@ def dates(n: int, *, held_out: bool, seed: int, locales: Sequence[str] = LOCALES
     >>> dates(2, held_out=False, seed=0, locales=["en_GB"])[0].text
     '25 January 2035'
     """
-    if n < 1 or not locales:
-        raise ValueError(f"n={n}, locales={list(locales)}: expected at least one date and one locale")
+    check_whole(n=n, locales=len(locales))
     for locale in locales:
         _check_locale(locale)  # also those that are not drawn
     days = _days(held_out)
@@ -114,9 +114,9 @@ def month_letters(date: Written) -> slice | None:
     found = [name for name in names if not name.isdigit() and name in date.text]
     if not found:
         return None
-    max_len = max(found, key=len)
-    begin = date.text.index(max_len)
-    return slice(begin, begin + len(max_len))
+    longest = max(found, key=len)
+    begin = date.text.index(longest)
+    return slice(begin, begin + len(longest))
 
 
 @functools.cache

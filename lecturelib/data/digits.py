@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lecturelib.edges import check_whole
+
 SPLITS = ("shuffled", "halves")
 
 
@@ -36,11 +38,10 @@ def digits(seed: int = 0, *, test: int = 500, split: str = "shuffled") -> tuple[
     >>> train.images.shape, test.images.shape
     ((1297, 1, 8, 8), (500, 1, 8, 8))
     """
-    _check_whole(seed=seed, test=test)
+    check_whole(0, seed=seed)
+    check_whole(test=test)
     images, labels = _all()
-    if seed < 0:
-        raise ValueError(f"seed={seed}: expected 0 or more")
-    if not 1 <= test < len(images):
+    if test >= len(images):
         raise ValueError(f"test={test}: expected from 1 to {len(images) - 1} of the {len(images)} digits")
     if split not in SPLITS:
         raise ValueError(f"split {split!r} is unknown: expected one of {list(SPLITS)}")
@@ -49,12 +50,6 @@ def digits(seed: int = 0, *, test: int = 500, split: str = "shuffled") -> tuple[
         order = np.random.default_rng(seed).permutation(len(images))
     train, held_out = order[:-test], order[-test:]
     return Digits(images[train], labels[train]), Digits(images[held_out], labels[held_out])
-
-
-def _check_whole(**numbers: object) -> None:
-    for name, number in numbers.items():
-        if isinstance(number, bool) or not isinstance(number, int | np.integer):
-            raise ValueError(f"{name}={number!r}: expected a whole number; convert it with int()")
 
 
 @functools.cache

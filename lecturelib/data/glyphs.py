@@ -20,6 +20,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from lecturelib.edges import check_whole
+
 DIGITS = "0123456789"
 FONTS = (
     *(
@@ -40,7 +42,7 @@ _FINE = 32  # pixels of a side before the mean of 4 x 4 is taken
 
 class Glyphs(NamedTuple):
     """What was drawn. Shapes: images (n, 1, 8, 8), float32 from 0 to 1; labels (n,), int64, the place of the glyph in
-    the asked symbols; fonts (n,), int64, the place of its font in FONTS."""
+    the alphabet; fonts (n,), int64, the place of its font in FONTS."""
 
     images: np.ndarray
     labels: np.ndarray
@@ -50,9 +52,9 @@ class Glyphs(NamedTuple):
 def glyphs(n: int, *, seed: int, alphabet: str = DIGITS) -> Glyphs:
     """Draw n printed glyphs: for each a symbol, a font and a distortion at random.
 
-    A seed, a number n and the symbols say all; another n draws other glyphs, not the same and some more.
-    Raises: ValueError for a count below 1, no symbols, a symbol twice, one that is not a printable ASCII character,
-        and a seed or count that is not whole.
+    A seed, a number n and the alphabet say all; another n draws other glyphs, not the same and some more.
+    Raises: ValueError for a count below 1, an empty alphabet, a symbol twice, one that is not a printable ASCII
+        character, and a seed or count that is not whole.
 
     >>> drawn = glyphs(3, seed=0)
     >>> drawn.images.shape, drawn.labels.shape
@@ -113,11 +115,10 @@ def _outline(font: str, symbol: str) -> torch.Tensor:
 
 
 def _check(n: int, seed: int, alphabet: str) -> None:
-    for name, number in (("n", n), ("seed", seed)):
-        if isinstance(number, bool) or not isinstance(number, int | np.integer):
-            raise ValueError(f"{name}={number!r}: expected a whole number; convert it with int()")
-    if n < 1 or not 0 <= seed < 2**63:
-        raise ValueError(f"n={n}, seed={seed}: expected at least 1 glyph, and a seed of 0 or more, below 2**63")
+    check_whole(n=n)
+    check_whole(0, seed=seed)
+    if seed >= 2**63:
+        raise ValueError(f"seed={seed}: expected less than 2**63, which is all that torch takes")
     if not isinstance(alphabet, str) or not alphabet:
         raise ValueError(f"alphabet={alphabet!r}: expected a string of one or more characters, such as {DIGITS!r}")
     strange = [each for each in alphabet if not (each.isascii() and each.isalnum())]

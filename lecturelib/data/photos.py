@@ -14,6 +14,8 @@ import functools
 
 import numpy as np
 
+from lecturelib.edges import check_whole
+
 TRAINING = ("astronaut", "brick", "camera", "china", "coffee", "coins", "grass", "gravel", "hubble", "retina", "rocket")
 HELD_OUT = ("chelsea", "flower")
 _BY_SKLEARN = {"china": "china.jpg", "flower": "flower.jpg"}
@@ -57,10 +59,10 @@ def reduced(name: str, factor: int) -> np.ndarray:
     >>> reduced("chelsea", 4).shape
     (3, 75, 112)
     """
-    _check_whole(factor=factor)
+    check_whole(factor=factor)
     whole = photo(name)
     _, height, width = whole.shape
-    if not 1 <= factor <= min(height, width):
+    if factor > min(height, width):
         raise ValueError(f"factor={factor}: expected a whole number from 1 to {min(height, width)} for {name}")
     cut = whole[:, : height // factor * factor, : width // factor * factor]
     found = cut.reshape(3, height // factor, factor, width // factor, factor).mean(axis=(2, 4))
@@ -82,14 +84,13 @@ def crops(n: int, *, size: int, held_out: bool, seed: int, coarsest: int = 3, va
     (2, 3, 32, 32)
     """
     names = HELD_OUT if held_out else TRAINING
-    _check_whole(n=n, size=size, seed=seed, coarsest=coarsest)
-    if n < 1 or seed < 0:
-        raise ValueError(f"n={n}, seed={seed}: expected at least 1 square, and a seed of 0 or more")
+    check_whole(n=n, size=size, coarsest=coarsest)
+    check_whole(0, seed=seed)
     shortest = min(min(photo(name).shape[1:]) for name in names)
-    if not 1 <= coarsest <= shortest:
+    if coarsest > shortest:
         raise ValueError(f"coarsest={coarsest}: expected from 1 to {shortest}, the side of the smallest photograph")
     smallest = shortest // coarsest
-    if not 1 <= size <= smallest:
+    if size > smallest:
         raise ValueError(
             f"size={size}: expected a side from 1 to {smallest} pixels, that of the smallest photograph reduced by "
             f"{coarsest}; ask for smaller squares or a smaller coarsest"
@@ -107,9 +108,3 @@ def crops(n: int, *, size: int, held_out: bool, seed: int, coarsest: int = 3, va
             square = square[rng.permutation(3)] if exchanged else square
         row[:] = square
     return found
-
-
-def _check_whole(**numbers: object) -> None:
-    for name, number in numbers.items():
-        if isinstance(number, bool) or not isinstance(number, int | np.integer):
-            raise ValueError(f"{name}={number!r}: expected a whole number; convert it with int()")

@@ -7,9 +7,11 @@ An automaton is anything with `table`, `accepting`, `alphabet` and `start`, such
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
+
+from lecturelib.edges import check_whole
 
 
 class Automaton(Protocol):
@@ -20,7 +22,7 @@ class Automaton(Protocol):
     @property
     def accepting(self) -> Collection[int]: ...
     @property
-    def symbols(self) -> str: ...
+    def alphabet(self) -> str: ...
     @property
     def start(self) -> int: ...
     def legal_next(self, state: int, /) -> str: ...
@@ -30,12 +32,12 @@ class Automaton(Protocol):
 def random_strings(n: int, length: int, alphabet: str = "01", *, seed: int) -> list[str]:
     """Draw n strings of one length, every symbol equally likely.
 
-    Raises: ValueError for a count or a length below 1, and for no symbols.
+    Raises: ValueError for a count or a length below 1, and an empty alphabet.
 
     >>> random_strings(2, 5, seed=0)
     ['11100', '00001']
     """
-    _positive(n=n, length=length, symbols=len(alphabet))
+    check_whole(n=n, length=length, symbols=len(alphabet))
     picks = np.random.default_rng(seed).integers(len(alphabet), size=(n, length))
     return ["".join(alphabet[k] for k in row) for row in picks]
 
@@ -49,7 +51,7 @@ def legal_strings(automaton: Automaton, n: int, *, seed: int) -> list[str]:
     >>> legal_strings(reber(), 3, seed=0)
     ['BPVVE', 'BTSSSSSXXVVE', 'BPVVE']
     """
-    _positive(n=n)
+    check_whole(n=n)
     rng = np.random.default_rng(seed)
     return [_walk(automaton, rng) for _ in range(n)]
 
@@ -64,7 +66,7 @@ def spoilt_strings(automaton: Automaton, n: int, *, seed: int) -> list[str]:
     >>> [reber().accepts(s) for s in spoilt_strings(reber(), 3, seed=0)]
     [False, False, False]
     """
-    _positive(n=n)
+    check_whole(n=n)
     rng = np.random.default_rng(seed)
     found: list[str] = []
     misses = 0  # in a row
@@ -92,14 +94,14 @@ def counting_string(n: int) -> str:
     >>> counting_string(2)
     '$aabb$'
     """
-    _positive(n=n)
+    check_whole(n=n)
     return "$" + "a" * n + "b" * n + "$"
 
 
 def numbers(string: str, alphabet: str) -> list[int]:
     """Return the place of each character in `alphabet`: the token numbers that a network reads.
 
-    Raises: ValueError for a character that is not among the symbols.
+    Raises: ValueError for a character that is not in the alphabet.
 
     >>> numbers("10", alphabet="01")
     [1, 0]
@@ -121,7 +123,7 @@ def first_symbol(n: int, delay: int, keys: int = 4, noise: int = 4, *, seed: int
     (array([[3, 6, 5, 5],
            [2, 4, 4, 4]]), array([3, 2]))
     """
-    _positive(n=n, delay=delay, keys=keys, noise=noise)
+    check_whole(n=n, delay=delay, keys=keys, noise=noise)
     rng = np.random.default_rng(seed)
     answers = rng.integers(keys, size=n)
     return np.concatenate([answers[:, None], rng.integers(keys, keys + noise, size=(n, delay))], axis=1), answers
@@ -139,7 +141,7 @@ def one_key(
     >>> tokens[[0, 1], places] == answers
     array([ True,  True])
     """
-    _positive(n=n, length=length, keys=keys, noise=noise)
+    check_whole(n=n, length=length, keys=keys, noise=noise)
     if length < 4:
         raise ValueError(f"length={length}: expected at least 4, so that something follows the key")
     rng = np.random.default_rng(seed)
@@ -158,9 +160,3 @@ def _walk(automaton: Automaton, rng: np.random.Generator) -> str:
         symbol = legal[rng.integers(len(legal))]
         state, string = int(automaton.table[state, automaton.alphabet.index(symbol)]), string + symbol
     return string
-
-
-def _positive(**numbers: Any) -> None:
-    for name, value in numbers.items():
-        if not (isinstance(value, int | np.integer) and value >= 1):
-            raise ValueError(f"{name}={value}: expected a whole number of at least 1")

@@ -17,6 +17,7 @@ import re
 import numpy as np
 
 from lecturelib.data.vocabulary import Vocabulary
+from lecturelib.edges import check_whole
 
 ALPHABET = "\n" + "".join(chr(n) for n in range(32, 127))
 VOCABULARY = Vocabulary(ALPHABET)
@@ -91,8 +92,7 @@ def windows(text: str, n: int, length: int, *, seed: int) -> np.ndarray:
     Shapes: returns (n, length), int64.
     Raises: ValueError for a count or length below 1, a text that is too short, and characters outside the alphabet.
     """
-    if n < 1 or length < 1:
-        raise ValueError(f"n={n}, length={length}: expected at least 1 of each")
+    check_whole(n=n, length=length)
     if len(text) < length:
         raise ValueError(f"the text has {len(text)} characters: expected at least {length}, the length of a piece")
     numbers = VOCABULARY.encode(text)
@@ -106,7 +106,8 @@ def pieces(text: str, length: int) -> np.ndarray:
     Shapes: returns (N, length), int64.
     Raises: ValueError for a length below 1, a text that is too short, and characters outside the alphabet.
     """
-    if length < 1 or len(text) < length:
+    check_whole(length=length)
+    if len(text) < length:
         raise ValueError(f"length={length} for a text of {len(text)} characters: expected 1 to {len(text)}")
     whole = len(text) // length
     return VOCABULARY.encode(text[: whole * length]).reshape(whole, length)
@@ -123,8 +124,9 @@ def ngram_entropy(text: str, n: int) -> float:
     >>> round(ngram_entropy("abababab", 1), 3), ngram_entropy("abababab", 2)
     (0.693, 0.0)
     """
-    if n < 1 or len(text) < n:
-        raise ValueError(f"n={n} for a text of {len(text)} characters: expected 1 or more, and a longer text")
+    check_whole(n=n)
+    if len(text) < n:
+        raise ValueError(f"n={n} for a text of {len(text)} characters: expected a longer text")
     codes = np.frombuffer(text.encode("utf-32-le"), np.uint32)
     grams = np.stack([codes[k : len(codes) - n + 1 + k] for k in range(n)], axis=1)  # (places, n)
     _, counts = np.unique(grams, axis=0, return_counts=True)
@@ -148,7 +150,8 @@ def ngram_loss(train: str, text: str, n: int) -> float:
     >>> round(ngram_loss("abababab", "abab", 2), 2), round(ngram_loss("abababab", "zzzz", 1), 2)
     (0.14, 6.17)
     """
-    if not 1 <= n <= 9 or min(len(train), len(text)) < n:
+    check_whole(n=n)
+    if n > 9 or min(len(train), len(text)) < n:
         raise ValueError(
             f"n={n}: expected 1 to 9, and at most the {min(len(train), len(text))} characters of the texts"
         )

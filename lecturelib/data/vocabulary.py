@@ -19,7 +19,7 @@ class Vocabulary:
 
     def __init__(self, characters: str) -> None:
         if not characters or len(set(characters)) != len(characters):
-            raise ValueError(f"symbols {characters!r}: expected at least one character, and none twice")
+            raise ValueError(f"characters={characters!r}: expected at least one, and none twice")
         self.characters = characters
         self._number = {symbol: n for n, symbol in enumerate(characters)}
 
