@@ -15,7 +15,6 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from lecturelib.workshop.publish.stamp import BADGES_TAG, INSTALL_TAG, README_MARKERS, repository
-from tests.test_imports import imported
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -74,8 +73,10 @@ def test_binder_installs_the_library_behind_the_cached_layer():
 
 
 def test_every_package_that_the_library_imports_is_declared():
-    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in (ROOT / "lecturelib").rglob("*.py")]
-    names = {name.split(".")[0] for tree in trees for _, name in imported(tree)}
+    nodes = [node for path in (ROOT / "lecturelib").rglob("*.py") for node in ast.walk(ast.parse(path.read_bytes()))]
+    whole = [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+    whole += [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    names = {name.split(".")[0] for name in whole}
     found = packages_distributions()
     imports = {canonicalize_name(found.get(name, [name])[0]) for name in names - sys.stdlib_module_names}
     extras = [line for name in ("test", "docs", "browser") for line in PROJECT["optional-dependencies"][name]]
@@ -86,9 +87,7 @@ def test_every_package_that_the_library_imports_is_declared():
 def test_the_address_stands_in_one_file():
     address = repository(ROOT).name
     holders = [path.relative_to(ROOT).as_posix() for path in files() if address in _unstamped(path)]
-    assert holders == ["pyproject.toml"], (
-        "write it only in [project.urls]; python -m lecturelib publish stamps the rest"
-    )
+    assert holders == ["pyproject.toml"], "write it only in [project.urls]; lecture publish stamps the rest"
     assert (ROOT / "pyproject.toml").read_text(encoding="utf-8").count(address) == 1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +13,17 @@ from safetensors.torch import load_file
 from torch import nn
 
 from lecturelib.pretrained.models import MODELS
+from lecturelib.vision import VisionTransformer
 
 FOLDER = Path(__file__).parent
+SOURCES = {  # of notebook 07: what a network of one build learned from, and the name of its weights
+    "print": "print_digits",
+    "letters": "print_letters",
+    "handwriting, masked": "handwriting_masked",
+    "photos, masked": "photos_masked",
+    "ink": "print_ink",
+    "random labels": "print_random",
+}
 
 
 def load(name: str, folder: Path = FOLDER) -> nn.Module:
@@ -28,13 +38,27 @@ def load(name: str, folder: Path = FOLDER) -> nn.Module:
         weights = load_file(path)
         model.load_state_dict(weights)
     except FileNotFoundError:
-        raise ValueError(f"{path.name} is not there: make it with `python -m lecturelib train {name}`") from None
+        raise ValueError(f"{path.name} is not there: make it with `lecture train {name}`") from None
     except (SafetensorError, RuntimeError) as problem:
         raise ValueError(
             f"{path.name} does not hold the weights of {name} ({str(problem).splitlines()[0]}): expected the file "
-            f"that came with this version; make it again with `python -m lecturelib train {name}`"
+            f"that came with this version; make it again with `lecture train {name}`"
         ) from None
     return model.eval()
+
+
+@functools.cache
+def source(name: str) -> VisionTransformer:
+    """Return the network that learned from a source of notebook 07; of a masked autoencoder, its encoder.
+
+    Raises: ValueError for an unknown source.
+    """
+    if name not in SOURCES:
+        raise ValueError(f"source {name!r} is unknown: expected one of {', '.join(SOURCES)}")
+    loaded = load(SOURCES[name])
+    found = getattr(loaded, "encoder", loaded)
+    assert isinstance(found, VisionTransformer)
+    return found
 
 
 def card(name: str, folder: Path = FOLDER) -> dict[str, Any]:
@@ -45,7 +69,7 @@ def card(name: str, folder: Path = FOLDER) -> dict[str, Any]:
     builder_of(name)
     path = folder / f"{name}.json"
     if not path.exists():
-        raise ValueError(f"{path.name} is not there: make it with `python -m lecturelib train {name}`")
+        raise ValueError(f"{path.name} is not there: make it with `lecture train {name}`")
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return found
 

@@ -16,7 +16,7 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
-from lecturelib.workshop.publish.__main__ import ROOT, select
+from lecturelib.workshop.notebooks import NOTEBOOKS, find
 from lecturelib.workshop.publish.execute import CELL_TIMEOUT, ENVIRONMENT
 from lecturelib.workshop.publish.form import WIDGET_VIEW
 
@@ -71,7 +71,8 @@ def main(argv: list[str] | None = None) -> None:
     """Measure the notebooks that are named, or all, and print one row for each."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.notebooks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="such as 01_recurrent_networks; without, all")
-    paths = select(parser.parse_args(argv).names, ROOT / "notebooks")
+    names = parser.parse_args(argv).names
+    paths = [find(name) for name in names] or sorted(NOTEBOOKS.glob("*.ipynb"))
     print(f"{'notebook':<28}{'CPU s':>12}{'wall s':>9}{'peak MB':>14}{'first picture s':>18}")
     for path in paths:
         cpu, wall, peak, first = measure(path)

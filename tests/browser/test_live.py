@@ -10,7 +10,8 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from lecturelib.workshop.live import serve
-from lecturelib.workshop.live.notebooks import FOLDER, STARTS, UNSEEN
+from lecturelib.workshop.live.notebooks import STARTS, UNSEEN
+from lecturelib.workshop.notebooks import NOTEBOOKS as FOLDER
 from tests.browser import lab
 from tests.tools import needs
 

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lecturelib.workshop.classroom.cells import attempts, definitions, parse
-
-NOTEBOOKS = Path(__file__).resolve().parents[3] / "notebooks"
+from lecturelib.workshop.notebooks import NOTEBOOKS
 
 
 class Lesson(NamedTuple):

@@ -9,7 +9,8 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-FOLDER = Path(__file__).parents[3] / "notebooks"
+from lecturelib.workshop.notebooks import NOTEBOOKS
+
 OPENING = "Opening"  # what stands before the first section
 STARTS = ("slide", "subslide")
 UNSEEN = ("skip", "notes")
@@ -69,21 +70,6 @@ class Notebook:
     title: str
     question: str
     sections: list[Section]
-
-
-def find(name: str, folder: Path = FOLDER) -> Path:
-    """Return the notebook that a name means: 03, 03_attention, attention or a path to it.
-
-    Raises: ValueError for a name that means none, or more than one.
-    """
-    known = sorted(folder.glob("*.ipynb"))
-    wanted = Path(name).name.removesuffix(".ipynb")
-    for fits in (lambda stem: stem == wanted, lambda stem: wanted in (stem[:2], stem[3:]), lambda stem: wanted in stem):
-        found = [path for path in known if wanted and fits(path.stem)]
-        if len(found) == 1:
-            return found[0]
-    names = ", ".join(path.stem for path in known) or f"none in {folder}: run in a clone of the repository"
-    raise ValueError(f"no notebook, or more than one, is meant by {name!r}: expected one of {names}")
 
 
 def read(path: Path) -> Notebook:
@@ -147,7 +133,7 @@ def _first(pattern: str, text: str) -> str:
     return match.group(1).strip() if match else ""
 
 
-def all_notebooks(folder: Path = FOLDER) -> Iterator[Notebook]:
+def all_notebooks(folder: Path = NOTEBOOKS) -> Iterator[Notebook]:
     """Read every notebook, in order."""
     for path in sorted(folder.glob("*.ipynb")):
         yield read(path)

@@ -10,9 +10,9 @@ from lecturelib.workshop.live.plan import MINUTES, Advice, Plan
 
 FOLDER = Path(__file__).parent / "sheets"
 PATH_SHEET = "path_75.md"
-SHOWN = 2  # mistakes of an exercise that fit the page; python -m lecturelib live mistakes NOTEBOOK prints all
+SHOWN = 2  # mistakes of an exercise that fit the page; lecture mistakes NOTEBOOK prints all
 _END_OF_SENTENCE = re.compile(r"(?<=[.?])\s")
-_MADE = "*Written by `python -m lecturelib live sheets`. Slides are counted from 1.*"
+_MADE = "*Written by `lecture sheets`. Slides are counted from 1.*"
 
 
 def write_all(notebooks: Sequence[Notebook], plan: Plan, folder: Path = FOLDER) -> list[Path]:

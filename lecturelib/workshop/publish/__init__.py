@@ -1,7 +1,5 @@
-"""The one command that executes the notebooks and writes them in their committed form.
-
-    python -m lecturelib publish [NAME ...] [--text-only]
+"""Notebooks are executed and written in their committed form by one command: `lecture publish [NAME ...]`.
 
 `form` says what a committed notebook looks like, `stamp` writes the cells that hold the project's address,
-`execute` runs a notebook in a clean kernel, and `__main__` is the command.
+`execute` runs a notebook in a clean kernel, and `command` is the command.
 """

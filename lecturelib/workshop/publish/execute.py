@@ -2,12 +2,15 @@
 
 import copy
 import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from tqdm import tqdm
+
+from lecturelib.workshop import Failed
 
 CELL_TIMEOUT = 300  # seconds; without a limit a kernel can hang for ever
 
@@ -20,11 +23,11 @@ ENVIRONMENT = {
 }
 
 
-class CellFailed(Exception):
-    """A cell raised an error, or its kernel was lost twice; the message names the cell."""
+class CellFailed(Failed):
+    """A cell raised an error, or its kernel was lost; the message names the cell."""
 
 
-class KernelLost(Exception):
+class KernelLost(CellFailed):
     """The kernel hung or died in a cell, which says little about the cell: worth another try."""
 
 
@@ -35,17 +38,28 @@ def execute(nb: NotebookNode, folder: Path, name: str, timeout: int = CELL_TIMEO
     Raises: CellFailed where a cell raises an error, or where the kernel hung or died twice.
     """
     try:
-        return _run(nb, folder, name, timeout)
+        return run(nb, folder, name, timeout)
     except KernelLost as loss:
         tqdm.write(f"{loss}; starting again, once")
     try:
-        return _run(nb, folder, name, timeout)
+        return run(nb, folder, name, timeout)
     except KernelLost as loss:
         raise CellFailed(f"{loss}, for the second time") from None
 
 
-def _run(nb: NotebookNode, folder: Path, name: str, timeout: int) -> NotebookNode:
-    """Run every cell in one new kernel and return the notebook with its outputs."""
+def run(
+    nb: NotebookNode,
+    folder: Path,
+    name: str,
+    timeout: int = CELL_TIMEOUT,
+    environment: Mapping[str, str] = ENVIRONMENT,
+    seen: Callable[[NotebookNode], None] = lambda cell: None,
+) -> NotebookNode:
+    """Run every cell in one new kernel, in a folder; `seen` is called with each cell after it was run.
+
+    Returns: a new notebook with the outputs of the run.
+    Raises: CellFailed where a cell raises an error, and KernelLost where the kernel hangs or dies.
+    """
     nb = copy.deepcopy(nb)
     client = NotebookClient(
         nb,
@@ -60,10 +74,11 @@ def _run(nb: NotebookNode, folder: Path, name: str, timeout: int) -> NotebookNod
     client.reset_execution_trackers()
     place = name
     try:
-        with client.setup_kernel(env=inherited | ENVIRONMENT):
+        with client.setup_kernel(env={**inherited, **environment}):
             for index, cell in enumerate(tqdm(nb.cells, desc=name, unit="cell")):
                 place = f"{name}, cell {cell.id!r}"
                 client.execute_cell(cell, index)
+                seen(cell)
     except CellExecutionError as error:
         raise CellFailed(f"{place}:\n{error}") from None
     except CellTimeoutError:

@@ -1,8 +1,6 @@
-"""The course as a web site of plain files, and the pictures of the README: nothing here runs a notebook.
+"""The course as a web site of plain files (`lecture site OUT`), and the pictures of the README (`lecture film`).
 
-    python -m lecturelib site OUT
-    python -m lecturelib film
-
-`exhibits` makes the interactive figures that live without a kernel, `pages` turns notebooks and README into what
-Sphinx reads, `mathml` is how formulas are written, `build` runs Sphinx, and `pictures` films the exhibits.
+Nothing here runs a notebook. `exhibits` makes the interactive figures that live without a kernel, `pages` turns
+notebooks and README into what Sphinx reads, `mathml` is how formulas are written, `build` runs Sphinx, `pictures` films
+the exhibits, and `command` holds the commands.
 """

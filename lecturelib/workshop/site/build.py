@@ -17,11 +17,12 @@ from sphinx.util.console import nocolor
 from sphinx.util.docutils import docutils_namespace, patch_docutils
 
 from lecturelib.figures.style import png
+from lecturelib.workshop import Failed
+from lecturelib.workshop.notebooks import ROOT
 from lecturelib.workshop.publish.stamp import repository
 from lecturelib.workshop.site.exhibits import Exhibit, exhibits
 from lecturelib.workshop.site.pages import BADGES, exhibits_page, front_page, notebook_page, pictures_of
 
-ROOT = Path(__file__).resolve().parents[3]
 STATIC = Path(__file__).parent / "static"
 MARK = "_static/exhibits.js"  # by this file a folder is known to hold a site
 
@@ -53,15 +54,11 @@ CONFIG: dict[str, Any] = {
 }
 
 
-class BuildFailed(Exception):
-    """Sphinx did not build the site; the message is what it said."""
-
-
 def build(out: Path, root: Path = ROOT) -> None:
     """Build the site into a folder, which is replaced when all is done.
 
     Raises: ValueError for a folder that holds something else than a site, and for a project without notebooks;
-        BuildFailed for what Sphinx warns of.
+        Failed for what Sphinx warns of.
     """
     out = out.resolve()
     if out.exists() and not (out.is_dir() and ((out / MARK).exists() or not any(out.iterdir()))):
@@ -117,6 +114,6 @@ def _sphinx(source: Path, made: Path, cache: Path) -> None:
         )  # fmt: skip
         app.build(force_all=True)
     if said.getvalue() or app.statuscode:
-        raise BuildFailed(f"the site was not built:\n{said.getvalue()}")
+        raise Failed(f"the site was not built:\n{said.getvalue()}")
     (made / ".buildinfo").unlink(missing_ok=True)
     (made / ".nojekyll").touch()  # GitHub Pages would leave out _static

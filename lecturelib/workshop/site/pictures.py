@@ -1,4 +1,4 @@
-"""Film the exhibits for the README: python -m lecturelib film [FOLDER].
+"""Film the exhibits for the README.
 
 A browser shows each exhibit, a pointer moves over it, and every step becomes a frame of an animated WebP: what a
 reader of the site sees, on a white card, so that it fits light and dark pages.
@@ -6,11 +6,9 @@ reader of the site sees, on a white card, so that it fits light and dark pages.
 
 from __future__ import annotations
 
-import argparse
 import io
 import os
 import shutil
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,9 +16,9 @@ from typing import Any
 
 from PIL import Image
 
+from lecturelib.workshop import Failed
 from lecturelib.workshop.site.exhibits import Exhibit, characters, hidden_photos
 
-FOLDER = Path(__file__).resolve().parents[3] / ".github"
 STATIC = Path(__file__).parent / "static"
 LIMIT = 300_000  # bytes of a picture
 RATIO = 1.5  # pixels of the picture for one of the page: sharp on good screens
@@ -137,30 +135,21 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command; return its exit status."""
-    parser = argparse.ArgumentParser(prog="python -m lecturelib film", description=__doc__)
-    parser.add_argument("folder", nargs="?", type=Path, default=FOLDER, help="where to write (.github)")
-    folder = parser.parse_args(arguments).folder
+def film_all(folder: Path) -> None:
+    """Film all exhibits that the README shows, and write the pictures into a folder.
+
+    Raises: ValueError for a folder that is not there, or where there is no browser; Failed for a picture that is too
+        large, and then none is written.
+    """
     if not folder.is_dir():
-        parser.error(f"{folder} is no folder: expected one that is there, such as {FOLDER}")
-    try:
-        with chromium() as browser:
-            made = {name: record(browser, make(), width, film) for name, (make, width, film) in FILMS.items()}
-    except ModuleNotFoundError as missing:
-        parser.error(f'{missing.name} is not installed: python -m pip install -e ".[docs,browser]"')
-    except ValueError as problem:
-        parser.error(str(problem))
+        raise ValueError(f"{folder} is no folder: expected one that is there, such as .github")
+    with chromium() as browser:
+        made = {name: record(browser, make(), width, film) for name, (make, width, film) in FILMS.items()}
     for name, content in made.items():
         if len(content) > LIMIT:
-            parser.error(f"{name} has {len(content):,} bytes: at most {LIMIT:,}; take fewer frames, or a narrower card")
+            raise Failed(f"{name} has {len(content):,} bytes: at most {LIMIT:,}; take fewer frames, or a narrower card")
     for name, content in made.items():
         draft = folder / f".{name}.tmp"
         draft.write_bytes(content)
         os.replace(draft, folder / name)
         print(f"{folder / name}: {len(content):,} bytes")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

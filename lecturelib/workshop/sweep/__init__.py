@@ -1,1 +1,1 @@
-"""Measurements that take longer than a notebook may: made by one command, kept as a table."""
+"""Measurements that take longer than a notebook may: made by `lecture sweep`, kept as tables in lecturelib/data."""

@@ -116,7 +116,7 @@ class Processes:
             near = [*[n for n in counts if n < self.count][-1:], *[n for n in counts if n > self.count][:1]]
             raise ValueError(
                 f"a batch of {batch} cannot be divided among {self.count} processes: expected equal shares; start "
-                f"{_either(near)} with --nproc-per-node, or give --batch {_either(fits)}"
+                f"{_either(near)} with --nproc-per-node, or give --batch-size {_either(fits)}"
             )
         if device == "cuda" and self.local_count > torch.cuda.device_count():
             raise ValueError(
@@ -173,7 +173,7 @@ def joined() -> Iterator[Processes]:
         what = f"{', '.join(missing)} not set" if missing else "this torch is built without torch.distributed"
         raise ValueError(
             f"WORLD_SIZE={count}, but {what}: expected what `torchrun --nproc-per-node {count} -m "
-            "lecturelib.pretrained NAME` sets up; start it so, or by one process without WORLD_SIZE"
+            "lecturelib train NAME` sets up; start it so, or by one process without WORLD_SIZE"
         )
     rank, local_rank, local_count = (int(os.environ[each]) for each in ("RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE"))
     dist.init_process_group("gloo", rank=rank, world_size=count)

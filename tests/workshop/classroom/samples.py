@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from lecturelib.workshop.classroom.collect import Limits, Result, collect, files
-from lecturelib.workshop.classroom.course import NOTEBOOKS, read_course
+from lecturelib.workshop.classroom.course import read_course
+from lecturelib.workshop.notebooks import NOTEBOOKS
 
 COURSE = read_course()
 SOLUTION = re.compile(r"\A<details><summary>Solution</summary>\n\n```python\n(.*?)\n```", re.DOTALL)

@@ -3,7 +3,7 @@
 import pytest
 
 from lecturelib.workshop.classroom.cells import attempts, parse
-from lecturelib.workshop.classroom.course import NOTEBOOKS, code_cells, read_course
+from lecturelib.workshop.notebooks import NOTEBOOKS, code_cells, read_course
 from tests.workshop.classroom.samples import COURSE, notebook, solved
 
 KNOWN = {"check_one", "check_two"}

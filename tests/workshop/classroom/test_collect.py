@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from lecturelib.workshop.classroom.collect import Limits, _Processes, files, read
-from lecturelib.workshop.classroom.course import NOTEBOOKS
+from lecturelib.workshop.notebooks import NOTEBOOKS
 from tests.workshop.classroom.samples import COURSE, code, handed_in, judged, notebook, save, solved, verdicts
 
 STEMS = sorted({lesson.notebook for lesson in COURSE.values()})

@@ -1,13 +1,11 @@
 """The student's file: what it holds, from a saved notebook and from a kernel, and what the command says."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-from lecturelib.workshop.classroom import __main__ as command
+from lecturelib import __main__ as command
 from lecturelib.workshop.publish.execute import execute
 from tests.workshop.classroom.samples import code, judged, save, solved
 
@@ -82,7 +80,6 @@ BAD = {
     "no place for the table": (["collect", ".", "-o", "nowhere/t.csv"], "nowhere is no folder"),
     "no job": (["collect", ".", "--jobs", "0"], "0 is out of range: expected a number above 0"),
     "no time": (["collect", ".", "--seconds", "nan"], "nan is out of range"),
-    "no command": ([], "COMMAND"),
 }
 
 
@@ -93,12 +90,9 @@ def test_bad_input_is_named_and_nothing_is_written(folder, capsys, arguments, me
     save(folder, "text.ipynb", "hello")
     (folder / "empty").mkdir()
     before = sorted(folder.rglob("*"))
-    with pytest.raises(SystemExit) as stop:
-        command.main(arguments)
-    assert stop.value.code == 2 and message in capsys.readouterr().err
+    try:
+        status = command.main(arguments)
+    except SystemExit as stop:  # what the parser itself refuses
+        status = stop.code
+    assert status == 2 and message in capsys.readouterr().err
     assert sorted(folder.rglob("*")) == before
-
-
-def test_handing_in_does_not_wait_for_torch():
-    code_ = "import sys, lecturelib.workshop.classroom.__main__; print('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code_], capture_output=True, text=True).stdout.strip() == "False"

@@ -21,7 +21,7 @@ import pytest
 from traitlets.config.loader import PyFileConfigLoader
 
 from lecturelib.workshop.classroom.copies import copy_missing
-from lecturelib.workshop.classroom.course import NOTEBOOKS
+from lecturelib.workshop.notebooks import NOTEBOOKS
 from tests.tools import needs
 
 CONFIG = Path(__file__).parents[3] / "lecturelib" / "workshop" / "classroom" / "jupyterhub_config.py"

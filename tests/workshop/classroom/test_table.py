@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from lecturelib.workshop.classroom import __main__ as command
+from lecturelib import __main__ as command
 from lecturelib.workshop.classroom.collect import Found, Result
 from lecturelib.workshop.classroom.table import plain, rows, summary, write_table
 from tests.workshop.classroom.samples import COURSE, code, handed_in, save

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from lecturelib.workshop.classroom.course import NOTEBOOKS
+from lecturelib.workshop.notebooks import NOTEBOOKS
 from tests.tools import require
 
 FOLDER = Path(__file__).parents[3] / "lecturelib" / "workshop" / "classroom"

@@ -4,7 +4,8 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from lecturelib.workshop.live.notebooks import find, read
+from lecturelib.workshop.live.notebooks import read
+from lecturelib.workshop.notebooks import find
 
 
 def typed(cell, slide_type=None):

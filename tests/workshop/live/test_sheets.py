@@ -6,7 +6,8 @@ import textwrap
 import pytest
 
 from lecturelib.workshop.live import plan, sheets
-from lecturelib.workshop.live.notebooks import all_notebooks, find, read
+from lecturelib.workshop.live.notebooks import all_notebooks, read
+from lecturelib.workshop.notebooks import find
 
 NOTEBOOKS = list(all_notebooks())
 PLAN = plan.read()
@@ -24,7 +25,7 @@ def test_a_sheet_fits_a_page(path):
 def test_the_committed_sheets_are_what_the_command_writes(tmp_path):
     written = {path.name: path.read_bytes() for path in sheets.write_all(NOTEBOOKS, PLAN, tmp_path)}
     committed = {path.name: path.read_bytes() for path in sheets.FOLDER.iterdir()}
-    assert committed == written, "run python -m lecturelib live sheets"
+    assert committed == written, "run lecture sheets"
 
 
 def test_the_plan_fits_the_notebooks_and_takes_75_minutes():

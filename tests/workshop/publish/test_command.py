@@ -1,12 +1,14 @@
 """The command as a whole, on small notebooks in a folder of their own."""
 
+import re
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from lecturelib.workshop.publish.__main__ import main
+from lecturelib.__main__ import parse
+from lecturelib.workshop.publish import command
 from lecturelib.workshop.publish.execute import CellFailed, execute
 from lecturelib.workshop.publish.form import is_sealed, problems
 
@@ -22,6 +24,12 @@ def root(tmp_path):
     (tmp_path / "README.md").write_text("<!-- badges -->\n<!-- /badges -->\n", encoding="utf-8")
     write(tmp_path, "import os\nos.getcwd().endswith('notebooks')", "os.environ['OMP_NUM_THREADS'], hash('a')")
     return tmp_path
+
+
+def main(arguments: list[str], root: Path) -> int:
+    """Run the command on a project."""
+    given = parse("publish", arguments)
+    return command.write(given.names, given.text_only, root)
 
 
 def path_in(root: Path) -> Path:
@@ -83,8 +91,8 @@ def test_a_new_address_is_stamped_without_executing(root, monkeypatch):
     assert main([NAME], root) == 0
     outputs = [cell.outputs for cell in read(root).cells if cell.cell_type == "code"]
     (root / "pyproject.toml").write_text(PROJECT.format("you/yours"), encoding="utf-8")
-    monkeypatch.setattr("lecturelib.workshop.publish.__main__.execute", None)  # calling it would fail
-    assert main(["--stamp-only"], root) == 0  # the older name of --text-only
+    monkeypatch.setattr(command, "execute", None)  # calling it would fail
+    assert main(["--text-only"], root) == 0
     nb = read(root)
     assert is_sealed(nb) and [cell.outputs for cell in nb.cells if cell.cell_type == "code"] == outputs
     assert "you/yours" in nb.cells[1].source and "you/yours" in nb.cells[2].source
@@ -99,7 +107,7 @@ def test_changed_texts_and_slide_types_are_taken_over_without_executing(root, mo
     nb.cells[3].metadata.slideshow = {"slide_type": "subslide"}
     nb.cells.insert(4, new_markdown_cell("A text between, saved by an editor."))
     nbformat.write(nb, path_in(root))
-    monkeypatch.setattr("lecturelib.workshop.publish.__main__.execute", None)  # calling it would fail
+    monkeypatch.setattr(command, "execute", None)  # calling it would fail
     assert main([NAME, "--text-only"], root) == 0
     nb = read(root)
     assert is_sealed(nb) and [cell.outputs for cell in nb.cells if cell.cell_type == "code"] == outputs
@@ -146,21 +154,18 @@ def test_what_was_never_executed_is_refused(root, capsys):
         ("README.md", "<!-- badges -->\n", "README.md has a <!-- badges --> without its other half"),
     ],
 )
-def test_an_address_or_a_readme_that_cannot_be_stamped_leaves_every_file(root, file, text, words, capsys):
+def test_an_address_or_a_readme_that_cannot_be_stamped_leaves_every_file(root, file, text, words):
     assert main([NAME], root) == 0
     (root / file).write_text(text, encoding="utf-8")
     before = path_in(root).read_bytes()
-    with pytest.raises(SystemExit) as stop:
+    with pytest.raises(ValueError, match=re.escape(words)):
         main([], root)
-    assert stop.value.code == 2 and words in capsys.readouterr().err
     assert path_in(root).read_bytes() == before and (root / file).read_text(encoding="utf-8") == text
 
 
-def test_an_unknown_name_is_refused_with_those_that_there_are(root, capsys):
-    with pytest.raises(SystemExit) as stop:
+def test_an_unknown_name_is_refused_with_those_that_there_are(root):
+    with pytest.raises(ValueError, match=f"is meant by '07_nowhere': expected one of {NAME}"):
         main(["07_nowhere"], root)
-    assert stop.value.code == 2
-    assert f"no notebook is called '07_nowhere': expected one of {NAME}" in capsys.readouterr().err
 
 
 def notebook(source: str) -> nbformat.NotebookNode:

@@ -34,7 +34,7 @@ def fork(request, tmp_path_factory):
     changed = line.sub(f'Repository = "{address}"', project)
     (copy / "pyproject.toml").write_text(changed, encoding="utf-8", newline="\n")
     done = subprocess.run(
-        [sys.executable, "-m", "lecturelib.workshop.publish", "--stamp-only"],
+        [sys.executable, "-m", "lecturelib", "publish", "--text-only"],
         cwd=copy, env=os.environ | {"PYTHONPATH": str(copy)}, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -1,13 +1,12 @@
-"""The sweep of notebook 07: what it measures, that a stopped run goes on, and the table that comes with the course."""
-
-import json
-import subprocess
-import sys
+"""The sweep of notebook 07: what it measures, and that a stopped run goes on."""
 
 import pytest
 import torch
 
 from lecturelib import label_efficiency
+from lecturelib.data.sweeps import transfer_table
+from lecturelib.pretrained.load import source
+from lecturelib.pretrained.models import network
 from lecturelib.workshop.sweep import transfer as sweep
 
 SMALL = {"few": (1, 2), "many": (3,), "seeds": (0, 1), "changes": {"steps": 2}}
@@ -20,7 +19,7 @@ def small(file, **changes):
 
 def test_a_table_holds_every_arm_seed_and_number_of_labels(tmp_path):
     small(tmp_path / "table.csv")
-    measured = sweep.table(tmp_path / "table.csv")
+    measured = transfer_table(tmp_path / "table.csv")
     assert measured.labels == [1, 2, 3]
     assert {name: tuple(each.shape) for name, each in measured.accuracy.items()} == dict.fromkeys(ARMS, (2, 3))
     pool, test = sweep.target()
@@ -43,10 +42,8 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path, monkeypatch):
     monkeypatch.setattr(sweep, "label_efficiency", stop_at_the_fourth)
     with pytest.raises(KeyboardInterrupt):
         small(tmp_path / "parts.csv")
-    monkeypatch.setattr(sweep, "label_efficiency", real)
-    with pytest.raises(ValueError, match=r"lacks values of \['from scratch'\]: finish it"):
-        sweep.table(tmp_path / "parts.csv")
-    monkeypatch.setattr(sweep, "label_efficiency", stop_at_the_fourth)
+    with pytest.raises(ValueError, match=r"lacks 2 of its values: finish it with `lecture sweep parts`"):
+        transfer_table(tmp_path / "parts.csv")
     small(tmp_path / "parts.csv")
     assert len(calls) == 4 + 3  # three of six were there
     assert (tmp_path / "parts.csv").read_text() == (tmp_path / "whole.csv").read_text()
@@ -60,51 +57,21 @@ def test_other_settings_and_unknown_arms_are_refused_and_nothing_is_lost(tmp_pat
         small(file, changes={"steps": 3})
     with pytest.raises(ValueError, match=r"arms \['tuned'\] are unknown: expected some of pixels"):
         small(file, only=["tuned"])
+    file.write_text("arm,seed\npixels,1\n")
+    with pytest.raises(ValueError, match="damaged"):
+        small(file)
+    file.write_text(before)
+    small(file)
     assert file.read_text() == before
-
-
-@pytest.mark.parametrize(
-    ("rows", "about"),
-    [("arm,seed\npixels,1\n", "{}"), ("arm,labels,seed,accuracy\npixels,1,0,87\n", "{}"), ("", ""), (None, "{")],
-)
-def test_a_damaged_table_is_refused(tmp_path, rows, about):
-    file = tmp_path / "table.csv"
-    small(file, only=["pixels"])
-    file.write_text(file.read_text() if rows is None else rows)
-    (tmp_path / "table.json").write_text(about)
-    for use in (sweep.table, small):
-        with pytest.raises(ValueError, match=r"damaged .*remove both to start anew"):
-            use(file)
-
-
-def test_a_missing_table_says_how_to_make_it(tmp_path):
-    with pytest.raises(ValueError, match=r"none.csv is not there: make it with `python -m lecturelib sweep`"):
-        sweep.table(tmp_path / "none.csv")
-
-
-def test_sources_have_the_build_of_the_network():
-    for name in sweep.SOURCES:
-        label_efficiency.copy_encoder(sweep.source(name), sweep.network(0))
-    with pytest.raises(ValueError, match="source 'prints' is unknown: expected one of print, letters"):
-        sweep.source("prints")
 
 
 def test_the_conflicting_head_calls_each_class_by_the_name_of_the_next():
     images = sweep.target()[1][0][:50]
-    right = sweep.source("print")
+    right = source("print")
     wrong = sweep.conflicting(right)
     with torch.no_grad():
         assert torch.equal(wrong(images).argmax(dim=1), (right(images).argmax(dim=1) + 1) % 10)
         assert torch.equal(wrong.embed(images), right.embed(images))
-
-
-def test_networks_are_seeded_and_leave_the_global_generator_alone():
-    torch.manual_seed(3)
-    expected = torch.rand(1)
-    torch.manual_seed(3)
-    one, same, other = (sweep.network(seed).patch_embed.weight for seed in (1, 1, 2))
-    assert torch.equal(torch.rand(1), expected)
-    assert torch.equal(one, same) and not torch.equal(one, other)
 
 
 def test_a_fresh_head_knows_nothing_of_the_source():
@@ -112,39 +79,25 @@ def test_a_fresh_head_knows_nothing_of_the_source():
     _, test = sweep.target()
     for name in ("print", "ink", "random labels"):
         for seed in sweep.SEEDS:
-            model = label_efficiency.copy_encoder(sweep.source(name), sweep.network(seed))
+            model = label_efficiency.copy_encoder(source(name), network(seed))
             with torch.no_grad():
                 assert (model(test[0]).argmax(dim=1) == test[1]).float().mean() < 0.3, (name, seed)
 
 
 def test_the_table_of_the_course_is_whole_and_of_these_settings():
-    measured = sweep.table()
+    measured = transfer_table()
     assert set(measured.accuracy) == set(sweep.arms(sweep.HOW))
     assert measured.labels == [*sweep.FEW, *sweep.MANY]
     assert {len(each) for each in measured.accuracy.values()} == {len(sweep.SEEDS)}
     parts = [(sweep.FEW, sweep.HOW), (sweep.MANY, sweep.HOW_MANY)]
-    assert measured.about["settings"] == json.loads(json.dumps(sweep._about(parts, sweep.SEEDS)["settings"]))
+    assert measured.about["settings"] == sweep._about(parts, sweep.SEEDS)["settings"]
 
 
 def test_cheap_arms_of_the_table_can_be_measured_again():
-    measured = sweep.table()
+    measured = transfer_table()
     pool, test = sweep.target()
+    columns = [measured.labels.index(1), measured.labels.index(5)]
     for name in ("pixels", "print, probe"):
         arm = sweep.arms(sweep.HOW)[name]()
         again = label_efficiency.label_efficiency({"it": arm}, pool, test, labels=(1, 5), seeds=(0, 1))["it"]
-        columns = [measured.labels.index(1), measured.labels.index(5)]
         torch.testing.assert_close(again, measured.accuracy[name][:2, columns], atol=0.005, rtol=0)
-
-
-def test_the_command_prints_the_table(tmp_path):
-    for suffix in (".csv", ".json"):
-        (tmp_path / f"table{suffix}").write_bytes(sweep.FILE.with_suffix(suffix).read_bytes())
-    done = subprocess.run(
-        [sys.executable, "-m", "lecturelib.workshop.sweep", "--file", str(tmp_path / "table.csv")],
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
-    assert lines[0].split()[-2:] == ["50", "100"] and len(lines) == 1 + len(sweep.arms(sweep.HOW))

@@ -1,0 +1,37 @@
+"""Where the notebooks of the course are, and which of them a name means."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]  # of the repository, if this is a clone
+NOTEBOOKS = ROOT / "notebooks"
+
+
+def folder(given: Path | None = None) -> Path:
+    """Return the folder of the notebooks: the given one, that of the clone, or one in or below the current folder.
+
+    Raises: ValueError where there are none: an installed package does not hold them.
+    """
+    here = Path.cwd()
+    for place in [given.absolute()] if given else [NOTEBOOKS, here / "notebooks", here]:
+        if any(place.glob("[0-9][0-9]_*.ipynb")):
+            return place
+    where = f"in {given}" if given else f"beside the library or in {here}"
+    raise ValueError(
+        f"there is no notebook of the course {where}: they are no part of the installed package; run this in a clone "
+        "of the repository, or say with --notebooks where they lie"
+    )
+
+
+def find(name: str, folder: Path = NOTEBOOKS) -> Path:
+    """Return the notebook that a name means: 03, 03_attention, attention or a path to it.
+
+    Raises: ValueError for a name that means none, or more than one.
+    """
+    known = sorted(folder.glob("*.ipynb"))
+    wanted = Path(name).name.removesuffix(".ipynb")
+    for fits in (lambda stem: stem == wanted, lambda stem: wanted in (stem[:2], stem[3:]), lambda stem: wanted in stem):
+        found = [path for path in known if wanted and fits(path.stem)]
+        if len(found) == 1:
+            return found[0]
+    names = ", ".join(path.stem for path in known) or f"none in {folder}: run in a clone of the repository"
+    raise ValueError(f"no notebook, or more than one, is meant by {name!r}: expected one of {names}")

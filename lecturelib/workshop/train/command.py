@@ -1,0 +1,65 @@
+"""Train a pretrained model again, by one process or, under torchrun, by several."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+FOLDER = Path(__file__).parents[2] / "pretrained"
+NAMES = sorted(path.stem for path in FOLDER.glob("*.json"))  # without importing torch
+AGAIN = "the same command goes on from there"
+
+
+def train(parser: argparse.ArgumentParser) -> None:
+    """Train a model by its recipe, as the weights in lecturelib/pretrained were made.
+
+    A training that was interrupted goes on when the same command is given again. With
+    `torchrun --nproc-per-node 2 -m lecturelib train NAME` two processes share each batch, and train the same.
+    """
+    parser.add_argument("name", choices=NAMES, metavar="NAME", help=f"one of {', '.join(NAMES)}")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--steps", type=int, help="fewer or more steps than the recipe says, for a trial")
+    parser.add_argument("--batch-size", type=int, help="fewer or more rows in each batch, of all processes together")
+    parser.add_argument("--threads", type=int, default=1, help="threads of each process (1)")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to train (cpu)")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="where to write (lecturelib/pretrained)")
+    parser.add_argument("--keep-every", type=float, default=120.0, metavar="SECONDS", help="between two copies (120)")
+    parser.add_argument("--fresh", action="store_true", help="start anew, and remove an unfinished training")
+    parser.set_defaults(run=_run)
+
+
+def _run(given: argparse.Namespace) -> int:
+    """Train, let the first process say how it ended, and return the exit status.
+
+    What this process alone has met is its own; the others hear of it from torchrun, which ends them.
+    """
+    import torch
+
+    from lecturelib.workshop.train.parallel import joined
+    from lecturelib.workshop.train.train import train
+
+    torch.set_num_threads(given.threads)
+    changes = {key: getattr(given, key) for key in ("steps", "batch_size") if getattr(given, key) is not None}
+    where = {"folder": given.folder, "device": given.device, "keep_every": given.keep_every}
+    aloud = True
+    try:
+        with joined() as processes:
+            try:
+                made = train(given.name, seed=given.seed, fresh=given.fresh, processes=processes, **where, **changes)
+            except (KeyboardInterrupt, ValueError, OSError) as problem:
+                aloud = processes.first or problem is not processes.agreed
+                raise
+    except (KeyboardInterrupt, ValueError, OSError) as problem:
+        return _ended(problem, aloud)
+    if processes.first:
+        print(*(f"{key}: {value}" for key, value in made.items()), sep="\n")
+    return 0
+
+
+def _ended(problem: BaseException, aloud: bool = True) -> int:
+    """Say how a training ended early, and return the exit code."""
+    stopped = isinstance(problem, KeyboardInterrupt)
+    if aloud:
+        print(f"{str(problem) or 'stopped'}; {AGAIN}" if stopped else problem, file=sys.stderr, flush=True)
+    return 130 if stopped else 1  # 130 is what a shell expects of an interrupted command

@@ -1,0 +1,68 @@
+"""The tables that come with the course are read whole, or refused with the command that measures them."""
+
+import random
+import shutil
+
+import pytest
+import torch
+
+from lecturelib.data.sweeps import BUDGET, TRANSFER, budget_table, transfer_table
+
+TABLES = {"transfer": (transfer_table, TRANSFER), "budget": (budget_table, BUDGET)}
+
+
+def shuffled(file, folder):
+    """Copy a table into a folder, its rows in another order."""
+    head, *lines = file.read_text(encoding="utf-8").splitlines()
+    random.Random(0).shuffle(lines)
+    (folder / file.name).write_text("\n".join([head, *lines]) + "\n", encoding="utf-8")
+    return folder / file.name
+
+
+def test_each_accuracy_stands_at_its_place_whatever_the_order_of_the_rows(tmp_path):
+    shutil.copy(TRANSFER.with_suffix(".json"), tmp_path)
+    there, here = transfer_table(), transfer_table(shuffled(TRANSFER, tmp_path))
+    assert there.accuracy.keys() == here.accuracy.keys()
+    assert all(torch.equal(there.accuracy[name], here.accuracy[name]) for name in there.accuracy)
+    (line,) = [line for line in TRANSFER.read_text(encoding="utf-8").splitlines() if line.startswith("pixels,5,3,")]
+    assert here.accuracy["pixels"][3, here.labels.index(5)] == torch.tensor(float(line.split(",")[3]))
+
+
+def test_each_loss_stands_at_its_place_whatever_the_order_of_the_rows(tmp_path):
+    there, here = budget_table(), budget_table(shuffled(BUDGET, tmp_path))
+    assert torch.equal(there.loss, here.loss) and torch.equal(there.seconds, here.seconds)
+    (line,) = [
+        line for line in BUDGET.read_text(encoding="utf-8").splitlines() if line.startswith("4" + "0" * 10 + ".0,32,1,")
+    ]
+    assert here.loss[1, here.widths.index(32), 1] == torch.tensor(float(line.split(",")[4]))
+
+
+DAMAGE = {
+    "not there": (lambda text: None, "is not there: measure it with `lecture sweep"),
+    "empty": (lambda text: "", "is damaged"),
+    "a column less": (lambda text: text.replace(",seed", "", 1), "is damaged"),
+    "a value less": (lambda text: text.rstrip().rpartition(",")[0], "is damaged"),
+    "no number": (lambda text: text.rstrip().rpartition(",")[0] + ",x", "is damaged"),
+    "a row less": (lambda text: text.rstrip().rpartition("\n")[0], "lacks 1 of its values: finish it"),
+    "no row": (lambda text: text.partition("\n")[0], "lacks 1 of its values"),
+}
+
+
+@pytest.mark.parametrize(("change", "says"), DAMAGE.values(), ids=DAMAGE)
+@pytest.mark.parametrize(("read", "file"), TABLES.values(), ids=TABLES)
+def test_a_table_that_is_not_whole_is_refused(tmp_path, read, file, change, says):
+    text = change(file.read_text(encoding="utf-8"))
+    if text is not None:
+        (tmp_path / file.name).write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=f"{file.name} {says}") as refusal:
+        read(tmp_path / file.name)
+    assert f"`lecture sweep {file.stem}" in str(refusal.value)
+
+
+@pytest.mark.parametrize("text", [None, "{", "[]", '{"settings": {}}'])
+def test_a_table_of_unknown_settings_is_refused(tmp_path, text):
+    shutil.copy(TRANSFER, tmp_path)
+    if text is not None:
+        (tmp_path / "transfer.json").write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=r"transfer.json is damaged .*lecture sweep transfer --fresh"):
+        transfer_table(tmp_path / "transfer.csv")
