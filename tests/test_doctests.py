@@ -10,7 +10,7 @@ from tests.tools import require
 from tests.workshop.site.pages import HOW, MISSING
 
 PACKAGE = Path(__file__).parents[1] / "lecturelib"
-TAUGHT = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__init__")
+TAUGHT = sorted(path.stem for path in PACKAGE.glob("*.py") if not path.stem.startswith("__"))
 MODULES = sorted(
     ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
     for path in PACKAGE.rglob("*.py")

@@ -14,7 +14,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from tests.notebooks.test_hygiene import NOTEBOOKS, ROOT, code_of
 
-TAUGHT_FILES = sorted(path for path in (ROOT / "lecturelib").glob("*.py") if path.stem != "__init__")
+TAUGHT_FILES = sorted(path for path in (ROOT / "lecturelib").glob("*.py") if not path.stem.startswith("__"))
 TAUGHT = re.compile(r"^\s*(?:Taught: notebook (\d\d), section (\d+)|Tool: from notebook (\d\d) on)\.", re.MULTILINE)
 HEADING = re.compile(r"^## (\d+)\. ", re.MULTILINE)
 FENCE = re.compile(r"(?s)```.*?```")

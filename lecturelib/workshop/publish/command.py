@@ -32,7 +32,7 @@ def write(names: list[str], text_only: bool, root: Path = ROOT) -> int:
     Raises: ValueError for a name that no notebook has, and an address or a README that cannot be stamped.
     """
     if not (root / "pyproject.toml").exists():
-        raise ValueError(f'no pyproject.toml in {root}: run in a clone, installed with pip install -e ".[test]"')
+        raise ValueError(f"no pyproject.toml in {root}: run in a clone, installed with pip install -e .")
     repo, folder = repository(root), root / "notebooks"
     paths = [find(name, folder) for name in names] or sorted(folder.glob("*.ipynb"))
     restamp_readme(root, repo, "00_start_here")
