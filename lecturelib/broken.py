@@ -24,7 +24,7 @@ from lecturelib.transformer import Embedding, LanguageModel
 class Bug(NamedTuple):
     """A bug: what is wrong, in one line; where it was seen; the function that puts it into a model; the loss it trains.
 
-    Taught: notebook 04, section 7.
+    Tool: from notebook 04 on.
     """
 
     wrong: str

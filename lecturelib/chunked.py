@@ -25,7 +25,7 @@ class RunningSoftmax:
         algorithm 3; Rabe and Staats 2021).
     Shapes: q (..., T, K); pieces k (..., s, K), v (..., s, M), mask (..., T, s) bool, True = may look.
     Raises: ValueError for shapes that do not fit, and a mix of which a query has seen nothing.
-    Taught: notebook 08, section 3.
+    Tool: from notebook 08 on.
 
     >>> q, k, v = torch.randn(2, 4), torch.randn(6, 4), torch.randn(6, 3)
     >>> row = RunningSoftmax(q)

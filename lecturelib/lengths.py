@@ -83,7 +83,7 @@ def mean_over_real_steps(values: torch.Tensor, lengths: torch.Tensor) -> torch.T
 
     Shapes: values (B, T), lengths (B,); returns a scalar. Every real token counts the same.
     Raises: ValueError for lengths that do not fit the batch.
-    Taught: notebook 01, section 4.
+    Tool: from notebook 01 on.
     """
     check_lengths(lengths, values)
     return values[real_steps(lengths, values.shape[1])].mean()

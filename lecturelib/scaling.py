@@ -36,7 +36,7 @@ class Cost(NamedTuple):
     counted: the memory that grows with batch and length. `steps` is the longest row of matrix products in which each
     waits for the one before: no number of processors makes it shorter.
     Costs are added with `then`: one part after another.
-    Taught: notebook 08, section 1.
+    Tool: from notebook 08 on.
 
     >>> Cost(10, 4, 1).then(Cost(1, 4, 1), times=2)
     Cost(flops=12, bytes=12, steps=3)
@@ -98,7 +98,7 @@ def block_cost(
 
     Equation: 24 B T D^2 + 4 B T^2 D operations, of which 16 B T D^2 belong to the feed-forward network.
     Arguments and errors as in `attention_cost`.
-    Taught: notebook 08, section 1.
+    Tool: from notebook 08 on.
 
     >>> block_cost(batch_size=1, length=16, d_model=8, num_heads=2).flops == 24 * 16 * 8 * 8 + 4 * 16 * 16 * 8
     True
@@ -123,7 +123,7 @@ def language_model_cost(
     """Return the cost of a `LanguageModel`, from tokens to logits.
 
     Arguments and errors as in `attention_cost`.
-    Taught: notebook 08, section 1.
+    Tool: from notebook 08 on.
     """
     check_whole(vocab_size=vocab_size, num_layers=num_layers)
     block = block_cost(batch_size, length, d_model, num_heads, causal=True, fused=fused)

@@ -80,7 +80,7 @@ class FeedForward(nn.Sequential):
 
     Equation: W_2 gelu(W_1 x + b_1) + b_2 (Vaswani and others 2017, equation 2, with gelu for relu).
     Shapes: (..., D) to (..., D); inside (..., d_ff), 4 D wide unless told.
-    Taught: notebook 04, section 4.
+    Tool: from notebook 04 on.
     """
 
     def __init__(self, d_model: int, d_ff: int | None = None) -> None:

@@ -21,7 +21,7 @@ class BiGRU(nn.Module):
     Shapes: tokens (B, S), lengths (B,); returns (B, S, D), half of it from the left, half from the right. What
         stands at padding means nothing.
     Raises: ValueError for an odd d_model, and for what is not a batch with one length for each sequence.
-    Taught: notebook 03, section 6.
+    Tool: from notebook 03 on.
     """
 
     def __init__(self, vocab_size: int, d_model: int) -> None:

@@ -44,13 +44,18 @@ def planted(module: ModuleType, mutants: list[Mutant]) -> Callable[..., None]:
         stand_in.__file__ = module.__file__
         changed = source.replace(mutant.old, mutant.new)
         exec(compile(changed, f"<{name}, changed>", "exec"), stand_in.__dict__)
-        names = inspect.unwrap(mutant.killed_by).__globals__
+        names = _plain(mutant.killed_by).__globals__
         assert names[name] is module
         monkeypatch.setitem(names, name, stand_in)
         with pytest.raises(KILLED):
             _call_with_all_parameters(mutant.killed_by)
 
     return test
+
+
+def _plain(test: Callable[..., None]) -> Any:
+    """Return the function that a test was written as, without the decorators of pytest and hypothesis."""
+    return getattr(getattr(test, "hypothesis", None), "inner_test", inspect.unwrap(test))
 
 
 def _call_with_all_parameters(test: Callable[..., None]) -> None:

@@ -16,16 +16,16 @@ from lecturelib.transformer import POSITIONS, Encoder, LanguageModel
 from tests.strategies import seeds, sizes
 from tests.twins import random_weights
 
-SYMBOLS, LONGEST = 7, 11
+VOCAB_SIZE, MAX_LEN = 7, 11
 
 
 def model_of(seed: int, positions: str = "learned", **build: int) -> LanguageModel:
-    shape = {"symbols": SYMBOLS, "width": 12, "heads": 3, "layers": 2, "longest": LONGEST} | build
+    shape = {"symbols": VOCAB_SIZE, "width": 12, "heads": 3, "layers": 2, "longest": MAX_LEN} | build
     return random_weights(LanguageModel(**shape, positions=positions), seed)
 
 
 def tokens_of(b: int, t: int, seed: int) -> torch.Tensor:
-    return torch.randint(SYMBOLS, (b, t), generator=torch.Generator().manual_seed(seed))
+    return torch.randint(VOCAB_SIZE, (b, t), generator=torch.Generator().manual_seed(seed))
 
 
 def filled(model: LanguageModel, tokens: torch.Tensor) -> kv_cache.KVCache:
@@ -49,7 +49,7 @@ def same(cache: kv_cache.KVCache, before: tuple[int, list[torch.Tensor]]) -> boo
 @st.composite
 def splits(draw: st.DrawFn) -> list[int]:
     """Draw a text's length, and cut it anywhere: into whole, single tokens, or anything between."""
-    length = draw(st.integers(1, LONGEST))
+    length = draw(st.integers(1, MAX_LEN))
     cuts = draw(st.sets(st.integers(1, length - 1))) if length > 1 else set()
     return [b - a for a, b in itertools.pairwise([0, *sorted(cuts), length])]
 
@@ -60,7 +60,7 @@ def test_read_on_gives_the_scores_of_the_whole_model(parts: list[int], b: int, s
     cache, scores = kv_cache.KVCache(model, b), []
     for count, each in zip(itertools.accumulate(parts), tokens.split(parts, dim=1), strict=True):
         scores.append(kv_cache.read_on(model, each, cache))
-        assert scores[-1].shape == (*each.shape, SYMBOLS) and cache.length == count
+        assert scores[-1].shape == (*each.shape, VOCAB_SIZE) and cache.length == count
     torch.testing.assert_close(torch.cat(scores, dim=1), model(tokens), rtol=1e-12, atol=1e-12)
 
 
@@ -119,7 +119,7 @@ def test_a_cache_holds_the_keys_and_values_of_each_layer(shape: list[int], seed:
     layers_of: Any = [block.attention for block in model.blocks]
     for n, layer in enumerate(layers_of):
         layer.k_proj.register_forward_hook(remember(f"key {n}"))
-        layer.value.register_forward_hook(remember(f"value {n}"))
+        layer.v_proj.register_forward_hook(remember(f"value {n}"))
     model(tokens)
     whole = dict(asked)
     cache = kv_cache.KVCache(model, b)
@@ -127,7 +127,7 @@ def test_a_cache_holds_the_keys_and_values_of_each_layer(shape: list[int], seed:
     kv_cache.read_on(model, tokens[:, :2], cache)
     kv_cache.read_on(model, tokens[:, 2:], cache)
     for n, (keys, values) in enumerate(zip(cache.keys, cache.values, strict=True)):
-        assert keys.shape == values.shape == (b, heads, LONGEST, 4) and keys.dtype == torch.float64
+        assert keys.shape == values.shape == (b, heads, MAX_LEN, 4) and keys.dtype == torch.float64
         for h in range(heads):
             torch.testing.assert_close(keys[:, h, :5], whole[f"key {n}"][..., 4 * h : 4 * h + 4])
             torch.testing.assert_close(values[:, h, :5], whole[f"value {n}"][..., 4 * h : 4 * h + 4])
@@ -172,23 +172,23 @@ def test_two_caches_of_a_model_share_nothing() -> None:
 
 
 def test_a_text_may_fill_every_position() -> None:
-    model, tokens = model_of(1), tokens_of(2, LONGEST, 1)
+    model, tokens = model_of(1), tokens_of(2, MAX_LEN, 1)
     cache = filled(model, tokens[:, :-1])
     torch.testing.assert_close(kv_cache.read_on(model, tokens[:, -1:], cache), model(tokens)[:, -1:])
-    assert cache.length == LONGEST
-    assert filled(model, tokens).length == LONGEST
+    assert cache.length == MAX_LEN
+    assert filled(model, tokens).length == MAX_LEN
 
 
 @given(sizes(4), st.sampled_from([2, 4, 8]))
 def test_cache_bytes_are_those_of_its_tensors(shape: list[int], size: int) -> None:
     b, heads, k, layers = shape
     kind = {2: torch.float16, 4: torch.float32, 8: torch.float64}[size]
-    model = LanguageModel(SYMBOLS, heads * k, heads, layers, LONGEST).to(kind)
+    model = LanguageModel(VOCAB_SIZE, heads * k, heads, layers, MAX_LEN).to(kind)
     cache = kv_cache.KVCache(model, b)
     held = sum(each.nbytes for each in [*cache.keys, *cache.values])
-    assert kv_cache.cache_bytes(b, LONGEST, heads * k, layers, size) == held
+    assert kv_cache.cache_bytes(b, MAX_LEN, heads * k, layers, size) == held
     if size == 4:
-        assert kv_cache.cache_bytes(b, LONGEST, heads * k, layers) == held
+        assert kv_cache.cache_bytes(b, MAX_LEN, heads * k, layers) == held
 
 
 # ---- writing ----
@@ -211,12 +211,12 @@ def test_the_text_is_that_of_generate(
 @pytest.mark.parametrize("positions", POSITIONS)
 def test_the_text_is_that_of_generate_up_to_the_last_position_and_one_token_more(positions: str) -> None:
     model = model_of(1, positions)
-    for t in (1, 4, LONGEST):
+    for t in (1, 4, MAX_LEN):
         prompt = tokens_of(2, t, t)
-        steps = LONGEST + 1 - t
+        steps = MAX_LEN + 1 - t
         for how in ({"temperature": 0}, {"seed": 3}):
             text = kv_cache.generate_with_cache(model, prompt, steps, **how)
-            assert text.shape == (2, LONGEST + 1) and torch.equal(text, generate(model, prompt, steps, **how))
+            assert text.shape == (2, MAX_LEN + 1) and torch.equal(text, generate(model, prompt, steps, **how))
 
 
 def test_a_seed_says_all() -> None:

@@ -14,7 +14,7 @@ from lecturelib.transformer import LanguageModel
 from tests.strategies import normal, seeds, sizes
 from tests.twins import random_weights
 
-SYMBOLS = 7
+VOCAB_SIZE = 7
 
 
 class Table(nn.Module):
@@ -36,17 +36,17 @@ class Peeking(nn.Module):
     """A model that copies the token it is asked for from the place behind, where there is one."""
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        scores = torch.zeros(*tokens.shape, SYMBOLS, dtype=torch.float64)
+        scores = torch.zeros(*tokens.shape, VOCAB_SIZE, dtype=torch.float64)
         scores[:, :-1].scatter_(-1, tokens[:, 1:, None], 20.0)
         return scores
 
 
 def honest(seed: int, max_len: int = 11) -> LanguageModel:
-    return random_weights(LanguageModel(SYMBOLS, 6, 2, 2, max_len), seed)
+    return random_weights(LanguageModel(VOCAB_SIZE, 6, 2, 2, max_len), seed)
 
 
 def tokens_of(b: int, t: int, seed: int) -> torch.Tensor:
-    return torch.randint(SYMBOLS, (b, t), generator=torch.Generator().manual_seed(seed))
+    return torch.randint(VOCAB_SIZE, (b, t), generator=torch.Generator().manual_seed(seed))
 
 
 # ---- the two losses ----
@@ -75,8 +75,8 @@ def test_the_losses_agree_for_an_honest_model(shape: list[int], seed: int) -> No
 def test_the_losses_part_for_a_model_that_looks_ahead() -> None:
     tokens = tokens_of(3, 12, 1)
     # all but the last token are copied; left to right every token is the last
-    assert language.next_token_loss(Peeking(), (tokens,)).item() < 1.01 * math.log(SYMBOLS) / 11
-    assert language.left_to_right_loss(Peeking(), tokens) == pytest.approx(math.log(SYMBOLS))
+    assert language.next_token_loss(Peeking(), (tokens,)).item() < 1.01 * math.log(VOCAB_SIZE) / 11
+    assert language.left_to_right_loss(Peeking(), tokens) == pytest.approx(math.log(VOCAB_SIZE))
 
 
 def test_one_loss_trains_and_the_other_only_looks() -> None:
@@ -91,7 +91,7 @@ def test_four_strings_are_learned_by_heart() -> None:
     torch.manual_seed(0)
     # after the first symbol all that follows is sure
     tokens = torch.tensor([[0, 4, 4, 5, 6, 4], [1, 6, 5, 4, 4, 5], [2, 5, 4, 6, 6, 6], [3, 4, 6, 4, 5, 5]])
-    model = LanguageModel(SYMBOLS, 16, 2, 2, 6)
+    model = LanguageModel(VOCAB_SIZE, 16, 2, 2, 6)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
     for _ in range(80):
         optimizer.zero_grad()
@@ -138,7 +138,7 @@ def test_the_prompt_is_left_as_it_was() -> None:
 
 
 def test_the_model_sees_the_last_tokens_that_fit() -> None:
-    model = Table(normal(SYMBOLS, SYMBOLS, seed=1), max_len=5)
+    model = Table(normal(VOCAB_SIZE, VOCAB_SIZE, seed=1), max_len=5)
     text = language.generate(model, tokens_of(2, 3, 1), 8, seed=1)
     assert [each.shape[1] for each in model.seen] == [3, 4, 5, 5, 5, 5, 5, 5]
     for step, each in enumerate(model.seen):
@@ -149,7 +149,7 @@ def test_the_model_sees_the_last_tokens_that_fit() -> None:
 
 
 def test_a_model_without_a_limit_sees_everything() -> None:
-    model = Table(normal(SYMBOLS, SYMBOLS, seed=1))
+    model = Table(normal(VOCAB_SIZE, VOCAB_SIZE, seed=1))
     language.generate(model, tokens_of(2, 3, 1), 4)
     assert [each.shape[1] for each in model.seen] == [3, 4, 5, 6]
 
@@ -163,7 +163,7 @@ def test_writing_yields_what_generate_appends() -> None:
 
 
 def test_writing_waits_to_be_asked_and_leaves_gradients_on() -> None:
-    model = Table(normal(SYMBOLS, SYMBOLS, seed=1).requires_grad_())
+    model = Table(normal(VOCAB_SIZE, VOCAB_SIZE, seed=1).requires_grad_())
     steps = language.writing(model, tokens_of(2, 3, 1), 1000)
     for count, _ in enumerate(itertools.islice(steps, 3), start=1):
         assert len(model.seen) == count
@@ -213,7 +213,7 @@ def test_no_more_than_top_k_are_drawn_where_all_are_equal(top_k: int) -> None:
 
 # ---- refusals ----
 
-MODEL = Table(torch.zeros(SYMBOLS, SYMBOLS))
+MODEL = Table(torch.zeros(VOCAB_SIZE, VOCAB_SIZE))
 PROMPT = torch.zeros(2, 3, dtype=torch.long)
 
 

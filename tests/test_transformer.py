@@ -11,31 +11,32 @@ from torch import nn
 
 from lecturelib import transformer
 from lecturelib.attention import causal_mask, padding_mask, record_attention
+from tests.mutants import Mutant, planted
 from tests.strategies import normal, seeds, sizes
 from tests.twins import block_twin, parameters_that_rest, random_mask, random_weights
 
-SYMBOLS, LONGEST = 11, 13
+VOCAB_SIZE, MAX_LEN = 11, 13
 POSITIONS = ["learned", "sinusoidal", "none"]
 
 
-def tokens_of(b: int, t: int, seed: int, symbols: int = SYMBOLS) -> torch.Tensor:
-    return torch.randint(symbols, (b, t), generator=torch.Generator().manual_seed(seed))
+def tokens_of(b: int, t: int, seed: int, vocab_size: int = VOCAB_SIZE) -> torch.Tensor:
+    return torch.randint(vocab_size, (b, t), generator=torch.Generator().manual_seed(seed))
 
 
-def lengths_of(b: int, max_len: int, seed: int) -> torch.Tensor:
-    return torch.randint(1, max_len + 1, (b,), generator=torch.Generator().manual_seed(seed))
+def lengths_of(b: int, t: int, seed: int) -> torch.Tensor:
+    return torch.randint(1, t + 1, (b,), generator=torch.Generator().manual_seed(seed))
 
 
 def encoder(h: int, k: int, seed: int, positions: str = "learned") -> transformer.Encoder:
-    return random_weights(transformer.Encoder(SYMBOLS, h * k, h, 2, LONGEST, positions), seed)
+    return random_weights(transformer.Encoder(VOCAB_SIZE, h * k, h, 2, MAX_LEN, positions), seed)
 
 
 def language_model(h: int, k: int, seed: int, positions: str = "learned") -> transformer.LanguageModel:
-    return random_weights(transformer.LanguageModel(SYMBOLS, h * k, h, 2, LONGEST, positions), seed)
+    return random_weights(transformer.LanguageModel(VOCAB_SIZE, h * k, h, 2, MAX_LEN, positions), seed)
 
 
 def encoder_decoder(h: int, k: int, seed: int) -> transformer.EncoderDecoder:
-    return random_weights(transformer.EncoderDecoder(SYMBOLS, 7, h * k, h, 2, LONGEST), seed)
+    return random_weights(transformer.EncoderDecoder(VOCAB_SIZE, 7, h * k, h, 2, MAX_LEN), seed)
 
 
 def looked_up(embedding: transformer.Embedding, tokens: torch.Tensor) -> torch.Tensor:
@@ -50,13 +51,13 @@ def looked_up(embedding: transformer.Embedding, tokens: torch.Tensor) -> torch.T
 # ---- positions ----
 
 
-@pytest.mark.parametrize(("length", "width"), [(1, 2), (7, 2), (11, 6), (101, 10)])
-def test_sinusoidal_positions_are_the_formula(length: int, width: int) -> None:
-    table = transformer.sinusoidal_positions(length, width)
-    assert table.shape == (length, width)
+@pytest.mark.parametrize(("length", "d_model"), [(1, 2), (7, 2), (11, 6), (101, 10)])
+def test_sinusoidal_positions_are_the_formula(length: int, d_model: int) -> None:
+    table = transformer.sinusoidal_positions(length, d_model)
+    assert table.shape == (length, d_model)
     for t in range(length):
-        for i in range(width // 2):
-            angle = t / 10_000 ** (2 * i / width)
+        for i in range(d_model // 2):
+            angle = t / 10_000 ** (2 * i / d_model)
             assert table[t, 2 * i].item() == pytest.approx(math.sin(angle), abs=2e-5)
             assert table[t, 2 * i + 1].item() == pytest.approx(math.cos(angle), abs=2e-5)
 
@@ -64,7 +65,7 @@ def test_sinusoidal_positions_are_the_formula(length: int, width: int) -> None:
 @given(sizes(3), seeds, st.sampled_from(POSITIONS))
 def test_a_token_becomes_its_vector_and_that_of_its_position(shape: list[int], seed: int, positions: str) -> None:
     b, t, half = shape
-    embedding = random_weights(transformer.Embedding(SYMBOLS, 2 * half, LONGEST, positions), seed)
+    embedding = random_weights(transformer.Embedding(VOCAB_SIZE, 2 * half, MAX_LEN, positions), seed)
     tokens = tokens_of(b, t, seed)
     torch.testing.assert_close(embedding(tokens), looked_up(embedding, tokens))
     # a sequence alone is what it is in a batch
@@ -72,9 +73,9 @@ def test_a_token_becomes_its_vector_and_that_of_its_position(shape: list[int], s
 
 
 def test_the_kinds_of_positions_are_what_they_are_called() -> None:
-    learned, fixed, none = (transformer.Embedding(SYMBOLS, 6, LONGEST, each) for each in POSITIONS)
-    assert isinstance(learned.table, nn.Parameter) and len(learned.table.unique(dim=0)) == LONGEST
-    assert torch.equal(fixed.table, transformer.sinusoidal_positions(LONGEST, 6))
+    learned, fixed, none = (transformer.Embedding(VOCAB_SIZE, 6, MAX_LEN, each) for each in POSITIONS)
+    assert isinstance(learned.table, nn.Parameter) and len(learned.table.unique(dim=0)) == MAX_LEN
+    assert torch.equal(fixed.table, transformer.sinusoidal_positions(MAX_LEN, 6))
     assert (none.table == 0).all()
     for embedding in (fixed, none):
         assert [name for name, _ in embedding.named_parameters()] == ["tokens.weight"]
@@ -88,7 +89,7 @@ def rows_that_learn(table: torch.Tensor) -> list[int]:
 def test_both_tables_learn_and_the_fixed_one_does_not() -> None:
     tokens = torch.tensor([[3, 1, 4], [1, 5, 9]])
     for positions in POSITIONS:
-        embedding = transformer.Embedding(SYMBOLS, 6, LONGEST, positions)
+        embedding = transformer.Embedding(VOCAB_SIZE, 6, MAX_LEN, positions)
         assert embedding.table.requires_grad == (positions == "learned")
         embedding(tokens).square().sum().backward()
         assert rows_that_learn(embedding.tokens.weight) == [1, 3, 4, 5, 9]
@@ -113,10 +114,10 @@ def test_only_positions_tell_the_order(shape: list[int], seed: int) -> None:
 @given(sizes(3), seeds)
 def test_feed_forward_is_the_formula_for_each_token_alone(shape: list[int], seed: int) -> None:
     b, t, d = shape
-    for inner in (None, 3):
-        layer = random_weights(transformer.FeedForward(d, inner), seed)
+    for d_ff in (None, 3):
+        layer = random_weights(transformer.FeedForward(d, d_ff), seed)
         w_1, b_1, w_2, b_2 = layer.parameters()
-        assert w_1.shape == (inner or 4 * d, d)
+        assert w_1.shape == (d_ff or 4 * d, d)
         x = normal(b, t, d, seed=seed + 5)
         expected = [
             [F.linear(F.gelu(F.linear(x[i, j], w_1, b_1)), w_2, b_2).tolist() for j in range(t)] for i in range(b)
@@ -132,6 +133,7 @@ def test_a_block_is_torchs_encoder_layer(shape: list[int], seed: int, masked: bo
     mask = random_mask(t, t, seed=seed + 51) if masked else None
     expected = block_twin(block)(x, src_mask=None if mask is None else ~mask)
     torch.testing.assert_close(block(x, mask), expected)
+    torch.testing.assert_close(block(x, is_causal=True), block_twin(block)(x, src_mask=~causal_mask(t)))
 
 
 @given(sizes(5), seeds, st.booleans())
@@ -208,7 +210,7 @@ def test_a_language_model_is_torchs_stack_under_a_causal_mask(shape: list[int], 
 def test_an_encoder_decoder_is_torchs(shape: list[int], seed: int, padded: bool) -> None:
     b, s, t, h, k = shape
     model = encoder_decoder(h, k, seed)
-    source, target = tokens_of(b, s, seed), tokens_of(b, t, seed + 1, symbols=7)
+    source, target = tokens_of(b, s, seed), tokens_of(b, t, seed + 1, vocab_size=7)
     lengths = lengths_of(b, s, seed + 2) if padded else None
     behind = None if lengths is None else torch.arange(s) >= lengths[:, None]
     read = stack(model.encoder)(looked_up(model.encoder.embedding, source), src_key_padding_mask=behind)
@@ -226,7 +228,7 @@ def test_a_language_model_does_not_look_ahead(shape: list[int], seed: int, step:
     step %= t
     model, tokens = language_model(h, 2 * k, seed), tokens_of(b, t, seed)
     changed = tokens.clone()
-    changed[:, step] = (tokens[:, step] + 1) % SYMBOLS
+    changed[:, step] = (tokens[:, step] + 1) % VOCAB_SIZE
     before, after = model(tokens), model(changed)
     assert torch.equal(before[:, :step], after[:, :step])
     assert (before[:, step:] != after[:, step:]).any(-1).all()
@@ -239,7 +241,7 @@ def test_a_decoder_sees_all_of_the_source_and_nothing_ahead(shape: list[int], se
     b, s, t, h, k = shape
     step %= t
     model = encoder_decoder(h, 2 * k, seed)
-    source, target = tokens_of(b, s, seed), tokens_of(b, t, seed + 1, symbols=7)
+    source, target = tokens_of(b, s, seed), tokens_of(b, t, seed + 1, vocab_size=7)
     changed = target.clone()
     changed[:, step] = (target[:, step] + 1) % 7
     before, after = model(source, target), model(source, changed)
@@ -247,7 +249,7 @@ def test_a_decoder_sees_all_of_the_source_and_nothing_ahead(shape: list[int], se
     assert (before[:, step:] != after[:, step:]).any(-1).all()
     for place in range(s):
         other = source.clone()
-        other[:, place] = (source[:, place] + 1) % SYMBOLS
+        other[:, place] = (source[:, place] + 1) % VOCAB_SIZE
         assert (model(other, target) != before).any(-1).all()
 
 
@@ -259,7 +261,7 @@ def test_appended_padding_changes_nothing(shape: list[int], seed: int, more: int
     real = padding_mask(lengths, s)[:, 0]
     reader = encoder(h, k, seed)
     torch.testing.assert_close(reader(wider, lengths)[:, :s][real], reader(source, lengths)[real])
-    model, target = encoder_decoder(h, k, seed), tokens_of(b, 4, seed + 3, symbols=7)
+    model, target = encoder_decoder(h, k, seed), tokens_of(b, 4, seed + 3, vocab_size=7)
     torch.testing.assert_close(model(wider, target, lengths), model(source, target, lengths))
     # a sequence alone, without any padding, is what it is in the batch
     for row, n in enumerate(lengths.tolist()):
@@ -271,15 +273,15 @@ def test_what_stands_in_the_padding_changes_no_bit(shape: list[int], seed: int) 
     b, s, h, k = shape
     source, lengths = tokens_of(b, s, seed), lengths_of(b, s, seed + 1)
     real = padding_mask(lengths, s)[:, 0]
-    changed = torch.where(real, source, (source + 1) % SYMBOLS)
+    changed = torch.where(real, source, (source + 1) % VOCAB_SIZE)
     reader = encoder(h, k, seed)
     assert torch.equal(reader(changed, lengths)[real], reader(source, lengths)[real])
-    model, target = encoder_decoder(h, k, seed), tokens_of(b, 4, seed + 3, symbols=7)
+    model, target = encoder_decoder(h, k, seed), tokens_of(b, 4, seed + 3, vocab_size=7)
     assert torch.equal(model(changed, target, lengths), model(source, target, lengths))
 
 
 def test_maps_lie_at_the_documented_paths() -> None:
-    source, target = tokens_of(2, 5, 1), tokens_of(2, 3, 2, symbols=7)
+    source, target = tokens_of(2, 5, 1), tokens_of(2, 3, 2, vocab_size=7)
     with record_attention(transformer.Block(6, 2, cross=True)) as maps:
         pass
     assert not maps  # nothing has run yet
@@ -301,7 +303,7 @@ def test_maps_lie_at_the_documented_paths() -> None:
 
 
 def test_every_parameter_of_every_architecture_learns() -> None:
-    source, target = tokens_of(3, 5, 1), tokens_of(3, 4, 2, symbols=7)
+    source, target = tokens_of(3, 5, 1), tokens_of(3, 4, 2, vocab_size=7)
     for model, given_tokens in (
         (encoder(2, 3, 1), (source, torch.tensor([5, 2, 3]))),
         (language_model(2, 3, 1), (source,)),
@@ -312,77 +314,114 @@ def test_every_parameter_of_every_architecture_learns() -> None:
 
 
 def test_each_layer_has_a_block_of_its_own() -> None:
-    for layers in (1, 3):
-        one = transformer.Encoder(SYMBOLS, 6, 2, layers, LONGEST)
-        other = transformer.LanguageModel(SYMBOLS, 6, 2, layers, LONGEST)
-        both = transformer.EncoderDecoder(SYMBOLS, 7, 6, 2, layers, LONGEST)
+    for num_layers in (1, 3):
+        one = transformer.Encoder(VOCAB_SIZE, 6, 2, num_layers, MAX_LEN)
+        other = transformer.LanguageModel(VOCAB_SIZE, 6, 2, num_layers, MAX_LEN)
+        both = transformer.EncoderDecoder(VOCAB_SIZE, 7, 6, 2, num_layers, MAX_LEN)
         for model in (one, other, both, both.encoder):
-            assert len(set(model.blocks)) == len(model.blocks) == layers
+            assert len(set(model.blocks)) == len(model.blocks) == num_layers
 
 
-# ---- refusals ----
+# ---- bad input ----
 
 X, TOKENS = torch.zeros(2, 5, 6), torch.zeros(2, 5, dtype=torch.long)
+
+
+def embed(tokens: torch.Tensor, max_len: int = 13) -> torch.Tensor:
+    return transformer.Embedding(11, 6, max_len)(tokens)
+
+
+def both(source: torch.Tensor, target: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
+    return transformer.EncoderDecoder(11, 7, 6, 2, 1, 13)(source, target, lengths)
 
 
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: transformer.sinusoidal_positions(0, 6), ["length 0", "1 or more"]),
-        (lambda: transformer.sinusoidal_positions(5, 7), ["width 7", "even"]),
-        (lambda: transformer.sinusoidal_positions(5, 0), ["width 0", "even"]),
+        (lambda: transformer.sinusoidal_positions(0, 6), ["length=0", "whole number of 1 or more"]),
+        (lambda: transformer.sinusoidal_positions(5, 7), ["d_model=7", "even"]),
+        (lambda: transformer.sinusoidal_positions(5, 0), ["d_model=0"]),
         (lambda: transformer.Embedding(11, 6, 13, "rotary"), ["'rotary'", "'learned', 'sinusoidal', 'none'"]),
-        (lambda: transformer.Embedding(11, 7, 13, "sinusoidal"), ["width 7", "even"]),
-        (lambda: transformer.Embedding(0, 6, 13), ["symbols=0", "at least 1"]),
-        (lambda: transformer.Embedding(11, 0, 13), ["width=0", "at least 1"]),
-        (lambda: transformer.Embedding(11, 6, -1), ["longest=-1", "at least 1"]),
-        (lambda: transformer.Embedding(11, 6, 13)(TOKENS[0]), ["(5,)", "(B, T)", "tokens[None]"]),
-        (lambda: transformer.Embedding(11, 6, 13)(TOKENS[:, :0]), ["(2, 0)", "(B, T)"]),
-        (lambda: transformer.Embedding(11, 6, 13)(TOKENS.double()), ["torch.float64", "whole numbers"]),
-        (lambda: transformer.Embedding(11, 6, 13)(TOKENS.bool()), ["torch.bool", "whole numbers"]),
-        (lambda: transformer.Embedding(11, 6, 13)(TOKENS + 11), ["11 to 11", "0 to 10"]),
-        (lambda: transformer.Embedding(11, 6, 13)(TOKENS - 1), ["-1 to -1", "0 to 10"]),
-        (
-            lambda: transformer.Embedding(11, 6, 4)(TOKENS),
-            ["5 tokens", "4 positions", "tokens[:, -longest:]"],
-        ),
-        (lambda: transformer.Encoder(11, 6, 2, 1, 4, "none")(TOKENS), ["5 tokens", "4 positions"]),
-        (lambda: transformer.FeedForward(6, 0), ["inner=0", "at least 1"]),
-        (lambda: transformer.FeedForward(0), ["width=0", "at least 1"]),
-        (lambda: transformer.Encoder(11, 6, 2, 0, 13), ["layers=0", "at least 1"]),
-        (lambda: transformer.LanguageModel(11, 6, 2, -1, 13), ["layers=-1", "at least 1"]),
+        (lambda: transformer.Embedding(11, 7, 13, "sinusoidal"), ["d_model=7", "even"]),
+        (lambda: transformer.Embedding(0, 6, 13), ["vocab_size=0"]),
+        (lambda: transformer.Embedding(11, 0, 13), ["d_model=0"]),
+        (lambda: transformer.Embedding(11, 6, 1.5), ["max_len=1.5", "whole number"]),
+        (lambda: embed(TOKENS[0]), ["(5,)", "(B, T)", "tokens[None]"]),
+        (lambda: embed(TOKENS[:, :0]), ["(2, 0)", "(B, T)"]),
+        (lambda: embed(TOKENS.double()), ["torch.float64", "whole numbers"]),
+        (lambda: embed(TOKENS.bool()), ["torch.bool", "whole numbers"]),
+        (lambda: embed(TOKENS, max_len=4), ["5 tokens", "4 positions", "tokens[:, -4:]"]),
+        (lambda: transformer.FeedForward(6, 0), ["d_ff=0"]),
+        (lambda: transformer.FeedForward(0), ["d_model=0"]),
+        (lambda: transformer.Encoder(11, 6, 2, 0, 13), ["num_layers=0"]),
+        (lambda: transformer.Encoder(11, 6, 5, 1, 13), ["d_model=6", "5 heads"]),
         (lambda: transformer.Encoder(11, 6, 2, 1, 13)(TOKENS, torch.tensor([5])), ["(1,)", "2 sequences", "(2,)"]),
-        (
-            lambda: transformer.EncoderDecoder(11, 7, 6, 2, 1, 13)(TOKENS[:1], TOKENS),
-            ["1 sources", "2 targets", "pairs"],
-        ),
-        (lambda: transformer.Block(6, 4), ["width 6", "4 heads", "multiple of 4"]),
+        (lambda: transformer.Encoder(11, 6, 2, 1, 4, "none")(TOKENS), ["5 tokens", "4 positions"]),
+        (lambda: transformer.LanguageModel(11, 6, 2, -1, 13), ["num_layers=-1"]),
+        (lambda: transformer.LanguageModel(11, 6, 2, 1, 13, "alibi"), ["'alibi'", "'learned'"]),
+        (lambda: transformer.LanguageModel(11, 6, 2, 1, 4)(TOKENS), ["5 tokens", "4 positions"]),
+        (lambda: both(TOKENS[:1], TOKENS), ["1 sources", "2 targets", "pairs"]),
+        (lambda: both(TOKENS, TOKENS, torch.tensor([5])), ["(1,)", "2 sequences"]),
+        (lambda: both(TOKENS[:, :0], TOKENS), ["(2, 0)", "(B, T)"]),
+        (lambda: both(TOKENS, TOKENS.float()), ["torch.float32", "whole numbers"]),
+        (lambda: transformer.Block(6, 4), ["d_model=6", "4 heads", "multiple of 4"]),
         (lambda: transformer.Block(6, 2)(X, context=X), ["context is given", "cross=True"]),
         (lambda: transformer.Block(6, 2, cross=True)(X), ["context is missing", "cross=True"]),
         (lambda: transformer.Block(6, 2)(X, torch.ones(5, 4).bool()), ["(5, 4)", "(2, 2, 5, 5)"]),
-        (
-            lambda: transformer.Block(6, 2, cross=True)(X, None, X[:, :3], causal_mask(5)),
-            ["(5, 5)", "(2, 2, 5, 3)"],
-        ),
-        (lambda: transformer.Encoder(11, 6, 5, 1, 13), ["width 6", "5 heads"]),
-        (lambda: transformer.Encoder(11, 6, 2, 1, 13)(TOKENS, torch.tensor([5, 6])), ["5 to 6", "1 to 5"]),
-        (lambda: transformer.Encoder(11, 6, 2, 1, 13)(TOKENS, torch.tensor([0, 5])), ["0 to 5", "1 to 5"]),
-        (lambda: transformer.Encoder(11, 6, 2, 1, 13)(TOKENS + 11), ["11 to 11", "0 to 10"]),
-        (lambda: transformer.LanguageModel(11, 6, 2, 1, 4)(TOKENS), ["5 tokens", "4 positions"]),
-        (lambda: transformer.LanguageModel(11, 6, 4, 1, 13), ["width 6", "4 heads"]),
-        (lambda: transformer.LanguageModel(11, 6, 2, 1, 13, "alibi"), ["'alibi'", "'learned'"]),
-        (
-            lambda: transformer.EncoderDecoder(11, 7, 6, 2, 1, 13)(TOKENS + 11, TOKENS),
-            ["11 to 11", "0 to 10"],
-        ),
-        (lambda: transformer.EncoderDecoder(11, 7, 6, 2, 1, 13)(TOKENS, TOKENS + 7), ["7 to 7", "0 to 6"]),
-        (
-            lambda: transformer.EncoderDecoder(11, 7, 6, 2, 1, 13)(TOKENS, TOKENS, torch.tensor([5, 9])),
-            ["5 to 9", "1 to 5"],
-        ),
+        (lambda: transformer.Block(6, 2, cross=True)(X, None, X[:, :3], causal_mask(5)), ["(5, 5)", "(2, 2, 5, 3)"]),
     ],
 )
 def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:
     with pytest.raises(ValueError) as refusal:
         call()
     assert not [word for word in words if word not in str(refusal.value)], refusal.value
+
+
+def test_a_token_outside_the_vocabulary_gets_torchs_own_error() -> None:
+    for outside in (TOKENS + 11, TOKENS - 1):
+        with pytest.raises(IndexError, match="out of range"):
+            embed(outside)
+
+
+# ---- mutants ----
+
+TABLE = "self.table[: tokens.shape[1]]"
+LOOK = "x = x + self.attention(self.norm_attention(x), mask=mask, is_causal=is_causal)"
+CROSS = "x = x + self.cross(self.norm_cross(x), context, context_mask)"
+WORK = "x + self.feed_forward(self.norm_feed_forward(x))"
+LANGUAGE = "x = block(x, is_causal=True)"
+DECODER = "x = block(x, None, context, source_mask, is_causal=True)"
+
+test_mutants = planted(
+    transformer,
+    [
+        Mutant("angle.sin(), angle.cos()", "angle.cos(), angle.sin()", test_sinusoidal_positions_are_the_formula),
+        Mutant("], dim=-1).flatten(1)", "], dim=1).flatten(1)", test_sinusoidal_positions_are_the_formula),
+        Mutant("torch.arange(0, d_model, 2) / d_model", "torch.arange(d_model // 2) / d_model",
+               test_sinusoidal_positions_are_the_formula),
+        Mutant(TABLE, "self.table[: tokens.shape[0], None]", test_a_token_becomes_its_vector_and_that_of_its_position),
+        Mutant(TABLE, "self.table[-tokens.shape[1] :]", test_a_token_becomes_its_vector_and_that_of_its_position),
+        Mutant(TABLE, f"{TABLE}.detach()", test_both_tables_learn_and_the_fixed_one_does_not),
+        Mutant("nn.GELU()", "nn.ReLU()", test_feed_forward_is_the_formula_for_each_token_alone),
+        Mutant(LOOK, LOOK.replace("x + ", ""), test_a_block_is_torchs_encoder_layer),
+        Mutant(LOOK, "x = self.norm_attention(x + self.attention(x, mask=mask))", test_a_block_is_torchs_encoder_layer),
+        Mutant(LOOK, LOOK.replace(", is_causal=is_causal", ""), test_a_block_is_torchs_encoder_layer),
+        Mutant(WORK, "x + self.feed_forward(x)", test_a_block_is_torchs_encoder_layer),
+        Mutant(CROSS, CROSS.replace("context, context_mask", "None, mask"),
+               test_a_block_with_cross_attention_is_torchs_decoder_layer),
+        Mutant(CROSS, CROSS.replace("self.cross(", "self.attention("),
+               test_a_block_with_cross_attention_is_torchs_decoder_layer),
+        Mutant("mask = _real(tokens, lengths)", "mask = None", test_an_encoder_is_torchs_stack),
+        Mutant("        return self.norm(x)", "        return x", test_an_encoder_is_torchs_stack),
+        Mutant(LANGUAGE, "x = block(x)", test_a_language_model_does_not_look_ahead),
+        Mutant(LANGUAGE, "x = block(x, block.norm_attention.weight.new_ones(2 * [x.shape[1]]).tril(1).bool())",
+               test_a_language_model_does_not_look_ahead),
+        Mutant(DECODER, "x = block(x, None, context, source_mask)",
+               test_a_decoder_sees_all_of_the_source_and_nothing_ahead),
+        Mutant(DECODER, DECODER.replace("source_mask", "None"), test_an_encoder_decoder_is_torchs),
+        Mutant("context = self.encoder(source, lengths)", "context = self.encoder(source)",
+               test_an_encoder_decoder_is_torchs),
+        Mutant("[Block(d_model, num_heads, cross=cross) for _ in range(num_layers)]",
+               "[Block(d_model, num_heads, cross=cross)] * num_layers", test_each_layer_has_a_block_of_its_own),
+    ],
+)  # fmt: skip

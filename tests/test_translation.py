@@ -76,7 +76,7 @@ def test_a_translator_is_its_equation(shape: list[int], seed: int, kind: str) ->
             shown = h
             if model.attention is not None:
                 q, k, v = (
-                    each.weight for each in (model.attention.q_proj, model.attention.k_proj, model.attention.value)
+                    each.weight for each in (model.attention.q_proj, model.attention.k_proj, model.attention.v_proj)
                 )
                 weights = ((read @ k.T) @ (q @ h) / len(q) ** 0.5).softmax(0)  # (n,)
                 shown = torch.cat([h, weights @ (read @ v.T)])

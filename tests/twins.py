@@ -36,7 +36,7 @@ def parameters_that_rest(model: nn.Module) -> list[str]:
     return [
         name
         for name, each in model.named_parameters()
-        if (each.grad is None or not each.grad.any()) and not name.endswith("key.bias")
+        if (each.grad is None or not each.grad.any()) and not name.endswith("k_proj.bias")
     ]
 
 
@@ -48,7 +48,7 @@ def attention_twin(ours: MultiHeadAttention) -> nn.MultiheadAttention:
 
 
 def copy_attention(ours: MultiHeadAttention, twin: nn.MultiheadAttention) -> None:
-    three = (ours.q_proj, ours.k_proj, ours.value)
+    three = (ours.q_proj, ours.k_proj, ours.v_proj)
     with torch.no_grad():
         if twin.in_proj_weight is not None:
             twin.in_proj_weight.copy_(torch.cat([each.weight for each in three]))

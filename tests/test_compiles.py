@@ -1,0 +1,115 @@
+"""What torch can do to a model that never looks at the values of a tensor: compile, export, vmap, autocast, meta.
+
+A `Translator` is not among the models: Dynamo traces no `nn.GRU`, `vmap` has no rule for one, and the sizes of a packed
+sequence depend on its lengths. With an `Encoder` in place of its `BiGRU` nothing is packed, and it can be exported.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from lecturelib.attention import Attention, MultiHeadAttention, padding_mask, record_attention
+from lecturelib.transformer import Block, Encoder, EncoderDecoder, LanguageModel
+from lecturelib.translation import Translator
+
+Case = tuple[Callable[[], nn.Module], tuple[Any, ...]]
+X, LENGTHS = torch.randn(2, 5, 6, generator=torch.Generator().manual_seed(1)), torch.tensor([5, 3])
+TOKENS = torch.randint(7, (2, 5), generator=torch.Generator().manual_seed(1))
+
+MODELS: dict[str, Case] = {
+    "a head": (lambda: Attention(6, 2, 3), (X,)),
+    "heads": (lambda: MultiHeadAttention(6, 2), (X, None, padding_mask(LENGTHS, 5))),
+    "heads at others": (lambda: MultiHeadAttention(6, 2, 4), (X, X[..., :4])),
+    "heads, long": (lambda: MultiHeadAttention(6, 2), (X.repeat(1, 20, 1),)),
+    "heads, causal": (lambda: MultiHeadAttention(6, 2), (X, None, None, True)),
+    "block": (lambda: Block(6, 2), (X,)),
+    "block with cross-attention": (lambda: Block(6, 2, cross=True), (X, None, X, padding_mask(LENGTHS, 5), True)),
+    "encoder": (lambda: Encoder(7, 6, 2, 1, 9), (TOKENS, LENGTHS)),
+    "language model": (lambda: LanguageModel(7, 6, 2, 1, 9), (TOKENS,)),
+    "encoder and decoder": (lambda: EncoderDecoder(7, 7, 6, 2, 1, 9), (TOKENS, TOKENS, LENGTHS)),
+}
+TRANSLATORS: dict[str, Case] = {
+    "GRU": (lambda: Translator(7, 7, 6), (TOKENS, TOKENS, LENGTHS)),
+    "encoder under a GRU": (lambda: Translator(7, 7, 6, encoder=Encoder(7, 6, 2, 1, 9)), (TOKENS, TOKENS, LENGTHS)),
+}
+EXPORTED = MODELS | {"encoder under a GRU": TRANSLATORS["encoder under a GRU"]}
+
+
+@pytest.fixture(autouse=True)
+def nothing_compiled_before() -> Iterator[None]:
+    torch.manual_seed(0)
+    torch._dynamo.reset()
+    yield
+    torch._dynamo.reset()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_compiles_as_one_graph_forward_and_backward(name: str) -> None:
+    build, given = MODELS[name]
+    model = build()
+    expected, found = model(*given), torch.compile(model, fullgraph=True, backend="aot_eager")(*given)
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
+    gradients = [torch.autograd.grad(each.square().sum(), list(model.parameters())) for each in (expected, found)]
+    for ours, theirs in zip(*gradients, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
+
+
+def test_a_compiled_model_takes_other_lengths_and_may_be_watched() -> None:
+    model = LanguageModel(7, 6, 2, 1, 99)
+    compiled = torch.compile(model, fullgraph=True, backend="eager", dynamic=True)
+    for length in (5, 7, 70):
+        tokens = TOKENS.repeat(1, 14)[:, :length]
+        torch.testing.assert_close(compiled(tokens), model(tokens), rtol=1e-6, atol=1e-6)
+    with record_attention(model) as maps:
+        watched = model(TOKENS)
+    assert maps["blocks.0.attention"].weights.triu(1).eq(0).all()
+    torch.testing.assert_close(watched, compiled(TOKENS))
+
+
+@pytest.mark.parametrize("name", EXPORTED)
+def test_a_model_exports(name: str) -> None:
+    build, given = EXPORTED[name]
+    model = build().eval()
+    torch.testing.assert_close(torch.export.export(model, given).module()(*given), model(*given))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_stack_of_models_is_run_as_one(name: str) -> None:
+    build, given = MODELS[name]
+    models = [build() for _ in range(3)]
+    weights, buffers = torch.func.stack_module_state(models)  # type: ignore[arg-type]
+
+    def one(weights: dict[str, torch.Tensor], buffers: dict[str, torch.Tensor]) -> torch.Tensor:
+        return torch.func.functional_call(models[0], (weights, buffers), given)
+
+    with sdpa_kernel(SDPBackend.MATH):  # vmap has no rule for the fused kernel of the CPU: it would go one by one
+        found = torch.func.vmap(one)(weights, buffers)
+    torch.testing.assert_close(found, torch.stack([model(*given) for model in models]), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", MODELS | TRANSLATORS)
+def test_a_model_runs_under_autocast(name: str) -> None:
+    build, given = (MODELS | TRANSLATORS)[name]
+    model = build()
+    with torch.autocast("cpu", torch.bfloat16):
+        found = model(*given)
+    expected = model(*given)
+    assert (found - expected).abs().max() < 0.03 * expected.abs().max()
+    assert not torch.equal(found, expected)  # it was rounded on the way
+    found.sum().backward()
+    assert all(each.grad is None or each.grad.isfinite().all() for each in model.parameters())
+
+
+@pytest.mark.parametrize("name", EXPORTED)
+def test_a_model_is_built_and_run_without_memory(name: str) -> None:
+    build, given = EXPORTED[name]
+    expected = build()(*given).shape
+    with torch.device("meta"):
+        model = build()
+    assert all(each.is_meta for each in [*model.parameters(), *model.buffers()])
+    found = model(*(each.to("meta") if isinstance(each, torch.Tensor) else each for each in given))
+    assert found.is_meta and found.shape == expected
