@@ -265,8 +265,8 @@ def check_finite(what: str, values: list[float], step: int, lr: float) -> None:
     for value in values:
         if not math.isfinite(value):
             raise ValueError(
-                f"the {what} became {value} at step {step}: expected a finite number. The best weights so far are in "
-                f"the model; try a smaller learning rate than lr={lr}, and look for NaN in the data"
+                f"the {what} became {value} at step {step}: expected a finite number; try a smaller learning rate than "
+                f"lr={lr}, and look for NaN in the data"
             )
 
 

@@ -15,8 +15,8 @@ from lecturelib.training import fit
 from lecturelib.vision import patchify, unpatchify
 from tests.strategies import normal, seeds
 
-SIDE, ROWS, COLUMNS = 2, 3, 5
-IMAGE = (2, SIDE * ROWS, SIDE * COLUMNS)
+P, ROWS, COLUMNS = 2, 3, 5
+IMAGE = (2, P * ROWS, P * COLUMNS)
 PAINTERS = {
     "visible mean": lambda train: baselines.visible_mean,
     "mean image": lambda train: baselines.MeanImage(train).paint,
@@ -40,8 +40,8 @@ def masks(n: int, seed: int) -> torch.Tensor:
 
 def hidden_pixels(mask: torch.Tensor) -> torch.Tensor:
     """Return which pixels are hidden, by the patches of the vision room: (B, N) to (B, C, height, width)."""
-    patches = mask[..., None].expand(-1, -1, IMAGE[0] * SIDE**2).double()
-    return unpatchify(patches, SIDE, IMAGE[1], IMAGE[2]).bool()
+    patches = mask[..., None].expand(-1, -1, IMAGE[0] * P**2).double()
+    return unpatchify(patches, P, IMAGE[1], IMAGE[2]).bool()
 
 
 # ---- painting ----
@@ -53,29 +53,29 @@ def test_visible_pixels_stay_and_hidden_ones_are_not_looked_at(kind: str, dtype:
     paint = PAINTERS[kind](pictures(11, seed=2, dtype=dtype))
     images, mask = pictures(5, seed=3, dtype=dtype), masks(5, seed=3)
     hidden, kept = hidden_pixels(mask), images.clone()
-    painted = paint(images, mask, SIDE)
+    painted = paint(images, mask, P)
     assert painted.shape == images.shape and painted.dtype == dtype and torch.equal(images, kept)
     assert torch.equal(painted[~hidden], images[~hidden])
     assert painted.min() >= 0 and painted.max() <= 1
     for other in (9e9, -1.0):
-        assert torch.equal(paint(images.masked_fill(hidden, other), mask, SIDE)[hidden], painted[hidden])
+        assert torch.equal(paint(images.masked_fill(hidden, other), mask, P)[hidden], painted[hidden])
     assert not torch.allclose(painted[hidden], images[hidden])
-    assert torch.equal(paint(images, torch.zeros_like(mask), SIDE), images)
+    assert torch.equal(paint(images, torch.zeros_like(mask), P), images)
 
 
 @pytest.mark.parametrize("kind", PAINTERS)
 def test_each_image_is_painted_by_itself(kind: str) -> None:
     paint = PAINTERS[kind](pictures(11, seed=2))
     images, mask = pictures(4, seed=4), masks(4, seed=1)
-    together = paint(images, mask, SIDE)
+    together = paint(images, mask, P)
     for n in range(4):
-        torch.testing.assert_close(paint(images[n : n + 1], mask[n : n + 1], SIDE)[0], together[n])
+        torch.testing.assert_close(paint(images[n : n + 1], mask[n : n + 1], P)[0], together[n])
 
 
 @given(seeds)
 def test_the_visible_mean_is_that_of_each_colour_of_each_image(seed: int) -> None:
     images, mask = pictures(3, seed), masks(3, seed % 100)
-    painted = baselines.visible_mean(images, mask, SIDE)
+    painted = baselines.visible_mean(images, mask, P)
     hidden = hidden_pixels(mask)
     for n in range(3):
         for c in range(IMAGE[0]):
@@ -86,7 +86,7 @@ def test_the_visible_mean_is_that_of_each_colour_of_each_image(seed: int) -> Non
 def test_the_mean_image_is_that_of_the_training_images() -> None:
     train, images, mask = pictures(7, seed=1), pictures(3, seed=2), masks(3, seed=2)
     hidden = hidden_pixels(mask)
-    painted = baselines.MeanImage(train).paint(images, mask, SIDE)
+    painted = baselines.MeanImage(train).paint(images, mask, P)
     expected = torch.stack([train[:, c].sum(0) / 7 for c in range(IMAGE[0])])
     torch.testing.assert_close(painted[hidden], expected.expand_as(images)[hidden])
 
@@ -96,7 +96,7 @@ def test_gaussian_fill_is_the_conditional_mean(seed: int) -> None:
     # by the block of the precision matrix that belongs to the hidden pixels: no system of the visible ones is solved
     train, images, mask, ridge = pictures(40, seed), pictures(3, seed + 1), masks(3, seed % 100), 0.07
     hidden = hidden_pixels(mask).flatten(1)
-    painted = baselines.GaussianFill(train, ridge).paint(images, mask, SIDE).flatten(1)
+    painted = baselines.GaussianFill(train, ridge).paint(images, mask, P).flatten(1)
     mean, covariance = train.flatten(1).mean(0), torch.from_numpy(np.cov(train.flatten(1).numpy().T))
     for n in range(3):
         precision = torch.linalg.inv(covariance + torch.diag(torch.where(hidden[n], 1e-9, ridge).double()))
@@ -123,7 +123,7 @@ def test_neighbours_are_the_nearest_on_the_visible_pixels(seed: int, k: int) -> 
     train, images, mask = pictures(11, seed), pictures(3, seed + 1), masks(3, seed % 100)
     hidden = hidden_pixels(mask)
     painter = baselines.NearestNeighbours(train, k)
-    near, painted = painter.neighbours(images, mask, SIDE), painter.paint(images, mask, SIDE)
+    near, painted = painter.neighbours(images, mask, P), painter.paint(images, mask, P)
     for n in range(3):
         away = [sum(d**2 for d in (each - images[n])[~hidden[n]].tolist()) for each in train]
         order = [t for _, t in sorted(zip(away, range(11), strict=True))][:k]
@@ -134,7 +134,7 @@ def test_neighbours_are_the_nearest_on_the_visible_pixels(seed: int, k: int) -> 
 
 def test_a_training_image_is_its_own_nearest_neighbour() -> None:
     train, mask = pictures(11, seed=3), masks(11, seed=3)
-    torch.testing.assert_close(baselines.NearestNeighbours(train, k=1).paint(train, mask, SIDE), train)
+    torch.testing.assert_close(baselines.NearestNeighbours(train, k=1).paint(train, mask, P), train)
 
 
 def test_biharmonic_continues_a_slope() -> None:
@@ -225,17 +225,17 @@ NAN = torch.full_like(X, math.nan)
 
 @pytest.mark.parametrize("kind", PAINTERS)
 @pytest.mark.parametrize(
-    ("images", "masked", "side", "words"),
+    ("images", "masked", "patch_size", "words"),
     [
         (X[0], M, 2, ["(2, 6, 10)", "(B, ", "x[None]"]),
         (X[:0], M[:0], 2, ["(0, 2, 6, 10)", "at least one image"]),
         (X.numpy(), M, 2, ["ndarray", "torch.from_numpy"]),
         ((X * 255).byte(), M, 2, ["torch.uint8", "images / 255"]),
         (NAN, M, 2, ["NaN", "finite"]),
-        (X, M, 4, ["side=4", "divides images of 6 x 10"]),
-        (X, M, 3, ["side=3", "divides images of 6 x 10"]),
-        (X, M, 5, ["side=5", "divides images of 6 x 10"]),
-        (X, M, 0, ["side=0", "divides"]),
+        (X, M, 4, ["patch_size=4", "divides images of 6 x 10"]),
+        (X, M, 3, ["patch_size=3", "divides images of 6 x 10"]),
+        (X, M, 5, ["patch_size=5", "divides images of 6 x 10"]),
+        (X, M, 0, ["patch_size=0", "divides"]),
         (X, M, 1, ["(5, 15)", "expected (5, 60)"]),
         (X, M[:1], 2, ["(1, 15)", "expected (5, 15)", "masked.expand"]),
         (X, M.float(), 2, ["torch.float32", "torch.bool"]),
@@ -243,10 +243,10 @@ NAN = torch.full_like(X, math.nan)
         (X, M | (torch.arange(5) == 3)[:, None], 2, ["image 3", "no visible patch"]),
     ],
 )
-def test_what_cannot_be_painted_is_refused_in_words(kind: str, images, mask, side, words: list[str]) -> None:
+def test_what_cannot_be_painted_is_refused_in_words(kind: str, images, mask, patch_size, words: list[str]) -> None:
     paint = PAINTERS[kind](pictures(11, seed=2))
     with pytest.raises(ValueError) as refusal:
-        paint(images, mask, side)
+        paint(images, mask, patch_size)
     assert not [word for word in words if word not in str(refusal.value)], refusal.value
 
 

@@ -2,9 +2,9 @@
 
 import copy
 import itertools
-import re
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -13,25 +13,32 @@ from hypothesis import strategies as st
 from torch import nn
 
 from lecturelib import fine_tuning
-from lecturelib.mae import MaskedAutoencoder
 from lecturelib.transfer import Examples, add_lora
 from lecturelib.vision import VisionTransformer
+from tests.mutants import Mutant, planted
 from tests.strategies import normal, seeds
 from tests.twins import random_weights
 
 # what a network may be built like, beside the usual
 BUILDS: list[dict[str, Any]] = [
     {},
-    {"summary": "class"},
+    {"pool": "class"},
     {"positions": "sinusoidal"},
     {"positions": "none"},
-    {"summary": "class", "rank": 2},
+    {"pool": "class", "rank": 2},
 ]
 
 
 def network(seed: int, rank: int | None = None, loud: float = 1.0, **build: Any) -> VisionTransformer:
-    """Return a network with random weights in float64; `loud` makes its scores, and so its gradients, larger."""
-    shape: dict[str, Any] = {"image": (2, 4, 6), "side": 2, "width": 8, "heads": 2, "layers": 2, "classes": 3} | build
+    """Return a network with random weights in float64; `loud` makes its logits, and so its gradients, larger."""
+    shape: dict[str, Any] = {
+        "image_size": (2, 4, 6),
+        "patch_size": 2,
+        "d_model": 8,
+        "num_heads": 2,
+        "num_layers": 2,
+        "num_classes": 3,
+    } | build
     model = VisionTransformer(**shape)
     model = random_weights(model if rank is None else add_lora(model, rank), seed)
     if isinstance(model.head, nn.Linear):
@@ -69,17 +76,17 @@ def test_a_stack_says_what_its_networks_say_and_has_their_gradients(build: dict[
     models = [network(seed, **build) for seed in (1, 20, 300)]
     images = normal(3, 5, 2, 4, 6, seed=1) if own else normal(5, 2, 4, 6, seed=1)
     stack, weigh = fine_tuning.Stack(models), normal(3, 5, 3, seed=2)
-    scores = stack(images)
-    assert scores.shape == (3, 5, 3)
-    (scores * weigh).sum().backward()
+    logits = stack(images, own)
+    assert logits.shape == (3, 5, 3)
+    (logits * weigh).sum().backward()
     for s, model in enumerate(models):
         alone = model(images[s] if own else images)
-        torch.testing.assert_close(scores[s], alone, rtol=1e-10, atol=1e-12)
+        torch.testing.assert_close(logits[s], alone, rtol=1e-10, atol=1e-12)
         (alone * weigh[s]).sum().backward()
         parameters = dict(model.named_parameters())
-        assert {f"model.{name}" for name in parameters} == set(stack.weights)
+        assert set(parameters) == set(stack.weights)
         for name, each in parameters.items():
-            held = stack.weights[f"model.{name}"]
+            held = stack.weights[name]
             assert held.requires_grad == each.requires_grad
             assert (held.grad is None) == (each.grad is None)
             if each.grad is not None and held.grad is not None:
@@ -101,7 +108,7 @@ def test_write_back_gives_each_network_its_own_weights(build: dict[str, Any]) ->
         assert [each.requires_grad for each in model.parameters()] == flags
         torch.testing.assert_close(stack(examples(4, 1)[0])[s], model(examples(4, 1)[0]))
         for name, each in model.named_parameters():  # and a copy after it
-            assert each.untyped_storage().data_ptr() != stack.weights[f"model.{name}"].untyped_storage().data_ptr()
+            assert each.untyped_storage().data_ptr() != stack.weights[name].untyped_storage().data_ptr()
 
 
 def test_accuracy_is_the_share_named_rightly_of_as_many_as_there_are() -> None:
@@ -116,21 +123,13 @@ def test_accuracy_is_the_share_named_rightly_of_as_many_as_there_are() -> None:
             assert share == pytest.approx(right / n, abs=1e-6)
 
 
-def test_a_stack_of_networks_that_differ_in_what_is_no_weight_is_none_the_worse() -> None:
-    models = [network(1).train(), network(20).eval()]
-    models[1].patch_embed.requires_grad_(False)  # the first one decides what is trained
-    stack = fine_tuning.Stack(models)
-    assert all(each.requires_grad for each in stack.weights.values())
-    assert models[0].training and not models[1].training
-
-
 # ---- training: the loop written out ----
 
 
 def depth_of(name: str, layers: int) -> int:
-    """Return how many parts of the network lie between a weight and the scores: 0 for the head and its norm."""
+    """Return how many parts of the network lie between a weight and the logits: 0 for the head and its norm."""
     part, _, rest = name.partition(".")
-    return {"out": 0, "norm": 0}.get(part, layers - int(rest.partition(".")[0]) if part == "blocks" else layers + 1)
+    return {"head": 0, "norm": 0}.get(part, layers - int(rest.partition(".")[0]) if part == "blocks" else layers + 1)
 
 
 def tuned_alone(
@@ -139,34 +138,34 @@ def tuned_alone(
     seed: int,
     *,
     steps: int,
-    batch: int,
+    batch_size: int,
     lr: float,
     last: int | None = None,
-    decay: float = 1.0,
+    layer_decay: float = 1.0,
     rehearsal: Examples | None = None,
 ) -> tuple[dict[str, torch.Tensor], list[float]]:
     """Return the weights of one network after plain training, and how long its gradients were before the cut."""
     model, generator = copy.deepcopy(model), torch.Generator().manual_seed(seed)
-    sizes = []
+    rates = []
     for name, parameter in model.named_parameters():
         depth = depth_of(name, len(model.blocks))
         if parameter.requires_grad and (last is None or depth <= last):
-            sizes.append((parameter, lr * decay**depth))
+            rates.append((parameter, lr * layer_decay**depth))
         parameter.requires_grad_(parameter.requires_grad and (last is None or depth <= last))
-    optimizer = torch.optim.Adam([{"params": [each], "lr": size} for each, size in sizes])
+    optimizer = torch.optim.Adam([{"params": [each], "lr": rate} for each, rate in rates])
     lengths = []
     for step in range(steps):
-        old = 0 if rehearsal is None else batch // 2
-        rows = torch.randint(len(own[1]), (batch - old,), generator=generator)
+        old = 0 if rehearsal is None else batch_size // 2
+        rows = torch.randint(len(own[1]), (batch_size - old,), generator=generator)
         images, labels = own[0][rows], own[1][rows]
         if rehearsal is not None:
             rows = torch.randint(len(rehearsal[1]), (old,), generator=generator)
             images, labels = torch.cat([images, rehearsal[0][rows]]), torch.cat([labels, rehearsal[1][rows]])
         optimizer.zero_grad()
         F.cross_entropy(model(images), labels).backward()
-        lengths.append(nn.utils.clip_grad_norm_([each for each, _ in sizes], 1.0).item())
-        for group, (_, size) in zip(optimizer.param_groups, sizes, strict=True):
-            group["lr"] = size * (steps - step) / steps
+        lengths.append(nn.utils.clip_grad_norm_([each for each, _ in rates], 1.0).item())
+        for group, (_, rate) in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate * (steps - step) / steps
         optimizer.step()
     return state(model), lengths
 
@@ -181,12 +180,13 @@ def tuned_alone(
     seeds,
 )
 def test_it_is_the_loop_written_out_for_each_network(
-    build: dict[str, Any], last: int | None, decay: float, rehearses: bool, batch: int, seed: int
+    build: dict[str, Any], last: int | None, layer_decay: float, rehearses: bool, batch_size: int, seed: int
 ) -> None:
     models = [network(seed + 100 * s, loud=loud, **build) for s, loud in enumerate((0.1, 1.0, 12.0))]
     sets = [examples(n, seed + n) for n in (3, 7, 4)]
     own = [seed % 1000, seed % 1000 + 1, 5]
-    how: dict[str, Any] = {"steps": 3, "batch": batch, "lr": 0.02, "last": last, "decay": decay}
+    how: dict[str, Any] = {"steps": 3, "batch_size": batch_size, "lr": 0.02, "last": last}
+    how |= {"layer_decay": layer_decay}
     how["rehearsal"] = examples(5, seed + 9) if rehearses else None
     expected = [tuned_alone(*each, **how)[0] for each in zip(models, sets, own, strict=True)]
     fine_tuning.fine_tune(models, sets, seeds=own, **how)
@@ -198,7 +198,7 @@ def test_gradients_are_cut_network_by_network() -> None:
     models, sets = [network(s, loud=loud) for s, loud in ((1, 0.02), (2, 30.0))], [examples(5, 1), examples(6, 2)]
     for each in models[0].norm.parameters():
         each.data.mul_(0.1)
-    how: dict[str, Any] = {"steps": 8, "batch": 4, "lr": 0.01}
+    how: dict[str, Any] = {"steps": 8, "batch_size": 4, "lr": 0.01}
     found = [tuned_alone(*each, **how) for each in zip(models, sets, (3, 4), strict=True)]
     # the first network's gradients are all short, those of the second are long and of different lengths
     assert max(found[0][1]) < 1 < sorted(found[1][1])[2] * 1.5 < max(found[1][1])
@@ -226,7 +226,7 @@ def test_the_seeds_say_all() -> None:
         before = torch.get_rng_state()
         fine_tuning.fine_tune(models, [examples(9, 1)] * 2, steps=3, batch_size=2, seeds=own)
         assert torch.equal(torch.get_rng_state(), before)
-        runs.append([state(each)["out.weight"] for each in models])
+        runs.append([state(each)["head.weight"] for each in models])
     (a, b), (c, d), (e, f), (g, h), (i, j), (k, m) = runs
     assert torch.equal(a, c) and torch.equal(b, d) and torch.equal(i, k) and torch.equal(j, m)
     assert not torch.allclose(a, b) and not torch.allclose(a, g) and not torch.allclose(i, j)
@@ -239,41 +239,41 @@ def test_the_seeds_say_all() -> None:
 
 
 @pytest.mark.parametrize("last", [None, 0, 1, 2])
-@pytest.mark.parametrize("summary", ["mean", "class"])
-def test_last_leaves_what_lies_deeper_bit_for_bit_and_trains_the_rest(last: int | None, summary: str) -> None:
-    models = [network(s, summary=summary) for s in (1, 20)]
+@pytest.mark.parametrize("pool", ["mean", "class"])
+def test_last_leaves_what_lies_deeper_bit_for_bit_and_trains_the_rest(last: int | None, pool: str) -> None:
+    models = [network(s, pool=pool) for s in (1, 20)]
     before = [state(each) for each in models]
     fine_tuning.fine_tune(models, [examples(6, 1), examples(6, 2)], steps=2, last=last)
     for model, old in zip(models, before, strict=True):
         moved = {name for name, value in model.state_dict().items() if not torch.equal(value, old[name])}
-        names = [name for name in old if not name.endswith("key.bias")]  # the softmax takes the gradient from those
+        names = [name for name in old if not name.endswith("k_proj.bias")]  # the softmax takes the gradient from those
         expected = {name for name in names if last is None or depth_of(name, 2) <= last}
-        assert {name for name in moved if not name.endswith("key.bias")} == expected
+        assert {name for name in moved if not name.endswith("k_proj.bias")} == expected
         assert all(last is None or depth_of(name, 2) <= last for name in moved)
         # the network itself is not frozen by it, and holds no gradients
         assert all(each.requires_grad and each.grad is None for each in model.parameters())
 
 
-@pytest.mark.parametrize("decay", [1.0, 0.5, 0.1])
-@pytest.mark.parametrize("layers", [1, 3])
-def test_the_first_step_of_a_layer_is_as_long_as_its_depth_says(decay: float, layers: int) -> None:
-    model = network(1, layers=layers, summary="class")
+@pytest.mark.parametrize("layer_decay", [1.0, 0.5, 0.1])
+@pytest.mark.parametrize("num_layers", [1, 3])
+def test_the_first_step_of_a_layer_is_as_long_as_its_depth_says(layer_decay: float, num_layers: int) -> None:
+    model = network(1, num_layers=num_layers, pool="class")
     before = state(model)
-    fine_tuning.fine_tune([model], [examples(6, 1)], steps=1, lr=0.03, layer_decay=decay)
+    fine_tuning.fine_tune([model], [examples(6, 1)], steps=1, lr=0.03, layer_decay=layer_decay)
     for name, value in model.state_dict().items():
-        if not name.endswith("key.bias"):
+        if not name.endswith("k_proj.bias"):
             # Adam's first step is lr times the sign of the gradient, but where that is as small as its eps
-            max_len = (value - before[name]).abs().max().item()
-            assert max_len == pytest.approx(0.03 * decay ** depth_of(name, layers), rel=1e-4), name
+            step = (value - before[name]).abs().max().item()
+            assert step == pytest.approx(0.03 * layer_decay ** depth_of(name, num_layers), rel=1e-4), name
 
 
 def test_steps_fall_from_lr_to_almost_0_in_a_line() -> None:
     moves, weights = [], []
 
     def look(_: int, stack: fine_tuning.Stack) -> None:
-        weights.append(stack.weights["model.out.bias"].detach().clone())
+        weights.append(stack.weights["head.bias"].detach().clone())
 
-    # one example: the sign of the head's gradient stays, so that Adam's steps are nearly as long as the step size
+    # one example: the sign of the head's gradient stays, so that Adam's steps are nearly as long as the learning rate
     model = network(1, loud=0.01)
     fine_tuning.fine_tune([model], [examples(1, 1)], steps=10, lr=1e-4, watch=look, every=1)
     moves = [(b - a).abs().max().item() / 1e-4 for a, b in itertools.pairwise(weights)]
@@ -286,8 +286,8 @@ def test_what_is_frozen_in_the_networks_stays_frozen() -> None:
     fine_tuning.fine_tune([model], [examples(6, 1)], steps=3)
     trained = {name for name, each in model.named_parameters() if each.requires_grad}
     assert {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])} == trained
-    assert {name.rpartition(".")[2] for name in trained} == {"down", "up", "weight", "bias"}
-    assert sum(name.startswith("out.") for name in trained) == 2 and len(trained) == 2 + 2 * 2 * 2
+    assert {name.rpartition(".")[2] for name in trained} == {"A", "B", "weight", "bias"}
+    assert sum(name.startswith("head.") for name in trained) == 2 and len(trained) == 2 + 2 * 2 * 2
 
 
 def test_it_learns_a_few_examples_by_heart() -> None:
@@ -305,9 +305,9 @@ def drawn(sets: list[Examples], **how: Any) -> list[torch.Tensor]:
     seen = []
 
     class Looked(fine_tuning.Stack):
-        def __call__(self, images: torch.Tensor) -> torch.Tensor:
-            seen.append(images.flatten(2).mean(dim=2))
-            return super().__call__(images)
+        def ask(self, question: Any, rows: tuple[torch.Tensor, ...], own: bool = False) -> torch.Tensor:
+            seen.append(rows[0].flatten(2).mean(dim=2))
+            return super().ask(question, rows, own)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fine_tuning, "Stack", Looked)
@@ -320,20 +320,20 @@ def marked(*values: float) -> Examples:
     return images.clone(), torch.arange(len(values)) % 3
 
 
-@pytest.mark.parametrize(("batch", "old"), [(2, 1), (5, 2), (6, 3)])
-def test_half_of_each_batch_is_rehearsal(batch: int, old: int) -> None:
+@pytest.mark.parametrize(("batch_size", "old"), [(2, 1), (5, 2), (6, 3)])
+def test_half_of_each_batch_is_rehearsal(batch_size: int, old: int) -> None:
     sets, earlier = [marked(1, 2, 3), marked(11, 12)], marked(21, 22)
-    batches = drawn(sets, steps=30, batch=batch, rehearsal=earlier, every=30)
+    batches = drawn(sets, steps=30, batch_size=batch_size, rehearsal=earlier, every=30)
     assert len(batches) == 30
     for each in batches:
-        assert each.shape == (2, batch) and ((each > 20).sum(dim=1) == old).all()
+        assert each.shape == (2, batch_size) and ((each > 20).sum(dim=1) == old).all()
     rows = torch.cat([each.round() for each in batches], dim=1)
     assert [set(row.tolist()) for row in rows] == [{1, 2, 3, 21, 22}, {11, 12, 21, 22}]
     assert not torch.equal(rows[0] > 21, rows[1] > 21)
 
 
 def test_without_rehearsal_a_batch_is_of_its_own_set_with_replacement() -> None:
-    batches = drawn([marked(1, 2, 3), marked(11)], steps=40, batch=4)
+    batches = drawn([marked(1, 2, 3), marked(11)], steps=40, batch_size=4)
     rows = torch.cat([each.round() for each in batches], dim=1)
     assert rows.shape == (2, 160) and set(rows[1].tolist()) == {11}
     counts = [(rows[0] == value).sum().item() for value in (1, 2, 3)]
@@ -353,13 +353,13 @@ def test_watch_looks_at_the_start_every_so_often_and_at_the_end(steps: int, ever
 
     def look(step: int, stack: fine_tuning.Stack) -> None:
         seen.append(step)
-        weights.append(stack.weights["model.out.weight"].detach().clone())
+        weights.append(stack.weights["head.weight"].detach().clone())
         assert stack.accuracy(examples(5, 1)).shape == (2,)
         assert all(unchanged(model, old) for model, old in zip(models, before, strict=True))
 
     fine_tuning.fine_tune(models, [examples(5, 1)] * 2, steps=steps, watch=look, every=every)
     assert seen == looks
-    assert all(torch.equal(weights[0][s], old["out.weight"]) for s, old in enumerate(before))
+    assert all(torch.equal(weights[0][s], old["head.weight"]) for s, old in enumerate(before))
     assert all(torch.equal(weights[-1][s], model.head.weight) for s, model in enumerate(models))
     assert not any(torch.equal(a, b) for a, b in itertools.pairwise(weights))
 
@@ -374,7 +374,7 @@ def test_to_watch_changes_nothing() -> None:
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
 @pytest.mark.parametrize("when", [0, 3, 5])
 def test_an_interruption_leaves_the_networks_as_they_were(error: type[BaseException], when: int) -> None:
-    models = [network(1).train(), network(20).eval()]
+    models = [network(1).eval(), network(20).eval()]
     before = [state(each) for each in models]
 
     def stop(step: int, _: fine_tuning.Stack) -> None:
@@ -383,15 +383,15 @@ def test_an_interruption_leaves_the_networks_as_they_were(error: type[BaseExcept
 
     with pytest.raises(error):
         fine_tuning.fine_tune(models, [examples(5, 1)] * 2, steps=5, watch=stop, every=1, last=0)
-    for model, old, training in zip(models, before, (True, False), strict=True):
-        assert unchanged(model, old) and model.training == training
+    for model, old in zip(models, before, strict=True):
+        assert unchanged(model, old) and not model.training
         assert all(each.requires_grad and each.grad is None for each in model.parameters())
 
 
 def test_a_loss_that_is_not_finite_is_refused_and_leaves_the_networks_as_they_were() -> None:
     models = [network(1), network(20)]
     before = [state(each) for each in models]
-    with pytest.raises(ValueError, match=r"at step 2: expected a finite number; try less than lr=1e\+300"):
+    with pytest.raises(ValueError, match=r"at step 2: expected a finite number; .* learning rate than lr=1e\+300"):
         fine_tuning.fine_tune(models, [examples(5, 1)] * 2, steps=5, lr=1e300)
     assert all(unchanged(model, old) for model, old in zip(models, before, strict=True))
 
@@ -422,77 +422,42 @@ def tune(models: Any = None, sets: Any = None, **how: Any) -> None:
     [
         (lambda: fine_tuning.Stack([]), ["[]", "one VisionTransformer or more"]),
         (lambda: fine_tuning.Stack([nn.Linear(2, 2)]), ["'Linear'", "expected one VisionTransformer"]),
-        (
-            lambda: fine_tuning.Stack([MaskedAutoencoder(network(1, num_classes=None), 4, 1, 1)]),
-            ["'MaskedAutoencoder'"],
-        ),
         *(
-            (lambda other=other: fine_tuning.Stack([network(1), network(2, **other)]), ["of one build", *words])
-            for other, words in (
-                ({"width": 12}, ["width 8", "width 12"]),
-                ({"heads": 4}, ["2 heads", "4 heads"]),
-                ({"layers": 1}, ["2 layers", "1 layers"]),
-                ({"image": (2, 6, 4)}, ["(2, 4, 6)", "(2, 6, 4)"]),
-                ({"summary": "class"}, ["'mean'", "'class'"]),
-                ({"positions": "none"}, ["'learned'", "'none'"]),
-                ({"classes": 4}, ["shapes"]),
-                ({"rank": 1}, ["names"]),
-            )
+            (lambda other=other: fine_tuning.Stack([network(1), network(2, **other)]), ["2 networks", "one shape"])
+            for other in ({"d_model": 12}, {"num_heads": 4}, {"image_size": (2, 6, 4)}, {"positions": "none"})
         ),
-        (
-            lambda: fine_tuning.Stack([network(1, positions="sinusoidal"), network(1, positions="none")]),
-            ["'sinusoidal'", "'none'"],
-        ),
-        (lambda: fine_tuning.Stack([network(1), network(1).float()]), ["of one build", "types"]),
-        (lambda: tune([], []), ["[]", "one VisionTransformer or more"]),
+        (lambda: fine_tuning.Stack([network(1), network(2, rank=1)]), ["2 networks", "one shape"]),
+        (lambda: fine_tuning.Stack([network(1), network(1).float()]), ["2 networks", "one shape"]),
+        (lambda: fine_tuning.Stack([network(1), network(1).eval()]), ["all in training mode or all in eval mode"]),
+        (lambda: fine_tuning.Stack([network(1), network(1).requires_grad_(False)]), ["the same frozen parameters"]),
         (lambda: tune([network(1)] * 2), ["twice", "copy.deepcopy"]),
         (lambda: tune(sets=[OWN, OWN]), ["1 networks, 2 sets, 1 seeds", "one of each for each"]),
-        (lambda: tune(seeds=[1, 2]), ["1 networks, 1 sets, 2 seeds", "one of each for each"]),
-        (lambda: tune(seeds=[0.5]), ["seed 0.5", "whole number"]),
-        (lambda: tune(seeds=[-1]), ["seed -1", "0 or more"]),
-        (lambda: tune(seeds=["a"]), ["seed 'a'", "whole number"]),
-        *(
-            (lambda lr=lr: tune(lr=lr), [f"lr={lr}", "a number above 0"])
-            for lr in (0, -1e-3, float("nan"), float("inf"))
-        ),
-        *(
-            (lambda steps=steps: tune(steps=steps), [f"steps={steps}", "whole number above 0"])
-            for steps in (0, -1, 2.5)
-        ),
-        *((lambda batch=batch: tune(batch=batch), [f"batch={batch}", "whole number above 0"]) for batch in (0, 1.5)),
-        *((lambda every=every: tune(every=every), [f"every={every}", "whole number above 0"]) for every in (0, True)),
-        *((lambda decay=decay: tune(decay=decay), [f"decay={decay}", "above 0"]) for decay in (0, -0.5, 1.5)),
-        *(
-            (lambda last=last: tune(last=last), [f"last={last}", "from 0 to 2", "None for the whole"])
-            for last in (-1, 3, 0.5, True)
-        ),
-        (lambda: tune(batch=1, rehearsal=OWN), ["batch=1 with rehearsal", "2 or more"]),
+        (lambda: tune(seeds=[0.5]), ["seed=0.5", "whole number"]),
+        (lambda: tune(seeds=[-1]), ["seed=-1", "0 or more"]),
+        *((lambda lr=lr: tune(lr=lr), [f"lr={lr}", "above 0"]) for lr in (0, float("nan"), float("inf"))),
+        (lambda: tune(steps=2.5), ["steps=2.5", "whole number of 1 or more"]),
+        (lambda: tune(batch_size=0), ["batch_size=0", "whole number of 1 or more"]),
+        (lambda: tune(every=True), ["every=True", "whole number of 1 or more"]),
+        *((lambda d=d: tune(layer_decay=d), [f"layer_decay={d}", "above 0, up to 1"]) for d in (0, 1.5)),
+        (lambda: tune(last=3), ["last=3", "at most 2", "None trains everything"]),
+        (lambda: tune(last=-1), ["last=-1", "whole number of 0 or more"]),
+        (lambda: tune(batch_size=1, rehearsal=OWN), ["batch_size=1", "2 or more"]),
         (lambda: tune([network(1).requires_grad_(False)]), ["frozen", "requires_grad_(True)"]),
-        (lambda: tune([network(1, num_classes=None)]), ["no head", "classes=..."]),
+        (lambda: tune([network(1, num_classes=None)]), ["no head", "num_classes=..."]),
         (lambda: tune(sets=[OWN[0]]), ["Tensor", "a pair (images, labels)"]),
-        (lambda: tune(sets=[(OWN[0], OWN[1].double())]), ["torch.float64 (5,)", "torch.int64"]),
-        (lambda: tune(sets=[(OWN[0], OWN[1].tolist())]), ["list", "torch.int64"]),
-        (lambda: tune(sets=[(OWN[0], OWN[1][:4])]), ["5 images, 4 labels"]),
-        (lambda: tune(sets=[(OWN[0][:0], OWN[1][:0])]), ["(0,)", "at least one"]),
         (lambda: tune(sets=[(OWN[0], OWN[1] + 2)]), ["expected 0 to 2"]),
-        (lambda: tune(sets=[(OWN[0], OWN[1] - 3)]), ["expected 0 or more"]),
         (lambda: tune(sets=[(OWN[0] + torch.nan, OWN[1])]), ["NaN", "finite"]),
-        (lambda: tune(sets=[(OWN[0].numpy(), OWN[1])]), ["ndarray", "torch.from_numpy"]),
-        (lambda: tune(sets=[(OWN[0].mT, OWN[1])]), ["(1, 2, 6, 4)", "(B, 2, 4, 6)"]),
+        (lambda: tune(sets=[(OWN[0].mT, OWN[1])]), ["(5, 2, 6, 4)", "(B, 2, 4, 6)"]),
         (lambda: tune(sets=[((OWN[0] * 9).to(torch.uint8), OWN[1])]), ["torch.uint8", "images / 255"]),
         (lambda: tune(sets=[(OWN[0].float(), OWN[1])]), ["torch.float32", "images.to(torch.float64)"]),
         (lambda: tune(rehearsal=(OWN[0], OWN[1] + 2)), ["expected 0 to 2"]),
-        (lambda: tune(rehearsal=(OWN[0] * torch.inf, OWN[1])), ["infinity", "finite"]),
-        (lambda: fine_tuning.Stack([network(1)]).accuracy((OWN[0] + torch.nan, OWN[1])), ["NaN", "finite"]),
-        (lambda: fine_tuning.Stack([network(1)]).accuracy((OWN[0], OWN[1][:1])), ["5 images, 1 labels"]),
         (lambda: fine_tuning.Stack([network(1)]).accuracy((OWN[0], OWN[1] + 3)), ["expected 0 to 2"]),
-        (lambda: fine_tuning.Stack([network(1, num_classes=None)]).accuracy(OWN), ["no head"]),
     ],
 )
 def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:
     with pytest.raises(ValueError) as refusal:
         call()
-    assert not [word for word in words if not re.search(re.escape(word), str(refusal.value))], refusal.value
+    assert not [word for word in words if word not in str(refusal.value)], refusal.value
 
 
 def test_a_refusal_changes_nothing() -> None:
@@ -501,7 +466,7 @@ def test_a_refusal_changes_nothing() -> None:
     wrong: list[dict[str, Any]] = [
         {"sets": [OWN, (OWN[0], OWN[1] + 2)]},
         {"last": 3},
-        {"decay": 2.0},
+        {"layer_decay": 2.0},
         {"rehearsal": (OWN[0] + torch.nan, OWN[1])},
     ]
     for how in wrong:
@@ -509,3 +474,47 @@ def test_a_refusal_changes_nothing() -> None:
             tune(models, **how)
         assert all(unchanged(model, old) for model, old in zip(models, before, strict=True))
         assert all(each.requires_grad for model in models for each in model.parameters())
+
+
+def test_whole_numbers_of_numpy_are_whole_numbers() -> None:
+    runs = []
+    for whole in (int, np.int64):
+        models = [network(1), network(2)]
+        how: dict[str, Any] = {"steps": whole(2), "batch_size": whole(3), "last": whole(1), "every": whole(1)}
+        fine_tuning.fine_tune(models, [OWN, OWN], seeds=[whole(seed) for seed in (0, 1)], **how)
+        runs.append(state(models[1])["head.weight"])
+    assert torch.equal(*runs)
+
+
+# ---- mutants ----
+
+DRAW = "_draw(each, own, batch_size, rehearsal) for each, own"
+OLD = "old = batch_size // 2 if rehearsal else 0"
+THE_LOOP = test_it_is_the_loop_written_out_for_each_network
+
+test_mutants = planted(
+    fine_tuning,
+    [
+        Mutant(DRAW, DRAW.replace("each, own,", "sets[0], own,", 1), THE_LOOP),
+        Mutant("lambda step: 1 - step / steps", "lambda step: 1 - (step + 1) / steps", THE_LOOP),
+        Mutant("            optimizer.zero_grad()\n", "", THE_LOOP),
+        Mutant("losses.sum().backward()", "losses.mean().backward()", test_a_network_does_not_feel_its_neighbours),
+        Mutant("            stacks.cut_each(trained)\n", "", test_gradients_are_cut_network_by_network),
+        Mutant("lr * layer_decay**below", "lr * layer_decay * below", THE_LOOP),
+        Mutant("last is not None and below > last", "last is not None and below >= last", THE_LOOP),
+        Mutant('("head", "norm")', '("head",)', test_last_leaves_what_lies_deeper_bit_for_bit_and_trains_the_rest),
+        Mutant("else layers + 1\n", "else layers\n", test_the_first_step_of_a_layer_is_as_long_as_its_depth_says),
+        Mutant("weight.requires_grad and not frozen", "not frozen", test_what_is_frozen_in_the_networks_stays_frozen),
+        Mutant(OLD, "old = batch_size if rehearsal else 0", test_half_of_each_batch_is_rehearsal),
+        Mutant(
+            "            optimizer.step()\n",
+            "            optimizer.step()\n            stack.write_back()\n",
+            test_an_interruption_leaves_the_networks_as_they_were,
+        ),
+        Mutant(
+            "torch.cat(right, dim=1).float().mean(dim=1)",
+            "right[0].float().mean(dim=1)",
+            test_accuracy_is_the_share_named_rightly_of_as_many_as_there_are,
+        ),
+    ],
+)

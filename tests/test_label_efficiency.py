@@ -20,7 +20,7 @@ from lecturelib.vision import VisionTransformer
 from tests.strategies import normal, seeds
 from tests.twins import random_weights
 
-STEPS = {"steps": 2, "batch": 3, "lr": 0.01}
+STEPS = {"steps": 2, "batch_size": 3, "lr": 0.01}
 
 
 def build(seed: int) -> VisionTransformer:
@@ -51,7 +51,7 @@ class Seen(NamedTuple):
 
 
 class Recorder:
-    """An arm that learns nothing, writes down what it is given, and tells the sets apart by its answers."""
+    """An arm that learns nothing, writes A what it is given, and tells the sets apart by its answers."""
 
     def __init__(self) -> None:
         self.calls: list[Seen] = []
@@ -228,7 +228,7 @@ def test_tune_starts_where_it_should_and_trains_each_network_on_its_set(with_sou
     for seed in (4, 9, 4):
         start, fresh = arm.start(seed), build(seed)
         for name, value in start.state_dict().items():
-            copied = with_source and (keep_head or not name.startswith("out."))
+            copied = with_source and (keep_head or not name.startswith("head."))
             assert torch.equal(value, (before if copied else fresh.state_dict())[name]), name
         models.append(start)
     expected = []
@@ -246,13 +246,13 @@ def test_with_a_rank_only_updates_of_low_rank_and_the_head_are_trained() -> None
     arm = label_efficiency.Tune(build, source, rank=2, how=how)
     arm.accuracies(SETS, TEST, [4, 9, 4])
     trained = {name for name, weight in ends[0][1].items() if weight.requires_grad}
-    assert {name.rpartition(".")[2] for name in trained} == {"up", "down", "weight", "bias"} and len(trained) == 6
+    assert {name.rpartition(".")[2] for name in trained} == {"B", "A", "weight", "bias"} and len(trained) == 6
     fresh, start = build(4), arm.start(4)
     expected = add_lora(source, 2, seed=4).state_dict()
     assert start.state_dict().keys() == expected.keys()
     for name, value in start.state_dict().items():
-        assert torch.equal(value, fresh.state_dict()[name] if name.startswith("out.") else expected[name]), name
-    downs = [arm.start(seed).state_dict()["blocks.0.attention.query.down"] for seed in (4, 9)]
+        assert torch.equal(value, fresh.state_dict()[name] if name.startswith("head.") else expected[name]), name
+    downs = [arm.start(seed).state_dict()["blocks.0.attention.query.A"] for seed in (4, 9)]
     assert not torch.equal(*downs)
 
 

@@ -17,7 +17,7 @@ from tests.strategies import normal, seeds, sizes
 from tests.test_transformer import stack
 from tests.twins import parameters_that_rest, random_weights
 
-KINDS, SUMMARIES = ["random", "block", "grid"], ["mean", "class"]
+KINDS, POOLS = ["random", "block", "grid"], ["mean", "class"]
 
 
 def generator(seed: int) -> torch.Generator:
@@ -89,10 +89,10 @@ def one_hole(mask: torch.Tensor, rows: int, columns: int) -> bool:
     Near is the larger of the distances in rows and in columns. All places in steps of 1/50 patch are tried.
     """
     step = 0.02
-    i, j = (torch.arange(-0.5, side - 0.5 + step, step) for side in (rows, columns))
-    down = (torch.arange(rows) - i[:, None]).abs()  # (places, rows)
+    i, j = (torch.arange(-0.5, patch_size - 0.5 + step, step) for patch_size in (rows, columns))
+    A = (torch.arange(rows) - i[:, None]).abs()  # (places, rows)
     right = (torch.arange(columns) - j[:, None]).abs()
-    away = torch.maximum(down[:, None, :, None], right[None, :, None, :]).flatten(2)  # (places, places, N)
+    away = torch.maximum(A[:, None, :, None], right[None, :, None, :]).flatten(2)  # (places, places, N)
     farthest = away[..., mask].amax(-1)
     nearest = away[..., ~mask].amin(-1)
     return bool((farthest <= nearest + step + 0.002).any())
@@ -119,14 +119,15 @@ def test_a_block_opens_anywhere_equally_often() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ratio", "side", "each"), [(0.75, 2, 1), (0.25, 2, 3), (0.5, 2, 2), (15 / 16, 4, 1), (0.75, 4, 4), (0.5, 4, 8)]
+    ("ratio", "patch_size", "each"),
+    [(0.75, 2, 1), (0.25, 2, 3), (0.5, 2, 2), (15 / 16, 4, 1), (0.75, 4, 4), (0.5, 4, 8)],
 )
 @pytest.mark.parametrize(("rows", "columns"), [(8, 8), (4, 12), (12, 4), (72, 4), (4, 136)])
 def test_a_grid_leaves_equally_many_visible_in_each_square(
-    ratio: float, side: int, each: int, rows: int, columns: int
+    ratio: float, patch_size: int, each: int, rows: int, columns: int
 ) -> None:
     visible = ~draw(5, rows, columns, ratio, "grid", seed=2)
-    squares = visible.view(5, rows // side, side, columns // side, side).sum((2, 4))
+    squares = visible.view(5, rows // patch_size, patch_size, columns // patch_size, patch_size).sum((2, 4))
     assert (squares == each).all()
 
 
@@ -135,24 +136,24 @@ def test_half_a_grid_is_a_chessboard() -> None:
         assert (mask[1:] != mask[:-1]).all() and (mask[:, 1:] != mask[:, :-1]).all()
 
 
-@pytest.mark.parametrize(("side", "ratio"), [(2, 0.75), (4, 15 / 16)])
-def test_a_grid_starts_at_any_corner_equally_often(side: int, ratio: float) -> None:
-    assert evenly_often((~draw(4000, side, side, ratio, "grid", seed=1)).sum(0), 4000)
+@pytest.mark.parametrize(("patch_size", "ratio"), [(2, 0.75), (4, 15 / 16)])
+def test_a_grid_starts_at_any_corner_equally_often(patch_size: int, ratio: float) -> None:
+    assert evenly_often((~draw(4000, patch_size, patch_size, ratio, "grid", seed=1)).sum(0), 4000)
 
 
 # ---- the network ----
 
 
-def painter(shape: list[int], seed: int, summary: str = "mean", norm_pix_loss: bool = False) -> mae.MaskedAutoencoder:
-    """Return a network with random weights for shape = [channels, rows, columns, side, heads]."""
-    c, rows, columns, side, h = shape
-    encoder = VisionTransformer((c, rows * side, columns * side), side, 4 * h, h, 2, pool=summary)
+def painter(shape: list[int], seed: int, pool: str = "mean", norm_pix_loss: bool = False) -> mae.MaskedAutoencoder:
+    """Return a network with random weights for shape = [channels, rows, columns, patch_size, heads]."""
+    c, rows, columns, patch_size, h = shape
+    encoder = VisionTransformer((c, rows * patch_size, columns * patch_size), patch_size, 4 * h, h, 2, pool=pool)
     return random_weights(mae.MaskedAutoencoder(encoder, 8 * h, h, 2, norm_pix_loss), seed)
 
 
 def images_of(b: int, shape: list[int], seed: int) -> torch.Tensor:
-    c, rows, columns, side, _ = shape
-    return normal(b, c, rows * side, columns * side, seed=seed + 1000)
+    c, rows, columns, patch_size, _ = shape
+    return normal(b, c, rows * patch_size, columns * patch_size, seed=seed + 1000)
 
 
 def masks_of(b: int, shape: list[int], seed: int, hidden: int | None = None) -> torch.Tensor:
@@ -167,8 +168,8 @@ def masks_of(b: int, shape: list[int], seed: int, hidden: int | None = None) -> 
 
 def spread(mask: torch.Tensor, shape: list[int]) -> torch.Tensor:
     """Return a mask of patches as one of pixels, (B, 1, height, width)."""
-    _, rows, columns, side, _ = shape
-    each = mask.view(-1, rows, columns).repeat_interleave(side, dim=1).repeat_interleave(side, dim=2)
+    _, rows, columns, patch_size, _ = shape
+    each = mask.view(-1, rows, columns).repeat_interleave(patch_size, dim=1).repeat_interleave(patch_size, dim=2)
     return each[:, None]
 
 
@@ -195,19 +196,19 @@ def painted_by_loops(model: mae.MaskedAutoencoder, images: torch.Tensor, mask: t
     return torch.stack(found)
 
 
-@given(sizes(5), st.integers(1, 3), seeds, st.sampled_from(SUMMARIES))
-def test_it_paints_as_the_loops_over_torchs_layers(shape: list[int], b: int, seed: int, summary: str) -> None:
-    model, images, mask = painter(shape, seed, summary), images_of(b, shape, seed), masks_of(b, shape, seed)
+@given(sizes(5), st.integers(1, 3), seeds, st.sampled_from(POOLS))
+def test_it_paints_as_the_loops_over_torchs_layers(shape: list[int], b: int, seed: int, pool: str) -> None:
+    model, images, mask = painter(shape, seed, pool), images_of(b, shape, seed), masks_of(b, shape, seed)
     predicted = model(images, mask)
-    c, rows, columns, side, _ = shape
-    assert predicted.shape == (b, rows * columns, c * side * side)
+    c, rows, columns, patch_size, _ = shape
+    assert predicted.shape == (b, rows * columns, c * patch_size * patch_size)
     torch.testing.assert_close(predicted, painted_by_loops(model, images, mask))
     assert torch.equal(predicted, model.decode(model.encode(images, mask), mask))
 
 
-@given(sizes(5), seeds, st.sampled_from(SUMMARIES))
-def test_hidden_pixels_change_no_bit(shape: list[int], seed: int, summary: str) -> None:
-    model, images, mask = painter(shape, seed, summary), images_of(3, shape, seed), masks_of(3, shape, seed)
+@given(sizes(5), seeds, st.sampled_from(POOLS))
+def test_hidden_pixels_change_no_bit(shape: list[int], seed: int, pool: str) -> None:
+    model, images, mask = painter(shape, seed, pool), images_of(3, shape, seed), masks_of(3, shape, seed)
     changed = torch.where(spread(mask, shape), 9e9, images)
     assert torch.equal(model.encode(changed, mask), model.encode(images, mask))
     assert torch.equal(model(changed, mask), model(images, mask))
@@ -216,17 +217,17 @@ def test_hidden_pixels_change_no_bit(shape: list[int], seed: int, summary: str) 
     assert (model(other, mask) != model(images, mask)).any(-1).all()
 
 
-@given(sizes(5), seeds, st.sampled_from(SUMMARIES))
-def test_each_image_has_its_own_mask(shape: list[int], seed: int, summary: str) -> None:
-    model, images, mask = painter(shape, seed, summary), images_of(3, shape, seed), masks_of(3, shape, seed)
+@given(sizes(5), seeds, st.sampled_from(POOLS))
+def test_each_image_has_its_own_mask(shape: list[int], seed: int, pool: str) -> None:
+    model, images, mask = painter(shape, seed, pool), images_of(3, shape, seed), masks_of(3, shape, seed)
     alone = [model(image[None], mask[None]) for image, mask in zip(images, mask, strict=True)]
     torch.testing.assert_close(model(images, mask), torch.cat(alone))
 
 
-@pytest.mark.parametrize("summary", SUMMARIES)
-def test_the_encoder_works_on_the_visible_patches_alone(summary: str) -> None:
+@pytest.mark.parametrize("pool", POOLS)
+def test_the_encoder_works_on_the_visible_patches_alone(pool: str) -> None:
     shape = [2, 3, 4, 2, 2]
-    model, images, mask = painter(shape, 1, summary), images_of(2, shape, 1), masks_of(2, shape, 1, hidden=9)
+    model, images, mask = painter(shape, 1, pool), images_of(2, shape, 1), masks_of(2, shape, 1, hidden=9)
     seen: dict[str, list[int]] = {"encoder": [], "decoder": []}
     for name, blocks in (("encoder", model.encoder.blocks), ("decoder", model.blocks)):
         for block in blocks:
@@ -234,16 +235,16 @@ def test_the_encoder_works_on_the_visible_patches_alone(summary: str) -> None:
                 lambda _, given_tokens, __, name=name: seen[name].append(len(given_tokens[0][0]))
             )
     model(images, mask)
-    front = summary == "class"
+    front = pool == "class"
     assert seen == {"encoder": [3 + front] * 2, "decoder": [12 + front] * 2}
 
 
-@pytest.mark.parametrize("summary", SUMMARIES)
-def test_the_encoder_gets_the_visible_tokens_in_their_order(summary: str) -> None:
+@pytest.mark.parametrize("pool", POOLS)
+def test_the_encoder_gets_the_visible_tokens_in_their_order(pool: str) -> None:
     shape = [2, 3, 4, 2, 2]
-    model, images, mask = painter(shape, 1, summary), images_of(3, shape, 1), masks_of(3, shape, 1, hidden=7)
+    model, images, mask = painter(shape, 1, pool), images_of(3, shape, 1), masks_of(3, shape, 1, hidden=7)
     take_out(model.encoder, "blocks", "norm")
-    tokens, front = model.encoder.embed(images), summary == "class"
+    tokens, front = model.encoder.embed(images), pool == "class"
     found = model.encode(images, mask)
     assert found.shape == (3, 5 + front, 8)
     for k, hides in enumerate(mask.tolist()):
@@ -253,10 +254,10 @@ def test_the_encoder_gets_the_visible_tokens_in_their_order(summary: str) -> Non
             assert torch.equal(found[k, 0], model.encoder.cls_token[0, 0])
 
 
-@given(sizes(5), seeds, st.sampled_from(SUMMARIES))
-def test_the_decoder_puts_latents_where_their_patches_stood(shape: list[int], seed: int, summary: str) -> None:
-    b, front = 3, summary == "class"
-    model, mask = painter(shape, seed, summary), masks_of(3, shape, seed)
+@given(sizes(5), seeds, st.sampled_from(POOLS))
+def test_the_decoder_puts_latents_where_their_patches_stood(shape: list[int], seed: int, pool: str) -> None:
+    b, front = 3, pool == "class"
+    model, mask = painter(shape, seed, pool), masks_of(3, shape, seed)
     width = model.decoder_embed.out_features
     take_out(model, "narrow", "blocks", "norm", "out")
     model.encoder.d_model = width  # or the latents would not fit, as nothing narrows them
@@ -282,10 +283,10 @@ def test_without_a_mask_token_for_each_place_nothing_would_tell_hidden_patches_a
         torch.testing.assert_close(hidden, hidden[:1].expand_as(hidden))
 
 
-@pytest.mark.parametrize("summary", SUMMARIES)
-def test_gradients_reach_everything_but_the_hidden_pixels(summary: str) -> None:
+@pytest.mark.parametrize("pool", POOLS)
+def test_gradients_reach_everything_but_the_hidden_pixels(pool: str) -> None:
     shape = [1, 2, 3, 2, 2]
-    model, images, mask = painter(shape, 1, summary), images_of(2, shape, 1), masks_of(2, shape, 1, hidden=3)
+    model, images, mask = painter(shape, 1, pool), images_of(2, shape, 1), masks_of(2, shape, 1, hidden=3)
     images.requires_grad_()
     assert torch.autograd.gradcheck(lambda x: model(x, mask), images)
     mae.reconstruction_loss(model(images, mask), model.target(images).detach(), mask).backward()
@@ -296,12 +297,12 @@ def test_gradients_reach_everything_but_the_hidden_pixels(summary: str) -> None:
 
 
 def test_the_state_is_that_of_a_vision_transformer_and_of_a_decoder() -> None:
-    for summary in SUMMARIES:
-        encoder = VisionTransformer((1, 4, 6), 2, 8, 2, 2, pool=summary)
+    for pool in POOLS:
+        encoder = VisionTransformer((1, 4, 6), 2, 8, 2, 2, pool=pool)
         model = mae.MaskedAutoencoder(encoder, 4, 1, 1)
         state = model.state_dict()
         own = {name.removeprefix("encoder."): value for name, value in state.items() if name.startswith("encoder.")}
-        fresh = VisionTransformer((1, 4, 6), 2, 8, 2, 2, pool=summary)
+        fresh = VisionTransformer((1, 4, 6), 2, 8, 2, 2, pool=pool)
         fresh.load_state_dict(own)
         images = normal(2, 1, 4, 6, seed=1).float()
         assert torch.equal(fresh(images), encoder(images))
@@ -334,10 +335,10 @@ def test_four_digits_are_painted_by_heart() -> None:
 # ---- painting ----
 
 
-@given(sizes(5), seeds, st.sampled_from(SUMMARIES))
-def test_paint_keeps_the_visible_pixels_and_cuts_the_predicted(shape: list[int], seed: int, summary: str) -> None:
-    c, _, columns, side, _ = shape
-    model, images, mask = painter(shape, seed, summary), images_of(3, shape, seed), masks_of(3, shape, seed)
+@given(sizes(5), seeds, st.sampled_from(POOLS))
+def test_paint_keeps_the_visible_pixels_and_cuts_the_predicted(shape: list[int], seed: int, pool: str) -> None:
+    c, _, columns, patch_size, _ = shape
+    model, images, mask = painter(shape, seed, pool), images_of(3, shape, seed), masks_of(3, shape, seed)
     with torch.no_grad():
         model.decoder_pred.weight.mul_(3)
     before, predicted = images.clone(), model(images, mask)
@@ -345,8 +346,8 @@ def test_paint_keeps_the_visible_pixels_and_cuts_the_predicted(shape: list[int],
     assert painted.shape == images.shape and torch.equal(images, before)
     assert torch.equal(painted[~spread(mask, shape).expand_as(images)], images[~spread(mask, shape).expand_as(images)])
     for k, n in mask.nonzero().tolist():
-        i, j = n // columns * side, n % columns * side
-        square = painted[k, :, i : i + side, j : j + side]
+        i, j = n // columns * patch_size, n % columns * patch_size
+        square = painted[k, :, i : i + patch_size, j : j + patch_size]
         expected = [min(max(value, 0.0), 1.0) for value in predicted[k, n].tolist()]
         assert square.flatten().tolist() == expected
     assert painted[spread(mask, shape).expand(-1, c, -1, -1)].min() >= 0
@@ -446,10 +447,10 @@ X, MASK = torch.zeros(2, 3, 4, 6), torch.tensor([[True, False] * 3] * 2)
 P, L = torch.zeros(2, 6, 12), torch.zeros(2, 3, 8)  # patches, and the latents of MASK
 
 
-def small(norm_pix_loss: bool = False, summary: str = "mean", **other: int) -> mae.MaskedAutoencoder:
-    encoder = VisionTransformer((3, 4, 6), 2, 8, 2, 1, pool=summary)
+def small(norm_pix_loss: bool = False, pool: str = "mean", **other: int) -> mae.MaskedAutoencoder:
+    encoder = VisionTransformer((3, 4, 6), 2, 8, 2, 1, pool=pool)
     return mae.MaskedAutoencoder(
-        encoder, **({"width": 8, "heads": 2, "layers": 1} | other), norm_pix_loss=norm_pix_loss
+        encoder, **({"d_model": 8, "num_heads": 2, "num_layers": 1} | other), norm_pix_loss=norm_pix_loss
     )
 
 
@@ -498,7 +499,7 @@ def all_hidden() -> torch.Tensor:
         (lambda: small().decode(L, MASK[:1]), ["(1, 6)", "(2, 6) of bool"]),
         (lambda: small().decode(L, fewer()), ["(2, 3, 8)", "(2, 2, 8)", "the same mask"]),
         (lambda: small().decode(L[:, :2], MASK), ["(2, 2, 8)", "(2, 3, 8)", "the same mask"]),
-        (lambda: small(summary="class").decode(L, MASK), ["(2, 3, 8)", "(2, 4, 8)", "the same mask"]),
+        (lambda: small(pool="class").decode(L, MASK), ["(2, 3, 8)", "(2, 4, 8)", "the same mask"]),
         (lambda: small().decode(L[..., :7], MASK), ["(2, 3, 7)", "(2, 3, 8)", "`encode`"]),
         (lambda: small().decode(L[0], MASK[:1].expand(3, -1)), ["(3, 8)", "(3, 3, 8)"]),
         (lambda: small()(X, all_hidden()), ["image 1", "no visible patch", "at least one"]),
@@ -512,19 +513,19 @@ def all_hidden() -> torch.Tensor:
         (lambda: small().paint(X, MASK.int()), ["torch.int32", "(2, 6) of bool"]),
         (lambda: small().paint(X, MASK[:1]), ["(1, 6)", "(2, 6) of bool"]),
         (lambda: small(norm_pix_loss=True).paint(X, MASK), ["normalized=True", "unknown", "normalized=False"]),
-        (lambda: small(width=6), ["width 6", "multiple of 4"]),
-        (lambda: small(width=0), ["width 0", "multiple of 4"]),
-        (lambda: small(width=-4), ["width -4", "multiple of 4"]),
-        (lambda: small(layers=0), ["layers=0", "at least 1"]),
-        (lambda: small(layers=-1), ["layers=-1", "at least 1"]),
+        (lambda: small(d_model=6), ["width 6", "multiple of 4"]),
+        (lambda: small(d_model=0), ["width 0", "multiple of 4"]),
+        (lambda: small(d_model=-4), ["width -4", "multiple of 4"]),
+        (lambda: small(num_layers=0), ["num_layers=0", "at least 1"]),
+        (lambda: small(num_layers=-1), ["num_layers=-1", "at least 1"]),
         (lambda: small().target(X.to(torch.uint8)), ["torch.uint8", "images / 255"]),
         (lambda: small().target(X[..., :4]), ["(2, 3, 4, 4)", "(B, 3, 4, 6)"]),
         (lambda: small(norm_pix_loss=True).target(X[0]), ["(3, 4, 6)", "(B, 3, 4, 6)"]),
         (lambda: small().target(X + torch.nan), ["NaN", "finite"]),
-        (lambda: mae.normalize(P[..., :1]), ["(2, 6, 1)", "at least 2 pixels", "larger side"]),
+        (lambda: mae.normalize(P[..., :1]), ["(2, 6, 1)", "at least 2 pixels", "larger patch_size"]),
         (lambda: mae.normalize(P[..., :0]), ["(2, 6, 0)", "at least 2 pixels"]),
         (lambda: mae.normalize(P.to(torch.uint8)), ["torch.uint8", "floats", "images / 255"]),
-        (lambda: small(heads=3), ["width 8", "3 heads"]),
+        (lambda: small(num_heads=3), ["width 8", "3 heads"]),
         (lambda: mae.reconstruction_loss(P, P[:1], MASK), ["(2, 6, 12)", "(1, 6, 12)", "the same (B, N, pixels)"]),
         (lambda: mae.reconstruction_loss(P, P, MASK[:1]), ["(1, 6)", "(B, N) of bool"]),
         (lambda: mae.reconstruction_loss(P, P, MASK.int()), ["torch.int32", "(B, N) of bool"]),
