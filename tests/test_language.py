@@ -1,7 +1,7 @@
 """Writing and judging: what is drawn and how often, and two losses that agree only for an honest model."""
 
-import itertools
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -11,6 +11,7 @@ from torch import nn
 
 from lecturelib import language
 from lecturelib.transformer import LanguageModel
+from tests.mutants import Mutant, planted
 from tests.strategies import normal, seeds, sizes
 from tests.twins import random_weights
 
@@ -20,25 +21,25 @@ VOCAB_SIZE = 7
 class Table(nn.Module):
     """A model that looks at the last token alone, and remembers how many it was given."""
 
-    def __init__(self, scores: torch.Tensor, max_len: int | None = None) -> None:
+    def __init__(self, logits: torch.Tensor, max_len: int | None = None) -> None:
         super().__init__()
-        self.scores, self.seen = scores, list[torch.Tensor]()
+        self.logits, self.seen = logits, list[torch.Tensor]()
         if max_len is not None:
             self.max_len = max_len
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         self.seen.append(tokens)
         self.kept_a_graph = torch.is_grad_enabled()
-        return self.scores[tokens]
+        return self.logits[tokens]
 
 
 class Peeking(nn.Module):
     """A model that copies the token it is asked for from the place behind, where there is one."""
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        scores = torch.zeros(*tokens.shape, VOCAB_SIZE, dtype=torch.float64)
-        scores[:, :-1].scatter_(-1, tokens[:, 1:, None], 20.0)
-        return scores
+        logits = torch.zeros(*tokens.shape, VOCAB_SIZE, dtype=torch.float64)
+        logits[:, :-1].scatter_(-1, tokens[:, 1:, None], 20.0)
+        return logits
 
 
 def honest(seed: int, max_len: int = 11) -> LanguageModel:
@@ -59,8 +60,8 @@ def test_next_token_loss_is_the_mean_surprise(shape: list[int], seed: int) -> No
     surprise = []
     for row in tokens.tolist():
         for step in range(t):
-            scores = model(torch.tensor([row[: step + 1]]))[0, -1].tolist()
-            surprise.append(math.log(sum(math.exp(score) for score in scores)) - scores[row[step + 1]])
+            logits = model(torch.tensor([row[: step + 1]]))[0, -1].tolist()
+            surprise.append(math.log(sum(math.exp(each) for each in logits)) - logits[row[step + 1]])
     assert language.next_token_loss(model, (tokens,)).item() == pytest.approx(sum(surprise) / len(surprise), rel=1e-9)
 
 
@@ -154,55 +155,55 @@ def test_a_model_without_a_limit_sees_everything() -> None:
     assert [each.shape[1] for each in model.seen] == [3, 4, 5, 6]
 
 
-def test_writing_yields_what_generate_appends() -> None:
-    model, prompt = honest(1), tokens_of(2, 3, 1)
-    options = {"temperature": 0.7, "top_k": 3, "seed": 5}
-    steps = list(language.writing(model, prompt, 9, **options))
-    assert [tuple(each.shape) for each in steps] == [(2,)] * 9
-    assert torch.equal(torch.stack(steps, dim=1), language.generate(model, prompt, 9, **options)[:, 3:])
+def test_the_loop_asks_for_the_next_logits_of_the_whole_text_one_token_at_a_time() -> None:
+    table, prompt = normal(VOCAB_SIZE, VOCAB_SIZE, seed=1).requires_grad_(), tokens_of(2, 3, 1)
+    how, texts = {"temperature": 0.7, "top_k": 3, "seed": 5}, list[torch.Tensor]()
 
+    def next_logits(text: torch.Tensor) -> torch.Tensor:
+        assert not torch.is_grad_enabled()
+        texts.append(text)
+        return table[text[:, -1]]
 
-def test_writing_waits_to_be_asked_and_leaves_gradients_on() -> None:
-    model = Table(normal(VOCAB_SIZE, VOCAB_SIZE, seed=1).requires_grad_())
-    steps = language.writing(model, tokens_of(2, 3, 1), 1000)
-    for count, _ in enumerate(itertools.islice(steps, 3), start=1):
-        assert len(model.seen) == count
-        assert torch.is_grad_enabled() and not model.kept_a_graph
+    expected = language.generate(Table(table), prompt, 9, **how)
+    for count, tokens in enumerate(language.write(next_logits, prompt, 9, **how), start=1):
+        assert len(texts) == count and torch.is_grad_enabled()  # nothing is computed ahead
+        assert torch.equal(texts[-1], expected[:, : count + 2]) and torch.equal(tokens, expected[:, count + 2])
+    assert count == 9
 
 
 # ---- one draw ----
 
 
-def shares(scores: list[float], temperature: float, top_k: int | None) -> list[float]:
+def shares(logits: list[float], temperature: float, top_k: int | None) -> list[float]:
     """Return how often each of 20,000 draws is which token."""
-    rows = torch.tensor([scores], dtype=torch.float64).expand(20_000, -1)
+    rows = torch.tensor([logits], dtype=torch.float64).expand(20_000, -1)
     drawn = language.draw(rows, temperature, top_k, torch.Generator().manual_seed(1))
     assert drawn.shape == (20_000,)
-    return (drawn.bincount(minlength=len(scores)) / 20_000).tolist()
+    return (drawn.bincount(minlength=len(logits)) / 20_000).tolist()
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
 @pytest.mark.parametrize("top_k", [None, 2, 3, 9])
-def test_tokens_come_as_often_as_the_scores_say(temperature: float, top_k: int | None) -> None:
-    scores = [0.3, 1.5, -0.4, 0.9, -1.0]
-    kept = sorted(scores)[-(top_k or 5) :]
-    powers = [math.exp(score / temperature) if score in kept else 0.0 for score in scores]
-    for share, power in zip(shares(scores, temperature, top_k), powers, strict=True):
+def test_tokens_come_as_often_as_the_logits_say(temperature: float, top_k: int | None) -> None:
+    logits = [0.3, 1.5, -0.4, 0.9, -1.0]
+    kept = sorted(logits)[-(top_k or 5) :]
+    powers = [math.exp(each / temperature) if each in kept else 0.0 for each in logits]
+    for share, power in zip(shares(logits, temperature, top_k), powers, strict=True):
         p = power / sum(powers)
         assert share == pytest.approx(p, abs=5 * math.sqrt(p * (1 - p) / 20_000) + 1e-6 * (p > 0))
 
 
 @given(sizes(2), seeds, st.integers(1, 7))
 def test_each_row_is_drawn_from_its_own_likeliest(shape: list[int], seed: int, top_k: int) -> None:
-    b, symbols = shape
-    scores = normal(b, symbols, seed=seed)
+    b, vocab_size = shape
+    logits = normal(b, vocab_size, seed=seed)
     generator = torch.Generator().manual_seed(seed)
     for _ in range(10):
-        drawn = language.draw(scores, 5.0, top_k, generator)
-        above = (scores > scores.gather(1, drawn[:, None])).sum(1)
+        drawn = language.draw(logits, 5.0, top_k, generator)
+        above = (logits > logits.gather(1, drawn[:, None])).sum(1)
         assert (above < top_k).all()
-    assert torch.equal(language.draw(scores, 0, top_k, generator), scores.argmax(1))
-    assert torch.equal(language.draw(scores, 1e-9, None, generator), scores.argmax(1))
+    assert torch.equal(language.draw(logits, 0, top_k, generator), logits.argmax(1))
+    assert torch.equal(language.draw(logits, 1e-9, None, generator), logits.argmax(1))
 
 
 @pytest.mark.parametrize("top_k", [1, 2, 3])
@@ -211,41 +212,40 @@ def test_no_more_than_top_k_are_drawn_where_all_are_equal(top_k: int) -> None:
     assert len(drawn.unique()) == top_k
 
 
-# ---- refusals ----
+# ---- bad input ----
 
 MODEL = Table(torch.zeros(VOCAB_SIZE, VOCAB_SIZE))
 PROMPT = torch.zeros(2, 3, dtype=torch.long)
+# the same is refused by the loop, at its call and not when the first token is asked for
+UNFIT: list[tuple[torch.Tensor, Any, dict[str, Any], list[str]]] = [
+    (PROMPT[0], 5, {}, ["(3,)", "(B, T)"]),
+    (PROMPT[:, :0], 5, {}, ["(2, 0)", "at least one token"]),
+    (PROMPT[:0], 5, {}, ["(0, 3)", "at least one token"]),
+    (PROMPT, -1, {}, ["steps=-1", "0 or more"]),
+    (PROMPT, 2.5, {}, ["steps=2.5", "a whole number"]),
+    (PROMPT, 5, {"temperature": -0.5}, ["temperature=-0.5", "0 or more"]),
+    (PROMPT, 5, {"temperature": math.nan}, ["temperature=nan", "finite"]),
+    (PROMPT, 5, {"temperature": math.inf}, ["temperature=inf", "finite"]),
+    (PROMPT, 5, {"top_k": 0}, ["top_k=0", "1 or more"]),
+    (PROMPT, 5, {"top_k": 1.5}, ["top_k=1.5", "a whole number"]),
+]
 
 
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: language.next_token_loss(MODEL, (PROMPT[:, :1],)), ["(2, 1)", "(B, T + 1)", "at least 2"]),
-        (lambda: language.next_token_loss(MODEL, (PROMPT[0],)), ["(3,)", "(B, T + 1)"]),
-        (lambda: language.next_token_loss(MODEL, (PROMPT[:0],)), ["(0, 3)", "(B, T + 1)"]),
-        (lambda: language.left_to_right_loss(MODEL, PROMPT[:, :1]), ["(2, 1)", "at least 2"]),
-        (lambda: language.left_to_right_loss(MODEL, PROMPT[0]), ["(3,)", "(B, T + 1)"]),
-        (lambda: language.generate(MODEL, PROMPT[0], 5), ["(3,)", "(B, T)"]),
-        (lambda: language.generate(MODEL, PROMPT[:, :0], 5), ["(2, 0)", "at least one token"]),
-        (lambda: language.generate(MODEL, PROMPT, -1), ["steps=-1", "0 or more"]),
-        (lambda: language.generate(MODEL, PROMPT, 5, temperature=-0.5), ["temperature=-0.5", "0 or more"]),
-        (lambda: language.generate(MODEL, PROMPT, 5, top_k=0), ["top_k=0", "1 or more", "None"]),
-        (lambda: language.generate(MODEL, PROMPT, 5, temperature=math.nan), ["temperature=nan", "finite"]),
-        (lambda: language.generate(MODEL, PROMPT, 5, temperature=math.inf), ["temperature=inf", "finite"]),
+        *((lambda bad=bad: language.generate(MODEL, *bad[:2], **bad[2]), bad[3]) for bad in UNFIT),
+        *((lambda bad=bad: language.write(MODEL, *bad[:2], **bad[2]), bad[3]) for bad in UNFIT),
         (lambda: language.draw(torch.zeros(2, 5), -1.0, None, None), ["temperature=-1.0", "0 or more"]),
         (lambda: language.draw(torch.zeros(2, 5), 1.0, 0, None), ["top_k=0", "1 or more"]),
-        # refused at the call, not when the first token is asked for
-        (lambda: language.writing(MODEL, PROMPT[:, :0], 5), ["(2, 0)", "at least one token"]),
-        (lambda: language.writing(MODEL, PROMPT, 5, top_k=-2), ["top_k=-2", "1 or more"]),
-        (lambda: language.generate(honest(1), PROMPT + 7, 1), ["7 to 7", "0 to 6"]),
-        (lambda: language.check_prompt(PROMPT[0], 5), ["(3,)", "(B, T)"]),
-        (lambda: language.check_prompt(PROMPT[:0], 5), ["(0, 3)", "at least one token"]),
-        (lambda: language.check_prompt(PROMPT, -1), ["steps=-1", "0 or more"]),
-        (lambda: language.check_draw(-0.1, None), ["temperature=-0.1", "0 or more"]),
-        (lambda: language.check_draw(math.nan, None), ["temperature=nan", "finite"]),
-        (lambda: language.check_draw(math.inf, 3), ["temperature=inf", "finite"]),
-        (lambda: language.check_draw(1.0, 0), ["top_k=0", "1 or more", "None"]),
-        (lambda: language.check_draw(0.0, -1), ["top_k=-1", "1 or more"]),
+        *(
+            (lambda loss=loss, bad=bad: loss(bad), [str(tuple(bad.shape)), "(B, T + 1)", "at least 2"])
+            for loss in (
+                lambda tokens: language.next_token_loss(MODEL, (tokens,)),
+                lambda tokens: language.left_to_right_loss(MODEL, tokens),
+            )
+            for bad in (PROMPT[:, :1], PROMPT[0], PROMPT[:0])
+        ),
     ],
 )
 def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:
@@ -254,8 +254,27 @@ def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:
     assert not [word for word in words if word not in str(refusal.value)], refusal.value
 
 
-@given(sizes(2), st.integers(0, 5), st.floats(0, 1e6), st.sampled_from([None, 1, 7, 10**6]))
-def test_what_is_right_is_let_pass(shape: list[int], steps: int, temperature: float, top_k: int | None) -> None:
-    b, t = shape
-    language.check_prompt(tokens_of(b, t, 1), steps)
-    language.check_draw(temperature, top_k)
+# ---- mutants ----
+
+LOSS = "F.cross_entropy(model(tokens[:, :-1]).flatten(0, 1), tokens[:, 1:].flatten())"
+EACH = "F.cross_entropy(model(tokens[:, :t])[:, -1], tokens[:, t])"
+
+test_mutants = planted(
+    language,
+    [
+        Mutant(LOSS, LOSS.replace("1:]", ":-1]"), test_next_token_loss_is_the_mean_surprise),
+        Mutant(LOSS, LOSS.replace("flatten())", 'flatten(), reduction="sum")'),
+               test_next_token_loss_is_the_mean_surprise),
+        Mutant(EACH, EACH.replace("[:, t]", "[:, t - 1]"), test_the_losses_agree_for_an_honest_model),
+        Mutant(EACH, EACH.replace("[:, :t])[:, -1]", ")[:, t - 1]"),
+               test_the_losses_part_for_a_model_that_looks_ahead),
+        Mutant("text[:, -max_len:] if", "text[:, :max_len] if", test_the_model_sees_the_last_tokens_that_fit),
+        Mutant("logits.argmax(dim=-1)", "logits.argmin(dim=-1)", test_temperature_zero_takes_the_likeliest_by_hand),
+        Mutant("(logits / temperature)", "(logits * temperature)", test_tokens_come_as_often_as_the_logits_say),
+        Mutant("torch.full_like(logits, -torch.inf)", "torch.zeros_like(logits)",
+               test_tokens_come_as_often_as_the_logits_say),
+        Mutant("1, generator=generator)", "1)", test_a_seed_says_all),
+        Mutant("@torch.no_grad()\ndef _write(", "def _write(",
+               test_the_loop_asks_for_the_next_logits_of_the_whole_text_one_token_at_a_time),
+    ],
+)  # fmt: skip

@@ -12,6 +12,7 @@ from torch import nn
 from lecturelib import translation
 from lecturelib.attention import record_attention
 from lecturelib.transformer import Encoder, EncoderDecoder
+from tests.mutants import Mutant, planted
 from tests.strategies import normal, seeds, sizes
 from tests.twins import parameters_that_rest, random_weights
 
@@ -20,11 +21,11 @@ KINDS = ["attention", "bottleneck", "attention over an encoder", "bottleneck und
 
 
 def translator(kind: str, half: int = 3, seed: int = 1) -> Any:  # an nn.Module, whose parts are looked at
-    width = 2 * half
+    d_model = 2 * half
     if kind == "transformer":
-        return random_weights(EncoderDecoder(SOURCE, TARGET, width, 2, 2, 13), seed)
-    encoder = Encoder(SOURCE, width, 2, 2, 13) if "encoder" in kind else None
-    return random_weights(translation.Translator(SOURCE, TARGET, width, "attention" in kind, encoder), seed)
+        return random_weights(EncoderDecoder(SOURCE, TARGET, d_model, 2, 2, 13), seed)
+    encoder = Encoder(SOURCE, d_model, 2, 2, 13) if "encoder" in kind else None
+    return random_weights(translation.Translator(SOURCE, TARGET, d_model, "attention" in kind, encoder), seed)
 
 
 def batch(b: int, s: int, t: int, seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -53,8 +54,6 @@ def test_one_half_comes_from_the_left_the_other_from_the_right() -> None:
     lengths = torch.tensor([7, 7])
     changed = source.clone()
     changed[:, 3] = (source[:, 3] + 1) % SOURCE
-    felt = (encoder(source, lengths) != encoder(changed, lengths)).any(0).any(-1)
-    assert felt.all()
     left, right = (encoder(source, lengths) != encoder(changed, lengths)).any(0).chunk(2, dim=-1)
     assert left.any(-1).tolist() == [False] * 3 + [True] * 4
     assert right.any(-1).tolist() == [True] * 4 + [False] * 3
@@ -65,10 +64,10 @@ def test_a_translator_is_its_equation(shape: list[int], seed: int, kind: str) ->
     b, s, t, half = shape
     model = translator(kind, 2 * half if "encoder" in kind else half, seed)
     source, target, lengths = batch(b, s, t, seed)
-    scores = model(source, target, lengths)
-    assert scores.shape == (b, t, TARGET)
+    logits = model(source, target, lengths)
+    assert logits.shape == (b, t, TARGET)
     for row, n in enumerate(lengths.tolist()):
-        read = model.encoder(source[row : row + 1, :n], lengths[row : row + 1])[0]  # (n, width), no padding at all
+        read = model.encoder(source[row : row + 1, :n], lengths[row : row + 1])[0]  # (n, D), no padding at all
         h = torch.tanh(model.start.weight @ read.mean(0) + model.start.bias)
         for step in range(t):
             token = model.embedding.weight[target[row, step]]
@@ -80,7 +79,7 @@ def test_a_translator_is_its_equation(shape: list[int], seed: int, kind: str) ->
                 )
                 weights = ((read @ k.T) @ (q @ h) / len(q) ** 0.5).softmax(0)  # (n,)
                 shown = torch.cat([h, weights @ (read @ v.T)])
-            torch.testing.assert_close(scores[row, step], F.linear(shown, model.head.weight, model.head.bias))
+            torch.testing.assert_close(logits[row, step], F.linear(shown, model.head.weight, model.head.bias))
 
 
 @given(sizes(3), seeds, st.sampled_from(KINDS), st.integers(1, 5))
@@ -120,10 +119,10 @@ def test_all_steps_at_once_are_the_steps_one_by_one(shape: list[int], seed: int,
     b, s, t = shape
     model = translator(kind, 4, seed)
     source, target, lengths = batch(b, s, t, seed)
-    scores = model(source, target, lengths)
+    logits = model(source, target, lengths)
     for step in range(t):
         so_far = model(source, target[:, : step + 1], lengths)
-        torch.testing.assert_close(scores[:, step], so_far[:, -1])
+        torch.testing.assert_close(logits[:, step], so_far[:, -1])
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -135,8 +134,8 @@ def test_translate_is_greedy_by_hand(kind: str) -> None:
     for row, n in enumerate(lengths.tolist()):
         target = [2]
         for _ in range(6):
-            scores = model(source[row : row + 1, :n], torch.tensor([target]), lengths[row : row + 1])
-            target.append(int(scores[0, -1].argmax()))
+            logits = model(source[row : row + 1, :n], torch.tensor([target]), lengths[row : row + 1])
+            target.append(int(logits[0, -1].argmax()))
         assert written[row].tolist() == target[1:]
 
 
@@ -213,38 +212,58 @@ def test_eight_pairs_are_learned_by_heart(attention: bool) -> None:
     assert torch.equal(translation.translate(model, source, lengths, 0, 4), answers)
 
 
-# ---- refusals ----
+# ---- bad input ----
 
 S, T, N = torch.zeros(2, 5).long(), torch.zeros(2, 3).long(), torch.tensor([5, 2])
+
+
+def run(source: torch.Tensor, target: torch.Tensor, lengths: torch.Tensor, kind: str = "attention") -> torch.Tensor:
+    return translator(kind)(source, target, lengths)
 
 
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: translation.BiGRU(11, 7), ["width 7", "even", "half for each direction"]),
-        (lambda: translation.BiGRU(11, 0), ["width 0", "even"]),
-        (lambda: translation.BiGRU(11, 6)(S[0], N), ["source", "(5,)", "(B, steps)"]),
-        (lambda: translation.BiGRU(11, 6)(S[:, :0], N), ["source", "(2, 0)", "(B, steps)"]),
-        (lambda: translation.BiGRU(11, 6)(S + 11, N), ["source", "11 to 11", "0 to 10"]),
-        (lambda: translation.BiGRU(11, 6)(S - 1, N), ["source", "-1 to -1", "0 to 10"]),
-        (lambda: translation.BiGRU(11, 6)(S, N + 1), ["3 to 6", "1 to 5"]),
-        (lambda: translation.BiGRU(11, 6)(S, N - 2), ["0 to 3", "1 to 5"]),
+        (lambda: translation.BiGRU(11, 7), ["d_model=7", "even", "half for each direction"]),
+        (lambda: translation.BiGRU(11, 0), ["d_model=0", "whole number of 1 or more"]),
+        (lambda: translation.BiGRU(0, 6), ["vocab_size=0"]),
+        (lambda: translation.BiGRU(11, 6)(S[0], N), ["source", "(5,)", "(B, T)", "source[None]"]),
+        (lambda: translation.BiGRU(11, 6)(S[:, :0], N), ["source", "(2, 0)", "(B, T)"]),
         (lambda: translation.BiGRU(11, 6)(S.double(), N), ["source", "torch.float64", "whole numbers"]),
-        (lambda: translation.BiGRU(11, 6)(S, N[:1]), ["1 lengths", "2 sequences", "one for each"]),
-        (lambda: translator("attention over an encoder")(S, T, N[:1]), ["1 lengths", "2 sequences"]),
-        (lambda: translation.Translator(11, 7, 6)(S, T.bool(), N), ["target", "torch.bool", "whole numbers"]),
-        (lambda: translation.Translator(11, 7, 6)(S, T[:1], N), ["2 sources", "1 targets", "pairs"]),
-        (lambda: translation.Translator(11, 7, 5), ["width 5", "even"]),
-        (lambda: translation.Translator(11, 7, 6)(S, T[0], N), ["target", "(3,)", "(B, steps)"]),
-        (lambda: translation.Translator(11, 7, 6)(S, T + 7, N), ["target", "7 to 7", "0 to 6"]),
-        (lambda: translation.Translator(11, 7, 6)(S + 11, T, N), ["source", "11 to 11", "0 to 10"]),
-        (lambda: translation.Translator(11, 7, 6)(S, T, N + 1), ["3 to 6", "1 to 5"]),
-        (lambda: translation.translate(translator("attention"), S, N, 0, 0), ["steps=0", "at least 1"]),
-        (lambda: translation.translate(translator("attention"), S, N, 7, 2), ["target", "7 to 7", "0 to 6"]),
+        (lambda: translation.BiGRU(11, 6)(S, N[:1]), ["(1,)", "2 sequences", "(2,)"]),
+        (lambda: translation.Translator(11, 0, 6), ["target_vocab_size=0"]),
+        (lambda: translation.Translator(11, 7, 5), ["d_model=5", "even"]),
+        (lambda: run(S, T, N[:1], "attention over an encoder"), ["(1,)", "2 sequences"]),
+        (lambda: run(S, T.bool(), N), ["target", "torch.bool", "whole numbers"]),
+        (lambda: run(S, T[0], N), ["target", "(3,)", "(B, T)"]),
+        (lambda: run(S, T[:1], N), ["2 sources", "1 targets", "pairs"]),
+        (lambda: translation.translate(translator("attention"), S, N, 0, 0), ["steps=0", "1 or more"]),
         (lambda: translation.translate(translator("attention"), S, N - 2, 0, 2), ["0 to 3", "1 to 5"]),
+        (lambda: translation.translate(translator("transformer"), S, N + 1, 0, 2), ["3 to 6", "1 to 5"]),
     ],
 )
 def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:
     with pytest.raises(ValueError) as refusal:
         call()
     assert not [word for word in words if word not in str(refusal.value)], refusal.value
+
+
+# ---- mutants ----
+
+MEAN = "(read * real[..., None]).sum(1) / lengths[:, None]"
+GREEDY = test_translate_begins_at_the_start_and_goes_on_from_what_it_wrote
+
+test_mutants = planted(
+    translation,
+    [
+        Mutant("lengths.cpu(), batch_first", "torch.full_like(lengths, tokens.shape[1]), batch_first",
+               test_a_recurrent_encoder_reads_each_sequence_by_itself_in_both_directions),
+        Mutant(MEAN, "read.mean(1)", test_a_translator_is_its_equation),
+        Mutant(MEAN, "read[:, -1]", test_a_translator_is_its_equation),
+        Mutant("self.start(mean).tanh()", "self.start(mean)", test_a_translator_is_its_equation),
+        Mutant("self.attention(h, read, real[:, None])", "self.attention(h, read)", test_a_translator_is_its_equation),
+        Mutant("(len(source), 1), start,", "(len(source), 1), 0,", GREEDY),
+        Mutant("lengths)[:, -1].argmax(", "lengths)[:, 0].argmax(", GREEDY),
+        Mutant("@torch.no_grad()\n", "", GREEDY),
+    ],
+)  # fmt: skip
