@@ -1,7 +1,9 @@
 """Print what each notebook costs: python -m tests.benchmarks.notebooks [NAME ...].
 
-Each runs whole, in a kernel of its own, on one thread. The bars are printed beside the figures; no test holds
-them, since a busy machine would decide.
+Each runs whole, in a kernel of its own, on one thread. How fast the core is says a fixed loop of small operations in
+the same kernel, in microseconds a step: the notebooks train small networks, where a step costs about the same whatever
+its size. The last CPU seconds are those that a slow core such as Binder's would take. The bars are printed beside the
+figures; no test holds them, since a busy machine would decide.
 """
 
 import argparse
@@ -9,7 +11,7 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import nbformat
 from nbclient import NotebookClient
@@ -21,11 +23,13 @@ from lecturelib.workshop.publish.execute import CELL_TIMEOUT, ENVIRONMENT
 from lecturelib.workshop.publish.form import WIDGET_VIEW
 
 CPU_BAR = 60  # seconds
+SLOW = 8  # microseconds that the fixed loop takes for a step on a slow core
 MEMORY_BAR = 700  # MB, at the peak
 LARGER = {"08_scaling": 900}  # whose subject is what memory is spent on
 MB = 2**20
 
-# The kernel's last cell. The peak stands in psutil on Windows, elsewhere in `resource`: kB, macOS bytes.
+# The kernel's last cell: the notebook's costs, then the fixed loop, at its fastest. The peak stands in
+# psutil on Windows, elsewhere in `resource`: kB, macOS bytes.
 MEASURE = """
 import json, sys
 import psutil
@@ -36,7 +40,15 @@ if sys.platform == "win32":
 else:
     import resource
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-print(json.dumps([cpu, peak]))
+import time, torch
+rounds, x, w = [], torch.rand(32, 16), torch.rand(16, 16) / 16
+with torch.no_grad():
+    for _ in range(5):
+        began = time.process_time()
+        for _ in range(5_000):
+            x = torch.tanh(x @ w)
+        rounds.append((time.process_time() - began) / 5_000 * 1e6)
+print(json.dumps([cpu, peak, min(rounds)]))
 """
 
 
@@ -53,8 +65,18 @@ class Stopwatch(NotebookClient):
         return super().process_message(msg, cell, cell_index)
 
 
-def measure(path: Path) -> tuple[float, float, float, float | None]:
-    """Run a notebook; return CPU seconds, wall seconds, peak MB, and the seconds to the first picture."""
+class Costs(NamedTuple):
+    """What a notebook costs: seconds, MB, and the microseconds of a step of the fixed loop."""
+
+    cpu: float
+    wall: float
+    peak: float
+    step: float
+    first_picture: float | None
+
+
+def measure(path: Path) -> Costs:
+    """Run a notebook and return what it costs."""
     nb = nbformat.read(path, as_version=4)
     nb.cells.append(new_code_cell(MEASURE))
     client = Stopwatch(
@@ -63,8 +85,8 @@ def measure(path: Path) -> tuple[float, float, float, float | None]:
     client.started = time.perf_counter()
     client.execute(env=os.environ | ENVIRONMENT)
     wall = time.perf_counter() - client.started
-    cpu, peak = json.loads(nb.cells[-1].outputs[0].text)
-    return cpu, wall, peak / MB, client.first_picture
+    cpu, peak, step = json.loads(nb.cells[-1].outputs[0].text)
+    return Costs(cpu, wall, peak / MB, step, client.first_picture)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -73,13 +95,14 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help="such as 01_recurrent_networks; without, all")
     names = parser.parse_args(argv).names
     paths = [find(name) for name in names] or sorted(NOTEBOOKS.glob("*.ipynb"))
-    print(f"{'notebook':<28}{'CPU s':>12}{'wall s':>9}{'peak MB':>14}{'first picture s':>18}")
+    slow = f"CPU s at {SLOW} us"
+    print(f"{'notebook':<28}{'CPU s':>12}{'us/step':>9}{slow:>15}{'wall s':>9}{'peak MB':>14}{'first picture s':>17}")
     for path in paths:
-        cpu, wall, peak, first = measure(path)
-        picture = "none" if first is None else f"{first:.1f}"
-        bar = LARGER.get(path.stem, MEMORY_BAR)
+        costs = measure(path)
+        picture = "none" if costs.first_picture is None else f"{costs.first_picture:.1f}"
         print(
-            f"{path.stem:<28}{cpu:>7.1f} /{CPU_BAR:>3}{wall:>9.1f}{peak:>8.0f} /{bar:>4}{picture:>18}",
+            f"{path.stem:<28}{costs.cpu:>7.1f} /{CPU_BAR:>3}{costs.step:>9.2f}{costs.cpu * SLOW / costs.step:>15.1f}"
+            f"{costs.wall:>9.1f}{costs.peak:>8.0f} /{LARGER.get(path.stem, MEMORY_BAR):>4}{picture:>17}",
             flush=True,
         )
 
