@@ -33,15 +33,15 @@ torch.set_num_threads(1)
 
 
 class Pointer(nn.Module):
-    def __init__(self, width=64):
+    def __init__(self, d_model=64):
         super().__init__()
-        self.symbol, self.place = nn.Embedding(17, width), nn.Embedding(8, width)
-        self.attention = Attention(width, d_k=width, d_v=width)
-        self.out = nn.Linear(width, 16)
+        self.token, self.position = nn.Embedding(17, d_model), nn.Embedding(8, d_model)
+        self.attention = Attention(d_model, d_k=d_model, d_v=d_model)
+        self.head = nn.Linear(d_model, 16)
 
-    def forward(self, symbols, before):
-        asks, tells = (self.symbol(each) + self.place.weight for each in (before, symbols))
-        return self.out(self.attention(asks, tells))
+    def forward(self, tokens, before):
+        asks, tells = (self.token(each) + self.position.weight for each in (before, tokens))
+        return self.head(self.attention(asks, tells))
 
 
 def task(n, seed):
@@ -52,7 +52,7 @@ def task(n, seed):
 seed_everything(0)
 model = Pointer()
 loss = lambda model, batch: F.cross_entropy(model(*batch[:2]).flatten(0, 1), batch[2].flatten())
-fit(model, loss, task(20_000, seed=1), steps=STEPS, batch=48, seed=0)
+fit(model, loss, task(20_000, seed=1), steps=STEPS, batch_size=48, seed=0)
 marks.append((time.time(), time.process_time()))
 x, before, y = task(500, seed=2)
 with record_attention(model) as maps, torch.no_grad():

@@ -1,17 +1,17 @@
-"""Print how fast the sliders answer: python -m tests.benchmarks.widgets.
+"""Print how fast the widgets answer: python -m tests.benchmarks.widgets.
 
-Each slider is moved with the arrow keys in a real JupyterLab, and the time is taken in the page: from the slider's
-input to the new picture, decoded and on the screen. The attention explorer needs no kernel: there it is the time from
-the moved pointer (or slider) to the end of the frame that shows it. So it is with the
-echo of the patch playground; its reconstruction is timed from the click or the key to the end of the frame with the
-new picture. Of the transfer lab: from the click on Start to the first point of the curve, from one point to the next,
-and from the click on Stop to the end that is shown. The bars are printed beside the figures; no test holds them, since
-a busy machine would decide.
+Mouse and keys work them in a real JupyterLab, and the time is taken in the page. A slider: from its key to the new
+picture, decoded and on the screen. The attention explorer, and the echo of the patch playground, need no kernel: to the
+end of the frame that shows the change. The playground's reconstruction: to the end of the frame with the new picture.
+The transfer lab: from the click on Start to the first point of the curve, from one point to the next, and from the
+click on Stop to the end that is shown. The bars are printed beside the figures; no test holds them, since a busy
+machine would decide.
 """
 
 import json
 import statistics
 import tempfile
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -19,19 +19,29 @@ from typing import Any
 from tests.browser import lab
 from tests.browser.test_widgets import COSTS, PICTURE, SCOPE, STEPPER
 
-BAR = 250  # milliseconds, for the median: slower, and the hand feels the delay
+SLIDER = 250  # milliseconds, for the median: slower, and the hand feels the delay
 FRAMES = {64: 20, 200: 50}  # tokens: milliseconds for the median of a hover
+PAINTED, ECHO = 300, 17  # milliseconds for the medians: to a new reconstruction, to the echo in the page
+FIRST_POINT, NEXT_POINT, STOPPED = 1000, 500, 1000  # milliseconds: from Start, from point to point, from Stop
 MOVES = 24
+COLD = 2  # the first moves, which are not counted
+RUNS = 5  # trainings of the lab; all but the first are stopped
 LIMIT = 10_000  # milliseconds for one move
 
-# The cells of the notebooks' sizes: 24 symbols for the stepper, 25 steps and 16 units for the scope.
-LARGE_STEPPER = STEPPER.replace('string="1101"', 'string="110101110101110101110101"').replace(
-    '["110101", "000111", "101010"]', '["1101011101010010110010110"[k:] for k in range(5)] * 4'
-)
-LARGE_SCOPE = "import numpy as np\n" + SCOPE.replace("(12, 4)", "(25, 16)").replace(
-    "[1, -1, 2, -2]", "([1, -1, 2, -2] * 4)"
-).replace('"wxyzwxyzwxy"', '"wxyz" * 6')
-FORCE = "scope = GateScope(read)\nscope.gate.value = 'f'\nscope.value_slider.value = 0.5\nscope"
+# The cells of the notebooks' sizes: 24 characters for the stepper, 25 steps and 16 units for the scope.
+SLIDERS = {
+    "automaton stepper": STEPPER.replace('string="1101"', 'string="110101110101110101110101"').replace(
+        '["110101", "000111", "101010"]', '["1101011101010010110010110"[k:] for k in range(5)] * 4'
+    ),
+    "gate scope": "import numpy as np\n"
+    + SCOPE.replace("(12, 4)", "(25, 16)")
+    .replace("[1, -1, 2, -2]", "([1, -1, 2, -2] * 4)")
+    .replace('"wxyzwxyzwxy"', '"wxyz" * 6')
+    .replace(
+        "GateScope(read)", "scope = GateScope(read)\nscope.gate.value = 'f'\nscope.value_slider.value = 0.5\nscope"
+    ),
+    "cost explorer": COSTS,
+}
 EXPLORER = """
 from lecturelib.widgets.attention_explorer import AttentionExplorer
 
@@ -39,196 +49,66 @@ scores = 2 * np.random.default_rng(0).normal(size=(4, {tokens}, {tokens}))
 mask = np.tril(np.ones(({tokens}, {tokens}), dtype=bool))
 AttentionExplorer(scores, ["token"] * {tokens}, mask=mask, d_k=16)
 """
-PLAYGROUND = """
+MODELS = """
 import torch
-from lecturelib.data.{data}
+from lecturelib.data.digits import digits
+from lecturelib.data.photos import crops
 from lecturelib.mae import MaskedAutoencoder
 from lecturelib.vision import VisionTransformer
 from lecturelib.widgets.patch_playground import PatchPlayground
-
-torch.set_num_threads(1)
-"""
-DIGITS = (
-    PLAYGROUND.format(data="digits import digits")
-    + """
-images = digits()[1].images[:10]
-PatchPlayground.masking(MaskedAutoencoder(VisionTransformer((1, 8, 8), 2, 48, 4, 2), 48, 4, 1), images)
-"""
-)
-PHOTOS = (
-    PLAYGROUND.format(data="photos import crops")
-    + """
-images = crops(6, size=32, held_out=True, seed=0)
-PatchPlayground.masking(MaskedAutoencoder(VisionTransformer((3, 32, 32), 4, 64, 4, 2), 48, 4, 1), images)
-"""
-)
-LOOKS = (
-    PLAYGROUND.format(data="digits import digits")
-    + """
-images = digits()[1].images[:10]
-PatchPlayground.attention(VisionTransformer((1, 8, 8), 2, 48, 4, 2, 10), images)
-"""
-)
-PLAYGROUNDS = {"digits": DIGITS, "photos": PHOTOS}
-PAINTED, ECHO = 300, 17  # milliseconds for the medians: to a new reconstruction, to the echo in the page
-TRANSFER = """
-import torch
-from lecturelib.data.digits import digits
-from lecturelib.vision import VisionTransformer
 from lecturelib.widgets.transfer_lab import TransferLab
 
 torch.set_num_threads(1)
 pool, test = (tuple(map(torch.from_numpy, each)) for each in digits())
-TransferLab({"print": VisionTransformer((1, 8, 8), side=2, width=32, heads=4, layers=2, classes=10)}, pool, test)
+images = digits()[1].images[:10]
+vit = VisionTransformer((1, 8, 8), patch_size=2, d_model=48, num_heads=4, num_layers=2, num_classes=10)
 """
-RUNS = 5  # trainings of the lab; all but the first are stopped
-FIRST_POINT, NEXT_POINT, STOPPED = 1000, 500, 1000  # milliseconds: from Start, from point to point, from Stop
-SLIDERS = {
-    "automaton stepper": LARGE_STEPPER,
-    "gate scope": LARGE_SCOPE.replace("GateScope(read)", FORCE),
-    "cost explorer": COSTS,
-}
-CELLS = [*SLIDERS.values()]
-CELLS += [EXPLORER.format(tokens=tokens) for tokens in FRAMES]
-CELLS += [*PLAYGROUNDS.values(), LOOKS, TRANSFER]
+DIGITS = "PatchPlayground.masking(MaskedAutoencoder(VisionTransformer((1, 8, 8), 2, 48, 4, 2), 48, 4, 1), images)"
+PHOTOS = """
+photos = crops(6, size=32, held_out=True, seed=0)
+PatchPlayground.masking(MaskedAutoencoder(VisionTransformer((3, 32, 32), 4, 64, 4, 2), 48, 4, 1), photos)
+"""
+PLAYGROUNDS = {"digits": (DIGITS, 4), "photos": (PHOTOS, 8)}  # with the patches along a side
+LOOKS = "PatchPlayground.attention(vit, images)"
+TRANSFER = 'TransferLab({"print": vit}, pool, test)'
+CELLS = [
+    *SLIDERS.values(),
+    *(EXPLORER.format(tokens=tokens) for tokens in FRAMES),
+    MODELS,
+    *(cell for cell, _ in PLAYGROUNDS.values()),
+    LOOKS,
+    TRANSFER,
+]
 
-# The clock starts at the key, before the slider sees it, and stops one frame after the new picture is decoded.
-CLOCK = """([handle, img, limit]) => { window.answered = new Promise((resolve, reject) => {
-  handle.addEventListener('keydown', () => {
-    const began = performance.now();
-    const seen = new MutationObserver(async () => {
-      seen.disconnect();
-      await img.decode();
-      requestAnimationFrame(() => resolve(performance.now() - began));
-    });
-    seen.observe(img, {attributes: true, attributeFilter: ['src']});
-    setTimeout(() => reject(new Error(`no new picture within ${limit} ms`)), limit);
-  }, {once: true, capture: true});
-}); }"""
-
-
-def measure(page: Any, cell: int) -> list[float]:
-    """Move the first slider of a cell's widget up and down; return the milliseconds until each new picture."""
-    out = page.locator(".jp-CodeCell").nth(cell).locator(".jp-Cell-outputArea")
-    picture = out.locator(PICTURE)
-    picture.scroll_into_view_if_needed()
-    handle = out.locator(".noUi-handle").first
-    handle.focus()
-    times = []
-    for move in range(MOVES + 2):
-        page.evaluate(CLOCK, [handle.element_handle(), picture.element_handle(), LIMIT])
-        page.keyboard.press("ArrowLeft" if move % 8 < 4 else "ArrowRight")
-        times.append(float(page.evaluate("() => window.answered")))
-        page.wait_for_timeout(100)  # a hand pauses too; whatever else the page does ends here
-    return times[2:]  # the first two find everything cold
-
-
-# The clock starts when the pointer has moved, and stops in the first task after the frame in which that is drawn.
-FRAME_CLOCK = """([node, kind, limit]) => { window.answered = new Promise((resolve, reject) => {
-  setTimeout(() => reject(new Error(`no ${kind} within ${limit} ms`)), limit);
-  node.addEventListener(kind, (event) => requestAnimationFrame(() => {
-    const channel = new MessageChannel();
-    channel.port1.onmessage = () => resolve(performance.now() - event.timeStamp);
-    channel.port2.postMessage(0);
-  }), {once: true, capture: true});
-}); }"""
-
-
-def hover(page: Any, cell: int, tokens: int) -> dict[str, list[float]]:
-    """Move over the map and the text of an explorer, and its slider; return the milliseconds to each painted frame."""
-    out = page.locator(".jp-CodeCell").nth(cell).locator(".lec-explorer")
-    times: dict[str, list[float]] = {}
-    for place in (".map", ".strip"):
-        node = out.locator(place)
-        node.evaluate("node => node.scrollIntoView({block: 'center'})")  # the whole of it
-        page.wait_for_timeout(500)  # the scrolling ends
-        box = node.bounding_box()
-        grid = json.loads(out.locator(".map").get_attribute("data-grid"))
-        times[place] = []
-        for move in range(MOVES + 2):
-            n = (move * 37 + 5) % tokens
-            if place == ".map":
-                x, y = (box[axis] + grid[side] + (k + 0.5) * grid["cell"]
-                        for axis, side, k in (("x", "left", n // 2), ("y", "top", n)))  # fmt: skip
-            else:
-                token = out.locator(".token").nth(n)
-                token.scroll_into_view_if_needed()
-                x, y = (token.bounding_box()[axis] + 5 for axis in "xy")
-            page.evaluate(FRAME_CLOCK, [node.element_handle(), "pointermove", LIMIT])
-            page.mouse.move(x, y)
-            times[place].append(float(page.evaluate("() => window.answered")))
-            page.wait_for_timeout(60)
-    slider = out.locator("input[type=range]")
-    slider.focus()
-    times["slider"] = []
-    for move in range(MOVES + 2):
-        page.evaluate(FRAME_CLOCK, [slider.element_handle(), "input", LIMIT])
-        page.keyboard.press("ArrowLeft" if move % 8 < 4 else "ArrowRight")
-        times["slider"].append(float(page.evaluate("() => window.answered")))
-        page.wait_for_timeout(60)
-    return {name.strip("."): each[2:] for name, each in times.items()}
-
-
-# The clock starts at the key or the pointer, and stops in the first task after the frame that shows an answer to it.
-ANSWER_CLOCK = """([root, node, kind, limit]) => { window.answered = new Promise((resolve, reject) => {
-  setTimeout(() => reject(new Error(`no answer within ${limit} ms`)), limit);
+# The clock starts at an event of `node`. It stops one frame after a new picture is decoded, if `shown` is one; else in
+# the first task after a frame: the next one, or, if `shown` is a figure that asks the kernel, that with the answer.
+CLOCK = """([node, kind, shown, limit]) => { window.answered = new Promise((resolve, reject) => {
+  setTimeout(() => reject(new Error(`no answer to ${kind} within ${limit} ms`)), limit);
   node.addEventListener(kind, (event) => {
-    let waited = false;
+    const stop = () => resolve(performance.now() - event.timeStamp);
+    const painted = () => {
+      const channel = new MessageChannel();
+      channel.port1.onmessage = stop;
+      channel.port2.postMessage(0);
+    };
+    if (shown?.tagName === 'IMG') {
+      new MutationObserver(async (_, observer) => {
+        observer.disconnect();
+        await shown.decode();
+        requestAnimationFrame(stop);
+      }).observe(shown, {attributes: true, attributeFilter: ['src']});
+      return;
+    }
+    let waited = !shown;
     const look = () => {
-      const waiting = root.dataset.waiting === 'true';
+      const waiting = shown?.dataset.waiting === 'true';
       waited ||= waiting;
       if (!waited || waiting) return requestAnimationFrame(look);
-      const channel = new MessageChannel();
-      channel.port1.onmessage = () => resolve(performance.now() - event.timeStamp);
-      channel.port2.postMessage(0);
+      painted();
     };
     requestAnimationFrame(look);
   }, {once: true, capture: true});
 }); }"""
-
-
-def play(page: Any, cell: int, side: int) -> dict[str, list[float]]:
-    """Click patches of a playground and toggle them with the keys; return the times to the echo and to the answer."""
-    out = page.locator(".jp-CodeCell").nth(cell).locator(".lec-playground")
-    out.evaluate("node => node.scrollIntoView({block: 'center'})")
-    page.wait_for_timeout(500)
-    stage = out.locator(".stage").nth(1)
-    box = stage.bounding_box()
-    times: dict[str, list[float]] = {name: [] for name in ("click, echo", "click, answer", "key, answer")}
-    for move in range(MOVES + 2):
-        n = (move * 37 + 5) % side**2
-        x, y = (box[axis] + (k + 0.5) * box["width"] / side for axis, k in (("x", n % side), ("y", n // side)))
-        for what in times:
-            handles = [stage.element_handle(), "pointerdown" if "click" in what else "keydown", LIMIT]
-            if what.endswith("echo"):
-                page.evaluate(FRAME_CLOCK, handles)
-            else:
-                page.evaluate(ANSWER_CLOCK, [out.element_handle(), *handles])
-            if "click" in what:
-                page.mouse.click(x, y)
-            else:
-                stage.focus()
-                page.keyboard.press(" ")
-            times[what].append(float(page.evaluate("() => window.answered")))
-            page.wait_for_timeout(250)  # longer than the playground's own pause between two questions
-    return {name: each[2:] for name, each in times.items()}
-
-
-def look(page: Any, cell: int) -> list[float]:
-    """Move over the patches of a playground; return the milliseconds to each painted frame."""
-    out = page.locator(".jp-CodeCell").nth(cell).locator(".lec-playground")
-    out.evaluate("node => node.scrollIntoView({block: 'center'})")
-    page.wait_for_timeout(500)
-    stage = out.locator(".stage").first
-    box, times = stage.bounding_box(), []
-    for move in range(MOVES + 2):
-        n = (move * 5 + 3) % 16
-        page.evaluate(FRAME_CLOCK, [stage.element_handle(), "pointermove", LIMIT])
-        page.mouse.move(*(box[axis] + (k + 0.5) * box["width"] / 4 for axis, k in (("x", n % 4), ("y", n // 4))))
-        times.append(float(page.evaluate("() => window.answered")))
-        page.wait_for_timeout(60)
-    return times[2:]
-
 
 # Each frame looks whether the curve has more points; the clock starts at the click.
 GROWTH = """(root) => {
@@ -247,11 +127,78 @@ GROWTH = """(root) => {
 }"""
 
 
-def train(page: Any, cell: int) -> dict[str, list[float]]:
+def timed(page: Any, node: Any, kind: str, act: Callable[[], object], shown: Any = None, rest: int = 60) -> float:
+    """Do something to a node; return the milliseconds from its event to the answer, then let the page rest."""
+    page.evaluate(CLOCK, [node.element_handle(), kind, shown and shown.element_handle(), LIMIT])
+    act()
+    time = float(page.evaluate("() => window.answered"))
+    page.wait_for_timeout(rest)  # a hand pauses too; whatever else the page does ends here
+    return time
+
+
+def figure(page: Any, source: str, selector: str) -> Any:
+    """Return what a cell shows, once all of it is in view."""
+    out = page.locator(".jp-CodeCell").nth(CELLS.index(source)).locator(".jp-Cell-outputArea")
+    out.locator(selector).first.evaluate("node => node.scrollIntoView({block: 'center'})")
+    page.wait_for_timeout(500)  # the scrolling ends
+    return out
+
+
+def patch(box: dict[str, float], n: int, side: int) -> tuple[float, float]:
+    """Return where the middle of a patch lies, of a picture with so many along a side."""
+    return tuple(box[axis] + (k + 0.5) * box["width"] / side for axis, k in (("x", n % side), ("y", n // side)))
+
+
+def slide(page: Any, slider: Any, kind: str, shown: Any = None, rest: int = 60) -> list[float]:
+    """Move a slider up and down with the keys."""
+    slider.focus()
+    keys = ["ArrowLeft" if move % 8 < 4 else "ArrowRight" for move in range(MOVES + COLD)]
+    return [timed(page, slider, kind, lambda key=key: page.keyboard.press(key), shown, rest) for key in keys]
+
+
+def hover(page: Any, source: str, tokens: int) -> dict[str, list[float]]:
+    """Move over the map and the text of an explorer, and its slider."""
+    out = figure(page, source, ".map")
+    box, grid = out.locator(".map").bounding_box(), json.loads(out.locator(".map").get_attribute("data-grid"))
+    times: dict[str, list[float]] = {"map": [], "strip": []}
+    for n in ((move * 37 + 5) % tokens for move in range(MOVES + COLD)):
+        x = box["x"] + grid["left"] + (n // 2 + 0.5) * grid["cell"]
+        y = box["y"] + grid["top"] + (n + 0.5) * grid["cell"]
+        times["map"].append(timed(page, out.locator(".map"), "pointermove", lambda x=x, y=y: page.mouse.move(x, y)))
+    figure(page, source, ".strip")
+    for n in ((move * 37 + 5) % tokens for move in range(MOVES + COLD)):
+        token = out.locator(".token").nth(n)
+        token.scroll_into_view_if_needed()
+        x, y = (token.bounding_box()[axis] + 5 for axis in "xy")
+        times["strip"].append(timed(page, out.locator(".strip"), "pointermove", lambda x=x, y=y: page.mouse.move(x, y)))
+    return times | {"slider": slide(page, out.locator("input[type=range]"), "input")}
+
+
+def play(page: Any, source: str, side: int) -> dict[str, list[float]]:
+    """Click patches of a playground and toggle them with the keys; return the times to the echo and to the answer."""
+    out = figure(page, source, ".lec-playground")
+    root, stage = out.locator(".lec-playground"), out.locator(".stage").nth(1)
+    box, rest = stage.bounding_box(), 250  # longer than the playground's own pause between two questions
+    times: dict[str, list[float]] = {"click, echo": [], "click, answer": [], "key, answer": []}
+    for move in range(MOVES + COLD):
+        x, y = patch(box, (move * 37 + 5) % side**2, side)
+        for what, shown in (("click, echo", None), ("click, answer", root)):
+            times[what].append(timed(page, stage, "pointerdown", lambda x=x, y=y: page.mouse.click(x, y), shown, rest))
+        stage.focus()
+        times["key, answer"].append(timed(page, stage, "keydown", lambda: page.keyboard.press(" "), root, rest))
+    return times
+
+
+def look(page: Any) -> list[float]:
+    """Move over the patches of a playground that shows attention."""
+    stage = figure(page, LOOKS, ".lec-playground").locator(".stage").first
+    places = [patch(stage.bounding_box(), (move * 5 + 3) % 16, 4) for move in range(MOVES + COLD)]
+    return [timed(page, stage, "pointermove", lambda place=place: page.mouse.move(*place)) for place in places]
+
+
+def train(page: Any) -> dict[str, list[float]]:
     """Train in a transfer lab, once to the end; return the times to the first point, each next one, and the stop."""
-    out = page.locator(".jp-CodeCell").nth(cell).locator(".lec-transfer")
-    out.evaluate("node => node.scrollIntoView({block: 'center'})")
-    page.wait_for_timeout(1000)
+    out = figure(page, TRANSFER, ".lec-transfer").locator(".lec-transfer")
     out.evaluate(GROWTH)
     times: dict[str, list[float]] = {"first point": [], "next point": [], "stop": []}
     for run in range(RUNS):
@@ -259,9 +206,8 @@ def train(page: Any, cell: int) -> dict[str, list[float]]:
         page.wait_for_function("() => window.count >= 4", timeout=6 * LIMIT)
         if run:
             out.get_by_role("button", name="Stop").click()
-        page.wait_for_function(
-            "(root) => root.dataset.running === 'false'", arg=out.element_handle(), timeout=6 * LIMIT
-        )
+        ended = "(root) => root.dataset.running === 'false'"
+        page.wait_for_function(ended, arg=out.element_handle(), timeout=6 * LIMIT)
         page.wait_for_timeout(300)
         points = page.evaluate("window.points")
         times["first point"].append(points[1] - points[0])
@@ -271,31 +217,33 @@ def train(page: Any, cell: int) -> dict[str, list[float]]:
 
 
 def main() -> None:
-    """Measure the sliders and the hovers, and print one row for each."""
+    """Measure the widgets one after the other, and print one row for each."""
     if lab.MISSING:
         raise SystemExit(lab.HOW)
     with tempfile.TemporaryDirectory() as folder:
         lab.write(Path(folder) / "widgets.ipynb", CELLS)
         with lab.lab(Path(folder)) as started:
             page = started.run("widgets.ipynb")
-            page.locator(PICTURE).nth(1).wait_for()
+            page.locator(".lec-transfer").wait_for()
             print(f"{'what':<36}{'moves':>6}{'median ms':>16}{'slowest ms':>12}")
-            for cell, name in enumerate(SLIDERS):
-                row(name, measure(page, cell), BAR)
-            for cell, (tokens, bar) in enumerate(FRAMES.items(), len(SLIDERS)):
-                for place, times in hover(page, cell, tokens).items():
-                    row(f"explorer, {tokens} tokens, {place}", times, bar)
-            for cell, name in enumerate(PLAYGROUNDS, len(SLIDERS) + len(FRAMES)):
-                for what, times in play(page, cell, {"digits": 4, "photos": 8}[name]).items():
-                    row(f"playground, {name}, {what}", times, ECHO if what.endswith("echo") else PAINTED)
-            row("playground, hover", look(page, CELLS.index(LOOKS)), ECHO)
+            for name, cell in SLIDERS.items():
+                out = figure(page, cell, PICTURE)
+                picture = out.locator(PICTURE)
+                row(name, slide(page, out.locator(".noUi-handle").first, "keydown", picture, 100)[COLD:], SLIDER)
+            for tokens, bar in FRAMES.items():
+                for place, times in hover(page, EXPLORER.format(tokens=tokens), tokens).items():
+                    row(f"explorer, {tokens} tokens, {place}", times[COLD:], bar)
+            for name, (cell, side) in PLAYGROUNDS.items():
+                for what, times in play(page, cell, side).items():
+                    row(f"playground, {name}, {what}", times[COLD:], ECHO if what.endswith("echo") else PAINTED)
+            row("playground, hover", look(page)[COLD:], ECHO)
             bars = (FIRST_POINT, NEXT_POINT, STOPPED)
-            for (what, times), bar in zip(train(page, len(CELLS) - 1).items(), bars, strict=True):
+            for (what, times), bar in zip(train(page).items(), bars, strict=True):
                 row(f"transfer lab, {what}", times, bar)
 
 
 def row(name: str, times: list[float], bar: float) -> None:
-    print(f"{name:<36}{len(times):>6}{statistics.median(times):>10.0f} /{bar:>4}{max(times):>12.0f}")
+    print(f"{name:<36}{len(times):>6}{statistics.median(times):>10.0f} /{bar:>4}{max(times):>12.0f}", flush=True)
 
 
 if __name__ == "__main__":
