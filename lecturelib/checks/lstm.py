@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
 
 import torch
 
-from lecturelib.checks.exercise import Exercise, Mistake
+from lecturelib.checks.exercise import Exercise, Sized, normal
+
+Tensor = torch.Tensor
 
 
 def _sigmoid(b: float) -> float:
@@ -18,97 +20,7 @@ def _logit(p: float) -> float:
     return math.log(p) - math.log1p(-p)
 
 
-check_half_life = Exercise(
-    name="half-life",
-    # the definition, solved by bisection: the number of steps t at which sigmoid(b)**t is one half
-    reference=lambda bias: _solve(lambda t: _sigmoid(bias) ** t - 0.5, 1e-6, 1e9),
-    probes=[(-1.0,), (0.0,), (1.0,), (3.0,), (5.0,)],
-    mistakes=[
-        Mistake(
-            "the gate, not the time",
-            "That is the gate itself: the share that is left after one step. After how many steps is one half left?",
-            _sigmoid,
-        ),
-        Mistake(
-            "a time constant",
-            "For f near 1, 1 / (1 - f) is about the time after which 1/e (37 %) is left, not one half.",
-            lambda bias: 1 / (1 - _sigmoid(bias)),
-        ),
-        Mistake(
-            "1/e instead of one half",
-            "That is the time after which 1/e (37 %) is left. Which share does a half-life leave?",
-            lambda bias: -1 / math.log(_sigmoid(bias)),
-        ),
-        Mistake(
-            "negative",
-            "Your result is negative: the logarithms of one half and of the gate are both negative, so their quotient "
-            "is not.",
-            lambda bias: math.log(0.5) / -math.log(_sigmoid(bias)),
-        ),
-        Mistake(
-            "the quotient upside down",
-            "Your quotient is upside down: a gate closer to 1 should give a longer time.",
-            lambda bias: math.log(_sigmoid(bias)) / math.log(0.5),
-        ),
-        Mistake(
-            "the share after that many steps",
-            "That is half of the share left after one step. Ask for the number of steps, t, in f**t = 1/2.",
-            lambda bias: 0.5 * _sigmoid(bias),
-        ),
-    ],
-    hint_texts=[
-        "The gate is f = sigmoid(b). After t steps the share f**t is left. Set that to one half and solve for t.",
-        "Take logarithms on both sides: t log f = log(1/2). math.log and math.exp are all you need.",
-    ],
-    right="With b = 0 it is one step: that is how torch's LSTM begins.",
-)
-
-check_bias_for = Exercise(
-    name="bias for a delay",
-    reference=lambda delay, keep: _solve(lambda b: _sigmoid(b) ** delay - keep, -30.0, 30.0),
-    probes=[(1, 0.9), (10, 0.5), (40, 0.9), (7, 0.25), (80, 0.97)],
-    mistakes=[
-        Mistake(
-            "the gate, not its bias",
-            "That is the gate that you need, a number between 0 and 1. Which bias gives it after the sigmoid?",
-            lambda delay, keep: keep ** (1 / delay),
-        ),
-        Mistake(
-            "one step only",
-            "That bias keeps the share for one step. Over the whole delay the gate is applied again and again.",
-            lambda delay, keep: _logit(keep),
-        ),
-        Mistake(
-            "divided instead of a root",
-            "You divide the share by the delay. The gate is multiplied with itself, so you need a root.",
-            lambda delay, keep: _logit(keep / delay),
-        ),
-        Mistake(
-            "the logarithm of the gate",
-            "That is log f. The bias is where the sigmoid equals f: log(f / (1 - f)).",
-            lambda delay, keep: math.log(keep) / delay,
-        ),
-        Mistake(
-            "the sign",
-            "The sign is turned around: your bias closes the gate.",
-            lambda delay, keep: -_logit(keep ** (1 / delay)),
-        ),
-        Mistake(
-            "a power instead of a root",
-            "You raise the share to the power of the delay. That is what is left if each step keeps `keep`; the "
-            "question is the other way around.",
-            lambda delay, keep: _logit(keep**delay),
-        ),
-    ],
-    hint_texts=[
-        "Two questions, one after the other: which gate f has f**delay = keep? Which bias b has sigmoid(b) = f?",
-        "f = keep ** (1 / delay), and the inverse of the sigmoid is b = log(f / (1 - f)).",
-    ],
-    right="A bias of 5.9 keeps nine tenths over 40 steps.",
-)
-
-
-def _solve(f: Any, low: float, high: float) -> float:
+def _solve(f: Callable[[float], float], low: float, high: float) -> float:
     """The zero of a monotone function, by bisection; one that lies at an end is returned as that end."""
     rising = f(high) > f(low)
     for _ in range(200):
@@ -120,70 +32,130 @@ def _solve(f: Any, low: float, high: float) -> float:
     return (low + high) / 2
 
 
-def _gru_probe(b: int, d: int, h: int, seed: int) -> tuple[torch.Tensor, ...]:
-    generator = torch.Generator().manual_seed(seed)
-    shapes = ((b, d), (b, h), (3 * h, d), (3 * h, h), (3 * h,), (3 * h,))
-    return tuple(torch.randn(*shape, generator=generator, dtype=torch.float64) for shape in shapes)
+check_half_life = Exercise(
+    name="half-life",
+    # the definition, solved by bisection: the number of steps t at which sigmoid(b)**t is one half
+    reference=lambda bias: _solve(lambda t: _sigmoid(bias) ** t - 0.5, 1e-6, 1e9),
+    probes=[(0.0,), (1.0,), (3.0,), (-1.0,), (5.0,)],
+    imitations={
+        "the gate, not the time": _sigmoid,
+        "1/e instead of one half": (lambda bias: 1 / (1 - _sigmoid(bias)), lambda bias: -1 / math.log(_sigmoid(bias))),
+        "negative": lambda bias: math.log(0.5) / -math.log(_sigmoid(bias)),
+        "the quotient upside down": lambda bias: math.log(_sigmoid(bias)) / math.log(0.5),
+        "the share after that many steps": lambda bias: 0.5 * _sigmoid(bias),
+    },
+    says="""
+        the gate, not the time: That is the gate itself: the share that is left after one step. After how many steps is
+            one half left?
+        1/e instead of one half: For f near 1, 1 / (1 - f) is about the time after which 1/e (37 %) is left, not one
+            half.
+        negative: Your result is negative: the logarithms of one half and of the gate are both negative, so their
+            quotient is not.
+        the quotient upside down: Your quotient is upside down: a gate closer to 1 should give a longer time.
+        the share after that many steps: That is half of the share left after one step. Ask for the number of steps, t,
+            in f**t = 1/2.
+        right: With b = 0 it is one step: that is how torch's LSTM begins.
+        hint 1: The gate is f = sigmoid(b). After t steps the share f**t is left. Set that to one half and solve for t.
+        hint 2: Take logarithms on both sides: t log f = log(1/2). math.log and math.exp are all you need.
+    """,
+)
+
+check_bias_for = Exercise(
+    name="bias for a delay",
+    reference=lambda delay, keep: _solve(lambda b: _sigmoid(b) ** delay - keep, -30.0, 30.0),
+    probes=[(1, 0.9), (10, 0.5), (40, 0.9), (7, 0.25), (80, 0.97)],
+    imitations={
+        "the gate, not its bias": lambda delay, keep: keep ** (1 / delay),
+        "one step only": lambda delay, keep: _logit(keep),
+        "divided instead of a root": lambda delay, keep: _logit(keep / delay),
+        "the logarithm of the gate": lambda delay, keep: math.log(keep) / delay,
+        "the sign": lambda delay, keep: -_logit(keep ** (1 / delay)),
+        "a power instead of a root": lambda delay, keep: _logit(keep**delay),
+    },
+    says="""
+        the gate, not its bias: That is the gate that you need, a number between 0 and 1. Which bias gives it after the
+            sigmoid?
+        one step only: That bias keeps the share for one step. Over the whole delay the gate is applied again and again.
+        divided instead of a root: You divide the share by the delay. The gate is multiplied with itself, so you need a
+            root.
+        the logarithm of the gate: That is log f. The bias is where the sigmoid equals f: log(f / (1 - f)).
+        the sign: The sign is turned around: your bias closes the gate.
+        a power instead of a root: You raise the share to the power of the delay. That is what is left if each step
+            keeps `keep`; the question is the other way around.
+        right: A bias of 5.9 keeps nine tenths over 40 steps.
+        hint 1: Two questions, one after the other: which gate f has f**delay = keep? Which bias b has sigmoid(b) = f?
+        hint 2: f = keep ** (1 / delay), and the inverse of the sigmoid is b = log(f / (1 - f)).
+    """,
+)
 
 
-def _torch_gru(x: torch.Tensor, h: torch.Tensor, *weights: torch.Tensor) -> torch.Tensor:
+def _torch_gru(x: Tensor, h: Tensor, w_x: Tensor, w_h: Tensor, b_x: Tensor, b_h: Tensor) -> Tensor:
     cell = torch.nn.GRUCell(x.shape[1], h.shape[1], dtype=torch.float64)
     with torch.no_grad():
-        for parameter, weight in zip(cell.parameters(), weights, strict=True):
+        for parameter, weight in zip(cell.parameters(), (w_x, w_h, b_x, b_h), strict=True):
             parameter.copy_(weight)
         return cell(x, h)
 
 
-def _gru(mistake: str) -> Any:
-    """A GRU step with one mistake in it."""
+# a candidate n from the parts of x and h, the reset gate, h itself, and the weight and the bias of the part of h
+Candidate = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
 
-    def step(x: torch.Tensor, h: torch.Tensor, w_x: torch.Tensor, w_h: torch.Tensor, b_x: torch.Tensor,
-             b_h: torch.Tensor) -> torch.Tensor:  # fmt: skip
+
+def _gru(
+    candidate: Candidate = lambda x_n, h_n, r, h, w, b: torch.tanh(x_n + r * h_n),
+    mix: Callable[[Tensor, Tensor, Tensor], Tensor] = lambda z, n, h: (1 - z) * n + z * h,
+    exchanged: bool = False,
+) -> Callable[..., Tensor]:
+    """A GRU step with its candidate and the way in which the old state goes on left open."""
+
+    def step(x: Tensor, h: Tensor, w_x: Tensor, w_h: Tensor, b_x: Tensor, b_h: Tensor) -> Tensor:
         x_r, x_z, x_n = (x @ w_x.T + b_x).chunk(3, -1)
         h_r, h_z, h_n = (h @ w_h.T + b_h).chunk(3, -1)
-        if mistake == "gates exchanged":
-            x_r, x_z, h_r, h_z = x_z, x_r, h_z, h_r
         r, z = torch.sigmoid(x_r + h_r), torch.sigmoid(x_z + h_z)
-        if mistake == "reset forgotten":
-            r = torch.ones_like(r)
-        inner = r * h_n
-        w, b = w_h.chunk(3)[2], b_h.chunk(3)[2]
-        if mistake == "reset before the product":
-            inner = (r * h) @ w.T + b
-        if mistake == "bias outside the reset":
-            inner = r * (h @ w.T) + b
-        n = (torch.sigmoid if mistake == "sigmoid for the candidate" else torch.tanh)(x_n + inner)
-        if mistake == "update turned around":
-            z = 1 - z
-        if mistake == "old state lost":
-            return (1 - z) * n
-        return n + z * h if mistake == "old state added" else (1 - z) * n + z * h
+        r, z = (z, r) if exchanged else (r, z)
+        return mix(z, candidate(x_n, h_n, r, h, w_h.chunk(3)[2], b_h.chunk(3)[2]), h)
 
     return step
 
 
-_GRU_SAYS = {
-    "update turned around": "Your update gate is turned around: in torch z = 1 keeps the old state h, and z = 0 takes "
-    "the candidate n. (Papers differ here: check which letter multiplies what.)",
-    "reset before the product": "You apply the reset gate to h before the product with the weights. That is the form "
-    "of the first paper; here, as in torch, r multiplies W_hn h + b_hn after the product.",
-    "reset forgotten": "The reset gate r does not appear in your candidate.",
-    "gates exchanged": "Your two gates are exchanged: the first third of the rows is the reset gate r, the second "
-    "third the update gate z.",
-    "sigmoid for the candidate": "Your candidate n goes through a sigmoid, so it can never be negative. It needs tanh.",
-    "bias outside the reset": "In your candidate b_hn is outside the reset gate: r multiplies all of W_hn h + b_hn.",
-    "old state lost": "Your new state has no part of the old one: the term z h is missing.",
-    "old state added": "You add z h to the whole candidate. The candidate's share is (1 - z).",
-}
+def _gru_probe(b: int, d: int, h: int, seed: int) -> tuple[Tensor, ...]:
+    return normal(seed, (b, d), (b, h), (3 * h, d), (3 * h, h), (3 * h,), (3 * h,))
+
 
 check_gru_step = Exercise(
     name="GRU step",
     reference=_torch_gru,
-    probes=[_gru_probe(5, 3, 7, 1), _gru_probe(2, 11, 5, 2)],
-    mistakes=[Mistake(name, says, _gru(name)) for name, says in _GRU_SAYS.items()],
-    hint_texts=[
-        "Compute x W_x^T + b_x and h W_h^T + b_h once, and cut each into three parts with .chunk(3, dim=-1): r, z, n.",
-        "The candidate is the only place where the parts of x and h are not simply added: n = tanh(x_n + r * h_n).",
-    ],
-    right="It equals torch's GRUCell on inputs of two sizes.",
+    probes=Sized(_gru_probe, [(5, 3, 7, 1), (2, 11, 5, 2)]),
+    imitations={
+        "update turned around": _gru(mix=lambda z, n, h: z * n + (1 - z) * h),
+        "reset before the product": _gru(lambda x_n, h_n, r, h, w, b: torch.tanh(x_n + (r * h) @ w.T + b)),
+        "reset on both parts": _gru(lambda x_n, h_n, r, h, w, b: torch.tanh(r * (x_n + h_n))),
+        "reset forgotten": _gru(lambda x_n, h_n, r, h, w, b: torch.tanh(x_n + h_n)),
+        "gates exchanged": _gru(exchanged=True),
+        "sigmoid for the candidate": _gru(lambda x_n, h_n, r, h, w, b: torch.sigmoid(x_n + r * h_n)),
+        "bias outside the reset": _gru(lambda x_n, h_n, r, h, w, b: torch.tanh(x_n + r * (h @ w.T) + b)),
+        "old state lost": _gru(mix=lambda z, n, h: (1 - z) * n),
+        "old state added": _gru(mix=lambda z, n, h: n + z * h),
+    },
+    says="""
+        update turned around: Your update gate is turned around: in torch z = 1 keeps the old state h, and z = 0 takes
+            the candidate n. (Papers differ here: check which letter multiplies what.)
+        reset before the product: You apply the reset gate to h before the product with the weights. That is the form of
+            the first paper; here, as in torch, r multiplies U_n h + b'_n after the product.
+        reset on both parts: In your candidate the reset gate multiplies the part of x as well. It lets the unit forget
+            its state, not the input: which of the two terms does the bracket behind r hold?
+        reset forgotten: The reset gate r does not appear in your candidate.
+        gates exchanged: Your two gates are exchanged: the first third of the rows is the reset gate r, the second third
+            the update gate z.
+        sigmoid for the candidate: Your candidate n goes through a sigmoid, so it can never be negative. It needs tanh.
+        bias outside the reset: In your candidate the bias b'_n is outside the reset gate: r multiplies all of U_n h +
+            b'_n.
+        old state lost: Your new state has no part of the old one: the term z h is missing.
+        old state added: You add z h to the whole candidate. The candidate's share is (1 - z).
+        right: It equals torch's GRUCell on inputs of two sizes.
+        hint 1: Compute x W_x^T + b_x and h W_h^T + b_h once, and cut each into three parts with .chunk(3, dim=-1): r,
+            z, n.
+        hint 2: The candidate is the only place where the parts of x and h are not simply added: n = tanh(x_n + r *
+            h_n).
+    """,
 )

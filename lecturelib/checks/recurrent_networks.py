@@ -8,7 +8,9 @@ from typing import Any
 
 import torch
 
-from lecturelib.checks.exercise import Exercise, Mistake
+from lecturelib.checks.exercise import Exercise, Sized, normal
+
+Tensor = torch.Tensor
 
 
 def _acceptor(table: Any) -> Callable[[str], bool]:
@@ -41,79 +43,68 @@ def _acceptor(table: Any) -> Callable[[str], bool]:
     return accepts
 
 
-_BITS = ["".join(bits) for length in range(8) for bits in product("01", repeat=length)]
-
 check_divisible = Exercise(
     name="divisible by three",
     reference=lambda string: int(string or "0", 2) % 3 == 0,
-    probes=[(string,) for string in _BITS],
-    prepare=_acceptor,
-    mistakes=[
-        Mistake(
-            "counts the ones",
-            "Your automaton counts the ones: it accepts 111, which is seven. One more bit on the right also doubles "
-            "the value that stood there before.",
-            _acceptor([[0, 1], [1, 2], [2, 0]]),
-        ),
-        Mistake(
-            "the bit is not added",
-            "Your automaton accepts every string: it never leaves state 0. Appending a bit doubles the value, and then "
-            "adds the bit: 0 and 1 cannot lead to the same remainder.",
-            _acceptor([[0, 0], [2, 2], [1, 1]]),
-        ),
-        Mistake(
-            "divisible by two",
-            "Your automaton accepts the even numbers. Three remainders are possible, so it needs three states.",
-            _acceptor([[0, 1], [0, 1]]),
-        ),
-        Mistake(
-            "columns exchanged",
-            "Your two columns are exchanged: the first says where the symbol 0 leads, the second where 1 leads.",
-            _acceptor([[1, 0], [0, 2], [2, 1]]),
-        ),
-        Mistake(
-            "adds one too many",
-            "The empty string and 0 stand for zero, which is divisible by three: from state 0, symbol 0 stays in 0.",
-            _acceptor([[1, 2], [0, 1], [2, 0]]),
-        ),
-    ],
-    hint_texts=[
-        "A bit string with value v becomes 2v when 0 is appended on the right, and 2v + 1 when 1 is. Only the "
-        "remainder of v matters.",
-        "State r means 'the remainder is r'. From state r, symbol b leads to the state (2r + b) % 3. Write the row of "
-        "each r.",
-    ],
-    right="Three states are enough, however long the number is.",
+    probes=[("".join(bits),) for length in range(8) for bits in product("01", repeat=length)],
+    accept=_acceptor,
+    imitations={
+        "counts the ones": [[0, 1], [1, 2], [2, 0]],
+        "the bit is not added": [[0, 0], [2, 2], [1, 1]],
+        "divisible by two": [[0, 1], [0, 1]],
+        "columns exchanged": [[1, 0], [0, 2], [2, 1]],
+        "adds one too many": [[1, 2], [0, 1], [2, 0]],
+    },
+    says="""
+        counts the ones: Your automaton counts the ones: it accepts 111, which is seven. One more bit on the right also
+            doubles the value that stood there before.
+        the bit is not added: Your automaton accepts every string. Appending a bit doubles the value, and then adds the
+            bit: 0 and 1 cannot lead to the same remainder.
+        divisible by two: Your automaton accepts the even numbers. Three remainders are possible, so it needs three
+            states.
+        columns exchanged: Your two columns are exchanged: the first says where the symbol 0 leads, the second where 1
+            leads.
+        adds one too many: The empty string and 0 stand for zero, which is divisible by three: from state 0, symbol 0
+            stays in 0.
+        right: Three states are enough, however long the number is.
+        hint 1: A bit string with value v becomes 2v when 0 is appended on the right, and 2v + 1 when 1 is. Only the
+            remainder of v matters.
+        hint 2: State r means 'the remainder is r'. From state r, symbol b leads to the state (2r + b) % 3. Write the
+            row of each r.
+    """,
 )
 
 
-def _batch(b: int, t: int, lengths: list[int], seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    values = torch.randn(b, t, 3, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    return values, torch.tensor(lengths)
+def _lengths(b: int, t: int) -> Tensor:
+    """Lengths from 1 to t, in no order."""
+    stride = 2 if t % 2 else 1
+    return torch.tensor([(stride * k + 1) % t + 1 for k in range(b)])
 
 
-# prime sizes, all different; the padded part holds numbers too, so that reading it shows
-# (in the last batch no length is too large to number a sequence, so that this mistake gives a result)
-_STATES = [
-    _batch(5, 7, [3, 7, 1, 5, 2], 1),
-    _batch(2, 11, [4, 9], 2),
-    _batch(7, 5, [2, 5, 1, 3, 4, 5, 2], 3),
-]
-_TOKENS = [
-    ((10 * (1 + torch.arange(len(states)))[:, None] + 1 + torch.arange(states.shape[1])), lengths)
-    for states, lengths in _STATES
-]
-_LOSSES = [(states[..., 0].abs(), lengths) for states, lengths in _STATES]
+# the last number says what stands behind the strings: numbers that differ, or 0, which is also a symbol of a string
+def _tokens(b: int, t: int, kind: int) -> tuple[Tensor, Tensor]:
+    lengths = _lengths(b, t)
+    tokens = torch.arange(b * t).view(b, t) + (10 if kind == 1 else 0)
+    return (tokens if kind == 1 else tokens * _real(tokens, lengths)), lengths
 
 
-def _steps(values: torch.Tensor) -> torch.Tensor:
-    return torch.arange(values.shape[1])
+def _losses(b: int, t: int, seed: int) -> tuple[Tensor, Tensor]:
+    return normal(seed, (b, t))[0].abs(), _lengths(b, t)
 
 
-def _reversed_rows(tokens: torch.Tensor, lengths: torch.Tensor, place: Callable[..., Any]) -> torch.Tensor:
-    """Every row rebuilt from places: `place(n, steps)` says from which step each of the T entries is taken."""
-    steps = torch.arange(tokens.shape[1])
-    return torch.stack([row[place(n, steps)] for row, n in zip(tokens, lengths.tolist(), strict=True)])
+def _rebuilt(place: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
+    """Every row rebuilt: `place(n, t)` says from where the entry t of a string of length n is taken."""
+
+    def rebuild(tokens: Tensor, lengths: Tensor) -> Tensor:
+        t = torch.arange(tokens.shape[1])
+        return torch.stack([row[place(n, t).expand(len(t))] for row, n in zip(tokens, lengths, strict=True)])
+
+    return rebuild
+
+
+def _real(values: Tensor, lengths: Tensor, extra: int = 0) -> Tensor:
+    """The steps that are real, (B, T), and `extra` more behind them."""
+    return torch.arange(values.shape[1]) < lengths[:, None] + extra
 
 
 check_reverse = Exercise(
@@ -121,56 +112,34 @@ check_reverse = Exercise(
     reference=lambda tokens, lengths: torch.stack(
         [torch.cat([row[:n].flip(0), row[n:]]) for row, n in zip(tokens, lengths.tolist(), strict=True)]
     ),
-    probes=_TOKENS,
-    mistakes=[
-        Mistake(
-            "padding comes first",
-            "You reverse whole rows, so the padding comes first. Each string must be reversed within its own length.",
-            lambda tokens, lengths: tokens.flip(1),
-        ),
-        Mistake(
-            "the batch reversed",
-            "You reverse the order of the strings. Dimension 0 numbers the strings, dimension 1 the steps.",
-            lambda tokens, lengths: tokens.flip(0),
-        ),
-        Mistake(
-            "one step too late",
-            "Your places are one too high: the last symbol of a string of length n stands at place n - 1.",
-            lambda tokens, lengths: _reversed_rows(
-                tokens, lengths, lambda n, t: torch.where(t < n, n - t, t).clamp(max=len(t) - 1)
-            ),
-        ),
-        Mistake(
-            "padding overwritten",
-            "Your strings are reversed, but the padding behind them has changed. From place n on, keep the row.",
-            lambda tokens, lengths: _reversed_rows(tokens, lengths, lambda n, t: (n - 1 - t).clamp(min=0)),
-        ),
-        Mistake(
-            "padding from the other end",
-            "Your strings are reversed, but behind them your places are negative, and so count from the right end. "
-            "From place n on, leave a row as it is.",
-            lambda tokens, lengths: _reversed_rows(tokens, lengths, lambda n, t: n - 1 - t),
-        ),
-        Mistake(
-            "padding set to zero",
-            "Your strings are reversed, but you have filled the rest with 0. Leave the padding as it is.",
+    probes=Sized(_tokens, [(5, 7, 1), (2, 11, 2), (7, 5, 1), (3, 5, 2)]),
+    imitations={
+        "padding comes first": lambda tokens, lengths: tokens.flip(1),
+        "the batch reversed": lambda tokens, lengths: tokens.flip(0),
+        "one step too late": _rebuilt(lambda n, t: torch.where(t < n, n - t, t).clamp(max=len(t) - 1)),
+        "padding changed": (
+            _rebuilt(lambda n, t: (n - 1 - t).clamp(min=0)),
+            _rebuilt(lambda n, t: n - 1 - t),
             lambda tokens, lengths: (
-                _reversed_rows(tokens, lengths, lambda n, t: (n - 1 - t).clamp(min=0))
-                * (torch.arange(tokens.shape[1]) < lengths[:, None])
+                _rebuilt(lambda n, t: (n - 1 - t).clamp(min=0))(tokens, lengths) * _real(tokens, lengths)
             ),
         ),
-        Mistake(
-            "nothing reversed",
-            "The rows are as they were.",
-            lambda tokens, lengths: tokens,
-        ),
-    ],
-    hint_texts=[
-        "Which symbol must stand at place t of a string of length n? That is the case t < n; what about the rest?",
-        "Make a tensor of places (B, T) with torch.where: lengths[:, None] - 1 - t where t is real, t "
-        "elsewhere. tokens.gather(1, places) takes them.",
-    ],
-    right="A network that reads from right to left needs exactly this.",
+        "nothing reversed": lambda tokens, lengths: tokens,
+    },
+    says="""
+        padding comes first: You reverse whole rows, so the padding comes first. Each string must be reversed within its
+            own length.
+        the batch reversed: You reverse the order of the strings. Dimension 0 numbers the strings, dimension 1 the
+            steps.
+        one step too late: Your places are one too high: the last symbol of a string of length n stands at place n - 1.
+        padding changed: Your strings are reversed, but the padding behind them has changed. From place n on, leave a
+            row as it is.
+        nothing reversed: The rows are as they were.
+        right: A network that reads from right to left needs exactly this.
+        hint 1: Which symbol must stand at place t of a string of length n? That is the case t < n; what about the rest?
+        hint 2: Make a tensor of places (B, T) with torch.where: lengths[:, None] - 1 - t where t is real, t elsewhere.
+            tokens.gather(1, places) takes them.
+    """,
 )
 
 check_mean_over_real_steps = Exercise(
@@ -178,50 +147,33 @@ check_mean_over_real_steps = Exercise(
     reference=lambda values, lengths: (
         sum(v[:n].sum() for v, n in zip(values, lengths.tolist(), strict=True)) / lengths.sum()
     ),
-    probes=_LOSSES,
-    mistakes=[
-        Mistake(
-            "padding counted",
-            "You average over all steps, the padded ones too. The same strings in a wider rectangle would have another "
-            "loss.",
-            lambda values, lengths: values.mean(),
-        ),
-        Mistake(
-            "divided by all steps",
-            "You leave out the padded values, but still divide by all B T steps. How many steps are real?",
-            lambda values, lengths: (values * (_steps(values) < lengths[:, None])).mean(),
-        ),
-        Mistake(
-            "a sum",
-            "You return the sum over the real steps. A batch of longer strings would look worse for that alone.",
-            lambda values, lengths: (values * (_steps(values) < lengths[:, None])).sum(),
-        ),
-        Mistake(
-            "a mean of means",
-            "You average each sequence first, then the sequences. So a token of a short string weighs more than one of "
-            "a long string; here every real token should count the same.",
-            lambda values, lengths: torch.stack([v[:n].mean() for v, n in zip(values, lengths, strict=True)]).mean(),
-        ),
-        Mistake(
-            "the mask inverted",
-            "Your mask is inverted: you average over the padding only.",
-            lambda values, lengths: values[_steps(values) >= lengths[:, None]].mean(),
-        ),
-        Mistake(
-            "one step too many",
-            "Your mask has one step too many: a sequence of length n has the real steps 0 to n - 1.",
-            lambda values, lengths: values[_steps(values) <= lengths[:, None]].mean(),
-        ),
-        Mistake(
-            "divided by the batch",
-            "You divide by the number of sequences, not by the number of real steps.",
-            lambda values, lengths: (values * (_steps(values) < lengths[:, None])).sum() / len(values),
-        ),
-    ],
-    hint_texts=[
-        "First make a mask (B, T) that is True where a step is real: compare the number of each step with the length "
-        "of its sequence.",
-        "mask = torch.arange(T) < lengths[:, None]; values[mask] picks the real steps of the whole batch as one list.",
-    ],
-    right="Padding cannot change it, and every real token counts the same.",
+    probes=Sized(_losses, [(5, 7, 1), (2, 11, 2), (7, 5, 3)]),
+    imitations={
+        "padding counted": lambda values, lengths: values.mean(),
+        "divided by all steps": lambda values, lengths: (values * _real(values, lengths)).mean(),
+        "a sum": lambda values, lengths: values[_real(values, lengths)].sum(),
+        "a mean of means": lambda values, lengths: torch.stack(
+            [v[:n].mean() for v, n in zip(values, lengths, strict=True)]
+        ).mean(),
+        "the mask inverted": lambda values, lengths: values[~_real(values, lengths)].mean(),
+        "one step too many": lambda values, lengths: values[_real(values, lengths, extra=1)].mean(),
+        "divided by the batch": lambda values, lengths: values[_real(values, lengths)].sum() / len(values),
+    },
+    says="""
+        padding counted: You average over all steps, the padded ones too. The same strings in a wider rectangle would
+            have another loss.
+        divided by all steps: You leave out the padded values, but still divide by all B T steps. How many steps are
+            real?
+        a sum: You return the sum over the real steps. A batch of longer strings would look worse for that alone.
+        a mean of means: You average each sequence first, then the sequences. So a token of a short string weighs more
+            than one of a long string; here every real token should count the same.
+        the mask inverted: Your mask is inverted: you average over the padding only.
+        one step too many: Your mask has one step too many: a sequence of length n has the real steps 0 to n - 1.
+        divided by the batch: You divide by the number of sequences, not by the number of real steps.
+        right: Padding cannot change it, and every real token counts the same.
+        hint 1: First make a mask (B, T) that is True where a step is real: compare the number of each step with the
+            length of its sequence.
+        hint 2: mask = torch.arange(T) < lengths[:, None]; values[mask] picks the real steps of the whole batch as one
+            list.
+    """,
 )
