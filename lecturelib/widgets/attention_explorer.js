@@ -1,6 +1,11 @@
 // The attention explorer in the page: everything that is drawn and computed without the kernel.
 // The model holds `data` (fixed) and the settings; whoever changes a setting, page or kernel, it is drawn from there.
 
+import {
+  ARROWS, SmallMaps, View, best, button, bytes, checkbox, clamp, figure, fresh, hatching, hidden, make, minus, percent,
+  plainKey, plural, radios, resize, setText,
+} from "./kit.js";
+
 const SETTINGS = ["layer", "head", "selected", "direction", "temperature", "scale", "mask_on", "show", "stretch"];
 const PLAIN = { direction: "looks at", temperature: 1, scale: true, mask_on: true, show: "weights", stretch: false };
 const HINT = "Point at a token or at a row of the map to see where it looks. A click holds it, Escape lets it go.";
@@ -21,33 +26,23 @@ const DARK = COLORS.map((c) => {
   const [r, g, b] = c.map((v) => (v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4));
   return 0.2126 * r + 0.7152 * g + 0.0722 * b < 0.179;
 });
-const shade = (unit) => Math.round(255 * Math.min(Math.max(unit, 0), 1));
+const shade = (unit) => Math.round(255 * clamp(unit, 0, 1));
 
-// ---- numbers ------------------------------------------------------------------------------------------------------
-
-const bytes = (base64) => Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+// ---- numbers
 
 // Return the scores (L * H * T * S) and the mask (T * S, 1 = may look, or null): `encode` of the Python file, undone.
 export function decode(data) {
-  const [L, H, T, S] = data.shape;
+  const [, , T, S] = data.shape;
   const packed = bytes(data.codes);
   const codes = data.bits === 16 ? new Uint16Array(packed.buffer) : packed;
   const rows = new Float32Array(bytes(data.rows).buffer); // of each row: the largest score, the span
   const levels = 2 ** data.bits - 1;
-  const scores = new Float64Array(codes.length);
-  for (let row = 0, n = 0; row < L * H * T; row++) {
-    const top = rows[2 * row];
-    const span = rows[2 * row + 1];
-    for (let key = 0; key < S; key++, n++) {
-      const share = codes[n] / levels;
-      scores[n] = top - span * share * share;
-    }
-  }
-  let mask = null;
-  if (data.mask !== null) {
-    const bits = bytes(data.mask);
-    mask = Uint8Array.from({ length: T * S }, (_, n) => (bits[n >> 3] >> (n & 7)) & 1);
-  }
+  const scores = Float64Array.from(codes, (code, n) => {
+    const row = Math.floor(n / S);
+    return rows[2 * row] - rows[2 * row + 1] * (code / levels) * (code / levels);
+  });
+  const bits = data.mask === null ? null : bytes(data.mask);
+  const mask = bits && Uint8Array.from({ length: T * S }, (_, n) => (bits[n >> 3] >> (n & 7)) & 1);
   return { scores, mask };
 }
 
@@ -62,41 +57,39 @@ export function weigh(scores, T, S, mask, factor) {
     }
     let sum = 0;
     for (let k = 0; k < S; k++) {
-      if (mask !== null && !mask[seen + k]) continue;
-      sum += weights[start + k] = Math.exp(scores[start + k] * factor - top);
+      if (mask === null || mask[seen + k]) sum += weights[start + k] = Math.exp(scores[start + k] * factor - top);
     }
     for (let k = 0; k < S; k++) weights[start + k] /= sum;
   }
   return weights;
 }
 
-// ---- small helpers --------------------------------------------------------------------------------------------------
+const NOWHERE = { q: null, k: null };
+const repeated = (list) => new Set(list.filter((text, n) => list.indexOf(text) !== n));
+const cut = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
 
-function make(tag, options = {}, ...children) {
-  const { text, ...attributes } = options;
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  if (text !== undefined) node.textContent = text;
-  node.append(...children);
-  return node;
+// Cut a name so that it fits into so many pixels.
+function fitted(pen, text, most) {
+  if (pen.measureText(text).width <= most) return text;
+  let end = text.length;
+  while (end > 1 && pen.measureText(`${text.slice(0, end)}…`).width > most) end--;
+  return `${text.slice(0, end)}…`;
 }
 
-function percent(weight) {
-  const value = 100 * weight;
-  if (value > 0 && value < 0.1) return "under 0.1\u00a0%";
-  return `${value < 1 && value > 0 ? value.toFixed(1) : Math.round(value)}\u00a0%`;
+// Scroll a token of a long strip into view, without moving the page.
+function reveal(token) {
+  const strip = token.parentElement;
+  if (strip.scrollHeight <= strip.clientHeight) return;
+  const [inner, outer] = [token.getBoundingClientRect(), strip.getBoundingClientRect()];
+  if (inner.top < outer.top) strip.scrollTop -= outer.top - inner.top;
+  else if (inner.bottom > outer.bottom) strip.scrollTop += inner.bottom - outer.bottom;
 }
 
-const minus = (text) => text.replace("-", "−");
-const plural = (n, one) => `${n} ${one}${n === 1 ? "" : "s"}`;
-const cut = (text, longest) => (text.length > longest ? `${text.slice(0, longest - 1)}…` : text);
+// ---- the view
 
-// ---- the view -------------------------------------------------------------------------------------------------------
-
-class Explorer {
-  constructor(model, host) {
-    this.model = model;
-    this.data = model.get("data");
+class Explorer extends View {
+  constructor(model) {
+    super(model, "lec-explorer", SETTINGS);
     [this.L, this.H, this.T, this.S] = this.data.shape;
     this.queries = this.data.queries;
     this.cross = this.data.keys !== null;
@@ -106,33 +99,13 @@ class Explorer {
     this.pointer = null; // the cell under the pointer: {q, k}, each a number or null
     this.overStrip = false;
     this.marked = null; // the cell that the keyboard has reached, while the focus is here
-    this.stale = new Set();
-    this.frame = 0;
     this.built = null; // the direction for which the strips were built
-    this.id = Math.random().toString(36).slice(2); // each figure of a page loads this file anew: a count would repeat
-    this.build(host);
-    this.listeners = SETTINGS.map((name) => [`change:${name}`, () => this.changed(name)]);
-    for (const [event, listener] of this.listeners) model.on(event, listener);
-    this.resized = new ResizeObserver(() => this.draw("layout"));
-    this.resized.observe(this.root);
-    this.draw("numbers");
-  }
-
-  remove() {
-    for (const [event, listener] of this.listeners) this.model.off(event, listener);
-    this.resized.disconnect();
-    cancelAnimationFrame(this.frame);
-    this.frame = -1; // and none is asked for again
-    this.root.remove();
-  }
-
-  get(name) {
-    return this.model.get(name);
-  }
-
-  set(changes) {
-    for (const [name, value] of Object.entries(changes)) this.model.set(name, value);
-    this.model.save_changes();
+    // Another theme: the canvas takes its colors again. That the color of the text changes is told, in any host, by
+    // the tiny transition of an empty span; it may be cut off, since JupyterLab hides everything meanwhile.
+    const recolored = () => setTimeout(() => this.draw("hover"), 20);
+    this.probe = hidden("span", { class: "probe", transitionend: recolored, transitioncancel: recolored });
+    const body = make("div", { class: "body" }, this.buildHeads(), this.buildView(), this.buildPanel());
+    this.root.append(this.buildControls(), body, this.probe);
   }
 
   get byColumn() {
@@ -144,153 +117,133 @@ class Explorer {
     return this.byColumn ? [this.keys, this.queries] : [this.queries, this.keys];
   }
 
+  // The cell of a token that is chosen, and of one of the others; and of a cell the token that can be chosen.
+  cellOf(chosen, other = null) {
+    return this.byColumn ? { q: other, k: chosen } : { q: chosen, k: other };
+  }
+
+  chosenIn({ q, k }) {
+    return this.byColumn ? k : q;
+  }
+
   get cursor() {
-    return this.pointer ?? this.marked ?? { q: null, k: null };
+    return this.pointer ?? this.marked ?? NOWHERE;
   }
 
   get active() {
-    return this.get("selected") ?? (this.byColumn ? this.cursor.k : this.cursor.q);
+    return this.get("selected") ?? this.chosenIn(this.cursor);
   }
 
-  masked(q, k) {
-    return this.mask !== null && this.get("mask_on") && !this.mask[q * this.S + k];
+  // The cell that is shown: what is held, and across it what is pointed at.
+  get shown() {
+    return { ...this.cursor, ...(this.byColumn ? { k: this.active } : { q: this.active }) };
   }
 
-  get start() {
-    return (this.get("layer") * this.H + this.get("head")) * this.T * this.S;
+  // The mask, where it is on and hides something.
+  get hides() {
+    return this.get("mask_on") ? this.mask : null;
+  }
+
+  masked({ q, k }) {
+    return this.hides !== null && !this.hides[q * this.S + k];
+  }
+
+  get chosenMap() {
+    return this.get("layer") * this.H + this.get("head");
+  }
+
+  // The number of a cell of the map, counted through all heads.
+  number({ q, k }) {
+    return (this.chosenMap * this.T + q) * this.S + k;
+  }
+
+  nameOfMap(n) {
+    const head = `head ${(n % this.H) + 1}`;
+    return this.L > 1 ? `${this.data.layers[Math.floor(n / this.H)]}, ${head}` : head;
   }
 
   // ---- building, once
 
-  build(host) {
-    this.root = make("div", { class: "lec-explorer" });
-    this.root.addEventListener("keydown", (event) => this.keyAnywhere(event));
-    // Another theme: the canvas takes its colors again. That the color of the text changes is told, in any host, by
-    // the tiny transition of an empty span; it may be cut off, since JupyterLab hides everything meanwhile.
-    this.probe = make("span", { class: "probe", "aria-hidden": "true" });
-    for (const event of ["transitionend", "transitioncancel"]) {
-      this.probe.addEventListener(event, () => setTimeout(() => this.draw("hover"), 20));
-    }
-    const body = make("div", { class: "body" }, this.buildHeads(), this.buildView(), this.buildPanel());
-    this.root.append(this.buildControls(), body, this.probe);
-    host.append(this.root);
-  }
-
   buildControls() {
-    const bar = make("div", { class: "controls", role: "group", "aria-label": "settings" });
-    this.temperature = make("input", { type: "range", min: 0.25, max: 4, step: 0.05 });
-    this.temperature.addEventListener("input", () => this.set({ temperature: Number(this.temperature.value) }));
-    this.number = make("span", { class: "number", "aria-hidden": "true" });
-    const label = make("label", {}, "temperature", this.temperature);
-    bar.append(make("span", { class: "heat" }, label, this.number));
+    this.temperature = make("input", { type: "range", min: 0.25, max: 4, step: 0.05,
+      input: () => this.set({ temperature: Number(this.temperature.value) }) });
+    this.temperatureText = hidden("span", { class: "number" });
     this.switches = {};
     const add = (name, text) => {
-      const box = make("input", { type: "checkbox" });
-      box.addEventListener("change", () => this.set({ [name]: box.checked }));
+      const { box, node } = checkbox(text, (on) => this.set({ [name]: on }));
       this.switches[name] = box;
-      bar.append(make("label", { class: "switch" }, box, text));
+      return node;
     };
-    if (this.data.d_k !== null) add("scale", "divide by √dₖ");
-    if (this.mask !== null) add("mask_on", "mask");
-    this.shows = this.choices("show", { weights: "weights", scores: "scores" }, "numbers of the map");
-    bar.append(this.shows.node);
-    add("stretch", "stretch each row");
-    const reset = make("button", { type: "button", class: "reset", text: "reset" });
-    reset.addEventListener("click", () => {
-      const there = Object.entries(PLAIN).filter(([name]) => !(name === "scale" && this.data.d_k === null));
-      this.set({ ...Object.fromEntries(there), selected: null });
-    });
-    bar.append(reset);
-    return bar;
+    this.shows = radios({ weights: "weights", scores: "scores" }, "numbers of the map", (show) => this.set({ show }));
+    const parts = [
+      make("span", { class: "heat group" }, make("label", {}, "temperature", this.temperature), this.temperatureText),
+      this.data.d_k !== null && add("scale", "divide by √dₖ"),
+      this.mask !== null && add("mask_on", "mask"),
+      this.shows.node,
+      add("stretch", "stretch each row"),
+      button("reset", () => this.reset()),
+    ];
+    return make("div", { class: "controls", role: "group", "aria-label": "settings" }, ...parts.filter(Boolean));
   }
 
-  choices(setting, texts, label) {
-    const node = make("span", { class: "group", role: "radiogroup", "aria-label": label });
-    const inputs = Object.entries(texts).map(([value, text]) => {
-      const input = make("input", { type: "radio", name: `lec-${this.id}-${setting}`, value });
-      input.addEventListener("change", () => {
-        const changes = { [setting]: value };
-        if (setting === "direction" && this.cross) changes.selected = null; // a query's number is not a key's
-        this.set(changes);
-      });
-      node.append(make("label", {}, input, text));
-      return input;
-    });
-    return { node, inputs };
+  reset() {
+    const { scale, ...others } = PLAIN;
+    this.set({ ...others, ...(this.data.d_k === null ? {} : { scale }), selected: null });
   }
 
   buildHeads() {
     const { L, H, T, S } = this;
-    const box = make("div", { class: "heads", role: "radiogroup", "aria-label": L > 1 ? "layer and head" : "head" });
-    box.hidden = L * H === 1;
-    // one layer: its heads in one to four columns; several: a row for each
-    this.across = L > 1 ? H : H <= 3 ? 1 : H <= 8 ? 2 : 4;
-    const largest = L > 1
-      ? Math.max(26, Math.min(72, Math.floor(300 / H) - 10, Math.floor(420 / L)))
-      : { 1: 110, 2: 96, 4: 64 }[this.across];
-    const fit = largest / Math.max(T, S);
-    const [width, height] = [S, T].map((n) => Math.max(Math.round(n * fit), 12));
+    const choose = (n) => this.set({ layer: Math.floor(n / H), head: n % H });
+    this.heads = new SmallMaps("head", L > 1 ? "layer and head" : "head", choose);
+    this.heads.node.hidden = L * H === 1;
+    this.arrangeHeads(this.columns);
+    const most = L > 1 ? clamp(Math.min(300 / H - 10, 420 / L), 26, 72) : { 1: 110, 2: 96, 4: 64 }[this.columns];
+    const [width, height] = [S, T].map((n) => Math.max(Math.round((n * most) / Math.max(T, S)), 12));
     this.headSize = width + 14; // with what stands around it
-    if (L > 1) {
-      box.append(make("span", { class: "caption", text: "head", "aria-hidden": "true" }));
-      for (let h = 0; h < H; h++) box.append(make("span", { class: "caption", text: h + 1, "aria-hidden": "true" }));
-    }
-    this.heads = [];
+    const caption = (text, kind = "") => hidden("span", { class: `caption ${kind}`, text });
+    if (L > 1) this.heads.node.append(...["head", ...Array(H).keys()].map((h) => caption(h === "head" ? h : h + 1)));
     for (let n = 0; n < L * H; n++) {
-      const [layer, head] = [Math.floor(n / H), n % H];
-      if (L > 1 && head === 0) {
-        box.append(make("span", { class: "caption layer", text: this.data.layers[layer], "aria-hidden": "true" }));
-      }
-      const canvas = make("canvas", { "aria-hidden": "true", width: S, height: T });
-      canvas.style.width = `${width}px`;
-      canvas.style.height = `${height}px`;
+      if (L > 1 && n % H === 0) this.heads.node.append(caption(this.data.layers[n / H], "layer"));
+      const name = this.nameOfMap(n);
+      this.heads.node.append(this.heads.add(name, ...(L > 1 ? [] : [hidden("span", { text: name })])));
+      const { canvas } = this.heads.maps[n];
+      Object.assign(canvas, { width: S, height: T });
+      Object.assign(canvas.style, { width: `${width}px`, height: `${height}px` });
       if (T > height || S > width) canvas.style.imageRendering = "auto";
-      const name = L > 1 ? `${this.data.layers[layer]}, head ${head + 1}` : `head ${head + 1}`;
-      const button = make("button", { type: "button", class: "head", role: "radio", "aria-label": name }, canvas);
-      if (L === 1) button.append(make("span", { text: name, "aria-hidden": "true" }));
-      button.addEventListener("click", () => this.set({ layer, head }));
-      button.addEventListener("keydown", (event) => this.keyInHeads(event, n));
-      this.heads.push({ button, canvas });
-      box.append(button);
     }
-    this.headBox = box;
-    this.arrangeHeads(this.across);
-    return box;
+    return this.heads.node;
+  }
+
+  // How many heads stand in a row: several layers have a row each.
+  get columns() {
+    const { L, H } = this;
+    if (L > 1) return H;
+    return H <= 3 ? 1 : H <= 8 ? 2 : 4;
   }
 
   arrangeHeads(across) {
-    this.across = across;
-    this.headBox.style.gridTemplateColumns = `repeat(${across + (this.L > 1 ? 1 : 0)}, auto)`;
+    this.heads.across = across;
+    this.heads.node.style.gridTemplateColumns = `repeat(${across + (this.L > 1)}, auto)`;
   }
 
   buildView() {
     this.base = make("canvas");
     this.over = make("canvas");
-    this.map = make("div", { class: "map", tabindex: 0, role: "application", "aria-roledescription": "map" },
-      this.base, this.over);
     this.image = make("canvas", { width: this.S, height: this.T });
     const at = (event) => this.cellAt(event.offsetX, event.offsetY);
-    this.map.addEventListener("pointermove", (event) => this.point(at(event)));
-    this.map.addEventListener("pointerleave", () => this.point(null));
-    this.map.addEventListener("pointerdown", (event) => {
-      this.marked = at(event); // the keys go on from here
-    });
-    this.map.addEventListener("click", (event) => {
-      const cell = at(event);
-      this.lock(this.byColumn ? cell.k : cell.q);
-    });
-    this.map.addEventListener("keydown", (event) => this.keyInMap(event));
-    this.map.addEventListener("focus", () => {
-      const held = this.get("selected");
-      this.marked ??= this.byColumn ? { q: null, k: held ?? 0 } : { q: held ?? 0, k: null };
-      this.draw("hover");
-    });
-    this.map.addEventListener("blur", () => this.unmark());
-    this.low = make("span");
-    this.high = make("span");
+    this.map = make("div", {
+      class: "map", tabindex: 0, role: "application", "aria-roledescription": "map",
+      pointermove: (event) => this.point(at(event)),
+      pointerleave: () => this.point(null),
+      pointerdown: (event) => { this.marked = at(event); }, // the keys go on from here
+      click: (event) => this.lock(this.chosenIn(at(event))),
+      keydown: (event) => this.keyInMap(event),
+      focus: () => this.mark(this.marked ?? this.cellOf(this.get("selected") ?? 0)),
+      blur: () => this.mark(null),
+    }, this.base, this.over);
+    [this.low, this.high, this.unit] = ["low", "high", "unit"].map((name) => make("span", { class: name }));
     const bar = make("span", { class: "bar" });
     bar.style.background = `linear-gradient(to right, ${CSS_COLORS.filter((_, n) => n % 15 === 0).join(",")})`;
-    this.unit = make("span");
     this.legendMasked = make("span", { class: "masked" }, make("span", { class: "swatch" }), "masked");
     const legend = make("div", { class: "legend" }, this.low, bar, this.high, this.unit, this.legendMasked);
     return make("div", { class: "view" }, this.map, legend);
@@ -298,76 +251,56 @@ class Explorer {
 
   buildPanel() {
     const texts = { "looks at": "where a token looks", "looked at by": "who looks at it" };
-    this.directions = this.choices("direction", texts, "direction");
+    this.directions = radios(texts, "direction", (direction) =>
+      this.set(this.cross ? { direction, selected: null } : { direction })); // a query's number is not a key's
     this.directions.node.classList.add("direction");
     this.strips = make("div");
-    this.status = make("p", { class: "status", role: "status", "aria-live": "polite" });
-    this.panel = make("div", { class: "panel" }, this.directions.node, this.strips, this.status);
-    return this.panel;
+    return make("div", { class: "panel" }, this.directions.node, this.strips, this.status);
   }
 
   // The sentence as text: one strip of tokens, or one of queries and one of keys. Built again when the direction turns.
   buildStrips() {
     const [choosable, others] = this.lists;
-    const spans = new Map();
     const build = (list, title) => {
       const chosen = list === choosable;
-      const strip = make("div", { class: "strip", role: chosen ? "listbox" : "group", "aria-label": title });
-      if (chosen) strip.setAttribute("aria-orientation", "horizontal");
-      const tokens = list.map((text, n) => {
-        const span = make("span", { class: "token", text });
-        if (chosen) {
-          span.setAttribute("role", "option");
-          span.setAttribute("aria-selected", "false");
-          span.tabIndex = n === 0 ? 0 : -1;
-        }
-        span.dataset.n = n;
-        return span;
-      });
-      strip.append(...tokens);
-      spans.set(list, tokens);
-      if (chosen) this.wireStrip(strip);
-      return [make("div", { class: "caption", text: title, "aria-hidden": "true" }), strip];
+      const option = chosen ? { role: "option", "aria-selected": "false", tabindex: -1 } : {};
+      const tokens = list.map((text, n) => make("span", { class: "token", text, "data-n": n, ...option }));
+      const role = chosen ? { role: "listbox", "aria-orientation": "horizontal", ...this.strip() } : { role: "group" };
+      this.strips.append(hidden("div", { class: "caption", text: title }),
+        make("div", { class: "strip", "aria-label": title, ...role }, ...tokens));
+      if (chosen) this.tokens = tokens;
+      if (list === others) this.targets = tokens;
     };
-    const parts = this.cross
-      ? [...build(this.queries, "queries (they look)"), ...build(this.keys, "keys (they are looked at)")]
-      : build(this.queries, "tokens");
-    this.strips.replaceChildren(...parts);
-    this.tokens = spans.get(choosable);
-    this.targets = spans.get(others);
+    this.strips.replaceChildren();
+    if (this.cross) {
+      build(this.queries, "queries (they look)");
+      build(this.keys, "keys (they are looked at)");
+    } else build(this.queries, "tokens");
     this.built = this.get("direction");
   }
 
-  wireStrip(strip) {
-    const cell = (event) => {
-      const n = event.target.dataset.n;
-      return n === undefined ? null : this.byColumn ? { q: null, k: Number(n) } : { q: Number(n), k: null };
+  // What the strip of tokens that can be chosen listens to.
+  strip() {
+    const number = ({ target }) => (target.dataset.n === undefined ? null : Number(target.dataset.n));
+    const over = (inside, event) => {
+      this.overStrip = inside;
+      this.point(inside && number(event) !== null ? this.cellOf(number(event)) : null);
     };
-    strip.addEventListener("pointerover", (event) => {
-      this.overStrip = true;
-      this.point(cell(event));
-    });
-    strip.addEventListener("pointerleave", () => {
-      this.overStrip = false;
-      this.point(null);
-    });
-    strip.addEventListener("click", (event) => {
-      if (event.target.dataset.n !== undefined) this.lock(Number(event.target.dataset.n));
-    });
-    strip.addEventListener("focusin", (event) => {
-      this.marked = cell(event);
-      this.draw("hover");
-    });
-    strip.addEventListener("focusout", () => this.unmark());
-    strip.addEventListener("keydown", (event) => this.keyInStrip(event));
+    return {
+      pointerover: (event) => over(true, event),
+      pointerleave: (event) => over(false, event),
+      click: (event) => this.lock(number(event)),
+      focusin: (event) => this.mark(this.cellOf(number(event))),
+      focusout: () => this.mark(null),
+      keydown: (event) => this.keyInStrip(event),
+    };
   }
 
   // ---- what mouse and keys do
 
   changed(name) {
-    if (["temperature", "scale", "mask_on"].includes(name)) this.draw("numbers");
-    else if (name === "selected") this.draw("hover");
-    else this.draw("map");
+    if (["temperature", "scale", "mask_on"].includes(name)) this.draw("all");
+    else this.draw(name === "selected" ? "hover" : "map");
   }
 
   point(cell) {
@@ -376,8 +309,8 @@ class Explorer {
     this.draw("hover");
   }
 
-  unmark() {
-    this.marked = null;
+  mark(cell) {
+    this.marked = cell;
     this.draw("hover");
   }
 
@@ -385,65 +318,37 @@ class Explorer {
     if (n !== null) this.set({ selected: this.get("selected") === n ? null : n });
   }
 
-  // JupyterLab reads keys, too: it gets those that nothing here uses and that help there (running a cell, the pages of
-  // a presentation), and no others, or a letter would cut a cell.
-  keyAnywhere(event) {
-    const theirs = event.ctrlKey || event.metaKey || event.altKey || (event.shiftKey && event.key === "Enter")
-      || /^(Page(Up|Down)|F\d+)$/.test(event.key);
-    if (event.key === "Escape") {
-      if (this.get("selected") === null) return;
-      this.set({ selected: null });
-      event.preventDefault();
-    } else if (theirs) {
-      // a slider that has the focus would take the page keys of a remote control
-      if (event.target === this.temperature && event.key.startsWith("Page")) event.preventDefault();
-      return;
-    }
-    event.stopPropagation();
-  }
-
-  keyInHeads(event, n) {
-    const count = this.heads.length;
-    const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -this.across, ArrowDown: this.across };
-    let to = { Home: 0, End: count - 1 }[event.key] ?? n + (steps[event.key] ?? NaN);
-    if (Number.isNaN(to) || plainKey(event) === null) return;
-    event.preventDefault();
-    if (to < 0 || to >= count) return;
-    this.set({ layer: Math.floor(to / this.H), head: to % this.H });
-    this.heads[to].button.focus();
+  letGo() {
+    if (this.get("selected") === null) return false;
+    this.set({ selected: null });
+    return true;
   }
 
   keyInMap(event) {
-    const moves = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
     const key = plainKey(event);
-    const { q, k } = this.marked ?? { q: null, k: null };
     const held = this.get("selected");
-    const [row, column] = this.byColumn ? [q, held ?? k] : [held ?? q, k];
-    const clamp = (n, end) => Math.min(Math.max(n, 0), end - 1);
-    if (key in moves) {
-      const [down, right] = moves[key];
-      const to = { q: row, k: column };
-      if (down) to.q = row === null ? 0 : clamp(row + down, this.T);
-      if (right) to.k = column === null ? 0 : clamp(column + right, this.S);
-      this.pass(to);
+    const from = { ...(this.marked ?? NOWHERE), ...(held === null ? {} : this.byColumn ? { k: held } : { q: held }) };
+    const moved = (n, by, end) => (by === 0 ? n : n === null ? 0 : clamp(n + by, 0, end - 1));
+    if (key in ARROWS) {
+      const [down, right] = ARROWS[key];
+      this.pass({ q: moved(from.q, down, this.T), k: moved(from.k, right, this.S) });
     } else if (key === "Home" || key === "End") {
-      const end = key === "End";
-      this.pass(this.byColumn ? { q: row, k: end ? this.S - 1 : 0 } : { q: end ? this.T - 1 : 0, k: column });
+      const to = key === "Home" ? 0 : this.lists[0].length - 1;
+      this.pass(this.byColumn ? { ...from, k: to } : { ...from, q: to });
     } else if (key === "Enter" || key === " ") {
-      this.lock(this.byColumn ? column : row);
+      this.lock(this.chosenIn(from));
     } else return;
     event.preventDefault();
   }
 
   keyInStrip(event) {
     const n = Number(event.target.dataset.n);
-    const steps = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 };
     const key = plainKey(event);
+    const last = this.tokens.length - 1;
     if (key === "Enter" || key === " ") this.lock(n);
-    else if (key in steps || key === "Home" || key === "End") {
-      const last = this.tokens.length - 1;
-      const to = { Home: 0, End: last }[key] ?? Math.min(Math.max(n + steps[key], 0), last);
-      this.pass(this.byColumn ? { q: null, k: to } : { q: to, k: null });
+    else if (key in ARROWS || key === "Home" || key === "End") {
+      const to = { Home: 0, End: last }[key] ?? clamp(n + ARROWS[key][0] + ARROWS[key][1], 0, last);
+      this.pass(this.cellOf(to));
       this.tokens[to].focus();
     } else return;
     event.preventDefault();
@@ -452,48 +357,19 @@ class Explorer {
   // The keyboard has reached a cell; what is held moves along.
   pass(cell) {
     this.pointer = null;
-    this.marked = cell;
-    const to = this.byColumn ? cell.k : cell.q;
-    if (this.get("selected") !== null && to !== null && to !== this.get("selected")) this.set({ selected: to });
-    this.draw("hover");
+    const [held, to] = [this.get("selected"), this.chosenIn(cell)];
+    if (held !== null && to !== null && to !== held) this.set({ selected: to });
+    this.mark(cell);
   }
 
-  // ---- drawing, once in a frame at most
-
-  draw(what) {
-    this.stale.add(what);
-    if (!this.frame) this.frame = requestAnimationFrame(() => this.flush());
-  }
-
-  flush() {
-    this.frame = 0;
-    const stale = this.stale;
-    this.stale = new Set();
-    if (getComputedStyle(this.root).color !== this.ink) stale.add("layout");
-    if (stale.has("numbers")) this.compute();
-    if (stale.has("numbers") || stale.has("map") || stale.has("layout")) {
-      this.showSettings();
-      this.range = this.rangeOf(this.get("layer") * this.H + this.get("head"));
-      this.layout();
-      this.paintMap();
-      this.paintLegend();
-      if (stale.has("numbers") || stale.has("map")) this.paintHeads();
-    }
-    this.paintHover();
-    this.paintStrips();
-    this.say();
-  }
+  // ---- numbers that are drawn
 
   compute() {
-    const factor = (this.get("scale") ? 1 : Math.sqrt(this.data.d_k)) / this.get("temperature");
-    const mask = this.get("mask_on") ? this.mask : null;
-    this.weights = weigh(this.scores, this.T, this.S, mask, factor);
-    this.factor = factor;
-    this.tops = new Float64Array(this.weights.length / this.S); // of each row
-    for (let n = 0; n < this.weights.length; n++) {
-      const row = Math.floor(n / this.S);
-      if (this.weights[n] > this.tops[row]) this.tops[row] = this.weights[n];
-    }
+    const { S } = this;
+    this.factor = (this.get("scale") ? 1 : Math.sqrt(this.data.d_k)) / this.get("temperature");
+    this.weights = weigh(this.scores, this.T, S, this.hides, this.factor);
+    this.tops = Float64Array.from({ length: this.weights.length / S }, (_, row) =>
+      this.weights.subarray(row * S, (row + 1) * S).reduce((a, b) => Math.max(a, b))); // of each row
   }
 
   // The number of a cell, n counted through all heads: as the view says, weight or score.
@@ -501,16 +377,16 @@ class Explorer {
     return this.get("show") === "weights" ? this.weights[n] : this.scores[n] * this.factor;
   }
 
-  // The ends of the color scale of a head. Weights: from 0 to 1, or, stretched, to the largest of each row.
+  // The ends of the color scale of a map. Weights: from 0 to 1, or, stretched, to the largest of each row.
   rangeOf(map) {
     if (this.get("show") === "weights") return [0, 1];
     const size = this.T * this.S;
     let [low, high] = [Infinity, -Infinity];
     for (let n = 0; n < size; n++) {
-      if (this.mask !== null && this.get("mask_on") && !this.mask[n]) continue;
+      if (this.hides !== null && !this.hides[n]) continue;
       const value = this.value(map * size + n);
-      if (value < low) low = value;
-      if (value > high) high = value;
+      low = Math.min(low, value);
+      high = Math.max(high, value);
     }
     return low < high ? [low, high] : [low - 1, high + 1];
   }
@@ -524,101 +400,99 @@ class Explorer {
     return (this.value(n) - low) / ((this.stretched ? this.tops[Math.floor(n / this.S)] : high) - low);
   }
 
-  paintImage(canvas, map, range) {
-    const { T, S } = this;
-    const context = canvas.getContext("2d");
-    const image = context.createImageData(S, T);
-    const hide = this.mask !== null && this.get("mask_on");
-    for (let n = 0; n < T * S; n++) {
-      if (hide && !this.mask[n]) continue; // transparent: the hatching behind is seen
-      const color = COLORS[shade(this.unitOf(map * T * S + n, range))];
-      image.data[4 * n] = color[0];
-      image.data[4 * n + 1] = color[1];
-      image.data[4 * n + 2] = color[2];
-      image.data[4 * n + 3] = 255;
-    }
-    context.putImageData(image, 0, 0);
-  }
+  // ---- drawing
 
-  paintHeads() {
-    if (this.headBox.hidden) return;
-    this.heads.forEach(({ canvas }, map) => this.paintImage(canvas, map, this.rangeOf(map)));
+  paint(stale) {
+    const style = getComputedStyle(this.root);
+    if (style.color !== this.ink) stale.add("layout");
+    if (stale.has("all")) this.compute();
+    const anew = stale.has("all") || stale.has("map");
+    if (anew || stale.has("layout")) {
+      this.showSettings();
+      this.range = this.rangeOf(this.chosenMap);
+      this.layout(style);
+      this.paintMap();
+      this.paintLegend();
+    }
+    if (anew && !this.heads.node.hidden) {
+      this.heads.maps.forEach(({ canvas }, map) => this.paintImage(canvas, map, this.rangeOf(map)));
+    }
+    this.paintHover();
+    this.paintStrips();
+    setText(this.status, this.sentence());
   }
 
   showSettings() {
     const temperature = this.get("temperature");
     if (Number(this.temperature.value) !== temperature) this.temperature.value = temperature;
-    this.number.textContent = temperature.toFixed(2);
+    setText(this.temperatureText, temperature.toFixed(2));
     this.temperature.setAttribute("aria-valuetext", temperature.toFixed(2));
     for (const [name, box] of Object.entries(this.switches)) box.checked = this.get(name);
     this.switches.stretch.disabled = this.get("show") === "scores"; // their colors always reach from end to end
-    for (const input of this.shows.inputs) input.checked = input.value === this.get("show");
-    for (const input of this.directions.inputs) input.checked = input.value === this.get("direction");
-    const chosen = this.get("layer") * this.H + this.get("head");
-    this.heads.forEach(({ button }, n) => {
-      button.setAttribute("aria-checked", n === chosen);
-      button.tabIndex = n === chosen ? 0 : -1;
-    });
+    this.shows.show(this.get("show"));
+    this.directions.show(this.get("direction"));
+    this.heads.show(this.chosenMap);
     if (this.built !== this.get("direction")) this.buildStrips();
     this.map.setAttribute("aria-label", `attention${this.place && ` of ${this.place}`}, ${plural(this.T, "row")} by `
       + `${plural(this.S, "column")}; the arrow keys move through it, Enter holds a token`);
   }
 
   get place() {
-    if (this.L * this.H === 1) return "";
-    const head = `head ${this.get("head") + 1}`;
-    return this.L > 1 ? `${this.data.layers[this.get("layer")]}, ${head}` : head;
+    return this.heads.node.hidden ? "" : this.nameOfMap(this.chosenMap);
   }
 
   // Where everything stands on the map, in pixels of the page.
-  layout() {
-    const { T, S } = this;
-    const style = getComputedStyle(this.root);
-    const whole = this.root.clientWidth - 12; // without its padding
-    if (whole <= 0) return;
+  layout(style) {
+    const { T, S, ratio } = this;
     this.ink = style.color;
-    this.ratio = window.devicePixelRatio || 1;
-    const size = Math.max(14, Math.round(parseFloat(style.fontSize) * 0.9));
-    this.font = `${size}px ${style.fontFamily}`;
-    this.fontSize = size;
-    const context = this.base.getContext("2d");
-    context.font = this.font;
+    const size = this.fontSize = Math.max(14, Math.round(parseFloat(style.fontSize) * 0.9));
+    const pen = this.base.getContext("2d");
+    this.font = pen.font = `${size}px ${style.fontFamily}`;
     const line = size + 6;
     const many = Math.max(T, S) > 40;
-    this.names = new Map([this.queries, this.keys].map((list) =>
-      [list, list.map((text) => this.fitted(text, (many ? 5 : 7) * size))]));
-    const widths = [this.queries, this.keys].map((list) =>
-      this.names.get(list).map((text) => context.measureText(text).width));
-    const [queryWidth, keyWidth] = widths.map((list) => list.reduce((a, b) => Math.max(a, b), 0));
-    const left = line + queryWidth + 10;
+    const width = (text) => pen.measureText(text).width;
+    [this.rowNames, this.columnNames] = [this.queries, this.keys].map((list) =>
+      list.map((text) => fitted(pen, text, (many ? 5 : 7) * size)));
+    const keyWidths = this.columnNames.map(width);
+    const keyWidth = Math.max(...keyWidths);
+    const left = line + Math.max(...this.rowNames.map(width)) + 10;
     // what slanted names need to the right of the map
-    const lean = many || keyWidth < 1.3 * size ? 0 : Math.max(...widths[1].slice(-3)) / 2;
-    const [cell, room] = this.arrange(whole, (width) => {
+    const lean = many || keyWidth < 1.3 * size ? 0 : Math.max(...keyWidths.slice(-3)) / 2;
+    const [cell, room] = this.arrange((wide) => {
       // whole pixels of the screen, so that all cells are equal
-      const pixels = Math.floor(Math.min(600 / T, (width - left - lean - 8) / S, 46) * this.ratio);
-      return Math.max(pixels, 1) / this.ratio;
+      const pixels = Math.floor(Math.min(600 / T, (wide - left - lean - 8) / S, 46) * ratio);
+      return Math.max(pixels, 1) / ratio;
     });
     this.labelled = cell >= size - 1;
-    const single = keyWidth <= cell - 2;
-    const slant = single ? 0 : cell >= 1.3 * size ? -Math.PI / 3 : -Math.PI / 2;
-    const above = slant === 0 || !this.labelled ? size + 4 : Math.ceil(keyWidth * -Math.sin(slant) + size * Math.cos(slant)) + 4;
-    const overhang = this.labelled && slant ? widths[1].map((w, k) => (k + 0.5) * cell + w * Math.cos(slant) + size / 2) : [];
-    const top = line + above + 4;
-    const titles = context.measureText("keys: looked at →").width;
-    const right = Math.max(S * cell, this.labelled ? 0 : keyWidth, titles, ...overhang);
-    this.grid = { left: Math.round(left * this.ratio) / this.ratio, top: Math.round(top * this.ratio) / this.ratio, cell, slant, line };
+    const slant = keyWidth <= cell - 2 ? 0 : cell >= 1.3 * size ? -Math.PI / 3 : -Math.PI / 2;
+    const leaning = this.labelled && slant !== 0;
+    const above = leaning ? Math.ceil(keyWidth * -Math.sin(slant) + size * Math.cos(slant)) : size;
+    const top = line + above + 8;
+    const ends = leaning ? keyWidths.map((w, k) => (k + 0.5) * cell + w * Math.cos(slant) + size / 2) : [];
+    const right = Math.max(S * cell, this.labelled ? 0 : keyWidth, width("keys: looked at →"), ...ends);
+    const [x, y] = [left, top].map((n) => Math.round(n * ratio) / ratio);
+    this.grid = { left: x, top: y, cell, slant, line };
     this.map.dataset.grid = JSON.stringify(this.grid); // for whoever wants to point at a cell, as the tests do
     this.width = Math.min(Math.ceil(left + right) + 6, Math.max(room, 40));
-    this.height = Math.ceil(top + T * cell) + 6;
-    for (const canvas of [this.base, this.over]) {
-      const [w, h] = [this.width, this.height].map((n) => Math.round(n * this.ratio));
-      if (canvas.width !== w) canvas.width = w;
-      if (canvas.height !== h) canvas.height = h;
-      canvas.style.width = `${this.width}px`;
-      canvas.style.height = `${this.height}px`;
-    }
+    for (const canvas of [this.base, this.over]) resize(canvas, this.width, Math.ceil(top + T * cell) + 6, ratio);
     this.map.style.width = `${this.width}px`;
     this.root.style.setProperty("--lec-ring", this.ink);
+  }
+
+  // Decide what stands beside what, so that the map stays large; return the size of its cells and the room for it.
+  arrange(cellIn) {
+    const { whole } = this;
+    if (this.heads.across !== this.columns) this.arrangeHeads(this.columns);
+    const beside = whole - (this.heads.node.hidden ? 0 : this.heads.node.offsetWidth + 20);
+    const cells = { wide: cellIn(beside - 320), stacked: cellIn(beside), narrow: cellIn(whole) };
+    let layout = "narrow";
+    if (beside >= 700 && cells.wide >= Math.min(0.7 * cells.stacked, 22)) layout = "wide";
+    else if (beside >= 360 && cells.stacked >= 0.7 * cells.narrow) layout = "stacked";
+    this.root.dataset.layout = layout;
+    if (layout === "narrow" && this.L === 1) {
+      this.arrangeHeads(clamp(Math.floor(whole / (this.headSize + 6)), 1, this.H));
+    }
+    return [cells[layout], layout === "narrow" ? whole : beside];
   }
 
   // The cell under a point of the map; beside the cells, where the names stand, only its row or its column.
@@ -629,255 +503,162 @@ class Explorer {
     return { q: row && (column || x < left) ? q : null, k: column && (row || y < top) ? k : null };
   }
 
-  // Decide what stands beside what, so that the map stays large; return the size of its cells and the room for it.
-  arrange(whole, cellIn) {
-    const across = this.L > 1 ? this.H : this.H <= 3 ? 1 : this.H <= 8 ? 2 : 4;
-    if (this.across !== across) this.arrangeHeads(across);
-    const beside = whole - (this.headBox.hidden ? 0 : this.headBox.offsetWidth + 20);
-    const cells = { wide: cellIn(beside - 320), stacked: cellIn(beside), narrow: cellIn(whole) };
-    let layout = "narrow";
-    if (beside >= 700 && cells.wide >= Math.min(0.7 * cells.stacked, 22)) layout = "wide";
-    else if (beside >= 360 && cells.stacked >= 0.7 * cells.narrow) layout = "stacked";
-    this.root.dataset.layout = layout;
-    if (layout === "narrow" && this.L === 1) {
-      this.arrangeHeads(Math.max(1, Math.min(this.H, Math.floor(whole / (this.headSize + 6)))));
-    }
-    return [cells[layout], { wide: beside, stacked: beside, narrow: whole }[layout]];
-  }
-
-  fitted(text, longest) {
-    const context = this.base.getContext("2d");
-    if (context.measureText(text).width <= longest) return text;
-    let end = text.length;
-    while (end > 1 && context.measureText(`${text.slice(0, end)}…`).width > longest) end--;
-    return `${text.slice(0, end)}…`;
-  }
-
-  fresh(canvas) {
+  paintImage(canvas, map, range) {
+    const { T, S, hides } = this;
     const context = canvas.getContext("2d");
-    context.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
-    context.clearRect(0, 0, this.width, this.height);
-    context.font = this.font;
-    context.fillStyle = this.ink;
-    context.strokeStyle = this.ink;
-    context.textBaseline = "middle";
-    return context;
+    const image = context.createImageData(S, T);
+    for (let n = 0; n < T * S; n++) {
+      if (hides !== null && !hides[n]) continue; // transparent: the hatching behind is seen
+      image.data.set([...COLORS[shade(this.unitOf(map * T * S + n, range))], 255], 4 * n);
+    }
+    context.putImageData(image, 0, 0);
+  }
+
+  pen(canvas) {
+    const style = { font: this.font, fillStyle: this.ink, strokeStyle: this.ink, textBaseline: "middle" };
+    return Object.assign(fresh(canvas, this.ratio), style);
   }
 
   paintMap() {
-    if (!this.grid) return;
-    const { T, S } = this;
-    const { left, top, cell, slant, line } = this.grid;
-    const context = this.fresh(this.base);
-    if (this.mask !== null && this.get("mask_on")) {
-      context.fillStyle = this.hatching(context);
-      context.fillRect(left, top, S * cell, T * cell);
-      context.fillStyle = this.ink;
+    const { left, top, cell, line } = this.grid;
+    const [wide, high] = [this.S * cell, this.T * cell];
+    const pen = this.pen(this.base);
+    if (this.hides !== null) {
+      pen.fillStyle = hatching(this.ink, 0.45);
+      pen.fillRect(left, top, wide, high);
+      pen.fillStyle = this.ink;
     }
-    this.paintImage(this.image, this.get("layer") * this.H + this.get("head"), this.range);
-    context.imageSmoothingEnabled = false;
-    context.drawImage(this.image, left, top, S * cell, T * cell);
-    context.lineWidth = 1;
-    context.globalAlpha = 0.5;
-    context.strokeRect(left - 0.5, top - 0.5, S * cell + 1, T * cell + 1);
-    context.globalAlpha = 1;
-    context.textAlign = "left";
-    context.fillText("keys: looked at →", left, line / 2);
-    context.save();
-    context.translate(line / 2, top + T * cell);
-    context.rotate(-Math.PI / 2);
+    this.paintImage(this.image, this.chosenMap, this.range);
+    pen.imageSmoothingEnabled = false;
+    pen.drawImage(this.image, left, top, wide, high);
+    pen.globalAlpha = 0.5;
+    pen.strokeRect(left - 0.5, top - 0.5, wide + 1, high + 1);
+    pen.globalAlpha = 1;
+    pen.fillText("keys: looked at →", left, line / 2);
+    pen.save();
+    pen.translate(line / 2, top + high);
+    pen.rotate(-Math.PI / 2);
     const title = "← queries: look";
-    if (context.measureText(title).width <= T * cell + top) context.fillText(title, 0, 0);
-    context.restore();
+    if (pen.measureText(title).width <= high + top) pen.fillText(title, 0, 0);
+    pen.restore();
     if (!this.labelled) return;
-    this.names.get(this.queries).forEach((text, q) => this.nameRow(context, text, q));
-    this.names.get(this.keys).forEach((text, k) => this.nameColumn(context, text, k, slant));
+    this.rowNames.forEach((_, q) => this.nameRow(pen, q));
+    this.columnNames.forEach((_, k) => this.nameColumn(pen, k));
   }
 
-  nameRow(context, text, q) {
+  nameRow(pen, q) {
     const { left, top, cell } = this.grid;
-    context.textAlign = "right";
-    context.fillText(text, left - 6, top + (q + 0.5) * cell);
+    pen.textAlign = "right";
+    pen.fillText(this.rowNames[q], left - 6, top + (q + 0.5) * cell);
   }
 
-  nameColumn(context, text, k, slant) {
-    const { left, top, cell } = this.grid;
-    context.save();
-    context.translate(left + (k + 0.5) * cell, top - 4);
-    if (slant === 0) {
-      context.textAlign = "center";
-      context.fillText(text, 0, -this.fontSize / 2);
-    } else {
-      context.rotate(slant);
-      context.textAlign = "left";
-      context.fillText(text, slant > -1.5 ? 3 : 2, slant > -1.5 ? -1 : 0);
-    }
-    context.restore();
-  }
-
-  hatching(context) {
-    const tile = make("canvas", { width: 8, height: 8 });
-    const pen = tile.getContext("2d");
-    pen.strokeStyle = this.ink;
-    pen.globalAlpha = 0.45;
-    pen.lineWidth = 1.2;
-    for (const shift of [-8, 0, 8]) {
-      pen.moveTo(shift - 1, 9);
-      pen.lineTo(shift + 9, -1);
-    }
-    pen.stroke();
-    return context.createPattern(tile, "repeat");
+  nameColumn(pen, k) {
+    const { left, top, cell, slant } = this.grid;
+    pen.save();
+    pen.translate(left + (k + 0.5) * cell, top - 4);
+    pen.rotate(slant);
+    pen.textAlign = slant === 0 ? "center" : "left";
+    const [x, y] = slant === 0 ? [0, -this.fontSize / 2] : slant > -1.5 ? [3, -1] : [2, 0];
+    pen.fillText(this.columnNames[k], x, y);
+    pen.restore();
   }
 
   paintLegend() {
     const scores = this.get("show") === "scores";
-    const [low, high] = this.range;
-    this.low.textContent = minus(low.toFixed(scores ? 1 : 0));
-    this.high.textContent = this.stretched ? "largest weight of the row" : minus(high.toFixed(scores ? 1 : 0));
-    this.unit.textContent = this.stretched ? "" : scores ? "score" : "weight";
-    this.legendMasked.hidden = this.mask === null || !this.get("mask_on") || this.mask.every(Boolean);
+    const [low, high] = this.range.map((end) => minus(end.toFixed(scores ? 1 : 0)));
+    setText(this.low, low);
+    setText(this.high, this.stretched ? "largest weight of the row" : high);
+    setText(this.unit, this.stretched ? "" : scores ? "score" : "weight");
+    this.legendMasked.hidden = this.hides === null || this.hides.every(Boolean);
   }
 
+  // Frames around what is shown, on a canvas of their own, and the names of its row and column.
   paintHover() {
-    if (!this.grid) return;
-    const context = this.fresh(this.over);
+    const pen = this.pen(this.over);
     const { left, top, cell } = this.grid;
-    const locked = this.get("selected") !== null;
     const { q, k } = this.shown;
     const frame = (x, y, w, h, wide) => {
       for (const [color, width] of [["#000", wide + 2], ["#fff", wide]]) {
-        context.strokeStyle = color;
-        context.lineWidth = width;
-        context.strokeRect(x - wide / 2, y - wide / 2, w + wide, h + wide);
+        Object.assign(pen, { strokeStyle: color, lineWidth: width });
+        pen.strokeRect(x - wide / 2, y - wide / 2, w + wide, h + wide);
       }
     };
-    const width = locked ? 3 : 2;
-    if (this.byColumn ? k !== null : q !== null) {
-      if (this.byColumn) frame(left + k * cell, top, cell, this.T * cell, width);
-      else frame(left, top + q * cell, this.S * cell, cell, width);
+    const width = this.get("selected") === null ? 2 : 3;
+    const [x, y] = [left + k * cell, top + q * cell];
+    if (this.byColumn && k !== null) frame(x, top, cell, this.T * cell, width);
+    if (!this.byColumn && q !== null) frame(left, y, this.S * cell, cell, width);
+    if (q !== null && k !== null) frame(x, y, cell, cell, 2);
+    if (q !== null) {
+      if (this.labelled) pen.fillRect(left - 4.5, y, 3, cell);
+      else this.nameRow(pen, q);
     }
-    if (q !== null && k !== null) frame(left + k * cell, top + q * cell, cell, cell, 2);
-    context.fillStyle = this.ink;
+    if (k === null) return;
     if (this.labelled) {
-      if (q !== null) this.underline(context, "row", q);
-      if (k !== null) this.underline(context, "column", k);
-    } else {
-      if (q !== null) this.nameRow(context, this.names.get(this.queries)[q], q);
-      if (k !== null) {
-        const text = this.names.get(this.keys)[k];
-        const half = context.measureText(text).width / 2;
-        context.textAlign = "center";
-        const x = Math.min(Math.max(left + (k + 0.5) * cell, left + half), this.width - half - 2);
-        context.fillText(text, x, top - 6 - this.fontSize / 2);
-      }
+      pen.fillRect(x, top - 4.5, cell, 3);
+      return;
     }
-  }
-
-  // A bar beside the name of a row or a column.
-  underline(context, kind, n) {
-    const { left, top, cell } = this.grid;
-    if (kind === "row") context.fillRect(left - 4.5, top + n * cell, 3, cell);
-    else context.fillRect(left + n * cell, top - 4.5, cell, 3);
-  }
-
-  // The cell that is shown: what is held, and across it what is pointed at.
-  get shown() {
-    const { q, k } = this.cursor;
-    return this.byColumn ? { q, k: this.active } : { q: this.active, k };
+    const half = pen.measureText(this.columnNames[k]).width / 2;
+    pen.textAlign = "center";
+    const middle = Math.min(Math.max(x + cell / 2, left + half), this.width - half - 2);
+    pen.fillText(this.columnNames[k], middle, top - 6 - this.fontSize / 2);
   }
 
   paintStrips() {
-    const active = this.active;
+    const { active } = this;
     const locked = this.get("selected") !== null;
-    const focusable = active ?? 0;
     this.targets.forEach((span, n) => {
-      if (active === null) {
-        span.className = "token";
-        span.style.cssText = "";
-        return;
-      }
-      const [q, k] = this.byColumn ? [n, active] : [active, n];
-      if (this.masked(q, k)) {
-        span.className = "token masked";
-        span.style.cssText = "";
-        return;
-      }
-      const unit = this.unitOf(this.start + q * this.S + k, this.range);
-      const tone = shade(unit);
-      const ink = DARK[tone] ? "#fff" : "#000";
-      const bar = Math.round(8 * Math.min(Math.max(unit, 0), 1));
-      span.className = "token";
-      span.style.cssText = `background:${CSS_COLORS[tone]};color:${ink};box-shadow:inset 0 -${bar}px 0 ${ink}`;
+      const cell = this.cellOf(active, n);
+      const masked = active !== null && this.masked(cell);
+      span.className = masked ? "token masked" : "token";
+      span.style.cssText = active === null || masked ? "" : this.look(this.unitOf(this.number(cell), this.range));
     });
     this.tokens.forEach((span, n) => {
       span.classList.toggle("active", n === active);
       span.classList.toggle("locked", n === active && locked);
-      const held = String(n === active && locked);
-      if (span.getAttribute("aria-selected") !== held) span.setAttribute("aria-selected", held);
-      const tab = n === focusable ? 0 : -1;
-      if (span.tabIndex !== tab) span.tabIndex = tab;
+      span.ariaSelected = String(n === active && locked);
+      span.tabIndex = n === (active ?? 0) ? 0 : -1;
     });
     if (active !== null && !this.overStrip) reveal(this.tokens[active]);
   }
 
+  // A token in the color of its weight, with a bar below: not by color alone.
+  look(unit) {
+    const tone = shade(unit);
+    const ink = DARK[tone] ? "#fff" : "#000";
+    const bar = Math.round(8 * clamp(unit, 0, 1));
+    return `background:${CSS_COLORS[tone]};color:${ink};box-shadow:inset 0 -${bar}px 0 ${ink}`;
+  }
+
+  // ---- words
+
   name(list, n) {
-    const many = this.doubles.get(list).has(list[n]);
-    return `“${cut(list[n], 18)}”${many ? ` no.\u00a0${n + 1}` : ""}`;
+    return `“${cut(list[n], 18)}”${this.doubles.get(list).has(list[n]) ? ` no.\u00a0${n + 1}` : ""}`;
   }
 
   // What is shown, as a sentence: for those who hear it, and a help for those who see it.
   sentence() {
-    const active = this.active;
+    const { active } = this;
     if (active === null) return HINT;
     const [choosable, others] = this.lists;
     const scores = this.get("show") === "scores";
-    const cellOf = (n) => (this.byColumn ? [n, active] : [active, n]);
-    const valueOf = (n) => {
-      const [q, k] = cellOf(n);
-      return this.value(this.start + q * this.S + k);
-    };
+    const valueOf = (n) => this.value(this.number(this.cellOf(active, n)));
     const written = (n) => (scores ? minus(valueOf(n).toFixed(1)) : percent(valueOf(n)));
-    const seen = others.map((_, n) => n).filter((n) => !this.masked(...cellOf(n)));
-    const best = seen.sort((a, b) => valueOf(b) - valueOf(a)).slice(0, 3).map((n) => `${this.name(others, n)} (${written(n)})`);
-    const where = this.place ? ` in ${this.place}` : "";
+    const seen = [...others.keys()].filter((n) => !this.masked(this.cellOf(active, n)));
+    const most = seen.sort((a, b) => valueOf(b) - valueOf(a)).slice(0, 3);
     let verb = this.byColumn ? "is looked at most by" : "looks most at";
     if (scores) verb = this.byColumn ? "has its highest score from" : "has its highest score with";
-    let text = `${this.name(choosable, active)}${where} `;
-    text += best.length ? `${verb} ${best[0]}` : "is seen by nobody";
-    if (best.length > 1) text += `, then ${best.slice(1).join(" and ")}`;
-    if (seen.length < others.length) text += `; masked: ${plural(others.length - seen.length, "token")}`;
-    text += ".";
+    const list = most.map((n) => `${this.name(others, n)} (${written(n)})`);
+    const looks = list.length ? `${verb} ${best(list)}` : "is seen by nobody";
+    const masked = others.length - seen.length;
+    const parts = [`${this.name(choosable, active)}${this.place && ` in ${this.place}`} ${looks}`];
+    if (masked) parts.push(`; masked: ${plural(masked, "token")}`);
     const { q, k } = this.shown;
     if (q !== null && k !== null) {
-      const number = this.masked(q, k) ? "masked" : written(this.byColumn ? q : k);
-      text += ` Here, ${this.name(this.queries, q)} to ${this.name(this.keys, k)}: ${number}.`;
+      const number = this.masked({ q, k }) ? "masked" : written(this.byColumn ? q : k);
+      parts.push(`. Here, ${this.name(this.queries, q)} to ${this.name(this.keys, k)}: ${number}`);
     }
-    return this.get("selected") === null ? text : `${text} Held: Escape lets go.`;
-  }
-
-  say() {
-    const text = this.sentence();
-    if (this.status.textContent !== text) this.status.textContent = text;
+    return `${parts.join("")}.${this.get("selected") === null ? "" : " Held: Escape lets go."}`;
   }
 }
 
-const repeated = (list) => new Set(list.filter((text, n) => list.indexOf(text) !== n));
-
-// The key, or null where a modifier makes it another one.
-const plainKey = (event) => (event.ctrlKey || event.metaKey || event.altKey || event.shiftKey ? null : event.key);
-
-// Scroll a token of a long strip into view, without moving the page.
-function reveal(token) {
-  const strip = token.parentElement;
-  if (strip.scrollHeight <= strip.clientHeight) return;
-  const [inner, outer] = [token.getBoundingClientRect(), strip.getBoundingClientRect()];
-  if (inner.top < outer.top) strip.scrollTop -= outer.top - inner.top;
-  else if (inner.bottom > outer.bottom) strip.scrollTop += inner.bottom - outer.bottom;
-}
-
-function render({ model, el }) {
-  const explorer = new Explorer(model, el);
-  return () => explorer.remove();
-}
-
-export default { render };
+export default figure(() => Explorer);

@@ -14,47 +14,44 @@ function set(node, attributes) {
 const described = (part) => part.querySelector(".widget-label")?.textContent ?? "";
 
 function nameAll(box, words) {
-  for (const picture of box.querySelectorAll("img.widget-image")) set(picture, { alt: words });
-  for (const text of box.querySelectorAll(".widget-html-content")) set(text, { role: "status" });
-  for (const player of box.querySelectorAll(".widget-play")) {
+  const all = (selector) => box.querySelectorAll(selector);
+  for (const picture of all("img.widget-image")) set(picture, { alt: words });
+  for (const text of all(".widget-html-content")) set(text, { role: "status" });
+  for (const player of all(".widget-play")) {
     player.querySelectorAll("button").forEach((button, n) => set(button, { "aria-label": PLAYER[n] }));
   }
-  for (const row of box.querySelectorAll(".widget-toggle-buttons")) {
+  for (const row of all(".widget-toggle-buttons")) {
     set(row, { role: "group", "aria-label": described(row) });
     for (const button of row.querySelectorAll("button")) {
       set(button, { "aria-pressed": String(button.classList.contains("mod-active")) });
     }
   }
-  for (const slider of box.querySelectorAll(".widget-slider")) {
-    const handle = slider.querySelector(".noUi-handle");
-    const readout = slider.querySelector(".widget-readout");
+  for (const slider of all(".widget-slider")) {
+    const [handle, readout] = [slider.querySelector(".noUi-handle"), slider.querySelector(".widget-readout")];
     set(handle, { "aria-label": described(slider) });
     if (!readout) continue;
     readout.id ||= `lec-${Math.random().toString(36).slice(2)}`;
-    set(handle, { "aria-describedby": readout.id }); // of a slider through a list, the handle knows only the place in it
+    // of a slider through a list, the handle knows only the place in it
+    set(handle, { "aria-describedby": readout.id });
     if (readout.isContentEditable) set(readout, { role: "textbox", "aria-label": `${described(slider)}, typed` });
   }
 }
 
 function render({ model, el }) {
   el.style.display = "none";
-  let watching = null;
+  const watching = new MutationObserver(() => look());
   let timer = 0;
   const look = () => el.parentElement && nameAll(el.parentElement, model.get("words"));
   const begin = () => {
-    if (el.parentElement === null) { // the figure takes its parts in when all are made
-      timer = setTimeout(begin, 50);
-      return;
-    }
-    watching = new MutationObserver(look);
-    watching.observe(el.parentElement, { subtree: true, childList: true, attributeFilter: ["class"] });
     look();
+    if (el.parentElement === null) timer = setTimeout(begin, 50); // the figure takes its parts in when all are made
+    else watching.observe(el.parentElement, { subtree: true, childList: true, attributeFilter: ["class"] });
   };
   begin();
   model.on("change:words", look);
   return () => {
     clearTimeout(timer);
-    watching?.disconnect();
+    watching.disconnect();
     model.off("change:words", look);
   };
 }

@@ -20,7 +20,7 @@ export function read(known) {
   return { ...known, weights };
 }
 
-// ---- layers; `part` returns the weights of a layer by their names -----------------------------------------------------
+// ---- layers; `part` returns the weights of a layer by their names
 
 const within = (weights, prefix) => (name) => weights[`${prefix}.${name}`];
 
@@ -95,7 +95,7 @@ function blocks(weights, prefix, layers, heads, x, D) {
   return x;
 }
 
-// ---- the network ------------------------------------------------------------------------------------------------------
+// ---- the network
 
 // Return for each pixel of an image (C, height, width), in the order of `patchify`, its place in the image.
 export function order([channels, height, width], side) {
@@ -127,10 +127,11 @@ export function paint({ weights, layers, heads }, patches, mask) {
     const at = hidden ? -1 : visible.indexOf(n);
     for (let i = 0; i < W; i++) all[n * W + i] += hidden ? weights.mask_token[i] : narrow[at * W + i];
   });
-  return linear(within(weights, "decoder_pred"), norm(within(weights, "decoder_norm"), blocks(weights, "decoder_blocks", layers[1], heads[1], all, W)));
+  const decoded = blocks(weights, "decoder_blocks", layers[1], heads[1], all, W);
+  return linear(within(weights, "decoder_pred"), norm(within(weights, "decoder_norm"), decoded));
 }
 
-// ---- the answer -------------------------------------------------------------------------------------------------------
+// ---- the answer
 
 const squared = (x, y, where) => {
   let [sum, count] = [0, 0];
