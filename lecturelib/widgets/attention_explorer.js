@@ -515,7 +515,8 @@ class Explorer extends View {
   }
 
   pen(canvas) {
-    const style = { font: this.font, fillStyle: this.ink, strokeStyle: this.ink, textBaseline: "middle" };
+    const { font, ink } = this;
+    const style = { font, fillStyle: ink, strokeStyle: ink, textBaseline: "middle", textAlign: "left" };
     return Object.assign(fresh(canvas, this.ratio), style);
   }
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import math
 import unicodedata
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import anywidget
@@ -16,14 +14,19 @@ import traitlets
 from matplotlib.figure import Figure
 
 from lecturelib.figures.attention_explorer import every_head
+from lecturelib.widgets.kit import LIMIT, as_array, coded, script, style, text_of
 from lecturelib.widgets.picture import StaticPicture
-from lecturelib.widgets.settings import Setting, SettingError, whole
+from lecturelib.widgets.settings import Setting, SettingError, choice, number, whole
 
-LIMIT = 300_000  # bytes of all that a page receives
 CLIP = 40.0  # scores further than this below the largest of their row are drawn as if they were this far
 HUGE = 1e30  # no score, and still a float32
 COLDEST, HOTTEST = 0.25, 4.0
-SETTINGS = ("layer", "head", "selected", "direction", "temperature", "scale", "mask_on", "show", "stretch")
+CHOICES: dict[str, tuple[Any, ...]] = {
+    "direction": ("looks at", "looked at by"),
+    "show": ("weights", "scores"),
+    **dict.fromkeys(("scale", "mask_on", "stretch"), (False, True)),
+}
+SETTINGS = ("layer", "head", "selected", "temperature", *CHOICES)
 
 
 class AttentionExplorer(StaticPicture, anywidget.AnyWidget):
@@ -53,19 +56,19 @@ class AttentionExplorer(StaticPicture, anywidget.AnyWidget):
     [[0.5, 0.5], [0.02, 0.98]]
     """
 
-    _esm = Path(__file__).with_suffix(".js")
-    _css = Path(__file__).with_suffix(".css")
+    _esm = script("attention_explorer")
+    _css = style("attention_explorer")
 
     data = traitlets.Dict(read_only=True).tag(sync=True)
-    layer = Setting(0).tag(sync=True)
-    head = Setting(0).tag(sync=True)
-    selected = Setting(None, allow_none=True).tag(sync=True)
-    direction = Setting("looks at").tag(sync=True)
-    temperature = Setting(1.0).tag(sync=True)
-    scale = Setting(True).tag(sync=True)
-    mask_on = Setting(True).tag(sync=True)
-    show = Setting("weights").tag(sync=True)
-    stretch = Setting(False).tag(sync=True)
+    layer = Setting(0)
+    head = Setting(0)
+    selected = Setting(None, allow_none=True)
+    direction = Setting("looks at")
+    temperature = Setting(1.0)
+    scale = Setting(True)
+    mask_on = Setting(True)
+    show = Setting("weights")
+    stretch = Setting(False)
 
     def __init__(
         self,
@@ -99,7 +102,7 @@ class AttentionExplorer(StaticPicture, anywidget.AnyWidget):
             "keys": None if keys is None else [visible(token) for token in tokens[1]],
             "layers": [str(name) for name in names],
             "d_k": None if d_k is None else float(d_k),
-            "mask": None if allowed is None else _base64(np.packbits(allowed, bitorder="little")),
+            "mask": None if allowed is None else text_of(np.packbits(allowed, bitorder="little")),
         }
         data, self._scores = self._fitting(scores4, data)
         self._mask = allowed
@@ -114,13 +117,13 @@ class AttentionExplorer(StaticPicture, anywidget.AnyWidget):
 
     def _fitting(self, scores: np.ndarray, data: dict[str, Any]) -> tuple[dict[str, Any], np.ndarray]:
         """Return the data with the scores in as many bits as fit, and the scores as the page will read them."""
-        code = len((str(self._esm) + str(self._css)).encode())
+        code = len((self._esm + self._css).encode())
         for bits in (16, 8):
             rows, codes = encode(scores, bits)
-            whole = data | {"bits": bits, "rows": _base64(rows), "codes": _base64(codes)}
-            size = code + len(json.dumps(whole, ensure_ascii=False).encode()) + 2000  # the settings, and room for them
+            both = data | {"bits": bits, "rows": text_of(rows), "codes": text_of(codes)}
+            size = code + len(json.dumps(both, ensure_ascii=False).encode()) + 2000  # the settings, and room for them
             if size <= LIMIT:
-                return whole, decode(rows, codes, bits)
+                return both, decode(rows, codes, bits)
         raise ValueError(
             f"scores {self._given_shape} make {size:,} bytes for the page: at most {LIMIT:,}; pass fewer heads, "
             f"layers or tokens, such as scores[:, :4]"
@@ -149,29 +152,17 @@ class AttentionExplorer(StaticPicture, anywidget.AnyWidget):
     def _checked(self, proposal: Any) -> Any:
         name, value = proposal["trait"].name, proposal["value"]
         L, H, T, S = self._scores.shape
-        if name == "layer":
-            return whole(value, L, name)
-        if name == "head":
-            return whole(value, H, name)
+        if name in ("layer", "head"):
+            return whole(value, L if name == "layer" else H, name)
         if name == "selected":
-            columns = self.direction == "looked at by"
-            return value if value is None else whole(value, S if columns else T, name, "None or ")
+            end = S if self.direction == "looked at by" else T
+            return value if value is None else whole(value, end, name, "None or ")
         if name == "temperature":
-            if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
-                value = repr(value)
-            elif COLDEST <= value <= HOTTEST:
-                return float(value)
-            raise SettingError(f"temperature is {value}: expected a number from {COLDEST} to {HOTTEST:g}")
-        if name in ("direction", "show"):
-            choices = ("looks at", "looked at by") if name == "direction" else ("weights", "scores")
-            if value not in choices:
-                raise SettingError(f"{name} is {value!r}: expected {choices[0]!r} or {choices[1]!r}")
-            return value
-        if not isinstance(value, (bool, np.bool_)):
-            raise SettingError(f"{name} is {value!r}: expected True or False")
+            return number(value, name, f"a number from {COLDEST} to {HOTTEST:g}", COLDEST, HOTTEST)
+        value = choice(value, CHOICES[name], name)
         if name == "scale" and not value and self.data["d_k"] is None:
             raise SettingError("scale is False, but d_k is not known: pass d_k=, the width of a query, to the explorer")
-        return bool(value)
+        return value
 
     @traitlets.observe("direction")
     def _turned(self, _: Any) -> None:
@@ -189,7 +180,7 @@ def encode(scores: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:
     span = np.minimum(top - scores.min(-1, keepdims=True), CLIP)
     rows = np.concatenate([top, span], -1).astype("<f4")
     share = (top - scores) / np.where(span > 0, span, 1)
-    return rows, np.rint(np.sqrt(share.clip(0, 1)) * (2**bits - 1)).astype("<u2" if bits == 16 else "u1")
+    return rows, coded(np.sqrt(share.clip(0, 1)), bits)
 
 
 def decode(rows: np.ndarray, codes: np.ndarray, bits: int) -> np.ndarray:
@@ -217,21 +208,9 @@ def _sign(letter: str) -> str:
     return f"‹{ord(letter):04X}›" if hidden else letter
 
 
-def _base64(array: np.ndarray) -> str:
-    return base64.b64encode(array.tobytes()).decode()
-
-
-def _array(value: Any) -> np.ndarray:
-    """Return a tensor or what NumPy understands as an array."""
-    if hasattr(value, "detach"):
-        value = value.detach().cpu()
-        value = value.double() if value.is_floating_point() else value  # NumPy has no bfloat16
-    return np.asarray(value)
-
-
 def _finite(scores: Any) -> np.ndarray:
     try:
-        array = _array(scores).astype(float)
+        array = as_array(scores).astype(float)
     except (TypeError, ValueError) as error:
         raise ValueError("scores are no array of numbers: expected (T, S), (H, T, S) or (L, H, T, S)") from error
     if array.ndim not in (2, 3, 4) or not array.size:
@@ -253,7 +232,7 @@ def _tokens(tokens: Sequence[str], expected: int, name: str, shape: tuple[int, .
 
 
 def _allowed(mask: Any, shape: tuple[int, int]) -> np.ndarray:
-    allowed = _array(mask)
+    allowed = as_array(mask)
     if allowed.dtype != bool:
         raise ValueError(f"mask has the dtype {allowed.dtype}: expected bool, True = may look, such as mask == 1")
     if allowed.shape != shape:

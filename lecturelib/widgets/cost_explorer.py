@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import ipywidgets
 from matplotlib.figure import Figure
 
 from lecturelib.figures.cost_explorer import cost_frame
-from lecturelib.figures.style import new_figure
 from lecturelib.figures.units import BYTES, in_unit
 from lecturelib.kv_cache import cache_bytes
 from lecturelib.scaling import FLOAT, attention_cost, block_cost, lstm_cost
-from lecturelib.widgets.picture import Canvas, StaticPicture
+from lecturelib.widgets.picture import Drawn, toggles
 
 MODES = {"training": "one training step", "reading": "reading a text", "writing": "one more token"}
 LENGTHS, WIDTHS, BATCHES = ([2**k for k in range(*ends)] for ends in ((4, 17), (5, 14), (0, 7)))
@@ -29,7 +28,7 @@ class View(NamedTuple):
     held: dict[str, int]
 
 
-class CostExplorer(StaticPicture, ipywidgets.VBox):
+class CostExplorer(Drawn):
     """Show operations and bytes of a transformer, and of an LSTM with as many layers, for sizes of your choice.
 
     `rate` is how many operations a second a machine does (measured by a matrix product), `memory` its bytes, and
@@ -39,6 +38,7 @@ class CostExplorer(StaticPicture, ipywidgets.VBox):
     """
 
     says = "operations, seconds and bytes of a transformer and of an LSTM, for a length, width and depth of your choice"
+    size = (12, 5.2)
 
     def __init__(self, rate: float = 35e9, memory: float = 2e9, machine: str = "this machine") -> None:
         for name, value in (("rate", rate), ("memory", memory)):
@@ -46,45 +46,29 @@ class CostExplorer(StaticPicture, ipywidgets.VBox):
                 what = "operations a second" if name == "rate" else "bytes"
                 raise ValueError(f"{name}={value!r}: expected {what}, a finite number above 0")
         self.rate, self.memory, self.machine = float(rate), float(memory), machine
-        self.mode = ipywidgets.ToggleButtons(options=[(name, name) for name in MODES], description="cost of",
-                                             layout={"width": "auto"},
-                                             style={"button_width": "90px", "description_width": "60px"})  # fmt: skip
-        self.mode.add_class("widget-inline-hbox")  # by itself it stands under its description
-        self.n, self.D, self.num_layers, self.batch_size = (
+        self.mode = toggles([(name, name) for name in MODES], "cost of", button="90px", width="auto")
+        self.n, self.D, self.num_layers, self.batch_size = sliders = [
             ipywidgets.SelectionSlider(options=options, value=value, description=name, layout={"width": "330px"},
                                        style={"description_width": "60px"})
             for name, options, value in (("tokens n", LENGTHS, 1024), ("width D", WIDTHS, 512),
                                          ("layers L", LAYERS, 8), ("batch B", BATCHES, 8))
-        )  # fmt: skip
-        self.figure = new_figure(12, 5.2, self.says)
-        self._frame()
-        self.canvas = Canvas(self.figure)
-        for control in (self.mode, self.n, self.D, self.num_layers, self.batch_size):
-            control.observe(self._changed, names="value")
-        rows = [[self.mode], [self.n, self.D], [self.num_layers, self.batch_size]]
-        super().__init__([*(ipywidgets.HBox(row) for row in rows), self.canvas, self.canvas.spoken])
-
-    def picture(self) -> Figure:
-        """The present view."""
-        return self.figure
+        ]  # fmt: skip
+        self.assemble([[self.mode], sliders[:2], sliders[2:]], [self.mode, *sliders])
 
     def view(self) -> View:
         """Return what is drawn now."""
-        n, D, num_layers, batch_size = self.n.value, self.D.value, self.num_layers.value, self.batch_size.value
-        return view(self.mode.value, numbers(n, D, num_layers, batch_size, heads_of(D)))
+        D = self.D.value
+        sizes = (self.n.value, D, self.num_layers.value, self.batch_size.value)
+        return view(self.mode.value, numbers(*sizes, heads_of(D)))
 
-    def _frame(self) -> None:
-        B, n, D, num_heads = self.batch_size.value, self.n.value, self.D.value, heads_of(self.D.value)
-        sizes = f"n = {n:,}, D = {D:,}, L = {self.num_layers.value}, H = {num_heads}, B = {B}"
-        title = f"{MODES[self.mode.value].capitalize()}: {sizes}"
+    def draw(self, figure: Figure) -> None:
+        """Draw the present view into a figure."""
+        B, n, D, L = self.batch_size.value, self.n.value, self.D.value, self.num_layers.value
+        title = f"{MODES[self.mode.value].capitalize()}: n = {n:,}, D = {D:,}, L = {L}, H = {heads_of(D)}, B = {B}"
         machines = {f"{self.machine}, {in_unit(self.memory, BYTES, 2)}": self.memory}
         machines |= {in_unit(card, BYTES): card for card in GRAPHICS_CARDS}
         drawn = self.view()
-        cost_frame(self.figure, title, drawn.operations, drawn.parts, self.rate, drawn.held, machines)
-
-    def _changed(self, _: Any) -> None:
-        self._frame()
-        self.canvas.draw()
+        cost_frame(figure, title, drawn.operations, drawn.parts, self.rate, drawn.held, machines)
 
 
 def heads_of(D: int) -> int:

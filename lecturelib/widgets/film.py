@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import ipywidgets
 import numpy as np
@@ -12,10 +11,10 @@ from matplotlib.figure import Figure
 from lecturelib.figures.plane import principal_plane
 from lecturelib.figures.start import learning_frame
 from lecturelib.figures.style import new_figure
-from lecturelib.widgets.picture import Canvas, StaticPicture
+from lecturelib.widgets.picture import Drawn
 
 
-class TrainingFilm(StaticPicture, ipywidgets.VBox):
+class TrainingFilm(Drawn):
     """Show how hidden states and accuracy moved during a training: the last frame first; press play to see all.
 
     Shapes: states (frames, points, H), accuracy (frames,), steps (frames,), groups (points,), the number of ones
@@ -27,6 +26,7 @@ class TrainingFilm(StaticPicture, ipywidgets.VBox):
     """
 
     says = "the hidden states of a network in a plane, step by step while it learns, and its share of right answers"
+    size = (10, 4.6)
 
     def __init__(
         self,
@@ -52,27 +52,21 @@ class TrainingFilm(StaticPicture, ipywidgets.VBox):
         margin = 0.06 * (highest - lowest)
         self.window = np.stack([lowest - margin, highest + margin])  # one window for all frames
         self.accuracy, self.steps, self.groups, self.baseline = list(accuracy), list(steps), groups, baseline
-        self.figure = new_figure(10, 4.6, self.says)
-        self._draw(len(steps) - 1)
-        self.canvas = Canvas(self.figure)
-        last = len(steps) - 1
         # At the end, as the picture is; play then begins at the start. `playing=True` would start nothing in a page.
-        self.play = ipywidgets.Play(min=0, max=last, value=last, interval=250)
-        self.slider = ipywidgets.IntSlider(min=0, max=last, value=last, description="frame", readout=False)
+        ends = {"min": 0, "max": frames - 1, "value": frames - 1}
+        self.play = ipywidgets.Play(**ends, interval=250)
+        self.slider = ipywidgets.IntSlider(**ends, description="frame", readout=False)
         ipywidgets.jslink((self.play, "value"), (self.slider, "value"))
-        self.slider.observe(self._moved, names="value")
-        super().__init__([ipywidgets.HBox([self.play, self.slider]), self.canvas, self.canvas.spoken])
+        self.assemble([[self.play, self.slider]], [self.slider])
 
     def picture(self) -> Figure:
         """The last frame."""
-        figure = new_figure(10, 4.6, self.says)
-        self._draw(len(self.steps) - 1, figure)
+        figure = new_figure(*self.size, self.says)
+        self.draw(figure, len(self.steps) - 1)
         return figure
 
-    def _draw(self, frame: int, figure: Figure | None = None) -> None:
-        learning_frame(figure or self.figure, self.planes[frame], self.groups, self.window, self.steps[frame],
-                       self.steps, self.accuracy, self.baseline)  # fmt: skip
-
-    def _moved(self, change: dict[str, Any]) -> None:
-        self._draw(change["new"])
-        self.canvas.draw()
+    def draw(self, figure: Figure, frame: int | None = None) -> None:
+        """Draw a frame into a figure, by default the present one."""
+        frame = self.slider.value if frame is None else frame
+        learning_frame(figure, self.planes[frame], self.groups, self.window, self.steps[frame], self.steps,
+                       self.accuracy, self.baseline)  # fmt: skip

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import ipywidgets
 import numpy as np
 from matplotlib.figure import Figure
 
 from lecturelib.figures.lstm import KEYS, gate_scope_frame
-from lecturelib.figures.style import new_figure
-from lecturelib.widgets.picture import Canvas, StaticPicture
+from lecturelib.widgets.picture import Drawn, toggles
 
 # a Dropdown shows the value None as an empty line, so "nothing" is the empty string
 GATE_NAMES = {"nothing": "", "input gate i": "i", "forget gate f": "f", "output gate o": "o"}
@@ -28,32 +27,25 @@ class Reading(NamedTuple):
     answer: np.ndarray
 
 
-class GateScope(StaticPicture, ipywidgets.VBox):
+class GateScope(Drawn):
     """Look into a trained LSTM while it carries one of four keys to the end of a string.
 
     `read(key, force)` returns a `Reading`; `force` maps a gate ("i", "f" or "o") to a constant, or is empty.
     """
 
     says = "the gates, the cell and the answer of a trained LSTM, with a gate forced to a value of your choice"
+    size = (12, 4.3)
 
     def __init__(self, read: Callable[[int, Mapping[str, float]], Reading]) -> None:
         self.read = read
-        self.key = ipywidgets.ToggleButtons(options=[(k, n) for n, k in enumerate(KEYS)], description="key",
-                                            layout={"width": "300px"},
-                                            style={"button_width": "40px", "description_width": "40px"})  # fmt: skip
-        self.key.add_class("widget-inline-hbox")  # by itself it stands under its description
+        self.key = toggles([(k, n) for n, k in enumerate(KEYS)], "key", button="40px", width="300px")
         self.gate = ipywidgets.Dropdown(options=list(GATE_NAMES.items()), value="", description="force")
         self.value_slider = ipywidgets.FloatSlider(value=1.0, min=0.0, max=1.0, step=0.01, description="to")
-        self.figure = new_figure(12, 4.3, self.says)
-        self.shown = self.recompute(0, None, 1.0)
-        self.limit = float(np.abs(self.shown.cell).max())  # one color scale and one order of units for all views
-        self.order = np.argsort(-np.abs(self.shown.cell[-1]))
-        self._frame()
-        self.canvas = Canvas(self.figure)
-        for control in (self.key, self.gate, self.value_slider):
-            control.observe(self._changed, names="value")
-        self._enable()
-        super().__init__([ipywidgets.HBox([self.key, self.gate, self.value_slider]), self.canvas, self.canvas.spoken])
+        first = self.recompute(0, None, 1.0).cell
+        self.limit = float(np.abs(first).max())  # one color scale and one order of units for all views
+        self.order = np.argsort(-np.abs(first[-1]))
+        controls = [self.key, self.gate, self.value_slider]
+        self.assemble([controls], controls)
 
     def recompute(self, key: int, gate: str | None, value: float) -> Reading:
         """Return what the network does with a gate forced (or none); no front end is needed.
@@ -67,29 +59,11 @@ class GateScope(StaticPicture, ipywidgets.VBox):
             )
         return self.read(key, {gate: value} if gate else {})
 
-    def picture(self) -> Figure:
-        """The present view."""
-        return self.figure
-
-    def _frame(self) -> None:
-        r = self.shown
-        means = {"i": r.i.mean(1), "f": r.f.mean(1), "o": r.o.mean(1)}
-        gate_scope_frame(
-            self.figure,
-            r.string,
-            r.cell[:, self.order],
-            means,
-            self.gate.value or None,
-            r.answer,
-            self.key.value,
-            self.limit,
-        )
-
-    def _enable(self) -> None:
-        self.value_slider.disabled = not self.gate.value
-
-    def _changed(self, _: Any) -> None:
-        self._enable()
-        self.shown = self.recompute(self.key.value, self.gate.value or None, self.value_slider.value)
-        self._frame()
-        self.canvas.draw()
+    def draw(self, figure: Figure) -> None:
+        """Draw what the network does under the present settings into a figure."""
+        key, gate = self.key.value, self.gate.value or None
+        self.value_slider.disabled = gate is None
+        found = self.recompute(key, gate, self.value_slider.value)
+        means = {"i": found.i.mean(1), "f": found.f.mean(1), "o": found.o.mean(1)}
+        cell = found.cell[:, self.order]
+        gate_scope_frame(figure, found.string, cell, means, gate, found.answer, key, self.limit)

@@ -18,6 +18,7 @@ from lecturelib.attention import record_attention
 from lecturelib.explanations import attention_rollout, occlusion
 from lecturelib.mae import MaskedAutoencoder, reconstruction_loss
 from lecturelib.vision import VisionTransformer, patchify, unpatchify
+from lecturelib.widgets.kit import as_array
 
 # Paints (1, C, height, width) with mask (1, N), True = hidden; returns images of the same shape.
 Painter = MaskedAutoencoder | Callable[[torch.Tensor, torch.Tensor], Any]
@@ -99,11 +100,8 @@ def checked(images: Any, shape: tuple[int, int, int], name: str = "images") -> n
 
     Raises: ValueError for another shape, none at all, bytes, NaN, and pixels beyond 0 to 1.
     """
-    if isinstance(images, torch.Tensor):
-        images = images.detach().cpu()
-        images = images.float() if images.is_floating_point() else images  # NumPy has no bfloat16
     try:
-        found = np.asarray(images)
+        found = as_array(images)
     except ValueError as error:
         raise ValueError(f"{name} are no array: expected numbers of shape (n, {_listed(shape)})") from error
     if found.ndim != 4 or found.shape[1:] != tuple(shape):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import anywidget
@@ -16,15 +14,19 @@ from matplotlib.figure import Figure
 from lecturelib.figures.patch_playground import looked_at, painted
 from lecturelib.mae import KINDS, MaskedAutoencoder, random_mask
 from lecturelib.vision import VisionTransformer
+from lecturelib.widgets.kit import LIMIT, coded, script, style, text_of
 from lecturelib.widgets.patch_answers import Looked, Painted, Painter, checked, look, repaint
 from lecturelib.widgets.picture import StaticPicture
-from lecturelib.widgets.settings import Setting, SettingError, whole
+from lecturelib.widgets.settings import Setting, SettingError, choice, number, whole
 
-LIMIT = 300_000  # bytes of all images, and of one answer
 SHOWN = 3  # images in the picture
 HEADS = 8  # that stand side by side in the picture; of more, their mean
-VIEWS = ("head", "mean of heads", "rollout", "occlusion")
-SCALES = ("query", "image")
+CHOICES: dict[str, tuple[Any, ...]] = {
+    "view": ("head", "mean of heads", "rollout", "occlusion"),
+    "scale": ("query", "image"),
+    "own": (False, True),
+    "whole": (False, True),
+}
 SETTINGS = {
     "attention": ("image", "own", "drawing", "view", "layer", "head", "selected", "scale"),
     "masking": ("image", "own", "drawing", "mask", "ratio", "kind", "seed", "painter", "whole"),
@@ -48,26 +50,26 @@ class PatchPlayground(StaticPicture, anywidget.AnyWidget):
     Raises: ValueError for settings that do not exist.
     """
 
-    _esm = Path(__file__).with_suffix(".js")
-    _css = Path(__file__).with_suffix(".css")
+    _esm = script("patch_playground")
+    _css = style("patch_playground")
 
     data = traitlets.Dict(read_only=True).tag(sync=True)
     answer = traitlets.Dict(read_only=True).tag(sync=True)
-    asked = Setting(0).tag(sync=True)
-    image = Setting(0).tag(sync=True)
-    own = Setting(False).tag(sync=True)
-    drawing = Setting(None, allow_none=True).tag(sync=True, echo_update=False)
-    view = Setting("head").tag(sync=True)
-    layer = Setting(0).tag(sync=True)
-    head = Setting(0).tag(sync=True)
-    selected = Setting(None, allow_none=True).tag(sync=True)
-    scale = Setting("query").tag(sync=True)
-    mask = Setting(None).tag(sync=True, echo_update=False)
-    ratio = Setting(0.75).tag(sync=True)
-    kind = Setting("random").tag(sync=True)
-    seed = Setting(0).tag(sync=True)
-    painter = Setting(None).tag(sync=True)
-    whole = Setting(False).tag(sync=True)
+    asked = Setting(0)
+    image = Setting(0)
+    own = Setting(False)
+    drawing = Setting(None, allow_none=True).tag(echo_update=False)
+    view = Setting("head")
+    layer = Setting(0)
+    head = Setting(0)
+    selected = Setting(None, allow_none=True)
+    scale = Setting("query")
+    mask = Setting(None).tag(echo_update=False)
+    ratio = Setting(0.75)
+    kind = Setting("random")
+    seed = Setting(0)
+    painter = Setting(None)
+    whole = Setting(False)
 
     @classmethod
     def attention(
@@ -93,17 +95,20 @@ class PatchPlayground(StaticPicture, anywidget.AnyWidget):
                 "model has no classes: expected a network that names one, such as VisionTransformer(…, num_classes=10)"
             )
         given = checked(images, model.image_size)
-        classes = model.head.out_features
-        names = [str(n) for n in range(classes)] if names is None else [str(name) for name in names]
-        if len(names) != classes:
-            raise ValueError(f"{len(names)} names, but the model has {classes} classes: expected one name for each")
+        num_classes = model.head.out_features
+        names = [str(name) for name in (range(num_classes) if names is None else names)]
+        if len(names) != num_classes:
+            raise ValueError(f"{len(names)} names, but the model has {num_classes} classes: expected one name for each")
+        labels = None if labels is None else list(labels)
+        if labels is not None and len(labels) != len(given):
+            raise ValueError(f"{len(labels)} labels for {len(given)} images: expected one for each, or None")
         first = look(model, given[0])
         data = {
             "classes": names,
-            "labels": None if labels is None else _labels(labels, len(given), classes),
+            "labels": None if labels is None else [whole(label, num_classes, "a label") for label in labels],
             "cls_token": model.cls_token is not None,
-            "layers": first.maps.shape[0],
-            "heads": first.maps.shape[1],
+            "num_layers": first.maps.shape[0],
+            "num_heads": first.maps.shape[1],
             "bits": _bits(first),
         }
         says = f"where a vision transformer looks in {_count(given)}, patch by patch"
@@ -152,8 +157,8 @@ class PatchPlayground(StaticPicture, anywidget.AnyWidget):
         **settings: Any,
     ) -> None:
         self._mode, self._images, self._models, self.says = mode, images, models, says
-        self._rows, self._columns, self._side = cut.rows, cut.columns, cut.patch_size
-        packed = _base64(np.rint(images * 255).astype("u1"))
+        self._rows, self._columns, self._patch_size = cut.rows, cut.columns, cut.patch_size
+        packed = text_of(coded(images, 8))
         if len(packed) > LIMIT:
             fit = LIMIT * 3 // 4 // images[0].size
             raise ValueError(
@@ -187,7 +192,7 @@ class PatchPlayground(StaticPicture, anywidget.AnyWidget):
         Raises: ValueError where nothing is hidden or nothing is visible.
         """
         self._only("masking", "paint()")
-        return repaint(self._models[self.painter], self.current(), np.array(self.mask), self._side, self.painter)
+        return repaint(self._models[self.painter], self.current(), np.array(self.mask), self._patch_size, self.painter)
 
     def picture(self) -> Figure:
         """The image that is shown and the next two, as the playground would show them."""
@@ -202,20 +207,18 @@ class PatchPlayground(StaticPicture, anywidget.AnyWidget):
     def _looking(self) -> Figure:
         images, numbers = self._shown()
         seen = [look(self._models["model"], image) for image in images]
-        titles, labels = [], self.data["labels"]
-        for found, number in zip(seen, numbers, strict=True):
-            label = None if labels is None or number is None else self.data["classes"][labels[number]]
-            said = f"says {self.data['classes'][int(found.probabilities.argmax())]}"
-            titles.append(said if label is None else f"{said}\nis {label}")
-        square = (len(images), self._rows, self._columns)
-        heads = [self._row(found.maps[self.layer]) for found in seen]  # each (H, N)
-        if seen[0].maps.shape[1] <= HEADS:
-            maps = {f"head {h + 1}": np.stack([each[h] for each in heads]) for h in range(len(heads[0]))}
-        else:
-            maps = {"mean of heads": np.stack([each.mean(0) for each in heads])}
+        classes, labels = self.data["classes"], self.data["labels"]
+        titles = [f"says {classes[int(found.probabilities.argmax())]}" for found in seen]
+        if labels is not None:
+            truth = ["" if n is None else f"\nis {classes[labels[n]]}" for n in numbers]
+            titles = [title + more for title, more in zip(titles, truth, strict=True)]
+        heads = np.stack([self._row(found.maps[self.layer]) for found in seen], axis=1)  # (H, images, N)
+        maps = {f"head {h + 1}": each for h, each in enumerate(heads)}
+        if len(maps) > HEADS:
+            maps = {"mean of heads": heads.mean(0)}
         maps["rollout"] = np.stack([self._row(found.rollout) for found in seen])
         maps["occlusion"] = np.stack([found.occlusion for found in seen])
-        shaped = {name: each.reshape(square) for name, each in maps.items()}
+        shaped = {name: each.reshape(-1, self._rows, self._columns) for name, each in maps.items()}
         return looked_at(np.stack(images), shaped, titles, ["occlusion"], f"heads of layer {self.layer + 1}")
 
     def _row(self, weights: np.ndarray) -> np.ndarray:
@@ -231,10 +234,10 @@ class PatchPlayground(StaticPicture, anywidget.AnyWidget):
         mask = np.array(self.mask)
         if mask.all() or not mask.any():  # nothing to paint: as the settings would draw it
             mask = self._drawn()
-        made = [repaint(self._models[self.painter], image, mask, self._side, self.painter) for image in images]
+        made = [repaint(self._models[self.painter], image, mask, self._patch_size, self.painter) for image in images]
         errors = [(each.error, each.mean_error) for each in made]
         pixels = np.stack([each.pixels for each in made])
-        return painted(np.stack(images), np.stack([mask] * len(images)), pixels, self._side, errors, self.painter)
+        return painted(np.stack(images), np.stack([mask] * len(images)), pixels, self._patch_size, errors, self.painter)
 
     # ---- the settings, and what changes with them
 
@@ -277,8 +280,8 @@ class PatchPlayground(StaticPicture, anywidget.AnyWidget):
         found, bits = self.look(), self.data["bits"]
         return {
             "probabilities": found.probabilities.round(5).tolist(),
-            "maps": _packed(found.maps, bits),
-            "rollout": _packed(found.rollout, bits),
+            "maps": text_of(coded(found.maps, bits)),
+            "rollout": text_of(coded(found.rollout, bits)),
             "occlusion": found.occlusion.round(5).tolist(),
         }
 
@@ -291,7 +294,7 @@ class PatchPlayground(StaticPicture, anywidget.AnyWidget):
                 raise
             failed = "" if isinstance(error, ValueError) else f"{self.painter} failed with {type(error).__name__}: "
             return {**empty, "message": f"{failed}{error}"[:400]}
-        pixels = _base64(np.rint(made.pixels * 255).astype("u1"))
+        pixels = text_of(coded(made.pixels, 8))
         return {**empty, "pixels": pixels, "error": made.error, "mean_error": made.mean_error}
 
     @traitlets.validate("asked", *dict.fromkeys((*SETTINGS["attention"], *SETTINGS["masking"])))
@@ -299,47 +302,35 @@ class PatchPlayground(StaticPicture, anywidget.AnyWidget):
         name, value = proposal["trait"].name, proposal["value"]
         if name != "asked" and name not in SETTINGS[self._mode]:
             self._only("masking" if name in SETTINGS["masking"] else "attention", name)
-        n, channels, height, width = self._images.shape
+        n, channels, *shape = self._images.shape
         patches = self._rows * self._columns
-        if name in ("own", "whole"):
-            value = _choice(value, (False, True), name)
+        ends = {"asked": 2**53, "seed": 2**53, "image": n}
+        ends |= {"layer": self.data.get("num_layers", 0), "head": self.data.get("num_heads", 0)}
+        if name in ends:
+            return whole(value, ends[name], name)
+        if name in CHOICES or name == "painter":
+            value = choice(value, CHOICES.get(name, tuple(self._models)), name)
         if channels > 1 and ((name == "own" and value) or (name == "drawing" and value is not None)):
             raise SettingError(
                 f"{name} needs images of one channel, to draw on: these have {channels}; leave it as it is"
             )
-        if name in ("own", "whole"):
-            return value
-        ends = {
-            "asked": 2**53,
-            "image": n,
-            "seed": 2**53,
-            "layer": self.data.get("layers"),
-            "head": self.data.get("heads"),
-        }
-        if name in ends:
-            return whole(value, ends[name], name)
-        if name in ("view", "scale", "painter"):
-            return _choice(value, {"view": VIEWS, "scale": SCALES, "painter": tuple(self._models)}[name], name)
-        if name == "selected":
-            if value is None or (value == "class" and self.data["cls_token"]):
-                return value
+        if name == "selected" and value is not None and not (value == "class" and self.data["cls_token"]):
             return whole(value, patches, name, "None or " + "'class' or " * self.data["cls_token"])
-        if name == "drawing":
-            return None if value is None else _pixels(value, (height, width))
+        if name == "drawing" and value is not None:
+            return _pixels(value, (shape[0], shape[1]))
         if name == "mask":
             return _booleans(value, patches)
-        settings = {"ratio": self.ratio, "kind": self.kind, name: value}
-        _mask(self._rows, self._columns, settings["ratio"], settings["kind"], 0)
-        return value if name == "kind" else float(value)
+        if name in ("ratio", "kind"):
+            asked = {"ratio": self.ratio, "kind": self.kind, name: value}
+            _mask(self._rows, self._columns, asked["ratio"], asked["kind"], 0)
+        return float(value) if name == "ratio" else value
 
 
 def _mask(rows: int, columns: int, ratio: Any, kind: Any, seed: int) -> np.ndarray:
-    if isinstance(ratio, bool) or not isinstance(ratio, (int, float, np.number)):
-        raise SettingError(f"ratio is {ratio!r}: expected a number between 0 and 1, such as 0.75")
+    ratio = number(ratio, "ratio", "a number between 0 and 1, such as 0.75")
+    generator = torch.Generator().manual_seed(seed)
     try:
-        return random_mask(1, rows, columns, float(ratio), kind, generator=torch.Generator().manual_seed(seed))[
-            0
-        ].numpy()
+        return random_mask(1, rows, columns, ratio, kind, generator=generator)[0].numpy()
     except ValueError as error:
         raise SettingError(str(error)) from None
 
@@ -363,7 +354,8 @@ def _same_encoder(painters: Mapping[str, Any]) -> VisionTransformer:
     cuts = {name: (tuple(each.image_size), each.patch_size) for name, each in encoders.items()}
     if len(set(cuts.values())) > 1:
         raise ValueError(
-            f"models cut images differently, (image, side) is {cuts}: expected the same; make two playgrounds"
+            f"models cut images differently, image_size and patch_size are {cuts}: expected the same; make two "
+            "playgrounds"
         )
     return next(iter(encoders.values()))
 
@@ -381,23 +373,8 @@ def _bits(looked: Looked) -> int:
     )
 
 
-def _packed(weights: np.ndarray, bits: int) -> str:
-    return _base64(np.rint(weights * (2**bits - 1)).astype("<u2" if bits == 16 else "u1"))
-
-
-def _base64(array: np.ndarray) -> str:
-    return base64.b64encode(array.tobytes()).decode()
-
-
 def _count(images: np.ndarray) -> str:
     return f"{len(images)} image{'s' * (len(images) > 1)}"
-
-
-def _labels(labels: Any, images: int, classes: int) -> list[int]:
-    found = list(labels)
-    if len(found) != images:
-        raise ValueError(f"{len(found)} labels for {images} images: expected one for each, or None")
-    return [whole(label, classes, "a label") for label in found]
 
 
 def _pixels(value: Any, shape: tuple[int, int]) -> list[list[float]]:
@@ -417,10 +394,3 @@ def _booleans(value: Any, patches: int) -> list[bool]:
             f"mask has the shape {found.shape} and type {found.dtype}: expected ({patches},) of bool, True = hidden"
         )
     return found.tolist()
-
-
-def _choice(value: Any, choices: Sequence[Any], name: str) -> Any:
-    for choice in choices:
-        if isinstance(value, (str, bool, np.bool_)) and value == choice:
-            return choice
-    raise SettingError(f"{name} is {value!r}: expected one of {list(choices)}")

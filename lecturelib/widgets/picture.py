@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from typing import Any
 
 import ipywidgets
 from matplotlib.figure import Figure
 
-from lecturelib.figures.style import png
+from lecturelib.figures.style import new_figure, png
 from lecturelib.widgets.spoken import Spoken, in_words
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
@@ -71,3 +72,44 @@ class Canvas(ipywidgets.Image):
         """Render the figure and show it."""
         self.value = png(self.figure)
         self.spoken.words = in_words(self.figure)
+
+
+class Drawn(StaticPicture, ipywidgets.VBox):
+    """A figure that the kernel draws anew when one of its controls changes.
+
+    A kind of it has `size` in inches and `draw(figure)`, which draws the present view into a figure, and calls
+    `assemble` when its controls are made.
+    """
+
+    size = (12.0, 5.0)
+
+    def draw(self, figure: Figure) -> None:
+        """Draw the present view into a figure."""
+        raise NotImplementedError
+
+    def assemble(self, rows: Sequence[Sequence[ipywidgets.Widget]], watched: Sequence[ipywidgets.Widget]) -> None:
+        """Put rows of controls above the picture, and draw anew whenever the value of one that is watched changes."""
+        self.figure = new_figure(*self.size, self.says)
+        self.draw(self.figure)
+        self.canvas = Canvas(self.figure)
+        for control in watched:
+            control.observe(lambda _: self.redraw(), names="value")
+        parts = [ipywidgets.HBox(row) if len(row) > 1 else row[0] for row in rows]
+        super().__init__([*parts, self.canvas, self.canvas.spoken])
+
+    def redraw(self) -> None:
+        """Show the present view."""
+        self.draw(self.figure)
+        self.canvas.draw()
+
+    def picture(self) -> Figure:
+        """The present view."""
+        return self.figure
+
+
+def toggles(options: Sequence[tuple[str, Any]], description: str, *, button: str, **layout: str) -> Any:
+    """Return a row of toggle buttons beside their description, each so wide; by itself it would stand below."""
+    style = {"button_width": button, "description_width": "60px"}
+    made = ipywidgets.ToggleButtons(options=options, description=description, layout=layout, style=style)
+    made.add_class("widget-inline-hbox")
+    return made

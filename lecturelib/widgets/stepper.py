@@ -12,10 +12,9 @@ from matplotlib.figure import Figure
 
 from lecturelib.figures.plane import separating_plane
 from lecturelib.figures.recurrent_networks import stepper_frame
-from lecturelib.figures.style import new_figure
-from lecturelib.widgets.picture import Canvas, StaticPicture
+from lecturelib.widgets.picture import Drawn
 
-LONGEST = 24  # symbols that fit above the figure
+MAX_LEN = 24  # symbols that fit above the figure
 
 
 class Reading(NamedTuple):
@@ -26,7 +25,7 @@ class Reading(NamedTuple):
     accepted: np.ndarray
 
 
-class AutomatonStepper(StaticPicture, ipywidgets.VBox):
+class AutomatonStepper(Drawn):
     """Step through a string with an automaton and a network.
 
     `dfa` has table, accepting, symbols, start, names, and `run(string)`. `network` maps a string to its hidden states
@@ -37,6 +36,7 @@ class AutomatonStepper(StaticPicture, ipywidgets.VBox):
     """
 
     says = "an automaton and a trained network read the same string, step by step"
+    size = (10, 4.9)
 
     def __init__(
         self,
@@ -66,22 +66,16 @@ class AutomatonStepper(StaticPicture, ipywidgets.VBox):
             button.layout.width = "90px"
             button.on_click(lambda _, move=move: self._step(move))
         self.message = ipywidgets.HTML()
-        self.figure = new_figure(10, 4.9, self.says)
-        self._frame(self.figure)
-        self.canvas = Canvas(self.figure)
         self.text.observe(self._typed, names="value")
-        self.position.observe(lambda _: self._redraw(), names="value")
-        super().__init__(
-            [ipywidgets.HBox([self.text, self.position, back, on]), self.message, self.canvas, self.canvas.spoken]
-        )
+        self.assemble([[self.text, self.position, back, on], [self.message]], [self.position])
 
     def problem_with(self, string: str) -> str | None:
         """Return what is wrong with a string, or None."""
         unknown = sorted(set(string) - set(self.dfa.alphabet))
         if unknown:
             return f"unknown symbols {unknown}: this automaton reads {list(self.dfa.alphabet)}"
-        if len(string) > LONGEST:
-            return f"{len(string)} symbols are too many for the figure: at most {LONGEST}"
+        if len(string) > MAX_LEN:
+            return f"{len(string)} symbols are too many for the figure: at most {MAX_LEN}"
         return None
 
     def recompute(self, string: str) -> Reading:
@@ -89,18 +83,11 @@ class AutomatonStepper(StaticPicture, ipywidgets.VBox):
         hidden, accepted = self.network(string)
         return Reading(self.dfa.run(string), self.project(hidden), np.asarray(accepted, dtype=bool))
 
-    def picture(self) -> Figure:
-        """The present moment."""
-        return self.figure
-
-    def _frame(self, figure: Figure) -> None:
+    def draw(self, figure: Figure) -> None:
+        """Draw the present moment into a figure."""
         string, position, reading = self.string, self.position.value, self.reading
         stepper_frame(figure, self.dfa, string, position, reading.states, reading.plane, self.background,
                       self.background_states, bool(reading.accepted[position]))  # fmt: skip
-
-    def _redraw(self) -> None:
-        self._frame(self.figure)
-        self.canvas.draw()
 
     def _typed(self, change: dict[str, Any]) -> None:
         problem = self.problem_with(change["new"])
@@ -114,7 +101,7 @@ class AutomatonStepper(StaticPicture, ipywidgets.VBox):
             self.position.max = length
             self.position.value = length
         if not moves:
-            self._redraw()
+            self.redraw()
 
     def _step(self, move: int) -> None:
         self.position.value = min(max(self.position.value + move, 0), self.position.max)

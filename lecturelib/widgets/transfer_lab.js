@@ -9,7 +9,7 @@ const DASHES = ["", "9 5", "2 4", "10 4 2 4"]; // of the run of now, and of thos
 const LINE = 20; // pixels from one label to the next, at least
 
 const fixed = (share) => (100 * share).toFixed(1);
-const percent = (share) => `${fixed(share)}\u00a0%`;
+const exact = (share) => `${fixed(share)}\u00a0%`;
 const about = (half) => (half === null ? "" : ` ± ${fixed(half)}`);
 const signed = (share) => `${share < 0 ? "" : "+"}${minus(fixed(share))}`;
 const apartBy = (share) => `${fixed(Math.abs(share))}\u00a0points ${share < 0 ? "below" : "above"}`;
@@ -142,11 +142,11 @@ class Lab extends View {
 
   sentence(run, step) {
     const who = `Run ${run.number}, ${run.name}, ${labelsOf(run.each)}`;
-    const reached = run.mean === null ? "" : `${percent(run.mean)}${about(run.half)}`;
+    const reached = run.mean === null ? "" : `${exact(run.mean)}${about(run.half)}`;
     if (run.status === "failed") return `${who}: failed${step > 0 ? ` after step ${step}` : ""}.`;
     if (run.status === "running" && step <= 0) return `${who}: ${run.total ? "training has begun" : "learning"}.`;
     const what = {
-      running: () => `${percent(run.mean)} at step ${step} of ${run.total}`,
+      running: () => `${exact(run.mean)} at step ${step} of ${run.total}`,
       stopped: () => `stopped at step ${step}${reached && `, ${reached}`}`,
       finished: () => `${reached}${run.total ? ` after ${run.total} steps` : ", without a step"}`,
     }[run.status]();
@@ -190,8 +190,8 @@ class Lab extends View {
     }
     const level = this.state.pixels[this.get("each")];
     if (this.spoken || now || refused || level === undefined) return this.spoken;
-    return `Logistic regression on the pixels reaches ${percent(level)} with ${labelsOf(this.get("each"))}; `
-      + `chance is ${percent(1 / this.data.num_classes)}. Press Start to train.`;
+    return `Logistic regression on the pixels reaches ${exact(level)} with ${labelsOf(this.get("each"))}; `
+      + `chance is ${exact(1 / this.data.num_classes)}. Press Start to train.`;
   }
 
   paintSettings() {
@@ -227,7 +227,7 @@ class Lab extends View {
     const line = (look, share) => add("line", { class: look, x1: left, x2: right, y1: y(share), y2: y(share) });
     const level = (share, look, text) => {
       line(look, share);
-      labels.push({ at: y(share), look, from: right, lines: [`${text}: ${percent(share)}`] });
+      labels.push({ at: y(share), look, from: right, lines: [`${text}: ${exact(share)}`] });
     };
     for (let share = 0; share <= 10; share += 2) {
       line(share ? "grid" : "axis", share / 10);
@@ -265,14 +265,14 @@ class Lab extends View {
   // What stands at the end of a line.
   label(run, narrow) {
     const [now, last] = this.state.runs;
-    if (narrow) return [`${run.number}: ${percent(run.mean)}`];
+    if (narrow) return [`${run.number}: ${exact(run.mean)}`];
     const step = lastStep(run);
     const where = {
       running: run.total ? ` at step ${step} of ${run.total}` : "",
       stopped: `, stopped at step ${step}`,
       failed: `, failed after step ${step}`,
     };
-    const reached = `${percent(run.mean)}${where[run.status] ?? ""}`;
+    const reached = `${exact(run.mean)}${where[run.status] ?? ""}`;
     if (run === now) return [`run ${run.number}: ${run.name}`, reached];
     const labels = run.each === now.each ? "" : `, ${labelsOf(run.each)}`;
     if (run !== last) return [`run ${run.number}: ${reached}${labels}`];
@@ -327,7 +327,7 @@ class Lab extends View {
       stopped: `stopped at ${step}`,
       failed: `failed at ${step}`,
     }[run.status];
-    const reached = run.mean === null ? "–" : `${percent(run.mean)}${about(run.half)}`;
+    const reached = run.mean === null ? "–" : `${exact(run.mean)}${about(run.half)}`;
     const cells = [run.name, run.each, steps, reached];
     if (!others.length) return cells;
     if (!run.above) return [...cells, k ? "–" : ""];

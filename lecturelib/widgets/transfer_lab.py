@@ -6,7 +6,6 @@ import threading
 import uuid
 import weakref
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, ClassVar
 
 import anywidget
@@ -18,32 +17,14 @@ from lecturelib.figures.transfer_lab import learning_curves
 from lecturelib.mae import MaskedAutoencoder
 from lecturelib.transfer import Examples
 from lecturelib.vision import VisionTransformer
+from lecturelib.widgets.kit import script, style
 from lecturelib.widgets.picture import StaticPicture
 from lecturelib.widgets.settings import Setting, SettingError
-from lecturelib.widgets.transfer_runs import (
-    ARMS,
-    KEEP,
-    LAST,
-    NONE,
-    PROBE,
-    TUNE,
-    Choice,
-    Experiment,
-    Job,
-    Run,
-    Runs,
-    Stopped,
-)
+from lecturelib.widgets.transfer_runs import ARMS, LAST, NONE, PROBE, TUNE, Choice, Experiment, Job, Run, Runs, Stopped
 
 ORDERS = ("", "start", "stop", "forget")
 PICTURE = {"steps": 80, "every": 20, "seeds": 2}  # of the short comparison in the saved notebook
-TEXTS = {
-    TUNE: "fine-tune the whole network",
-    KEEP: "fine-tune, head kept",
-    LAST: "train the last block only",
-    PROBE: "linear probe (no steps)",
-}
-SCRATCH = {
+SCRATCH = {  # what the arms are called where there is no source
     TUNE: "train the whole network",
     LAST: "train the last block only (control)",
     PROBE: "linear probe (control)",
@@ -67,14 +48,14 @@ class TransferLab(StaticPicture, anywidget.AnyWidget):
         images that are in the pool, seeds, steps and step sizes out of range, and settings that do not exist.
     """
 
-    _esm = Path(__file__).with_suffix(".js")
-    _css = Path(__file__).with_suffix(".css")
+    _esm = script("transfer_lab")
+    _css = style("transfer_lab")
 
     data = traitlets.Dict(read_only=True).tag(sync=True)
-    source = Setting(NONE).tag(sync=True)
-    arm = Setting(TUNE).tag(sync=True)
-    each = Setting(None).tag(sync=True)
-    asked = Setting([0, ""]).tag(sync=True)  # the number of an order, and which
+    source = Setting(NONE)
+    arm = Setting(TUNE)
+    each = Setting(None)
+    asked = Setting([0, ""])  # the number of an order, and which
     # a thread must not set a trait, but may send what this reads
     state = traitlets.Dict(read_only=True).tag(sync=True, to_json=lambda _, lab: lab.described())
 
@@ -113,11 +94,11 @@ class TransferLab(StaticPicture, anywidget.AnyWidget):
                 "id": uuid.uuid4().hex,
                 "none": NONE,
                 "sources": {name: list(self.experiment.arms(name)) for name in offered},
-                "arms": [[arm, TEXTS[arm], SCRATCH.get(arm, TEXTS[arm])] for arm in ARMS],
+                "arms": [[arm, text, SCRATCH.get(arm, text)] for arm, text in ARMS.items()],
                 "labels": list(known),
                 "seeds": len(self.experiment.seeds),
                 "steps": steps,
-                "classes": self.experiment.num_classes,
+                "num_classes": self.experiment.num_classes,
                 "tests": len(self.experiment.test[1]),
             },
         )

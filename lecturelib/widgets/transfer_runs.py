@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from lecturelib.attention import MultiHeadAttention
+from lecturelib.edges import check_whole
 from lecturelib.fine_tuning import Stack, fine_tune
 from lecturelib.label_efficiency import Pixels, Probe, Tune, check_apart, interval
 from lecturelib.mae import MaskedAutoencoder
@@ -19,7 +20,13 @@ from lecturelib.transfer import Examples, check_examples, copy_encoder, draw_lab
 from lecturelib.vision import VisionTransformer
 
 NONE = "none (from scratch)"
-TUNE, KEEP, LAST, PROBE = ARMS = ("fine-tune", "fine-tune, head kept", "last block only", "linear probe")
+TUNE, KEEP, LAST, PROBE = "fine-tune", "fine-tune, head kept", "last block only", "linear probe"
+ARMS = {  # what they are called in a list
+    TUNE: "fine-tune the whole network",
+    KEEP: "fine-tune, head kept",
+    LAST: "train the last block only",
+    PROBE: "linear probe (no steps)",
+}
 KEPT = 3  # runs that stay beside the one that is trained
 
 Report = Callable[[int, list[float]], None]
@@ -77,17 +84,9 @@ class Run:
     def described(self) -> dict[str, Any]:
         """Return all of it as a page reads it."""
         last = _spread(self.at(self.steps[-1])) if self.steps else {"mean": None, "half": None}
-        return {
-            "number": self.number,
-            "name": self.choice.name,
-            **self.choice._asdict(),
-            "total": self.total,
-            "status": self.status,
-            "steps": list(self.steps),
-            "accuracies": [list(each) for each in self.accuracies],
-            "message": self.message,
-            **last,
-        }
+        own = {name: value for name, value in vars(self).items() if name != "choice"}
+        curve = {"steps": list(self.steps), "accuracies": [list(each) for each in self.accuracies]}
+        return {**own, **curve, "name": self.choice.name, **self.choice._asdict(), **last}
 
 
 def _spread(values: torch.Tensor) -> dict[str, float | None]:
@@ -176,15 +175,14 @@ class Experiment:
     ) -> None:
         encoders = _encoders(sources)
         self.pool, self.test = _tensors(pool, "pool"), _tensors(test, "test")
-        self.labels, self.seeds = _labels(labels), _seeds(seeds)
-        for name, value in (("steps", steps), ("batch_size", batch_size), ("every", every)):
-            if not _whole(value) or value < 1:
-                raise ValueError(f"{name}={value!r}: expected a whole number of 1 or more")
+        self.labels, self.seeds = tuple(sorted(_distinct(labels, 1, "labels"))), _distinct(seeds, 0, "seeds")
+        check_whole(steps=steps, batch_size=batch_size, every=every)
         if every > steps:
             raise ValueError(f"every={every}: expected at most steps={steps}, or there is no curve to watch")
         if isinstance(lr, bool) or not isinstance(lr, int | float) or not 0 < lr < float("inf"):
-            raise ValueError(f"lr={lr!r}: expected a step size above 0, such as 3e-3")
-        self.steps, self.batch_size, self.lr, self.every = steps, batch_size, lr, every
+            raise ValueError(f"lr={lr!r}: expected a learning rate above 0, such as 3e-3")
+        self.steps, self.every = steps, every
+        self._how: dict[str, Any] = {"batch_size": batch_size, "lr": lr}
         check_examples(self.pool)
         self.num_classes = int(self.pool[1].max()) + 1
         check_examples(self.test, self.num_classes)
@@ -250,8 +248,7 @@ class Experiment:
                 if step % self.every == 0 or step == self.steps:
                     report(step, stack.accuracy(self.test).tolist())
 
-            numbers: dict[str, Any] = {"steps": self.steps, "batch_size": self.batch_size, "lr": self.lr}
-            fine_tune(models, sets, seeds=self.seeds, last=last, watch=watch, every=1, **numbers)
+            fine_tune(models, sets, seeds=self.seeds, steps=self.steps, last=last, watch=watch, every=1, **self._how)
 
         return self.steps, train
 
@@ -283,8 +280,7 @@ class Experiment:
 
         own = self._sets(each)[: len(few)]
         drawn_by = list(self.seeds[: len(few)]) * 2
-        numbers: dict[str, Any] = {"steps": steps, "batch_size": self.batch_size, "lr": self.lr}
-        fine_tune(models, own * 2, seeds=drawn_by, watch=watch, every=every, **numbers)
+        fine_tune(models, own * 2, seeds=drawn_by, steps=steps, watch=watch, every=every, **self._how)
         return runs
 
     def _starts(self, choice: Choice, which: Sequence[int]) -> list[VisionTransformer]:
@@ -320,14 +316,12 @@ def _encoders(sources: Mapping[str, Any]) -> dict[str, VisionTransformer]:
 
 def _network(like: VisionTransformer, num_classes: int, seed: int) -> VisionTransformer:
     """Make a network of the same build, with a head for so many classes."""
-    if isinstance(like.pos_embed, nn.Parameter):
-        positions = "learned"
-    else:
-        positions = "sinusoidal" if len(like.pos_embed) > 1 else "none"
-    heads = next(each.num_heads for each in like.modules() if isinstance(each, MultiHeadAttention))
+    fixed = "sinusoidal" if len(like.pos_embed) > 1 else "none"
+    positions = "learned" if isinstance(like.pos_embed, nn.Parameter) else fixed
+    num_heads = next(each.num_heads for each in like.modules() if isinstance(each, MultiHeadAttention))
     torch.manual_seed(5_000 + seed)  # far from the seeds of sources: a head that one began with is not fresh
     return VisionTransformer(
-        like.image_size, like.patch_size, like.d_model, heads, len(like.blocks), num_classes, like.pool, positions
+        like.image_size, like.patch_size, like.d_model, num_heads, len(like.blocks), num_classes, like.pool, positions
     )
 
 
@@ -338,19 +332,10 @@ def _tensors(examples: Any, name: str) -> Examples:
     return torch.as_tensor(examples[0]), torch.as_tensor(examples[1])
 
 
-def _whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _labels(labels: Sequence[int]) -> tuple[int, ...]:
-    found = tuple(labels)
-    if not found or any(not _whole(each) or each < 1 for each in found) or len(set(found)) < len(found):
-        raise ValueError(f"labels={labels!r}: expected one or more whole numbers of 1 or more, none twice")
-    return tuple(sorted(found))
-
-
-def _seeds(seeds: Sequence[int]) -> tuple[int, ...]:
-    found = tuple(seeds)
-    if not found or any(not _whole(seed) or seed < 0 for seed in found) or len(set(found)) < len(found):
-        raise ValueError(f"seeds={seeds!r}: expected one or more whole numbers of 0 or more, none twice")
+def _distinct(values: Sequence[int], least: int, name: str) -> tuple[int, ...]:
+    found = tuple(values)
+    if not found or len(set(found)) < len(found):
+        raise ValueError(f"{name}={values!r}: expected one or more whole numbers, none twice")
+    for each in found:
+        check_whole(least, **{f"one of {name}": each})
     return found

@@ -15,7 +15,7 @@ from tests.browser import lab
 from tests.browser.alone import FRAME
 from tests.tools import needs
 
-pytestmark = needs(not lab.MISSING, lab.HOW)
+pytestmark = [pytest.mark.platform, needs(not lab.MISSING, lab.HOW)]
 
 WORDS = ["The", "month", "is", "March", "the", "third", "month"]
 CAUSAL = np.tril(np.ones((7, 7), dtype=bool))
@@ -579,6 +579,17 @@ def test_another_theme_is_drawn_in_its_own_ink(alone):
     assert page.page.evaluate(INK) == 20
     page.page.evaluate("document.body.style.setProperty('--jp-content-font-color1', 'rgb(240, 240, 240)')")
     page.page.wait_for_function(f"() => ({INK})() === 240")
+
+
+def test_what_is_drawn_again_looks_as_before(alone):
+    page = alone(explorer())
+    drawn = "document.querySelector('.map canvas').toDataURL()"
+    before = page.page.evaluate(drawn)
+    page.hover(3, 1)
+    page.set(layer=1)
+    assert page.page.evaluate(drawn) != before
+    page.set(layer=0)
+    assert page.page.evaluate(drawn) == before
 
 
 def test_tokens_of_any_kind_are_shown_as_text(alone):

@@ -8,7 +8,7 @@ from tests.browser import lab
 from tests.browser.test_attention_explorer import INK, Page
 from tests.tools import needs
 
-pytestmark = needs(not lab.MISSING, lab.HOW)
+pytestmark = [pytest.mark.platform, needs(not lab.MISSING, lab.HOW)]
 
 CELL = """
 import numpy as np

@@ -1,5 +1,6 @@
 """ESLint finds nothing in the scripts of the library; the settings are those of the top folder."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,8 +10,12 @@ import pytest
 from tests.tools import needs
 
 ROOT = Path(__file__).parents[2]
-HOW = "no ESLint: npm install --prefix .venv/share eslint @eslint/js globals (for another environment its own folder share)"
-ESLINT = Path(sys.prefix) / "share" / "node_modules" / ".bin" / "eslint"
+HOW = (
+    "no ESLint: npm install --prefix .venv/share eslint @eslint/js globals (for another environment its own folder "
+    "share), or name the command in the variable LECTURELIB_ESLINT"
+)
+INSTALLED = Path(sys.prefix) / "share" / "node_modules" / ".bin" / "eslint"
+ESLINT = Path(os.environ.get("LECTURELIB_ESLINT") or INSTALLED)
 
 pytestmark = [pytest.mark.platform, needs(ESLINT.exists(), HOW)]
 

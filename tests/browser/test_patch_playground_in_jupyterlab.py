@@ -7,7 +7,7 @@ import pytest
 from tests.browser import lab
 from tests.tools import needs
 
-pytestmark = needs(not lab.MISSING, lab.HOW)
+pytestmark = [pytest.mark.platform, needs(not lab.MISSING, lab.HOW)]
 
 MODELS = """
 import numpy as np

@@ -17,7 +17,7 @@ from tests.browser import lab
 from tests.browser.alone import FRAME
 from tests.tools import needs
 
-pytestmark = needs(not lab.MISSING, lab.HOW)
+pytestmark = [pytest.mark.platform, needs(not lab.MISSING, lab.HOW)]
 
 STEPS = 40
 NAMES = ("data", "source", "arm", "each", "asked", "state")

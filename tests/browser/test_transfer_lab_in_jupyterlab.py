@@ -10,7 +10,7 @@ from tests.browser import lab
 from tests.browser.test_patch_playground_in_jupyterlab import RUN
 from tests.tools import needs
 
-pytestmark = needs(not lab.MISSING, lab.HOW)
+pytestmark = [pytest.mark.platform, needs(not lab.MISSING, lab.HOW)]
 
 LAB = """
 import torch

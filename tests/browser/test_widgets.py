@@ -8,7 +8,7 @@ import pytest
 from tests.browser import lab
 from tests.tools import needs
 
-pytestmark = needs(not lab.MISSING, lab.HOW)
+pytestmark = [pytest.mark.platform, needs(not lab.MISSING, lab.HOW)]
 
 STEPPER = """
 import numpy as np

@@ -325,7 +325,7 @@ def test_a_setting_that_does_not_exist_is_refused_when_looking(name, value, says
     [
         ("ratio", 0, "ratio=0.0: expected a share between 0 and 1"),
         ("ratio", 0.99, "ratio=0.99 hides 12 of 12 patches"),
-        ("ratio", float("nan"), "ratio=nan"),
+        ("ratio", float("nan"), "ratio is nan: expected a number between"),
         ("ratio", "half", "ratio is 'half': expected a number between 0 and 1"),
         ("kind", "stripes", r"kind 'stripes' is unknown: expected one of \['random', 'block', 'grid'\]"),
         ("seed", -1, "seed is -1"),

@@ -8,7 +8,7 @@ from torch import nn
 from lecturelib.automata import DFA, counter, reber
 from lecturelib.figures.plane import separating_plane
 from lecturelib.figures.style import png
-from lecturelib.widgets.stepper import LONGEST, AutomatonStepper
+from lecturelib.widgets.stepper import MAX_LEN, AutomatonStepper
 from tests.widgets.test_picture import check_bundle
 
 EXAMPLES = ["110101", "000111", "101010", "1", "0110"]
@@ -129,7 +129,7 @@ def test_one_keystroke_draws_once(monkeypatch):
     [
         ("1102", ["['2']", "['0', '1']"]),
         ("1x0<y", ["['&lt;', 'x', 'y']", "['0', '1']"]),
-        ("1" * (LONGEST + 1), ["25 symbols", "at most 24"]),
+        ("1" * (MAX_LEN + 1), ["25 symbols", "at most 24"]),
     ],
 )
 def test_a_string_that_cannot_be_read_keeps_the_last_figure_and_is_named(typed, says):
@@ -146,8 +146,8 @@ def test_a_string_that_cannot_be_read_keeps_the_last_figure_and_is_named(typed, 
 
 
 def test_the_longest_string_is_accepted():
-    widget = stepper("10" * (LONGEST // 2))
-    assert widget.position.max == LONGEST and len(widget.reading.plane) == LONGEST + 1
+    widget = stepper("10" * (MAX_LEN // 2))
+    assert widget.position.max == MAX_LEN and len(widget.reading.plane) == MAX_LEN + 1
 
 
 def test_the_slider_can_be_drawn_when_there_is_nothing_to_read():
