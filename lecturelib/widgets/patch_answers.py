@@ -95,7 +95,7 @@ def repaint(painter: Painter, image: np.ndarray, mask: np.ndarray, patch_size: i
     )
 
 
-def checked(images: Any, shape: tuple[int, int, int], name: str = "images") -> np.ndarray:
+def checked(images: Any, shape: tuple[int, ...], name: str = "images") -> np.ndarray:
     """Return images (n, C, height, width) as float32, of the `shape` (C, height, width) that the model was built for.
 
     Raises: ValueError for another shape, none at all, bytes, NaN, and pixels beyond 0 to 1.

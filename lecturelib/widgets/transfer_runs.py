@@ -319,9 +319,17 @@ def _network(like: VisionTransformer, num_classes: int, seed: int) -> VisionTran
     fixed = "sinusoidal" if len(like.pos_embed) > 1 else "none"
     positions = "learned" if isinstance(like.pos_embed, nn.Parameter) else fixed
     num_heads = next(each.num_heads for each in like.modules() if isinstance(each, MultiHeadAttention))
+    channels, height, width = like.image_size
     torch.manual_seed(5_000 + seed)  # far from the seeds of sources: a head that one began with is not fresh
     return VisionTransformer(
-        like.image_size, like.patch_size, like.d_model, num_heads, len(like.blocks), num_classes, like.pool, positions
+        (channels, height, width),
+        like.patch_size,
+        like.d_model,
+        num_heads,
+        len(like.blocks),
+        num_classes,
+        like.pool,
+        positions,
     )
 
 

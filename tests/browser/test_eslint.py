@@ -20,9 +20,9 @@ ESLINT = Path(os.environ.get("LECTURELIB_ESLINT") or INSTALLED)
 pytestmark = [pytest.mark.platform, needs(ESLINT.exists(), HOW)]
 
 
-def lint(*paths: str | Path, **options: str) -> subprocess.CompletedProcess[str]:
+def lint(*paths: str | Path, script: str | None = None) -> subprocess.CompletedProcess[str]:
     command = [ESLINT, "--config", ROOT / ".eslint.config.mjs", "--max-warnings", "0", *paths]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, **options)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, input=script)
 
 
 def test_no_script_has_a_finding():
@@ -32,6 +32,6 @@ def test_no_script_has_a_finding():
 
 def test_a_finding_is_found():
     script = "import { make } from './kit.js';\nvar a = b;\n"
-    found = lint("--stdin", "--stdin-filename", "lecturelib/widgets/new.js", input=script)
+    found = lint("--stdin", "--stdin-filename", "lecturelib/widgets/new.js", script=script)
     for rule in ("no-var", "no-undef", "no-unused-vars"):
         assert rule in found.stdout
