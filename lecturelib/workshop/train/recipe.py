@@ -17,8 +17,7 @@ class Recipe(NamedTuple):
     """One model: what it is, its batches, its loss, its scores, and the numbers of its training.
 
     `batches(seed, size)` yields batches for ever; `scores(model)` returns named numbers measured on held-out data;
-    `settings` holds steps, batch, lr, weight_decay and dropout; "muon" is the step size of that optimiser, where it is
-    used.
+    `settings` holds steps, batch_size, lr, weight_decay and dropout; where Muon is used, "muon" is its learning rate.
     """
 
     about: str

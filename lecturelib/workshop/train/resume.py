@@ -1,7 +1,7 @@
 """Keep an unfinished training beside the weights that it will write, so that the next start goes on from there.
 
 keep        write the whole state of a training
-take_up     read it back into a model and its optimisers
+take_up     read it back into a model and its optimizers
 patiently   wait with an interruption until the step is done
 replace     write files whole, then put them in the place of the old ones
 clean       remove what a killed run left half-written
@@ -33,7 +33,7 @@ def resume_path(name: str, folder: Path) -> Path:
 
 
 def keep(path: Path, model: nn.Module, optimizers: list[torch.optim.Optimizer], run: dict[str, Any]) -> None:
-    """Write weights, optimisers, torch's random numbers and `run` (plain JSON) into one file, or nothing.
+    """Write weights, optimizers, torch's random numbers and `run` (plain JSON) into one file, or nothing.
 
     Raises: OSError where there is no room, or no right to write; the file of before stays.
     """
@@ -53,7 +53,7 @@ def keep(path: Path, model: nn.Module, optimizers: list[torch.optim.Optimizer], 
 def take_up(
     path: Path, model: nn.Module, optimizers: list[torch.optim.Optimizer], run: dict[str, Any]
 ) -> dict[str, Any]:
-    """Read a file of `keep` into model and optimisers, set torch's random numbers, and return the `run` of that time.
+    """Read a file of `keep` into model and optimizers, set torch's random numbers, and return the `run` of that time.
 
     `run` holds the name, the seed and the settings that are expected.
     Raises: ValueError for a file that is damaged, or of a run with another name, seed or settings than this one has.
@@ -95,7 +95,7 @@ def _fill(
             _, which, number, name = key.split(".")
             states[int(which)].setdefault(int(number), {})[name] = value
     if any(not state or any(set(values) not in STATES for values in state.values()) for state in states):
-        raise KeyError(f"an optimiser's state lacks some of {[sorted(each) for each in STATES]}")
+        raise KeyError(f"an optimizer's state lacks some of {[sorted(each) for each in STATES]}")
     model.load_state_dict({k.removeprefix("model."): value for k, value in tensors.items() if k.startswith("model.")})
     for optimizer, state, group in zip(optimizers, states, groups, strict=True):
         optimizer.load_state_dict({"state": state, "param_groups": group})
@@ -108,7 +108,7 @@ def _fill(
 def patiently() -> Iterator[Callable[[], bool]]:
     """Give a function that says whether somebody interrupted; a second interruption does so at once.
 
-    Between two steps weights and optimiser agree; in the middle of one they do not.
+    Between two steps weights and optimizer agree; in the middle of one they do not.
     """
     if threading.current_thread() is not threading.main_thread():  # only the main thread hears of interruptions
         yield lambda: False

@@ -112,6 +112,7 @@ def train(
 
 def _settings(name: str, device: str, changes: dict[str, Any]) -> dict[str, Any]:
     """Return the settings of a recipe with these changes, or refuse them, as `train` says."""
+    builder_of(name)  # refuses an unknown name
     recipe = RECIPES[name]
     unknown = sorted(set(changes) - set(recipe.settings))
     if unknown:
@@ -216,7 +217,7 @@ def _optimizers(model: nn.Module, settings: dict[str, Any]) -> list[torch.optim.
     if not settings.get("muon"):
         return [torch.optim.AdamW(model.parameters(), settings["lr"], betas=(0.9, 0.98), weight_decay=decay)]
     if not hasattr(torch.optim, "Muon"):
-        raise ValueError(f"torch {torch.__version__} has no optimiser Muon: expected 2.9 or later to train this model")
+        raise ValueError(f"torch {torch.__version__} has no optimizer Muon: expected 2.9 or later to train this model")
     inside = {id(p) for each in model.modules() if isinstance(each, Block) for p in each.parameters() if p.ndim == 2}
     matrices, rest = ([p for p in model.parameters() if (id(p) in inside) == chosen] for chosen in (True, False))
     return [
