@@ -21,16 +21,16 @@ def normal(*shape: int, seed: int) -> torch.Tensor:
 
 
 @st.composite
-def dfas(draw: st.DrawFn, symbols: str | None = None) -> DFA:
-    """Draw an automaton of up to 5 states over 1 to 3 symbols; states may be unreachable, also the start."""
+def dfas(draw: st.DrawFn, alphabet: str | None = None) -> DFA:
+    """Draw an automaton of up to 5 states over an alphabet of 1 to 3; states may be unreachable, also the start."""
     n = draw(st.integers(1, 5))
-    symbols = symbols or "abc"[: draw(st.integers(1, 3))]
+    alphabet = alphabet or "abc"[: draw(st.integers(1, 3))]
     state = st.integers(0, n - 1)
-    row = st.lists(state, min_size=len(symbols), max_size=len(symbols))
+    row = st.lists(state, min_size=len(alphabet), max_size=len(alphabet))
     table = draw(st.lists(row, min_size=n, max_size=n))
-    return DFA(table, draw(st.sets(state)), symbols, start=draw(state))
+    return DFA(table, draw(st.sets(state)), alphabet, start=draw(state))
 
 
-def all_strings(symbols: str, max_len: int) -> list[str]:
-    """Return every string of at most `longest` symbols."""
-    return ["".join(s) for length in range(max_len + 1) for s in product(symbols, repeat=length)]
+def all_strings(alphabet: str, max_len: int) -> list[str]:
+    """Return every string of at most `max_len` symbols."""
+    return ["".join(s) for length in range(max_len + 1) for s in product(alphabet, repeat=length)]

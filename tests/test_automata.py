@@ -109,14 +109,14 @@ def test_minimize_keeps_the_names_of_the_earliest_states() -> None:
     assert dfa.minimize().names == ["start", "one"]
 
 
-@given(dfas(symbols="ab"), dfas(symbols="ab"))
+@given(dfas(alphabet="ab"), dfas(alphabet="ab"))
 @settings(max_examples=200)
 def test_equivalent_agrees_with_walking_both_at_once(drawn: automata.DFA, other: automata.DFA) -> None:
     a, b = mutable(drawn), mutable(other)
     assert a.equivalent(b) == same_language(a, b)
 
 
-@given(dfas(symbols="ab"), st.randoms(use_true_random=False))
+@given(dfas(alphabet="ab"), st.randoms(use_true_random=False))
 def test_an_automaton_with_other_numbers_is_equivalent(drawn: automata.DFA, chance) -> None:
     dfa = mutable(drawn)
     n = len(dfa.table)

@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from lecturelib import lengths
+from tests.mutants import Mutant, planted
 from tests.strategies import normal, seeds
 
 
@@ -21,6 +22,7 @@ def batches(draw: st.DrawFn) -> tuple[torch.Tensor, torch.Tensor]:
 
 @given(st.lists(st.lists(st.integers(0, 9), min_size=1, max_size=7), min_size=1, max_size=5), st.integers(-3, 20))
 def test_pad_fills_up_on_the_right_and_loses_nothing(sequences: list[list[int]], value: int) -> None:
+    assert torch.equal(lengths.pad(sequences)[0], lengths.pad(sequences, 0)[0])
     padded, true = lengths.pad(sequences, value)
     assert true.tolist() == [len(sequence) for sequence in sequences]
     assert padded.shape == (len(sequences), max(true.tolist()))
@@ -32,16 +34,13 @@ def test_pad_fills_up_on_the_right_and_loses_nothing(sequences: list[list[int]],
     assert torch.equal(back, padded) and torch.equal(again, true)
 
 
-def test_pad_fills_with_zero_unless_told() -> None:
-    assert lengths.pad([[4], [5, 6]])[0].tolist() == [[4, 0], [5, 6]]
-
-
 @given(batches())
 def test_real_steps_are_the_first_ones(batch: tuple[torch.Tensor, torch.Tensor]) -> None:
     values, true = batch
     mask = lengths.real_steps(true, values.shape[1])
     assert mask.dtype == torch.bool
     assert mask.tolist() == [[t < n for t in range(values.shape[1])] for n in true.tolist()]
+    assert torch.equal(lengths.steps_within(true, values.shape[1]), mask)
     packed = pack_padded_sequence(values, true, batch_first=True, enforce_sorted=False)
     assert torch.equal(values[mask].sort(0).values, packed.data.sort(0).values)
 
@@ -98,8 +97,8 @@ STATES = normal(3, 5, 2, seed=0)
         (lambda: lengths.real_steps(torch.tensor([-2, 3]), 5), ["-2 to 3", "1 to 5"]),
         (lambda: lengths.real_steps(torch.tensor(3), 5), ["()", "(B,)"]),
         (lambda: lengths.real_steps(torch.tensor([]), 5), ["(0,)", "(B,)"]),
-        (lambda: lengths.last_state(STATES, torch.tensor([1, 2])), ["(2,)", "batch of 3", "(3,)"]),
-        (lambda: lengths.last_state(STATES, torch.tensor([1, 2, 3, 4])), ["(4,)", "batch of 3", "(3,)"]),
+        (lambda: lengths.last_state(STATES, torch.tensor([1, 2])), ["(2,)", "3 sequences", "(3,)"]),
+        (lambda: lengths.real_steps(torch.tensor([1]), 1.5), ["steps=1.5", "a whole number"]),
         (lambda: lengths.last_state(STATES, torch.tensor([1, 2, 6])), ["1 to 6", "5 steps", "1 to 5"]),
         (lambda: lengths.last_state(STATES, torch.tensor([1, 0, 3])), ["0 to 3", "1 to 5"]),
         (lambda: lengths.mean_over_real_steps(STATES, torch.tensor([[1, 2, 3]])), ["(1, 3)", "(3,)"]),
@@ -110,3 +109,23 @@ def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:
     with pytest.raises(ValueError) as refusal:
         call()
     assert not [word for word in words if word not in str(refusal.value)], refusal.value
+
+
+# ---- mutants ----
+
+MEAN = "values[real_steps(lengths, values.shape[1])].mean()"
+
+test_mutants = planted(
+    lengths,
+    [
+        Mutant("< lengths[:, None]", "<= lengths[:, None]", test_real_steps_are_the_first_ones),
+        Mutant("lengths - 1]", "lengths]", test_last_state_is_that_of_the_packed_sequence),
+        Mutant("states[torch.arange(len(states)), lengths - 1]", "states[:, -1]",
+               test_last_state_is_that_of_the_packed_sequence),
+        Mutant(MEAN, "(values * real_steps(lengths, values.shape[1])).mean()",
+               test_the_mean_is_that_of_the_packed_sequence),
+        Mutant(MEAN, "((values * real_steps(lengths, values.shape[1])).sum(1) / lengths).mean()",
+               test_the_mean_is_that_of_the_packed_sequence),
+        Mutant("padding_value=value", "padding_value=0", test_pad_fills_up_on_the_right_and_loses_nothing),
+    ],
+)  # fmt: skip

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lecturelib import timing
+from tests.mutants import Mutant, planted
 from tests.strategies import sizes
 
 
@@ -112,11 +113,6 @@ def test_waiting_is_for_a_gpu_that_was_used() -> None:
                 patch.setattr(torch.cuda, "is_initialized", lambda used=used: used)
                 timing._wait()
                 assert len(waited) == (there and used)
-
-
-def test_an_error_in_a_timed_function_passes_through() -> None:
-    with pytest.raises(StopIteration):
-        timing.timed({"a": lambda: next(iter(()))})
 
 
 # ---- ratios ----
@@ -220,14 +216,6 @@ def test_what_a_computation_needs_on_its_way_counts() -> None:
     assert timing.peak_bytes(lambda: a.add_(b)) == 0
 
 
-def test_what_a_backward_pass_needs_counts() -> None:
-    weight = torch.ones(1000, requires_grad=True)
-    forward = timing.peak_bytes(lambda: weight.exp())
-    assert forward == 4000
-    both = timing.peak_bytes(lambda: weight.exp().sum().backward())
-    assert 8000 <= both <= 12_100 and weight.grad is not None
-
-
 def test_earlier_tensors_do_not_count_also_where_they_go() -> None:
     box = [torch.ones(100_000)]
     assert timing.peak_bytes(lambda: torch.ones(10)) == 40
@@ -239,11 +227,6 @@ def test_earlier_tensors_do_not_count_also_where_they_go() -> None:
     assert timing.peak_bytes(exchange) == 2000
     box.append(torch.ones(1000))
     assert timing.peak_bytes(lambda: None) == 0
-
-
-def test_measuring_twice_gives_the_same() -> None:
-    layer, x = torch.nn.Linear(8, 8), torch.ones(5, 8)
-    assert len({timing.peak_bytes(lambda: layer(x).relu().sum()) for _ in range(3)}) == 1
 
 
 def test_an_error_in_a_watched_function_passes_through_and_the_next_is_watched() -> None:
@@ -278,47 +261,41 @@ SECONDS = {"a": [1.0, 2.0], "b": [3.0, 4.0], "short": [1.0], "none": [], "zero":
     [
         *(
             (lambda functions=functions: timing.timed(functions), ["functions", "a dictionary of names and functions"])
-            for functions in ({}, [print], print, {"a": 3}, {"a": print, "b": None})
+            for functions in ({}, [print], {"a": print, "b": None})
         ),
         *(
             (lambda rounds=rounds: timing.timed({"a": int}, rounds=rounds), [f"rounds={rounds!r}", "1 or more"])
-            for rounds in (0, -1, 2.0, True, None)
+            for rounds in (0, 2.0)
         ),
         *(
             (lambda warmup=warmup: timing.timed({"a": int}, warmup=warmup), [f"warmup={warmup!r}", "0 or more"])
-            for warmup in (-1, 1.0, True, None)
+            for warmup in (-1, 1.0)
         ),
         (lambda: timing.timed({"a": int}, clock="sun"), ["clock='sun'", "['cpu', 'wall']"]),
         (lambda: timing.paired_ratio(SECONDS, "c", "a"), ["'c' was not timed", "'a', 'b'"]),
-        (lambda: timing.paired_ratio(SECONDS, "a", "c"), ["'c' was not timed", "'a', 'b'"]),
         (lambda: timing.paired_ratio(SECONDS, "a", "short"), ["'a' has 2 rounds and 'short' 1", "as many"]),
-        (lambda: timing.paired_ratio(SECONDS, "short", "a"), ["'short' has 1 rounds and 'a' 2", "as many"]),
         (lambda: timing.paired_ratio(SECONDS, "none", "none"), ["'none' has 0 rounds", "at least 1"]),
         *(
             (lambda pair=pair: timing.paired_ratio(SECONDS, *pair), ["longer than 0 seconds", "repeat its work"])
-            for pair in (("a", "zero"), ("zero", "a"), ("a", "nan"), ("nan", "a"))
+            for pair in (("a", "zero"), ("nan", "a"))
         ),
         *(
             (lambda given=given: timing.exponent(*given), [f"{len(given[0])} sizes", f"{len(given[1])} values"])
             for given in (
                 ([1], [1]),
-                ([], []),
                 ([2, 2], [1, 3]),
                 ([1, 2], [1]),
                 ([1, 2], [1, 0]),
-                ([1, 2], [1, -1]),
                 ([0, 2], [1, 1]),
                 ([1, 2], [1, math.nan]),
                 ([1, math.inf], [1, 1]),
             )
         ),
         (lambda: timing.crossing([1, 2], [1], [1, 2]), ["2 sizes and 1 values", "as many"]),
-        (lambda: timing.crossing([1, 2], [1, 2], [1, 2, 3]), ["2 sizes and 3 values", "as many"]),
-        (lambda: timing.crossing([1, 2], [1, 0], [1, 2]), ["2 sizes and 2 values", "above 0"]),
+        (lambda: timing.crossing([1, 2], [1, 2], [1, 0]), ["2 sizes and 2 values", "above 0"]),
         (lambda: timing.crossing([2, 1], [1, 2], [1, 2]), ["sizes=[2, 1]", "rising"]),
         (lambda: timing.crossing([1, 2, 2], [1, 2, 3], [1, 2, 3]), ["sizes=[1, 2, 2]", "none twice"]),
         (lambda: timing.peak_bytes(torch.ones(3)), ["Tensor", "a function without arguments"]),
-        (lambda: timing.peak_bytes(None), ["NoneType", "a function without arguments"]),
     ],
 )
 def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:
@@ -336,3 +313,28 @@ def test_a_refusal_runs_nothing() -> None:
     with pytest.raises(ValueError):
         timing.timed(function | {"b": 3})
     assert calls == []
+
+
+# ---- mutants ----
+
+IN_TURN = "for name in list(functions)[:: 1 if turn % 2 == 0 else -1]:"
+RATIOS = "ratios = [a / b for a, b in pairs]"
+SLOPE = "statistics.linear_regression(x, y).slope"
+
+test_mutants = planted(
+    timing,
+    [
+        Mutant(IN_TURN, "for name in functions:",
+               test_each_function_runs_once_a_round_and_every_other_round_backwards),
+        Mutant("            _wait()\n            began = read()\n", "            began = read()\n            _wait()\n",
+               test_the_gpu_is_waited_for_before_and_after_each_call),
+        Mutant(RATIOS, "ratios = [statistics.median(seconds[over]) / statistics.median(seconds[under])]",
+               test_the_ratio_is_the_median_of_each_rounds_ratio),
+        Mutant(SLOPE, "statistics.linear_regression(x, y, proportional=True).slope",
+               test_the_exponent_is_the_slope_by_least_squares_on_logarithmic_axes),
+        Mutant("if gap[i - 1] < 0 <= gap[i]:", "if gap[i] < 0 <= gap[i - 1]:",
+               test_a_crossing_lies_where_the_lines_meet),
+        Mutant("peak = max(peak, held)", "peak = max(peak, event.nbytes())",
+               test_what_is_held_at_one_time_is_added_and_what_is_gone_is_not),
+    ],
+)  # fmt: skip

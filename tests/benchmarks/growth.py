@@ -25,17 +25,17 @@ class Explicit(Block):
 
     def forward(self, x: torch.Tensor, *_: object) -> torch.Tensor:
         layer, normed = self.attention, self.norm_attention(x)
-        q, k, v = (layer.split(each(normed)) for each in (layer.q_proj, layer.k_proj, layer.value))
-        x = x + layer.out(layer.merge(attend(q, k, v)[0]))
+        q, k, v = (layer.split(each(normed)) for each in (layer.q_proj, layer.k_proj, layer.v_proj))
+        x = x + layer.out_proj(layer.merge(attend(q, k, v)[0]))
         return x + self.feed_forward(self.norm_feed_forward(x))
 
 
-class BiGRU(nn.Module):
+class Recurrent(nn.Module):
     """torch's LSTM, its states only."""
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, d_model: int, num_heads: int) -> None:
         super().__init__()
-        self.lstm = nn.LSTM(width, width, batch_first=True)
+        self.lstm = nn.LSTM(d_model, d_model, batch_first=True)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.lstm(x)[0]
@@ -49,11 +49,11 @@ LSTM: Price = lambda batch, tokens, width: lstm_cost(batch, tokens, width, width
 ROWS: list[tuple[str, tuple[int, ...], Callable[[int], tuple[int, int, int]], type[nn.Module], Price]] = [
     ("tokens, block", (64, 128, 256, 512, 1024), lambda n: (1, n, WIDTH), Block, BLOCK),
     ("tokens, block, explicit", (64, 128, 256, 512, 1024), lambda n: (1, n, WIDTH), Explicit, BLOCK),
-    ("tokens, LSTM", (64, 128, 256, 512, 1024), lambda n: (1, n, WIDTH), BiGRU, LSTM),
+    ("tokens, LSTM", (64, 128, 256, 512, 1024), lambda n: (1, n, WIDTH), Recurrent, LSTM),
     ("batch, block", (1, 4, 16, 64, 256), lambda n: (n, TOKENS, WIDTH), Block, BLOCK),
-    ("batch, LSTM", (1, 4, 16, 64, 256), lambda n: (n, TOKENS, WIDTH), BiGRU, LSTM),
+    ("batch, LSTM", (1, 4, 16, 64, 256), lambda n: (n, TOKENS, WIDTH), Recurrent, LSTM),
     ("width, block", (16, 32, 64, 128, 256), lambda n: (BATCH, TOKENS, n), Block, BLOCK),
-    ("width, LSTM", (16, 32, 64, 128, 256), lambda n: (BATCH, TOKENS, n), BiGRU, LSTM),
+    ("width, LSTM", (16, 32, 64, 128, 256), lambda n: (BATCH, TOKENS, n), Recurrent, LSTM),
 ]
 
 

@@ -1,10 +1,13 @@
 """Print what a training step costs beside those of other libraries: python -m tests.benchmarks.steps.
 
-Stacks of blocks and whole models, at the shapes that the notebooks train, on one thread. All use the same optimiser in
+Stacks of blocks and whole models, at the shapes that the notebooks train, on one thread. All use the same optimizer in
 its fused form, so that the model decides and not a loop over its tensors. The functions take turns, and a ratio is
 taken in each round: ours over theirs, below 1 ours is the faster. The peers need `pip install -e ".[benchmarks]"`.
+With --compiled there is one column more: our model under `torch.compile` over our model as it is. That needs a C++
+compiler, and a minute for each row.
 """
 
+import copy
 import importlib
 import statistics
 import sys
@@ -19,10 +22,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from lecturelib.attention import causal_mask
 from lecturelib.language import next_token_loss
 from lecturelib.mae import MaskedAutoencoder, random_mask, reconstruction_loss
-from lecturelib.scaling import block_cost, language_model_cost, mae_cost, vit_cost
+from lecturelib.scaling import counted
 from lecturelib.timing import paired_ratio, timed
 from lecturelib.transformer import Block, LanguageModel
 from lecturelib.vision import VisionTransformer
@@ -31,8 +33,8 @@ PEERS = ("torch", "vit-pytorch", "x-transformers", "x-tr., flash")
 BAR = 1.0  # ours over the best peer
 ROUNDS, FEWER = 31, 11  # FEWER where a step is long
 TURN = 0.03  # seconds that each function runs before the next has its turn: short steps are repeated
-SIDE = 1024  # of the matrices whose product gives the machine's peak
-SYMBOLS = 96  # of the language models here
+SIZE = 1024  # of the matrices whose product gives the machine's peak
+VOCAB_SIZE = 96  # of the language models here
 
 Step = Callable[[], None]
 
@@ -40,15 +42,15 @@ Step = Callable[[], None]
 class Shape(NamedTuple):
     """Batch B, tokens T, width D, heads H, layers L, and whether nobody may look ahead."""
 
-    batch: int
+    batch_size: int
     tokens: int
-    width: int
-    heads: int
-    layers: int
+    d_model: int
+    num_heads: int
+    num_layers: int
     causal: bool = False
 
     def __str__(self) -> str:
-        return f"{self.batch}x{self.tokens}x{self.d_model}, {self.num_heads} heads, {self.layers} layers"
+        return f"{self.batch_size}x{self.tokens}x{self.d_model}, {self.num_heads} heads, {self.num_layers} layers"
 
 
 STACKS = {
@@ -66,11 +68,12 @@ STACKS = {
 
 
 class Arms(NamedTuple):
-    """One row: whose shape, the operations of our step, and for each library its parameters and its step."""
+    """One row: whose shape, the operations of our step, for each library its parameters and its step, our model."""
 
     name: str
     flops: int
     steps: dict[str, tuple[int, Step]]
+    ours: tuple[nn.Module, Callable[[nn.Module], torch.Tensor]]
 
 
 class Stack(nn.Module):
@@ -78,14 +81,13 @@ class Stack(nn.Module):
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(Block(shape.d_model, shape.num_heads) for _ in range(shape.layers))
+        self.blocks = nn.ModuleList(Block(shape.d_model, shape.num_heads) for _ in range(shape.num_layers))
         self.norm = nn.LayerNorm(shape.d_model)
         self.causal = shape.causal
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        mask = causal_mask(x.shape[1]) if self.causal else None
         for block in self.blocks:
-            x = block(x, mask)
+            x = block(x, is_causal=self.causal)
         return self.norm(x)
 
 
@@ -98,7 +100,7 @@ class TorchStack(nn.Module):
             shape.d_model, shape.num_heads, 4 * shape.d_model, 0.0, "gelu", batch_first=True, norm_first=True
         )
         norm = nn.LayerNorm(shape.d_model)
-        self.layers = nn.TransformerEncoder(layer, shape.layers, norm, enable_nested_tensor=False)
+        self.layers = nn.TransformerEncoder(layer, shape.num_layers, norm, enable_nested_tensor=False)
         self.causal = shape.causal
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -107,15 +109,15 @@ class TorchStack(nn.Module):
 
 
 class TorchLanguageModel(nn.Module):
-    """Embeddings and scores around `nn.TransformerEncoder`: torch has no language model of its own."""
+    """Embeddings and logits around `nn.TransformerEncoder`: torch has no language model of its own."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
-        self.vocab_size, self.places = nn.Embedding(SYMBOLS, shape.d_model), nn.Embedding(shape.tokens, shape.d_model)
-        self.stack, self.out = TorchStack(shape), nn.Linear(shape.d_model, SYMBOLS)
+        self.tokens, self.places = nn.Embedding(VOCAB_SIZE, shape.d_model), nn.Embedding(shape.tokens, shape.d_model)
+        self.stack, self.head = TorchStack(shape), nn.Linear(shape.d_model, VOCAB_SIZE)
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        return self.out(self.stack(self.vocab_size(tokens) + self.places.weight[: tokens.shape[1]]))
+        return self.head(self.stack(self.tokens(tokens) + self.places.weight[: tokens.shape[1]]))
 
 
 def installed() -> None:
@@ -146,7 +148,7 @@ def x_layers(shape: Shape, flash: bool) -> Any:
     kind = x_transformers.Decoder if shape.causal else x_transformers.Encoder
     return kind(
         dim=shape.d_model,
-        depth=shape.layers,
+        depth=shape.num_layers,
         heads=shape.num_heads,
         attn_dim_head=shape.d_model // shape.num_heads,
         attn_flash=flash,
@@ -166,9 +168,15 @@ def step(model: nn.Module, loss: Callable[[nn.Module], torch.Tensor]) -> tuple[i
     return sum(each.numel() for each in model.parameters()), one
 
 
+def arms(name: str, models: dict[str, nn.Module], loss: Callable[[nn.Module], torch.Tensor]) -> Arms:
+    """Return a row: a training step of each model, all with one loss."""
+    steps = {key: step(model, loss) for key, model in models.items()}
+    return Arms(name, 3 * counted(lambda: loss(models["ours"])).flops, steps, (models["ours"], loss))
+
+
 def stacks(name: str, shape: Shape) -> Arms:
     """Return the row of a stack of blocks."""
-    x = torch.randn(shape.batch, shape.tokens, shape.d_model)
+    x = torch.randn(shape.batch_size, shape.tokens, shape.d_model)
     models: dict[str, nn.Module] = {
         "ours": Stack(shape),
         "torch": TorchStack(shape),
@@ -177,70 +185,64 @@ def stacks(name: str, shape: Shape) -> Arms:
     }
     if not shape.causal:  # vit-pytorch's blocks know no mask
         wide = shape.d_model // shape.num_heads, 4 * shape.d_model
-        models["vit-pytorch"] = vit_pytorch("vit").Transformer(shape.d_model, shape.layers, shape.num_heads, *wide)
-    cost = block_cost(*shape[:4], causal=shape.causal)
-    steps = {key: step(model, lambda m: (m(x) - 1).square().mean()) for key, model in models.items()}
-    return Arms(f"stack {name}", 3 * shape.layers * cost.flops, steps)
+        models["vit-pytorch"] = vit_pytorch("vit").Transformer(shape.d_model, shape.num_layers, shape.num_heads, *wide)
+    return arms(f"stack {name}", models, lambda m: (m(x) - 1).square().mean())
 
 
 def vision(shape: Shape) -> Arms:
     """Return the row of the vision transformer of notebook 05."""
-    images, labels = torch.rand(shape.batch, 1, 8, 8), torch.arange(shape.batch) % 10
-    batch, _, width, heads, layers, _ = shape
+    batch_size, _, d_model, num_heads, num_layers, _ = shape
+    images, labels = torch.rand(batch_size, 1, 8, 8), torch.arange(batch_size) % 10
     theirs = {"image_size": 8, "patch_size": 2, "channels": 1, "num_classes": 10}
-    inside = {"depth": layers, "heads": heads, "dim_head": width // heads, "mlp_dim": 4 * width}
+    inside = {"depth": num_layers, "heads": num_heads, "dim_head": d_model // num_heads, "mlp_dim": 4 * d_model}
     wrapper = importlib.import_module("x_transformers").ViTransformerWrapper
     models = {
-        "ours": VisionTransformer(
-            (1, 8, 8), patch_size=2, d_model=width, num_heads=heads, num_layers=layers, num_classes=10
-        ),
-        "vit-pytorch": vit_pytorch("vit").ViT(**theirs, **inside, dim=width, pool="mean"),
+        "ours": VisionTransformer((1, 8, 8), 2, d_model, num_heads, num_layers, num_classes=10),
+        "vit-pytorch": vit_pytorch("vit").ViT(**theirs, **inside, dim=d_model, pool="mean"),
         "x-transformers": wrapper(**theirs, attn_layers=x_layers(shape, flash=False)),
         "x-tr., flash": wrapper(**theirs, attn_layers=x_layers(shape, flash=True)),
     }
-    steps = {key: step(model, lambda m: F.cross_entropy(m(images), labels)) for key, model in models.items()}
-    return Arms(f"ViT, batch {batch}", 3 * vit_cost(batch, 16, 4, width, heads, layers, 10).flops, steps)
+    return arms(f"ViT, batch {batch_size}", models, lambda m: F.cross_entropy(m(images), labels))
 
 
-def autoencoder(name: str, batch: int, image: tuple[int, int, int], side: int, encoder: Shape, decoder: Shape) -> Arms:
+def autoencoder(
+    name: str, batch_size: int, image: tuple[int, int, int], patch_size: int, encoder: Shape, decoder: Shape
+) -> Arms:
     """Return the row of a masked autoencoder, with the drawing of its masks: vit-pytorch draws them itself."""
-    images, rows = torch.rand(batch, *image), image[1] // side
+    images, rows = torch.rand(batch_size, *image), image[1] // patch_size
     generator = torch.Generator().manual_seed(0)
-    ours = MaskedAutoencoder(VisionTransformer(image, side, *encoder[2:5]), *decoder[2:5])
-    inside = {"depth": encoder.layers, "heads": encoder.num_heads, "dim_head": encoder.d_model // encoder.num_heads}
+    ours = MaskedAutoencoder(VisionTransformer(image, patch_size, *encoder[2:5]), *decoder[2:5])
+    inside = {"depth": encoder.num_layers, "heads": encoder.num_heads, "dim_head": encoder.d_model // encoder.num_heads}
     theirs = vit_pytorch("vit").ViT(
-        image_size=image[1], patch_size=side, channels=image[0], num_classes=0, pool="mean", dim=encoder.d_model,
+        image_size=image[1], patch_size=patch_size, channels=image[0], num_classes=0, pool="mean", dim=encoder.d_model,
         mlp_dim=4 * encoder.d_model, **inside,
     )  # fmt: skip
     theirs = vit_pytorch("mae").MAE(
-        encoder=theirs, decoder_dim=decoder.d_model, decoder_depth=decoder.layers, decoder_heads=decoder.num_heads,
+        encoder=theirs, decoder_dim=decoder.d_model, decoder_depth=decoder.num_layers, decoder_heads=decoder.num_heads,
         decoder_dim_head=decoder.d_model // decoder.num_heads,
     )  # fmt: skip
 
     def our_loss(model: Any) -> torch.Tensor:
-        mask = random_mask(batch, rows, rows, 0.75, generator=generator)
+        mask = random_mask(batch_size, rows, rows, 0.75, generator=generator)
         return reconstruction_loss(model(images, mask), model.target(images), mask)
 
+    flops = counted(lambda: our_loss(ours)).flops
     steps = {"ours": step(ours, our_loss), "vit-pytorch": step(theirs, lambda m: m(images))}
-    pixels = image[0] * side**2
-    cost = mae_cost(batch, decoder.tokens, encoder.tokens, pixels, encoder[2:5], decoder[2:5])
-    return Arms(f"MAE, {name}", 3 * cost.flops, steps)
+    return Arms(f"MAE, {name}", 3 * flops, steps, (ours, our_loss))
 
 
 def language(shape: Shape) -> Arms:
     """Return the row of a language model."""
-    batch, tokens, width, heads, layers, _ = shape
-    text = torch.randint(SYMBOLS, (batch, tokens + 1))
+    batch_size, tokens, d_model, num_heads, num_layers, _ = shape
+    text = torch.randint(VOCAB_SIZE, (batch_size, tokens + 1))
     wrapper = importlib.import_module("x_transformers").TransformerWrapper
     models = {
-        "ours": LanguageModel(SYMBOLS, width, heads, layers, max_len=tokens),
+        "ours": LanguageModel(VOCAB_SIZE, d_model, num_heads, num_layers, max_len=tokens),
         "torch": TorchLanguageModel(shape),
-        "x-transformers": wrapper(num_tokens=SYMBOLS, max_seq_len=tokens, attn_layers=x_layers(shape, flash=False)),
-        "x-tr., flash": wrapper(num_tokens=SYMBOLS, max_seq_len=tokens, attn_layers=x_layers(shape, flash=True)),
+        "x-transformers": wrapper(num_tokens=VOCAB_SIZE, max_seq_len=tokens, attn_layers=x_layers(shape, flash=False)),
+        "x-tr., flash": wrapper(num_tokens=VOCAB_SIZE, max_seq_len=tokens, attn_layers=x_layers(shape, flash=True)),
     }
-    steps = {key: step(model, lambda m: next_token_loss(m, (text,))) for key, model in models.items()}
-    cost = language_model_cost(batch, tokens, SYMBOLS, width, heads, layers)
-    return Arms(f"LM, {batch}x{tokens}x{width}", 3 * cost.flops, steps)
+    return arms(f"LM, {batch_size}x{tokens}x{d_model}", models, lambda m: next_token_loss(m, (text,)))
 
 
 ROWS: list[Callable[[], Arms]] = [
@@ -255,8 +257,8 @@ ROWS: list[Callable[[], Arms]] = [
 
 def peak() -> float:
     """Return the operations per second of a product of two matrices, the best of several."""
-    a, b = torch.randn(2, SIDE, SIDE)
-    return 2 * SIDE**3 / min(timed({"it": lambda: a @ b}, rounds=9, warmup=2)["it"])
+    a, b = torch.randn(2, SIZE, SIZE)
+    return 2 * SIZE**3 / min(timed({"it": lambda: a @ b}, rounds=9, warmup=2)["it"])
 
 
 def measure(arms: Arms) -> tuple[dict[str, list[float]], float]:
@@ -276,25 +278,32 @@ def measure(arms: Arms) -> tuple[dict[str, list[float]], float]:
 
 def main(argv: list[str] | None = None) -> None:
     """Measure the rows whose name holds one of the given words, or all, and print one line for each."""
-    words = sys.argv[1:] if argv is None else argv
+    words = sys.argv[1:] if argv is None else list(argv)
+    with_compiled = "--compiled" in words
+    words = [word for word in words if word != "--compiled"]
     installed()
     torch.set_num_threads(1)
     torch.manual_seed(0)
     best = peak()
     print(f"a training step: ours over theirs, median of paired ratios (middle half); bar: {BAR} against the best peer")
-    print(f"one thread, product of two {SIDE} x {SIDE} matrices: {best / 1e9:.0f} GFLOP/s")
+    print(f"one thread, product of two {SIZE} x {SIZE} matrices: {best / 1e9:.0f} GFLOP/s")
     head = f"{'what':<23}{'ours ms':>9}{'of peak':>9}"
-    print(head + "".join(f"{peer:>21}" for peer in PEERS) + f"{'best':>7}")
+    print(head + "".join(f"{peer:>21}" for peer in PEERS) + f"{'best':>7}" + with_compiled * f"{'compiled':>21}")
     parameters = []
     for row in ROWS:
         arms = row()
         if words and not any(word in arms.name for word in words):
             continue
+        if with_compiled:
+            model, loss = arms.ours
+            arms.steps["compiled"] = step(torch.compile(copy.deepcopy(model)), loss)
         seconds, ours = measure(arms)
         ratios = {peer: paired_ratio(seconds, "ours", peer) for peer in PEERS if peer in seconds}
-        cells = (f"{r.median:.2f} ({r.low:.2f} to {r.high:.2f})" if (r := ratios.get(peer)) else "-" for peer in PEERS)
         line = f"{arms.name:<23}{ours * 1e3:>9.2f}{arms.flops / ours / best:>9.0%}"
-        print(line + "".join(cell.rjust(21) for cell in cells) + f"{max(ratios.values()).median:>7.2f}", flush=True)
+        line += "".join(f"{ratios.get(peer, '-')!s:>21}" for peer in PEERS) + f"{max(ratios.values()).median:>7.2f}"
+        if with_compiled:
+            line += f"{paired_ratio(seconds, 'compiled', 'ours')!s:>21}"
+        print(line, flush=True)
         counts = {key: count for key, (count, _) in arms.steps.items()}
         parameters.append((arms.name, [counts.get(key) for key in ("ours", *PEERS)]))
     print(f"\n{'parameters':<32}" + "".join(f"{key:>21}" for key in ("ours", *PEERS)))
