@@ -251,7 +251,7 @@ def _can_be_asked(models: list[nn.Module], loss: Loss, train: Batch) -> bool:
     try:
         rows = tuple(each[:1].expand(len(models), *[-1] * (each.ndim - 1))[:, None] for each in train)
         Stack(models).ask(loss, rows, own=True)
-    except (RuntimeError, ValueError):  # a mistake in the loss itself shows again, one model after the other
+    except Exception:  # vmap refuses in many ways; a mistake in the loss itself shows again, one model after the other
         return False
     return True
 
@@ -263,7 +263,7 @@ def cut_each(weights: Any) -> torch.Tensor:
     Tool: from notebook 07 on.
     """
     gradients = [each.grad for each in weights if each.grad is not None]
-    lengths = torch.stack([each.flatten(1).square().sum(dim=1) for each in gradients]).sum(dim=0).sqrt()
+    lengths = torch.stack([each.reshape(len(each), -1).square().sum(dim=1) for each in gradients]).sum(dim=0).sqrt()
     factor = (1 / (lengths + 1e-6)).clamp(max=1)
     for each in gradients:
         each.mul_(factor.view(-1, *[1] * (each.ndim - 1)))

@@ -13,6 +13,7 @@ from torch import nn
 
 from lecturelib import training
 from lecturelib.workshop.publish.execute import execute
+from tests.mutants import Mutant, planted
 from tests.strategies import normal
 
 Batch = tuple[torch.Tensor, ...]
@@ -252,9 +253,8 @@ def test_a_loss_that_is_not_finite_is_named_with_its_step(k: int, bad: float) ->
     for word in (
         f"the loss became {bad} at step {k}:",
         "lr=0.05",
-        "smaller",
+        "smaller learning rate",
         "NaN in the data",
-        "best weights",
     ):
         assert word in str(refusal.value)
     assert math.isfinite(model.value.item())
@@ -273,7 +273,25 @@ def test_a_gradient_that_is_not_finite_never_reaches_the_weights() -> None:
 
 def test_a_validation_loss_that_is_not_finite_is_named_too() -> None:
     with pytest.raises(ValueError, match="validation loss became nan at step 1"):
-        training.fit(Number(), towards, THREE, (torch.tensor([math.nan]),), steps=50)
+        training.fit(Number(), away_from(2, lambda: math.nan), THREE, ONE, steps=50)
+
+
+def test_numbers_below_the_smallest_normal_one_are_0_while_training_and_not_after() -> None:
+    smallest = torch.tensor(torch.finfo(torch.float32).tiny)
+    inside: list[bool] = []
+
+    def loss(model: nn.Module, rows: Batch) -> torch.Tensor:
+        inside.append((smallest / 2).item() == 0)
+        return towards(model, rows)
+
+    training.fit(Number(), loss, THREE, steps=3)
+    assert inside == [True] * 3 and (smallest / 2).item() > 0
+    with pytest.raises(KeyboardInterrupt):
+        training.fit(Number(), away_from(2, interrupt), THREE, steps=3)
+    assert (smallest / 2).item() > 0
+    with training.flushed_denormals():
+        training.fit(Number(), loss, THREE, steps=3)
+        assert (smallest / 2).item() == 0  # as it was set before
 
 
 # ---- what is shown ----
@@ -346,30 +364,98 @@ def test_seed_everything_sets_all_generators() -> None:
     torch.set_rng_state(kept[2])
 
 
+def test_whole_numbers_of_numpy_are_whole_numbers() -> None:
+    own = training.seed_everything(np.int64(7))
+    assert torch.rand((), generator=own) == torch.rand((), generator=torch.Generator().manual_seed(7))
+    found = training.fit(Number(), towards, THREE, steps=np.int64(5), batch_size=np.int64(2), seed=np.int64(1))
+    assert found == training.fit(Number(), towards, THREE, steps=5, batch_size=2, seed=1)
+
+
+# ---- refusals ----
+
 PAIR = (torch.ones(3, 1), torch.ones(2, 1))
+
+
+def frozen() -> Number:
+    return Number().requires_grad_(False)
+
+
+def returns(value: Callable[[torch.Tensor], object]) -> Loss:
+    return lambda model, rows: value(towards(model, rows))  # type: ignore[return-value]
 
 
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: training.fit(Number(), towards, THREE, steps=0), ["steps=0", "above 0"]),
-        (lambda: training.fit(Number(), towards, THREE, batch_size=-4), ["batch=-4", "above 0"]),
+        (lambda: training.fit(Number(), towards, THREE, steps=0), ["steps=0", "1 or more"]),
+        (lambda: training.fit(Number(), towards, THREE, batch_size=2.0), ["batch_size=2.0", "whole number"]),
+        (lambda: training.fit(Number(), towards, THREE, seed=-1), ["seed=-1", "0 or more"]),
         (lambda: training.fit(Number(), towards, THREE, lr=0.0), ["lr=0.0", "above 0"]),
         (lambda: training.fit(Number(), towards, THREE, lr=math.nan), ["lr=nan", "above 0"]),
+        (lambda: training.fit(frozen(), towards, THREE), ["Number has nothing to train", "requires_grad_(True)"]),
+        (lambda: training.fit(nn.Tanh(), towards, THREE), ["Tanh has nothing to train"]),
         (lambda: training.fit(Number(), towards, ()), ["train", "tuple of tensors", "(x, y)"]),
-        (lambda: training.fit(Number(), towards, THREE[0]), ["train is a Tensor", "tuple of tensors"]),  # type: ignore[arg-type]
-        (lambda: training.fit(Number(), towards, ([1.0],)), ["train", "tuple of tensors"]),  # type: ignore[arg-type]
+        (lambda: training.fit(Number(), towards, THREE[0]), ["train is a Tensor", "tuple of tensors"]),
+        (lambda: training.fit(Number(), towards, (np.ones(3),)), ["train is a tuple of ndarray", "tuple of tensors"]),
         (lambda: training.fit(Number(), towards, PAIR), ["train", "[3, 2]", "same number"]),
         (lambda: training.fit(Number(), towards, (torch.ones(0),)), ["train", "[0]", "at least 1"]),
         (lambda: training.fit(Number(), towards, THREE, PAIR), ["valid", "[3, 2]", "same number"]),
-        (lambda: training.fit(Number(), towards, THREE, ()), ["valid", "tuple of tensors"]),
-        (lambda: training.seed_everything(-1), ["seed -1", "0 to 2**32 - 1"]),
-        (lambda: training.seed_everything(2**32), ["seed 4294967296", "0 to 2**32 - 1"]),
-        (lambda: training.seed_everything(0.5), ["seed 0.5", "whole number"]),  # type: ignore[arg-type]
-        (lambda: training.seed_everything(None), ["seed None", "whole number"]),  # type: ignore[arg-type]
+        (lambda: training.fit(Number(), towards, THREE, (THREE[0] / 0,)), ["valid[0]", "NaN or infinity"]),
+        (lambda: training.fit(Number(), lambda m, b: m.value - b[0], THREE), ["(32,)", "one number", "mean()"]),
+        (lambda: training.fit(Number(), returns(torch.Tensor.item), THREE), ["returned 9.0", "a tensor of one number"]),
+        (lambda: training.fit(Number(), returns(torch.detach), THREE), ["does not depend on the model", ".detach()"]),
+        (lambda: training.seed_everything(-1), ["seed=-1", "0 or more"]),
+        (lambda: training.seed_everything(2**32), ["seed=4294967296", "at most 2**32 - 1"]),
+        (lambda: training.seed_everything(None), ["seed=None", "whole number"]),
     ],
 )
 def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:
     with pytest.raises(ValueError) as refusal:
         call()
     assert not [word for word in words if word not in str(refusal.value)], refusal.value
+
+
+# ---- mutants ----
+
+BEST = test_the_weights_with_the_lowest_validation_loss_stay
+SWALLOWED = test_an_interrupted_run_without_a_label_stops_the_loop_around_it
+UNMOVED = test_the_global_generators_are_neither_used_nor_moved
+ADAM = test_each_step_is_one_of_adam_with_the_gradient_cut
+
+test_mutants = planted(
+    training,
+    [
+        Mutant("            model.load_state_dict(weights)\n", "", BEST),
+        Mutant("(history.valid or history.train)[-1]", "history.train[-1]", BEST),
+        Mutant("(now, copy.deepcopy(model.state_dict()))", "(now, model.state_dict())", BEST),
+        Mutant("            optimizer.zero_grad()\n", "", ADAM),
+        Mutant("clip_grad_norm_(model.parameters(), 1.0)", "clip_grad_norm_(model.parameters(), 10.0)", ADAM),
+        Mutant("torch.optim.Adam(", "torch.optim.SGD(", ADAM),
+        Mutant(
+            "manual_seed(int(seed))\n    opt",
+            "manual_seed(0)\n    opt",
+            test_one_seed_gives_one_history_and_one_network,
+        ),
+        Mutant(
+            "(batch_size,), generator=generator", "(batch_size,)", test_the_global_generators_are_neither_used_nor_moved
+        ),
+        Mutant(
+            "each[pick] for each in train",
+            "each[pick.roll(k)] for k, each in enumerate(train)",
+            test_rows_are_drawn_together_and_all_of_them,
+        ),
+        Mutant("            model.train()\n", "", test_dropout_is_on_while_training_and_off_while_judging_and_after),
+        Mutant("            self.recent = []\n", "", test_the_training_loss_is_the_mean_since_the_last_look),
+        Mutant("interrupted and self.bar is not None", "interrupted", SWALLOWED),
+        Mutant(
+            'check_finite("length of the gradient", lengths, step, self.lr)',
+            "pass",
+            test_a_gradient_that_is_not_finite_never_reaches_the_weights,
+        ),
+        Mutant(
+            "torch.set_flush_denormal(before)",
+            "pass",
+            test_numbers_below_the_smallest_normal_one_are_0_while_training_and_not_after,
+        ),
+    ],
+)

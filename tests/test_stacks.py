@@ -1,0 +1,266 @@
+"""Several networks as one: each comes out as it would alone, to rounding, and what cannot be stacked trains in turn."""
+
+import copy
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from torch import nn
+
+from lecturelib import stacks
+from lecturelib.baselines import ConvolutionalNetwork
+from lecturelib.mae import MaskedAutoencoder, random_mask, reconstruction_loss
+from lecturelib.recurrent import Reader
+from lecturelib.training import Batch, fit
+from lecturelib.vision import VisionTransformer
+from tests.mutants import Mutant, planted
+from tests.strategies import normal, seeds
+
+T, CLASSES = 7, 3
+TOKENS = torch.randint(5, (60, T), generator=torch.Generator().manual_seed(0))
+IMAGES = normal(60, 1, 4, 6, seed=1)
+LABELS = torch.randint(CLASSES, (60,), generator=torch.Generator().manual_seed(2))
+MASKS = random_mask(60, 2, 3, 0.5, generator=torch.Generator().manual_seed(3))
+
+
+def at_the_end(model: nn.Module, rows: Batch) -> torch.Tensor:
+    return F.cross_entropy(model(rows[0])[:, -1], rows[1])
+
+
+def named(model: nn.Module, rows: Batch) -> torch.Tensor:
+    return F.cross_entropy(model(rows[0]), rows[1])
+
+
+def painted(model: nn.Module, rows: Batch) -> torch.Tensor:
+    return reconstruction_loss(model(*rows, visible=3), model.target(rows[0]), rows[1])  # type: ignore[operator]
+
+
+def by_value(model: nn.Module, rows: Batch) -> torch.Tensor:
+    value = named(model, rows)
+    return value * 1.5 if value > 0.5 else value  # vmap cannot do it
+
+
+def vit(pool: str = "class", **other: Any) -> VisionTransformer:
+    return VisionTransformer((1, 4, 6), 2, 8, 2, 1, pool=pool, **other)
+
+
+# what trains as one: how to make a network, its loss, its data
+STACKED: dict[str, tuple[Callable[[], nn.Module], Callable[[nn.Module, Batch], torch.Tensor], Batch]] = {
+    "tanh RNN": (lambda: Reader("rnn", 5, 8, CLASSES), at_the_end, (TOKENS, LABELS)),
+    "vision": (lambda: vit(num_classes=CLASSES, positions="sinusoidal"), named, (IMAGES, LABELS)),
+    "masked": (lambda: MaskedAutoencoder(vit("mean"), 8, 2, 1), painted, (IMAGES, MASKS)),
+    "linear": (lambda: nn.Sequential(nn.Flatten(), nn.Linear(24, CLASSES)), named, (IMAGES, LABELS)),
+}
+# what trains one after the other
+IN_TURN = {
+    "LSTM": (lambda: Reader("lstm", 5, 8, CLASSES), at_the_end, (TOKENS, LABELS)),
+    "GRU": (lambda: Reader("gru", 5, 8, CLASSES), at_the_end, (TOKENS, LABELS)),
+    "convolutions": (lambda: ConvolutionalNetwork((1, 4, 6), 4, CLASSES), named, (IMAGES, LABELS)),
+    "dropout": (
+        lambda: nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(24, CLASSES)), named, (IMAGES, LABELS)
+    ),
+    "a loss that asks for a value": (
+        lambda: nn.Sequential(nn.Flatten(), nn.Linear(24, CLASSES)), by_value, (IMAGES, LABELS)
+    ),
+}  # fmt: skip
+
+
+def networks(make: Callable[[], nn.Module], count: int = 3) -> list[nn.Module]:
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        return [make().double() for _ in range(count)]
+
+
+def compare(models: list[nn.Module], others: list[nn.Module]) -> None:
+    for model, other in zip(models, others, strict=True):
+        for (name, value), expected in zip(model.state_dict().items(), other.state_dict().values(), strict=True):
+            torch.testing.assert_close(value, expected, rtol=1e-7, atol=1e-9, msg=f"{name} differs")
+
+
+@pytest.mark.parametrize("name", [*STACKED, *IN_TURN])
+@pytest.mark.parametrize("validated", [True, False])
+def test_fit_many_is_fit_one_after_the_other(name: str, validated: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+    monkeypatch.setattr(stacks, "fit", lambda *given, **how: (calls.append(how["seed"]), fit(*given, **how))[1])
+    make, loss, data = (STACKED | IN_TURN)[name]
+    train, valid = tuple(each[:50] for each in data), tuple(each[50:] for each in data) if validated else None
+    how: dict[str, Any] = {"steps": 60, "batch_size": 4, "lr": 0.01}
+    models, alone = networks(make), networks(make)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        expected = [
+            fit(each, loss, train, valid, seed=seed, **how) for each, seed in zip(alone, (4, 2, 9), strict=True)
+        ]
+        torch.manual_seed(0)
+        before = torch.get_rng_state()
+        found = stacks.fit_many(models, loss, train, valid, seeds=[4, np.int64(2), 9], **how)
+        assert name == "dropout" or torch.equal(torch.get_rng_state(), before)
+    assert calls == ([] if name in STACKED else [4, 2, 9])
+    for ours, theirs in zip(found, expected, strict=True):
+        assert (ours.steps, ours.best, ours.stopped) == (theirs.steps, theirs.best, False)
+        np.testing.assert_allclose(ours.train, theirs.train, rtol=1e-7)
+        np.testing.assert_allclose(ours.valid, theirs.valid, rtol=1e-7)
+    compare(models, alone)
+    assert not any(each.training for each in models)
+    assert len({each.best for each in found} | {tuple(each.train) for each in found}) > 3  # not thrice the same
+
+
+def test_the_seeds_are_0_1_2_unless_told() -> None:
+    make, loss, data = STACKED["linear"]
+    models, others = networks(make), networks(make)
+    assert stacks.fit_many(models, loss, data, steps=5) == stacks.fit_many(others, loss, data, steps=5, seeds=[0, 1, 2])
+    compare(models, others)
+
+
+@pytest.mark.parametrize("name", STACKED)
+def test_a_stack_says_what_its_networks_say(name: str) -> None:
+    make, loss, data = STACKED[name]
+    models = [each.eval() for each in networks(make)]
+    stack = stacks.Stack(models)
+    torch.testing.assert_close(stack.ask(loss, data), torch.stack([loss(each, data) for each in models]))
+    own = tuple(torch.stack([each[k : k + 5] for k in range(3)]) for each in data)
+    alone = [loss(each, tuple(rows[k] for rows in own)) for k, each in enumerate(models)]
+    torch.testing.assert_close(stack.ask(loss, own, own=True), torch.stack(alone))
+    with torch.no_grad():
+        for each in stack.weights.values():
+            each.add_(torch.arange(1.0, 4.0).view(-1, *[1] * (each.ndim - 1)))
+    before = copy.deepcopy(models)
+    stack.write_back()
+    for k, (model, old) in enumerate(zip(models, before, strict=True)):
+        for value, was in zip(model.parameters(), old.parameters(), strict=True):
+            torch.testing.assert_close(value, was + k + 1)
+
+
+@given(seeds)
+def test_each_gradient_is_cut_by_its_own_length(seed: int) -> None:
+    weights = [
+        torch.zeros(3, 2, 5).requires_grad_(),
+        torch.zeros(3, 4).requires_grad_(),
+        torch.zeros(3).requires_grad_(),
+    ]
+    for k, each in enumerate(weights[:2]):
+        scale = torch.tensor([0.01, 1.0, 20.0]).view(-1, *[1] * (each.ndim - 1))
+        each.grad = normal(*each.shape, seed=seed + k).float() * scale
+    alone = [[nn.Parameter(each[s].detach().clone()) for each in weights[:2]] for s in range(3)]
+    for s, own in enumerate(alone):
+        for mine, each in zip(own, weights, strict=False):
+            assert each.grad is not None
+            mine.grad = each.grad[s].clone()
+    lengths = stacks.cut_each(weights)
+    for s, own in enumerate(alone):
+        torch.testing.assert_close(lengths[s], nn.utils.clip_grad_norm_(own, 1.0))
+        for mine, each in zip(own, weights, strict=False):
+            assert each.grad is not None
+            torch.testing.assert_close(each.grad[s], mine.grad)
+
+
+# ---- stopping ----
+
+
+class Numbers(nn.Module):
+    """A model that is one number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.value = nn.Parameter(torch.tensor(0.0))
+
+
+def towards(model: nn.Module, rows: Batch) -> torch.Tensor:
+    return (model.value - rows[0]).square().mean()  # type: ignore[operator]
+
+
+def stopping(after: int) -> Callable[[nn.Module, Batch], torch.Tensor]:
+    calls = 0
+
+    def loss(model: nn.Module, rows: Batch) -> torch.Tensor:
+        nonlocal calls
+        calls += 1
+        if calls == after:
+            raise KeyboardInterrupt
+        return towards(model, rows)
+
+    return loss
+
+
+THREE = (torch.full((7,), 3.0),)
+
+
+@pytest.mark.parametrize("label", [None, "numbers"])
+def test_an_interrupted_stack_keeps_its_best_weights(label: str | None, capsys: pytest.CaptureFixture[str]) -> None:
+    models, whole = [Numbers(), Numbers()], Numbers()
+    how: dict[str, Any] = {"steps": 50, "lr": 0.05}
+    if label is None:
+        with pytest.raises(KeyboardInterrupt):
+            stacks.fit_many(models, stopping(12), THREE, **how)
+    else:
+        histories = stacks.fit_many(models, stopping(12), THREE, label=label, **how)
+        assert [(each.stopped, each.best) for each in histories] == [(True, 10)] * 2
+        assert capsys.readouterr().err.startswith("numbers: stopped, loss ")
+    fit(whole, towards, THREE, steps=10, lr=0.05)
+    assert [each.value.item() for each in models] == pytest.approx([whole.value.item()] * 2)
+
+
+def test_an_interruption_in_turn_leaves_the_later_models_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stacks, "as_one", lambda models: False)
+    models = [Numbers() for _ in range(3)]
+    histories = stacks.fit_many(models, stopping(60), THREE, steps=50, lr=0.05, label="numbers")
+    assert [each.stopped for each in histories] == [False, True, True]
+    assert [len(each.steps) for each in histories] == [50, 9, 0]
+    assert models[0].value > models[1].value > 0 == models[2].value
+
+
+# ---- refusals ----
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: stacks.Stack([]), ["0 networks", "one or more"]),
+        (lambda: stacks.Stack([nn.Linear(2, 3), nn.Linear(2, 4)]), ["2 networks", "one shape"]),
+        (lambda: stacks.Stack([vit(), VisionTransformer((1, 4, 6), 2, 8, 4, 1, pool="class")]), ["one shape"]),
+        (lambda: stacks.Stack([nn.Linear(2, 3), nn.Linear(2, 3).eval()]), ["all in training mode"]),
+        (lambda: stacks.fit_many([], towards, THREE), ["0 models, 0 seeds", "one seed for each"]),
+        (lambda: stacks.fit_many([Numbers()], towards, THREE, seeds=[1, 2]), ["1 models, 2 seeds"]),
+        (lambda: stacks.fit_many([Numbers()] * 2, towards, THREE), ["each model once", "copy.deepcopy"]),
+        (lambda: stacks.fit_many([Numbers(), Numbers()], towards, THREE, seeds=[0, 0.5]), ["seed=0.5"]),
+        (lambda: stacks.fit_many([Numbers(), Numbers().requires_grad_(False)], towards, THREE), ["nothing to train"]),
+        (lambda: stacks.fit_many([Numbers(), Numbers()], lambda m, b: m.value - b[0], THREE), ["one number", "mean()"]),
+        (
+            lambda: stacks.fit_many([Numbers(), Numbers()], lambda m, b: towards(m, b) * math.inf, THREE),
+            ["loss became inf at step 1", "lr=0.01"],
+        ),
+        (
+            lambda: stacks.fit_many([Numbers(), Numbers()], lambda m, b: m.value.sqrt(), THREE),
+            ["length of the gradient became", "step 1"],
+        ),
+    ],
+)
+def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:
+    with pytest.raises(ValueError) as refusal:
+        call()
+    assert not [word for word in words if word not in str(refusal.value)], refusal.value
+
+
+# ---- mutants ----
+
+SAYS = test_a_stack_says_what_its_networks_say
+CUT = test_each_gradient_is_cut_by_its_own_length
+
+test_mutants = planted(
+    stacks,
+    [
+        Mutant("held[name].copy_(each[s])", "held[name].copy_(each[0])", SAYS),
+        Mutant("0 if own else None", "None", SAYS),
+        Mutant("self.bias_ih_l0 + self.bias_hh_l0", "self.bias_ih_l0", SAYS),
+        Mutant("w.mT", "w", SAYS),
+        Mutant("torch.tanh(torch.baddbmm", "torch.sigmoid(torch.baddbmm", SAYS),
+        Mutant(".sum(dim=0).sqrt()", ".amax(dim=0).sqrt()", CUT),
+        Mutant(".clamp(max=1)", "", CUT),
+        Mutant("range(len(models)) if seeds", "[0] * len(models) if seeds", test_the_seeds_are_0_1_2_unless_told),
+    ],
+)
