@@ -22,7 +22,7 @@ from tests.test_packaging import BINDER_ONLY, conda_list
 from tests.tools import require
 from tests.working_tree import ROOT, files
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="a Binder image runs Linux")
+pytestmark = [pytest.mark.platform, pytest.mark.skipif(sys.platform != "linux", reason="a Binder image runs Linux")]
 
 FIRST = "notebooks/00_start_here.ipynb"
 NEWS = "@jupyterlab/apputils-extension:notification"

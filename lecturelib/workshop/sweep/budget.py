@@ -29,18 +29,20 @@ SEEDS = (0, 1, 2)
 LAYERS, HEADS = 2, 4
 
 
-def steps_of(width: int, budget: float) -> int:
+def steps_of(d_model: int, budget: float) -> int:
     """Return how many training steps a budget of operations buys: a step costs three forward passes.
 
     Raises: ValueError for a budget that buys none.
     """
-    forward = language_model_cost(BATCH_SIZE, CONTEXT, len(VOCABULARY), width, HEADS, LAYERS).flops
+    forward = language_model_cost(BATCH_SIZE, CONTEXT, len(VOCABULARY), d_model, HEADS, LAYERS).flops
     if not 3 * forward <= budget < math.inf:
-        raise ValueError(f"budget={budget}: expected at least {3 * forward:,} operations, one step at width {width}")
+        raise ValueError(
+            f"budget={budget}: expected at least {3 * forward:,} operations, one step at d_model={d_model}"
+        )
     return int(budget // (3 * forward))
 
 
-def train_on_budget(width: int, budget: float, seed: int, *, lr: float | None = None) -> float:
+def train_on_budget(d_model: int, budget: float, seed: int, *, lr: float | None = None) -> float:
     """Train a language model until the operations are used up, and return its loss on held-out topics.
 
     Adam with a learning rate that rises for a tenth of the steps and then falls to nearly 0; nothing else differs
@@ -48,16 +50,16 @@ def train_on_budget(width: int, budget: float, seed: int, *, lr: float | None = 
     Units: nats per character.
     Raises: ValueError for a width without a learning rate, and a budget that buys no step.
     """
-    if lr is None and width not in LEARNING_RATES:
+    if lr is None and d_model not in LEARNING_RATES:
         raise ValueError(
-            f"width={width}: expected one of {list(LEARNING_RATES)}, or a learning rate of your own as lr="
+            f"d_model={d_model}: expected one of {list(LEARNING_RATES)}, or a learning rate of your own as lr="
         )
-    lr = LEARNING_RATES[width] if lr is None else lr
-    steps = steps_of(width, budget)
+    lr = LEARNING_RATES[d_model] if lr is None else lr
+    steps = steps_of(d_model, budget)
     text, held_out = sweeps.budget_texts()
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(seed)
-        model = LanguageModel(len(VOCABULARY), width, HEADS, LAYERS, CONTEXT, positions="sinusoidal")
+        model = LanguageModel(len(VOCABULARY), d_model, HEADS, LAYERS, CONTEXT, positions="sinusoidal")
     generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.Adam(model.parameters(), lr)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=steps + 1, pct_start=0.1)

@@ -80,8 +80,8 @@ def _date_batches(seed: int, size: int) -> Iterator[tuple[torch.Tensor, ...]]:
 
 def _date_loss(model: nn.Module, batch: tuple[torch.Tensor, ...]) -> torch.Tensor:
     source, lengths, target = batch
-    scores = model(source, target[:, :-1], lengths)  # (B, 10, symbols)
-    return F.cross_entropy(scores.flatten(0, 1), target[:, 1:].flatten())
+    logits = model(source, target[:, :-1], lengths)  # (B, 10, vocab_size)
+    return F.cross_entropy(logits.flatten(0, 1), target[:, 1:].flatten())
 
 
 def _date_scores(model: nn.Module) -> dict[str, float]:

@@ -124,6 +124,7 @@ def needs_hub(test: Any) -> Any:
     """Mark a test that needs a hub with users of the system."""
     if sys.platform != "linux":
         return pytest.mark.skip(reason="the hub runs on Linux")(test)
+    test = pytest.mark.platform(test)
     return needs(ROOT and HUB and shutil.which("useradd") and usable_by_all(PYTHON), HOW)(test)
 
 

@@ -112,6 +112,7 @@ def test_the_hook_copies_from_where_the_image_has_the_notebooks_to_where_the_fir
     assert f"--target-repo-dir {source.removesuffix('/notebooks')} " in text
 
 
+@pytest.mark.platform
 @pytest.mark.skipif(sys.platform == "win32", reason="repo2docker does not run on Windows")
 def test_the_image_has_the_notebooks_there():
     command = Path(sys.executable).with_name("jupyter-repo2docker")

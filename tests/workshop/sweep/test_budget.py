@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from lecturelib.attention import record_attention
 from lecturelib.data import sweeps
-from lecturelib.data.sweeps import BATCH_SIZE, BUDGET, BUDGET_COLUMNS, budget_table, rows
+from lecturelib.data.sweeps import BATCH_SIZE, BUDGET, BUDGET_COLUMNS, CONTEXT, budget_table, rows
 from lecturelib.data.text import VOCABULARY
 from lecturelib.language import next_token_loss
 from lecturelib.transformer import LanguageModel
@@ -25,13 +26,14 @@ def small(monkeypatch, tmp_path):
     return tmp_path / "budget.csv"
 
 
-@pytest.mark.parametrize("width", [8, 64])
-def test_a_budget_buys_as_many_steps_as_torch_counts_operations(width):
-    model = LanguageModel(len(VOCABULARY), width, budget.HEADS, budget.LAYERS, 63)  # a token less: no fused kernel
-    with FlopCounterMode(display=False) as counter:
-        next_token_loss(model, (torch.zeros(BATCH_SIZE, 64, dtype=torch.long),)).backward()
-    each = 1e13 / budget.steps_of(width, 1e13)
-    assert 1.0 < each / counter.get_total_flops() < 1.03  # 64 tokens are a sixty-fourth more than 63
+@pytest.mark.parametrize("d_model", [8, 64])
+def test_a_budget_buys_as_many_steps_as_torch_counts_operations(d_model):
+    model = LanguageModel(len(VOCABULARY), d_model, budget.HEADS, budget.LAYERS, CONTEXT, positions="sinusoidal")
+    tokens = torch.zeros(BATCH_SIZE, CONTEXT + 1, dtype=torch.long)
+    with record_attention(model), FlopCounterMode(display=False) as counter:  # watched, it uses no fused kernel
+        next_token_loss(model, (tokens,)).backward()
+    each = 1e13 / budget.steps_of(d_model, 1e13)
+    assert each == pytest.approx(counter.get_total_flops(), rel=1e-3)
 
 
 def test_a_training_is_decided_by_its_seed_and_leaves_the_global_generator_alone(small):
@@ -46,12 +48,12 @@ def test_a_training_is_decided_by_its_seed_and_leaves_the_global_generator_alone
 def test_a_stopped_run_goes_on_and_measures_nothing_twice(small, monkeypatch):
     asked = []
 
-    def trained(width, limit, seed):
+    def trained(d_model, limit, seed):
         if len(asked) == 5:
             asked.append(None)
             raise KeyboardInterrupt
-        asked.append((limit, width, seed))
-        return 2.0 + seed + width / 100
+        asked.append((limit, d_model, seed))
+        return 2.0 + seed + d_model / 100
 
     monkeypatch.setattr(budget, "train_on_budget", trained)
     with pytest.raises(KeyboardInterrupt):
@@ -94,9 +96,9 @@ def test_the_table_of_the_course_is_of_these_settings():
 @pytest.mark.parametrize(
     ("call", "says"),
     [
-        (lambda: budget.steps_of(64, 1e3), ["1000.0", "one step at width 64"]),
+        (lambda: budget.steps_of(64, 1e3), ["1000.0", "one step at d_model=64"]),
         (lambda: budget.steps_of(64, float("nan")), ["nan", "one step"]),
-        (lambda: budget.train_on_budget(20, 1e10, 0), ["width=20", "lr="]),
+        (lambda: budget.train_on_budget(20, 1e10, 0), ["d_model=20", "lr="]),
     ],
 )
 def test_bad_input_is_refused_in_words(call, says):

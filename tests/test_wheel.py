@@ -1,0 +1,74 @@
+"""What is installed works without the notebooks beside it."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from tests.tools import require
+from tests.working_tree import ROOT, files
+
+pytestmark = pytest.mark.platform
+
+IMPORT_ALL = """
+import importlib, pkgutil, lecturelib
+for module in pkgutil.walk_packages(lecturelib.__path__, "lecturelib."):
+    try:
+        importlib.import_module(module.name)
+    except ModuleNotFoundError as missing:  # what only an extra installs
+        assert not missing.name.startswith("lecturelib"), missing
+        print(missing.name)
+print(lecturelib.__file__)
+"""
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """Install a copy of the repository into a folder; return how to run Python there."""
+    folder = tmp_path_factory.mktemp("wheel")
+    for name in files():
+        (folder / "clone" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, folder / "clone" / name)
+    online = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", folder / "lib", folder / "clone"]
+    done = subprocess.run(command, env=online, capture_output=True, text=True)
+    require(done.returncode == 0, f"no wheel: pip must reach a package index\n{done.stderr}")
+    shutil.rmtree(folder / "clone")
+    (folder / "class").mkdir()
+
+    def run(*arguments):
+        environment = online | {"PYTHONPATH": str(folder / "lib")}
+        return subprocess.run([sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True)
+
+    return folder, run
+
+
+def test_every_module_can_be_imported(installed):
+    folder, run = installed
+    done = run("-c", IMPORT_ALL)
+    assert done.returncode == 0, done.stderr
+    *missing, place = done.stdout.split()
+    assert place.startswith(str(folder)) and set(missing) <= {"sphinx", "latex2mathml", "playwright", "PIL"}
+    held = {path.suffix for path in (folder / "lib" / "lecturelib").rglob("*.*")}
+    assert held >= {".py", ".js", ".css", ".svg", ".csv", ".json", ".safetensors", ".toml"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        ((), 0, "open the course in JupyterLab"),
+        (("start", "--help"), 0, "usage: lecture start"),
+        (("start",), 2, "they are no part of the installed package"),
+        (("live",), 2, "they are no part of the installed package"),
+        (("publish",), 2, "run in a clone"),
+        (("collect", "class"), 2, "holds no .json and no .ipynb file"),
+        (("train", "digits_mae", "--batch-size", "0"), 1, "batch_size=0: expected at least 1"),
+    ],
+)
+def test_the_command_runs(installed, arguments, code, says):
+    folder, run = installed
+    done = run("-m", "lecturelib", *arguments)
+    assert done.returncode == code and says in done.stdout + done.stderr
+    assert (folder / "lib/bin/lecture").exists() or (folder / "lib/Scripts/lecture.exe").exists()
