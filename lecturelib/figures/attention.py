@@ -6,30 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.patches import Patch
 
-from lecturelib.figures.parts import (
-    draw_map,
-    label_ends,
-    legend_patches,
-    map_panels,
-    name_map,
-    readable,
-    same_shape,
-    wrapped,
-)
-from lecturelib.figures.style import (
-    BLUE,
-    GREY,
-    MARKERS,
-    STATE_COLOURS,
-    LectureFigure,
-    axes,
-    new_figure,
-    styled,
-)
+from lecturelib.figures.colors import BLUE, GREY, MARKERS, STATE_COLORS
+from lecturelib.figures.given import few, results, same_shape
+from lecturelib.figures.maps import draw_map, legend_patches, map_panels, name_map, readable, separate
+from lecturelib.figures.parts import label_ends, means_and_seeds, wrapped
+from lecturelib.figures.style import LectureFigure, axes, new_figure, panel, styled
 
 _LINES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (2, 1.2)), "-.", (0, (1, 1)), "-")
 
@@ -44,19 +28,18 @@ def soft_lookup(query: np.ndarray, looked_up: Mapping[str, np.ndarray], keys: np
     """
     query, keys, values = (np.asarray(each, float) for each in (query, keys, values))
     same_shape("keys and values", keys.shape, values.shape)
-    figure = new_figure(10.5, 4.6, f"what a look-up returns for each query, hard and soft, among {len(keys)} keys")
-    (ax,) = axes(figure)
+    figure, ax = panel(10.5, 4.6)
     for k, (name, each) in enumerate(looked_up.items()):
         same_shape(f"queries and {name!r}", query.shape, np.shape(each))
-        ax.plot(query, each, color=STATE_COLOURS[k % 6], ls=_LINES[k % 6], lw=2.8)
+        ax.plot(query, each, color=STATE_COLORS[k % 6], ls=_LINES[k % 6], lw=2.8, label=name)
     ax.plot(keys, values, "o", color="black", ms=12, zorder=5, label="a key with its value")
+    ax.legend(handles=ax.lines[-1:], loc="upper left", fontsize=13)
     drawn = np.concatenate([values, *(np.asarray(each) for each in looked_up.values())])
     low, high = drawn.min(), drawn.max()
     ax.set_ylim(low - 0.1 * (high - low), high + 0.2 * (high - low))
     ax.set(xlabel="query", ylabel="what is looked up", xlim=(query.min(), query.max()))
     ax.set_title("The softer the look-up, the more it mixes the values of near keys")
-    ax.legend(loc="upper left", fontsize=13)
-    label_ends(ax, query.max(), {name: np.asarray(each)[-1] for name, each in looked_up.items()}, STATE_COLOURS, 3.5)
+    label_ends(ax, query.max(), {name: np.asarray(each)[-1] for name, each in looked_up.items()}, STATE_COLORS, 3.5)
     return figure
 
 
@@ -70,8 +53,7 @@ def weights_bars(keys: Sequence[str], weights: np.ndarray, values: np.ndarray, m
     weights, values = np.asarray(weights, float), np.asarray(values, float)
     same_shape("keys and weights", (len(keys),), weights.shape)
     same_shape("keys and values", (len(keys),), values.shape)
-    figure = new_figure(max(7.5, min(12, 2.6 + 1.15 * len(keys))), 4.6, f"the weights of one look-up: mix {mix:.2f}")
-    (ax,) = axes(figure)
+    figure, ax = panel(max(7.5, min(12, 2.6 + 1.15 * len(keys))), 4.6)
     ax.bar(range(len(keys)), weights, width=0.62, color=BLUE)
     for k, weight in enumerate(weights):
         ax.text(k, weight + 0.02, f"{weight:.2f}", ha="center", va="bottom", fontsize=15, color=BLUE, weight="bold")
@@ -81,7 +63,7 @@ def weights_bars(keys: Sequence[str], weights: np.ndarray, values: np.ndarray, m
     ax.set_xticks([])
     ax.set_ylabel("weight")
     ax.axvline(len(keys) - 0.5, ymin=-0.4, color=GREY, lw=1.2, clip_on=False)
-    ax.set_title(f"mix {mix:.2f} = sum of weight × value", fontsize=16)
+    ax.set_title(f"mix {mix:.2f} = sum of weight × value, over the keys", fontsize=16)
     rows: list[tuple[str, list[str], dict[str, Any]]] = [
         ("key", [*map(readable, keys), "sum"], {"weight": "bold", "parse_math": False}),
         ("value", [f"{value:g}" for value in values] + [""], {}),
@@ -98,31 +80,30 @@ def weights_bars(keys: Sequence[str], weights: np.ndarray, values: np.ndarray, m
 
 
 @styled
-def scores_grow(widths: Sequence[int], spread: np.ndarray, entropy: Mapping[str, np.ndarray],
+def scores_grow(widths: Sequence[int], deviation: np.ndarray, entropy: Mapping[str, np.ndarray],
                 largest: float) -> LectureFigure:  # fmt: skip
-    """Show how the scores q·k spread with d_k, and how even the weights are that the softmax makes of them.
+    """Show how the scores q·k grow with d_k, and how even the weights are that the softmax makes of them.
 
-    Shapes: spread (n,) standard deviations at n widths, entropy[name] (n,) in nats; `largest` is the entropy of equal
-    weights, the logarithm of the number of keys.
+    Shapes: deviation (n,) standard deviations at n widths, entropy[name] (n,) in nats; `largest` is the entropy of
+    equal weights, the logarithm of the number of keys.
     """
-    figure = new_figure(12, 4.7, "how scores spread, and how even the weights are, with and without the scale")
+    figure = new_figure(12, 4.7)
     left, right = axes(figure, 1, 2)
-    left.plot(widths, np.sqrt(widths), color=GREY, ls="--", lw=2.5)
-    left.plot(widths, spread, "o", color=BLUE, ms=11)
-    left.set(yscale="log", ylim=(0.7 * min(spread), 1.6 * max(spread)))
+    left.plot(widths, np.sqrt(widths), color=GREY, ls="--", lw=2.5, label=r"$\sqrt{d_k}$")
+    left.plot(widths, deviation, "o", color=BLUE, ms=11, label="measured")
+    left.legend(loc="upper left", fontsize=14)
+    left.set(yscale="log", ylim=(0.7 * min(deviation), 1.6 * max(deviation)))
     left.set_yticks(np.sqrt(widths), [f"{np.sqrt(width):.3g}" for width in widths])
     left.set_title("Scores: the longer the vectors, the larger")
     left.set_ylabel("standard deviation of q·k")
-    left.text(0.06, 0.9, "● measured", transform=left.transAxes, color=BLUE, fontsize=14)
-    left.text(0.06, 0.8, r"- - $\sqrt{d_k}$", transform=left.transAxes, color=GREY, fontsize=14)
-    for k, each in enumerate(entropy.values()):
-        right.plot(widths, each, MARKERS[k] + "-", color=STATE_COLOURS[k], ms=10)
+    for k, (name, each) in enumerate(entropy.items()):
+        right.plot(widths, each, MARKERS[k] + "-", color=STATE_COLORS[k], ms=10, label=name)
     right.axhline(largest, color=GREY, ls="--", lw=2)
     right.text(widths[0], largest * 1.02, f"all equal: {largest:.2f}", color=GREY, fontsize=13, va="bottom")
     right.set(ylim=(-0.03 * largest, 1.15 * largest))
     right.set_title("Weights: one key takes all, or a mix")
     right.set_ylabel("entropy of the weights (nats)")
-    label_ends(right, widths[-1], {name: each[-1] for name, each in entropy.items()}, STATE_COLOURS, 3.6)
+    label_ends(right, widths[-1], {name: each[-1] for name, each in entropy.items()}, STATE_COLORS, 3.6)
     for ax in (left, right):
         ax.set_xscale("log", base=2)
         ax.set_xticks(list(widths), [str(width) for width in widths])
@@ -137,20 +118,21 @@ def slower(steps: Sequence[int], losses: Mapping[str, np.ndarray], level: float)
 
     Shapes: losses[name] (seeds, n) at n steps, above 0.
     """
-    figure = new_figure(10.5, 4.8, f"training losses with and without the scale, and when they fall below {level:g}")
-    (ax,) = axes(figure)
-    for k, (name, each) in enumerate(losses.items()):
-        mean = np.asarray(each).mean(0)
-        same_shape(f"steps and a seed of {name!r}", (len(steps),), mean.shape)
+    figure, ax = panel(10.5, 4.8)
+    rows = {}
+    for k, (name, each) in enumerate(results(losses, "losses", len(steps)).items()):
+        mean = each.mean(0)
         first = np.flatnonzero(mean < level)[:1].tolist()
         when = f"below {level:g} after {steps[first[0]]:,} steps" if first else f"not below {level:g}"
-        ax.plot(steps, np.asarray(each).T, color=STATE_COLOURS[k], lw=1, alpha=0.45)
-        ax.plot(steps, mean, color=STATE_COLOURS[k], lw=3.2, ls=_LINES[k], label=f"{name}: {when}",
-                marker=MARKERS[k] if first else None, markevery=first, ms=14, mec="black", mew=1.5)  # fmt: skip
+        ax.plot(steps, each.T, color=STATE_COLORS[k], lw=1, alpha=0.45)
+        (rows[f"{name}: {when}"],) = ax.plot(
+            steps, mean, color=STATE_COLORS[k], lw=3.2, ls=_LINES[k], label=name, marker=MARKERS[k] if first else None,
+            markevery=first, ms=14, mec="black", mew=1.5
+        )  # fmt: skip
     ax.axhline(level, color=GREY, ls=":", lw=2)
     ax.set(xlabel="training steps", ylabel="training loss\nthick: mean; thin: one seed each", yscale="log")
     ax.set_title(f"Training loss; the mark: where the mean falls below {level:g}")
-    figure.legend(loc="outside lower center", fontsize=14, ncols=1)
+    figure.legend(rows.values(), rows, loc="outside lower center", fontsize=14, ncols=1)
     return figure
 
 
@@ -167,15 +149,9 @@ def maps(weights: Sequence[np.ndarray], titles: Sequence[str], rows: Sequence[Se
     Raises: ValueError for more than four maps, and for shapes and names that do not fit.
     """
     count = len(weights)
-    if not 1 <= count <= 4:
-        raise ValueError(f"{count} maps: expected 1 to 4; call once for each few of them")
-    for what, each in (
-        ("titles", titles),
-        ("rows", rows),
-        ("columns", columns),
-        ("expected", expected),
-        ("masks", masks),
-    ):
+    few("maps", weights, 4)
+    given = {"titles": titles, "rows": rows, "columns": columns, "expected": expected, "masks": masks}
+    for what, each in given.items():
         if each is not None and len(each) != count:
             raise ValueError(f"{len(each)} {what} for {count} maps: expected one for each")
     shown = [np.asarray(each, float) for each in weights]
@@ -185,8 +161,7 @@ def maps(weights: Sequence[np.ndarray], titles: Sequence[str], rows: Sequence[Se
             if more is not None:
                 same_shape(f"map {k} and {what}[{k}]", map_.shape, np.shape(more[k]))
     legend = legend_patches(expected is not None, masks is not None and not all(map(np.all, masks)))
-    says = f"{count} {'map' if count == 1 else 'maps'} of attention: where each query looks among the keys"
-    figure, panels, sizes = map_panels(rows, columns, bool(legend), says)
+    figure, panels, sizes = map_panels(rows, columns, bool(legend))
     for k, ax in enumerate(panels):
         image = draw_map(ax, shown[k], mask=None if masks is None else masks[k],
                          expected=None if expected is None else expected[k])  # fmt: skip
@@ -204,14 +179,13 @@ def maps(weights: Sequence[np.ndarray], titles: Sequence[str], rows: Sequence[Se
 def learning(steps: Sequence[int], exact: Mapping[str, np.ndarray], title: str) -> LectureFigure:
     """Show the share of exact answers while networks learn: a line for the mean, a hollow mark per seed.
 
-    Shapes: exact[name] (seeds, n) from 0 to 1, at n steps.
+    Shapes: exact[name] (seeds, n) from 0 to 1, at n steps. Raises: ValueError for others.
     """
-    figure = new_figure(10.5, 4.6, "the share of exact answers against training steps, with and without attention")
-    (ax,) = axes(figure)
-    _means_and_seeds(ax, steps, exact)
+    figure, ax = panel(10.5, 4.6)
+    ends = means_and_seeds(ax, steps, results(exact, "answers", len(steps)))
     ax.set(xlabel="training steps", ylim=(-0.04, 1.06), ylabel="exact answers\nline: mean; hollow: one seed each")
     ax.set_title(title)
-    label_ends(ax, steps[-1], {name: np.asarray(each).mean(0)[-1] for name, each in exact.items()}, STATE_COLOURS, 3.5)
+    label_ends(ax, steps[-1], ends, STATE_COLORS, 3.5)
     return figure
 
 
@@ -219,31 +193,17 @@ def learning(steps: Sequence[int], exact: Mapping[str, np.ndarray], title: str) 
 def growth(lengths: Sequence[int], exact: Mapping[str, np.ndarray], chance: np.ndarray) -> LectureFigure:
     """Show the share of exact copies against the number of symbols to copy: means, and a hollow mark per seed.
 
-    Shapes: exact[name] (seeds, n) from 0 to 1, chance (n,), at n lengths.
+    Shapes: exact[name] (seeds, n) from 0 to 1, chance (n,), at n lengths. Raises: ValueError for others.
     """
-    figure = new_figure(
-        10.5, 4.6, "the share of exact copies against the number of symbols, with and without attention"
-    )
-    (ax,) = axes(figure)
+    figure, ax = panel(10.5, 4.6)
     same_shape("lengths and chance", (len(lengths),), np.shape(chance))
-    _means_and_seeds(ax, lengths, exact)
-    ax.plot(lengths, chance, color=GREY, ls="--", lw=2)
+    ends = means_and_seeds(ax, lengths, results(exact, "copies", len(lengths)))
+    ax.plot(lengths, chance, color=GREY, ls="--", lw=2, label="chance")
     ax.set_xticks(list(lengths))
     ax.set(xlabel="symbols to copy", ylim=(-0.04, 1.06), ylabel="exact copies\nline: mean; hollow: one seed each")
     ax.set_title("Exact copies, the more symbols there are to carry")
-    ends = {name: np.asarray(each).mean(0)[-1] for name, each in exact.items()} | {
-        "chance": float(np.asarray(chance)[-1])
-    }
-    label_ends(ax, lengths[-1], ends, [*STATE_COLOURS[: len(exact)], GREY], 3.5)
+    label_ends(ax, lengths[-1], {**ends, "chance": float(chance[-1])}, STATE_COLORS, 3.5)
     return figure
-
-
-def _means_and_seeds(ax: Axes, x: Sequence[int], results: Mapping[str, np.ndarray]) -> None:
-    for k, (name, each) in enumerate(results.items()):
-        color, marker = STATE_COLOURS[k], MARKERS[k]
-        same_shape(f"steps or lengths and a seed of {name!r}", (len(x),), np.shape(each)[1:])
-        ax.plot(x, np.asarray(each).mean(0), marker + "-", color=color, ms=9)
-        ax.plot(x, np.asarray(each).T, marker, mfc="none", mec=color, ms=8, alpha=0.7)
 
 
 @styled
@@ -262,13 +222,10 @@ def mask_panels(masks: Mapping[str, np.ndarray], rows: Sequence[str] | None = No
     to_names = [columns or [str(s + 1) for s in range(mask.shape[1])] for mask in each.values()]
     for mask, from_name, to_name in zip(each.values(), from_names, to_names, strict=True):
         same_shape("a mask and its rows and columns", mask.shape, (len(from_name), len(to_name)))
-    says = f"who may look where under {len(masks)} masks: {', '.join(masks)}"
-    figure, panels, sizes = map_panels(from_names, to_names, True, says)
+    figure, panels, sizes = map_panels(from_names, to_names, True)
     for k, (ax, (name, mask)) in enumerate(zip(panels, each.items(), strict=True)):
         draw_map(ax, mask.astype(float), mask=mask, cmap=ListedColormap([BLUE]))
-        T, S = mask.shape
-        ax.hlines(np.arange(0.5, T - 1), -0.5, S - 0.5, color="white", lw=1.5)
-        ax.vlines(np.arange(0.5, S - 1), -0.5, T - 0.5, color="white", lw=1.5)
+        separate(ax, mask.shape)
         ax.set_title(wrapped(name, sizes[k][0]), fontsize=14)
         name_map(ax, from_names[k], to_names[k], sizes[k], "looks from" if k == 0 else "", "looks at")
     figure.legend(handles=[Patch(label="may look", fc=BLUE), *legend_patches(False, True)],

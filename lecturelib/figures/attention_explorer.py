@@ -9,7 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.font_manager import FontProperties, findfont, get_font
 
-from lecturelib.figures.style import GREY, LectureFigure, axes, new_figure, styled
+from lecturelib.figures.colors import GREY
+from lecturelib.figures.style import LectureFigure, axes, new_figure, styled
 
 _WIDTH = 12.0  # inches
 _HIGHEST = 8.5  # of all maps together

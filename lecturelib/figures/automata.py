@@ -9,7 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle, FancyArrowPatch
 
-from lecturelib.figures.style import STATE_COLOURS, hide_frame
+from lecturelib.figures.colors import STATE_COLORS
+from lecturelib.figures.style import hide_frame
 
 RADIUS = 0.27
 
@@ -46,7 +47,7 @@ def draw_automaton(
             back = s in table[t] and s != t
             _arrow(ax, np.array(places[s]), np.array(places[t]), label, centre, bend=0.28 if back else 0.12)
     for s in shown:
-        color = (colors or STATE_COLOURS)[s % len(colors or STATE_COLOURS)]
+        color = (colors or STATE_COLORS)[s % len(colors or STATE_COLORS)]
         on = s == current
         ax.add_patch(Circle(places[s], RADIUS, fc=color if on else "white", ec=color, lw=3, zorder=3))
         if s in accepting:

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from lecturelib.figures.style import BLUE, GREY, ORANGE, RED, styled
+from lecturelib.figures.colors import BLUE, GREY, ORANGE, RED
+from lecturelib.figures.style import styled
 from lecturelib.figures.units import BYTES, LONG_TIMES, in_unit, plain, power
 
 _REACH = (3e2, 1e19)  # bytes: one scale for all views, so that a bar that grows is seen to grow

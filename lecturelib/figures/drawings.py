@@ -8,8 +8,9 @@ from itertools import pairwise
 import numpy as np
 from matplotlib.patches import Circle, FancyBboxPatch
 
-from lecturelib.figures.paper import INK, MONO, PALE, arrow, box, legend, link, matrix, paper, shortcut
-from lecturelib.figures.style import BLUE, GREY, ORANGE, LectureFigure, styled
+from lecturelib.figures.colors import BLUE, GREY, ORANGE
+from lecturelib.figures.paper import INK, MONO, PALE, arrow, box, legend, link, matrix, paper, residual
+from lecturelib.figures.style import LectureFigure, styled
 
 # number, name, code: the boxes of `architecture_drawing`, attributes of `lecturelib.transformer.EncoderDecoder`
 BOXES = [
@@ -22,7 +23,7 @@ BOXES = [
     (7, "cross-attention", "blocks[i].cross"),
     (8, "feed-forward", "blocks[i].feed_forward"),
     (9, "norm", "norm"),
-    (10, "scores", "out"),
+    (10, "logits", "head"),
     (11, "softmax", ".softmax(dim=-1)"),
 ]
 
@@ -73,7 +74,7 @@ def attention_drawing() -> LectureFigure:
 
 @styled
 def multi_head_drawing(num_heads: int = 4) -> LectureFigure:
-    """Draw attention with several heads: split the width, attend in each head, lay the heads side by side again.
+    """Draw attention with several heads: split D, attend in each head, lay the heads side by side again.
 
     Raises: ValueError for fewer than 2 or more than 6 heads, which one slide does not hold.
     """
@@ -84,8 +85,8 @@ def multi_head_drawing(num_heads: int = 4) -> LectureFigure:
     ax.text(0.52, middle, "x", fontsize=20, weight="bold", ha="center", va="center")
     ax.text(0.52, middle - 0.36, "(B, T, D)", fontsize=13, ha="center", va="center")
     ax.text(0.1, 0.62, "y is x, or\na context", fontsize=13, color=GREY, va="center", linespacing=1.2)
-    for y, name, of in ((4.1, "query", "x"), (middle - 0.5, "key", "y"), (0.8, "value", "y")):
-        box(ax, 1.65, y, 1.6, 1.0, name, f"self.{name}({of})", BLUE)
+    for y, name, code in ((4.1, "query", "q_proj(x)"), (middle - 0.5, "key", "k_proj(y)"), (0.8, "value", "v_proj(y)")):
+        box(ax, 1.65, y, 1.6, 1.0, name, f"self.\n{code}", BLUE)
         arrow(ax, (0.98, middle + 0.25 * np.sign(y + 0.5 - middle)), (1.63, y + 0.5))
         arrow(ax, (3.25, y + 0.5), (3.85, middle + (y + 0.5 - middle) * 0.3))
     box(ax, 3.85, middle - 0.75, 1.4, 1.5, "split", "self.split", GREY)
@@ -108,11 +109,11 @@ def multi_head_drawing(num_heads: int = 4) -> LectureFigure:
     ax.text(7.22, 5.38, "attend(q, k, v, mask)", ha="center", va="center", fontsize=13, family=MONO)
     box(ax, 9.1, middle - 0.75, 1.3, 1.5, "merge", "self.merge", GREY)
     ax.text(9.75, middle - 1.0, "(B, T, D)", ha="center", va="center", fontsize=13)
-    box(ax, 10.7, middle - 0.5, 1.0, 1.0, "out", "self.out", BLUE)
-    arrow(ax, (10.4, middle), (10.7, middle))
-    arrow(ax, (11.7, middle), (11.98, middle))
+    box(ax, 10.65, middle - 0.5, 1.1, 1.0, "linear", "self.\nout_proj", BLUE, points=15)
+    arrow(ax, (10.4, middle), (10.65, middle))
+    arrow(ax, (11.75, middle), (11.98, middle))
     ax.text(11.22, middle - 0.75, "(B, T, D)", ha="center", va="center", fontsize=13)
-    ax.text(1.65, 0.3, "each head: its own map of T × T weights, K = D / H numbers wide; darker: more weight",
+    ax.text(1.65, 0.3, "each head: its own map of T × T weights, of width K = D / H; darker: more weight",
             fontsize=13, color=GREY, va="center")  # fmt: skip
     return figure
 
@@ -121,7 +122,9 @@ def multi_head_drawing(num_heads: int = 4) -> LectureFigure:
 def block_drawing() -> LectureFigure:
     """Draw a block with three tokens as lanes: they cross in the attention box alone."""
     figure, ax = paper(
-        12, 4.7, "a block: norm, attention, shortcut, norm, feed-forward, shortcut; attention alone mixes"
+        12,
+        4.7,
+        "a block: norm, attention, residual, norm, feed-forward, residual; attention alone mixes tokens",
     )
     lanes = (2.55, 2.1, 1.65)
     for k, y in enumerate(lanes):
@@ -144,13 +147,13 @@ def block_drawing() -> LectureFigure:
                 ax.plot([x + 0.12, x + w - 0.12], [a, b], color=color, lw=2.4, zorder=3)
     for x, start in ((5.65, 0.95), (10.85, 6.1)):
         ax.plot([start] * 3, lanes, "o-", color=INK, lw=1.8, ms=6, zorder=2)
-        shortcut(ax, start, x, lanes[0], 3.85, until=2.7)
+        residual(ax, start, x, lanes[0], 3.85, until=2.7)
         ax.add_patch(FancyBboxPatch((x - 0.22, 1.5), 0.44, 1.2, boxstyle="round,pad=0,rounding_size=0.2", fc="white",
                                     ec=INK, lw=2, zorder=4))  # fmt: skip
         ax.text(x, 2.1, "+", ha="center", va="center", fontsize=22, weight="bold", zorder=5)
     for x, words in ((3.3, "x + attention(norm_attention(x))"), (8.47, "x + feed_forward(norm_feed_forward(x))")):
         ax.text(x, 3.98, words, ha="center", va="bottom", fontsize=13, family=MONO)
-    ax.text(11.9, 0.45, "arrow: shortcut", fontsize=14, ha="right", va="center")
+    ax.text(11.9, 0.45, "arrow: residual connection", fontsize=14, ha="right", va="center")
     legend(ax, 0.9, 0.45, ORANGE, "mixes tokens: attention, nothing else")
     legend(ax, 5.9, 0.45, BLUE, "works on each token alone")
     return figure
@@ -191,7 +194,7 @@ def architecture_drawing() -> LectureFigure:
             arrow(ax, (places[a][0] + places[a][2], y + high / 2), (places[b][0], y + high / 2))
     for number in (2, 3, 6, 7, 8):
         x, y, w = places[number]
-        shortcut(ax, x - 0.15, x + w + 0.17, y + high / 2, y - 0.25, until=y + high / 2 - 0.13)
+        residual(ax, x - 0.15, x + w + 0.17, y + high / 2, y - 0.25, until=y + high / 2 - 0.13)
         ax.add_patch(Circle((x + w + 0.17, y + high / 2), 0.13, fc="white", ec=INK, lw=1.8, zorder=5))
         ax.text(x + w + 0.17, y + high / 2, "+", fontsize=14, weight="bold", ha="center", va="center", zorder=6)
     x, y, w = places[4]
@@ -199,7 +202,7 @@ def architecture_drawing() -> LectureFigure:
     ax.plot([x + w, 8.75, 8.75, into], [y + high / 2, y + high / 2, 3.42, 3.42], color=INK, lw=2)
     arrow(ax, (into, 3.42), (into, lower + high))
     ax.text(8.9, 3.9, "context (B, S, D):\nwhat was read", fontsize=14, va="center", linespacing=1.25)
-    ax.text(11.95, lower - 0.3, "(B, T, symbols)", fontsize=13, ha="right", va="center")
+    ax.text(11.95, lower - 0.3, "(B, T, vocab_size)", fontsize=13, ha="right", va="center")
     legend(ax, 0.1, 0.4, ORANGE, "mixes tokens")
     legend(ax, 2.35, 0.4, BLUE, "each token alone")
     ax.text(5.2, 0.4, "+ in a block: x + box(norm(x))", fontsize=13, family=MONO, va="center")

@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 
-from lecturelib.figures.style import BLUE, GREEN, GREY, ORANGE, LectureFigure, new_figure
+from lecturelib.figures.colors import BLUE, GREEN, GREY, ORANGE
+from lecturelib.figures.style import LectureFigure, new_figure
 
 MONO = "DejaVu Sans Mono"
 INK = "#333333"
@@ -48,7 +49,7 @@ def arrow(ax: Axes, a: tuple[float, float], b: tuple[float, float], color: str =
     ax.add_patch(FancyArrowPatch(a, b, color=color, zorder=4, **style))
 
 
-def shortcut(ax: Axes, start: float, end: float, lane: float, turn: float, until: float) -> None:
+def residual(ax: Axes, start: float, end: float, lane: float, turn: float, until: float) -> None:
     """A line past a box, to the sum behind it: from the lane at `start`, along `turn`, back at `end` to `until`."""
     ax.plot([start, start, end], [lane, turn, turn], color=INK, lw=1.8, zorder=1, solid_joinstyle="round")
     arrow(ax, (end, turn), (end, until))

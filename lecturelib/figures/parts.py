@@ -1,124 +1,22 @@
-"""Parts that several figures share: a map of tokens looking at tokens, and labels beside lines that lie close."""
+"""Parts that figures of curves share: lines with a mark per seed, names beside lines that end close together."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
 from matplotlib.colors import to_rgb
-from matplotlib.font_manager import FontProperties, findfont, get_font
-from matplotlib.image import AxesImage
-from matplotlib.patches import Patch
 
-from lecturelib.figures.style import GREY, RED, LectureFigure, axes, new_figure
-
-_WIDTH, _HEIGHT = 12.0, 6.5  # inches: one slide
-_PITCH = 0.2  # inches from one label to the next, at least
-_LETTER = 0.105  # inches: the width of a letter of 12 points
-
-OUTLINED: dict[str, Any] = {"fc": "white", "ec": RED, "lw": 2.5}
-HATCHED: dict[str, Any] = {"fc": "white", "ec": GREY, "hatch": "////", "lw": 0}
-
-
-def draw_map(ax: Axes, values: np.ndarray, *, mask: np.ndarray | None = None, expected: np.ndarray | None = None,
-             **image: Any) -> AxesImage:  # fmt: skip
-    """Show a matrix as colors; where `mask` is False the cell is hatched, where `expected` is True it is outlined.
-
-    Shapes: values, mask and expected (T, S). `image` goes to `imshow`; without it the scale is viridis from 0 to 1.
-    """
-    scale = image or {"cmap": "viridis", "vmin": 0, "vmax": 1}
-    shown = np.ma.array(values, mask=False if mask is None else ~np.asarray(mask))
-    drawn = ax.imshow(shown, aspect="auto", interpolation="nearest", **scale)
-    ax.patch.set(hatch="////", facecolor="white", edgecolor=GREY, linewidth=0)  # seen where a cell is masked
-    if expected is not None:
-        edges = _outline(np.asarray(expected, bool))
-        for color, width in (("white", 5), (RED, 2.5)):  # seen on dark cells and on light ones
-            ax.add_collection(LineCollection(edges, colors=color, linewidths=width, capstyle="round", zorder=3,
-                                             clip_on=False), autolim=False)  # fmt: skip
-    ax.set(xlim=(-0.5, shown.shape[1] - 0.5), ylim=(shown.shape[0] - 0.5, -0.5))
-    return drawn
-
-
-def _outline(cells: np.ndarray) -> list[np.ndarray]:
-    """The edges between cells that are True and those that are not, each as two corners (x, y)."""
-    padded = np.pad(cells, 1)
-    across = [[(s - 1.5, t - 0.5), (s - 0.5, t - 0.5)] for t, s in np.argwhere(padded[:-1] != padded[1:])]
-    upright = [[(s - 0.5, t - 1.5), (s - 0.5, t - 0.5)] for t, s in np.argwhere(padded[:, :-1] != padded[:, 1:])]
-    return [np.array(edge) for edge in across + upright]
-
-
-def name_ticks(ax: Axes, axis: str, names: Sequence[str], inches: float) -> None:
-    """Write the names along an axis of so many inches, every second or third one where all do not fit."""
-    labels = [readable(name) for name in names]
-    max_len = _LETTER * max(map(len, labels))
-    pitch = inches / len(labels)
-    upright = axis == "x" and pitch < max_len + 0.07 and max_len > _PITCH
-    need = max_len + 0.07 if axis == "x" and not upright else _PITCH
-    every = int(np.ceil(need / pitch - 1e-9)) if pitch < need else 1
-    kept = range(0, len(labels), every)
-    set_ticks = getattr(ax, f"set_{axis}ticks")
-    set_ticks(list(kept), [labels[k] for k in kept], fontsize=12, parse_math=False, rotation=90 if upright else 0)
-
-
-def name_map(ax: Axes, rows: Sequence[str], columns: Sequence[str], inches: tuple[float, float], row_label: str,
-             column_label: str) -> None:  # fmt: skip
-    """Write the tokens beside and under a map that is so many inches wide and high, and what each side means."""
-    name_ticks(ax, "x", columns, inches[0])
-    name_ticks(ax, "y", rows, inches[1])
-    ax.tick_params(length=0)
-    ax.set_xlabel(column_label, fontsize=13)
-    ax.set_ylabel(row_label, fontsize=13)
-
-
-def map_panels(rows: Sequence[Sequence[str]], columns: Sequence[Sequence[str]], legend: bool,
-               says: str) -> tuple[LectureFigure, list[Axes], list[tuple[float, float]]]:  # fmt: skip
-    """Make a figure for maps with these names; return it, its axes, and the inches (wide, high) of each map.
-
-    Maps of more than 16 columns stand one under another, others side by side.
-    """
-    count, spare = len(rows), 0.35 if legend else 0.0
-    before, under = (
-        _LETTER * max(len(readable(n)) for names in side for n in names) + 0.15 for side in (rows, columns)
-    )
-    most_T, most_S = max(map(len, rows)), max(map(len, columns))
-    if most_S > 16:
-        high = min(0.3 * most_T, (_HEIGHT - spare) / count - 0.95)
-        figure = new_figure(_WIDTH, count * (high + 0.95) + spare, says)
-        return figure, axes(figure, count, 1), [(_WIDTH - before - 1.5, high)] * count
-    room = (_WIDTH - 1.4) / count - before - 0.1
-    under = under if under > room / most_S else 0.25
-    cell = min(0.62, room / most_S, (_HEIGHT - 1.25 - spare - under) / most_T)
-    high = max(cell * most_T, 1.6)
-    width = max(count * (min(room, max(cell * most_S, 2.0)) + before + 0.1) + 1.4, 6.0)
-    figure = new_figure(width, high + 1.25 + under + spare, says)
-    return figure, axes(figure, 1, count), [((width - 1.4) / count - before - 0.1, high)] * count
-
-
-def same_shape(what: str, one: Sequence[int], other: Sequence[int]) -> None:
-    """Refuse shapes that differ."""
-    if tuple(one) != tuple(other):
-        raise ValueError(f"{what} have shapes {tuple(one)} and {tuple(other)}: expected the same; compare their .shape")
-
-
-def readable(token: str) -> str:
-    """Return what stands for a token in a figure: an open box for a space, a box for a letter that the font lacks."""
-    font = get_font(findfont(FontProperties("DejaVu Sans")))
-    return "".join("␣" if c == " " else c if font.get_char_index(ord(c)) else "□" for c in token)
+from lecturelib.figures.colors import GREY, MARKERS, STATE_COLORS
+from lecturelib.figures.given import same_shape
 
 
 def wrapped(text: str, inches: float, points: float = 14) -> str:
     """Break a text into lines of at most so many inches."""
     return textwrap.fill(text, max(8, int(inches / (points * 0.0072))))
-
-
-def legend_patches(expected: bool, masked: bool, expected_name: str = "expected") -> list[Patch]:
-    """The legend of `draw_map`: what an outline and what hatching means."""
-    patches = [Patch(label=expected_name, **OUTLINED)] if expected else []
-    return patches + ([Patch(label="may not look", **HATCHED)] if masked else [])
 
 
 def apart(wanted: Sequence[float] | np.ndarray, gap: float) -> np.ndarray:
@@ -142,20 +40,60 @@ def apart(wanted: Sequence[float] | np.ndarray, gap: float) -> np.ndarray:
     return placed
 
 
+def means_and_seeds(ax: Axes, x: Sequence[float] | np.ndarray, arrays: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """Draw a line for each mean and a hollow mark per seed; return where each line ends.
+
+    Shapes: arrays[name] (seeds, n) at n places.
+    """
+    for k, (name, each) in enumerate(arrays.items()):
+        color, marker = STATE_COLORS[k % 6], MARKERS[k % 6]
+        if len(each) > 1:
+            ax.plot(x, each.T, marker, mfc="none", mec=color, ms=8, alpha=0.6)
+        ax.plot(x, each.mean(0), marker + "-", color=color, ms=9, label=name)
+    return {name: float(each.mean(0)[-1]) for name, each in arrays.items()}
+
+
+def curves_and_levels(ax: Axes, curves: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+                      levels: Mapping[str, float]) -> np.ndarray:  # fmt: skip
+    """Draw a curve for each pair (x, y) with a legend under the figure, and dashed levels; return all values of y."""
+    for k, (name, (x, y)) in enumerate(curves.items()):
+        same_shape(f"x and y of {name!r}", np.shape(x), np.shape(y))
+        every = max(1, len(x) // 15)
+        look: dict[str, Any] = {"color": STATE_COLORS[k % 6], "ms": 8, "lw": 2.8, "markevery": every, "label": name}
+        ax.plot(x, y, MARKERS[k % 6] + "-", **look)
+    ax.figure.legend(loc="outside lower center", ncols=len(curves), fontsize=14)
+    for name, level in levels.items():
+        ax.axhline(level, color=GREY, ls="--", lw=1.6, zorder=1, label=name)
+    return np.concatenate([list(levels.values()), *(y for _, y in curves.values())])
+
+
+def bracket(values: Iterable[np.ndarray], margin: float = 0.08) -> tuple[float, float]:
+    """Return limits that hold all values and a margin on both sides, a share of their range."""
+    flat = np.concatenate([np.ravel(each) for each in values])
+    low, high = float(flat.min()), float(flat.max())
+    spare = margin * (high - low) or 0.05 * abs(high) or 1.0
+    return low - spare, high + spare
+
+
+def ink(color: str) -> tuple[float, ...]:
+    """A color dark enough for letters, which are thinner than lines."""
+    return tuple(0.75 * part for part in to_rgb(color))
+
+
 def label_ends(ax: Axes, x: float, ends: Mapping[str, float], colors: Sequence[str], inches: float,
                points: float = 13) -> None:  # fmt: skip
     """Write a name to the right of the axes for each line that ends at (x, its y), without overlap.
 
-    A thin line leads from each end to its name; of lines that end alike the first stands on top. `inches` is about the
-    height of the axes, whose limits must be set.
+    A thin line leads from each end to its name; of lines that end alike the first stands on top. What is named "chance"
+    is gray. `inches` is about the height of the axes, whose limits must be set.
     """
     low, high = ax.get_ylim()
     to_scale = np.log if ax.get_yscale() == "log" else np.asarray
-    upward = [(name, y, color) for (name, y), color in zip(ends.items(), colors, strict=False)][::-1]
+    inks = [ink(GREY if name == "chance" else colors[k]) for k, name in enumerate(ends)]
+    upward = [(name, y, color) for (name, y), color in zip(ends.items(), inks, strict=True)][::-1]
     share = (to_scale([y for _, y, _ in upward]) - to_scale(low)) / (to_scale(high) - to_scale(low))
     gap = 1.4 * points / 72 / inches
     for (name, y, color), place in zip(upward, apart(np.clip(share, 0, 1), gap), strict=True):
-        ink = tuple(0.75 * part for part in to_rgb(color))  # letters are thinner than lines
-        leader = {"arrowstyle": "-", "color": ink, "lw": 1, "shrinkA": 1, "shrinkB": 1, "relpos": (0, 0.5)}
-        ax.annotate(name, (x, y), xytext=(1.04, place), textcoords="axes fraction", color=ink, va="center",
+        leader = {"arrowstyle": "-", "color": color, "lw": 1, "shrinkA": 1, "shrinkB": 1, "relpos": (0, 0.5)}
+        ax.annotate(name, (x, y), xytext=(1.04, place), textcoords="axes fraction", color=color, va="center",
                     fontsize=points, arrowprops=leader)  # fmt: skip

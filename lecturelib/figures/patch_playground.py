@@ -8,9 +8,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch, Rectangle
 
+from lecturelib.figures.colors import BLUE, RED
 from lecturelib.figures.parts import wrapped
 from lecturelib.figures.pictures import cell, picture
-from lecturelib.figures.style import BLUE, RED, LectureFigure, axes, new_figure, styled
+from lecturelib.figures.style import LectureFigure, axes, new_figure, styled
 
 _WIDEST = 12.0  # inches
 _SIDE = 1.9  # inches of a picture, at most

@@ -1,11 +1,10 @@
-"""Parts that figures of images share: a picture with hidden patches hatched, and results with a mark per seed.
+"""Parts that figures of images share: a picture with hidden patches hatched, and patches at their places.
 
 A picture is (C, height, width), from 0 to 1. A gray one is dark ink on white; a hidden patch is hatched, never black.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,8 +13,8 @@ from matplotlib.collections import PatchCollection
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
-from lecturelib.figures.parts import same_shape
-from lecturelib.figures.style import GREY, MARKERS, STATE_COLOURS, hide_frame
+from lecturelib.figures.colors import GREY
+from lecturelib.figures.style import hide_frame
 
 HALO = [withStroke(linewidth=3.5, foreground="white")]  # around letters that stand on a picture
 
@@ -108,54 +107,3 @@ def mosaic(patches: np.ndarray, rows: int, gap: int = 0) -> np.ndarray:
         i, j = divmod(n, N // rows)
         laid[:, i * step : i * step + P, j * step : j * step + P] = patch
     return laid
-
-
-def results(scores: Mapping[str, Any], n: int, what: str) -> dict[str, np.ndarray]:
-    """Return results as arrays (seeds, n). Raises: ValueError for none at all, and for another shape."""
-    if not scores:
-        raise ValueError(f"no {what}: expected at least one name with its results, (seeds, {n})")
-    arrays = {name: np.asarray(each, float) for name, each in scores.items()}
-    for name, each in arrays.items():
-        if each.ndim != 2 or each.shape[1] != n or not len(each):
-            raise ValueError(
-                f"{what} of {name!r} have shape {each.shape}: expected (seeds, {n}), a row for each seed; "
-                "one seed alone goes in as x[None]"
-            )
-    return arrays
-
-
-def per_seed(scores: Mapping[str, Any], what: str) -> dict[str, np.ndarray]:
-    """Return results as arrays (seeds,). Raises: ValueError for none at all, and for another shape."""
-    if not scores:
-        raise ValueError(f"no {what}: expected at least one name with its results, (seeds,)")
-    arrays = {name: np.asarray(each, float) for name, each in scores.items()}
-    for name, each in arrays.items():
-        if each.ndim != 1 or not len(each):
-            raise ValueError(f"{what} of {name!r} have shape {each.shape}: expected (seeds,), a number for each seed")
-    return arrays
-
-
-def means_and_seeds(ax: Axes, x: Sequence[float] | np.ndarray, arrays: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """Draw a line for each mean and a hollow mark per seed; return where each line ends.
-
-    Shapes: arrays[name] (seeds, n) at n places.
-    """
-    for k, each in enumerate(arrays.values()):
-        color, marker = STATE_COLOURS[k % 6], MARKERS[k % 6]
-        if len(each) > 1:
-            ax.plot(x, each.T, marker, mfc="none", mec=color, ms=8, alpha=0.6)
-        ax.plot(x, each.mean(0), marker + "-", color=color, ms=9)
-    return {name: float(each.mean(0)[-1]) for name, each in arrays.items()}
-
-
-def bracket(values: Iterable[np.ndarray], margin: float = 0.08) -> tuple[float, float]:
-    """Return limits that hold all values and a margin on both sides, a share of their range."""
-    flat = np.concatenate([np.ravel(each) for each in values])
-    low, high = float(flat.min()), float(flat.max())
-    spare = margin * (high - low) or 0.05 * abs(high) or 1.0
-    return low - spare, high + spare
-
-
-def as_many(what: str, one: Sequence[Any] | np.ndarray, other: Sequence[Any] | np.ndarray) -> None:
-    """Refuse two lists of different lengths."""
-    same_shape(what, (len(one),), (len(other),))

@@ -1,15 +1,13 @@
-"""Drawings of notebook 08: what waits for what in time and between processes; a table of measurements by device."""
+"""Drawings of notebook 08: what waits for what in time and between processes."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle, FancyBboxPatch, Rectangle
 
+from lecturelib.figures.colors import BLUE, GREY, ORANGE
 from lecturelib.figures.paper import INK, PALE, arrow, box, legend, paper
-from lecturelib.figures.parts import wrapped
-from lecturelib.figures.style import BLUE, GREY, ORANGE, LectureFigure, styled
+from lecturelib.figures.style import LectureFigure, styled
 
 _STAGES = (("q, k, v", BLUE), ("scores", ORANGE), ("mix", ORANGE), ("out", BLUE))  # the products of attention
 
@@ -20,7 +18,7 @@ def waiting(length: int = 6) -> LectureFigure:
 
     Raises: ValueError for fewer than 5 or more than 8 tokens: what shows the difference on one slide.
     """
-    if isinstance(length, bool) or not isinstance(length, int) or not 5 <= length <= 8:
+    if not 5 <= length <= 8:
         raise ValueError(f"length={length!r}: expected 5 to 8 tokens, what one slide holds")
     says = f"an LSTM needs {length} steps for {length} tokens, attention four steps for all of them at once"
     figure, page = paper(12, 6.4, says)
@@ -53,14 +51,8 @@ def waiting(length: int = 6) -> LectureFigure:
                 page.plot([x + 0.1, x + wide - 0.1], [a, b], color=color, lw=1.6, zorder=3)
         _number(page, x, 2.84, k + 1)
         page.text(x + 0.3, 3.02, name, fontsize=15, weight="bold", va="center")
-    page.text(
-        end + 0.55,
-        1.85,
-        "done: a longer\ntext adds no step",
-        fontsize=17 if length > 5 else 14,
-        va="center",
-        linespacing=1.3,
-    )
+    page.text(end + 0.55, 1.85, "done: a longer\ntext adds no step", fontsize=17 if length > 5 else 14, va="center",
+              linespacing=1.3)  # fmt: skip
     legend(page, 0.15, 0.38, ORANGE, "mixes tokens")
     legend(page, 2.5, 0.38, BLUE, "each token alone")
     page.text(11.85, 0.38, "numbers: the order in which they can be computed", fontsize=15, ha="right", va="center")
@@ -80,7 +72,7 @@ def parallel_drawing(processes: int = 2) -> LectureFigure:
 
     Raises: ValueError for fewer than 2 or more than 4 processes, which one slide does not hold.
     """
-    if isinstance(processes, bool) or not isinstance(processes, int) or not 2 <= processes <= 4:
+    if not 2 <= processes <= 4:
         raise ValueError(f"processes={processes!r}: expected 2 to 4, what one slide holds")
     lane = {2: 1.75, 3: 1.4, 4: 1.2}[processes]
     tall = 0.78 * lane
@@ -112,55 +104,3 @@ def parallel_drawing(processes: int = 2) -> LectureFigure:
     legend(page, 5.9, 0.62, ORANGE, "processes exchange numbers, and wait")
     page.text(0.35, 0.22, "W: the same weights in each process, before the step and after it", fontsize=15, va="center")
     return figure
-
-
-@styled
-def device_table(rows: Mapping[str, Mapping[str, str]]) -> LectureFigure:
-    """Draw a table of measurements: a row for each, a column for each device; hatched where nothing was measured yet.
-
-    `rows[measurement][device]` is a text such as "12 ms"; empty, or left out, where it was not measured. A device
-    without any is one hatched column.
-    Raises: ValueError for no rows or more than 8, no devices or more than 4.
-    """
-    devices = list(dict.fromkeys(device for cells in rows.values() for device in cells))
-    if not 1 <= len(rows) <= 8 or not 1 <= len(devices) <= 4:
-        raise ValueError(f"{len(rows)} rows, devices {devices}: expected 1 to 8 rows and 1 to 4 devices")
-    first = 4.3
-    wide = 7.5 / len(devices)
-    names = [wrapped(name, first - 0.3, 21) for name in rows]
-    heads = [wrapped(device, wide - 0.2, 22) for device in devices]
-    texts = [[wrapped(cells.get(device, ""), wide - 0.2, 21) for device in devices] for cells in rows.values()]
-    highs = [0.3 + 0.34 * max(each.count("\n") + 1 for each in (name, *cells)) for name, cells in
-             zip(names, texts, strict=True)]  # fmt: skip
-    head = 0.3 + 0.34 * max(each.count("\n") + 1 for each in heads)
-    figure, page = paper(12, head + sum(highs) + 0.2, f"{', '.join(rows)}, as measured on {', '.join(devices)}")
-    top = figure.get_figheight() - 0.1 - head
-    empty = [not any(row[j] for row in texts) for j in range(len(devices))]
-    for j, words in enumerate(heads):
-        x = first + j * wide
-        page.text(x + wide / 2, top + head / 2, words, fontsize=19, weight="bold", ha="center", va="center",
-                  color=GREY if empty[j] else "black", linespacing=1.05)  # fmt: skip
-        if empty[j]:
-            _unmeasured(page, x, top - sum(highs), wide, sum(highs))
-    y = top
-    for name, cells, high in zip(names, texts, highs, strict=True):
-        page.plot([0.15, 11.85], [y, y], color=GREY, lw=1.2, zorder=1)
-        page.text(0.2, y - high / 2, name, fontsize=18, va="center", linespacing=1.05)
-        for j, words in enumerate(cells):
-            x = first + j * wide
-            if words:
-                page.text(x + wide / 2, y - high / 2, words, fontsize=19, ha="center", va="center", linespacing=1.05)
-            elif not empty[j]:
-                _unmeasured(page, x, y - high, wide, high)
-        y -= high
-    page.plot([0.15, 11.85], [top, top], color=INK, lw=2.4)
-    return figure
-
-
-def _unmeasured(page: Axes, x: float, y: float, wide: float, high: float) -> None:
-    """A hatched place, and what that means."""
-    page.add_patch(Rectangle((x + 0.08, y + 0.06), wide - 0.16, high - 0.12, lw=0, zorder=2, fc="white",
-                             ec="#c8c8c8", hatch="///"))  # fmt: skip
-    page.text(x + wide / 2, y + high / 2, wrapped("not measured yet", wide - 0.4, 18), fontsize=16, ha="center",
-              va="center", color="#444444", zorder=3, linespacing=1.05,
-              bbox={"fc": "white", "ec": "none", "pad": 2})  # fmt: skip

@@ -10,20 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from lecturelib.figures.style import (
-    BLUE,
-    GREEN,
-    GREY,
-    MARKERS,
-    ORANGE,
-    PURPLE,
-    STATE_COLOURS,
-    LectureFigure,
-    axes,
-    hide_frame,
-    new_figure,
-    styled,
-)
+from lecturelib.figures.colors import BLUE, GREEN, GREY, MARKERS, ORANGE, PURPLE, STATE_COLORS
+from lecturelib.figures.style import LectureFigure, axes, hide_frame, panel, styled
 
 # number, title, the question it answers, column, row, color of its part of the lecture
 _STOPS = [
@@ -42,8 +30,7 @@ _PARTS = ["Sequences", "Attention", "Vision, no labels", "Foundation models"]
 @styled
 def lecture_map() -> LectureFigure:
     """Draw the lecture as a map: one box per notebook, in its order."""
-    figure = new_figure(12, 4.4, "the eight notebooks in the order of the lecture, each with its question")
-    (ax,) = axes(figure)
+    figure, ax = panel(12, 4.4, "the eight notebooks in the order of the lecture, each with its question")
     w, h, dx, dy = 2.62, 1.5, 3.0, 1.95
     for number, title, question, column, row, color in _STOPS:
         x, y = column * dx, row * dy
@@ -83,7 +70,7 @@ def learning_frame(
     left, right = axes(figure, 1, 2, width_ratios=[1, 1.1])
     for k in range(3):
         mine = plane[groups == k]
-        look: dict[str, Any] = {"s": 34, "c": STATE_COLOURS[k], "marker": MARKERS[k], "lw": 0, "alpha": 0.75}
+        look: dict[str, Any] = {"s": 34, "c": STATE_COLORS[k], "marker": MARKERS[k], "lw": 0, "alpha": 0.75}
         left.scatter(mine[:, 0], mine[:, 1], label=f"ones mod 3 = {k}", **look)
     left.set_title(f"Hidden states after {step} steps")
     left.set(xticks=[], yticks=[], xlabel="projected onto a plane")

@@ -5,17 +5,12 @@ from __future__ import annotations
 import io
 from typing import Any, Literal
 
-import matplotlib
+import matplotlib.style
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-# Okabe and Ito's colors, told apart by readers with any color vision; never the only sign: markers differ too
-BLUE, ORANGE, GREEN, PURPLE, SKY, RED, GREY = (
-    "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#666666",
-)  # fmt: skip
-STATE_COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, RED)
-MARKERS = ("o", "s", "^", "D", "v", "P")
+from lecturelib.figures.words import in_words
 
 _RC: Any = {
     "font.size": 13,
@@ -34,7 +29,10 @@ _RC: Any = {
 
 
 class LectureFigure(Figure):
-    """A Figure that shows itself as a PNG in a notebook and says in one sentence what it shows."""
+    """A Figure that shows itself as a PNG in a notebook, and says what it shows to whom cannot see it.
+
+    `says` is a sentence for a drawing; the words of a plot are made from its own labels.
+    """
 
     says: str = ""
 
@@ -42,22 +40,29 @@ class LectureFigure(Figure):
         return png(self)
 
     def __repr__(self) -> str:
-        return f"Figure: {self.says}"
+        return f"Figure: {in_words(self)}"
 
 
-styled = matplotlib.rc_context(_RC)  # a decorator: everything drawn in the function has the shared style
+# A decorator: what is drawn in the function has the shared style, and nothing of the reader's own matplotlibrc.
+styled = matplotlib.style.context(["default", _RC])
 
 
-def new_figure(width: float, height: float, says: str) -> LectureFigure:
-    """Return an empty figure, `width` by `height` inches, in the shared style.
-
-    `says` is what a reader gets who cannot see the picture: one sentence.
-    """
+@styled
+def new_figure(width: float, height: float, says: str = "") -> LectureFigure:
+    """Return an empty figure, `width` by `height` inches, in the shared style; `says` is for drawings."""
     figure = LectureFigure(figsize=(width, height), dpi=100, layout="constrained")
     figure.says = says
     return figure
 
 
+@styled
+def panel(width: float, height: float, says: str = "") -> tuple[LectureFigure, Axes]:
+    """Return an empty figure with one pair of axes."""
+    figure = new_figure(width, height, says)
+    return figure, figure.subplots()
+
+
+@styled
 def axes(figure: Figure, rows: int = 1, columns: int = 1, **options: Any) -> list[Axes]:
     """Add a grid of axes; return them row by row."""
     return list(figure.subplots(rows, columns, squeeze=False, **options).ravel())
@@ -76,11 +81,6 @@ def png(figure: Figure) -> bytes:
         ax.set_position(place, kind)
         ax.set_in_layout(True)  # `set_position` took it out
     return buffer.getvalue()
-
-
-def direct_label(ax: Axes, x: float, y: float, text: str, color: str, **options: Any) -> None:
-    """Write a label beside its line, in the color of the line: no legend to look up."""
-    ax.annotate(text, (x, y), xytext=(8, 0), textcoords="offset points", color=color, va="center", **options)
 
 
 def hide_frame(ax: Axes) -> None:

@@ -1,31 +1,24 @@
-"""Drawings of notebook 07: pictures of the sources, which weights are trained, step sizes, costs, a decision card."""
+"""Drawings of notebook 07: pictures of the sources, which weights are trained, costs, a decision card."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.patches import FancyBboxPatch, Rectangle
 from matplotlib.ticker import NullFormatter, NullLocator
 from numpy.typing import ArrayLike
 
+from lecturelib.figures.colors import BLUE, GREEN, GREY, MARKERS, ORANGE, STATE_COLORS
+from lecturelib.figures.given import few, growing, positive
 from lecturelib.figures.paper import INK, PALE, arrow, paper
-from lecturelib.figures.parts import label_ends, same_shape, wrapped
-from lecturelib.figures.pictures import HALO, as_many, picture
-from lecturelib.figures.style import (
-    BLUE,
-    GREEN,
-    GREY,
-    MARKERS,
-    ORANGE,
-    STATE_COLOURS,
-    LectureFigure,
-    axes,
-    new_figure,
-    styled,
-)
+from lecturelib.figures.parts import label_ends, wrapped
+from lecturelib.figures.pictures import HALO, picture
+from lecturelib.figures.style import LectureFigure, axes, new_figure, styled
+from lecturelib.figures.units import BYTES, in_unit
 
 _STACK = ("patches +\npositions", "block 1", "block 2", "norm", "head")  # from the input up
 _ARMS = {  # of each part of the stack: is it copied from the source or new, is it trained or frozen
@@ -46,8 +39,8 @@ def glyph_rows(rows: Mapping[str, ArrayLike], columns: int = 12) -> LectureFigur
     Shapes: rows[name] (n, C, height, width); the first `columns` of each are drawn.
     Raises: ValueError for no rows or more than eight, other shapes, and a row without images.
     """
-    if not 1 <= len(rows) <= 8 or not 1 <= columns <= 16:
-        raise ValueError(f"{len(rows)} rows of {columns}: expected 1 to 8 rows of 1 to 16 images; draw two figures")
+    few("rows", rows, 8)
+    few("columns", range(columns), 16)
     arrays = {name: np.asarray(images, float) for name, images in rows.items()}
     for name, images in arrays.items():
         if images.ndim != 4 or not len(images):
@@ -130,137 +123,87 @@ def costs(tasks: Sequence[int], stored: Mapping[str, ArrayLike], seconds: Mappin
     """Show what is kept on disk for k tasks, and the CPU seconds of each adaptation beside the one pretraining.
 
     Shapes: stored[name] (tasks,), bytes above 0; both scales are logarithmic.
-    Raises: ValueError for other shapes, numbers that are not above 0, more than 7 kinds, and no seconds.
+    Raises: ValueError for other shapes, numbers that are not above 0, more than 6 kinds, and no seconds.
     """
-    x = np.asarray(tasks, float)
-    if not len(x) or x[0] <= 0 or (np.diff(x) <= 0).any():
-        raise ValueError(f"tasks are {x.tolist()}: expected numbers above 0 that grow; sort them")
-    arrays = {name: np.asarray(each, float) for name, each in stored.items()}
-    for name, each in arrays.items():
-        same_shape(f"tasks and bytes of {name!r}", x.shape, each.shape)
+    x = growing("tasks", tasks)
+    few("kinds", stored, 6)
+    few("arms", seconds, 8)
+    arrays = {name: positive(f"bytes of {name!r}", each, x.shape) for name, each in stored.items()}
     bars = {"one pretraining": float(pretraining)} | {name: float(each) for name, each in seconds.items()}
-    above = all((each > 0).all() for each in arrays.values()) and all(each > 0 for each in bars.values())
-    if not arrays or not seconds or len(arrays) > 7 or not above:
-        raise ValueError(f"bytes of {list(arrays)}, seconds {bars}: expected 1 to 7 kinds and some arms, all above 0")
-    figure = new_figure(12, 5.4, f"bytes for {tasks[-1]} tasks by {', '.join(arrays)}; seconds of one adaptation")
+    times = positive("seconds", list(bars.values()), (len(bars),))
+    figure = new_figure(12, 5.4)
     left, right = axes(figure, 1, 2, width_ratios=[1, 1.05])
-    for k, each in enumerate(arrays.values()):
-        left.plot(x, each, color=STATE_COLOURS[k], marker=MARKERS[k], lw=3, ms=9)
+    for k, (name, each) in enumerate(arrays.items()):
+        left.plot(x, each, color=STATE_COLORS[k], marker=MARKERS[k], lw=3, ms=9, label=name)
     flat = np.concatenate(list(arrays.values()))
     left.set(xscale="log", yscale="log", ylim=(flat.min() / 2, flat.max() * 2))
     left.set_xticks(x, [f"{each:g}" for each in x], fontsize=14)
     left.xaxis.set_minor_locator(NullLocator())
-    powers = [10.0**p for p in range(12) if flat.min() / 2 <= 10.0**p <= flat.max() * 2]
-    left.set_yticks(powers, [_bytes(each) for each in powers], fontsize=14)
-    left.yaxis.set_minor_formatter(NullFormatter())
+    _powers(left.yaxis, *left.get_ylim(), lambda count: in_unit(count, BYTES))
     left.set_xlabel("tasks", fontsize=15)
     left.set_title("What is kept on disk", fontsize=16)
-    named = {f"{name}\n{_bytes(each[-1])}": float(each[-1]) for name, each in arrays.items()}
-    label_ends(left, float(x[-1]), named, STATE_COLOURS, 2.1, points=14)
+    named = {f"{name}\n{in_unit(each[-1], BYTES)}": float(each[-1]) for name, each in arrays.items()}
+    label_ends(left, float(x[-1]), named, STATE_COLORS, 2.1, points=14)
     for row, (name, time) in enumerate(bars.items()):
         first = row == 0
-        right.barh(row, time, height=0.45, color=GREEN if first else BLUE, hatch="//" if first else None, ec="white")
+        right.barh(row, time, height=0.45, color=GREEN if first else BLUE, hatch="//" if first else None, ec="white",
+                   label=name)  # fmt: skip
         right.text(time * 1.15, row, f"{time:,.3g} s" if time < 100 else f"{time:,.0f} s", va="center", fontsize=15)
         right.text(0.0, row - 0.28, name, va="bottom", fontsize=15, transform=right.get_yaxis_transform(),
                    weight="bold" if first else "normal")  # fmt: skip
-    right.set(xscale="log", yticks=[], ylim=(len(bars) - 0.6, -0.85))
-    right.set_xlim(min(bars.values()) / 3, max(bars.values()) * 8)
-    seen = [10.0**p for p in range(-6, 9) if min(bars.values()) / 3 <= 10.0**p <= max(bars.values()) * 8]
-    right.set_xticks(seen, [f"{each:,.6f}".rstrip("0").rstrip(".") for each in seen], fontsize=14)
-    right.xaxis.set_minor_formatter(NullFormatter())
+    right.set(xscale="log", yticks=[], ylim=(len(bars) - 0.6, -0.85), xlim=(times.min() / 3, times.max() * 8))
+    _powers(right.xaxis, *right.get_xlim(), lambda each: f"{each:,.6f}".rstrip("0").rstrip("."))
     right.set_xlabel("CPU seconds (log scale)", fontsize=15)
     right.set_title("Once, and then for each task", fontsize=16)
     return figure
 
 
-def _bytes(count: float) -> str:
-    """A count of bytes, three digits."""
-    for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
-        if count >= unit:
-            return f"{count / unit:.3g} {name}"
-    return f"{count:.3g} B"
+def _powers(axis: Axis, low: float, high: float, words: Callable[[float], str]) -> None:
+    """Ticks at the powers of ten, and how each is written."""
+    ticks = [10.0**p for p in range(-6, 15) if low <= 10.0**p <= high]
+    axis.set_ticks(ticks, labels=[words(each) for each in ticks], fontsize=14)
+    axis.set_minor_formatter(NullFormatter())
 
 
 @styled
-def decision_card(
-    rows: Sequence[str],
-    columns: Sequence[str],
-    cells: Sequence[Sequence[str]],
-    colors: Sequence[Sequence[str]] | None = None,
-    sides: tuple[str, str] = ("labels for\neach class", "the source is"),
-) -> LectureFigure:
+def decision_card(rows: Sequence[str], columns: Sequence[str], cells: Sequence[Sequence[str]]) -> LectureFigure:
     """Draw a table to decide by: rows are numbers of labels, columns kinds of sources, the first line of a cell an arm.
 
-    Cells with the same first line have the same color, unless `colors` gives one for each cell.
+    Cells with the same first line have the same color.
     Raises: ValueError for no rows or columns, more than 5 rows or 4 columns, and cells that do not fit them.
     """
-    if not 1 <= len(rows) <= 5 or not 1 <= len(columns) <= 4:
-        raise ValueError(f"{len(rows)} rows, {len(columns)} columns: expected 1 to 5 and 1 to 4")
-    for what, table in (("cells", cells), ("colors", colors)):
-        if table is not None and [len(row) for row in table] != [len(columns)] * len(rows):
-            raise ValueError(
-                f"{what} have rows of {[len(row) for row in table]}: expected {len(rows)} of {len(columns)}"
-            )
-    heads = list(dict.fromkeys(cell.split("\n")[0] for row in cells for cell in row))
+    few("rows", rows, 5)
+    few("columns", columns, 4)
+    if [len(row) for row in cells] != [len(columns)] * len(rows):
+        raise ValueError(f"cells have rows of {[len(row) for row in cells]}: expected {len(rows)} of {len(columns)}")
+    arms = list(dict.fromkeys(cell.split("\n")[0] for row in cells for cell in row))
     wide = 9.95 / len(columns)
-    text = [[_lines(cell, wide - 0.3) for cell in row] for row in cells]
-    highs = [0.3 + max(sum(_high(n, line) for n, line in enumerate(cell)) for cell in row) for row in text]
-    figure, page = paper(12, 1.25 + sum(highs), f"which arm to take: {sides[0]} against how near the source is")
-    top = figure.get_figheight() - 1.1
-    page.text(1.85, top + 0.85, sides[1], fontsize=16, va="center")
-    page.text(0.15, top + 0.42, sides[0], fontsize=16, va="center", linespacing=1.0)
+    highs = [0.3 + max(sum(_high(*line) for line in _lines(cell, wide)) for cell in row) for row in cells]
+    figure, page = paper(12, 1.25 + sum(highs), "which arm to take: the labels for each class against the source")
+    y = figure.get_figheight() - 1.1
+    page.text(1.85, y + 0.85, "the source is", fontsize=16, va="center")
+    page.text(0.15, y + 0.42, "labels for\neach class", fontsize=16, va="center", linespacing=1.0)
     for j, name in enumerate(columns):
-        page.text(1.85 + (j + 0.5) * wide, top + 0.3, name, fontsize=21, weight="bold", ha="center", va="center")
-    y = top
-    for i, (name, high) in enumerate(zip(rows, highs, strict=True)):
+        page.text(1.85 + (j + 0.5) * wide, y + 0.3, name, fontsize=21, weight="bold", ha="center", va="center")
+    for name, high, row in zip(rows, highs, cells, strict=True):
         y -= high
         page.text(0.85, y + high / 2, name, fontsize=26, weight="bold", ha="center", va="center")
-        for j, lines in enumerate(text[i]):
-            fill = colors[i][j] if colors else _WASHES[heads.index(cells[i][j].split("\n")[0]) % len(_WASHES)]
+        for j, words in enumerate(row):
+            fill, lines = _WASHES[arms.index(words.split("\n")[0]) % len(_WASHES)], _lines(words, wide)
             page.add_patch(Rectangle((1.85 + j * wide, y), wide - 0.1, high - 0.1, fc=fill, ec=GREY, lw=1.2))
-            at = y + (high - 0.1) / 2 + sum(_high(n, line) for n, line in enumerate(lines)) / 2
-            for n, line in enumerate(lines):
+            at = y + (high - 0.1) / 2 + sum(_high(*line) for line in lines) / 2
+            for n, line in lines:
                 page.text(1.85 + (j + 0.5) * wide - 0.05, at - _high(n, line) / 2, line, ha="center", va="center",
                           fontsize=16 if n else 19, weight="normal" if n else "bold", linespacing=1.05)  # fmt: skip
                 at -= _high(n, line)
     return figure
 
 
-def _lines(cell: str, inches: float) -> list[str]:
-    """The lines of a cell, broken where they are too long; the first is bold."""
-    return [wrapped(line, inches, 16 if n else 25) for n, line in enumerate(cell.split("\n"))]
+def _lines(cell: str, inches: float) -> list[tuple[int, str]]:
+    """The numbered lines of a cell, broken where they are too long; the first is bold."""
+    return [(n, wrapped(line, inches - 0.3, 16 if n else 25)) for n, line in enumerate(cell.split("\n"))]
 
 
 def _high(n: int, text: str) -> float:
     """The inches that line n of a cell takes: the first is the largest."""
     return (0.36 if n == 0 else 0.3) * (text.count("\n") + 1)
-
-
-@styled
-def layer_steps(rates: Mapping[str, ArrayLike], names: Sequence[str]) -> LectureFigure:
-    """Show the size of the steps of each layer, a panel for each way to train; the input is below, the head on top.
-
-    Shapes: rates[name] (layers,), 0 or more, 0 for a frozen layer; names (layers,), from the input to the head.
-    Raises: ValueError for other shapes, negative steps, none at all, and more than four ways.
-    """
-    arrays = {name: np.asarray(each, float) for name, each in rates.items()}
-    for name, each in arrays.items():
-        as_many(f"layers and steps of {name!r}", names, each)
-        if each.ndim != 1 or not (each >= 0).all():
-            raise ValueError(f"steps of {name!r} are {each.tolist()}: expected one of 0 or more for each layer")
-    if not 1 <= len(arrays) <= 4 or not max(each.max() for each in arrays.values()) > 0:
-        raise ValueError(f"{len(arrays)} ways to train: expected 1 to 4, with some step above 0")
-    figure = new_figure(12, 1.5 + 0.5 * len(names), f"step size of each layer, trained by {', '.join(arrays)}")
-    most = max(each.max() for each in arrays.values())
-    for ax, (name, each) in zip(axes(figure, 1, len(arrays), sharey=True), arrays.items(), strict=True):
-        ax.barh(range(len(names)), each, height=0.6, color=ORANGE)
-        for row, rate in enumerate(each):
-            words = f"{rate:.2g}" if rate > 0 else "frozen"
-            ax.text(rate + 0.03 * most, row, words, va="center", fontsize=15, color="black" if rate > 0 else "#44607a")
-        ax.set(xlim=(0, 1.4 * most), xticks=[], ylim=(-0.6, len(names) - 0.4))
-        ax.spines["bottom"].set_visible(False)
-        ax.set_yticks(range(len(names)), list(names), fontsize=15)
-        ax.tick_params("y", length=0)
-        ax.set_title(name, fontsize=17, weight="bold")
-    figure.supxlabel("size of the steps of each layer", fontsize=15)
-    return figure

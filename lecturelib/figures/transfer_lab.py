@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from lecturelib.figures.colors import BLUE, GREY, ORANGE
 from lecturelib.figures.parts import label_ends
-from lecturelib.figures.style import BLUE, GREY, ORANGE, LectureFigure, axes, new_figure, styled
+from lecturelib.figures.style import LectureFigure, axes, new_figure, styled
 
 DASHES = ((0, (4, 2)), (0, (1, 1.5)), (0, (6, 1.5, 1, 1.5)))  # of the runs before, the last one first
 

@@ -3,37 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.colors import LogNorm
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
-from lecturelib.figures.attention import mask_panels
-from lecturelib.figures.parts import draw_map, label_ends, same_shape, wrapped
-from lecturelib.figures.style import (
-    BLUE,
-    GREY,
-    MARKERS,
-    ORANGE,
-    RED,
-    STATE_COLOURS,
-    LectureFigure,
-    axes,
-    new_figure,
-    styled,
-)
+from lecturelib.figures.colors import BLUE, GREY, MARKERS, ORANGE, RED, STATE_COLORS
+from lecturelib.figures.given import few, results, same_shape
+from lecturelib.figures.maps import draw_map, number_cells, separate
+from lecturelib.figures.parts import bracket, curves_and_levels, label_ends, means_and_seeds, wrapped
+from lecturelib.figures.style import LectureFigure, axes, new_figure, panel, styled
 
 
 @styled
 def mixing(maps: Mapping[str, np.ndarray]) -> LectureFigure:
     """Show for each layer how much output i changes with input j, relative to the largest; exact zeros are hatched.
 
-    Below each map stands what follows from its zeros. Shapes: maps[name] (T, T), |d out_i / d in_j|, not negative.
+    Above each map stands what follows from its zeros. Shapes: maps[name] (T, T), |d out_i / d in_j|, not negative.
     Raises: ValueError for more than six maps, and for one that is not square, holds a negative number or only zeros.
     """
-    if not 1 <= len(maps) <= 6:
-        raise ValueError(f"{len(maps)} maps: expected 1 to 6; call once for each few of them")
-    figure = new_figure(12, 4.4 if len(maps) < 5 else 3.9, f"which input changes which output, for {', '.join(maps)}")
+    few("maps", maps, 6)
+    figure = new_figure(12, 4.4 if len(maps) < 5 else 3.9)
     panels = axes(figure, 1, len(maps))
     for ax, (name, each) in zip(panels, maps.items(), strict=True):
         size = np.asarray(each, float)
@@ -41,9 +32,9 @@ def mixing(maps: Mapping[str, np.ndarray]) -> LectureFigure:
             raise ValueError(f"map {name!r} {size.shape}: expected (T, T), absolute derivatives that are not all 0")
         reached = size > 0
         image = draw_map(ax, np.where(reached, size, 1) / size.max(), mask=reached, cmap="viridis", norm=_RELATIVE)
-        ax.set_title(wrapped(name, 11 / len(maps)), fontsize=14)
         verdict = _verdict(reached)
-        ax.set_xlabel(verdict, fontsize=14, weight="bold", color=RED if "mixes" in verdict else BLUE)
+        color = RED if "mixes" in verdict else BLUE
+        ax.set_title(f"{wrapped(name, 11 / len(maps))}:\n{verdict}", fontsize=14, color=color)
         ax.set(xticks=[], yticks=[])
     panels[0].set_ylabel("output token")
     bar = figure.colorbar(image, ax=panels, location="bottom", extend="min", aspect=45, shrink=0.6)
@@ -66,10 +57,10 @@ def position_table(table: np.ndarray, similarity: np.ndarray) -> LectureFigure:
 
     Shapes: table (T, D) from -1 to 1, similarity (T, T).
     """
-    figure = new_figure(12, 5.2, "the sines and cosines of each position, and the dot products between positions")
+    figure = new_figure(12, 5.2)
     left, right = axes(figure, 1, 2, width_ratios=[1.25, 1])
     shown = left.imshow(table, cmap="PuOr", vmin=-1, vmax=1, aspect="auto", interpolation="nearest")
-    left.set(xlabel="width: pairs of sine and cosine, fast to slow", ylabel="position")
+    left.set(xlabel="dimension: pairs of sine and cosine, fast to slow", ylabel="position")
     left.set_title("Each row: the vector of a position")
     figure.colorbar(shown, ax=left, ticks=[-1, 0, 1], aspect=30)
     dots = right.imshow(similarity, cmap="viridis", aspect="auto", interpolation="nearest")
@@ -82,29 +73,28 @@ def position_table(table: np.ndarray, similarity: np.ndarray) -> LectureFigure:
 
 
 @styled
-def by_position(
-    positions: Sequence[int], loss: Mapping[str, np.ndarray], trained: int, ylabel: str = "loss (nats)"
-) -> LectureFigure:
+def by_position(positions: Sequence[int], loss: Mapping[str, np.ndarray], trained: int,
+                ylabel: str = "loss (nats)") -> LectureFigure:  # fmt: skip
     """Show the loss at each position of models that were trained up to `trained` positions.
 
-    Shapes: loss[name] (n,) at n positions; NaN where a model has no position.
+    Shapes: loss[name] (n,) at n positions; NaN where a model has no position. Raises: ValueError for others.
     """
-    figure = new_figure(10.5, 4.8, f"the loss at each position, of models trained on sequences of {trained} positions")
-    (ax,) = axes(figure)
+    figure, ax = panel(10.5, 4.8)
     every = max(1, len(positions) // 8)
+    arrays = {name: np.asarray(each, float) for name, each in loss.items()}
     ends, colors, ended = {}, [], []
-    for k, (name, each) in enumerate(loss.items()):
-        each = np.asarray(each, float)
+    for k, (name, each) in enumerate(arrays.items()):
         same_shape(f"positions and the losses of {name!r}", (len(positions),), each.shape)
-        ax.plot(positions, each, color=STATE_COLOURS[k], marker=MARKERS[k], markevery=(k * every // 3, every), ms=9)
+        look: dict[str, Any] = {"marker": MARKERS[k], "markevery": (k * every // 3, every), "ms": 9}
+        ax.plot(positions, each, color=STATE_COLORS[k], label=name, **look)
         last = int(np.flatnonzero(np.isfinite(each))[-1])
         if last == len(each) - 1:
             ends[name] = float(each[last])
-            colors.append(STATE_COLOURS[k])
+            colors.append(STATE_COLORS[k])
         else:
-            ax.plot(positions[last], each[last], "X", color=STATE_COLOURS[k], mec="black", ms=15, zorder=5)
+            ax.plot(positions[last], each[last], "X", color=STATE_COLORS[k], mec="black", ms=15, zorder=5)
             ended.append(name)
-    values = np.concatenate([np.asarray(each, float) for each in loss.values()])
+    values = np.stack(list(arrays.values()))
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
     ax.set_ylim(low - (0.2 if ended else 0.08) * (high - low), high + 0.2 * (high - low))
     ax.set_xlim(positions[0], positions[-1])
@@ -125,22 +115,15 @@ def by_position(
 def heads(counts: Sequence[int], accuracy: Mapping[str, np.ndarray], chance: float) -> LectureFigure:
     """Show accuracy against the number of heads, a line per relation for the mean and a hollow mark per seed.
 
-    Shapes: accuracy[relation] (seeds, n) from 0 to 1, at n numbers of heads.
+    Shapes: accuracy[relation] (seeds, n) from 0 to 1, at n numbers of heads. Raises: ValueError for others.
     """
-    figure = new_figure(10.5, 4.6, "how well each relation is answered, against the number of heads of one width")
-    (ax,) = axes(figure)
-    ends = {}
-    for k, (name, each) in enumerate(accuracy.items()):
-        each = np.asarray(each, float)
-        nudge = 0.03 * (k - (len(accuracy) - 1) / 2)
-        ax.plot(np.log2(counts) + nudge, each.mean(0), MARKERS[k] + "-", color=STATE_COLOURS[k], ms=9)
-        ax.plot(np.log2(counts) + nudge, each.T, MARKERS[k], mfc="none", mec=STATE_COLOURS[k], ms=10, alpha=0.7)
-        ends[name] = float(each.mean(0)[-1])
+    figure, ax = panel(10.5, 4.6)
+    ends = means_and_seeds(ax, np.log2(counts), results(accuracy, "accuracy", len(counts)))
     ax.axhline(chance, color=GREY, ls="--", lw=2)
     ax.set_xticks(np.log2(counts), [str(n) for n in counts])
-    ax.set(xlabel="heads (the width stays the same)", ylim=(-0.04, 1.06))
+    ax.set(xlabel="heads (d_model stays the same)", ylim=(-0.04, 1.06))
     ax.set_ylabel("right answers\nline: mean; hollow: one seed each")
-    label_ends(ax, float(np.log2(counts[-1])), {**ends, "chance": chance}, [*STATE_COLOURS[: len(ends)], GREY], 3.6)
+    label_ends(ax, float(np.log2(counts[-1])), {**ends, "chance": chance}, STATE_COLORS, 3.6)
     return figure
 
 
@@ -150,21 +133,19 @@ def ablation(accuracy: np.ndarray | Mapping[str, np.ndarray], rows: Sequence[str
     """Show how right the answers stay when something is removed: a row per removal, a column per question.
 
     Shapes: accuracy (rows, columns) from 0 to 1, or several such under their names, side by side.
+    Raises: ValueError for other shapes.
     """
     panels = accuracy if isinstance(accuracy, Mapping) else {"": accuracy}
     wide = max(4.2, 0.11 * max(map(len, rows)) + 1.0 * len(columns))
-    figure = new_figure(min(12, 2.2 + wide * len(panels)), min(6.5, 2.0 + 0.55 * len(rows)),
-                        f"right answers to {len(columns)} questions, after each of {len(rows)} changes")  # fmt: skip
+    figure = new_figure(min(12, 2.2 + wide * len(panels)), min(6.5, 2.0 + 0.55 * len(rows)))
     every = axes(figure, 1, len(panels), sharey=True)
+    names = [wrapped(column, 8 / len(panels) / len(columns), 13) for column in columns]
     for ax, (name, each) in zip(every, panels.items(), strict=True):
         each = np.asarray(each, float)
         same_shape("accuracy, and rows and columns,", each.shape, (len(rows), len(columns)))
         image = draw_map(ax, each)
-        for (row, column), value in np.ndenumerate(each):
-            ax.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=15,
-                    color="white" if value < 0.6 else "black")  # fmt: skip
+        number_cells(ax, each)
         ax.axhline(0.5, color="white", lw=5)
-        names = [wrapped(column, 8 / len(panels) / len(columns), 13) for column in columns]
         ax.set_xticks(range(len(columns)), names, fontsize=13)
         ax.set_yticks(range(len(rows)), list(rows), fontsize=13)
         ax.tick_params(length=0)
@@ -178,28 +159,19 @@ def language_curve(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]]
                    xlabel: str = "CPU seconds") -> LectureFigure:  # fmt: skip
     """Show held-out loss against time, and named levels that it passes: what simpler models reach.
 
-    Shapes: curves[name] is (seconds, loss), of one length; time is on a log scale.
+    Shapes: curves[name] is (seconds, loss), of one length; time is on a log scale. Raises: ValueError for others.
     """
-    figure = new_figure(12, 5.6, f"held-out loss against {xlabel}, beside the levels {', '.join(lines)}")
-    (ax,) = axes(figure)
-    for k, (name, (seconds, loss)) in enumerate(curves.items()):
-        ax.plot(seconds, loss, MARKERS[k] + "-", color=STATE_COLOURS[k], ms=8, lw=2.8, label=name)
-    low = min([*lines.values(), *(min(loss) for _, loss in curves.values())])
-    high = max([*lines.values(), *(max(loss) for _, loss in curves.values())])
-    ax.set_ylim(low - 0.06 * (high - low), high + 0.06 * (high - low))
-    ax.set_xscale("log")
-    first, last = (choose(choose(s) for s, _ in curves.values()) for choose in (min, max))
-    ax.set_xlim(first * 0.9, last * 1.08)
-    nice = [tick for power in range(-2, 6) for tick in (10.0**power, 2 * 10.0**power, 5 * 10.0**power)]
-    shown = [tick for tick in nice if first * 0.9 <= tick <= last * 1.08]
-    ax.set_xticks(shown, [f"{tick:g}" for tick in shown])
+    figure, ax = panel(12, 5.6)
+    ax.set_ylim(bracket([curves_and_levels(ax, curves, lines)], 0.06))
+    times = np.concatenate([np.asarray(x, float) for x, _ in curves.values()])
+    first, last = 0.9 * times.min(), 1.08 * times.max()
+    ticks = [digit * 10.0**power for power in range(-2, 6) for digit in (1, 2, 5)]
+    ticks = [tick for tick in ticks if first <= tick <= last]
+    ax.set(xscale="log", xlim=(first, last), xlabel=xlabel, ylabel="loss on held-out text (nats per character)")
+    ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     ax.xaxis.set_minor_formatter(NullFormatter())
-    for level in lines.values():
-        ax.axhline(level, color=GREY, ls="--", lw=1.6, zorder=1)
     named = {f"{name}: {level:.2f}": level for name, level in lines.items()}
-    label_ends(ax, last * 1.08, named, [GREY] * len(named), 4.5, points=14)
-    ax.set(xlabel=xlabel, ylabel="loss on held-out text (nats per character)")
-    figure.legend(loc="outside lower center", ncols=len(curves), fontsize=14)
+    label_ends(ax, last, named, [GREY] * len(named), 4.5, points=14)
     return figure
 
 
@@ -214,8 +186,7 @@ def honest_or_not(
     parallel, left_to_right = np.asarray(parallel, float), np.asarray(left_to_right, float)
     same_shape("parallel and left_to_right", np.shape(parallel), np.shape(left_to_right))
     same_shape("bugs and losses", (len(bugs),), np.shape(parallel))
-    figure = new_figure(12, min(6.5, 1.5 + 0.45 * len(bugs)), "loss in training and loss when it writes, for each bug")
-    (ax,) = axes(figure)
+    figure, ax = panel(12, min(6.5, 1.5 + 0.45 * len(bugs)))
     rows = np.arange(len(bugs))
     ax.hlines(rows, parallel, left_to_right, color=GREY, lw=3, zorder=1)
     ax.plot(parallel, rows, "o", color=BLUE, ms=12, label="all positions at once, as in training")
@@ -242,27 +213,13 @@ def exposed(bugs: Sequence[str], tests: Sequence[str], found: np.ndarray) -> Lec
     same_shape("found, and bugs and tests,", found.shape, (len(bugs), len(tests)))
     names = [wrapped(test, 8.2 / len(tests) - 0.1, 13) for test in tests]
     above = 0.24 * max(name.count("\n") + 1 for name in names)
-    says = f"which of {len(tests)} tests exposes which of {len(bugs)} bugs"
-    figure = new_figure(12, min(6.5, 0.75 + above + 0.42 * len(bugs)), says)
-    (ax,) = axes(figure)
+    figure, ax = panel(12, min(6.5, 0.75 + above + 0.42 * len(bugs)))
     ax.imshow(found, cmap="Blues", vmin=0, vmax=1.6, aspect="auto")
     for row, column in np.argwhere(found):
         ax.text(column, row, "✗", ha="center", va="center", fontsize=17, weight="bold")
-    for edge in np.arange(0.5, len(bugs) - 1):
-        ax.axhline(edge, color="#bbbbbb", lw=1)
-    for edge in np.arange(0.5, len(tests) - 1):
-        ax.axvline(edge, color="#bbbbbb", lw=1)
+    separate(ax, found.shape, color="#bbbbbb", width=1)
     ax.set_yticks(range(len(bugs)), list(bugs), fontsize=14)
     ax.set_xticks(range(len(tests)), names, fontsize=13)
     ax.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
     ax.set_xlabel("✗ the test fails: it exposes the bug; empty: the test passes")
     return figure
-
-
-@styled
-def three_masks(masks: Mapping[str, np.ndarray]) -> LectureFigure:
-    """Show the masks of the architectures beside one another: all, the lower triangle, and a rectangle.
-
-    Shapes: masks[name] (T, S), True = may look. Raises: ValueError as `attention.mask_panels`.
-    """
-    return mask_panels(masks)

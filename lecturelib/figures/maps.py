@@ -1,0 +1,125 @@
+"""Parts of figures that are maps: a matrix as colors, masked cells hatched, tokens at its sides, numbers in cells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.image import AxesImage
+from matplotlib.patches import Patch
+
+from lecturelib.figures.colors import GREY, RED
+from lecturelib.figures.style import LectureFigure, axes, new_figure
+
+_WIDTH, _HEIGHT = 12.0, 6.5  # inches: one slide
+_PITCH = 0.2  # inches from one label to the next, at least
+_LETTER = 0.105  # inches: the width of a letter of 12 points
+
+OUTLINED: dict[str, Any] = {"fc": "white", "ec": RED, "lw": 2.5}
+HATCHED: dict[str, Any] = {"fc": "white", "ec": GREY, "hatch": "////", "lw": 0}
+
+
+def draw_map(ax: Axes, values: np.ndarray, *, mask: np.ndarray | None = None, expected: np.ndarray | None = None,
+             **image: Any) -> AxesImage:  # fmt: skip
+    """Show a matrix as colors; where `mask` is False the cell is hatched, where `expected` is True it is outlined.
+
+    Shapes: values, mask and expected (T, S). `image` goes to `imshow`; without it the scale is viridis from 0 to 1.
+    """
+    scale = image or {"cmap": "viridis", "vmin": 0, "vmax": 1}
+    shown = np.ma.array(values, mask=False if mask is None else ~np.asarray(mask))
+    drawn = ax.imshow(shown, aspect="auto", interpolation="nearest", **scale)
+    ax.patch.set(hatch="////", facecolor="white", edgecolor=GREY, linewidth=0)  # seen where a cell is masked
+    if expected is not None:
+        edges = _outline(np.asarray(expected, bool))
+        for color, width in (("white", 5), (RED, 2.5)):  # seen on dark cells and on light ones
+            ax.add_collection(LineCollection(edges, colors=color, linewidths=width, capstyle="round", zorder=3,
+                                             clip_on=False), autolim=False)  # fmt: skip
+    ax.set(xlim=(-0.5, shown.shape[1] - 0.5), ylim=(shown.shape[0] - 0.5, -0.5))
+    return drawn
+
+
+def _outline(cells: np.ndarray) -> list[np.ndarray]:
+    """The edges between cells that are True and those that are not, each as two corners (x, y)."""
+    padded = np.pad(cells, 1)
+    across = [[(s - 1.5, t - 0.5), (s - 0.5, t - 0.5)] for t, s in np.argwhere(padded[:-1] != padded[1:])]
+    upright = [[(s - 0.5, t - 1.5), (s - 0.5, t - 0.5)] for t, s in np.argwhere(padded[:, :-1] != padded[:, 1:])]
+    return [np.array(edge) for edge in across + upright]
+
+
+def name_ticks(ax: Axes, axis: str, names: Sequence[str], inches: float) -> None:
+    """Write the names along an axis of so many inches, every second or third one where all do not fit."""
+    labels = [readable(name) for name in names]
+    max_len = _LETTER * max(map(len, labels))
+    pitch = inches / len(labels)
+    upright = axis == "x" and pitch < max_len + 0.07 and max_len > _PITCH
+    need = max_len + 0.07 if axis == "x" and not upright else _PITCH
+    every = int(np.ceil(need / pitch - 1e-9)) if pitch < need else 1
+    kept = range(0, len(labels), every)
+    set_ticks = getattr(ax, f"set_{axis}ticks")
+    set_ticks(list(kept), [labels[k] for k in kept], fontsize=12, parse_math=False, rotation=90 if upright else 0)
+
+
+def name_map(ax: Axes, rows: Sequence[str], columns: Sequence[str], inches: tuple[float, float], row_label: str,
+             column_label: str) -> None:  # fmt: skip
+    """Write the tokens beside and under a map that is so many inches wide and high, and what each side means."""
+    name_ticks(ax, "x", columns, inches[0])
+    name_ticks(ax, "y", rows, inches[1])
+    ax.tick_params(length=0)
+    ax.set_xlabel(column_label, fontsize=13)
+    ax.set_ylabel(row_label, fontsize=13)
+
+
+def map_panels(
+    rows: Sequence[Sequence[str]], columns: Sequence[Sequence[str]], legend: bool
+) -> tuple[LectureFigure, list[Axes], list[tuple[float, float]]]:
+    """Make a figure for maps with these names; return it, its axes, and the inches (wide, high) of each map.
+
+    Maps of more than 16 columns stand one under another, others side by side.
+    """
+    count, spare = len(rows), 0.35 if legend else 0.0
+    before, under = (
+        _LETTER * max(len(readable(n)) for names in side for n in names) + 0.15 for side in (rows, columns)
+    )
+    most_T, most_S = max(map(len, rows)), max(map(len, columns))
+    if most_S > 16:
+        high = min(0.3 * most_T, (_HEIGHT - spare) / count - 0.95)
+        figure = new_figure(_WIDTH, count * (high + 0.95) + spare)
+        return figure, axes(figure, count, 1), [(_WIDTH - before - 1.5, high)] * count
+    room = (_WIDTH - 1.4) / count - before - 0.1
+    under = under if under > room / most_S else 0.25
+    cell = min(0.62, room / most_S, (_HEIGHT - 1.25 - spare - under) / most_T)
+    high = max(cell * most_T, 1.6)
+    width = max(count * (min(room, max(cell * most_S, 2.0)) + before + 0.1) + 1.4, 6.0)
+    figure = new_figure(width, high + 1.25 + under + spare)
+    return figure, axes(figure, 1, count), [((width - 1.4) / count - before - 0.1, high)] * count
+
+
+def number_cells(ax: Axes, values: np.ndarray, points: float = 15, short: bool = False) -> None:
+    """Write each number of a map from 0 to 1 into its cell, white on dark ones; short as .25 and 1."""
+    for (row, column), value in np.ndenumerate(values):
+        words = f"{value:.2f}" if not short else f"{value:.2f}".lstrip("0") if value < 0.995 else "1"
+        color = "white" if value < 0.6 else "black"
+        ax.text(column, row, words, ha="center", va="center", fontsize=points, color=color)
+
+
+def separate(ax: Axes, shape: tuple[int, ...], color: str = "white", width: float = 1.5) -> None:
+    """Draw lines between the rows and the columns of a map."""
+    rows, columns = shape
+    ax.hlines(np.arange(0.5, rows - 1), -0.5, columns - 0.5, color=color, lw=width)
+    ax.vlines(np.arange(0.5, columns - 1), -0.5, rows - 0.5, color=color, lw=width)
+
+
+def readable(token: str) -> str:
+    """Return what stands for a token in a figure: an open box for a space, a box for a letter that the font lacks."""
+    font = get_font(findfont(FontProperties("DejaVu Sans")))
+    return "".join("␣" if c == " " else c if font.get_char_index(ord(c)) else "□" for c in token)
+
+
+def legend_patches(expected: bool, masked: bool) -> list[Patch]:
+    """The legend of `draw_map`: what an outline and what hatching means."""
+    patches = [Patch(label="expected", **OUTLINED)] if expected else []
+    return patches + ([Patch(label="may not look", **HATCHED)] if masked else [])
