@@ -45,7 +45,6 @@ check_attend = Exercise(
         ),
         "scale after the softmax": lambda q, k, v: (q @ k.mT).softmax(-1) / math.sqrt(q.shape[-1]) @ v,
         "softmax over the queries": _attend(weigh=lambda scores: scores.softmax(1)),
-        "softmax over the batch": _attend(weigh=lambda scores: scores.softmax(0)),
         "softmax missing": _attend(weigh=lambda scores: scores),
         "keys not transposed": (_attend(turned=lambda k: k), _attend(turned=lambda k: k.permute(2, 1, 0))),
         "keys mixed": _attend(give=lambda weights, k, v: weights @ k),
@@ -63,8 +62,6 @@ check_attend = Exercise(
             belongs to the scores.
         softmax over the queries: Your weights are a softmax over the queries: for each key they sum to 1. Which axis
             should sum to 1, if each query shares its attention among the keys?
-        softmax over the batch: Your weights sum to 1 over the sequences of the batch, which have nothing to do with
-            each other. Among what does a query share its attention?
         softmax missing: You mix with the scores themselves. They may be negative and sum to anything: what turns them
             into shares?
         keys not transposed: Each score should be a dot product of a query and a key. So the last two dimensions of k

@@ -148,11 +148,6 @@ def _mask(b: int, n: int, visible: int, seed: int) -> Tensor:
     return normal(seed, (b, n))[0].argsort(1) >= visible
 
 
-def _keep(mask: Tensor) -> Tensor:
-    """The numbers of the visible patches in order, (B, V)."""
-    return torch.stack([(~row).nonzero()[:, 0] for row in mask])
-
-
 def _visible_by_rows(tokens: Tensor, mask: Tensor) -> Tensor:
     return torch.stack([image[~row] for image, row in zip(tokens, mask, strict=True)])
 
@@ -172,8 +167,6 @@ check_visible = Exercise(
         "images mixed": lambda tokens, mask: tokens[~mask].unflatten(0, (-1, len(tokens))).transpose(0, 1),
         "order lost": lambda tokens, mask: _visible_by_rows(tokens, mask).flip(1),
         "the first ones": lambda tokens, mask: tokens[:, : int((~mask[0]).sum())],
-        "tokens of the first image": lambda tokens, mask: tokens[0][_keep(mask)],
-        "the first number only": lambda tokens, mask: tokens.gather(1, _keep(mask)[..., None]),
     },
     says="""
         the hidden ones: You hand over the hidden patches. The encoder must never see them: here True = hidden.
@@ -187,10 +180,6 @@ check_visible = Exercise(
         order lost: You have the right tokens of each image, but turned around. The way back counts on the order of the
             image.
         the first ones: You take the first tokens of each image, as many as are visible. Which ones are, says the mask.
-        tokens of the first image: All your tokens come from the first image: in a list of all tokens of the batch,
-            image b begins at b N.
-        the first number only: Of each visible token you take the first number only. The places must be stretched over
-            the width D before they are gathered.
         right: Three quarters of the patches hidden make the encoder's sentence four times shorter.
         hint 1: A mask in brackets picks: tokens[...] with a mask (B, N) gives one long list of tokens, image after
             image. Each image has as many, so the list can be cut again.
@@ -214,14 +203,13 @@ def _put(
     latents_of: Callable[[Tensor], Tensor] = lambda latents: latents,
     places: Callable[[Tensor], Tensor] = lambda mask: ~mask,
     share: float = 1.0,
-    added: bool = False,
 ) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
     """Latents put at places in an image full of mask tokens."""
 
     def fill(latents: Tensor, mask: Tensor, mask_token: Tensor) -> Tensor:
         full = share * mask_token.expand(*mask.shape, -1).clone()  # (B, N, D)
         full[places(mask)] = latents_of(latents).flatten(0, 1)
-        return full + mask_token * ~mask[..., None] if added else full
+        return full
 
     return fill
 
@@ -259,9 +247,7 @@ check_fill = Exercise(
         "zeros instead of the token": _put(share=0.0),
         "order reversed": _put(lambda latents: latents.flip(1)),
         "images mixed": _put(lambda latents: latents.transpose(0, 1)),
-        "latents forgotten": lambda latents, mask, mask_token: mask_token.expand(*mask.shape, -1),
         "written into the token itself": lambda latents, mask, mask_token: latents[-1, -1].expand(*mask.shape, -1),
-        "token added to all": _put(added=True),
     },
     says="""
         mask tokens at one end: Your mask tokens stand at one end, so nothing is back in its place. The decoder would
@@ -275,11 +261,8 @@ check_fill = Exercise(
         order reversed: Your latents are at the visible places, but the last one comes first.
         images mixed: Your latents are at visible places, but of the wrong images: they are filled in image by image, so
             B must stand before V.
-        latents forgotten: You return mask tokens only: nothing is left of what the encoder found.
         written into the token itself: All your places hold the latent that was written last. An expanded tensor is one
             token seen many times: whoever writes into one place writes into all. Each place needs memory of its own.
-        token added to all: Everything is in place, but the latents have the mask token added to them. It stands for
-            hidden patches only.
         right: What is visible came back to where it was; every other place holds the one token that says: hidden.
         hint 1: Begin with an image full of mask tokens, (B, N, D). Then overwrite the visible places with the latents:
             a mask in brackets can also be assigned to.
@@ -313,7 +296,6 @@ check_masked_loss = Exercise(
         "loss on the visible": lambda p, t, mask: (p - t)[~mask].square().mean(),
         "loss on all": lambda p, t, mask: F.mse_loss(p, t),
         "divided by all patches": lambda p, t, mask: ((p - t).square() * mask[..., None]).mean(),
-        "only the prediction masked": lambda p, t, mask: F.mse_loss(p * mask[..., None], t),
         "a sum": (
             lambda p, t, mask: (p - t)[mask].square().sum(),
             lambda p, t, mask: (p - t)[mask].square().mean(-1).sum(),
@@ -324,7 +306,6 @@ check_masked_loss = Exercise(
             [(a - b)[m].square().mean() for a, b, m in zip(p, t, mask, strict=True)]
         ).mean(),
         "not one number": lambda p, t, mask: (p - t)[mask].square().mean(-1),
-        "a root": lambda p, t, mask: (p - t)[mask].square().mean().sqrt(),
         "absolute": lambda p, t, mask: (p - t)[mask].abs().mean(),
         "not squared": (lambda p, t, mask: (p - t)[mask].mean(), lambda p, t, mask: (t - p)[mask].mean()),
         "squared after the mean": lambda p, t, mask: (p - t)[mask].mean().square(),
@@ -334,14 +315,11 @@ check_masked_loss = Exercise(
         loss on all: You judge all patches, and most of what is easy among them. Only the hidden ones are to count.
         divided by all patches: Only hidden patches count in your sum, but you divide by the number of all. The loss
             would fall when fewer are hidden.
-        only the prediction masked: You set the prediction to 0 where a patch is visible, but not the target: there you
-            judge the image itself, and divide by the number of all patches.
         a sum: You sum where a mean is asked for: over the hidden patches, over the pixels of a patch, or both. How many
             numbers were compared?
         mean of image means: You average within each image first. Where images have unequal numbers of hidden patches,
             these do not count the same then.
         not one number: You return one error for each hidden patch. The mean of them is still to be taken.
-        a root: You take the root at the end. The mean squared error is asked for, in squared units.
         absolute: You take absolute differences. They are to be squared.
         not squared: You average the differences themselves: too bright here and too dark there cancel each other.
         squared after the mean: You square after the mean, when too bright here and too dark there have cancelled each

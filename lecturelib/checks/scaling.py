@@ -40,10 +40,8 @@ check_attention_flops = Exercise(
     imitations={
         "multiplications only": _flops(4, 2),
         "no output projection": _flops(6, 4),
-        "one projection": _flops(2, 4),
         "half the n x n part": _flops(8, 2),
         "no n^2 part": _flops(8, 0),
-        "only the scores": _flops(0, 2),
         "the batch is forgotten": lambda B, T, D: _right(1, T, D),
         "the batch is squared": lambda B, T, D: _right(1, B * T, D),
         "n and D exchanged": lambda B, T, D: _right(B, D, T),
@@ -53,11 +51,9 @@ check_attention_flops = Exercise(
         multiplications only: You count half of it: the multiplications. A number of a matrix product is a sum of
             products, so for each multiplication there is an addition.
         no output projection: You count the projections to queries, keys and values. The mix goes through one more.
-        one projection: You count one projection. How many matrices (D, D) has the layer?
         half the n x n part: You count half of the n x n part: it has two products, and both multiply and add.
         no n^2 part: You count the projections only: your cost grows as n, and nobody would worry about long texts. In
             which products does every token meet every other?
-        only the scores: You count the scores only. They come from products, and two things happen after them.
         the batch is forgotten: Your number is that of one sequence: it does not grow with the batch.
         the batch is squared: Your tokens look at the tokens of all sequences. Each sequence has a table of its own: how
             many tables are there, and how large is each?
@@ -122,7 +118,6 @@ check_read_one = Exercise(
     view=untouched(_read_by_torch),
     imitations={
         "the new key is left out": _look_up(lambda q, keys, values: _mix(q, keys[:, :, :-1], values[:, :, :-1])),
-        "only the new key": _look_up(lambda q, keys, values: values[:, :, -1:]),
         "not scaled": _look_up(lambda q, keys, values: _mix(q, keys, values, 1.0)),
         "wrong scale": (
             _look_up(lambda q, keys, values: _mix(q, keys, values, q.shape[-1])),
@@ -144,7 +139,6 @@ check_read_one = Exercise(
     says="""
         the new key is left out: You look up among the old keys only. The new token may look at itself: what comes
             first, the look-up or the cache?
-        only the new key: You look up the new key alone, so the mix is the new value. What were the old ones kept for?
         not scaled: Your scores are the bare dot products. The formula is the old one: what are they divided by?
         wrong scale: Your scale is the width of a head itself, or made of the number of keys. Of how many products is
             one dot product the sum, and how does its standard deviation grow?
@@ -225,7 +219,6 @@ check_merge = Exercise(
     imitations={
         "not rescaled": _added,
         "wrong sign": _merge(lambda m_1, m_2, m: ((m - m_1).exp(), (m - m_2).exp())),
-        "factors exchanged": _merge(lambda m_1, m_2, m: ((m_2 - m).exp(), (m_1 - m).exp())),
         "only the first rescaled": _merge(lambda m_1, m_2, m: ((m_1 - m).exp(), 1)),
         "exp of the scores": _merge(lambda m_1, m_2, m: (m_1.exp() / m.exp(), m_2.exp() / m.exp())),
         "another m kept": (_merge(largest=torch.minimum), _merge(largest=lambda m_1, m_2: m_1)),
@@ -233,17 +226,11 @@ check_merge = Exercise(
             lambda *pieces: (*_rescaled(*pieces)[:1], _added(*pieces)[1], _rescaled(*pieces)[2]),
             lambda *pieces: (*_rescaled(*pieces)[:2], _added(*pieces)[2]),
         ),
-        "the mean of the two": lambda m_1, l_1, a_1, m_2, l_2, a_2: ((m_1 + m_2) / 2, (l_1 + l_2) / 2, (a_1 + a_2) / 2),
-        "divided by l already": lambda *pieces: (
-            *_rescaled(*pieces)[:2],
-            _rescaled(*pieces)[2] / _rescaled(*pieces)[1],
-        ),
     },
     says="""
         not rescaled: You add the sums as they are. But each was taken relative to a largest score of its own.
         wrong sign: Your factors have the wrong sign in the exponent: a piece with small scores grows, and overflows,
             where it should shrink.
-        factors exchanged: Each piece has the factor of the other: the one with the larger scores shrinks.
         only the first rescaled: You rescale the first piece only. That is right where the second has the larger scores:
             there its factor is 1. What if it has not?
         exp of the scores: Your result is right for small scores. For large ones exp(1000) overflows, infinity over
@@ -252,8 +239,6 @@ check_merge = Exercise(
             piece is multiplied by a power of e above 1, and overflows where the scores are far apart.
         one of a and l not rescaled: You rescale the mix or the sum, but not both: the quotient of the two is no mean
             any more.
-        the mean of the two: You take means. The result should be what one finds in one go: m, l and a over all keys.
-        divided by l already: You divide the mix by the sum. That comes at the end: one more piece is to be added.
         right: Pieces of any size, in any order: so a fused kernel meets n keys and never holds their n weights.
         hint 1: The new m is the larger of the two, query by query. A piece that was taken relative to m_1 and is now to
             be relative to m changes by one factor, its sum and its mix alike. Which? It is never above 1.
@@ -307,8 +292,6 @@ check_data_parallel = Exercise(
             _weighted(lambda n: [each / sum(n) for each in reversed(n)]),
             _weighted(lambda n: [(sum(n) - each) / sum(n) / (len(n) - 1) for each in n]),
         ),
-        "a sum over the rows": _weighted(lambda n: n),
-        "divided twice": _weighted(lambda n: [each / sum(n) / len(n) for each in n]),
         "changes the gradients in place": lambda gradients, sizes: gradients[0].update(_mean(gradients, sizes)),
         "names lost": lambda gradients, sizes: list(_mean(gradients, sizes).values()),
         "names missing": lambda gradients, sizes: dict(list(_mean(gradients, sizes).items())[:1]),
@@ -319,8 +302,6 @@ check_data_parallel = Exercise(
             share counts more than one of a large share.
         the first process only: Your gradient is that of the first process. What the others computed is lost.
         weights turned round: Your weights are turned round: a process counts by the rows that others have.
-        a sum over the rows: Yours is the gradient of the sum over all rows. The mean is asked for.
-        divided twice: Your weights sum to 1, and then you divide by the number of processes once more.
         changes the gradients in place: The result is right, but you wrote into the gradients that you were given. Begin
             with new tensors: a += or *= changes the first one itself.
         names lost: The numbers are right, but their names are lost: which weight does each belong to?

@@ -154,7 +154,6 @@ check_multi_head = Exercise(
         "no scale": _multi_head(scale=lambda k, d: 1),
         "wrong scale": (_multi_head(scale=lambda k, d: k), _multi_head(scale=lambda k, d: math.sqrt(d))),
         "softmax over the queries": _multi_head(weigh=lambda scores: scores.softmax(-2)),
-        "softmax over the heads": _multi_head(weigh=lambda scores: scores.softmax(1)),
         "a causal mask": _multi_head(weigh=_causal),
         "weights transposed": _transposed,
         "output not mixed": _multi_head(mixed=False),
@@ -169,7 +168,6 @@ check_multi_head = Exercise(
             _multi_head(give=lambda output, maps, scores, bare: (output, bare)),
         ),
         "maps turned": _multi_head(give=lambda output, maps, scores, bare: (output, maps.mT)),
-        "results exchanged": _multi_head(give=lambda output, maps, scores, bare: (maps, output)),
         "output alone": _multi_head(give=lambda output, maps, scores, bare: output),
     },
     says="""
@@ -187,8 +185,6 @@ check_multi_head = Exercise(
             how many products is each the sum, and how does its standard deviation grow?
         softmax over the queries: Your maps are a softmax over the queries: their columns sum to 1. Which axis should
             sum to 1?
-        softmax over the heads: Your maps sum to 1 over the heads. The heads do not share: each has a softmax of its
-            own.
         a causal mask: Your tokens look back only. No mask is asked for here: every token may look at every other.
         weights transposed: You multiply with the transposed matrices, as nn.Linear keeps them. Here they are the
             lecture's: Q = X W_Q.
@@ -199,7 +195,6 @@ check_multi_head = Exercise(
             softmax of others. Return the very weights that mix the values.
         maps turned: Your output is right, but your maps are turned: rows are queries, columns are keys, and rows sum to
             1.
-        results exchanged: You return the maps first. The output comes first, then the maps.
         output alone: You return the output alone. The maps of the heads are asked for too, as a second result.
         right: Output and maps equal those of torch's nn.MultiheadAttention with the same weights.
         hint 1: Project first, (B, T, D), then cut the width into H parts of K, and bring the heads before the tokens:

@@ -32,17 +32,6 @@ def _in_order(*order: int) -> Callable[[Tensor, int], Tensor]:
     return patchify
 
 
-def _cut_as(shape: Callable[[int, int, int], tuple[int, ...]], *order: int) -> Callable[[Tensor, int], Tensor]:
-    """Split height and width into `shape(rows, columns, P)`, and join the dimensions in an order: two and three."""
-
-    def patchify(images: Tensor, patch_size: int) -> Tensor:
-        b, c, height, width = images.shape
-        cut = images.reshape(b, c, *shape(height // patch_size, width // patch_size, patch_size)).permute(order)
-        return cut.flatten(3).flatten(1, 2)
-
-    return patchify
-
-
 def _overlapping(images: Tensor, patch_size: int) -> Tensor:
     rows, columns = (size // patch_size for size in images.shape[2:])
     every = images.unfold(2, patch_size, 1).unfold(3, patch_size, 1)  # (B, C, i, j, P, P): a square at every pixel
@@ -64,23 +53,12 @@ check_patchify = Exercise(
             lambda images, patch_size: images.unflatten(2, (-1, patch_size)).transpose(1, 2).flatten(2),
             _in_order(0, 2, 1, 3, 4, 5),
         ),
-        "strips of pixels": lambda images, patch_size: (
-            images.flatten(2).unflatten(2, (-1, patch_size**2)).transpose(1, 2).flatten(2)
-        ),
         "channels as patches": (
             lambda images, patch_size: (
                 _in_order(0, 1, 2, 4, 3, 5)(images, patch_size).unflatten(2, (-1, patch_size**2)).flatten(1, 2)
             ),
             _in_order(0, 1, 2, 4, 3, 5),
         ),
-        "batch mixed in": _in_order(2, 4, 0, 1, 3, 5),
-        "rows and columns swapped": _cut_as(
-            lambda rows, columns, size: (columns, rows * size // columns, rows, -1), 0, 2, 4, 1, 3, 5
-        ),
-        "size taken for the number of patches": _cut_as(
-            lambda rows, columns, size: (size, rows, size, columns), 0, 2, 4, 1, 3, 5
-        ),
-        "every n-th pixel": _cut_as(lambda rows, columns, size: (size, rows, size, columns), 0, 3, 5, 1, 2, 4),
         "overlapping patches": (_overlapping, lambda images, patch_size: F.unfold(images, patch_size).mT),
         "patches in the last dimension": lambda images, patch_size: F.unfold(images, patch_size, stride=patch_size),
     },
@@ -96,18 +74,8 @@ check_patchify = Exercise(
         channels last: Your patches are the right squares, but the channels of a pixel stand side by side. Here all
             pixels of the first channel come first, then those of the second.
         strips of rows: You cut the height only: a patch is a piece of a strip as wide as the image. Who cuts the width?
-        strips of pixels: In each channel, your patch is a strip of P P pixels that follow each other in a row. A square
-            takes P pixels of a row, and goes on in the next row.
         channels as patches: Your channels number the patches: a row holds squares of one channel. It should hold one
             square of all channels.
-        batch mixed in: Your patches stand before the batch when the dimensions are joined, so the squares of different
-            images end up in one. The batch stays in front.
-        rows and columns swapped: You split the height into as many parts as the width has patches, and the other way
-            around. It is right for square images only: which of the two is dimension 2?
-        size taken for the number of patches: You cut the image into P times P patches. P is the side of a patch in
-            pixels, not their number.
-        every n-th pixel: Your patches are combs: their pixels stand far apart in the image. Where the height is split
-            into two dimensions, the last of them runs over neighbors. Which of the two should that be?
         overlapping patches: Your patches overlap: each begins one pixel after the one before. The next one should begin
             where this one ends.
         patches in the last dimension: Your patches are right, but they stand in the columns: (B, C P P, N). A token is
@@ -131,12 +99,6 @@ def _in_front(tokens: Tensor, cls_token: Tensor) -> Tensor:
     return torch.cat([cls_token.expand(len(tokens), 1, -1), tokens], dim=1)
 
 
-def _only_first(patches: Tensor, w: Tensor, positions: Tensor, cls_token: Tensor) -> Tensor:
-    result = F.pad(patches @ w + positions, (0, 0, 1, 0))
-    result[0, 0] = cls_token
-    return result
-
-
 check_tokens = Exercise(
     name="tokens",
     reference=lambda patches, w, positions, cls_token: torch.stack(
@@ -149,21 +111,17 @@ check_tokens = Exercise(
         "class token missing": lambda x, w, e, c: x @ w + e,
         "class token added": lambda x, w, e, c: x @ w + e + c,
         "class token in place of a patch": lambda x, w, e, c: _in_front((x @ w + e)[:, 1:], c),
-        "class token in the first image only": _only_first,
-        "class token as an image": lambda x, w, e, c: torch.cat([c.expand(1, len(e), -1), x @ w + e]),
         "position on the class token": (
             lambda x, w, e, c: _in_front(x @ w, c) + F.pad(e, (0, 0, 0, 1)),
             lambda x, w, e, c: _in_front(x @ w + e, c + e[0]),
             lambda x, w, e, c: _in_front(x @ w + e, c + e[-1]),
         ),
         "positions missing": lambda x, w, e, c: _in_front(x @ w, c),
-        "positions multiplied": lambda x, w, e, c: _in_front(x @ w * e, c),
         "positions along the batch": (
             lambda x, w, e, c: _in_front(x @ w + e[: len(x), None], c),
             lambda x, w, e, c: _in_front(x @ w + e[:, None], c),
         ),
         "positions before the projection": lambda x, w, e, c: _in_front((x + e) @ w, c),
-        "projection missing": lambda x, w, e, c: _in_front(x + e, c),
         "projection transposed": lambda x, w, e, c: _in_front(x @ w.T + e, c),
     },
     says="""
@@ -174,20 +132,13 @@ check_tokens = Exercise(
             them.
         class token in place of a patch: Your class token stands where the first patch should be, and that patch is
             lost. 1 + N tokens are needed.
-        class token in the first image only: Only your first image has the class token. Each image needs it: the same
-            one.
-        class token as an image: You put the class token in front of the batch: it has become an image. Which dimension
-            numbers the tokens?
         position on the class token: Your class token has a position. It needs none, as it stands nowhere in the image:
             positions belong to the patches, the first one to the first.
         positions missing: Your tokens have no positions: the patches might stand in any order.
-        positions multiplied: You multiply with the positions. They are added.
         positions along the batch: Your positions run along the batch: all patches of an image get the same one. Which
             dimension numbers the patches?
         positions before the projection: You add the positions to the pixels, before the projection. It runs only where
             a patch has as many numbers as a token. Positions have the width D: where does that begin?
-        projection missing: You add positions to bare pixels: w is not used. It runs only where a patch has as many
-            numbers as a token.
         projection transposed: You multiply with the transposed matrix, as nn.Linear keeps it. Here w is (E, D): tokens
             are x w.
         right: Each image is a sentence of 1 + N tokens now: the rest is the encoder that you know.
@@ -248,10 +199,8 @@ check_rollout = Exercise(
             _followed(_layer(residual=1.0)),
             _followed(_layer(share=1.0)),
         ),
-        "a one everywhere": _followed(_layer(lambda w: w.mean(1) + 1, residual=0.0)),
         "wrong order": lambda maps: _followed(_layer())(maps[::-1]),
         "turned": lambda maps: _followed(_layer())(maps).mT,
-        "maps turned": _followed(_layer(lambda w: w.mean(1).mT)),
         "elementwise product": (lambda maps: _layers(maps).prod(0), lambda maps: _layers(maps).prod(0) * _eye(maps)),
         "heads not averaged": (
             _followed(_layer(lambda w: w.prod(1))),
@@ -260,10 +209,8 @@ check_rollout = Exercise(
         ),
         "one head only": _followed(_layer(lambda w: w[:, 0])),
         "heads kept apart": (_followed(_layer(lambda w: w)), lambda maps: _followed(_layer(lambda w: w))(maps).mean(1)),
-        "mean over the batch": _followed(_layer(lambda w: w.mean(0))),
         "layers not multiplied": (lambda maps: _layers(maps).sum(0), lambda maps: _layers(maps).mean(0)),
         "only the last layer": (lambda maps: _layer()(maps[-1]), lambda maps: maps[-1].mean(1)),
-        "only the first layer": lambda maps: _layer()(maps[0]),
     },
     says="""
         no residual connection: Your product has no residual connection in it: a token would keep nothing of itself but
@@ -271,13 +218,9 @@ check_rollout = Exercise(
         residual connection once: Your residual connection leads around all layers at once. Each layer has its own.
         not halved: Your rows do not sum to 1. In each layer attention and identity count one half each: look at the
             brackets.
-        a one everywhere: You add 1 to every number of the map. The residual connection leads from each token to itself
-            only: 1 on the diagonal.
         wrong order: Your layers are in the wrong order. A row of the last layer says which of its inputs a token takes:
             what it multiplies must be what these inputs hold, so the last layer stands on the left.
         turned: Your result is turned: rows should be the last tokens, columns the first ones, and rows sum to 1.
-        maps turned: You turn each map before you multiply. In a map rows are queries already: row t says what token t
-            takes.
         elementwise product: You multiply number by number. A token holds another by way of all tokens between: that is
             a sum over them.
         heads not averaged: You join the heads of a layer, but not by their mean, so its rows no longer sum to 1. They
@@ -285,11 +228,8 @@ check_rollout = Exercise(
         one head only: You follow the first head only. All heads of a layer count, by their mean.
         heads kept apart: You follow each head by itself, through all layers. But a layer mixes what its heads found:
             their mean is taken in each layer.
-        mean over the batch: You average over the images. Dimension 0 numbers the images, dimension 1 the heads.
         layers not multiplied: You add the layers. They work one after the other, so their matrices are multiplied.
         only the last layer: Your result is that of the last layer alone. Its tokens are mixtures already: of what?
-        only the first layer: Your result is that of the first layer alone. Does your loop return too early, or forget
-            what it had?
         right: Its rows sum to 1: how much of each patch a token may hold at the end, by the maps alone.
         hint 1: For each layer one matrix (B, T, T) whose rows sum to 1: half the mean of its heads, half the identity.
             Then multiply them, beginning below. On which side does the next layer stand?

@@ -81,13 +81,6 @@ def draw_with_seed_inside(labels: Tensor, each: int, generator: Generator) -> Te
     return torch.cat([torch.tensor(rows)[torch.randperm(len(rows))[:each]] for rows in classes(labels)])
 
 
-def draw_and_overwrite(labels: Tensor, each: int, generator: Generator) -> list[int]:
-    found: list[int] = []
-    for rows in classes(labels):
-        found = dice(generator).sample(rows, each)
-    return found
-
-
 def window(chance: random.Random, rows: list[int], each: int) -> list[int]:
     start = chance.randrange(len(rows))
     return [rows[(start + k) % len(rows)] for k in range(each)]
@@ -110,7 +103,6 @@ WRONG["a few labels"] = {
     ],
     "places within the class": [sampled(lambda chance, rows, each: chance.sample(range(len(rows)), each))],
     "labels instead of rows": [lambda labels, each, g: labels[draw_by_counting(labels, each, g)]],
-    "one class only": [draw_and_overwrite],
     "always the same rows": [draw_with_seed_inside, sampled(lambda chance, rows, each: rows[-each:])],
     "generator ignored": [
         lambda labels, each, generator: [row for rows in classes(labels) for row in random.sample(rows, each)],
