@@ -81,8 +81,8 @@ class _ScaledByWidth(AttentionMap):
 
 class _OverTime(nn.LayerNorm):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        centred = x - x.mean(dim=1, keepdim=True)  # over (B, T, D): all times together
-        return centred / (centred.square().mean(dim=1, keepdim=True) + self.eps).sqrt() * self.weight + self.bias
+        centered = x - x.mean(dim=1, keepdim=True)  # over (B, T, D): all times together
+        return centered / (centered.square().mean(dim=1, keepdim=True) + self.eps).sqrt() * self.weight + self.bias
 
 
 class _AlongBatch(Embedding):

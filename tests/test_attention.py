@@ -45,7 +45,8 @@ def test_attend_is_torchs(shape: list[int], seed: int, kind: str) -> None:
     units = torch.eye(s, dtype=torch.float64).expand(b, s, s)
     torch.testing.assert_close(weights, F.scaled_dot_product_attention(q, k, units, mask))
     # any leading dimensions
-    many = attention.attend(*(each.expand(2, 3, *each.shape) for each in (q, k, v)), mask)
+    q, k, v = (each.expand(2, 3, *each.shape) for each in (q, k, v))
+    many = attention.attend(q, k, v, mask)
     torch.testing.assert_close(many[0], mix.expand(2, 3, b, t, m))
     torch.testing.assert_close(many[1], weights.expand(2, 3, b, t, s))
 

@@ -22,7 +22,7 @@ def model() -> LanguageModel:
 
 
 def peeks(broken) -> bool:
-    """Whether some score changes when the last token does, before it."""
+    """Whether some logit changes when the last token does, before it."""
     changed = TOKENS.clone()
     changed[:, -1] = (changed[:, -1] + 1) % 11
     return not torch.allclose(broken(changed)[:, :-1], broken(TOKENS)[:, :-1], atol=1e-9)
@@ -35,7 +35,7 @@ def test_the_right_model_stays_as_it_is():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_bug_changes_the_scores_or_the_loss_and_no_weight(name):
+def test_a_bug_changes_the_logits_or_the_loss_and_no_weight(name):
     plain, broken = model(), break_it(model(), name)
     assert all(torch.equal(a, b) for a, b in zip(plain.parameters(), broken.parameters(), strict=True))
     losses = [BUGS[key].loss(m, (TOKENS,)).item() for key, m in (("none", plain), (name, broken))]
@@ -62,8 +62,8 @@ def test_positions_along_the_batch_depend_on_the_batch():
 
 @pytest.mark.parametrize(("name", "apart"), [("none", True), ("positions never added", False)])
 def test_positions_that_are_never_added_tell_nothing_apart(name, apart):
-    scores = break_it(model(), name)(torch.full((1, 6), 4))
-    assert torch.allclose(scores[:, 1:], scores[:, :1].expand_as(scores[:, 1:])) != apart
+    logits = break_it(model(), name)(torch.full((1, 6), 4))
+    assert torch.allclose(logits[:, 1:], logits[:, :1].expand_as(logits[:, 1:])) != apart
 
 
 def test_the_wrong_scale_is_that_of_the_whole_width():

@@ -159,14 +159,6 @@ def test_two_caches_of_a_model_share_nothing() -> None:
     assert len(places) == 8
 
 
-def test_a_text_may_fill_every_position() -> None:
-    model, tokens = model_of(1), tokens_of(2, MAX_LEN, 1)
-    cache = filled(model, tokens[:, :-1])
-    torch.testing.assert_close(kv_cache.read_on(model, tokens[:, -1:], cache), model(tokens)[:, -1:])
-    assert cache.length == MAX_LEN
-    assert filled(model, tokens).length == MAX_LEN
-
-
 @given(sizes(4), st.sampled_from([2, 4, 8]))
 def test_cache_bytes_are_those_of_its_tensors(shape: list[int], size: int) -> None:
     b, num_heads, k, num_layers = shape

@@ -41,8 +41,10 @@ def parameters_that_rest(model: nn.Module) -> list[str]:
 
 
 def attention_twin(ours: MultiHeadAttention) -> nn.MultiheadAttention:
-    width, other = ours.q_proj.in_features, ours.k_proj.in_features
-    twin = nn.MultiheadAttention(width, ours.num_heads, kdim=other, vdim=other, batch_first=True, dtype=torch.float64)
+    d_model, d_context = ours.q_proj.in_features, ours.k_proj.in_features
+    twin = nn.MultiheadAttention(
+        d_model, ours.num_heads, kdim=d_context, vdim=d_context, batch_first=True, dtype=torch.float64
+    )
     copy_attention(ours, twin)
     return twin
 
