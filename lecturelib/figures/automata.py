@@ -30,7 +30,7 @@ def draw_automaton(
 ) -> None:
     """Draw a transition table on `ax`: accepting states have a double ring, the current one is filled.
 
-    Shapes: table (states, symbols). `places` gives the centre of each state; by default they stand on a ring.
+    Shapes: table (states, symbols). `places` gives the center of each state; by default they stand on a ring.
     States in `hide` (a trap) are left out, with all arrows to them.
     """
     n = len(table)
@@ -40,12 +40,12 @@ def draw_automaton(
         angle = np.pi / 2 - 2 * np.pi * np.arange(n) / n
         spread = max(1.0, 0.21 * n)
         places = [(spread * np.cos(a), spread * np.sin(a)) for a in angle]
-    centre = np.mean([places[s] for s in shown], axis=0)
+    center = np.mean([places[s] for s in shown], axis=0)
     for s in shown:
         for t in sorted({int(t) for t in table[s]} - set(hide)):
             label = ", ".join(a for a, to in zip(alphabet, table[s], strict=True) if to == t)
             back = s in table[t] and s != t
-            _arrow(ax, np.array(places[s]), np.array(places[t]), label, centre, bend=0.28 if back else 0.12)
+            _arrow(ax, np.array(places[s]), np.array(places[t]), label, center, bend=0.28 if back else 0.12)
     for s in shown:
         color = (colors or STATE_COLORS)[s % len(colors or STATE_COLORS)]
         on = s == current
@@ -56,7 +56,7 @@ def draw_automaton(
                 color="white" if on else "black")  # fmt: skip
     if start in shown:
         x, y = places[start]
-        away = np.sign(x - centre[0]) if abs(x - centre[0]) > 0.3 else -1.0
+        away = np.sign(x - center[0]) if abs(x - center[0]) > 0.3 else -1.0
         ax.annotate("", (x + away * RADIUS, y), (x + away * (RADIUS + 0.38), y),
                     arrowprops={"arrowstyle": "-|>", "lw": 2, "color": "black"}, zorder=2)  # fmt: skip
     xs, ys = zip(*(places[s] for s in shown), strict=True)
@@ -66,12 +66,12 @@ def draw_automaton(
     hide_frame(ax)
 
 
-def _arrow(ax: Axes, a: np.ndarray, b: np.ndarray, label: str, centre: np.ndarray, bend: float) -> None:
+def _arrow(ax: Axes, a: np.ndarray, b: np.ndarray, label: str, center: np.ndarray, bend: float) -> None:
     """One arrow from circle to circle, bent, with its label on the bend; a loop if a is b."""
     style: dict[str, Any] = {"arrowstyle": "-|>", "mutation_scale": 15, "lw": 1.8, "color": "#444444", "zorder": 1}
     halo = {"boxstyle": "round,pad=0.12", "fc": "white", "ec": "none"}
     if np.allclose(a, b):
-        out = a - centre
+        out = a - center
         out = out / (np.linalg.norm(out) or 1.0) if np.linalg.norm(out) > 1e-6 else np.array([0.0, 1.0])
         side = np.array([-out[1], out[0]])
         p, q = a + RADIUS * (0.8 * out + 0.6 * side), a + RADIUS * (0.8 * out - 0.6 * side)

@@ -20,7 +20,7 @@ def wrapped(text: str, inches: float, points: float = 14) -> str:
 
 
 def apart(wanted: Sequence[float] | np.ndarray, gap: float) -> np.ndarray:
-    """Move positions until neighbours are at least `gap` apart, as little as that takes; their order stays.
+    """Move positions until neighbors are at least `gap` apart, as little as that takes; their order stays.
 
     Shapes: wanted (n,); returns (n,). It is a least-squares fit: positions that collide stand around their mean.
 

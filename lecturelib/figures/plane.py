@@ -1,4 +1,4 @@
-"""Points with many coordinates, seen in a plane: the one of widest spread, or the one that keeps groups apart."""
+"""Points with many coordinates, seen in a plane: that in which they vary most, or that which keeps groups apart."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def principal_plane(points: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     flat = points.reshape(-1, points.shape[-1])
     if flat.shape[0] < 2 or flat.shape[1] < 2 or not np.isfinite(flat).all():
         raise ValueError(f"points {points.shape}: expected at least 2 points with 2 coordinates, all finite")
-    centre = flat.mean(0)
-    _, _, directions = np.linalg.svd(flat - centre, full_matrices=False)
+    center = flat.mean(0)
+    _, _, directions = np.linalg.svd(flat - center, full_matrices=False)
     directions = directions[:2] * np.sign(directions[:2].sum(1, keepdims=True) + 1e-12)  # one sign on every machine
-    scale = np.abs((flat - centre) @ directions.T).max()
-    return lambda more: (more - centre) @ directions.T / scale
+    scale = np.abs((flat - center) @ directions.T).max()
+    return lambda more: (more - center) @ directions.T / scale
 
 
 def separating_plane(points: np.ndarray, groups: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
@@ -41,13 +41,13 @@ def separating_plane(points: np.ndarray, groups: np.ndarray) -> Callable[[np.nda
         raise ValueError(
             f"points {points.shape} in {len(kinds)} groups: expected (N, H) with H of at least 2, and 3 groups or more"
         )
-    centre = points.mean(0)
+    center = points.mean(0)
     means = np.array([points[groups == k].mean(0) for k in kinds])
-    between = (means - centre).T @ (means - centre) / len(kinds)
+    between = (means - center).T @ (means - center) / len(kinds)
     within = np.cov(np.concatenate([points[groups == k] - m for k, m in zip(kinds, means, strict=True)]).T, bias=True)
     overall = np.trace(np.cov(points.T, bias=True)) / points.shape[1]
     _, vectors = eigh(between, within + 0.1 * overall * np.eye(points.shape[1]))
     directions = np.linalg.qr(vectors[:, -1:-3:-1])[0].T  # the two best, at right angles
     directions = directions * np.sign(directions.sum(1, keepdims=True) + 1e-12)
-    scale = np.abs((points - centre) @ directions.T).max()
-    return lambda more: (more - centre) @ directions.T / scale
+    scale = np.abs((points - center) @ directions.T).max()
+    return lambda more: (more - center) @ directions.T / scale

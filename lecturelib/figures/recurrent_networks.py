@@ -108,7 +108,7 @@ def _offsets(anchors: np.ndarray, plane: np.ndarray) -> np.ndarray:
     points_per_unit = np.array([150, 130]) / np.ptp(plane, axis=0)  # what `read_back` leaves of its panel
     places = anchors * points_per_unit + out
     lowest, highest = plane[:, 1].min() * points_per_unit[1] - 43, plane[:, 1].max() * points_per_unit[1] + 43
-    for _ in range(200):  # neighbours push each other up and down, within the panel
+    for _ in range(200):  # neighbors push each other up and down, within the panel
         places[:, 1] = places[:, 1].clip(lowest, highest)
         for j in range(len(places)):
             for k in range(j):

@@ -104,7 +104,7 @@ def _listed(names: Iterable[str]) -> str:
 def _plain(text: str) -> str:
     """A label on one line and without mathematics; a further line that explains follows in brackets."""
     text = re.sub(r"\\sqrt\{(.*?)\}", r"√\1", text)
-    first, *more = [re.sub(r"[$\\{}]", "", line).strip() for line in text.split("\n")]
+    first, *more = [" ".join(re.sub(r"[$\\{}]", "", line).split()) for line in text.split("\n")]
     rest = " ".join(more)
     return f"{first} ({rest})" if ": " in rest and rest[0] != "(" and first[-1:] != ":" else f"{first} {rest}".strip()
 

@@ -9,6 +9,8 @@ import anywidget
 import traitlets
 from matplotlib.figure import Figure
 
+from lecturelib.figures import words
+
 
 class Spoken(anywidget.AnyWidget):
     """Put beside a picture and its controls: gives the picture its `words`, and the controls their names.
@@ -23,18 +25,14 @@ class Spoken(anywidget.AnyWidget):
 
 
 def in_words(figure: Figure) -> str:
-    """Return what a figure shows: its own sentence, its titles, and what is written in it in more than one word.
+    """Return what a figure shows: its sentence and its labels, and what is written in it in more than one word.
 
-    >>> from lecturelib.figures.style import axes, new_figure
-    >>> figure = new_figure(4, 3, "one curve")
-    >>> ax, = axes(figure)
+    >>> from lecturelib.figures.style import panel
+    >>> figure, ax = panel(4, 3, "one curve")
     >>> ax.set_title("Loss $L_t$ after 20 steps") and ax.text(0, 0, "chance: 0.5") and ax.text(1, 1, "A") and None
     >>> in_words(figure)
-    'one curve: Loss L_t after 20 steps; chance: 0.5.'
+    'one curve: Loss L_t after 20 steps. chance: 0.5.'
     """
-    written = [figure.get_suptitle(), *(text.get_text() for text in figure.texts)]
-    for ax in figure.axes:
-        written += [ax.get_title("left"), ax.get_title("center")]
-        written += [text.get_text() for text in ax.texts if " " in text.get_text()]
+    written = [text.get_text() for ax in figure.axes for text in ax.texts if " " in text.get_text()]
     plain = dict.fromkeys(" ".join(re.sub(r"[$\\{}]", "", text).split()) for text in written)  # each once
-    return ": ".join(filter(None, [getattr(figure, "says", ""), "; ".join(filter(None, plain))])) + "."
+    return " ".join([words.in_words(figure), *(f"{each}." for each in plain)])

@@ -16,7 +16,7 @@ def test_titles_and_phrases_are_said_once_and_without_the_signs_of_formulas():
     right.set_title("cell $c_t$")
     right.text(0, 0, "$12$ of 20\nright")
     right.text(1, 1, "A")
-    assert in_words(figure) == "two curves: read so far: 1 1; cell c_t; 12 of 20 right."
+    assert in_words(figure) == "two curves: Read so far: 1 1. Panels: cell c_t. 12 of 20 right."
 
 
 def test_a_figure_without_words_gets_its_sentence_alone():
@@ -30,7 +30,7 @@ def test_what_is_drawn_anew_is_said_anew():
     assert canvas.spoken.words == "a map."
     axes(figure)[0].set_title("after 20 steps")
     canvas.draw()
-    assert canvas.spoken.words == "a map: after 20 steps."
+    assert canvas.spoken.words == "a map: After 20 steps."
 
 
 def test_the_cost_explorer_says_its_numbers():
