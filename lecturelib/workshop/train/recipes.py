@@ -1,12 +1,20 @@
 """How each pretrained model is trained and scored: one `Recipe` each, by name in RECIPES.
 
-The small networks of notebook 07 have their recipes in `lecturelib.workshop.train.sources`.
+`lecture train NAME` carries a recipe out; `lecturelib.pretrained.load` reads what it left.
+The sources of notebook 07 are small networks of one build, each trained on something else than the target task:
 
-`python -m lecturelib train NAME` carries a recipe out; `lecturelib.pretrained.load` reads what it left.
+print_digits         printed digits, by their names: near the target
+print_letters        printed capital letters: near in looks, other classes
+print_ink            printed digits, by how much ink there is: the right images, the wrong question
+print_random         printed digits with labels drawn at random: nothing but learning by heart
+handwriting_masked   handwritten digits without labels, three of four patches hidden
+photos_masked        gray squares of photographs without labels: far
 """
 
 from __future__ import annotations
 
+import functools
+import string
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,6 +25,7 @@ from torch import nn
 from lecturelib.attention import MultiHeadAttention
 from lecturelib.data.dates import ISO, START, Written, alphabet, dates
 from lecturelib.data.digits import digits
+from lecturelib.data.glyphs import DIGITS, glyphs
 from lecturelib.data.photos import crops
 from lecturelib.data.text import VOCABULARY, pieces, split_by_topic
 from lecturelib.language import next_token_loss
@@ -25,11 +34,24 @@ from lecturelib.mae import random_mask
 from lecturelib.pretrained.models import CONTEXT, SIZE
 from lecturelib.transformer import FeedForward
 from lecturelib.translation import translate
-from lecturelib.workshop.train.recipe import HIDDEN, Recipe, painting_loss, painting_scores
-from lecturelib.workshop.train.sources import SOURCES
+from lecturelib.workshop.train.recipe import (
+    HIDDEN,
+    Batch,
+    Batches,
+    Recipe,
+    Scores,
+    draws,
+    naming_loss,
+    naming_scores,
+    painting_loss,
+    painting_scores,
+    photos,
+)
+
+BY_HEART = 2000  # printed digits with random labels
 
 
-def _text_batches(seed: int, size: int) -> Iterator[tuple[torch.Tensor, ...]]:
+def _text_batches(seed: int, size: int) -> Iterator[Batch]:
     text = torch.from_numpy(VOCABULARY.encode(split_by_topic()[0]))
     generator = torch.Generator().manual_seed(seed)
     within = torch.arange(CONTEXT + 1)
@@ -64,21 +86,18 @@ def add_dropout(model: nn.Module, share: float) -> Callable[[], None]:
     return undo
 
 
-def _date_tensors(written: list[Written]) -> tuple[torch.Tensor, ...]:
+def _date_tensors(written: list[Written]) -> Batch:
     source, lengths = pad([alphabet().encode(each.text).tolist() for each in written])  # (N, S), (N,)
     target = torch.stack([torch.from_numpy(ISO.encode(START + each.iso)) for each in written])  # (N, 11)
     return source, lengths, target
 
 
-def _date_batches(seed: int, size: int) -> Iterator[tuple[torch.Tensor, ...]]:
-    source, lengths, target = _date_tensors(dates(20_000, held_out=False, seed=1))
-    generator = torch.Generator().manual_seed(seed)
-    while True:
-        pick = torch.randint(len(source), (size,), generator=generator)
-        yield source[pick, : int(lengths[pick].max())], lengths[pick], target[pick]
+def _date_batches(seed: int, size: int) -> Iterator[Batch]:
+    for _, (source, lengths, target) in draws(seed, size, *_date_tensors(dates(20_000, held_out=False, seed=1))):
+        yield source[:, : int(lengths.max())], lengths, target
 
 
-def _date_loss(model: nn.Module, batch: tuple[torch.Tensor, ...]) -> torch.Tensor:
+def _date_loss(model: nn.Module, batch: Batch) -> torch.Tensor:
     source, lengths, target = batch
     logits = model(source, target[:, :-1], lengths)  # (B, 10, vocab_size)
     return F.cross_entropy(logits.flatten(0, 1), target[:, 1:].flatten())
@@ -91,23 +110,22 @@ def _date_scores(model: nn.Module) -> dict[str, float]:
     return {"share of exact dates, held-out days": exact.item()}
 
 
-def _digit_batches(seed: int, size: int) -> Iterator[tuple[torch.Tensor, ...]]:
-    images = torch.from_numpy(digits(seed=0)[0].images)
-    generator = torch.Generator().manual_seed(seed)
-    while True:
-        picked = images[torch.randint(len(images), (size,), generator=generator)]
-        changed = _bend(picked, generator)
-        yield (
-            torch.where(torch.rand(size, 1, 1, 1, generator=generator) < 0.7, changed, picked),
-            random_mask(size, 4, 4, HIDDEN, generator=generator),
-        )
+def _digit_batches(seed: int, size: int) -> Iterator[Batch]:
+    for generator, (images,) in draws(seed, size, torch.from_numpy(digits(seed=0)[0].images)):
+        bent = _bend(images, generator)
+        images = torch.where(torch.rand(size, 1, 1, 1, generator=generator) < 0.7, bent, images)
+        yield images, random_mask(size, 4, 4, HIDDEN, generator=generator)
+
+
+def _plain_digit_batches(seed: int, size: int) -> Iterator[Batch]:
+    for generator, (images,) in draws(seed, size, torch.from_numpy(digits(seed=0)[0].images)):
+        yield images, random_mask(size, 4, 4, HIDDEN, generator=generator)
 
 
 def _bend(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Turn, shear, stretch and move each image a little: (B, 1, 8, 8) to the same."""
-    limits = torch.tensor(
-        [0.2, 0.2, 0.12, 0.12, 0.24, 0.12]
-    )  # radians, shear, two stretches, two shifts (2 is 8 pixels)
+    # radians, shear, two stretches, two shifts (2 is 8 pixels)
+    limits = torch.tensor([0.2, 0.2, 0.12, 0.12, 0.24, 0.12])
     turn, shear, wide, high, right, down = ((torch.rand(len(images), 6, generator=generator) * 2 - 1) * limits).T
     rows = torch.stack(
         [(1 + wide) * turn.cos(), shear - turn.sin(), right, turn.sin(), (1 + high) * turn.cos(), down], dim=1
@@ -116,22 +134,66 @@ def _bend(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     return F.grid_sample(images, places, align_corners=False)
 
 
-def _photo_batches(seed: int, size: int) -> Iterator[tuple[torch.Tensor, ...]]:
-    generator = torch.Generator().manual_seed(seed)
-    while True:
-        fresh = int(torch.randint(2**31, (), generator=generator))
-        images = crops(size, size=SIZE, held_out=False, seed=fresh, coarsest=2, varied=True)
-        yield torch.from_numpy(images), random_mask(size, 8, 8, HIDDEN, generator=generator)
+def _test_digits() -> torch.Tensor:
+    return torch.from_numpy(digits(seed=0)[1].images)
 
 
-def _digit_scores(model: nn.Module) -> dict[str, float]:
-    return painting_scores(torch.from_numpy(digits(seed=0)[1].images), rows=4)(model)
+def _held_out(n: int, size: int, **how: int) -> torch.Tensor:
+    return torch.from_numpy(crops(n, size=size, held_out=True, seed=0, **how))
 
 
-def _photo_scores(model: nn.Module) -> dict[str, float]:
-    held_out = crops(300, size=SIZE, held_out=True, seed=0, coarsest=2)
-    return painting_scores(torch.from_numpy(held_out), rows=8)(model)
+def printed(alphabet: str, label: str = "name") -> Batches:
+    """Return how to draw batches of printed glyphs for ever; `label` is "name" or "ink"."""
 
+    def batches(seed: int, size: int) -> Iterator[Batch]:
+        part = 0
+        while True:
+            part += 1
+            drawn = glyphs(size * max(1, 4000 // size), seed=100_003 * (seed + 1) + part, alphabet=alphabet)
+            images, names = torch.from_numpy(drawn.images), torch.from_numpy(drawn.labels)
+            labels = names if label == "name" else ink_level(images)
+            yield from zip(images.split(size), labels.split(size), strict=True)
+
+    return batches
+
+
+def ink_level(images: torch.Tensor) -> torch.Tensor:
+    """Return how much ink each image holds, in ten levels that are equally common among printed digits.
+
+    Shapes: images (n, 1, 8, 8); returns (n,), 0 (little) to 9.
+    """
+    return torch.bucketize(images.flatten(1).sum(dim=1), _ink_bounds())
+
+
+@functools.cache
+def _ink_bounds() -> torch.Tensor:
+    ink = torch.from_numpy(glyphs(20_000, seed=0).images).flatten(1).sum(dim=1)
+    return torch.quantile(ink, torch.arange(1, 10) / 10)
+
+
+def _random_batches(seed: int, size: int) -> Iterator[Batch]:
+    """Draw batches of the same 2,000 printed digits, whose labels were drawn at random once."""
+    images = torch.from_numpy(glyphs(BY_HEART, seed=1).images)
+    labels = torch.randint(10, (BY_HEART,), generator=torch.Generator().manual_seed(2))
+    yield from (batch for _, batch in draws(seed, size, images, labels))
+
+
+def _new(batches: Batches) -> Callable[[], Batch]:
+    """Return how to draw 2,000 examples by a seed that training never uses."""
+    return lambda: next(batches(977, 2000))
+
+
+def _handwriting() -> Batch:
+    images, labels = map(torch.from_numpy, digits(seed=0)[1])
+    return images, labels
+
+
+def _named(about: str, batches: Batches, scores: Scores, **changes: float) -> Recipe:
+    return Recipe(f"the vision transformer of notebook 05, {about}", batches, naming_loss, scores, SMALL | changes)
+
+
+LETTERS = string.ascii_uppercase
+SMALL = {"steps": 6000, "batch_size": 128, "lr": 3e-3, "weight_decay": 0.02, "dropout": 0.0}
 
 RECIPES: dict[str, Recipe] = {
     "language_model": Recipe(
@@ -155,16 +217,52 @@ RECIPES: dict[str, Recipe] = {
         "encoder of 4 layers and width 64, decoder of 2 layers and width 64",
         batches=_digit_batches,
         loss=painting_loss,
-        scores=_digit_scores,
+        scores=painting_scores(_test_digits, patches=4),
         settings={"steps": 16_000, "batch_size": 256, "lr": 2e-3, "weight_decay": 0.05, "dropout": 0.0},
     ),
     "photos_mae": Recipe(
         about="a masked autoencoder of squares cut out of photographs (32 x 32 pixels, patches of 4 x 4, three "
         "of four hidden): encoder of 4 layers and width 128, decoder of 3 layers and width 64",
-        batches=_photo_batches,
+        batches=photos(SIZE, 8, coarsest=2),
         loss=painting_loss,
-        scores=_photo_scores,
+        scores=painting_scores(lambda: _held_out(300, SIZE, coarsest=2), patches=8),
         settings={"steps": 11_000, "batch_size": 64, "lr": 2e-3, "weight_decay": 0.02, "dropout": 0.0, "muon": 4e-3},
     ),
-    **SOURCES,
+    "print_digits": _named(
+        "trained to name printed digits",
+        printed(DIGITS),
+        naming_scores({"new printed digits": _new(printed(DIGITS)), "handwriting, no label": _handwriting}),
+    ),
+    "print_letters": _named(
+        "trained to name printed capital letters",
+        printed(LETTERS),
+        naming_scores({"new printed letters": _new(printed(LETTERS))}),
+    ),
+    "print_ink": _named(
+        "trained to say in ten levels how much ink there is in a printed digit",
+        printed(DIGITS, label="ink"),
+        naming_scores({"the ink of new printed digits": _new(printed(DIGITS, label="ink"))}),
+    ),
+    "print_random": _named(
+        f"trained until it knows by heart labels drawn at random for {BY_HEART:,} printed digits",
+        _random_batches,
+        naming_scores({"the labels known by heart": _new(_random_batches)}),
+        weight_decay=0.0,
+    ),
+    "handwriting_masked": Recipe(
+        about="a masked autoencoder of handwritten digits (three of four patches hidden) around the vision transformer "
+        "of notebook 05: the training digits, without labels",
+        batches=_plain_digit_batches,
+        loss=painting_loss,
+        scores=painting_scores(_test_digits, patches=4),
+        settings=SMALL,
+    ),
+    "photos_masked": Recipe(
+        about="a masked autoencoder of gray squares of 8 x 8 pixels cut out of photographs (three of four patches "
+        "hidden) around the vision transformer of notebook 05",
+        batches=photos(8, 4, gray=True),
+        loss=painting_loss,
+        scores=painting_scores(lambda: _held_out(300, 8).mean(dim=1, keepdim=True), patches=4),
+        settings=SMALL,
+    ),
 }

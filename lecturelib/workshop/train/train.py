@@ -21,7 +21,8 @@ from lecturelib.pretrained.load import FOLDER, builder_of
 from lecturelib.training import progress, seed_everything
 from lecturelib.transformer import Block
 from lecturelib.workshop.train.parallel import ALONE, Processes
-from lecturelib.workshop.train.recipes import RECIPES, Recipe, add_dropout
+from lecturelib.workshop.train.recipe import Recipe
+from lecturelib.workshop.train.recipes import RECIPES, add_dropout
 from lecturelib.workshop.train.resume import clean, keep, patiently, replace, resume_path, take_up
 
 LOOKS = 20  # how often the held-out scores are printed along the way
