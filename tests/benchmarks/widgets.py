@@ -12,6 +12,7 @@ import json
 import statistics
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -146,14 +147,15 @@ def figure(page: Any, source: str, selector: str) -> Any:
 
 def patch(box: dict[str, float], n: int, side: int) -> tuple[float, float]:
     """Return where the middle of a patch lies, of a picture with so many along a side."""
-    return tuple(box[axis] + (k + 0.5) * box["width"] / side for axis, k in (("x", n % side), ("y", n // side)))
+    x, y = (box[axis] + (k + 0.5) * box["width"] / side for axis, k in (("x", n % side), ("y", n // side)))
+    return x, y
 
 
 def slide(page: Any, slider: Any, kind: str, shown: Any = None, rest: int = 60) -> list[float]:
     """Move a slider up and down with the keys."""
     slider.focus()
     keys = ["ArrowLeft" if move % 8 < 4 else "ArrowRight" for move in range(MOVES + COLD)]
-    return [timed(page, slider, kind, lambda key=key: page.keyboard.press(key), shown, rest) for key in keys]
+    return [timed(page, slider, kind, partial(page.keyboard.press, key), shown, rest) for key in keys]
 
 
 def hover(page: Any, source: str, tokens: int) -> dict[str, list[float]]:
@@ -164,13 +166,13 @@ def hover(page: Any, source: str, tokens: int) -> dict[str, list[float]]:
     for n in ((move * 37 + 5) % tokens for move in range(MOVES + COLD)):
         x = box["x"] + grid["left"] + (n // 2 + 0.5) * grid["cell"]
         y = box["y"] + grid["top"] + (n + 0.5) * grid["cell"]
-        times["map"].append(timed(page, out.locator(".map"), "pointermove", lambda x=x, y=y: page.mouse.move(x, y)))
+        times["map"].append(timed(page, out.locator(".map"), "pointermove", partial(page.mouse.move, x, y)))
     figure(page, source, ".strip")
     for n in ((move * 37 + 5) % tokens for move in range(MOVES + COLD)):
         token = out.locator(".token").nth(n)
         token.scroll_into_view_if_needed()
         x, y = (token.bounding_box()[axis] + 5 for axis in "xy")
-        times["strip"].append(timed(page, out.locator(".strip"), "pointermove", lambda x=x, y=y: page.mouse.move(x, y)))
+        times["strip"].append(timed(page, out.locator(".strip"), "pointermove", partial(page.mouse.move, x, y)))
     return times | {"slider": slide(page, out.locator("input[type=range]"), "input")}
 
 
@@ -183,9 +185,9 @@ def play(page: Any, source: str, side: int) -> dict[str, list[float]]:
     for move in range(MOVES + COLD):
         x, y = patch(box, (move * 37 + 5) % side**2, side)
         for what, shown in (("click, echo", None), ("click, answer", root)):
-            times[what].append(timed(page, stage, "pointerdown", lambda x=x, y=y: page.mouse.click(x, y), shown, rest))
+            times[what].append(timed(page, stage, "pointerdown", partial(page.mouse.click, x, y), shown, rest))
         stage.focus()
-        times["key, answer"].append(timed(page, stage, "keydown", lambda: page.keyboard.press(" "), root, rest))
+        times["key, answer"].append(timed(page, stage, "keydown", partial(page.keyboard.press, " "), root, rest))
     return times
 
 
@@ -193,7 +195,7 @@ def look(page: Any) -> list[float]:
     """Move over the patches of a playground that shows attention."""
     stage = figure(page, LOOKS, ".lec-playground").locator(".stage").first
     places = [patch(stage.bounding_box(), (move * 5 + 3) % 16, 4) for move in range(MOVES + COLD)]
-    return [timed(page, stage, "pointermove", lambda place=place: page.mouse.move(*place)) for place in places]
+    return [timed(page, stage, "pointermove", partial(page.mouse.move, *place)) for place in places]
 
 
 def train(page: Any) -> dict[str, list[float]]:

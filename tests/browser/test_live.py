@@ -15,11 +15,7 @@ from lecturelib.workshop.notebooks import NOTEBOOKS as FOLDER
 from tests.browser import lab
 from tests.tools import needs
 
-pytestmark = [
-    pytest.mark.platform,
-    needs(not lab.MISSING, lab.HOW),
-    needs(find_spec(serve.EXTENSION), serve.HOW),
-]
+pytestmark = [pytest.mark.platform, needs(not lab.MISSING, lab.HOW), needs(find_spec(serve.EXTENSION), serve.HOW)]
 
 WIDTH, HEIGHT, SMALLEST = 1920, 1080, 20
 WALKED = ["03_attention", "06_masked_autoencoder"]

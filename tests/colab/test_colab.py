@@ -27,10 +27,7 @@ from tests.working_tree import ROOT
 
 NAMED = set(COLAB_LACKS.split())
 FIGURE, QUESTION = "Interactive figure: ", "Predict: "  # how the text of such an output begins
-pytestmark = [
-    pytest.mark.platform,
-    pytest.mark.skipif(sys.platform != "linux", reason="a machine of Colab runs Linux"),
-]
+pytestmark = [pytest.mark.platform, pytest.mark.skipif(sys.platform != "linux", reason="a machine of Colab runs Linux")]
 
 
 class Colab(NamedTuple):

@@ -25,18 +25,7 @@ CELLS_START = (10, 50)  # notebook 00 only opens the door
 WORDS = 120
 LINES = 25
 BYTES = 1_500_000
-PLOTTING = {
-    "bar",
-    "boxplot",
-    "errorbar",
-    "hist",
-    "imshow",
-    "matshow",
-    "plot",
-    "savefig",
-    "scatter",
-    "subplots",
-}
+PLOTTING = {"bar", "boxplot", "errorbar", "hist", "imshow", "matshow", "plot", "savefig", "scatter", "subplots"}
 
 
 def words(markdown: str) -> int:
@@ -165,10 +154,7 @@ def small() -> NotebookNode:
     cells = [new_markdown_cell("# 01. Small")]
     for number in range(1, 11):
         output = new_output("stream", name="stdout", text=f"{number}\n")
-        cells += [
-            new_markdown_cell(f"## {number}. Section"),
-            new_code_cell(f"print({number})", outputs=[output]),
-        ]
+        cells += [new_markdown_cell(f"## {number}. Section"), new_code_cell(f"print({number})", outputs=[output])]
     cells.append(new_markdown_cell("The end."))
     nb = stamp_notebook(new_notebook(cells=cells), REPOSITORY, "01_small")
     return seal(normalize(clean(normalize(nb))))
@@ -199,10 +185,7 @@ SPOILED_ORIGIN: dict[str, Callable[[NotebookNode], object]] = {
 # These carry a fitting digest, as if a broken or an older command had written them.
 SPOILED_FORM_OF_FILE: dict[str, tuple[str, Callable[[NotebookNode], object]]] = {
     "counts": ("execution counts", lambda nb: cell(nb).update(execution_count=7)),
-    "error": (
-        "an error is saved",
-        lambda nb: set_output(nb, new_output("error", ename="E", evalue="", traceback=[])),
-    ),
+    "error": ("an error is saved", lambda nb: set_output(nb, new_output("error", ename="E", evalue="", traceback=[]))),
     "stderr": ("stderr", lambda nb: set_output(nb, new_output("stream", name="stderr", text="careful"))),
     "warning": ("a warning", lambda nb: set_plain(nb, "UserWarning: careful\n")),
     "folder": ("a folder", lambda nb: set_plain(nb, "/home/me/lecturelib\n")),
@@ -212,10 +195,7 @@ SPOILED_FORM_OF_FILE: dict[str, tuple[str, Callable[[NotebookNode], object]]] = 
     "widget alone": ("a widget", lambda nb: set_output(nb, new_output("display_data", data=WIDGET))),
     "id": ("normal form", lambda nb: cell(nb).update(id="8a7f")),
     "cell metadata": ("normal form", lambda nb: cell(nb).metadata.update(collapsed=True)),
-    "empty slide type": (
-        "normal form",
-        lambda nb: cell(nb).metadata.update(slideshow=NotebookNode(slide_type="-")),
-    ),
+    "empty slide type": ("normal form", lambda nb: cell(nb).metadata.update(slideshow=NotebookNode(slide_type="-"))),
     "widget state": ("normal form", lambda nb: nb.metadata.update(widgets={"state": {}})),
     "version": ("normal form", lambda nb: nb.metadata.language_info.update(version="3.12.1")),
     "empty cell": ("normal form", lambda nb: nb.cells.append(new_markdown_cell(""))),
@@ -231,20 +211,14 @@ SPOILED_FORM: dict[str, tuple[str, Callable[[NotebookNode], object]]] = {
     "long text": ("words", lambda nb: cell(nb, 0).update(source="word " * (WORDS + 1))),
     "long code": ("lines of code", lambda nb: cell(nb).update(source="x = 1\n" * (LINES + 1))),
     "pyplot": ("draws by itself", lambda nb: cell(nb).update(source="import matplotlib.pyplot as plt")),
-    "from matplotlib": (
-        "draws by itself",
-        lambda nb: cell(nb).update(source="from matplotlib.figure import Figure"),
-    ),
+    "from matplotlib": ("draws by itself", lambda nb: cell(nb).update(source="from matplotlib.figure import Figure")),
     "axes": ("draws by itself", lambda nb: cell(nb).update(source="axes.plot(x)")),
     "ignored claim": (
         "makes a claim",
         lambda nb: cell(nb).update(source='claim("x", y)', metadata=NotebookNode(tags=["nbval-ignore-output"])),
     ),
     "semicolon": ("a semicolon", lambda nb: cell(nb).update(source="len('one');")),
-    "outcome in the middle": (
-        "outcome",
-        lambda nb: cell(nb).update(source="guess.outcome(3)\nprint(4)"),
-    ),
+    "outcome in the middle": ("outcome", lambda nb: cell(nb).update(source="guess.outcome(3)\nprint(4)")),
     "ignored check": (
         "makes a claim",
         lambda nb: cell(nb).update(source="check_f(f)", metadata=NotebookNode(tags=["nbval-ignore-output"])),
