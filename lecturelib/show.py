@@ -15,7 +15,10 @@ _CHECK = re.compile(r"_?check(_|$)")  # how the functions are called that only r
 
 
 class Shown:
-    """Source code: highlighted in a notebook, plain text elsewhere."""
+    """Source code: highlighted in a notebook, plain text elsewhere.
+
+    Tool: from notebook 00 on.
+    """
 
     def __init__(self, code: str) -> None:
         self.code = code
