@@ -1,5 +1,7 @@
 """A widget of ours in a page of its own, without Jupyter and without a kernel."""
 
+from typing import Any
+
 # The script is loaded as anywidget does it, beside a model that holds the settings and counts what it would send.
 ALONE = """async ([code, css, state, ink]) => {
   document.head.append(Object.assign(document.createElement('style'), {textContent: css}));
@@ -30,3 +32,40 @@ ALONE = """async ([code, css, state, ink]) => {
   window.remove = await show();
 }"""
 FRAME = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+
+
+class Page:
+    """A page with one figure, and what a hand does in it."""
+
+    def __init__(self, page: Any) -> None:
+        self.page = page
+
+    def frame(self) -> None:
+        """Wait until all is drawn."""
+        self.page.evaluate(FRAME)
+
+    def status(self, nth: int = 0) -> str:
+        """Return the spoken line of a view."""
+        self.frame()
+        return self.page.locator(".status").nth(nth).inner_text().replace("\xa0", " ")
+
+    def press(self, *keys: str) -> str:
+        for key in keys:
+            self.page.keyboard.press(key)
+        return self.status()
+
+    def get(self, name: str) -> Any:
+        return self.page.evaluate("(name) => model.get(name)", name)
+
+    def set(self, **changes: Any) -> None:
+        """Change settings as the kernel does."""
+        self.page.evaluate("(all) => { for (const [k, v] of Object.entries(all)) model.set(k, v); }", changes)
+        self.frame()
+
+    def sent(self) -> list[dict[str, Any]]:
+        return self.page.evaluate("sent")
+
+    def away(self) -> str:
+        """Move the pointer off the figure."""
+        self.page.mouse.move(2, self.page.viewport_size["height"] - 2)
+        return self.status()

@@ -12,7 +12,7 @@ import pytest
 
 from lecturelib.widgets.attention_explorer import SETTINGS, AttentionExplorer
 from tests.browser import lab
-from tests.browser.alone import FRAME
+from tests.browser.alone import Page as AnyPage
 from tests.tools import needs
 
 pytestmark = [pytest.mark.platform, needs(not lab.MISSING, lab.HOW)]
@@ -34,11 +34,8 @@ def cross(**changes: Any) -> AttentionExplorer:
     return AttentionExplorer(scores(2, 4, 6), list("2024"), list("3. 24x"), **changes)
 
 
-class Page:
-    """A page with one explorer, and what a hand does in it."""
-
-    def __init__(self, page: Any) -> None:
-        self.page = page
+class Page(AnyPage):
+    """A page with one explorer."""
 
     def grid(self) -> dict[str, float]:
         return json.loads(self.page.locator(".map").first.get_attribute("data-grid"))
@@ -54,23 +51,6 @@ class Page:
     def click(self, q: float, k: float) -> str:
         self.page.mouse.click(*self.at(q, k))
         return self.status()
-
-    def press(self, *keys: str) -> str:
-        for key in keys:
-            self.page.keyboard.press(key)
-        return self.status()
-
-    def status(self, nth: int = 0) -> str:
-        self.page.evaluate(FRAME)
-        return self.page.locator(".status").nth(nth).inner_text().replace("\xa0", " ")
-
-    def get(self, name: str) -> Any:
-        return self.page.evaluate("(name) => model.get(name)", name)
-
-    def set(self, **changes: Any) -> None:
-        """Change settings as the kernel does."""
-        self.page.evaluate("(all) => { for (const [k, v] of Object.entries(all)) model.set(k, v); }", changes)
-        self.page.evaluate(FRAME)
 
     def color(self, q: float, k: float) -> tuple[int, ...]:
         """The color of the map in the middle of a cell, with its opacity."""
@@ -190,7 +170,7 @@ def test_pointing_at_a_row_says_where_its_token_looks(alone):
     assert page.hover(3, 5).endswith("Here, “March” to “third”: masked.")
     assert "Here" not in page.hover(2, -1.5)  # the names of the rows
     assert page.status().startswith("“is” in layer 1, head 1 looks most at")
-    page.page.mouse.move(2, 2)
+    page.away()
     assert page.status().startswith("Point at a token")
     assert page.hover(0, 0).startswith("“The” in layer 1, head 1 looks most at “The” (100 %); masked: 6 tokens.")
 
@@ -211,7 +191,7 @@ def test_pointing_at_a_token_of_the_text_colors_the_others_by_their_weight(alone
     np.testing.assert_array_equal(bars, np.floor(8 * weights[:6] + 0.5))  # not by color alone
     assert "masked" in page.tokens().nth(6).get_attribute("class")
     assert "active" in page.tokens().nth(5).get_attribute("class")
-    page.page.mouse.move(2, 2)
+    page.away()
     page.status()
     assert page.background(0, 0) == ""
 
@@ -222,7 +202,7 @@ def test_a_click_holds_a_row_and_another_click_or_escape_lets_it_go(alone):
     assert page.get("selected") == 4 and page.page.evaluate("sent.at(-1).selected") == 4
     assert page.hover(1, 0).startswith("“the” in layer 1")  # held, wherever the pointer goes; it tells the column
     assert "to “The”: " in page.status()
-    page.page.mouse.move(2, 2)
+    page.away()
     assert page.status().startswith("“the” in layer 1")
     assert page.tokens().nth(4).get_attribute("aria-selected") == "true"
     page.click(2, 2)
@@ -247,7 +227,7 @@ def test_nothing_fades_and_the_outline_does_not_touch_the_colors(alone):
       return c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some(Boolean); }"""
     assert page.page.evaluate(inked)
     page.press("Escape")
-    page.page.mouse.move(2, 2)
+    page.away()
     page.page.evaluate("document.activeElement.blur()")
     page.status()
     assert not page.page.evaluate(inked)
@@ -380,28 +360,6 @@ def test_heads_of_one_layer_are_arranged_as_the_arrows_move(alone):
     assert page.get("head") == 3
 
 
-def test_jupyter_gets_no_key_that_would_change_the_notebook_and_those_that_help(alone):
-    page = alone(explorer())
-    for place in (".map", ".token[tabindex='0']", ".head[tabindex='0']", "input[type=range]", "input[type=radio]"):
-        page.page.locator(place).first.focus()
-        page.page.evaluate("heard.length = 0")
-        page.press("ArrowDown", "ArrowLeft", "ArrowRight", "ArrowUp", "Enter", "Home", "End", "a", "d", "d", "x", " ")
-        page.press("Escape")
-        assert page.page.evaluate("heard") in ([], ["Escape"])  # Escape only where nothing was held
-        page.press("Escape", "Shift+Enter", "PageDown", "F8", "Control+s")
-        heard = page.page.evaluate("heard.filter((key) => !['Shift', 'Control'].includes(key))")
-        assert [key.split()[0] for key in heard[-5:]] == ["Escape", "Enter", "PageDown", "F8", "s"]
-
-
-def test_the_page_keys_of_a_remote_control_do_not_move_the_slider(alone):
-    page = alone(explorer())
-    page.page.get_by_label("temperature").focus()
-    page.press("PageUp", "PageDown", "PageDown")
-    assert page.get("temperature") == 1
-    page.press("ArrowRight")
-    assert page.get("temperature") == pytest.approx(1.05)
-
-
 # ---- switches
 
 
@@ -483,85 +441,7 @@ def test_a_view_that_was_set_before_is_shown_from_the_start(alone):
     assert page.page.locator(".number").inner_text() == "2.00"
 
 
-def test_two_views_share_what_is_held_and_nothing_else(alone):
-    page = alone(explorer())
-    page.page.evaluate("async () => { window.removeSecond = await show(); }")
-    page.hover(3, 1)
-    assert page.status(0).startswith("“March”") and page.status(1).startswith("Point at a token")
-    page.click(3, 1)
-    page.page.mouse.move(2, 2)
-    for view in (0, 1):
-        assert page.status(view).startswith("“March”") and page.status(view).endswith("Held: Escape lets go.")
-    page.page.locator("input[type=radio][value=scores]").nth(1).check()
-    page.status()
-    assert page.page.locator("input[type=radio][value=scores]").nth(0).is_checked()
-    assert page.page.locator("input[type=radio]:checked").count() == 4  # two in each, not two in all
-    both = page.page.evaluate("model.listening()")
-    page.page.evaluate("() => removeSecond()")
-    assert page.page.locator(".lec-explorer").count() == 1 and page.page.evaluate("model.listening()") == both / 2
-    page.page.evaluate("() => remove()")
-    assert page.page.locator(".lec-explorer").count() == 0 and page.page.evaluate("model.listening()") == 0
-    page.set(layer=1)  # and nothing fails
-
-
 # ---- looks
-
-
-def test_every_control_has_a_name_and_a_role(alone):
-    page = alone(explorer()).page
-    for role, name in (("slider", "temperature"), ("checkbox", "divide by √dₖ"), ("checkbox", "mask"),
-                       ("radiogroup", "numbers of the map"), ("radiogroup", "layer and head"), ("radio", "weights"),
-                       ("radio", "layer 2, head 3"), ("radiogroup", "direction"), ("listbox", "tokens"),
-                       ("option", "March"), ("button", "reset"), ("status", None), ("group", "settings")):  # fmt: skip
-        assert page.get_by_role(role, **({"name": name, "exact": True} if name else {})).count() == 1, (role, name)
-    assert page.locator(".status").get_attribute("aria-live") == "polite"
-    nested = "[role=option] :is(button, input, [tabindex]), button :is(button, input, [tabindex]), .map [tabindex]"
-    assert page.locator(nested).count() == 0
-    assert page.locator("[id]").count() == 0  # none that two views could share
-
-
-@pytest.mark.parametrize("kind", ["words", "many", "cross", "layers"])
-def test_nothing_overflows_and_no_text_is_small(alone, kind):
-    date, weekday = list("2024-03-17"), list("Sonntag, 17. März 2024 C")
-    widget = {
-        "words": lambda: explorer(scores=scores(4, 7, 7)),
-        "many": lambda: explorer(scores=scores(2, 70, 70), queries=WORDS * 10, mask=None),
-        "cross": lambda: AttentionExplorer(scores(4, 10, 24), date, weekday),
-        "layers": lambda: explorer(scores=scores(4, 6, 7, 7)),
-    }[kind]()
-    page = alone(widget)
-    page.set(selected=5)
-    layouts = set()
-    for width in (420, 700, 1000, 1600):
-        page.page.set_viewport_size({"width": width, "height": 1000})
-        page.page.wait_for_function(LAID_OUT)
-        layouts.add(page.page.locator(".lec-explorer").get_attribute("data-layout"))
-        assert page.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
-        assert min(page.page.evaluate(SIZES)) >= 14
-        canvas = page.page.locator(".map").bounding_box()
-        assert canvas["x"] + canvas["width"] <= width and canvas["width"] > 250
-        boxes = page.page.evaluate(BOXES)
-        for n, (left, top, right, bottom) in enumerate(boxes):
-            for other in boxes[n + 1 :]:
-                assert right <= other[0] or other[2] <= left or bottom <= other[1] or other[3] <= top
-    assert layouts >= {"narrow", "wide"}
-
-
-LAID_OUT = "() => new Promise((done) => setTimeout(() => done(true), 150))"
-SIZES = """() => [...document.querySelectorAll('.lec-explorer *')].filter((n) => n.checkVisibility()
-  && [...n.childNodes].some((c) => c.nodeType === 3 && c.textContent.trim()))
-  .map((n) => parseFloat(getComputedStyle(n).fontSize))"""
-BOXES = """() => [...document.querySelectorAll('.heads, .view, .panel')].filter((n) => n.checkVisibility())
-  .map((n) => n.getBoundingClientRect()).map((r) => [r.left, r.top, r.right, r.bottom])"""
-
-
-def test_the_canvas_has_the_resolution_of_the_screen(alone):
-    page = alone(explorer(), ratio=2)
-    sizes = "c => [c.width, c.height, c.clientWidth, c.clientHeight]"
-    width, height, shown_width, shown_height = page.page.locator(".map canvas").first.evaluate(sizes)
-    assert abs(width - 2 * shown_width) <= 2 and abs(height - 2 * shown_height) <= 2
-    assert page.grid()["cell"] * 2 % 1 == 0
-    np.testing.assert_allclose(page.color(3, 1)[:3], viridis(explorer().weights()[0, 0, 3, 1]), atol=7)
 
 
 # the strongest gray above the cells, where only text is

@@ -12,35 +12,18 @@ from lecturelib.mae import MaskedAutoencoder, random_mask
 from lecturelib.vision import VisionTransformer
 from lecturelib.widgets.patch_playground import ASKED, SETTINGS, PatchPlayground
 from tests.browser import lab
-from tests.browser.alone import FRAME
+from tests.browser.alone import Page as AnyPage
 from tests.tools import needs
 
 pytestmark = [pytest.mark.platform, needs(not lab.MISSING, lab.HOW)]
 
 
-class Page:
-    """A page with one playground, and what a hand does in it; `kernel` answers as the kernel does."""
+class Page(AnyPage):
+    """A page with one playground; `kernel` answers as the kernel does."""
 
     def __init__(self, page: Any, widget: PatchPlayground) -> None:
-        self.page, self.widget, self.heard = page, widget, 0
-
-    def frame(self) -> None:
-        self.page.evaluate(FRAME)
-
-    def status(self) -> str:
-        self.frame()
-        return self.page.locator(".status").first.inner_text().replace("\xa0", " ")
-
-    def get(self, name: str) -> Any:
-        return self.page.evaluate("(name) => model.get(name)", name)
-
-    def set(self, **changes: Any) -> None:
-        """Change what the kernel holds and tell the page."""
-        self.page.evaluate("(all) => { for (const [k, v] of Object.entries(all)) model.set(k, v); }", changes)
-        self.frame()
-
-    def sent(self) -> list[dict[str, Any]]:
-        return self.page.evaluate("sent")
+        super().__init__(page)
+        self.widget, self.heard = widget, 0
 
     def kernel(self, tell: bool = True) -> dict[str, Any]:
         """Let Python hear all that was sent, one message after another; give its last answer to the page."""
@@ -52,11 +35,6 @@ class Page:
         if tell:
             self.set(answer=self.widget.answer)
         return self.widget.answer
-
-    def press(self, *keys: str) -> str:
-        for key in keys:
-            self.page.keyboard.press(key)
-        return self.status()
 
     def quickly(self, *keys: str, then: str = "") -> list[dict[str, Any]]:
         """Press keys on the masked picture, and then a button, all in one moment; return what was sent in it."""
@@ -168,7 +146,7 @@ def test_pointing_at_a_patch_says_and_shows_where_it_looks(alone):
         np.testing.assert_allclose(inner[n, :3], [213, 94, 0], atol=12)
         np.testing.assert_allclose(inner[n, 3] / 255, 0.4 * weights[n] / weights.max(), atol=0.02)
     np.testing.assert_array_equal(page.read(0)[1::2, 1::2, 0], ink(images()[0, 0, 1::2, 1::2]))
-    page.page.mouse.move(2, 900)
+    page.away()
     assert page.status().startswith(start)
 
 
@@ -229,7 +207,7 @@ def test_a_class_token_looks_and_is_looked_at(alone):
     page.page.mouse.move(*page.at(0, 6, 4))
     page.frame()
     assert said() == f"class token: {share(found.maps[0, 0, 7, 0])}"
-    page.page.mouse.move(2, 900)
+    page.away()
     token.focus()
     page.press("Enter")
     assert page.get("selected") == "class" and token.get_attribute("aria-pressed") == "true"
@@ -579,103 +557,3 @@ def test_a_kernel_that_does_not_answer_is_noticed(alone):
     page.page.locator(".status", has_text="The kernel does not answer").wait_for()
     page.kernel()
     assert "Error on them" in page.status()
-
-
-@pytest.mark.parametrize("make", [looking, hiding])
-def test_two_views_share_the_settings_and_one_can_go(alone, make):
-    widget = make()
-    page = alone(widget)
-    page.page.evaluate("async () => { window.removeSecond = await show(); }")
-    page.page.get_by_label("next image").first.click()
-    page.kernel()
-    assert page.page.locator(".which").all_inner_texts() == ["image 2 of 5"] * 2
-    texts = page.page.locator(".status").all_inner_texts()
-    assert texts[0] == texts[1]
-    if make is hiding:
-        page.page.mouse.click(*page.at(1, 0, 4))
-        page.frame()
-        np.testing.assert_array_equal(page.read(1), page.read(4))
-    both = page.page.evaluate("model.listening()")
-    page.page.evaluate("() => removeSecond()")
-    assert page.page.locator(".lec-playground").count() == 1 and page.page.evaluate("model.listening()") == both / 2
-    page.page.evaluate("() => remove()")
-    assert page.page.locator(".lec-playground").count() == 0 and page.page.evaluate("model.listening()") == 0
-    page.set(image=0)  # and nothing fails
-
-
-@pytest.mark.parametrize("make", [looking, hiding])
-def test_keys_that_are_used_here_reach_nobody_else(alone, make):
-    page = alone(make())
-    page.page.locator(".stage[tabindex='0']:visible").focus()
-    page.press("ArrowDown", "d", " ", "Enter", "Escape", "PageDown", "Shift+Enter", "Control+s")
-    # Escape is left to others where it lets nothing go
-    heard = page.page.evaluate("heard")
-    free = [key for key in heard if not key.startswith(("Escape", "Shift", "Control"))]
-    assert free == ["PageDown", "Enter", "s"]
-
-
-@pytest.mark.parametrize("make", [looking, hiding])
-def test_every_control_has_a_name_and_a_role(alone, make):
-    page = alone(make()).page
-    own = {
-        looking: "radiogroup: map; radio: layer 2, head 3; radio: layer 1, mean of heads; radio: rollout; "
-        "radio: occlusion; radiogroup: colors end at the largest of",
-        hiding: "slider: share of hidden patches; button: random; button: block; button: grid; button: show all; "
-        "radiogroup: painted by; checkbox: paint the visible ones, too",
-    }[make]
-    both = "button: previous image; button: next image; checkbox: draw my own; group: settings; status: "
-    for role, name in (each.split(": ") for each in f"{both}; {own}".split("; ")):
-        assert page.get_by_role(role, **({"name": name, "exact": True} if name else {})).count() == 1, (role, name)
-    assert page.locator(".status").get_attribute("aria-live") == "polite"
-    assert page.locator("button :is(button, input, [tabindex]), .stage [tabindex], [id]").count() == 0
-
-
-SIZES = """() => [...document.querySelectorAll('.lec-playground *')].filter((n) => n.checkVisibility()
-  && [...n.childNodes].some((c) => c.nodeType === 3 && c.textContent.trim()))
-  .map((n) => parseFloat(getComputedStyle(n).fontSize))"""
-BOXES = """() => [...document.querySelectorAll('.maps, .picture, .panel, .errors, .status, .controls')]
-  .filter((n) => n.checkVisibility() && !n.parentElement.closest('.panel')).map((n) => n.getBoundingClientRect())
-  .map((r) => [r.left, r.top, r.right, r.bottom])"""
-CLIPPED = """() => [...document.querySelectorAll('.lec-playground *')].filter((n) => n.checkVisibility()
-  && (n.scrollWidth > n.clientWidth + 1) && n.clientWidth && getComputedStyle(n).display !== 'inline').length"""
-
-
-@pytest.mark.parametrize("kind", ["digits", "class token", "large", "masking", "photos"])
-def test_nothing_overflows_and_no_text_is_small(alone, kind):
-    large = VisionTransformer((3, 32, 32), 4, 16, 8, 4, 10, pool="class")
-    names = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
-    photos = images(2, (3, 32, 32))
-    widget = {
-        "digits": lambda: looking(),
-        "class token": lambda: looking(pool="class"),
-        "large": lambda: PatchPlayground.attention(large, photos, [1, 2], names=names),
-        "masking": lambda: hiding(),
-        "photos": lambda: PatchPlayground.masking(
-            MaskedAutoencoder(VisionTransformer((3, 32, 32), 4, 16, 2, 1), 8, 2, 1), photos, names=names[:2]
-        ),
-    }[kind]()
-    page = alone(widget)
-    if widget.data["shape"][1] == 1:
-        page.page.get_by_label("draw my own").check()
-        page.kernel()
-    for width in (420, 700, 1000, 1600):
-        page.page.set_viewport_size({"width": width, "height": 1000})
-        page.page.wait_for_function("() => new Promise((done) => setTimeout(() => done(true), 120))")
-        assert page.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
-        assert min(page.page.evaluate(SIZES)) >= 13 and page.page.evaluate(CLIPPED) == 0
-        assert page.page.locator(".stage").first.bounding_box()["width"] >= 180
-        boxes = page.page.evaluate(BOXES)
-        for n, (left, top, right, bottom) in enumerate(boxes):
-            for other in boxes[n + 1 :]:
-                assert right <= other[0] + 1 or other[2] <= left + 1 or bottom <= other[1] + 1 or other[3] <= top + 1
-
-
-@pytest.mark.parametrize("make", [looking, hiding])
-def test_the_canvas_has_the_resolution_of_the_screen(alone, make):
-    page = alone(make(), ratio=2)
-    sizes = "c => [c.width, c.height, c.clientWidth, c.clientHeight]"
-    for canvas in page.page.locator(".stage canvas").all():
-        if canvas.is_visible():
-            width, height, shown_width, shown_height = canvas.evaluate(sizes)
-            assert abs(width - 2 * shown_width) <= 2 and abs(height - 2 * shown_height) <= 2
-    np.testing.assert_array_equal(page.read(0)[1::2, 1::2, 0], ink(images()[0, 0, 1::2, 1::2]))

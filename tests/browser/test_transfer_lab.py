@@ -14,7 +14,7 @@ from lecturelib.vision import VisionTransformer
 from lecturelib.widgets.transfer_lab import TransferLab
 from lecturelib.widgets.transfer_runs import ARMS, KEEP, LAST, NONE, PROBE, TUNE, Choice, Run
 from tests.browser import lab
-from tests.browser.alone import FRAME
+from tests.browser.alone import Page as AnyPage
 from tests.tools import needs
 
 pytestmark = [pytest.mark.platform, needs(not lab.MISSING, lab.HOW)]
@@ -29,39 +29,27 @@ def examples(n: int, seed: int) -> Examples:
     return torch.rand(n, 1, 4, 4, generator=generator), torch.arange(n) % 4
 
 
-def vit(seed: int, classes: int) -> VisionTransformer:
+def vit(seed: int, num_classes: int) -> VisionTransformer:
     torch.manual_seed(seed)
-    return VisionTransformer((1, 4, 4), 2, 8, 2, 1, classes)
+    return VisionTransformer((1, 4, 4), 2, 8, 2, 1, num_classes)
 
 
-class Page:
-    """A page with one lab, and what a hand does in it; `kernel` does what a kernel would, but for the training."""
+class Page(AnyPage):
+    """A page with one lab; it is shown what a kernel would tell of a training."""
 
     def __init__(self, widget: TransferLab, bare: Callable[..., Any], **look: Any) -> None:
         self.widget = widget
         given = {name: getattr(widget, name) for name in ("_esm", "_css", *NAMES)}
         shown = SimpleNamespace(**given | {"state": widget.described()})
-        self.page = bare(shown, NAMES, **look)
+        super().__init__(bare(shown, NAMES, **look))
         self.root = self.page.locator(".lec-transfer")
-
-    def frame(self) -> None:
-        self.page.evaluate(FRAME)
 
     def text(self, where: str) -> str:
         self.frame()
         return self.root.locator(where).first.inner_text().replace("\xa0", " ").strip()
 
-    def status(self) -> str:
-        return self.text(".status")
-
-    def press(self, name: str, refused: bool = False) -> None:
+    def press(self, name: str, refused: bool = False) -> None:  # type: ignore[override]
         self.root.get_by_role("button", name=name).click(force=refused)
-
-    def sent(self) -> list[dict[str, Any]]:
-        return self.page.evaluate("sent")
-
-    def get(self, name: str) -> Any:
-        return self.page.evaluate("(name) => model.get(name)", name)
 
     def show(self, answered: bool = True) -> None:
         """Give the page the runs as they are in Python."""
@@ -105,14 +93,17 @@ class Page:
         return self.root.locator("tbody tr").evaluate_all(read)
 
 
+def made() -> TransferLab:
+    given = {"print": vit(0, 4), "letters": vit(1, 6)}
+    return TransferLab(given, examples(80, 1), examples(40, 2), labels=(2, 5, 10), seeds=(0, 1, 2), steps=STEPS)
+
+
 @pytest.fixture
 def alone(bare: Callable[..., Any]) -> Callable[..., Page]:
     """Open a lab in a page without Jupyter; the end holds that nothing failed and no request was made."""
 
     def show(**look: Any) -> Page:
-        given = {"print": vit(0, 4), "letters": vit(1, 6)}
-        widget = TransferLab(given, examples(80, 1), examples(40, 2), labels=(2, 5, 10), seeds=(0, 1, 2), steps=STEPS)
-        return Page(widget, bare, **look)
+        return Page(made(), bare, **look)
 
     return show
 
@@ -394,13 +385,3 @@ def test_a_view_that_goes_without_a_training_says_nothing(alone):
     page.whole()
     page.page.evaluate("remove()")
     assert page.sent() == []
-
-
-def test_two_views_show_the_same(alone):
-    page = alone()
-    page.page.evaluate("show()")
-    page.whole("print")
-    statuses = page.page.locator(".status").all_inner_texts()
-    assert len(statuses) == 2 and statuses[0] == statuses[1] and "print, fine-tuned" in statuses[0]
-    page.root.first.get_by_label("source").select_option("letters")
-    assert page.root.nth(1).get_by_label("source").input_value() == "letters"

@@ -7,7 +7,6 @@ import pytest
 
 from lecturelib.figures.style import png
 from lecturelib.widgets.film import TrainingFilm
-from tests.widgets.test_picture import check_bundle
 
 RNG = np.random.default_rng(0)
 GROUPS = np.arange(30) % 3
@@ -65,33 +64,3 @@ def test_it_waits_at_the_last_frame_which_is_the_one_it_shows():
     assert not widget.play.playing and widget.play.value == widget.slider.value == 3
     assert widget.play.min == widget.slider.min == 0 and widget.play.max == widget.slider.max == 3
     assert widget.canvas.value == png(widget.picture())
-
-
-def test_the_saved_picture_is_the_last_frame_whatever_is_shown():
-    widget = film()
-    check_bundle(widget, "the hidden states of a network in a plane, step by step while it learns, and its share of "
-                 "right answers")  # fmt: skip
-    bundle = widget._repr_mimebundle_()
-    last = widget.canvas.value
-    widget.slider.value = 1
-    assert widget._repr_mimebundle_() == bundle and png(widget.picture()) == last != widget.canvas.value
-    assert film()._repr_mimebundle_()["image/png"] == bundle["image/png"]
-
-
-@pytest.mark.parametrize(
-    ("changes", "says"),
-    [
-        ({"states": STATES[0]}, r"states \(30, 5\).*expected \(frames, points, H\)"),
-        ({"states": STATES[:0], "accuracy": [], "steps": []}, "0 accuracies.*expected .*at least one frame"),
-        ({"accuracy": ACCURACY[1:]}, "3 accuracies, 4 steps"),
-        ({"steps": [*STEPS, 80]}, "4 accuracies, 5 steps"),
-        ({"groups": GROUPS[1:]}, "29 groups"),
-        ({"states": STATES * np.inf}, "NaN or infinity: expected finite hidden states"),
-        ({"states": np.where(STATES > 2, np.nan, STATES)}, "NaN or infinity.*diverge"),
-        ({"accuracy": [0.5, float("nan"), 0.8, 0.9]}, "accuracy .*nan.*expected .*0 to 1"),
-        ({"states": STATES[..., :1]}, r"expected at least 2 points with 2 coordinates"),
-    ],
-)
-def test_what_does_not_fit_is_refused(changes, says):
-    with pytest.raises(ValueError, match=says):
-        film(**changes)

@@ -7,10 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from lecturelib.figures.style import png
 from lecturelib.recurrent import run_lstm
 from lecturelib.widgets.gates import GateScope, Reading
-from tests.widgets.test_picture import check_bundle
 
 torch.manual_seed(0)
 LSTM, OUT = nn.LSTM(8, 5, batch_first=True, dtype=torch.float64), nn.Linear(5, 4, dtype=torch.float64)
@@ -77,27 +75,6 @@ def test_a_closed_forget_gate_leaves_only_the_last_symbols_part():
     assert (np.abs(reading.cell) <= reading.i).all()  # |i * g| with |g| below 1
 
 
-def test_the_controls_redraw_one_figure():
-    scope = GateScope(read)
-    figure, limit, pictures = scope.figure, scope.limit, [scope.canvas.value]
-    for control, value in (
-        (scope.key, 2),
-        (scope.gate, "f"),
-        (scope.value_slider, 0.4),
-        (scope.gate, "o"),
-        (scope.value_slider, 0.0),
-        (scope.key, 0),
-    ):
-        control.value = value
-        pictures.append(scope.canvas.value)
-        assert scope.figure is scope.canvas.figure is figure and len(figure.axes) == 3
-        assert scope.canvas.value == png(figure) == png(scope.picture())
-    assert len(set(pictures)) == len(pictures)
-    assert scope.limit == limit == np.abs(scope.recompute(0, None, 1.0).cell).max()  # one scale for all views
-    scope.gate.value = ""
-    assert scope.canvas.value == pictures[0]  # back where it began, over another way
-
-
 def test_the_figure_says_what_is_shown():
     scope = GateScope(read)
     scope.key.value, scope.gate.value, scope.value_slider.value = 3, "i", 0.5
@@ -133,22 +110,3 @@ def test_the_slider_works_only_while_a_gate_is_forced():
     assert not scope.value_slider.disabled
     scope.gate.value = ""
     assert scope.value_slider.disabled and scope.canvas.value == before
-
-
-def test_the_saved_output_holds_the_present_picture():
-    scope = GateScope(read)
-    check_bundle(scope, "the gates, the cell and the answer of a trained LSTM, with a gate forced to a value of your "
-                 "choice")  # fmt: skip
-    before = scope._repr_mimebundle_()["image/png"]
-    assert GateScope(read)._repr_mimebundle_()["image/png"] == before
-    scope.gate.value = "i"
-    assert scope._repr_mimebundle_()["image/png"] != before
-
-
-@pytest.mark.parametrize(
-    ("key", "gate", "value"),
-    [(4, None, 0.5), (-1, None, 0.5), (0, "g", 0.5), (0, "f", 1.01), (0, "f", -0.01), (0, "f", float("nan"))],
-)
-def test_what_does_not_exist_is_refused(key, gate, value):
-    with pytest.raises(ValueError, match=rf"key {key}, gate {gate!r}, value {value}: expected a key from 0 to 3"):
-        GateScope(read).recompute(key, gate, value)

@@ -109,22 +109,6 @@ def test_a_function_paints_too_and_cannot_change_the_image():
     assert found.error == pytest.approx(((hidden - 1) ** 2).mean().item())
 
 
-def test_what_cannot_be_painted_is_refused():
-    for mask, says in (
-        (np.zeros(12, bool), "Nothing is hidden.*hide a patch"),
-        (np.ones(12, bool), "Nothing is"),
-    ):
-        with pytest.raises(ValueError, match=says):
-            repaint(mae(), images(1)[0], mask, 2)
-    mask = np.arange(12) < 5
-    with pytest.raises(ValueError, match=r"knn painted the shape \(1, 12, 4\): expected .*\(1, 1, 6, 8\)"):
-        repaint(lambda x, m: patchify(x, 2), images(1)[0], mask, 2, "knn")
-    with pytest.raises(ValueError, match="knn returned str: expected images"):
-        repaint(lambda x, m: "picture", images(1)[0], mask, 2, "knn")
-    with pytest.raises(ValueError, match="knn painted NaN"):
-        repaint(lambda x, m: x * np.nan, images(1)[0], mask, 2, "knn")
-
-
 def test_models_are_judged_as_in_use_and_left_as_they_were():
     model, painter = vit(), mae()
     model.norm.eval()
@@ -179,8 +163,6 @@ def test_bits_and_size_have_an_end():
     eight = PatchPlayground.attention(VisionTransformer((1, 24, 24), 2, 12, 3, 2, 5), images(1, (1, 24, 24)))
     assert eight.data["bits"] == 8 and len(json.dumps(eight.answer)) < LIMIT
     np.testing.assert_allclose(unpacked(eight.answer["rollout"], "u1") / 255, eight.look().rollout.ravel(), atol=0.002)
-    with pytest.raises(ValueError, match=r"images \(5000, 1, 6, 8\) make .*at most 300,000; pass 4687"):
-        looking(images=np.repeat(images(), 1000, axis=0), labels=None)
 
 
 # ---- settings, questions, answers
@@ -296,71 +278,6 @@ def test_settings_are_kept_and_their_types_are_those_of_json():
     json.dumps(other.get_state())
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "says"),
-    [
-        ("image", 5, "image is 5: expected a whole number from 0 to 4"),
-        ("image", True, "image is True"),
-        ("layer", 2, "layer is 2: .*from 0 to 1"),
-        ("head", -1, "head is -1: .*from 0 to 2"),
-        ("selected", 12, "selected is 12: expected None or a whole number from 0 to 11"),
-        ("selected", "class", "selected is 'class': expected None or a whole"),
-        ("view", "heads", r"view is 'heads': expected one of \['head', 'mean of heads', 'rollout', 'occlusion'\]"),
-        ("scale", 1, r"scale is 1: expected one of \['query', 'image'\]"),
-        ("own", 1, r"own is 1: expected one of \[False, True\]"),
-        ("drawing", np.zeros((8, 6)), r"drawing has the shape \(8, 6\): expected \(6, 8\), numbers from 0 to 1"),
-        ("drawing", np.full((6, 8), 2.0), "numbers from 0 to 1"),
-        ("drawing", np.full((6, 8), np.nan), "numbers from 0 to 1"),
-        ("mask", [True] * 12, r"mask is of PatchPlayground.masking\(...\): this playground was made by .attention"),
-        ("ratio", 0.5, "ratio is of PatchPlayground.masking"),
-        ("whole", True, "whole is of PatchPlayground.masking"),
-    ],
-)
-def test_a_setting_that_does_not_exist_is_refused_when_looking(name, value, says):
-    refused(looking(), name, value, says)
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "says"),
-    [
-        ("ratio", 0, "ratio=0.0: expected a share between 0 and 1"),
-        ("ratio", 0.99, "ratio=0.99 hides 12 of 12 patches"),
-        ("ratio", float("nan"), "ratio is nan: expected a number between"),
-        ("ratio", "half", "ratio is 'half': expected a number between 0 and 1"),
-        ("kind", "stripes", r"kind 'stripes' is unknown: expected one of \['random', 'block', 'grid'\]"),
-        ("seed", -1, "seed is -1"),
-        ("seed", 1.5, "seed is 1.5"),
-        ("painter", "knn", r"painter is 'knn': expected one of \['network', 'white'\]"),
-        ("mask", [1] * 12, r"mask has the shape \(12,\) and type int64: expected \(12,\) of bool, True = hidden"),
-        ("mask", [True] * 11, r"mask has the shape \(11,\)"),
-        ("mask", None, "mask has the shape"),
-        ("selected", 3, "selected is of PatchPlayground.attention"),
-        ("view", "rollout", "view is of PatchPlayground.attention"),
-    ],
-)
-def test_a_setting_that_does_not_exist_is_refused_when_hiding(name, value, says):
-    refused(hiding(), name, value, says)
-
-
-def refused(widget: PatchPlayground, name: str, value: Any, says: str) -> None:
-    before = widget.get_state()
-    with pytest.raises(ValueError, match=says):
-        setattr(widget, name, value)
-    with pytest.raises(ValueError, match=says), widget.hold_trait_notifications():  # as when the page sends it
-        setattr(widget, name, value)
-    assert widget.get_state() == before
-
-
-def test_nobody_draws_in_color():
-    for widget in (
-        PatchPlayground.attention(vit(COLOR), images(2, COLOR)),
-        PatchPlayground.masking(mae(COLOR), images(2, COLOR)),
-    ):
-        for name, value in (("own", True), ("drawing", np.zeros((6, 8)))):
-            with pytest.raises(ValueError, match=f"{name} needs images of one channel.*these have 3"):
-                setattr(widget, name, value)
-
-
 # ---- the picture
 
 
@@ -372,9 +289,9 @@ def test_the_picture_of_looking_shows_heads_rollout_and_occlusion():
     assert titles[1:6] == ["head 1", "head 2", "head 3", "rollout", "occlusion"] and len(titles) == 18
     said = [int(look(vit(), image).probabilities.argmax()) for image in images()[:3]]
     assert titles[::6] == [f"says {n}\nis {4 - k}" for k, n in enumerate(said)]
-    widget = looking(images=images(2), labels=None)
+    widget = looking(images=images(1), labels=None)
     before = png(widget.picture())
-    for name, value, back in (("layer", 1, 0), ("selected", 3, None), ("image", 1, 0)):
+    for name, value, back in (("layer", 1, 0), ("selected", 3, None)):
         setattr(widget, name, value)
         assert png(widget.picture()) != before
         setattr(widget, name, back)
@@ -415,63 +332,7 @@ def test_the_picture_of_hiding_shows_four_panels_for_each_image():
 # ---- what is refused
 
 
-@pytest.mark.parametrize(
-    ("given", "says"),
-    [
-        (images()[0], r"shape \(1, 6, 8\): expected \(n, 1, 6, 8\).*x\[None\]"),
-        (images(2, COLOR), r"shape \(2, 3, 6, 8\): expected \(n, 1, 6, 8\)"),
-        (images(0), "hold no image: expected at least one"),
-        ((255 * images()).astype(np.uint8), "type uint8: expected floats from 0 to 1, as by images / 255"),
-        (torch.full((2, *SHAPE), torch.nan), "hold NaN or infinity"),
-        (3 * images(), "hold numbers from .*expected 0 to 1"),
-        ([[1.0], [1.0, 2.0]], "no array: expected numbers"),
-    ],
-)
-def test_images_that_do_not_fit_are_refused(given, says):
-    for make in (looking, hiding):
-        with pytest.raises(ValueError, match=says):
-            make(images=given)
-
-
 def test_tensors_of_any_kind_are_read():
     given = torch.rand(2, *SHAPE).to(torch.bfloat16).requires_grad_()
     assert checked(given, SHAPE).dtype == np.float32
     np.testing.assert_array_equal(checked(given, SHAPE), given.detach().float())
-
-
-@pytest.mark.parametrize(
-    ("changes", "says"),
-    [
-        ({"model": mae()}, "model is a MaskedAutoencoder: expected a lecturelib.vision.VisionTransformer"),
-        ({"model": vit(num_classes=None)}, "model has no classes: expected a network that names one"),
-        ({"labels": [1, 2]}, "2 labels for 5 images: expected one for each"),
-        ({"labels": [0, 1, 2, 3, 5]}, "a label is 5: expected a whole number from 0 to 4"),
-        ({"names": ["a"]}, "1 names, but the model has 5 classes"),
-        ({"scale": "row"}, "scale is 'row': expected one of"),
-    ],
-)
-def test_what_cannot_be_looked_into_is_refused(changes, says):
-    with pytest.raises(ValueError, match=says):
-        looking(**changes)
-
-
-@pytest.mark.parametrize(
-    ("changes", "says"),
-    [
-        ({"models": vit()}, "the model is a VisionTransformer: expected a lecturelib.mae.MaskedAutoencoder"),
-        ({"models": {"network": mae(), "five": 5}}, "five is a int: expected .*or a function paint"),
-        ({"models": mae(norm_pix_loss=True)}, "the model paints normalized patches, .*expected .*norm_pix_loss=False"),
-        ({"models": {"white": white}}, r"models are \['white'\], no MaskedAutoencoder: expected one at least"),
-        ({"models": {}}, "no MaskedAutoencoder"),
-        ({"models": {"a": mae(), "b": mae((1, 6, 8), 1)}}, "models cut images differently"),
-        ({"names": ["a"]}, "1 names for 5 images"),
-        ({"ratio": 1.2}, "ratio=1.2: expected a share between 0 and 1"),
-        ({"ratio": 0.01}, "ratio=0.01 hides 0 of 12"),
-        ({"kind": "stripes"}, "kind 'stripes' is unknown"),
-        ({"seed": -1}, "seed is -1: expected a whole number"),
-        ({"models": {"flat": lambda x, m: x.flatten(1), "network": mae()}}, "flat painted the shape"),
-    ],
-)
-def test_what_cannot_be_painted_with_is_refused(changes, says):
-    with pytest.raises(ValueError, match=says):
-        hiding(**changes)

@@ -9,7 +9,6 @@ from lecturelib.automata import DFA, counter, reber
 from lecturelib.figures.plane import separating_plane
 from lecturelib.figures.style import png
 from lecturelib.widgets.stepper import MAX_LEN, AutomatonStepper
-from tests.widgets.test_picture import check_bundle
 
 EXAMPLES = ["110101", "000111", "101010", "1", "0110"]
 torch.manual_seed(0)
@@ -80,16 +79,6 @@ def test_the_slider_moves_through_the_string_in_one_figure():
     assert len(pictures) == 5
 
 
-def test_a_picture_depends_on_what_is_shown_and_not_on_the_way_there():
-    one, other = stepper("1101"), stepper("001")
-    for position in (0, 2, 1, 3):
-        other.position.value = position
-    other.text.value = "1101"
-    other.position.value = 2
-    one.position.value = 2
-    assert one.canvas.value == other.canvas.value == png(one.picture())
-
-
 def test_the_buttons_step_and_stop_at_the_ends():
     widget = stepper("101")
     _, _, back, on = widget.children[0].children
@@ -155,29 +144,6 @@ def test_the_slider_can_be_drawn_when_there_is_nothing_to_read():
     assert widget.reading.states == [0] and titles(widget)[2] == "read so far:  nothing   |   "
     widget.text.value = "1"
     assert widget.position.max == 1
-
-
-def test_the_saved_output_holds_the_present_picture():
-    widget = stepper()
-    check_bundle(widget, "an automaton and a trained network read the same string, step by step")
-    before = widget._repr_mimebundle_()["image/png"]
-    widget.position.value = 1
-    assert widget._repr_mimebundle_()["image/png"] != before
-    assert stepper()._repr_mimebundle_()["image/png"] == before
-
-
-@pytest.mark.parametrize(
-    ("string", "examples", "says"),
-    [
-        ("12", EXAMPLES, r"unknown symbols \['2'\].*reads \['0', '1'\]"),
-        ("1" * 30, EXAMPLES, "30 symbols .* at most 24"),
-        ("1", [], "examples is empty: expected strings"),
-        ("1", [""], "expected .*3 groups or more"),
-    ],
-)
-def test_what_cannot_be_shown_is_refused(string, examples, says):
-    with pytest.raises(ValueError, match=says):
-        AutomatonStepper(counter(3), network, examples, string)
 
 
 def test_other_automata_can_be_stepped_through_too():

@@ -14,7 +14,7 @@ from lecturelib.transfer import Examples
 from lecturelib.vision import VisionTransformer
 from lecturelib.widgets import transfer_lab, transfer_runs
 from lecturelib.widgets.transfer_lab import TransferLab
-from lecturelib.widgets.transfer_runs import ARMS, KEEP, KEPT, LAST, NONE, PROBE, TUNE, Choice, Experiment, Run, Runs
+from lecturelib.widgets.transfer_runs import ARMS, KEEP, KEPT, LAST, NONE, PROBE, TUNE, Choice, Run, Runs
 from tests.widgets.test_picture import check_bundle
 
 BUILD = {"image_size": (1, 4, 4), "patch_size": 2, "d_model": 8, "num_heads": 2, "num_layers": 2}
@@ -451,78 +451,3 @@ def test_the_picture_shows_the_runs_that_there_are():
 def labelled(**changes: Any) -> Examples:
     images, labels = POOL
     return changes.get("images", images), changes.get("labels", labels)
-
-
-@pytest.mark.parametrize(
-    ("changes", "says"),
-    [
-        ({"sources": {}}, "no sources: expected a dict"),
-        ({"sources": [vit()]}, "sources are a list: expected a dict"),
-        ({"sources": {NONE: vit()}}, "a source is named 'none"),
-        ({"sources": {3: vit()}}, "a source is named 3"),
-        ({"sources": {"print": torch.nn.Linear(2, 2)}}, "source 'print' is a Linear: expected a VisionTransformer or"),
-        (
-            {"sources": {"a": vit(), "b": vit(d_model=12)}},
-            "source 'b' is built otherwise.*d_model 12.*d_model 8",
-        ),
-        ({"sources": {"a": vit(), "b": vit(num_layers=1)}}, "source 'b' is built otherwise.*leave it out"),
-        ({"pool": POOL[0]}, "pool is a Tensor: expected a pair"),
-        ({"pool": labelled(labels=POOL[1][:-1])}, "30 images, 29 labels"),
-        ({"pool": labelled(images=torch.rand(30, 1, 6, 6))}, r"6, 6"),
-        ({"pool": labelled(images=POOL[0] * torch.nan)}, "NaN"),
-        ({"test": (TEST[0], TEST[1] + 3)}, "a label is 5: expected 0 to 2"),
-        ({"test": (torch.cat([TEST[0], POOL[0][:2]]), torch.cat([TEST[1], POOL[1][:2]]))}, "2 test images are in the"),
-        ({"labels": (2, 11)}, "each=11, but there are fewer examples"),
-        ({"labels": ()}, r"labels=\(\): expected one or more"),
-        ({"labels": (0, 2)}, "one of labels=0: expected a whole number of 1 or more"),
-        ({"labels": (2, 2)}, "none twice"),
-        ({"labels": (2.5,)}, "one of labels=2.5: expected a whole number"),
-        ({"seeds": ()}, r"seeds=\(\): expected one or more"),
-        ({"seeds": (1, 1)}, "none twice"),
-        ({"seeds": (-1,)}, "one of seeds=-1: expected .* of 0 or more"),
-        ({"seeds": (0.5,)}, "whole number"),
-        ({"steps": 0}, "steps=0: expected a whole number"),
-        ({"steps": 2.0}, "steps=2.0: expected a whole number"),
-        ({"every": 7}, "every=7: expected at most steps=6"),
-        ({"every": True}, "every=True"),
-        ({"batch_size": 0}, "batch_size=0"),
-        ({"lr": 0}, "lr=0: expected a learning rate above 0"),
-        ({"lr": float("nan")}, "lr=nan"),
-        ({"lr": "fast"}, "lr='fast'"),
-    ],
-)
-def test_bad_input_is_refused(changes, says):
-    with pytest.raises(ValueError, match=says):
-        lab(**changes)
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "says"),
-    [
-        ("source", "photos", "source is 'photos': expected one of"),
-        ("source", 1, "source is 1"),
-        ("arm", "guess", "arm is 'guess': expected one of"),
-        ("arm", KEEP, "head kept.*for the source 'none"),
-        ("each", 4, r"each is 4: expected one of \[2, 3\]"),
-        ("each", None, "each is None"),
-        ("asked", [1, "dance"], "asked is"),
-        ("asked", 3, "asked is 3"),
-    ],
-)
-def test_a_setting_that_does_not_exist_is_refused_and_changes_nothing(name, value, says):
-    widget = lab()
-    before = getattr(widget, name)
-    with pytest.raises(ValueError, match=says):
-        setattr(widget, name, value)
-    assert getattr(widget, name) == before and widget.runs.current is None
-
-
-def test_an_experiment_refuses_what_cannot_be_chosen():
-    experiment = Experiment(sources(), POOL, TEST, **FEW)
-    for choice, says in (
-        (Choice("photos", TUNE, 3), "expected a source of"),
-        (Choice("print", TUNE, 4), "labels of"),
-        (Choice("letters", KEEP, 3), "expected one of"),
-    ):
-        with pytest.raises(ValueError, match=says):
-            experiment.prepare(choice)
