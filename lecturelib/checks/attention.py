@@ -54,24 +54,19 @@ check_attend = Exercise(
     says="""
         no scale: Your scores are the bare dot products. In the formula they are divided by something before the
             softmax: what, and what does a softmax do to large numbers?
-        wrong scale: You divide by d_k itself. The variance of a dot product grows as d_k; how does its standard
-            deviation grow?
+        wrong scale: You divide by d_k itself, as the variance of a dot product grows. How does its standard deviation?
         scale of another size: Your scale is made of the wrong size: of the number of keys, of queries or of sequences,
             or of the width of the values. Of how many products is one dot product the sum?
-        scale after the softmax: Your weights are scaled after the softmax, so a row no longer sums to 1. The scale
-            belongs to the scores.
+        scale after the softmax: You scale after the softmax, so a row no longer sums to 1. Scale the scores.
         softmax over the queries: Your weights are a softmax over the queries: for each key they sum to 1. Which axis
             should sum to 1, if each query shares its attention among the keys?
-        softmax missing: You mix with the scores themselves. They may be negative and sum to anything: what turns them
-            into shares?
+        softmax missing: You mix with the scores. They may sum to anything: what turns them into shares?
         keys not transposed: Each score should be a dot product of a query and a key. So the last two dimensions of k
             must change places, and only these: otherwise it runs only where sizes happen to be equal.
         keys mixed: You mix the keys. They serve to be found; what is handed over stands in v.
-        values not mixed: You return the weights: who looks where. The last step, which takes the values in these
-            shares, is missing.
+        values not mixed: You return the weights: who looks where. Now take the values in these shares.
         two results: You return the weights beside the mix. Here the mix alone is asked for.
-        right: It equals torch's scaled_dot_product_attention, also where queries, keys and values differ in number and
-            width.
+        right: It equals torch's scaled_dot_product_attention, also where all sizes differ.
         hint 1: Three steps: scores (B, T, S), one for each pair of a query and a key; weights of the same shape, whose
             rows sum to 1; the mix (B, T, d_v). Write the shape beside each line.
         hint 2: scores = q @ k.transpose(-2, -1) / math.sqrt(d_k), with d_k the last number of q.shape; then the softmax
@@ -169,17 +164,14 @@ check_masked_attend = Exercise(
             the forbidden scores be so low that it gives them no weight.
         soft mask: Your forbidden scores become an ordinary score: 0, or a number near it (if there is an exponent, read
             it again). What weight does the softmax give to it?
-        mask added: You add the mask to the scores. True counts as 1 there, so a forbidden key is only a little less
-            likely than it was.
+        mask added: You add the mask to the scores: a forbidden key is only a little less likely than it was.
         not a number: Your result is NaN, not a number. Infinity with the wrong sign does that in a softmax, and so does
             0 times infinity: set the forbidden scores, do not multiply.
         no scale: The mask is right, but your scores are not divided by anything. The mask does not replace the scale.
-        softmax over the queries: The mask is right, but your weights are a softmax over the queries: for each key they
-            sum to 1. Which axis should sum to 1?
+        softmax over the queries: Your weights are a softmax over the queries. Which axis should sum to 1?
         mask not stretched: Your code is right for a mask (B, T, S), and stops at a mask (T, S) that is the same for all
             sequences: an index in brackets does not broadcast. Which function replaces values under a mask, and does?
-        right: A forbidden key and value of a million leave no trace: what may not be seen does not matter, however
-            large it is.
+        right: A forbidden key and value of a million leave no trace.
         hint 1: A forbidden key must get the weight 0, and the weights of the others must still sum to 1. So it has to
             leave before the softmax. Which score becomes exactly 0 there?
         hint 2: Between scores and softmax: scores = scores.masked_fill(~mask, -math.inf). The mask is stretched over
@@ -240,8 +232,7 @@ check_decoder_mask = Exercise(
         ),
     },
     says="""
-        mask off by one: Your mask is off by one. Position t may look up to t, with t: not at t + 1, which it is to
-            predict.
+        mask off by one: Position t may look up to t, with t: not at t + 1, which it is to predict.
         looks only ahead: Your triangle is the other one: it marks what lies ahead. Rows are queries, columns are keys,
             and True = may look.
         mask inverted: Your mask is inverted: True stands where a position must not look. Here True = may look.

@@ -45,12 +45,10 @@ check_half_life = Exercise(
         "the share after that many steps": lambda bias: 0.5 * _sigmoid(bias),
     },
     says="""
-        the gate, not the time: That is the gate itself: the share that is left after one step. After how many steps is
-            one half left?
+        the gate, not the time: That is the gate: the share left after one step. When is one half left?
         1/e instead of one half: For f near 1, 1 / (1 - f) is about the time after which 1/e (37 %) is left, not one
             half.
-        negative: Your result is negative: the logarithms of one half and of the gate are both negative, so their
-            quotient is not.
+        negative: Your result is negative: of two negative logarithms the quotient is positive.
         the quotient upside down: Your quotient is upside down: a gate closer to 1 should give a longer time.
         the share after that many steps: That is half of the share left after one step. Ask for the number of steps, t,
             in f**t = 1/2.
@@ -73,11 +71,9 @@ check_bias_for = Exercise(
         "a power instead of a root": lambda delay, keep: _logit(keep**delay),
     },
     says="""
-        the gate, not its bias: That is the gate that you need, a number between 0 and 1. Which bias gives it after the
-            sigmoid?
+        the gate, not its bias: That is the gate that you need. Which bias gives it after the sigmoid?
         one step only: That bias keeps the share for one step. Over the whole delay the gate is applied again and again.
-        divided instead of a root: You divide the share by the delay. The gate is multiplied with itself, so you need a
-            root.
+        divided instead of a root: You divide by the delay. The gate is multiplied with itself: which inverse?
         the logarithm of the gate: That is log f. The bias is where the sigmoid equals f: log(f / (1 - f)).
         the sign: The sign is turned around: your bias closes the gate.
         a power instead of a root: You raise the share to the power of the delay. That is what is left if each step
@@ -145,11 +141,9 @@ check_gru_step = Exercise(
         reset on both parts: In your candidate the reset gate multiplies the part of x as well. It lets the unit forget
             its state, not the input: which of the two terms does the bracket behind r hold?
         reset forgotten: The reset gate r does not appear in your candidate.
-        gates exchanged: Your two gates are exchanged: the first third of the rows is the reset gate r, the second third
-            the update gate z.
+        gates exchanged: Your gates are exchanged: the first third of the rows is r, the second z.
         sigmoid for the candidate: Your candidate n goes through a sigmoid, so it can never be negative. It needs tanh.
-        bias outside the reset: In your candidate the bias b'_n is outside the reset gate: r multiplies all of U_n h +
-            b'_n.
+        bias outside the reset: In your candidate the bias b'_n is outside: r multiplies all of U_n h + b'_n.
         old state lost: Your new state has no part of the old one: the term z h is missing.
         old state added: You add z h to the whole candidate. The candidate's share is (1 - z).
         right: It equals torch's GRUCell on inputs of two sizes.

@@ -122,14 +122,12 @@ check_random_mask = Exercise(
             within a step: draw for each image.
         always the same: Every call gives the same mask, whatever the seed. Where does chance come in? If a seed is set
             inside your function: it belongs to the caller.
-        generator ignored: The same seed gives another mask: the numbers do not come from the generator that you were
-            given. A run with that cannot be repeated.
+        generator ignored: The same seed gives another mask: use the generator that you were given.
         generator rewound: The second call with the same generator repeats the mask of the first: all batches would be
             masked alike. A generator goes on by itself; leave its seed alone.
         neighbors only: Your hidden patches are neighbors in each image: one place was drawn, and the rest follows it.
             Each patch should be drawn for itself.
-        not equally often: Some patches, or pairs of them, are hidden more often than others. Every choice should be
-            equally likely.
+        not equally often: Some patches, or pairs of them, are hidden more often than others.
         right: Exactly as many in each image, each choice equally likely, and the same again from the same seed.
         hint 1: Shuffle the numbers from 0 to patches - 1 in each row, and hide the places that got the smallest ones:
             then their count is exact, whatever the shuffle.
@@ -171,14 +169,10 @@ check_visible = Exercise(
     says="""
         the hidden ones: You hand over the hidden patches. The encoder must never see them: here True = hidden.
         one mask for the batch: You take the mask of the first image for all. Each image has a row of its own.
-        zeroed instead of removed: You set the hidden tokens to 0, and they are still there: N tokens, and an encoder as
-            expensive as before. They should be gone.
-        images joined: You have the right tokens, but those of all images in one row, (B V, D). Which shape puts each
-            image by itself again?
-        images mixed: You have the right tokens, but cut them into images the wrong way: they come image by image, so B
-            stands before V.
-        order lost: You have the right tokens of each image, but turned around. The way back counts on the order of the
-            image.
+        zeroed instead of removed: You set the hidden tokens to 0, and they are still there. They should be gone.
+        images joined: You have the right tokens, but those of all images in one row, (B V, D). Cut it again.
+        images mixed: You have the right tokens, but in the wrong images: B stands before V.
+        order lost: You have the right tokens of each image, but turned around. The way back counts on the order.
         the first ones: You take the first tokens of each image, as many as are visible. Which ones are, says the mask.
         right: Three quarters of the patches hidden make the encoder's sentence four times shorter.
         hint 1: A mask in brackets picks: tokens[...] with a mask (B, N) gives one long list of tokens, image after
@@ -250,17 +244,13 @@ check_fill = Exercise(
         "written into the token itself": lambda latents, mask, mask_token: latents[-1, -1].expand(*mask.shape, -1),
     },
     says="""
-        mask tokens at one end: Your mask tokens stand at one end, so nothing is back in its place. The decoder would
-            add the wrong position to nearly every token.
+        mask tokens at one end: Your mask tokens stand at one end, so nothing is back in its place.
         inverted: Your latents stand where patches are hidden, and there are more or fewer places than latents. Here
             True = hidden.
-        one mask for the batch: You put the latents of all images where the first image has its own. Each image has a
-            row of the mask.
-        zeros instead of the token: Your latents are in place, but hidden patches hold 0. The mask token, which is
-            learned, belongs there.
+        one mask for the batch: You put all latents where the first image has its own. Each image has a row.
+        zeros instead of the token: Your latents are in place, but hidden patches hold 0, not the mask token.
         order reversed: Your latents are at the visible places, but the last one comes first.
-        images mixed: Your latents are at visible places, but of the wrong images: they are filled in image by image, so
-            B must stand before V.
+        images mixed: Your latents are at visible places of the wrong images: B must stand before V.
         written into the token itself: All your places hold the latent that was written last. An expanded tensor is one
             token seen many times: whoever writes into one place writes into all. Each place needs memory of its own.
         right: What is visible came back to where it was; every other place holds the one token that says: hidden.
@@ -313,17 +303,13 @@ check_masked_loss = Exercise(
     says="""
         loss on the visible: You judge the visible patches, which the network was shown. Here True = hidden.
         loss on all: You judge all patches, and most of what is easy among them. Only the hidden ones are to count.
-        divided by all patches: Only hidden patches count in your sum, but you divide by the number of all. The loss
-            would fall when fewer are hidden.
-        a sum: You sum where a mean is asked for: over the hidden patches, over the pixels of a patch, or both. How many
-            numbers were compared?
-        mean of image means: You average within each image first. Where images have unequal numbers of hidden patches,
-            these do not count the same then.
+        divided by all patches: You divide by the number of all patches. The loss would fall when fewer are hidden.
+        a sum: You sum where a mean is asked for, over patches or pixels. How many numbers were compared?
+        mean of image means: You average within each image first, so a patch counts more where few are hidden.
         not one number: You return one error for each hidden patch. The mean of them is still to be taken.
         absolute: You take absolute differences. They are to be squared.
         not squared: You average the differences themselves: too bright here and too dark there cancel each other.
-        squared after the mean: You square after the mean, when too bright here and too dark there have cancelled each
-            other. Square first.
+        squared after the mean: You square after the mean, when bright and dark have cancelled each other.
         right: What the network says about visible patches costs nothing: whoever copies them has won nothing.
         hint 1: Which numbers are compared? Those of hidden patches, in all images together. Take these out first; the
             rest is the mean squared error that you know.

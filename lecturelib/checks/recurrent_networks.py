@@ -58,14 +58,10 @@ check_divisible = Exercise(
     says="""
         counts the ones: Your automaton counts the ones: it accepts 111, which is seven. One more bit on the right also
             doubles the value that stood there before.
-        the bit is not added: Your automaton accepts every string. Appending a bit doubles the value, and then adds the
-            bit: 0 and 1 cannot lead to the same remainder.
-        divisible by two: Your automaton accepts the even numbers. Three remainders are possible, so it needs three
-            states.
-        columns exchanged: Your two columns are exchanged: the first says where the symbol 0 leads, the second where 1
-            leads.
-        adds one too many: The empty string and 0 stand for zero, which is divisible by three: from state 0, symbol 0
-            stays in 0.
+        the bit is not added: Your automaton accepts all. To append a bit doubles the value, and adds the bit.
+        divisible by two: Your automaton accepts the even numbers. Three remainders need three states.
+        columns exchanged: Your columns are exchanged: the first says where the symbol 0 leads.
+        adds one too many: The empty string and 0 stand for zero: from state 0, symbol 0 stays in 0.
         right: Three states are enough, however long the number is.
         hint 1: A bit string with value v becomes 2v when 0 is appended on the right, and 2v + 1 when 1 is. Only the
             remainder of v matters.
@@ -127,13 +123,10 @@ check_reverse = Exercise(
         "nothing reversed": lambda tokens, lengths: tokens,
     },
     says="""
-        padding comes first: You reverse whole rows, so the padding comes first. Each string must be reversed within its
-            own length.
-        the batch reversed: You reverse the order of the strings. Dimension 0 numbers the strings, dimension 1 the
-            steps.
+        padding comes first: You reverse whole rows. Each string must be reversed within its own length.
+        the batch reversed: You reverse the order of the strings. Dimension 1 numbers the steps.
         one step too late: Your places are one too high: the last symbol of a string of length n stands at place n - 1.
-        padding changed: Your strings are reversed, but the padding behind them has changed. From place n on, leave a
-            row as it is.
+        padding changed: Your strings are reversed, but what stands behind them has changed. Keep it.
         nothing reversed: The rows are as they were.
         right: A network that reads from right to left needs exactly this.
         hint 1: Which symbol must stand at place t of a string of length n? That is the case t < n; what about the rest?
@@ -160,10 +153,8 @@ check_mean_over_real_steps = Exercise(
         "divided by the batch": lambda values, lengths: values[_real(values, lengths)].sum() / len(values),
     },
     says="""
-        padding counted: You average over all steps, the padded ones too. The same strings in a wider rectangle would
-            have another loss.
-        divided by all steps: You leave out the padded values, but still divide by all B T steps. How many steps are
-            real?
+        padding counted: You average over the padded steps too. A wider rectangle would change the loss.
+        divided by all steps: You leave out the padding, but divide by all B T steps. How many are real?
         a sum: You return the sum over the real steps. A batch of longer strings would look worse for that alone.
         a mean of means: You average each sequence first, then the sequences. So a token of a short string weighs more
             than one of a long string; here every real token should count the same.

@@ -55,8 +55,7 @@ check_attention_flops = Exercise(
         no n^2 part: You count the projections only: your cost grows as n, and nobody would worry about long texts. In
             which products does every token meet every other?
         the batch is forgotten: Your number is that of one sequence: it does not grow with the batch.
-        the batch is squared: Your tokens look at the tokens of all sequences. Each sequence has a table of its own: how
-            many tables are there, and how large is each?
+        the batch is squared: Your tokens look at the tokens of all sequences. Each sequence has a table of its own.
         n and D exchanged: You exchange n and D. A projection multiplies with a square matrix of the width; the table
             has a row and a column for each token.
         with the backward pass: You count a step of training. The forward pass alone is asked for: a third of it.
@@ -137,8 +136,7 @@ check_read_one = Exercise(
         "changed in place": spoiling(_read_by_torch),
     },
     says="""
-        the new key is left out: You look up among the old keys only. The new token may look at itself: what comes
-            first, the look-up or the cache?
+        the new key is left out: You look up among the old keys only. The new token may look at itself.
         not scaled: Your scores are the bare dot products. The formula is the old one: what are they divided by?
         wrong scale: Your scale is the width of a head itself, or made of the number of keys. Of how many products is
             one dot product the sum, and how does its standard deviation grow?
@@ -149,10 +147,8 @@ check_read_one = Exercise(
         put in front: Your mix is right, but in the cache the new token stands in front of the old ones. Column t should
             be token t: the mask and the next reader rely on it.
         the last one replaced: Your new key and value replace the last old ones: a token is forgotten at every step.
-        cache not returned longer: Your mix is right, but the cache that you return is the old one, or the new token
-            alone: something will be forgotten.
-        changed in place: The result is right, but you write into what you were given. Look for an operator with = in
-            it, such as /=, or a name that ends in _.
+        cache not returned longer: Your mix is right, but your cache is the old one, or the new token alone.
+        changed in place: The result is right, but you write into what you were given. Look for /= or a name in _.
         right: One query meets all keys, and no key is computed twice.
         hint 1: First the cache, then the look-up. Which of the four dimensions of the cache numbers the tokens? The
             scores are (B, H, 1, S + 1), and their rows sum to 1.
@@ -229,16 +225,14 @@ check_merge = Exercise(
     },
     says="""
         not rescaled: You add the sums as they are. But each was taken relative to a largest score of its own.
-        wrong sign: Your factors have the wrong sign in the exponent: a piece with small scores grows, and overflows,
-            where it should shrink.
+        wrong sign: Your factors have the wrong sign: a piece with small scores grows, and overflows.
         only the first rescaled: You rescale the first piece only. That is right where the second has the larger scores:
             there its factor is 1. What if it has not?
         exp of the scores: Your result is right for small scores. For large ones exp(1000) overflows, infinity over
             infinity is NaN, and m was kept for nothing. Subtract in the exponent before you take the power.
         another m kept: You keep an m that is not always the larger of the two. The quotient a / l stays the same, but a
             piece is multiplied by a power of e above 1, and overflows where the scores are far apart.
-        one of a and l not rescaled: You rescale the mix or the sum, but not both: the quotient of the two is no mean
-            any more.
+        one of a and l not rescaled: You rescale the mix or the sum, but not both: their quotient is no mean now.
         right: Pieces of any size, in any order: so a fused kernel meets n keys and never holds their n weights.
         hint 1: The new m is the larger of the two, query by query. A piece that was taken relative to m_1 and is now to
             be relative to m changes by one factor, its sum and its mix alike. Which? It is never above 1.
@@ -298,8 +292,7 @@ check_data_parallel = Exercise(
     },
     says="""
         sum: You add the gradients. Each is that of a mean: with P processes the step would be P times as long.
-        plain mean: You take the plain mean over the processes. With equal shares that is right; here a row of a small
-            share counts more than one of a large share.
+        plain mean: You take the plain mean over the processes: a row of a small share counts more.
         the first process only: Your gradient is that of the first process. What the others computed is lost.
         weights turned round: Your weights are turned round: a process counts by the rows that others have.
         changes the gradients in place: The result is right, but you wrote into the gradients that you were given. Begin

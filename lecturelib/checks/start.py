@@ -26,8 +26,7 @@ check_baseline = Exercise(
         one over the number of classes: That is the score of guessing at random when all classes are equally frequent.
             Here they are not: which single answer would you give every time?
         the rarest label: That is the share of the rarest label. Which label would you rather bet on?
-        the label, not its share: You return the most common label itself. The score is the share of the labels that
-            equal it.
+        the label, not its share: You return the most common label. The score is the share that equals it.
         the share of ones: That is the share of the label 1. The most common label may be another one.
         the largest label: You take the largest label, as in max(labels). Most common is about how often, not how large.
         right: Every accuracy in this course stands beside this number.

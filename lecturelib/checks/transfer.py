@@ -146,22 +146,16 @@ check_draw = Exercise(
     says="""
         not balanced: You have as many rows as asked for, but more of some classes than of others: the labels were not
             looked at. Each class gets the same number.
-        the same row twice: A row comes twice in your draw: fewer examples would be learned from than you report. Draw
-            without putting back.
-        places within the class: Your numbers begin at 0 in every class: they count within the class. Which rows of all
-            the labels are these?
-        labels instead of rows: You return the labels of what you drew. The rows are asked for: they pick images as well
-            as labels.
-        a class left out: A class is missing: you draw from all classes but one. The largest label is one less than
-            their number.
+        the same row twice: A row comes twice in your draw. Draw without putting back.
+        places within the class: Your numbers count within each class. Which rows of all the labels are these?
+        labels instead of rows: You return the labels of what you drew. The rows are asked for.
+        a class left out: You draw from all classes but one. The largest label is one less than their number.
         always the same rows: Every call gives the same rows, whatever the seed. Do you take the first ones of each
             class, or set a seed inside? Then three seeds are one measurement, said three times.
         generator ignored: The same seed gives other rows: chance does not come from the generator that you were given.
             Two runs with one seed would learn from different examples.
-        generator rewound: The second call with the same generator repeats the rows of the first. A generator goes on by
-            itself; leave its seed alone.
-        not equally often: Some rows of a class, or pairs of them, come more often than others. Every choice should be
-            equally likely.
+        generator rewound: The second call repeats the rows of the first. A generator goes on by itself.
+        not equally often: Some rows of a class, or pairs of them, come more often than others.
         right: As many of each class, none twice, each choice equally likely, and the same again from the same seed.
         hint 1: Shuffle the rows once. Then go through the classes: of the shuffled rows that have this label, take the
             first ones. What was collected becomes one list.
@@ -232,8 +226,7 @@ check_start = Exercise(
     says="""
         head copied too: You copied the head as well. It names the classes of the source. Where these are as many
             nothing warns you, and where they are others the network begins sure of wrong answers.
-        whatever fits: You copy whatever has the right shape. A head with as many classes fits, though its classes may
-            be others: decide by the name.
+        whatever fits: You copy whatever has the right shape, so also a head for other classes. Decide by the name.
         nothing copied: Your state dict is the target's own: nothing came over from the source.
         half a head: Only the weight of the head stayed the target's; its bias came from the source.
         keys missing: Your state dict lacks keys, so a network would refuse it. The new one has all that the target has.
@@ -243,8 +236,7 @@ check_start = Exercise(
             next run would start from another one. Make a new state dict.
         shared storage: The values are right, but the tensors are the source's own: whoever writes into the new state
             dict writes into the source. Each tensor needs memory of its own.
-        right: The encoder came over, the head is fresh, and both networks are as they were. A source without a head
-            serves as well.
+        right: The encoder came over, the head is fresh, and both networks are as they were.
         hint 1: Begin with a copy of the target, head and all. Then go through the source, and take over what is not of
             its head, each tensor as a copy.
         hint 2: new = copy.deepcopy(target); then for each key and value of source.items() where not
@@ -327,8 +319,7 @@ check_harm = Exercise(
             mean was found from the same seeds, so divide by one less. (numpy divides by n unless it is told otherwise.)
         t left out: You go one or two standard errors up from the mean, which is enough for many seeds. With a few the
             standard deviation itself is a guess, and 95 % takes t of them.
-        the lower end: You ask whether the lower end of the interval is below 0. It is also where 0 lies within: which
-            end must be below?
+        the lower end: You ask whether the lower end of the interval is below 0. Which end must be?
         sign turned round: You say True where the source helps. Harm means that scratch is better.
         two-sided: You say True wherever the interval is clear of 0, also where the source helps. Harm has one side.
         inverted: You say True where no harm is shown, and False where it is.
@@ -431,20 +422,15 @@ check_mixed_loss = Exercise(
         "no gradient": _losses(lambda new, old, share: ((1 - share) * new + share * old).item()),
     },
     says="""
-        old left out: Only the new examples count in your loss. Nothing holds on to what the network knew.
+        old left out: Only the new examples count. Nothing holds on to what the network knew.
         shares exchanged: Your shares are exchanged: with a share of 0.1 most of the loss would come from the old
             examples.
         sum instead of mix: You add the two losses, whatever the share. The steps grow, and nothing can be tuned.
-        old on top: The old examples have their share, but the new ones count in full. What one gains the other gives
-            up: the two parts add up to 1.
-        mean over all examples together: You take one mean over all examples together. Then the count of each decides,
-            and the share does nothing.
-        sums over the examples: Within each part you take the sum over the examples. Whoever brings more of them would
-            count more: it should be a mean both times.
-        softmax twice: Your logits go through a softmax before torch's loss, which has one inside. All answers look
-            unsure then, and little is learned.
-        old without gradient: The number is right, but no gradient comes from the old examples: they are looked at, and
-            not learned from.
+        old on top: The new examples count in full. What one gains the other gives up: the parts add up to 1.
+        mean over all examples together: You take one mean over all examples, so the share does nothing.
+        sums over the examples: Within each part you sum, so whoever brings more examples counts more.
+        softmax twice: Your logits go through a softmax before torch's loss, which has one inside.
+        old without gradient: The number is right, but no gradient comes from the old examples.
         no gradient: The number is right, but no gradient leads back from it. Did it become a plain number on the way?
         right: The share decides what is kept, however many examples of each there are: 0 forgets, 1 learns nothing new.
         hint 1: Two losses, each a mean over its own examples; then a mean of the two, in which `share` says how much

@@ -51,22 +51,17 @@ check_add_positions = Exercise(
             each sequence another one. A model still trains with that. Which dimension of x is time?
         as many positions as sequences: You cut as many rows from the table as there are sequences. It runs only where B
             equals T. Which number in x.shape counts the tokens?
-        table not cut: You add the whole table. It runs only for sequences as long as the table; shorter ones need its
-            first rows.
+        table not cut: You add the whole table. Sequences shorter than that need its first rows.
         one position for all: All your tokens get the vector of position 0, so nothing tells them apart.
-        an index instead of a slice: You take the one row number T of the table, and add it to all tokens. Each token
-            needs a row of its own.
+        an index instead of a slice: You add the one row number T to all tokens. Each token needs a row of its own.
         other rows of the table: Your positions do not begin with the first row of the table. The first token should
             have that row always, however long the sequence is.
         multiplied: You multiply with the positions. Where a row of the table holds a 0, the token is lost.
         replaced: You return the positions alone: nothing is left of the tokens.
-        concatenated: You put the positions beside the tokens, so the width has doubled. Here they share the same D
-            numbers.
-        written in place: Your sum is right, but it stands in the x that you were given, and whoever still needs that x
-            has lost it. Make a new tensor.
+        concatenated: You put the positions beside the tokens, so the width has doubled. Here they share D.
+        written in place: Your sum is right, but it stands in the x that you were given. Make a new tensor.
         right: Every sequence gets the same positions, however many there are in the batch.
-        hint 1: Row t of the table belongs to token t of every sequence. How many tokens are there, and which number in
-            x.shape says so?
+        hint 1: Row t of the table belongs to token t. Which number in x.shape says how many tokens there are?
         hint 2: table[: x.shape[1]] is (T, D); added to (B, T, D), it is the same for all sequences by itself.
     """,
 )
@@ -171,8 +166,7 @@ check_multi_head = Exercise(
         "output alone": _multi_head(give=lambda output, maps, scores, bare: output),
     },
     says="""
-        heads not split: You have one head as wide as the tokens, however many are asked for. Each head works on K = D /
-            H columns of its own.
+        heads not split: You have one head as wide as the tokens. Each head works on K = D / H columns of its own.
         heads not moved back: Your heads are right, but you lay them side by side in the order (B, H, T, K): numbers of
             different tokens end up in one row. The tokens must stand before the heads when the last two dimensions are
             joined.
@@ -183,18 +177,15 @@ check_multi_head = Exercise(
         no scale: Your scores are not divided by anything. More heads do not change the formula of each.
         wrong scale: Your scale is the width of a head itself, or made of D. The dot products are those of a head: of
             how many products is each the sum, and how does its standard deviation grow?
-        softmax over the queries: Your maps are a softmax over the queries: their columns sum to 1. Which axis should
-            sum to 1?
+        softmax over the queries: Your maps are a softmax over the queries. Which axis should sum to 1?
         a causal mask: Your tokens look back only. No mask is asked for here: every token may look at every other.
         weights transposed: You multiply with the transposed matrices, as nn.Linear keeps them. Here they are the
             lecture's: Q = X W_Q.
         output not mixed: Your heads stand side by side and stay apart: W_O, which mixes them, is missing.
-        maps averaged over heads: Your output is right, but you return the mean of the maps. Each head has a map of its
-            own; the mean shows what no head does.
+        maps averaged over heads: Your output is right, but each head has a map of its own: return all of them.
         maps from another path: Your output is right, but the maps are not those that made it: they are scores, or the
             softmax of others. Return the very weights that mix the values.
-        maps turned: Your output is right, but your maps are turned: rows are queries, columns are keys, and rows sum to
-            1.
+        maps turned: Your output is right, but your maps are turned: queries are rows, and rows sum to 1.
         output alone: You return the output alone. The maps of the heads are asked for too, as a second result.
         right: Output and maps equal those of torch's nn.MultiheadAttention with the same weights.
         hint 1: Project first, (B, T, D), then cut the width into H parts of K, and bring the heads before the tokens:
@@ -271,14 +262,12 @@ check_sees_the_future = Exercise(
         changes nothing: You accuse no model, not even one without a mask. Are the tokens of your two runs really
             different? `changed = tokens` is a second name for the same tensor.
         turned around: Your answer is turned around: True should mean that the model sees the future.
-        looks at one place only: You look at the first position only. A model may be honest there and leak further on:
-            check all positions.
+        looks at one place only: You look at the first position only. A model may leak further on: check all.
         changes the last token only: You change the last token only. A position that sees one token ahead, but not the
             last, goes undetected: every later token must have its turn.
         cuts in one place only: You change all tokens from the middle on, and look at the positions before. A leak that
             does not cross the middle goes undetected: let the cut move.
-        looks one step ahead only: You change only the very next token. Some models are blind for that one and see one
-            further ahead.
+        looks one step ahead only: You change only the very next token. Some models see one further ahead.
         shuffled, not changed: You put the later tokens in another order. A model that takes their mean does not notice,
             and still sees them all: put other tokens there.
         right: It accuses every model that looks ahead, and none of the others. Try it on a model of your own.

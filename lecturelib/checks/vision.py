@@ -67,19 +67,14 @@ check_patchify = Exercise(
             the first channel, not a square. Which dimensions must change places first?
         pixels transposed: Your patches are the right squares, but each is turned: its pixels come column by column. A
             model still trains with that; the way back into an image must make the same turn.
-        patches by columns: Your patches are the right squares, but you number them column by column. The second patch
-            should stand to the right of the first.
-        all by columns: You number the patches column by column, and their pixels too: so one cuts the image when it
-            lies on its side. In both cases rows come first.
+        patches by columns: You number the squares by columns. The second patch should stand right of the first.
+        all by columns: You number the patches by columns, and their pixels too. In both cases rows come first.
         channels last: Your patches are the right squares, but the channels of a pixel stand side by side. Here all
             pixels of the first channel come first, then those of the second.
         strips of rows: You cut the height only: a patch is a piece of a strip as wide as the image. Who cuts the width?
-        channels as patches: Your channels number the patches: a row holds squares of one channel. It should hold one
-            square of all channels.
-        overlapping patches: Your patches overlap: each begins one pixel after the one before. The next one should begin
-            where this one ends.
-        patches in the last dimension: Your patches are right, but they stand in the columns: (B, C P P, N). A token is
-            a row.
+        channels as patches: Your channels number the patches. A row should hold one square of all channels.
+        overlapping patches: Your patches overlap. The next one should begin where this one ends.
+        patches in the last dimension: Your patches are right, but they stand in columns. A token is a row.
         right: It equals torch's unfold, also where an image is wider than high or has two channels.
         hint 1: Split the height into (rows of patches, P) and the width into (columns of patches, P): six dimensions.
             Write their names down. Which two number a patch, and which three number a pixel in it?
@@ -125,22 +120,17 @@ check_tokens = Exercise(
         "projection transposed": lambda x, w, e, c: _in_front(x @ w.T + e, c),
     },
     says="""
-        class token last: Your class token stands behind the patches. It should come first, so that its place is 0
-            however many patches there are.
+        class token last: Your class token stands behind the patches. It should come first: its place is always 0.
         class token missing: Your patches are right. The class token is missing: one token more for each image.
-        class token added: You add the class token to every patch. It is a token of its own, so there should be 1 + N of
-            them.
-        class token in place of a patch: Your class token stands where the first patch should be, and that patch is
-            lost. 1 + N tokens are needed.
+        class token added: You add the class token to every patch. It is a token of its own: there are 1 + N.
+        class token in place of a patch: Your class token has replaced the first patch. 1 + N tokens are needed.
         position on the class token: Your class token has a position. It needs none, as it stands nowhere in the image:
             positions belong to the patches, the first one to the first.
         positions missing: Your tokens have no positions: the patches might stand in any order.
-        positions along the batch: Your positions run along the batch: all patches of an image get the same one. Which
-            dimension numbers the patches?
+        positions along the batch: All patches of an image get the same position. Which dimension numbers the patches?
         positions before the projection: You add the positions to the pixels, before the projection. It runs only where
             a patch has as many numbers as a token. Positions have the width D: where does that begin?
-        projection transposed: You multiply with the transposed matrix, as nn.Linear keeps it. Here w is (E, D): tokens
-            are x w.
+        projection transposed: You multiply with the transposed matrix, as nn.Linear keeps it. Here w is (E, D).
         right: Each image is a sentence of 1 + N tokens now: the rest is the encoder that you know.
         hint 1: Three steps, and the order matters: project the patches, (B, N, D); add the positions of the N patches;
             put the class token in front, (B, 1 + N, D). Write the shape beside each line.
@@ -216,18 +206,14 @@ check_rollout = Exercise(
         no residual connection: Your product has no residual connection in it: a token would keep nothing of itself but
             what it attends to. Half of each layer is the identity.
         residual connection once: Your residual connection leads around all layers at once. Each layer has its own.
-        not halved: Your rows do not sum to 1. In each layer attention and identity count one half each: look at the
-            brackets.
+        not halved: Your rows do not sum to 1. In each layer attention and identity count one half each.
         wrong order: Your layers are in the wrong order. A row of the last layer says which of its inputs a token takes:
             what it multiplies must be what these inputs hold, so the last layer stands on the left.
         turned: Your result is turned: rows should be the last tokens, columns the first ones, and rows sum to 1.
-        elementwise product: You multiply number by number. A token holds another by way of all tokens between: that is
-            a sum over them.
-        heads not averaged: You join the heads of a layer, but not by their mean, so its rows no longer sum to 1. They
-            work side by side.
+        elementwise product: You multiply number by number. A token holds another by way of all between: a sum.
+        heads not averaged: You join the heads of a layer, but not by their mean: its rows no longer sum to 1.
         one head only: You follow the first head only. All heads of a layer count, by their mean.
-        heads kept apart: You follow each head by itself, through all layers. But a layer mixes what its heads found:
-            their mean is taken in each layer.
+        heads kept apart: You follow each head by itself. But a layer mixes what its heads found: average in each layer.
         layers not multiplied: You add the layers. They work one after the other, so their matrices are multiplied.
         only the last layer: Your result is that of the last layer alone. Its tokens are mixtures already: of what?
         right: Its rows sum to 1: how much of each patch a token may hold at the end, by the maps alone.

@@ -14,16 +14,8 @@ import pytest
 import torch
 from scipy.stats import t as student
 
-from lecturelib.checks.attention import check_attend, check_decoder_mask, check_masked_attend
-from lecturelib.checks.exercise import Exercise, Sized, _outcome, _same, normal, spoiling, untouched
-from lecturelib.checks.lstm import check_bias_for, check_gru_step, check_half_life
-from lecturelib.checks.mae import check_fill, check_masked_loss, check_random_mask, check_visible
-from lecturelib.checks.recurrent_networks import check_divisible, check_mean_over_real_steps, check_reverse
-from lecturelib.checks.scaling import check_attention_flops, check_data_parallel, check_merge, check_read_one
-from lecturelib.checks.start import check_baseline
-from lecturelib.checks.transfer import check_draw, check_harm, check_mixed_loss, check_start
-from lecturelib.checks.transformer import check_add_positions, check_multi_head, check_sees_the_future
-from lecturelib.checks.vision import check_patchify, check_rollout, check_tokens
+from lecturelib.checks import attention, lstm, mae, recurrent_networks, scaling, start, transfer, transformer, vision
+from lecturelib.checks.exercise import Exercise, Sized, _same, normal, spoiling, untouched
 from tests.checks import (
     attention_answers,
     mae_answers,
@@ -35,19 +27,13 @@ from tests.checks import (
 )
 
 Tensor = torch.Tensor
-FILES = [
-    recurrent_answers,
-    attention_answers,
-    transformer_answers,
-    vision_answers,
-    mae_answers,
-    transfer_answers,
-    scaling_answers,
-]
+MODULES = [start, recurrent_networks, lstm, attention, transformer, vision, mae, transfer, scaling]
+EXERCISES = {check.name: check for module in MODULES for check in vars(module).values() if isinstance(check, Exercise)}
+FILES = [recurrent_answers, attention_answers, transformer_answers, vision_answers, mae_answers, transfer_answers]
+FILES.append(scaling_answers)
 RIGHT = {name: answers for file in FILES for name, answers in file.RIGHT.items()}
 WRONG = {name: answers for file in FILES for name, answers in file.WRONG.items()}
 SOLUTIONS = {name: pieces for file in FILES for name, pieces in file.SOLUTIONS.items()}
-EXERCISES = {exercise.name: exercise for exercise in list(globals().values()) if isinstance(exercise, Exercise)}
 REFUSED = ("not solved yet", "no function", "nothing returned", "too coarse", "error", "other")  # no mistakes
 
 each_exercise = pytest.mark.parametrize("name", EXERCISES)
@@ -197,10 +183,10 @@ def test_what_a_notebook_has_set_changes_no_verdict() -> None:
     wrong = EXERCISES["attend"].imitations["no scale"]
     with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16), torch.device("meta"):
         assert exercise.verdict(lambda x: (x @ torch.eye(x.shape[1])) @ x.T).name == "right"
-        assert check_attend.verdict(wrong).name == "no scale"
-        assert check_mixed_loss.verdict(RIGHT["a loss that remembers"][0]).name == "right"
+        assert attention.check_attend.verdict(wrong).name == "no scale"
+        assert transfer.check_mixed_loss.verdict(RIGHT["a loss that remembers"][0]).name == "right"
     before = torch.get_rng_state()
-    assert check_random_mask.verdict(mae_answers.seed_inside).name == "always the same"
+    assert mae.check_random_mask.verdict(mae_answers.seed_inside).name == "always the same"
     assert torch.equal(torch.get_rng_state(), before) and torch.get_default_dtype() == torch.float32
 
 
@@ -282,11 +268,14 @@ def test_what_is_drawn_at_random_has_one_verdict_whatever_was_drawn_before(shift
 
         return draw
 
-    assert check_random_mask.verdict(later(mae_answers.mask_by_argsort)).name == "right"
-    assert check_draw.verdict(later(transfer_answers.draw_by_class)).name == "right"
+    assert mae.check_random_mask.verdict(later(mae_answers.mask_by_argsort)).name == "right"
+    assert transfer.check_draw.verdict(later(transfer_answers.draw_by_class)).name == "right"
     for exercise, names in (
-        (check_random_mask, ["not exactly", "with replacement", "neighbors only", "not equally often"]),
-        (check_draw, ["not balanced", "the same row twice", "places within the class", "labels instead of rows"]),
+        (mae.check_random_mask, ["not exactly", "with replacement", "neighbors only", "not equally often"]),
+        (
+            transfer.check_draw,
+            ["not balanced", "the same row twice", "places within the class", "labels instead of rows"],
+        ),
     ):
         for name in names:
             assert exercise.verdict(later(exercise.imitations[name])).name == name
@@ -296,18 +285,22 @@ def test_draws_that_no_mistake_explains_are_described() -> None:
     others = WRONG["random mask"]["other"], WRONG["a few labels"]["other"]
     for exercise, answers, words in (
         (
-            check_random_mask,
+            mae.check_random_mask,
             others[0],
             ["0 to ", "6 hidden in each row", "(11, 701)", "0 and 1", "numbers of pat", "list"],
         ),
-        (check_draw, others[1], ["a table", "2 rows of each", "rows of one class only", "not there", "not whole"]),
+        (
+            transfer.check_draw,
+            others[1],
+            ["a table", "2 rows of each", "rows of one class only", "not there", "not whole"],
+        ),
     ):
         for answer, expected in zip(answers, words, strict=False):
             assert expected in exercise.verdict(answer).says, exercise.verdict(answer).says
 
 
 def test_hidden_keys_and_values_are_huge_and_real_scores_low() -> None:
-    *_, (q, k, v, mask), _ = check_masked_attend._asked
+    *_, (q, k, v, mask), _ = attention.check_masked_attend._asked
     scores = q @ k.mT / q.shape[-1] ** 0.5
     hidden = ~mask.any(1)
     assert (
@@ -320,36 +313,45 @@ def test_hidden_keys_and_values_are_huge_and_real_scores_low() -> None:
 
 
 def test_probes_are_such_that_no_wrong_answer_is_right_by_chance() -> None:
-    for exercise in (check_visible, check_fill):
+    for exercise in (mae.check_visible, mae.check_fill):
         for probe in exercise._asked:  # each image has a mask of its own, with as many hidden
             assert len(probe[1].unique(dim=0)) == len(probe[1]) and len(probe[1].sum(1).unique()) == 1
-    for _, _, mask in check_masked_loss._asked:
+    for _, _, mask in mae.check_masked_loss._asked:
         assert len(mask.sum(1).unique()) > 1 and mask.any(1).all() and not mask.all(1).any()
-    for labels, each in check_draw._asked:
+    for labels, each in transfer.check_draw._asked:
         for some in (labels[: each * len(labels.unique())], labels[-each * len(labels.unique()) :]):
             assert (some.bincount() != each).any()
         assert labels.bincount().min() > each and len(labels.bincount().unique()) == len(labels.unique())
-    for model, new, old, share in check_mixed_loss._asked:
+    for model, new, old, share in transfer.check_mixed_loss._asked:
         parts = [transfer_answers.surprise(model, part).item() for part in (new, old)]
         assert len(new[1]) != len(old[1]) and share != 0.5 and abs(parts[0] - parts[1]) > 0.1
-    for transferred, scratch, t in check_harm._asked:  # no column lies on the edge, so that float32 serves as well
+    for (
+        transferred,
+        scratch,
+        t,
+    ) in transfer.check_harm._asked:  # no column lies on the edge, so that float32 serves as well
         n, d = len(scratch), (transferred - scratch).numpy()
         end = d.mean(0) + t * d.std(0, ddof=1) / n**0.5
         assert t == pytest.approx(student.ppf(0.975, n - 1), rel=1e-8) and abs(end).min() > 5e-4
         assert 0 < (end < 0).sum() < len(end) and ((transferred > 0) & (transferred < 1)).all()
-    *ordinary, large = check_merge._asked
+    *ordinary, large = scaling.check_merge._asked
     assert all(m_1[0] == m_2[0] and torch.maximum(m_1, m_2).max() < 100 for m_1, _, _, m_2, _, _ in ordinary)
     assert torch.maximum(large[0], large[3]).exp().isinf().all()
     assert (large[0] - large[3]).abs().exp().isinf().sum() == 2
 
 
 def test_references_are_what_they_should_be() -> None:
-    for b, n, d in check_attention_flops._asked:
-        assert check_attention_flops.reference(b, n, d) == 8 * b * n * d**2 + 4 * b * n**2 * d and n not in (d, 2 * d)
+    for b, n, d in scaling.check_attention_flops._asked:
+        assert scaling.check_attention_flops.reference(b, n, d) == 8 * b * n * d**2 + 4 * b * n**2 * d and n not in (
+            d,
+            2 * d,
+        )
     q, k, v = normal(1, *[(2, 3, 5, 7)] * 3)
     whole = torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
     for t in range(1, 5):
-        mix, keys, values = check_read_one.reference(*(x[:, :, t : t + 1] for x in (q, k, v)), k[:, :, :t], v[:, :, :t])
+        mix, keys, values = scaling.check_read_one.reference(
+            *(x[:, :, t : t + 1] for x in (q, k, v)), k[:, :, :t], v[:, :, :t]
+        )
         torch.testing.assert_close(mix, whole[:, :, t : t + 1])
         assert torch.equal(keys, k[:, :, : t + 1]) and torch.equal(values, v[:, :, : t + 1])
     scores, values = normal(2, (7, 9), (9, 3))
@@ -357,18 +359,15 @@ def test_references_are_what_they_should_be() -> None:
     for s, v in zip(scores.split([2, 7], 1), values.split([2, 7]), strict=True):
         m = s.amax(1, keepdim=True)
         pieces += [m, (s - m).exp().sum(1, keepdim=True), (s - m).exp() @ v]
-    largest, total, mix = check_merge.reference(*pieces)
+    largest, total, mix = scaling.check_merge.reference(*pieces)
     torch.testing.assert_close(mix / total, scores.softmax(1) @ values)
     assert torch.equal(largest, scores.amax(1, keepdim=True))
 
 
 def test_the_check_of_the_future_names_the_model() -> None:
-    says = check_sees_the_future.verdict(lambda model, tokens: "third" in repr(model) and tokens.shape[1] > 5).says
+    says = transformer.check_sees_the_future.verdict(
+        lambda model, tokens: "third" in repr(model) and tokens.shape[1] > 5
+    ).says
     assert "model = a model with attention without a mask\n    tokens = [[3, 7]]\n" in says
-    says = check_sees_the_future.verdict(lambda model, tokens: model(tokens + 9)).says
+    says = transformer.check_sees_the_future.verdict(lambda model, tokens: model(tokens + 9)).says
     assert "stopped with ValueError: the model was given the token 12: expected 0 to 10" in says
-
-
-_ = (check_baseline, check_divisible, check_reverse, check_mean_over_real_steps, check_half_life, check_bias_for)
-_ = (check_gru_step, check_decoder_mask, check_add_positions, check_multi_head, check_patchify, check_tokens)  # type: ignore[assignment]
-_ = (check_rollout, check_data_parallel, check_start, _outcome)  # type: ignore[assignment]
