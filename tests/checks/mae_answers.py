@@ -7,9 +7,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 Tensor = torch.Tensor
@@ -48,18 +46,6 @@ def mask_by_rank(n: int, patches: int, hidden: int, generator: Generator) -> Ten
     return noise >= noise.sort(dim=1, descending=True).values[:, hidden - 1 : hidden]
 
 
-def mask_by_multinomial(n: int, patches: int, hidden: int, generator: Generator) -> Tensor:
-    chosen = torch.multinomial(torch.ones(n, patches), hidden, generator=generator)
-    return F.one_hot(chosen, patches).sum(1).bool()
-
-
-def mask_by_numpy(n: int, patches: int, hidden: int, generator: Generator) -> np.ndarray:
-    noise = torch.rand(n, patches, generator=generator).numpy()
-    mask = np.zeros((n, patches), dtype=bool)
-    np.put_along_axis(mask, np.argpartition(noise, hidden, axis=1)[:, :hidden], True, axis=1)
-    return mask
-
-
 def mask_as_lists(n: int, patches: int, hidden: int, generator: Generator) -> list[list[bool]]:
     dice = random.Random(torch.randint(2**31, (), generator=generator).item())
     rows = [[True] * hidden + [False] * (patches - hidden) for _ in range(n)]
@@ -93,8 +79,6 @@ RIGHT["random mask"] = [
     mask_by_argsort,
     picked(lambda patches, hidden, generator: torch.randperm(patches, generator=generator)[:hidden]),
     mask_by_rank,
-    mask_by_multinomial,
-    mask_by_numpy,
     mask_as_lists,
     lambda n, patches, hidden, generator: mask_by_argsort(n, patches, patches - hidden, generator).logical_not(),
 ]

@@ -136,13 +136,6 @@ def merge_by_cases(m_1: Tensor, l_1: Tensor, a_1: Tensor, m_2: Tensor, l_2: Tens
     )
 
 
-def merge_by_logarithms(m_1: Tensor, l_1: Tensor, a_1: Tensor, m_2: Tensor, l_2: Tensor, a_2: Tensor) -> Any:
-    both = torch.logaddexp(m_1 + l_1.log(), m_2 + l_2.log())
-    m = torch.cat([m_1, m_2], dim=1).amax(dim=1, keepdim=True)
-    means = a_1 / l_1 * (m_1 + l_1.log() - both).exp() + a_2 / l_2 * (m_2 + l_2.log() - both).exp()
-    return [m, (both - m).exp(), means * (both - m).exp()]
-
-
 def naive(m_1: Tensor, l_1: Tensor, a_1: Tensor, m_2: Tensor, l_2: Tensor, a_2: Tensor) -> Any:
     m = torch.maximum(m_1, m_2)
     total, mix = l_1 * m_1.exp() + l_2 * m_2.exp(), a_1 * m_1.exp() + a_2 * m_2.exp()
@@ -156,7 +149,6 @@ def second_added_bare(m_1: Tensor, l_1: Tensor, a_1: Tensor, m_2: Tensor, l_2: T
 
 RIGHT["two pieces of a softmax"] = [
     merge_by_cases,
-    merge_by_logarithms,
     lambda *pieces: tuple(each.numpy() for each in merge_by_cases(*pieces)),
 ]
 WRONG["two pieces of a softmax"] = {

@@ -69,13 +69,6 @@ def draw_by_counting(labels: Tensor, each: int, generator: Generator) -> list[in
     return rows
 
 
-def draw_by_numpy(labels: Tensor, each: int, generator: Generator) -> np.ndarray:
-    noise = torch.rand(len(labels), generator=generator).numpy()
-    order = np.lexsort((noise, labels.numpy()))
-    starts = np.searchsorted(labels.numpy()[order], np.arange(int(labels.max()) + 1))
-    return order[(starts[:, None] + np.arange(each)).ravel()]
-
-
 def draw_with_seed_inside(labels: Tensor, each: int, generator: Generator) -> Tensor:
     torch.manual_seed(0)
     return torch.cat([torch.tensor(rows)[torch.randperm(len(rows))[:each]] for rows in classes(labels)])
@@ -90,7 +83,6 @@ RIGHT["a few labels"] = [
     draw_by_class,
     sampled(lambda chance, rows, each: chance.sample(rows, each)),
     draw_by_counting,
-    draw_by_numpy,
     lambda labels, each, generator: torch.multinomial(
         F.one_hot(labels).T.double(), each, generator=generator
     ).flatten(),

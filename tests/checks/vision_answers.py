@@ -52,24 +52,10 @@ def cut_by_convolution(images: Tensor, patch_size: int) -> Tensor:
     return layer(images).flatten(2).transpose(1, 2)
 
 
-def cut_pixel_by_pixel(images: Tensor, patch_size: int) -> list[Any]:
-    _, channels, height, width = images.shape
-    square = range(patch_size)
-    return [
-        [
-            [image[c, i + p, j + q].item() for c in range(channels) for p in square for q in square]
-            for i in range(0, height, patch_size)
-            for j in range(0, width, patch_size)
-        ]
-        for image in images
-    ]
-
-
 RIGHT["patchify"] = [
     cut_by_view,
     cut(),
     cut_by_convolution,
-    cut_pixel_by_pixel,
     lambda images, patch_size: F.unfold(images, patch_size, stride=patch_size).transpose(1, 2),
     lambda images, patch_size: cut()(images, patch_size).numpy(),
 ]
@@ -111,20 +97,13 @@ def tokens_in_place(patches: Tensor, w: Tensor, positions: Tensor, cls_token: Te
     return tokens
 
 
-def tokens_by_linear(patches: Tensor, w: Tensor, positions: Tensor, cls_token: Tensor) -> Tensor:
-    layer = nn.Linear(w.shape[0], w.shape[1], bias=False)
-    layer.weight.data = w.T
-    front = cls_token[None, None].repeat(len(patches), 1, 1)
-    return torch.cat((front, layer(patches) + positions[None]), 1)
-
-
 def late_positions(patches: Tensor, w: Tensor, positions: Tensor, cls_token: Tensor) -> Tensor:
     x = torch.cat([cls_token.repeat(len(patches), 1, 1), patches @ w], 1)
     x[:, : len(positions)] += positions
     return x
 
 
-RIGHT["tokens"] = [sentences(), tokens_in_place, tokens_by_linear]
+RIGHT["tokens"] = [sentences(), tokens_in_place]
 WRONG["tokens"] = {
     "class token last": [sentences(order=lambda patches, front: [*patches, front])],
     "class token added": [sentences(order=lambda patches, front: [patch + front for patch in patches])],
