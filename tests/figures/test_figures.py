@@ -356,6 +356,7 @@ def leaked(*names: str) -> style.LectureFigure:
 FREE = [("a text", "the next character", "the character"),
         ("an image and a sentence that describes it", "whether the two belong together",
          "they do, or they were exchanged")]  # fmt: skip
+SHUFFLED = {"CNN": (np.array([0.9, 1.0]), np.array([0.8, 0.8])), "ViT": (np.array([0.9]), np.array([0.92]))}
 PAIRS = {name: (np.array([0.98, 0.99]), np.array([end, end + 0.01]))
          for name, end in zip(("CNN", "ViT"), (0.8, 0.98), strict=True)}  # fmt: skip
 
@@ -896,13 +897,13 @@ def test_the_best_width_of_a_budget_is_ringed_and_named():
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda: vision.shuffled((image(), image()), {"CNN": ([0.9, 1.0], [0.8, 0.8]), "ViT": ([0.9], [0.92])}),
+        (lambda: vision.shuffled((image(), image()), SHUFFLED),
          {"CNN: −15.0 points", "ViT: +2.0 points"}),
         (lambda: mixing(4, "norm", "attention", "causal"),
          {"norm:\neach token alone", "attention:\nmixes tokens", "causal:\nmixes, not ahead"}),
         (lambda: scaling.writing([8, 16], [[2e-3, 12e-3]], [[1e-3, 4e-3]], [1e6, 2e6]),
          {"At 16 tokens: 3 times as fast with a cache", "without cache\n12 ms", "Keys, values: 2 MB"}),
-        (lambda: attention.slower([0, 50, 90], {"a": [[3.0, 0.5, 0.1]], "b": np.ones((2, 3))}, 0.6),
+        (lambda: attention.slower([0, 50, 90], {"a": np.array([[3.0, 0.5, 0.1]]), "b": np.ones((2, 3))}, 0.6),
          {"a: below 0.6 after 50 steps", "b: not below 0.6"}),
     ],
 )  # fmt: skip
@@ -974,7 +975,7 @@ BAD: list[tuple[Callable[[], object], str]] = [
     (lambda: attention.learning([1, 2], {}, ""), "no answers: expected at least one"),
     (lambda: attention.growth([1, 2], {"a": ONE}, np.zeros(2)),
      r"copies of 'a' have shape \(1, 1\): expected \(seeds, 2"),
-    (lambda: attention.slower([1], {"a": [1.0]}, 0.1), r"shape \(1,\): expected \(seeds, 1\)"),
+    (lambda: attention.slower([1], {"a": np.ones(1)}, 0.1), r"shape \(1,\): expected \(seeds, 1\)"),
     (lambda: lstm.holding([1], {"a": TWO}, {"a": TWO}, 1), r"own answer of 'a' have shape \(1, 2\)"),
     (lambda: recurrent_networks.counting_limits({}, 1), "no answers"),
     (lambda: recurrent_networks.next_symbols("ab", TWO, TWO, "ab"), "probability and .* have shapes"),
@@ -1014,7 +1015,7 @@ BAD: list[tuple[Callable[[], object], str]] = [
     (lambda: mae.reconstructions({"a": images(1)}, errors={"b": np.ones(1)}), r"errors names \['b'\]"),
     (lambda: mae.errors_along({"a": ([0, 1], [1.0])}, {}), "x and y of 'a'"),
     (lambda: mae.mask_kinds({"a": (image(), hide(1, 16)[0])}, {}), r"examples of \['a'\], errors of \[\]"),
-    (lambda: mae.leak({"a": images(1)}, {"b": [1.0]}, hide(1, 16), ["c"]), r"leaked names \['c'\]"),
+    (lambda: mae.leak({"a": images(1)}, {"b": np.ones(1)}, hide(1, 16), ["c"]), r"leaked names \['c'\]"),
     (lambda: mae.by_content(["a"], {"b": np.ones(2)}), r"errors of 'b' have shape \(1, 2\)"),
     (lambda: mae.free_labels([("a", "b")]), "1 rows: expected 1 to 6, each of three texts"),
     (lambda: transfer.label_curves([5, 1], {"a": TWO}, 0.1), "labels are .*: expected numbers that grow"),
@@ -1027,7 +1028,8 @@ BAD: list[tuple[Callable[[], object], str]] = [
     (lambda: transfer.ranking({"a": np.ones(2)}, "b"), r"baseline names \['b'\]"),
     (lambda: transfer.ranking({str(k): np.ones(2) for k in range(19)}, "0"), "19 arms: expected 1 to 18"),
     (lambda: transfer.forgetting({"a": (np.ones(2),) * 2}, "b", ("", "")), r"first names \['b'\]"),
-    (lambda: transfer.forgetting({"a": (1, 2, 3)}, "a", ("", "")), "'a' has 3 accuracies: expected a pair"),
+    (lambda: transfer.forgetting({"a": np.ones((3, 2))}, "a", ("", "")),  # type: ignore[dict-item]
+     "'a' has 3 accuracies: expected a pair"),
     (lambda: transfer.mixing_path([1, 0], TWO, TWO, ("a", "b"), None), "expected two or more that grow"),
     (lambda: transfer.mixing_path([0, 1], TWO, TWO, ("a", "b"), 0.5), "chosen=0.5: expected one"),
     (lambda: transfer_drawings.glyph_rows({}), "0 rows: expected 1 to 8"),
@@ -1050,7 +1052,7 @@ BAD: list[tuple[Callable[[], object], str]] = [
     (lambda: scaling.writing([1, 2], TWO, TWO, np.ones(3)), "bytes have shape"),
     (lambda: scaling.budget([1, 2], {1e9: TWO}, None, {1e8: 1}), "expected the same budgets"),
     (lambda: scaling.budget([1, 2], {1e9: TWO}, None, {1e9: 3}), "best of 1e.09 is 3: expected one of"),
-    (lambda: scaling.budget([1, 2], {1e9: [[1, 2], [1, np.nan]]}, None, {1e9: 1}), "NaN or infinite for some seeds"),
+    (lambda: scaling.budget([1, 2], {1e9: [[1.0, 2], [1, np.nan]]}, None, {1e9: 1}), "NaN or infinite for some seeds"),
     (lambda: patch_playground.looked_at(images(2), {}, ["a"]), "titles: 1 for 2 images; expected one for"),
     (lambda: transfer_lab.learning_curves({}, {}, ""), "0 runs: expected 1 to 4"),
 ]  # fmt: skip
