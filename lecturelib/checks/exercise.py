@@ -105,6 +105,17 @@ class Exercise:
     the mistakes, then "right", "hint 1" (where to look) and "hint 2" (what to write). `accept` turns an answer that is
     not a function (a table, say) into one, and raises a ValueError where it cannot. `view` turns a function into one
     that shows more of what it does; it is applied to answers and imitations alike.
+
+    Raises: ValueError if the texts are not those of the mistakes.
+
+    >>> texts = '''
+    ...     squared: You square. What is twice a number?
+    ...     right: So it is.
+    ...     hint 1: How often do you add the number?
+    ...     hint 2: x + x'''
+    >>> check_double = Exercise("double", lambda x: x + x, [(1,), (2,), (5,)], {"squared": lambda x: x**2}, texts)
+    >>> check_double(lambda x: x * x)
+    double: not yet. You square. What is twice a number?
     """
 
     name: str

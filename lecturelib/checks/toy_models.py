@@ -11,14 +11,14 @@ import torch
 from lecturelib.checks.exercise import normal
 
 Tensor = torch.Tensor
-_SYMBOLS = 11
+_VOCAB_SIZE = 11
 
 
 @dataclass(frozen=True)
 class ToyModel:
     """A small model under a name, which an answer's message can show; nothing in it is random.
 
-    Shapes: tokens (B, T), whole numbers from 0 to 10; returns scores (B, T, 11).
+    Shapes: tokens (B, T), whole numbers from 0 to 10; returns logits (B, T, 11).
     Raises: ValueError for tokens of another shape or outside this range.
     """
 
@@ -31,11 +31,12 @@ class ToyModel:
                 f"the model was given tokens of shape {tuple(tokens.shape)}: expected a batch (B, T); one sequence "
                 "goes in as tokens[None]"
             )
-        wrong = tokens[(tokens < 0) | (tokens >= _SYMBOLS)]
+        wrong = tokens[(tokens < 0) | (tokens >= _VOCAB_SIZE)]
         if len(wrong):
             raise ValueError(
-                f"the model was given the token {int(wrong[0])}: expected 0 to {_SYMBOLS - 1}, as it gives {_SYMBOLS} "
-                "scores at each position; the remainder, % scores.shape[-1], keeps a changed token in this range"
+                f"the model was given the token {int(wrong[0])}: expected 0 to {_VOCAB_SIZE - 1}, as it gives "
+                f"{_VOCAB_SIZE} logits at each position; the remainder, % logits.shape[-1], keeps a changed "
+                "token in this range"
             )
         # rounded, so that answers may also compare bit by bit, and with batches of another size
         return self.compute(tokens).round(decimals=9)
@@ -45,8 +46,8 @@ class ToyModel:
 
 
 def _see(edges: Callable[[Tensor, Tensor], Tensor], own: bool = True) -> Callable[[Tensor], Tensor]:
-    """The mean of the vectors of all tokens s with edges(t, s), and with `own` the scores of token t itself."""
-    table, alone = normal(11, (_SYMBOLS, _SYMBOLS), (_SYMBOLS, _SYMBOLS))
+    """The mean of the vectors of all tokens s with edges(t, s), and with `own` the logits of token t itself."""
+    table, alone = normal(11, (_VOCAB_SIZE, _VOCAB_SIZE), (_VOCAB_SIZE, _VOCAB_SIZE))
 
     def compute(tokens: Tensor) -> Tensor:
         step = torch.arange(tokens.shape[1])
@@ -59,7 +60,7 @@ def _see(edges: Callable[[Tensor, Tensor], Tensor], own: bool = True) -> Callabl
 
 def _look(causal: bool, axis: int = -1, positions: bool = False) -> Callable[[Tensor], Tensor]:
     """Attention of one head, with or without a causal mask, its softmax over the keys or over the queries."""
-    q, k, v, table = normal(12, (_SYMBOLS, 3), (_SYMBOLS, 3), (_SYMBOLS, _SYMBOLS), (64, 3))
+    q, k, v, table = normal(12, (_VOCAB_SIZE, 3), (_VOCAB_SIZE, 3), (_VOCAB_SIZE, _VOCAB_SIZE), (64, 3))
 
     def compute(tokens: Tensor) -> Tensor:
         length = tokens.shape[1]
@@ -73,8 +74,8 @@ def _look(causal: bool, axis: int = -1, positions: bool = False) -> Callable[[Te
 
 
 def _normalized(tokens: Tensor) -> Tensor:
-    scores = _see(lambda t, s: s <= t)(tokens)
-    return (scores - scores.mean(1, keepdim=True)) / (1 + scores.std(1, keepdim=True, correction=0))
+    logits = _see(lambda t, s: s <= t)(tokens)
+    return (logits - logits.mean(1, keepdim=True)) / (1 + logits.std(1, keepdim=True, correction=0))
 
 
 HONEST = [
@@ -88,7 +89,7 @@ LEAKY = [
     ToyModel("attention without a mask", _look(causal=False)),
     ToyModel("a mask that is off by one", _see(lambda t, s: s <= t + 1)),
     ToyModel("a softmax over the queries", _look(causal=True, axis=1)),
-    ToyModel("a normalisation over time", _normalized),
+    ToyModel("a normalization over time", _normalized),
     ToyModel("the mean of all tokens", _see(lambda t, s: s == s + 0 * t, own=False)),
     # leaks in one place only: an answer that looks at one place, or one distance, misses some of them
     ToyModel("a first position that sees the second", _see(lambda t, s: (s <= t) | (t + s == 1))),

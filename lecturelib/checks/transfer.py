@@ -265,12 +265,7 @@ def _end(values: Tensor, t: float, root: bool = True, unbiased: bool = True, sig
 
 
 # quantiles of Student's distribution at 0.975, by the number of seeds
-_T = {
-    2: 12.706204736432095,
-    3: 4.302652729749462,
-    5: 2.7764451051977934,
-    7: 2.4469118511449786,
-}
+_T = {2: 12.706204736432095, 3: 4.302652729749462, 5: 2.7764451051977934, 7: 2.4469118511449786}
 # how many half widths of its interval a mean lies below 0: on each side of where right and wrong answers change
 _BELOW = (-1.6, -0.6, 0.2, 0.3, 0.4, 0.5, 0.65, 0.75, 0.95, 1.05, 1.5, 2.0, 4.0)
 

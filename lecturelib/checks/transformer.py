@@ -274,6 +274,6 @@ check_sees_the_future = Exercise(
         hint 1: Run the model twice, on the tokens and on tokens that differ from some place on. What must be equal in
             the two outputs if nobody looks ahead? Then let that place move.
         hint 2: For each cut from 1 to T - 1: changed = tokens.clone(); changed[:, cut:] = (changed[:, cut:] + 1) %
-            scores.shape[-1]; compare the outputs at [:, :cut] with torch.allclose.
+            logits.shape[-1]; compare the outputs at [:, :cut] with torch.allclose.
     """,
 )

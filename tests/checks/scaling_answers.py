@@ -102,11 +102,6 @@ def wrong_and_in_place(q: Tensor, *rest: Tensor) -> Any:
     return read_by_kernel(q, *rest)
 
 
-def last_written_over(q: Tensor, k: Tensor, v: Tensor, keys: Tensor, values: Tensor) -> Any:
-    keys[:, :, -1:], values[:, :, -1:] = k, v
-    return F.scaled_dot_product_attention(q, keys, values), keys, values
-
-
 RIGHT["one step with a cache"] = [
     token_by_token(),
     read_by_kernel,
@@ -118,7 +113,6 @@ WRONG["one step with a cache"] = {
     "not scaled": [wrong_and_in_place],
     "softmax over the wrong axis": [token_by_token(lambda scores, width: [1.0] * len(scores))],
     "put in front": [token_by_token(behind=lambda old, new: (*new, *old))],
-    "the last one replaced": [last_written_over],
     "changed in place": [shrunk_in_place],
     "too coarse": [lambda *given: [each.bfloat16() for each in read_by_kernel(*given)]],
 }

@@ -13,9 +13,9 @@ def influence(model: ToyModel) -> list[set[int]]:
     before = model(TOKENS)
     seen: list[set[int]] = [set() for _ in range(TOKENS.shape[1])]
     for s in range(TOKENS.shape[1]):
-        for symbol in range(11):
+        for token in range(11):
             changed = TOKENS.clone()
-            changed[:, s] = symbol
+            changed[:, s] = token
             for t in (model(changed) != before).any(-1).any(0).nonzero().flatten().tolist():
                 seen[t].add(s)
     return seen
@@ -32,7 +32,7 @@ SEES = {
     "attention without a mask": [ALL] * 7,
     "a mask that is off by one": [set(range(min(t + 2, 7))) for t in range(7)],
     "a softmax over the queries": [ALL] * 7,
-    "a normalisation over time": [ALL] * 7,
+    "a normalization over time": [ALL] * 7,
     "the mean of all tokens": [ALL] * 7,
     "a first position that sees the second": [seen | {1} if t == 0 else seen for t, seen in enumerate(PAST)],
     "a sixth position that sees the seventh": [seen | {6} if t == 5 else seen for t, seen in enumerate(PAST)],

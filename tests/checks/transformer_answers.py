@@ -88,13 +88,6 @@ def heads_by_view(
     return (maps @ v).transpose(1, 2).reshape(b, t, d) @ w_o, maps
 
 
-def heads_by_einsum(x: Tensor, w_q: Tensor, w_k: Tensor, w_v: Tensor, w_o: Tensor, num_heads: int) -> list[Any]:
-    q, k, v = (torch.einsum("btd,dhk->bhtk", x, w.unflatten(1, (num_heads, -1))) for w in (w_q, w_k, w_v))
-    maps = torch.softmax(torch.einsum("bhtk,bhsk->bhts", q, k) * q.shape[-1] ** -0.5, -1)
-    output = torch.einsum("bhts,bhsk,hkd->btd", maps, v, w_o.unflatten(0, (num_heads, -1)))
-    return [output, maps.numpy()]
-
-
 def shapes_only(x: Tensor, w_q: Tensor, w_k: Tensor, w_v: Tensor, w_o: Tensor, num_heads: int) -> Any:
     """Heads that are cut from (B, T, D) by a view alone, and pasted by another."""
     b, t, d = x.shape
@@ -111,7 +104,7 @@ def as_linear(x: Tensor, w_q: Tensor, w_k: Tensor, w_v: Tensor, w_o: Tensor, num
     return layer(x, x, x, average_attn_weights=False)
 
 
-RIGHT["several heads"] = [heads_by_view, heads_by_columns(), heads_by_einsum]
+RIGHT["several heads"] = [heads_by_view, heads_by_columns()]
 WRONG["several heads"] = {
     "heads cut across tokens": [shapes_only],
     "no scale": [heads_by_columns(scale=lambda k, d: 1)],

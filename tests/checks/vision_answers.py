@@ -24,16 +24,15 @@ SOLUTIONS = {
 
 
 def cut(
-    pixels: Callable[[Tensor], Tensor] = lambda square: square.flatten(1), step: int | None = None, down: bool = False
+    pixels: Callable[[Tensor], Tensor] = lambda square: square.flatten(1), down: bool = False
 ) -> Callable[[Tensor, int], Tensor]:
     """Write patchify with a loop over squares: how pixels (B, C, P, P) become a row, and which square comes next."""
 
     def patchify(images: Tensor, patch_size: int) -> Tensor:
-        rows, columns = images.shape[2] // patch_size, images.shape[3] // patch_size
+        p, rows, columns = patch_size, images.shape[2] // patch_size, images.shape[3] // patch_size
         places = [(i, j) for i in range(rows) for j in range(columns)]
         places = sorted(places, key=lambda place: place[1]) if down else places
-        far = step or patch_size
-        squares = [images[:, :, i * far : i * far + patch_size, j * far : j * far + patch_size] for i, j in places]
+        squares = [images[:, :, i * p : (i + 1) * p, j * p : (j + 1) * p] for i, j in places]
         return torch.stack([pixels(square) for square in squares], dim=1)
 
     return patchify
@@ -67,7 +66,7 @@ WRONG["patchify"] = {
     "patches by columns": [cut(down=True)],
     "all by columns": [lambda images, patch_size: cut()(images.mT, patch_size)],
     "channels last": [cut(lambda square: square.permute(0, 2, 3, 1).flatten(1))],
-    "overlapping patches": [cut(step=1), lambda images, patch_size: F.unfold(images, patch_size).transpose(1, 2)],
+    "overlapping patches": [lambda images, patch_size: F.unfold(images, patch_size).transpose(1, 2)],
 }
 
 # ---- tokens ----
