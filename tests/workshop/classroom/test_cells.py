@@ -3,7 +3,8 @@
 import pytest
 
 from lecturelib.workshop.classroom.cells import attempts, parse
-from lecturelib.workshop.notebooks import NOTEBOOKS, code_cells, read_course
+from lecturelib.workshop.classroom.course import code_cells, read_course
+from lecturelib.workshop.notebooks import NOTEBOOKS
 from tests.workshop.classroom.samples import COURSE, notebook, solved
 
 KNOWN = {"check_one", "check_two"}

@@ -119,7 +119,7 @@ def test_the_image_has_the_notebooks_there():
     program = str(command) if command.exists() else shutil.which("jupyter-repo2docker")
     require(program, "no repo2docker: python -m pip install -e '.[test]'")
     found = subprocess.run(
-        [str(program), "--no-build", "--debug", "--target-repo-dir", "/srv/lecture", str(FOLDER.parents[1])],
+        [str(program), "--no-build", "--debug", "--target-repo-dir", "/srv/lecture", str(FOLDER.parents[2])],
         capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     printed = found.stdout + found.stderr
