@@ -182,9 +182,9 @@ class Reader(nn.Module):
         if cell not in self.CELLS:
             raise ValueError(f"cell {cell!r} is unknown: expected one of {list(self.CELLS)}")
         check_whole(vocab_size=vocab_size, hidden_size=hidden_size, outputs=outputs)
-        self.vocab_size = vocab_size
-        self.cell = self.CELLS[cell](vocab_size, hidden_size, batch_first=True)
-        self.head = nn.Linear(hidden_size, outputs)
+        self.vocab_size = int(vocab_size)  # torch's cells take no other whole numbers
+        self.cell = self.CELLS[cell](int(vocab_size), int(hidden_size), batch_first=True)
+        self.head = nn.Linear(int(hidden_size), int(outputs))
 
     def states(self, tokens: torch.Tensor) -> torch.Tensor:
         """Return the hidden states: h_0 = 0 before the first symbol, then one after each symbol.

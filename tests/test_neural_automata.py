@@ -12,6 +12,7 @@ from lecturelib.automata import DFA, counter, reber
 from lecturelib.data.strings import numbers, random_strings
 from lecturelib.recurrent import Reader, run_rnn
 from lecturelib.training import fit, seed_everything
+from tests.mutants import Mutant, planted
 from tests.strategies import dfas, seeds
 
 
@@ -178,7 +179,7 @@ def noise() -> neural_automata.Extracted:
         (lambda: neural_automata.extract_dfa(STATES, ["01"], SAYS, "01"), ["(2, 3, 5)", "1 strings"]),
         (lambda: neural_automata.extract_dfa(STATES, ["01", "2x"], SAYS, "01"), ["['2', 'x']", "['0', '1']"]),
         (lambda: neural_automata.extract_dfa(STATES / 0, STRINGS, SAYS, "01"), ["NaN", "finite"]),
-        (lambda: neural_automata.extract_dfa(STATES, STRINGS, SAYS, "01", most=1), ["most=1", "at least 2"]),
+        (lambda: neural_automata.extract_dfa(STATES, STRINGS, SAYS, "01", most=1), ["most=1", "2 or more"]),
         (noise, ["3 clusters", "contradict", "most=6", "Train"]),
     ],
 )
@@ -195,3 +196,26 @@ def test_extraction_leaves_its_arguments_alone() -> None:
     neural_automata.extract_dfa(states.requires_grad_(), strings, says, "01")
     assert torch.equal(states.detach(), before[0]) and torch.equal(says, before[1])
     assert np.array_equal(counter(3).table, [[0, 1], [1, 2], [2, 0]])
+
+
+# ---- mutants ----
+
+UNDONE = test_extraction_undoes_compilation
+
+test_mutants = planted(
+    neural_automata,
+    [
+        Mutant("if dfa.table[p, a] == s]", "if dfa.table[s, a] == p]", test_the_compiled_network_is_the_automaton),
+        Mutant("* m - 1.5", "* m - 0.5", test_the_compiled_network_is_the_automaton),
+        Mutant("h_0[dfa.start * m] = 1.0", "h_0[0] = 1.0", test_the_compiled_network_is_the_automaton),
+        Mutant("gain * b, h_0)", "b, h_0)", test_the_compiled_network_is_the_automaton),
+        Mutant("(clusters[:, :-1], read, clusters[:, 1:])", "(clusters[:, 1:], read, clusters[:, :-1])", UNDONE),
+        Mutant("votes[s, 1] > votes[s, 0]", "votes[s, 1] < votes[s, 0]", UNDONE),
+        Mutant(" + votes.sum() - votes.max(-1).sum()", "", test_contradictions_are_the_share_of_lost_votes),
+        Mutant(
+            "found.contradictions <= tolerance",
+            "found.contradictions <= 0.01",
+            test_tolerance_decides_how_many_clusters,
+        ),
+    ],
+)

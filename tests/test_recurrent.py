@@ -1,5 +1,6 @@
 """Recurrent networks against torch's own, and against what each gate is for."""
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from lecturelib import recurrent
+from tests.mutants import Mutant, planted
 from tests.strategies import normal, seeds, sizes
 
 Weights = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
@@ -183,13 +185,13 @@ def test_a_later_token_changes_no_earlier_state(states, step: int) -> None:
     assert (before[:, step:] != after[:, step:]).flatten(2).any(-1).all()
 
 
-@pytest.mark.parametrize("layers", [1, 3])
+@pytest.mark.parametrize("num_layers", [1, 3])
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("bias", [2.5, -1.0])
 def test_open_forget_gate_sets_the_forget_biases_and_nothing_else(
-    layers: int, bidirectional: bool, bias: float
+    num_layers: int, bidirectional: bool, bias: float
 ) -> None:
-    lstm = nn.LSTM(3, 5, num_layers=layers, bidirectional=bidirectional)
+    lstm = nn.LSTM(3, 5, num_layers=num_layers, bidirectional=bidirectional)
     before = {name: parameter.clone() for name, parameter in lstm.named_parameters()}
     recurrent.open_forget_gate(lstm, bias)
     for name, parameter in lstm.named_parameters():
@@ -236,8 +238,8 @@ def test_a_reader_reads_each_sequence_by_itself(cell: str) -> None:
 
 @given(st.sampled_from(["rnn", "lstm", "gru"]), sizes(2), st.integers(0, 5))
 def test_a_reader_does_not_read_ahead(cell: str, shape: list[int], step: int) -> None:
-    b, hidden = shape
-    reader = recurrent.Reader(cell, 3, hidden, 2)
+    b, hidden_size = shape
+    reader = recurrent.Reader(cell, 3, hidden_size, 2)
     tokens = torch.arange(b * 7).view(b, 7) % 3
     changed = tokens.clone()
     changed[:, step] = (tokens[:, step] + 1) % 3
@@ -262,18 +264,15 @@ def with_nan(x: torch.Tensor) -> torch.Tensor:
     [
         (lambda: recurrent.run_rnn(X[0], H, *RNN), ["(7, 3)", "(B, T, D)", "x[None]"]),
         (lambda: recurrent.run_rnn(X[:, :0], H, *RNN), ["(2, 0, 3)", "at least one", "step"]),
-        (lambda: recurrent.run_rnn(X[:0], H, *RNN), ["(0, 7, 3)", "at least one sequence"]),
         (lambda: recurrent.run_rnn(X[..., :2], H, *RNN), ["w_x", "(5, 3)", "(5, 2)", "width 2"]),
         (lambda: recurrent.run_rnn(X, H, RNN[0], RNN[1][:4], RNN[2]), ["w_h", "(4, 5)", "(5, 5)"]),
         (lambda: recurrent.run_rnn(X, H, RNN[0], RNN[1], RNN[2][:4]), ["b has", "(4,)", "(5,)"]),
         (lambda: recurrent.run_rnn(X, H[:3], *RNN), ["h_0", "(3,)", "(5,)", "(2, 5)"]),
         (lambda: recurrent.run_rnn(X, H.expand(7, 5), *RNN), ["h_0", "(7, 5)", "(2, 5)"]),
         (lambda: recurrent.run_rnn(with_nan(X), H, *RNN), ["x holds NaN", "finite"]),
-        (lambda: recurrent.run_rnn(X / 0, H, *RNN), ["infinity", "finite"]),
         (lambda: recurrent.run_lstm(X[0], *LSTM), ["(7, 3)", "(B, T, D)", "x[None]"]),
         (lambda: recurrent.run_lstm(X[:, :0], *LSTM), ["(2, 0, 3)", "at least one", "step"]),
         (lambda: recurrent.run_lstm(X, *RNN), ["w_x", "(5, 3)", "(20, 3)", "5 hidden units"]),
-        (lambda: recurrent.run_lstm(X, LSTM[0].T, *LSTM[1:]), ["w_x", "(3, 20)", "(20, 3)"]),
         (lambda: recurrent.run_lstm(X, LSTM[0], LSTM[1], LSTM[2][:5]), ["b has", "(5,)", "(20,)"]),
         (lambda: recurrent.run_lstm(with_nan(X), *LSTM), ["x holds NaN", "finite"]),
         (lambda: recurrent.run_lstm(X, *LSTM, force={"z": 1.0}), ["['z']", "['i', 'f', 'g', 'o']"]),
@@ -284,16 +283,59 @@ def with_nan(x: torch.Tensor) -> torch.Tensor:
         (lambda: recurrent.open_forget_gate(nn.GRU(3, 5), 1.0), ["GRU", "nn.LSTM", "bias=True"]),  # type: ignore[arg-type]
         (lambda: recurrent.open_forget_gate(nn.LSTM(3, 5, bias=False), 1.0), ["LSTM", "bias=True"]),
         (lambda: recurrent.Reader("transformer", 2, 3, 1), ["'transformer'", "['rnn', 'lstm', 'gru']"]),
-        (lambda: recurrent.Reader("rnn", 0, 3, 1), ["symbols=0", "at least 1"]),
-        (lambda: recurrent.Reader("lstm", 2, -3, 1), ["hidden=-3", "at least 1"]),
-        (lambda: recurrent.Reader("gru", 2, 3, 0), ["outputs=0", "at least 1"]),
+        (lambda: recurrent.Reader("rnn", 0, 3, 1), ["vocab_size=0", "1 or more"]),
+        (lambda: recurrent.Reader("lstm", 2, -3, 1), ["hidden_size=-3", "1 or more"]),
+        (lambda: recurrent.Reader("gru", 2, 3, 0), ["outputs=0", "1 or more"]),
         (lambda: recurrent.Reader("rnn", 2, 3, 1)(torch.tensor([0, 1])), ["(2,)", "(B, T)"]),
         (lambda: recurrent.Reader("rnn", 2, 3, 1)(torch.zeros(2, 0).long()), ["(2, 0)", "(B, T)"]),
-        (lambda: recurrent.Reader("rnn", 2, 3, 1)(torch.tensor([[0, 2]])), ["0 to 2", "0 to 1"]),
-        (lambda: recurrent.Reader("rnn", 2, 3, 1).states(torch.tensor([[-1, 1]])), ["-1 to 1", "0 to 1"]),
+        (
+            lambda: recurrent.Reader("rnn", 2, 3, 1)(torch.ones(2, 3)),
+            ["torch.float32", "whole numbers", "tokens.long()"],
+        ),
     ],
 )
 def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:
     with pytest.raises(ValueError) as refusal:
         call()
     assert not [word for word in words if word not in str(refusal.value)], refusal.value
+
+
+@pytest.mark.parametrize("kind", [torch.int32, torch.uint8, torch.int16])
+def test_whole_numbers_of_every_width_are_tokens(kind: torch.dtype) -> None:
+    reader, tokens = recurrent.Reader("gru", np.int64(3), np.int64(7), np.int64(5)), torch.tensor([[0, 1, 2, 2]])
+    assert torch.equal(reader(tokens.to(kind)), reader(tokens))
+    with pytest.raises(RuntimeError, match="smaller than num_classes"):
+        reader(tokens + 1)
+
+
+# ---- mutants ----
+
+TRACE = test_the_trace_holds_the_gates_that_made_the_states
+FORCED = test_a_forced_gate_has_that_value_everywhere_and_the_others_do_not
+OPEN = test_open_forget_gate_sets_the_forget_biases_and_nothing_else
+READS = test_a_reader_reads_one_hot_symbols_with_torchs_cell
+
+test_mutants = planted(
+    recurrent,
+    [
+        Mutant("h = h_0.expand(", "h = torch.zeros_like(h_0).expand(", test_run_rnn_is_torchs),
+        Mutant("torch.tanh(x @ w_x.T + h @ w_h.T + b)", "torch.tanh(x @ w_x.T + h @ w_h + b)", test_run_rnn_is_torchs),
+        Mutant(
+            "h = rnn_step(x[:, t], h, w_x", "h = rnn_step(x[:, t], h.detach(), w_x", test_gradients_flow_through_run_rnn
+        ),
+        Mutant("i, f, g, o = (x @", "i, g, f, o = (x @", test_run_lstm_is_torchs),
+        Mutant("i, f, g, o = (x @", "f, i, g, o = (x @", test_run_lstm_is_torchs),
+        Mutant('gate["o"] * torch.tanh(c)', 'gate["o"] * c', test_run_lstm_is_torchs),
+        Mutant('"g": torch.tanh(g)', '"g": torch.sigmoid(g)', test_run_lstm_is_torchs),
+        Mutant(
+            "h, c, w_x, w_h, b, force)\n", "h, c.detach(), w_x, w_h, b, force)\n", test_gradients_flow_through_run_lstm
+        ),
+        Mutant('gate["i"], gate["f"], gate["g"]', 'gate["f"], gate["i"], gate["g"]', TRACE),
+        Mutant("torch.full_like(gate[name], value)", "gate[name] * value", FORCED),
+        Mutant("slice(lstm.hidden_size, 2 * lstm.hidden_size)", "slice(0, lstm.hidden_size)", OPEN),
+        Mutant("parameter[forget] = 0.0", "pass", OPEN),
+        Mutant("self.states(tokens)[:, 1:]", "self.states(tokens)[:, :-1]", READS),
+        Mutant("int(hidden_size), batch_first=True)", "int(hidden_size))", test_a_reader_reads_each_sequence_by_itself),
+        Mutant("F.one_hot(tokens.long()", "F.one_hot(tokens.long().flip(1)", test_a_reader_does_not_read_ahead),
+    ],
+)

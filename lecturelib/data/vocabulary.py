@@ -21,7 +21,7 @@ class Vocabulary:
         if not characters or len(set(characters)) != len(characters):
             raise ValueError(f"characters={characters!r}: expected at least one, and none twice")
         self.characters = characters
-        self._number = {symbol: n for n, symbol in enumerate(characters)}
+        self._number = {character: n for n, character in enumerate(characters)}
 
     def __len__(self) -> int:
         return len(self.characters)
@@ -37,7 +37,7 @@ class Vocabulary:
                 f"the characters {unknown} are not in the vocabulary: expected some of {self.characters!r}; replace or "
                 "leave them out"
             )
-        return np.array([self._number[symbol] for symbol in text], dtype=np.int64)
+        return np.array([self._number[character] for character in text], dtype=np.int64)
 
     def decode(self, numbers: Iterable[int]) -> str:
         """Return the text of these numbers.

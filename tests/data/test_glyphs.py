@@ -19,6 +19,7 @@ from matplotlib.textpath import TextPath
 from lecturelib.data import glyphs
 from lecturelib.data.digits import digits
 from tests import strategies  # noqa: F401  (the profile of the property tests)
+from tests.mutants import Mutant, planted
 
 FONT_FILES = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
 EVERY = string.digits + string.ascii_letters
@@ -36,28 +37,28 @@ def outline(font: str, symbol: str) -> np.ndarray:
     return inside.reshape(8, 4, 8, 4).mean(axis=(1, 3))
 
 
-def alike(images: np.ndarray, symbols: str) -> np.ndarray:
-    """Return how each image correlates with each outline: (n, 1, 8, 8) to (n, fonts, symbols)."""
-    plain = np.stack([[outline(font, symbol) for symbol in symbols] for font in glyphs.FONTS])
+def alike(images: np.ndarray, alphabet: str) -> np.ndarray:
+    """Return how each image correlates with each outline: (n, 1, 8, 8) to (n, fonts, alphabet)."""
+    plain = np.stack([[outline(font, symbol) for symbol in alphabet] for font in glyphs.FONTS])
 
     def standard(pixels: np.ndarray) -> np.ndarray:
         pixels = pixels - pixels.mean(axis=-1, keepdims=True)
         return pixels / np.linalg.norm(pixels, axis=-1, keepdims=True)
 
     found = standard(images.reshape(-1, 64)) @ standard(plain.reshape(-1, 64)).T
-    return found.reshape(len(images), len(glyphs.FONTS), len(symbols))
+    return found.reshape(len(images), len(glyphs.FONTS), len(alphabet))
 
 
 # ---- what is drawn ----
 
 
 @given(st.integers(1, 30), st.integers(0, 1000), st.sets(st.sampled_from(EVERY), min_size=1, max_size=5))
-def test_shapes_kinds_and_range(n: int, seed: int, symbols: set[str]) -> None:
-    drawn = glyphs.glyphs(n, seed=seed, alphabet="".join(sorted(symbols)))
+def test_shapes_kinds_and_range(n: int, seed: int, alphabet: set[str]) -> None:
+    drawn = glyphs.glyphs(n, seed=seed, alphabet="".join(sorted(alphabet)))
     assert drawn.images.shape == (n, 1, 8, 8) and drawn.labels.shape == drawn.fonts.shape == (n,)
     assert drawn.images.dtype == np.float32 and drawn.labels.dtype == drawn.fonts.dtype == np.int64
     assert np.isfinite(drawn.images).all() and drawn.images.min() >= 0 and drawn.images.max() <= 1
-    assert drawn.labels.min() >= 0 and drawn.labels.max() < len(symbols)
+    assert drawn.labels.min() >= 0 and drawn.labels.max() < len(alphabet)
     assert drawn.fonts.min() >= 0 and drawn.fonts.max() < 21
 
 
@@ -93,10 +94,10 @@ def test_the_label_is_the_symbol_that_is_seen() -> None:
     assert own.mean() > 0.7 and own.min() > 0.55 and (own > 3 * shares.max(axis=1)).all()
 
 
-@pytest.mark.parametrize("symbols", ["31", "Qc7", "zA"])
-def test_a_label_is_the_place_in_the_symbols_that_were_asked_for(symbols: str) -> None:
-    drawn = glyphs.glyphs(300, seed=3, alphabet=symbols)
-    named = alike(drawn.images, symbols).max(axis=1).argmax(axis=1)
+@pytest.mark.parametrize("alphabet", ["31", "Qc7", "zA"])
+def test_a_label_is_the_place_in_the_alphabet_that_was_asked_for(alphabet: str) -> None:
+    drawn = glyphs.glyphs(300, seed=3, alphabet=alphabet)
+    named = alike(drawn.images, alphabet).max(axis=1).argmax(axis=1)
     assert (named == drawn.labels).mean() > 0.85
 
 
@@ -107,10 +108,10 @@ def test_the_font_is_the_one_that_is_seen() -> None:
     assert better.mean() < 7  # measured: 5.4 of 21 fonts fit better; 10 do by chance
 
 
-@pytest.mark.parametrize("symbols", ["0123456789", "AGRaegk"])
-def test_an_outline_is_the_glyph_as_high_or_wide_as_the_square(symbols: str) -> None:
+@pytest.mark.parametrize("alphabet", ["0123456789", "AGRaegk"])
+def test_an_outline_is_the_glyph_as_high_or_wide_as_the_square(alphabet: str) -> None:
     for font in glyphs.FONTS:
-        for symbol in symbols:
+        for symbol in alphabet:
             drawn = glyphs._outline(font, symbol)
             assert drawn.shape == (32, 32) and drawn.min() == 0 and drawn.max() <= 1
             inked = [drawn.amax(dim=side).nonzero().flatten() for side in (1, 0)]
@@ -182,22 +183,16 @@ def test_what_is_written_into_the_glyphs_does_not_come_back() -> None:
 @pytest.mark.parametrize(
     ("how", "words"),
     [
-        ({"n": 0}, ["n=0", "at least 1 glyph"]),
-        ({"n": -2}, ["n=-2", "at least 1 glyph"]),
-        ({"n": 2.0}, ["n=2.0", "whole number", "int()"]),
-        ({"n": True}, ["n=True", "whole number"]),
+        ({"n": 0}, ["n=0", "1 or more"]),
+        ({"n": 2.0}, ["n=2.0", "whole number"]),
         ({"seed": -1}, ["seed=-1", "0 or more"]),
-        ({"seed": 2**63}, [f"seed={2**63}", "below 2**63"]),
-        ({"seed": 0.5}, ["seed=0.5", "whole number"]),
+        ({"seed": 2**63}, [f"seed={2**63}", "less than 2**63"]),
         ({"seed": None}, ["seed=None", "whole number"]),
-        ({"seed": False}, ["seed=False", "whole number"]),
-        ({"symbols": ""}, ["symbols=''", "one or more characters"]),
-        ({"symbols": ["0", "1"]}, ["symbols=['0', '1']", "a string"]),
-        ({"symbols": 3}, ["symbols=3", "a string"]),
-        ({"symbols": "0120"}, ["symbols='0120'", "none of them twice"]),
-        ({"symbols": "a-b"}, ["symbols='a-b'", "letters a to z"]),
-        ({"symbols": "ä"}, ["symbols='ä'", "letters a to z"]),
-        ({"symbols": "1²"}, ["symbols='1²'", "digits"]),
+        ({"alphabet": ""}, ["alphabet=''", "one or more characters"]),
+        ({"alphabet": ["0", "1"]}, ["alphabet=['0', '1']", "a string"]),
+        ({"alphabet": "0120"}, ["alphabet='0120'", "none of them twice"]),
+        ({"alphabet": "a-b"}, ["alphabet='a-b'", "letters a to z"]),
+        ({"alphabet": "1²"}, ["alphabet='1²'", "digits"]),
     ],
 )
 def test_bad_input_is_refused_in_words(how: dict[str, Any], words: list[str]) -> None:
@@ -216,3 +211,18 @@ def test_an_older_matplotlib_draws_the_font_that_it_lacks_by_another(tmp_path, m
     assert torch.equal(drawn("cmti10", "g"), expected)
     with pytest.raises(FileNotFoundError, match="cmtt10"):
         drawn("cmtt10", "g")
+
+
+# ---- mutants ----
+
+test_mutants = planted(
+    glyphs,
+    [
+        Mutant(
+            "fonts * len(alphabet) + labels]", "labels * len(FONTS) + fonts]", test_the_label_is_the_symbol_that_is_seen
+        ),
+        Mutant(
+            "return F.avg_pool2d(ink, 4)", "return F.avg_pool2d(ink, 4).mT", test_the_label_is_the_symbol_that_is_seen
+        ),
+    ],
+)

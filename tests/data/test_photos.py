@@ -12,6 +12,7 @@ import sklearn.datasets
 import torch
 
 from lecturelib.data import photos
+from tests.mutants import Mutant, planted
 
 EVERY = photos.TRAINING + photos.HELD_OUT
 
@@ -171,24 +172,15 @@ def kept(factor: int) -> bool:
     [
         (lambda: photos.photo("lena"), ["'lena'", "astronaut", "chelsea, flower"]),
         (lambda: photos.reduced("lena", 2), ["'lena'", "astronaut"]),
-        (lambda: photos.reduced("chelsea", 0), ["factor=0", "1 to 300", "chelsea"]),
-        (lambda: photos.reduced("chelsea", -2), ["factor=-2", "1 to 300"]),
+        (lambda: photos.reduced("chelsea", 0), ["factor=0", "1 or more"]),
         (lambda: photos.reduced("chelsea", 301), ["factor=301", "1 to 300"]),
-        (lambda: photos.crops(0, size=8, held_out=True, seed=0), ["n=0", "at least 1"]),
-        (lambda: photos.crops(2, size=8, held_out=True, seed=True), ["seed=True", "whole number"]),
-        (lambda: kept(2) and photos.reduced("chelsea", 2.0), ["factor=2.0", "whole number", "int()"]),
+        (lambda: kept(2) and photos.reduced("chelsea", 2.0), ["factor=2.0", "whole number"]),
         (lambda: kept(1) and photos.reduced("chelsea", True), ["factor=True", "whole number"]),
-        (lambda: photos.crops(2.0, size=8, held_out=True, seed=0), ["n=2.0", "whole number", "int()"]),
-        (lambda: photos.crops(2, size=8.5, held_out=True, seed=0), ["size=8.5", "whole number"]),
+        (lambda: photos.crops(0, size=8, held_out=True, seed=0), ["n=0", "1 or more"]),
         (lambda: photos.crops(2, size="8", held_out=True, seed=0), ["size='8'", "whole number"]),
-        (lambda: photos.crops(2, size=8, held_out=True, seed=0, coarsest=1.0), ["coarsest=1.0", "whole number"]),
-        (lambda: photos.crops(2, size=8, held_out=True, seed=None), ["seed=None", "whole number"]),
-        (lambda: photos.crops(2, size=8, held_out=True, seed=0.0), ["seed=0.0", "whole number"]),
+        (lambda: photos.crops(2, size=8, held_out=True, seed=0, coarsest=0), ["coarsest=0", "1 or more"]),
         (lambda: photos.crops(2, size=8, held_out=True, seed=-1), ["seed=-1", "0 or more"]),
-        (lambda: photos.crops(2, size=8, held_out=True, seed=0, coarsest=-1), ["coarsest=-1", "from 1 to 300"]),
-        (lambda: photos.crops(2, size=8, held_out=True, seed=0, coarsest=0), ["coarsest=0", "from 1 to 300"]),
         (lambda: photos.crops(2, size=1, held_out=True, seed=0, coarsest=301), ["coarsest=301", "from 1 to 300"]),
-        (lambda: photos.crops(2, size=0, held_out=True, seed=0), ["size=0", "1 to 100"]),
         (lambda: photos.crops(2, size=101, held_out=True, seed=0), ["size=101", "1 to 100", "reduced by 3"]),
         (lambda: photos.crops(2, size=304, held_out=False, seed=0, coarsest=1), ["size=304", "1 to 303", "smallest"]),
     ],
@@ -197,3 +189,21 @@ def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:
     with pytest.raises(ValueError) as refusal:
         call()
     assert not [word for word in words if word not in str(refusal.value)], refusal.value
+
+
+# ---- mutants ----
+
+CROPS = test_crops_are_of_their_part_and_of_all_of_it_equally_often
+
+test_mutants = planted(
+    photos,
+    [
+        Mutant("names = HELD_OUT if held_out else TRAINING", "names = TRAINING", CROPS),
+        Mutant("mean(axis=(2, 4))", "max(axis=(2, 4))", test_a_reduced_photo_is_the_mean_of_each_square),
+        Mutant(
+            "picture.shape[1:])",
+            "picture.shape[2:0:-1])",
+            test_every_square_of_every_reduction_is_drawn_and_nothing_else,
+        ),
+    ],
+)

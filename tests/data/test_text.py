@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from lecturelib.data import text
 from tests import strategies  # noqa: F401  (the profile of the property tests)
+from tests.mutants import Mutant, planted
 
 # ---- paragraphs ----
 
@@ -170,14 +171,14 @@ def test_ngram_entropy_is_the_mean_surprise_of_the_best_table(source: str, n: in
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: text.windows("abcdef", 0, 3, seed=0), ["n=0", "at least 1"]),
-        (lambda: text.windows("abcdef", 2, 0, seed=0), ["length=0", "at least 1"]),
+        (lambda: text.windows("abcdef", 0, 3, seed=0), ["n=0", "1 or more"]),
+        (lambda: text.windows("abcdef", 2, 0, seed=0), ["length=0", "1 or more"]),
         (lambda: text.windows("abcdef", 2, 7, seed=0), ["6 characters", "at least 7"]),
         (lambda: text.windows("abcdéf", 2, 3, seed=0), ["['é']", "replace or leave them out"]),
-        (lambda: text.pieces("abcdef", 0), ["length=0", "6 characters", "1 to 6"]),
+        (lambda: text.pieces("abcdef", 0), ["length=0", "1 or more"]),
         (lambda: text.pieces("abcdef", 7), ["length=7", "6 characters", "1 to 6"]),
         (lambda: text.pieces("abcdéf", 3), ["['é']", "replace or leave them out"]),
-        (lambda: text.ngram_entropy("abc", 0), ["n=0", "3 characters", "1 or more"]),
+        (lambda: text.ngram_entropy("abc", 0), ["n=0", "1 or more"]),
         (lambda: text.ngram_entropy("abc", 4), ["n=4", "3 characters", "longer text"]),
         (lambda: text.ngram_entropy("", 1), ["0 characters", "longer text"]),
     ],
@@ -186,3 +187,19 @@ def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:
     with pytest.raises(ValueError) as refusal:
         call()
     assert not [word for word in words if word not in str(refusal.value)], refusal.value
+
+
+# ---- mutants ----
+
+test_mutants = planted(
+    text,
+    [
+        Mutant('or "::=" in block', "", test_paragraphs_are_the_prose),
+        Mutant("(name not in HELD_OUT, name)", "name", test_a_shared_paragraph_is_held_out),
+        Mutant(
+            "parts[name in HELD_OUT]", "parts[name not in HELD_OUT]", test_the_parts_are_whole_topics_and_all_of_them
+        ),
+        Mutant("reshape(whole, length)", "reshape(length, whole).T", test_pieces_are_the_text_one_after_the_other),
+        Mutant("joint - _entropy(before)", "joint / n", test_ngram_entropy_is_the_mean_surprise_of_the_best_table),
+    ],
+)

@@ -7,26 +7,27 @@ from hypothesis import strategies as st
 
 from lecturelib.data import vocabulary
 from tests import strategies  # noqa: F401  (the profile of the property tests)
+from tests.mutants import Mutant, planted
 
 ALPHABETS = st.sets(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20).map(lambda s: "".join(s))
 
 
 @given(ALPHABETS, st.data())
-def test_decode_undoes_encode(symbols: str, data: st.DataObject) -> None:
-    numbered = vocabulary.Vocabulary(symbols)
-    text = data.draw(st.text(symbols, max_size=30))
+def test_decode_undoes_encode(characters: str, data: st.DataObject) -> None:
+    numbered = vocabulary.Vocabulary(characters)
+    text = data.draw(st.text(characters, max_size=30))
     numbers = numbered.encode(text)
     assert numbers.dtype == np.int64 and numbers.shape == (len(text),)
-    assert [symbols[n] for n in numbers] == list(text)
+    assert [characters[n] for n in numbers] == list(text)
     assert numbered.decode(numbers) == numbered.decode(iter(numbers.tolist())) == text
 
 
 @given(ALPHABETS)
-def test_the_numbers_are_the_places_in_the_alphabet(symbols: str) -> None:
-    numbered = vocabulary.Vocabulary(symbols)
-    assert len(numbered) == len(symbols) and numbered.characters == symbols
-    assert numbered.encode(symbols).tolist() == list(range(len(symbols)))
-    assert numbered.decode(range(len(symbols))) == symbols
+def test_the_numbers_are_the_places_in_the_alphabet(characters: str) -> None:
+    numbered = vocabulary.Vocabulary(characters)
+    assert len(numbered) == len(characters) and numbered.characters == characters
+    assert numbered.encode(characters).tolist() == list(range(len(characters)))
+    assert numbered.decode(range(len(characters))) == characters
 
 
 @pytest.mark.parametrize(
@@ -44,3 +45,17 @@ def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:
     with pytest.raises(ValueError) as refusal:
         call()
     assert not [word for word in words if word not in str(refusal.value)], refusal.value
+
+
+# ---- mutants ----
+
+test_mutants = planted(
+    vocabulary,
+    [
+        Mutant(
+            "in enumerate(characters)}",
+            "in enumerate(sorted(characters))}",
+            test_the_numbers_are_the_places_in_the_alphabet,
+        ),
+    ],
+)
