@@ -60,30 +60,25 @@ def tagged(nb: nbformat.NotebookNode, tag: str) -> nbformat.NotebookNode:
     return cell
 
 
-@pytest.mark.parametrize("name", [path.name for path in sorted((ROOT / "notebooks").glob("*.ipynb"))])
-def test_a_notebook_leads_to_the_fork_and_is_otherwise_the_same(fork, name):
+def test_each_notebook_leads_to_the_fork_and_is_otherwise_the_same(fork):
     copy, branch = fork
-    before, after = (nbformat.read(root / "notebooks" / name, as_version=4) for root in (ROOT, copy))
-    assert is_sealed(after) and before.metadata.keys() == after.metadata.keys()
-    assert links(tagged(after, BADGES_TAG).source) == leads_to(branch, name.removesuffix(".ipynb"))
-    assert links(tagged(after, INSTALL_TAG).source) == [f"https://github.com/{NEW}/archive/{branch}.zip"]
-    for old, new in zip(before.cells, after.cells, strict=True):
-        if {BADGES_TAG, INSTALL_TAG} & set(old.metadata.get("tags", [])):
-            assert (old.id, old.metadata) == (new.id, new.metadata) and old.get("outputs") == new.get("outputs")
-        else:
-            assert json.dumps(old) == json.dumps(new)
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        before, after = (nbformat.read(root / "notebooks" / path.name, as_version=4) for root in (ROOT, copy))
+        assert is_sealed(after) and before.metadata.keys() == after.metadata.keys()
+        assert links(tagged(after, BADGES_TAG).source) == leads_to(branch, path.stem)
+        assert links(tagged(after, INSTALL_TAG).source) == [f"https://github.com/{NEW}/archive/{branch}.zip"]
+        for old, new in zip(before.cells, after.cells, strict=True):
+            if {BADGES_TAG, INSTALL_TAG} & set(old.metadata.get("tags", [])):
+                assert (old.id, old.metadata) == (new.id, new.metadata) and old.get("outputs") == new.get("outputs")
+            else:
+                assert json.dumps(old) == json.dumps(new)
 
 
-def test_the_readme_leads_to_the_fork(fork):
+def test_the_readme_leads_to_the_fork_and_nothing_names_the_old_address(fork):
     copy, branch = fork
     badges = [link for link in links((copy / "README.md").read_text(encoding="utf-8")) if NEW in link]
     assert badges[:2] == leads_to(branch, "00_start_here")
-
-
-def test_nothing_in_the_fork_names_the_old_address(fork):
-    copy, _ = fork
-    holders = [name for name in files() if OLD.encode() in (copy / name).read_bytes()]
-    assert not holders
+    assert not [name for name in files() if OLD.encode() in (copy / name).read_bytes()]
 
 
 def test_nothing_else_in_the_fork_was_changed(fork):
