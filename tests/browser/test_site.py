@@ -241,7 +241,7 @@ def test_the_network_in_the_page_paints_as_the_one_in_python(browser, name):
     found = page.evaluate(REPAINT, [code, json.loads(json.dumps(made.known)), data["shape"][1:], given])
     page.close()
     for (pixels, error, mean_error), (image, mask) in zip(found, cases, strict=True):
-        expected = repaint(model, image, mask, made.known["side"])
+        expected = repaint(model, image, mask, made.known["patch_size"])
         assert np.abs(np.array(pixels) - 255 * expected.pixels.ravel()).max() < 2.5  # weights of 16 bits
         assert error == pytest.approx(expected.error, rel=0.02, abs=2e-5)
         assert mean_error == pytest.approx(expected.mean_error, rel=1e-4)

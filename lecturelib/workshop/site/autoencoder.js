@@ -98,13 +98,13 @@ function blocks(weights, prefix, layers, heads, x, D) {
 // ---- the network
 
 // Return for each pixel of an image (C, height, width), in the order of `patchify`, its place in the image.
-export function order([channels, height, width], side) {
+export function order([channels, height, width], P) {
   const places = [];
-  for (let row = 0; row < height; row += side) {
-    for (let column = 0; column < width; column += side) {
+  for (let row = 0; row < height; row += P) {
+    for (let column = 0; column < width; column += P) {
       for (let c = 0; c < channels; c++) {
-        for (let i = 0; i < side; i++) {
-          for (let j = 0; j < side; j++) places.push((c * height + row + i) * width + column + j);
+        for (let i = 0; i < P; i++) {
+          for (let j = 0; j < P; j++) places.push((c * height + row + i) * width + column + j);
         }
       }
     }
@@ -145,12 +145,12 @@ const squared = (x, y, where) => {
 
 // Return what `repaint` returns (lecturelib/widgets/patch_answers.py): pixels in bytes, and both errors.
 export function repaint(network, image, shape, mask) {
-  const places = order(shape, network.side);
+  const places = order(shape, network.patch_size);
   const patches = Float32Array.from(places, (place) => image[place]);
   const painted = paint(network, patches, mask).map((v) => Math.min(Math.max(v, 0), 1));
   const long = patches.length / mask.length;
   const hidden = (n) => mask[Math.floor(n / long)];
-  const channel = (n) => Math.floor((n % long) / network.side ** 2);
+  const channel = (n) => Math.floor((n % long) / network.patch_size ** 2);
   const [sums, counts] = [new Float64Array(shape[0]), new Float64Array(shape[0])];
   patches.forEach((v, n) => {
     if (hidden(n)) return;

@@ -93,20 +93,21 @@ def hidden_digits() -> Exhibit:
         "Hide parts of a digit",
         "A masked autoencoder paints the patches that you hide. The network runs in this page: draw a digit of your "
         "own, too. The other painter of the notebook needs its kernel.",
+        "06_masked_autoencoder",
         load("digits_mae"),
         digits(seed=0)[1].images[:8],
     )
 
 
 def hidden_photos() -> Exhibit:
-    """Squares of photographs whose patches one can hide, as in notebook 06."""
+    """Squares of photographs whose patches one can hide, with the network of notebook 06."""
     squares = crops(150, size=32, held_out=True, seed=1, coarsest=2)
     ranked = torch.from_numpy(squares).flatten(1).std(dim=1).argsort()  # from the plainest to the richest
     return _hidden(
         "hidden_photos",
         "Hide parts of a photograph",
-        "The same with squares of two photographs that the network never saw. It runs in this page; the other painters "
-        "of the notebook need its kernel.",
+        "The same with squares of two photographs that the network never saw. It runs in this page.",
+        None,
         load("photos_mae"),
         squares[ranked[[145, 130, 110, 75, 20]].numpy()],
     )
@@ -137,10 +138,10 @@ def printed_digits() -> Exhibit:
     )
 
 
-def _hidden(name: str, title: str, text: str, model: Any, images: np.ndarray) -> Exhibit:
+def _hidden(name: str, title: str, text: str, notebook: str | None, model: Any, images: np.ndarray) -> Exhibit:
     widget = PatchPlayground.masking({"MAE": model}, images)
     names = ("data", "answer", "asked", *patch_playground.SETTINGS["masking"])
-    return Exhibit(name, title, text, "06_masked_autoencoder", widget, names, "autoencoder.js", _network(model))
+    return Exhibit(name, title, text, notebook, widget, names, "autoencoder.js", _network(model))
 
 
 @torch.no_grad()
@@ -165,7 +166,7 @@ def _network(model: MaskedAutoencoder) -> dict[str, Any]:
         "weights": {name: [list(each.shape), _base64(each)] for name, each in weights.items()},
         "layers": [len(encoder.blocks), len(model.decoder_blocks)],
         "heads": [blocks[0].get_submodule("attention").num_heads for blocks in (encoder.blocks, model.decoder_blocks)],
-        "side": encoder.patch_size,
+        "patch_size": encoder.patch_size,
         "masks": masks,
         "refused": [_refusal(model, np.full(count, full)) for full in (False, True)],
     }

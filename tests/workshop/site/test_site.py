@@ -96,7 +96,6 @@ def test_every_interactive_figure_lives_or_says_why_not(site):
     assert lives == [
         ("04_transformers", "characters"),
         ("06_masked_autoencoder", "hidden_digits"),
-        ("06_masked_autoencoder", "hidden_photos"),
     ]
     together = [each["data-exhibit"] for each in Page(site / "exhibits.html").named("figure")]
     assert together == ["characters", "hidden_digits", "hidden_photos", "printed_digits"]
