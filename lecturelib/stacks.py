@@ -11,6 +11,7 @@ a row, and each comes out as it would alone, to rounding.
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -177,9 +178,9 @@ def fit_many(
 ) -> list[History]:
     """Train several models as `fit` would train one after the other, each by its own seed: 0, 1, 2, ... unless told.
 
-    Small networks of one shape train as one, in about the time of one of them (see `as_one`); others one after the
-    other. The histories and weights are the same, to rounding. What `loss` does must then be possible under
-    `torch.func.vmap`: no `.item()`, no `if` on values; if it is not, the models train one after the other.
+    Small networks of one shape train as one, where that is faster (see `as_one`); others one after the other. The
+    histories and weights are the same, to rounding. As one, `torch.func.vmap` must be able to compute `loss`: no
+    `.item()`, no `if` on values, not torch's fused attention. Where it is not, the models train one after the other.
     Returns: a `History` for each model.
     Raises: ValueError as `fit`, for unequal numbers of models and seeds, and a model that stands there twice.
     Tool: from notebook 01 on.
@@ -247,10 +248,12 @@ def _fit_as_one(
 
 
 def _can_be_asked(models: list[nn.Module], loss: Loss, train: Batch) -> bool:
-    """Whether the loss of a stack can be computed at all: `vmap` refuses what depends on values."""
+    """Whether `vmap` can compute the loss of a stack: it refuses what depends on values, and warns of what is slow."""
     try:
-        rows = tuple(each[:1].expand(len(models), *[-1] * (each.ndim - 1))[:, None] for each in train)
-        Stack(models).ask(loss, rows, own=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            rows = tuple(each[:1].expand(len(models), *[-1] * (each.ndim - 1))[:, None] for each in train)
+            Stack(models).ask(loss, rows, own=True)
     except Exception:  # vmap refuses in many ways; a mistake in the loss itself shows again, one model after the other
         return False
     return True

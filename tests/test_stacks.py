@@ -17,6 +17,7 @@ from lecturelib.baselines import ConvolutionalNetwork
 from lecturelib.mae import MaskedAutoencoder, random_mask, reconstruction_loss
 from lecturelib.recurrent import Reader
 from lecturelib.training import Batch, fit
+from lecturelib.transformer import LanguageModel
 from lecturelib.vision import VisionTransformer
 from tests.mutants import Mutant, planted
 from tests.strategies import normal, seeds
@@ -61,6 +62,7 @@ IN_TURN = {
     "LSTM": (lambda: Reader("lstm", 5, 8, CLASSES), at_the_end, (TOKENS, LABELS)),
     "GRU": (lambda: Reader("gru", 5, 8, CLASSES), at_the_end, (TOKENS, LABELS)),
     "convolutions": (lambda: ConvolutionalNetwork((1, 4, 6), 4, CLASSES), named, (IMAGES, LABELS)),
+    "fused attention": (lambda: LanguageModel(5, 8, 2, 1, T), at_the_end, (TOKENS, LABELS)),
     "dropout": (
         lambda: nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(24, CLASSES)), named, (IMAGES, LABELS)
     ),
