@@ -16,6 +16,7 @@ from lecturelib import attention
 from lecturelib.timing import peak_bytes
 from tests.mutants import Mutant, planted
 from tests.strategies import normal, seeds, sizes
+from tests.tools import refuses
 from tests.twins import attention_twin, parameters_that_rest, random_mask, random_weights
 
 MASKS = ["none", "rows", "batch", "keys"]
@@ -44,24 +45,9 @@ def test_attend_is_torchs(shape: list[int], seed: int, kind: str) -> None:
     # mixing the unit vectors shows torch's weights
     units = torch.eye(s, dtype=torch.float64).expand(b, s, s)
     torch.testing.assert_close(weights, F.scaled_dot_product_attention(q, k, units, mask))
-    # any leading dimensions
-    q, k, v = (each.expand(2, 3, *each.shape) for each in (q, k, v))
-    many = attention.attend(q, k, v, mask)
-    torch.testing.assert_close(many[0], mix.expand(2, 3, b, t, m))
-    torch.testing.assert_close(many[1], weights.expand(2, 3, b, t, s))
-
-
-@given(sizes(3), seeds, st.sampled_from(MASKS))
-def test_weights_are_the_softmax_over_the_keys_that_may_be_seen(shape: list[int], seed: int, kind: str) -> None:
-    b, t, s = shape
-    scores, mask = normal(b, t, s, seed=seed), mask_of(kind, b, t, s, seed + 1)
-    weights = attention.attention_weights(scores, mask)
-    may = torch.ones(b, t, s, dtype=torch.bool) if mask is None else mask.expand(b, t, s)
-    for row, see, score in zip(weights.view(-1, s), may.reshape(-1, s), scores.view(-1, s), strict=True):
-        powers = {j: math.exp(score[j]) for j in range(s) if see[j]}
-        expected = [powers.get(j, 0.0) / sum(powers.values()) for j in range(s)]
-        assert row.tolist() == pytest.approx(expected, rel=1e-9)
-        assert (row[~see] == 0).all()
+    assert mask is None or torch.equal(weights > 0, mask.expand(b, t, s))
+    scores = q @ k.mT / d**0.5
+    assert torch.equal(attention.attention_weights(scores, mask), weights)
     assert torch.equal(attention.masked_softmax(scores, mask), weights)
 
 
@@ -70,62 +56,33 @@ def test_scores_as_large_as_they_come_overflow_nowhere() -> None:
     assert weights.tolist() == [[1.0, 0.0, 0.0]]
 
 
-@given(sizes(4), seeds, st.sampled_from([-3.0, 1e6]))
-def test_what_may_not_be_seen_changes_no_bit(shape: list[int], seed: int, filling: float) -> None:
-    b, t, s, d = shape
-    q, k, v = normal(b, t, d, seed=seed), normal(b, s, d, seed=seed + 1), normal(b, s, d, seed=seed + 2)
-    mask = random_mask(t, s, seed=seed + 3)
-    mix, weights = attention.attend(q, k, v, mask)
+@given(sizes(5), seeds, st.sampled_from([-3.0, 1e6]), st.booleans())
+def test_what_may_not_be_seen_changes_no_bit(shape: list[int], seed: int, filling: float, layered: bool) -> None:
+    b, t, s, h, k = shape
+    layer = layer_of(h * k, h, seed=seed)
+    look = layer if layered else lambda x, y, mask: torch.cat(attention.attend(x, y, y, mask), -1)
+    x, context = normal(b, t, h * k, seed=seed + 9), normal(b, s, h * k, seed=seed + 10)
+    mask = random_mask(t, s, seed=seed + 11)
+    before = look(x, context, mask)
     for row in range(t):
-        changed = k.clone(), v.clone()
-        for each in changed:
-            each[:, ~mask[row]] = filling
-        again = attention.attend(q, *changed, mask)
-        assert torch.equal(again[0][:, row], mix[:, row])
-        assert torch.equal(again[1][:, row], weights[:, row])
-
-
-def test_to_weights_stands_between_the_scores_and_the_mix() -> None:
-    q, k, v = (normal(2, n, 3, seed=n) for n in (5, 7, 7))
-    mask = random_mask(5, 7, seed=1)
-    asked: list[torch.Tensor | None] = []
-
-    def uniform(scores: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-        asked.extend([scores, mask])
-        return torch.full_like(scores, 1 / 7)
-
-    mix, weights = attention.attend(q, k, v, mask, uniform)
-    torch.testing.assert_close(asked[0], q @ k.transpose(1, 2) / 3**0.5)
-    assert asked[1] is mask
-    assert (weights == 1 / 7).all()
-    torch.testing.assert_close(mix, v.mean(1, keepdim=True).expand(2, 5, 3))
+        changed = context.clone()
+        changed[:, ~mask[row]] = filling
+        assert torch.equal(look(x, changed, mask)[:, row], before[:, row])
 
 
 def test_gradients_flow_through_attend() -> None:
-    leaves = [normal(2, n, 3, seed=n).requires_grad_() for n in (5, 7, 7)]
     mask = random_mask(5, 7, seed=1)
 
     def both(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-        return torch.cat([each.flatten() for each in attention.attend(q, k, v, mask)])
+        return torch.cat(attention.attend(q, k, v, mask), -1)
 
-    assert torch.autograd.gradcheck(both, leaves)
+    assert torch.autograd.gradcheck(both, [each.clone().requires_grad_() for each in (Q, K, V)])
 
 
 # ---- one look-up by the fused kernel ----
 
-# shapes of a mask that broadcast to (B, H, T, S)
-FUSED_MASKS: dict[str, Callable[[int, int, int, int], tuple[int, ...]]] = {
-    "rows": lambda b, h, t, s: (t, s),
-    "one row": lambda b, h, t, s: (1, s),
-    "a vector": lambda b, h, t, s: (s,),
-    "heads": lambda b, h, t, s: (h, t, s),
-    "batch": lambda b, h, t, s: (b, 1, t, s),
-    "keys": lambda b, h, t, s: (b, 1, 1, s),
-    "all": lambda b, h, t, s: (b, h, t, s),
-}
 
-
-@given(sizes(5), seeds, st.sampled_from([*FUSED_MASKS, "none", "causal"]), st.booleans())
+@given(sizes(5), seeds, st.sampled_from(["none", "causal", "rows", "vector", "heads", "batch", "keys"]), st.booleans())
 def test_the_fused_kernel_gives_the_mix_and_the_gradients_of_attend(
     shape: list[int], seed: int, kind: str, as_wide: bool
 ) -> None:
@@ -133,21 +90,18 @@ def test_the_fused_kernel_gives_the_mix_and_the_gradients_of_attend(
     h, m = 2, d if as_wide else m
     s = t if kind == "causal" else s
     q, k, v = (normal(b, h, *each, seed=seed + sum(each)).requires_grad_() for each in ((t, d), (s, d), (s, m)))
-    mask = random_mask(*FUSED_MASKS[kind](b, h, t, s), seed=seed + 3) if kind in FUSED_MASKS else None
+    masks = {"rows": (t, s), "vector": (s,), "heads": (h, t, s), "batch": (b, 1, t, s), "keys": (b, 1, 1, s)}
+    mask = random_mask(*masks[kind], seed=seed + 3) if kind in masks else None
     found = attention.attend_fused(q, k, v, mask, kind == "causal")
     expected = attention.attend(q, k, v, attention.causal_mask(t) if kind == "causal" else mask)[0]
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
     weight = normal(*expected.shape, seed=seed + 4)
     gradients = [torch.autograd.grad((each * weight).sum(), (q, k, v)) for each in (found, expected)]
-    for ours, theirs in zip(*gradients, strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-11, atol=1e-11)
+    torch.testing.assert_close(*gradients, rtol=1e-11, atol=1e-11)
 
 
-@pytest.mark.parametrize(
-    "leads",
-    [((), (), ()), ((2,), (2,), (2,)), ((), (2,), (2,)), ((2,), (), ()), ((), (), (2,)), ((2, 1), (1, 3), (2, 3))],
-)
-def test_the_fused_kernel_takes_the_leading_dimensions_of_attend(leads: tuple[tuple[int, ...], ...]) -> None:
+@pytest.mark.parametrize("leads", [((), (), ()), ((), (2,), (2,)), ((2,), (), ()), ((2, 1), (1, 3), (2, 3))])
+def test_both_take_any_leading_dimensions(leads: tuple[tuple[int, ...], ...]) -> None:
     ends = ((5, 3), (7, 3), (7, 2))
     q, k, v = (normal(*lead, *end, seed=n) for n, (lead, end) in enumerate(zip(leads, ends, strict=True)))
     for mask in (None, random_mask(5, 7, seed=1), random_mask(7, seed=1)):
@@ -177,11 +131,9 @@ def test_a_padding_mask_shows_the_real_tokens_to_every_query(true: list[int], mo
     mask = attention.padding_mask(torch.tensor(true), max_len)
     assert mask.dtype == torch.bool
     assert mask.tolist() == [[[key < length for key in range(max_len)]] for length in true]
-    both = mask & attention.causal_mask(max_len)
-    assert both.shape == (len(true), max_len, max_len) and both.any(-1).all()
 
 
-# ---- one head ----
+# ---- the layers ----
 
 
 @given(sizes(5), seeds, st.booleans(), st.sampled_from(MASKS))
@@ -197,27 +149,19 @@ def test_a_head_looks_up_its_own_queries_keys_and_values(shape: list[int], seed:
     assert sum(each.numel() for each in head.parameters()) == d * d_k + other * (d_k + d_v)
 
 
-# ---- several heads ----
-
-
-def torch_answers(
-    layer: attention.MultiHeadAttention, x: torch.Tensor, y: torch.Tensor, mask: torch.Tensor | None
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return output and weights (B, H, T, S) of torch's layer, whose masks say True = may not look."""
-    if mask is not None:
-        mask = ~mask.expand(len(x), x.shape[1], y.shape[1]).repeat_interleave(layer.num_heads, 0)  # (B H, T, S)
-    return attention_twin(layer)(x, y, y, attn_mask=mask, average_attn_weights=False)
-
-
-@given(sizes(5), seeds, st.sampled_from(MASKS), st.sampled_from(["self", "cross", "narrow"]))
+@given(sizes(5), seeds, st.sampled_from([*MASKS, "heads"]), st.sampled_from(["self", "cross", "narrow"]))
 def test_several_heads_are_torchs(shape: list[int], seed: int, kind: str, at: str) -> None:
     b, t, s, h, k = shape
     layer = layer_of(h * k, h, 11 if at == "narrow" else None, seed=seed)
     x = normal(b, t, h * k, seed=seed + 9)
     context = None if at == "self" else normal(b, s, 11 if at == "narrow" else h * k, seed=seed + 10)
     y = x if context is None else context
-    mask = mask_of(kind, b, t, y.shape[1], seed + 11)
-    expected, weights = torch_answers(layer, x, y, mask)
+    s = y.shape[1]
+    mask = random_mask(b, h, t, s, seed=seed + 11) if kind == "heads" else mask_of(kind, b, t, s, seed + 11)
+    hidden = None  # torch's masks say True = may not look: (B H, T, S)
+    if mask is not None:
+        hidden = ~(mask if kind == "heads" else mask.expand(b, t, s)[:, None]).expand(b, h, t, s).flatten(0, 1)
+    expected, weights = attention_twin(layer)(x, y, y, attn_mask=hidden, average_attn_weights=False)
     with attention.record_attention(layer) as maps:
         torch.testing.assert_close(layer(x, context, mask), expected)
     torch.testing.assert_close(maps["attention"].weights, weights)
@@ -227,8 +171,7 @@ def test_several_heads_are_torchs(shape: list[int], seed: int, kind: str, at: st
 @given(sizes(4), seeds)
 def test_causal_and_padding_masks_are_torchs(shape: list[int], seed: int) -> None:
     b, t, h, k = shape
-    layer = layer_of(h * k, h, seed=seed)
-    x = normal(b, t, h * k, seed=seed + 9)
+    layer, x = layer_of(h * k, h, seed=seed), normal(b, t, h * k, seed=seed + 9)
     lengths = torch.randint(1, t + 1, (b,), generator=torch.Generator().manual_seed(seed))
     causal, padding = attention.causal_mask(t), attention.padding_mask(lengths, t)
     hidden = torch.ones(t, t, dtype=torch.bool).triu(1)
@@ -245,29 +188,7 @@ def test_causal_and_padding_masks_are_torchs(shape: list[int], seed: int) -> Non
     assert maps["attention"].mask is not None and torch.equal(maps["attention"].mask, causal)
 
 
-@given(sizes(4), seeds)
-def test_a_mask_for_each_head_is_for_that_head(shape: list[int], seed: int) -> None:
-    b, t, h, k = shape
-    layer = layer_of(h * k, h, seed=seed)
-    mask = random_mask(b, h, t, t, seed=seed + 9)
-    with attention.record_attention(layer) as maps:
-        layer(normal(b, t, h * k, seed=seed + 10), mask=mask)
-    assert torch.equal(maps["attention"].weights > 0, mask)
-
-
-@given(sizes(4), seeds, st.sampled_from([-3.0, 1e6]))
-def test_heads_do_not_see_what_is_padding(shape: list[int], seed: int, filling: float) -> None:
-    b, t, h, k = shape
-    layer = layer_of(h * k, h, seed=seed)
-    x, context = normal(b, t, h * k, seed=seed + 9), normal(b, 11, h * k, seed=seed + 10)
-    lengths = torch.randint(1, 11, (b,), generator=torch.Generator().manual_seed(seed))
-    mask = attention.padding_mask(lengths, 11)
-    changed = context.clone()
-    changed[~mask[:, 0]] = filling
-    assert torch.equal(layer(x, changed, mask), layer(x, context, mask))
-
-
-@pytest.mark.parametrize("length", [1, 2, 7, 63, 64, 80])
+@pytest.mark.parametrize("length", [1, 7, 63, 64])
 @pytest.mark.parametrize("is_causal", [False, True])
 @pytest.mark.parametrize("watched", [False, True])
 def test_heads_do_not_look_ahead_by_a_single_bit(length: int, is_causal: bool, watched: bool) -> None:
@@ -305,9 +226,9 @@ def test_merge_undoes_split_and_each_head_has_its_own_columns(shape: list[int], 
 
 @pytest.mark.parametrize("kind", ["one head", "several heads"])
 def test_gradients_flow_through_a_layer(kind: str) -> None:
-    layer = layer_of(6, 3, 5) if kind == "several heads" else random_weights(attention.Attention(6, 3, 2, 5), 1)
-    mask = random_mask(2, 4, 7, seed=1)
-    leaves = [normal(2, 4, 6, seed=2), normal(2, 7, 5, seed=3), *(each.detach() for each in layer.parameters())]
+    layer = layer_of(4, 2, 3) if kind == "several heads" else random_weights(attention.Attention(4, 3, 2, 3), 1)
+    mask = random_mask(2, 3, 5, seed=1)
+    leaves = [normal(2, 3, 4, seed=2), normal(2, 5, 3, seed=3), *(each.detach() for each in layer.parameters())]
     names = [name for name, _ in layer.named_parameters()]
 
     def run(x: torch.Tensor, context: torch.Tensor, *weights: torch.Tensor) -> torch.Tensor:
@@ -321,16 +242,15 @@ def test_gradients_flow_through_a_layer(kind: str) -> None:
 # ---- watching ----
 
 
-@given(sizes(5), seeds, st.sampled_from(MASKS))
-def test_what_is_recorded_made_the_output(shape: list[int], seed: int, kind: str) -> None:
+@given(sizes(5), seeds, st.sampled_from(MASKS), st.booleans())
+def test_what_is_recorded_made_the_output(shape: list[int], seed: int, kind: str, edited: bool) -> None:
     b, t, s, h, k = shape
     layer = layer_of(h * k, h, seed=seed)
     x, context = normal(b, t, h * k, seed=seed + 9), normal(b, s, h * k, seed=seed + 10)
     mask = mask_of(kind, b, t, s, seed + 11)
-    with attention.record_attention(layer) as maps:
+    with attention.record_attention(layer, lambda path, weights: weights.roll(1, 1) if edited else None) as maps:
         y = layer(x, context, mask)
     ((scores, weights, seen),) = maps.values()
-    assert weights.shape == (b, h, t, s)
     q, keys, v = layer.q_proj(x), layer.k_proj(context), layer.v_proj(context)
     columns = [slice(n * k, (n + 1) * k) for n in range(h)]
     for n in range(h):
@@ -341,30 +261,7 @@ def test_what_is_recorded_made_the_output(shape: list[int], seed: int, kind: str
     if mask is not None and seen is not None:
         assert torch.equal(seen.expand(b, h, t, s), mask.expand(b, t, s)[:, None].expand(b, h, t, s))
         scores = torch.where(seen, scores, -math.inf)
-    torch.testing.assert_close(weights, scores.exp() / scores.exp().sum(-1, keepdim=True))
-
-
-@given(sizes(4), seeds)
-def test_a_head_taken_out_is_missing_from_the_output(shape: list[int], seed: int) -> None:
-    b, t, h, k = shape
-    layer, x = layer_of(h * k, h, seed=seed), normal(b, t, h * k, seed=seed + 9)
-    with attention.record_attention(layer) as maps:
-        whole = layer(x)
-    for n in range(h):
-
-        def without(path: str, weights: torch.Tensor, n: int = n) -> torch.Tensor:
-            assert path == "attention"
-            weights = weights.clone()
-            weights[:, n] = 0
-            return weights
-
-        with attention.record_attention(layer, without) as edited:
-            rest = layer(x)
-        columns = slice(n * k, (n + 1) * k)
-        share = maps["attention"].weights[:, n] @ layer.v_proj(x)[..., columns] @ layer.out_proj.weight[:, columns].T
-        torch.testing.assert_close(rest, whole - share)
-        assert (edited["attention"].weights[:, n] == 0).all()
-        assert torch.equal(edited["attention"].scores, maps["attention"].scores)
+    torch.testing.assert_close(weights, scores.softmax(-1).roll(int(edited), 1))
 
 
 class Two(nn.Module):
@@ -381,12 +278,11 @@ class Two(nn.Module):
 
 def test_maps_have_the_paths_of_their_layers_and_only_the_edited_one_changes() -> None:
     model, x = random_weights(Two(), 1), normal(2, 5, 6, seed=2)
-    plain = model(x)
+    plain, asked = model(x), list[str]()
     with attention.record_attention(model) as maps:
         assert torch.equal(model(x), plain)
     shapes = {path: tuple(each.weights.shape) for path, each in maps.items()}
     assert shapes == {"layers.0": (2, 2, 5, 5), "layers.1": (2, 5, 5), "first": (2, 3, 5, 5)}
-    asked = []
 
     def edit(path: str, weights: torch.Tensor) -> torch.Tensor | None:
         asked.append(path)
@@ -397,45 +293,32 @@ def test_maps_have_the_paths_of_their_layers_and_only_the_edited_one_changes() -
     assert asked == ["first", "layers.0", "layers.1"]
     assert torch.equal(edited["first"].weights, maps["first"].weights)
     assert torch.equal(edited["layers.0"].weights, maps["layers.0"].weights.roll(1, -1))
-
-
-def test_a_lone_tap_is_called_attention() -> None:
     tap = attention.AttentionMap()
-    with attention.record_attention(tap) as maps:
-        weights = tap(normal(5, 7, seed=1))
-    assert list(maps) == ["attention"]
-    assert torch.equal(maps["attention"].weights, weights) and maps["attention"].mask is None
+    with attention.record_attention(tap) as alone:
+        weights = tap(x)
+    assert list(alone) == ["attention"] and torch.equal(alone["attention"].weights, weights)
 
 
 def test_what_is_recorded_is_a_copy_and_the_next_run_replaces_it() -> None:
     layer, x = layer_of(6, 2), normal(2, 5, 6, seed=2).requires_grad_()
-    with attention.record_attention(layer) as maps:
-        first = layer(x)
+
+    def edit_in_place(path: str, weights: torch.Tensor) -> None:  # which changes nothing
+        weights.zero_()
+
+    with attention.record_attention(layer, edit_in_place) as maps:
+        with torch.no_grad(), attention.record_attention(layer) as inner:
+            first = layer(x)
         kept = maps["attention"]
         before = kept.weights.clone(), kept.scores.clone()
         second = layer(2 * x)
-    assert not kept.weights.requires_grad and not kept.scores.requires_grad
+    assert torch.equal(first, layer(x)) and torch.equal(second, layer(2 * x))
     assert torch.equal(kept.weights, before[0]) and torch.equal(kept.scores, before[1])
-    torch.testing.assert_close(maps["attention"].weights, torch_answers(layer, 2 * x, 2 * x, None)[1])
+    assert torch.equal(inner["attention"].weights, kept.weights)
+    assert not torch.equal(maps["attention"].weights, kept.weights)
+    assert not maps["attention"].weights.requires_grad and not maps["attention"].scores.requires_grad
     # watching cuts no gradient
-    (watched,) = torch.autograd.grad((first + second).square().sum(), x)
-    (alone,) = torch.autograd.grad((layer(x) + layer(2 * x)).square().sum(), x)
-    assert torch.equal(watched, alone)
-
-
-def test_an_edit_in_place_changes_nothing() -> None:
-    layer, x = layer_of(6, 2), normal(2, 5, 6, seed=2)
-
-    def edit(path: str, weights: torch.Tensor) -> None:
-        weights.zero_()
-
-    with torch.no_grad(), attention.record_attention(layer, edit):
-        watched = layer(x)
-    assert torch.equal(watched, layer(x))
-
-
-def hooks(model: nn.Module) -> int:
-    return sum(len(module._forward_hooks) for module in model.modules())
+    watched, alone = (torch.autograd.grad(each.square().sum(), x) for each in (second, layer(2 * x)))
+    assert torch.equal(watched[0], alone[0])
 
 
 @pytest.mark.parametrize("fault", ["none", "body", "edit", "shape", "model"])
@@ -448,28 +331,20 @@ def test_nothing_is_watched_after_the_block(fault: str) -> None:
             raise KeyError(path)
         return weights[..., :1] if fault == "shape" else weights.flip(-1)
 
+    def hooks() -> int:
+        return sum(len(module._forward_hooks) for module in model.modules())
+
     try:
         with attention.record_attention(model, edit) as maps:
-            assert hooks(model) == 3
+            assert hooks() == 3
             model(x if fault != "model" else x[..., :5])
             if fault == "body":
                 raise KeyError("body")
     except (KeyError, ValueError):
         assert fault != "none"
     kept = dict(maps)
-    assert hooks(model) == 0 and torch.equal(model(x), plain)
+    assert hooks() == 0 and torch.equal(model(x), plain)
     assert all(maps[path] is kept[path] for path in kept)
-
-
-def test_two_may_watch_at_once() -> None:
-    layer, x = layer_of(6, 2), normal(2, 5, 6, seed=2)
-    with attention.record_attention(layer) as outer:
-        with attention.record_attention(layer) as inner:
-            layer(x)
-        first = outer["attention"]
-        layer(2 * x)
-    assert torch.equal(inner["attention"].weights, first.weights)
-    assert not torch.equal(outer["attention"].weights, first.weights)
 
 
 # ---- where nobody watches, the fused kernel serves ----
@@ -479,30 +354,28 @@ class Explicit(attention.AttentionMap):
     """The same weights as its parent's; but no longer the plain map, so that the layer has to ask it."""
 
 
-@pytest.mark.parametrize("length", [1, 63, 64, 65])
-@pytest.mark.parametrize("kind", [*MASKS, "causal", "is_causal"])
+@pytest.mark.parametrize("length", [1, 63, 64])
+@pytest.mark.parametrize("kind", [*MASKS, "is_causal"])
 @pytest.mark.parametrize("cross", [False, True])
 def test_watched_or_not_the_output_is_the_same(length: int, kind: str, cross: bool) -> None:
-    cross = cross and kind != "is_causal"
+    is_causal = kind == "is_causal"
+    cross = cross and not is_causal
     layer, keys = layer_of(6, 2, 5 if cross else None), 7 if cross else length
     x = normal(2, length, 6, seed=1).requires_grad_()
     context = normal(2, keys, 5, seed=2) if cross else None
-    mask = torch.ones(length, keys, dtype=torch.bool).tril() if kind == "causal" else None
-    mask = mask_of(kind, 2, length, keys, 3) if kind in MASKS else mask
-    alone = layer(x, context, mask, kind == "is_causal")
+    mask = None if is_causal else mask_of(kind, 2, length, keys, 3)
+    alone = layer(x, context, mask, is_causal)
     with attention.record_attention(layer) as maps:
-        watched = layer(x, context, mask, kind == "is_causal")
+        watched = layer(x, context, mask, is_causal)
     torch.testing.assert_close(watched, alone, rtol=1e-12, atol=1e-12)
     assert [tuple(each.weights.shape) for each in maps.values()] == [(2, 2, length, keys)]
     inputs = [x, *layer.parameters()]
     gradients = [torch.autograd.grad(each.square().sum(), inputs) for each in (alone, watched)]
-    for ours, theirs in zip(*gradients, strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(*gradients, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize(
-    ("length", "keys", "is_causal"),
-    [(63, 63, False), (64, 64, False), (63, 90, False), (64, 7, False), (1, 1, True), (63, 63, True), (64, 64, True)],
+    ("length", "keys", "is_causal"), [(63, 90, False), (64, 7, False), (64, 64, False), (1, 1, True), (64, 64, True)]
 )
 def test_nobody_makes_weights_or_a_causal_mask_that_nobody_watches(length: int, keys: int, is_causal: bool) -> None:
     layer, calls = layer_of(6, 2, 6), list[tuple[str, bool]]()
@@ -528,25 +401,20 @@ def test_nobody_makes_weights_or_a_causal_mask_that_nobody_watches(length: int, 
     assert calls == [alone, ("attend", is_causal), alone, ("attend", is_causal)]
 
 
-@pytest.mark.parametrize(
-    "watch",
-    ["forward_hook", "forward_pre_hook", "full_backward_hook", "full_backward_pre_hook"],
-)
-@pytest.mark.parametrize("is_causal", [False, True])
-def test_whoever_hangs_on_the_map_is_asked_also_where_the_kernel_serves(watch: str, is_causal: bool) -> None:
-    layer, asked = layer_of(6, 2), []
-    x = normal(1, 9 if is_causal else 64, 6, seed=1).requires_grad_()
+@pytest.mark.parametrize("watch", ["forward_hook", "forward_pre_hook", "full_backward_hook", "full_backward_pre_hook"])
+def test_whoever_hangs_on_the_map_is_asked_also_where_the_kernel_serves(watch: str) -> None:
+    layer, asked, x = layer_of(6, 2), [], normal(1, 64, 6, seed=1).requires_grad_()
     assert layer.map.plain and not Explicit().plain
     handle = getattr(layer.map, f"register_{watch}")(lambda *each: asked.append(len(each)))
     assert not layer.map.plain
-    layer(x, is_causal=is_causal).sum().backward()
+    layer(x).sum().backward()
     assert len(asked) == 1
     handle.remove()
-    layer(x, is_causal=is_causal).sum().backward()
+    layer(x).sum().backward()
     assert len(asked) == 1 and layer.map.plain
 
 
-@pytest.mark.parametrize("length", [63, 64, 65])
+@pytest.mark.parametrize("length", [63, 64])
 @pytest.mark.parametrize("is_causal", [False, True])
 def test_edits_and_maps_of_another_kind_count_at_every_length(length: int, is_causal: bool) -> None:
     class Uniform(attention.AttentionMap):
@@ -572,20 +440,16 @@ MAY = ~NOWHERE
 
 # q, k, v and a mask whose shapes or types do not fit, and words of the refusal
 UNFIT: list[tuple[tuple[torch.Tensor, ...], list[str]]] = [
-    ((Q[0, 0], K, V), ["(3,)", "(..., T, K)", "x[None]"]),
     ((Q, K[0, 0], V), ["(3,)", "(..., S, K)", "x[None]"]),
-    ((Q, K, V[0, 0]), ["(3,)", "(..., S, M)", "x[None]"]),
     ((Q[..., :2], K, V), ["width 2", "keys 3", "same d_k"]),
     ((Q, K, V[:, :6]), ["7 keys", "6 values", "one value for each key"]),
     ((Q, K[:, :0], V[:, :0]), ["(2, 0, 3)", "at least one key"]),
     ((Q[..., :0], K[..., :0], V), ["(2, 7, 0)", "width 1"]),
     ((Q, K[:1].repeat(3, 1, 1), V), ["(3, 7, 3)", "(2, 5, 3)", "the same batch"]),
     ((Q, K, V, NOWHERE.T), ["(7, 5)", "(2, 5, 7)", "a row for each query"]),
-    ((Q, K, V, NOWHERE[:, :6]), ["(5, 6)", "(2, 5, 7)"]),
     ((Q, K, V, NOWHERE.expand(3, 2, 5, 7)), ["(3, 2, 5, 7)", "(2, 5, 7)"]),
     ((Q[:1, None], K[:1, None], V[:, None], NOWHERE.expand(2, 1, 5, 7)), ["(2, 1, 5, 7)", "(1, 1, 5, 7)"]),
     ((Q, K, V, torch.ones(5, 7)), ["torch.float32", "bool", "mask.bool()"]),
-    ((Q, K, V, torch.ones(5, 7).int()), ["torch.int32", "bool", "mask.bool()"]),
 ]
 X, SHORT = torch.zeros(2, 5, 6), torch.ones(5, 4, dtype=torch.bool)
 
@@ -595,49 +459,37 @@ def watch(model: nn.Module, edit: Callable[..., torch.Tensor] | None = None) -> 
         model(X)
 
 
-@pytest.mark.parametrize(
-    ("call", "words"),
+test_bad_input_is_refused_in_words = refuses(
     [
         *((lambda bad=bad: attention.attend(*bad), words) for bad, words in UNFIT),
         *((lambda bad=bad: attention.attend_fused(*bad), words) for bad, words in UNFIT),
         (lambda: attention.attend(Q, K, V, NOWHERE), ["(3,)", "nowhere", "at least one True", "inverted"]),
-        (lambda: attention.attend(Q, K, V, MAY[None].expand(2, 5, 7)), ["(0, 0)", "nowhere", "True = may look"]),
-        (lambda: attention.attention_weights(Q, torch.zeros(3).bool()), ["nowhere", "at least one True"]),
         (lambda: attention.attend_fused(Q, Q, Q, torch.ones(5, 5).bool(), True), ["is_causal", "causal_mask(T)"]),
         (lambda: attention.AttentionMap()(Q, torch.zeros(2).bool()), ["(2,)", "(2, 5, 3)"]),
         (lambda: attention.causal_mask(0), ["length=0", "at least 1"]),
         (lambda: attention.padding_mask(torch.tensor([3, 6]), 5), ["3 to 6", "1 to 5"]),
-        (lambda: attention.padding_mask(torch.tensor([0, 3]), 5), ["0 to 3", "1 to 5"]),
         (lambda: attention.Attention(0, 3, 2), ["d_model=0", "whole number of 1 or more"]),
         (lambda: attention.Attention(5, 0, 2), ["d_k=0"]),
-        (lambda: attention.Attention(5, 3, -1), ["d_v=-1"]),
         (lambda: attention.Attention(5, 3, 2.0), ["d_v=2.0"]),
         (lambda: attention.Attention(5, 3, 2, 0), ["d_context=0"]),
         (lambda: attention.Attention(6, 2, 3)(X[0]), ["(5, 6)", "(B, tokens, 6)", "x[None]"]),
+        (lambda: attention.Attention(6, 2, 3)(X, mask=torch.ones(5, 5)), ["torch.float32", "expected bool"]),
         (lambda: attention.MultiHeadAttention(0, 2), ["d_model=0"]),
         (lambda: attention.MultiHeadAttention(6, 0), ["num_heads=0"]),
         (lambda: attention.MultiHeadAttention(6, 2, -1), ["d_context=-1"]),
         (lambda: attention.MultiHeadAttention(6, 4), ["d_model=6", "4 heads", "multiple of 4", "such as 4"]),
         (lambda: attention.MultiHeadAttention(3, 5), ["d_model=3", "5 heads", "such as 5"]),
         (lambda: attention.MultiHeadAttention(6, 1)(X[0]), ["x", "(5, 6)", "(B, tokens, 6)", "x[None]"]),
-        (lambda: attention.MultiHeadAttention(6, 2)(X[..., :5]), ["x", "(2, 5, 5)", "(B, tokens, 6)"]),
         (lambda: attention.MultiHeadAttention(6, 2, 3)(X, X), ["context", "(2, 5, 6)", "(B, tokens, 3)"]),
         (lambda: attention.MultiHeadAttention(6, 2)(X, X, is_causal=True), ["is_causal", "themselves"]),
         (lambda: attention.MultiHeadAttention(6, 2)(X, mask=SHORT.expand(2, 5, 4)), ["(2, 1, 5, 4)", "(2, 2, 5, 5)"]),
-        (lambda: attention.MultiHeadAttention(6, 2)(torch.zeros(2, 64, 6), mask=SHORT), ["(5, 4)", "(2, 2, 64, 64)"]),
-        (lambda: attention.Attention(6, 2, 3)(X, mask=torch.ones(5, 5)), ["torch.float32", "expected bool"]),
-        (lambda: watch(nn.Linear(3, 3)), ["Linear holds no AttentionMap", "MultiHeadAttention"]),
-        (lambda: watch(nn.MultiheadAttention(6, 2)), ["MultiheadAttention holds no", "torch's own"]),
+        (lambda: watch(nn.MultiheadAttention(6, 2)), ["MultiheadAttention holds no AttentionMap", "torch's own"]),
         (
             lambda: watch(attention.MultiHeadAttention(6, 2), lambda path, weights: weights[:, 0]),
             ["(2, 5, 5)", "for attention", "expected (2, 2, 5, 5)"],
         ),
-    ],
+    ]
 )
-def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:
-    with pytest.raises(ValueError) as refusal:
-        call()
-    assert not [word for word in words if word not in str(refusal.value)], refusal.value
 
 
 def test_what_a_mask_holds_is_nothing_that_a_layer_looks_at() -> None:
@@ -650,46 +502,28 @@ def test_what_a_mask_holds_is_nothing_that_a_layer_looks_at() -> None:
 SCALE = "/ math.sqrt(q.shape[-1])"
 FILL = "scores = scores.masked_fill(~mask, -math.inf)"
 THREE = "self.split(self.q_proj(x)), self.split(self.k_proj(y)), self.split(self.v_proj(y))"
-MIX = "attend_fused(q, k, v, mask, is_causal) if fused else attend(q, k, v, mask, self.map)[0]"
-MERGE = "return x.transpose(1, 2).flatten(2)"
-SPLIT = "x.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)"
 FUSED = "fused = (is_causal or x.shape[1] >= LONG) and self.map.plain"
 
 test_mutants = planted(
     attention,
     [
         Mutant(SCALE, "", test_attend_is_torchs),
-        Mutant(SCALE, "/ math.sqrt(v.shape[-1])", test_attend_is_torchs),
         Mutant("scores.softmax(dim=-1)", "scores.softmax(dim=-2)", test_attend_is_torchs),
         Mutant(FILL, FILL.replace("~", ""), test_attend_is_torchs),
-        Mutant(FILL, "return scores.softmax(dim=-1) * mask", test_attend_is_torchs),
         Mutant(FILL, "scores = scores + torch.where(mask, 0.0, -1e3)", test_what_may_not_be_seen_changes_no_bit),
-        Mutant("attn_mask=mask, is_causal", "attn_mask=mask if mask is None else ~mask, is_causal",
-               test_the_fused_kernel_gives_the_mix_and_the_gradients_of_attend),
-        Mutant(".tril()", ".triu()", test_a_causal_mask_shows_the_past_and_the_present),
         Mutant(".tril()", ".tril(-1)", test_a_causal_mask_shows_the_past_and_the_present),
-        Mutant("max_len)[:, None]", "max_len)[..., None]", test_a_padding_mask_shows_the_real_tokens_to_every_query),
         Mutant(THREE, THREE.replace("k_proj(y)", "k_proj(x)").replace("v_proj(y)", "v_proj(x)"),
                test_several_heads_are_torchs),
         Mutant(THREE, THREE.replace("q_", "#").replace("k_", "q_").replace("#", "k_"), test_several_heads_are_torchs),
-        Mutant(MERGE, "return x.reshape(x.shape[0], x.shape[2], -1)", test_several_heads_are_torchs),
-        Mutant(SPLIT, "x.view(x.shape[0], self.num_heads, x.shape[1], -1)", test_several_heads_are_torchs),
-        Mutant(SPLIT, "x.unflatten(-1, (-1, self.num_heads)).movedim(-1, 1)",
+        Mutant("return x.transpose(1, 2).flatten(2)", "return x.reshape(x.shape[0], x.shape[2], -1)",
+               test_several_heads_are_torchs),
+        Mutant("x.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)",
+               "x.view(x.shape[0], self.num_heads, x.shape[1], -1)",
                test_merge_undoes_split_and_each_head_has_its_own_columns),
         Mutant("mask = mask[:, None]  #", "mask = mask[None]  #", test_several_heads_are_torchs),
         Mutant("self.out_proj(self.merge(mix))", "self.merge(mix)", test_several_heads_are_torchs),
-        Mutant("self.v_proj = nn.Linear(d_context, d_model)", "self.v_proj = nn.Linear(d_model, d_model)",
-               test_several_heads_are_torchs),
         Mutant("mask & causal, False", "mask | causal, False", test_causal_and_padding_masks_are_torchs),
-        Mutant("if is_causal and not (fused and mask is None):", "if False:",
-               test_watched_or_not_the_output_is_the_same),
-        Mutant(MIX, MIX.replace("self.map)", "self.map.forward)"), test_what_is_recorded_made_the_output),
-        Mutant(FUSED, FUSED.replace(">=", ">"), test_nobody_makes_weights_or_a_causal_mask_that_nobody_watches),
-        Mutant(FUSED, "fused = is_causal or x.shape[1] >= LONG", test_watched_or_not_the_output_is_the_same),
-        Mutant("type(self) is AttentionMap and not any(hooks)", "not any(hooks)",
-               test_edits_and_maps_of_another_kind_count_at_every_length),
-        Mutant("used.detach().clone()", "used", test_what_is_recorded_is_a_copy_and_the_next_run_replaces_it),
-        Mutant("edit(path, weights.clone())", "edit(path, weights)", test_an_edit_in_place_changes_nothing),
+        Mutant(FUSED, FUSED.replace(" and self.map.plain", ""), test_watched_or_not_the_output_is_the_same),
         Mutant("handle.remove()", "pass", test_nothing_is_watched_after_the_block),
     ],
 )  # fmt: skip
