@@ -17,7 +17,7 @@ _IMPORT = re.compile(r'^import \{[^}]*\} from "\./kit\.js";\n', re.MULTILINE)
 def script(name: str) -> str:
     """Return the kit and the script of a figure as one module, which needs no other file.
 
-    >>> "import" in script("transfer_lab"), "class View" in script("transfer_lab")
+    >>> "import {" in script("transfer_lab"), "class View" in script("transfer_lab")
     (False, True)
     """
     return _read("kit.js") + _IMPORT.sub("", _read(f"{name}.js"))

@@ -60,7 +60,7 @@ def arms(how: Mapping[str, Any]) -> dict[str, Callable[[], Arm]]:
     for name in SOURCES:
         found[f"{name}, fine-tuned"] = lambda name=name: Tune(network, source(name), how=how)  # type: ignore[misc]
         found[f"{name}, probe"] = lambda name=name: Probe(source(name))  # type: ignore[misc]
-    return found | {
+    more: dict[str, Callable[[], Arm]] = {
         "MAE of notebook 06, probe": lambda: Probe(load("digits_mae").encoder),  # type: ignore[arg-type]
         "print, head kept": lambda: Tune(network, source("print"), keep_head=True, how=how),
         "conflicting, head kept": lambda: Tune(network, conflicting(source("print")), keep_head=True, how=how),
@@ -68,6 +68,7 @@ def arms(how: Mapping[str, Any]) -> dict[str, Callable[[], Arm]]:
         "print, layer-wise": lambda: Tune(network, source("print"), how={**how, "layer_decay": 0.5}),
         "print, low rank": lambda: Tune(network, source("print"), rank=2, how=how),
     }
+    return found | more
 
 
 def run(

@@ -138,7 +138,7 @@ def _test_digits() -> torch.Tensor:
     return torch.from_numpy(digits(seed=0)[1].images)
 
 
-def _held_out(n: int, size: int, **how: int) -> torch.Tensor:
+def _held_out(n: int, size: int, **how: Any) -> torch.Tensor:
     return torch.from_numpy(crops(n, size=size, held_out=True, seed=0, **how))
 
 
