@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
@@ -14,6 +14,7 @@ from lecturelib.attention import record_attention
 from lecturelib.transformer import Encoder, EncoderDecoder
 from tests.mutants import Mutant, planted
 from tests.strategies import normal, seeds, sizes
+from tests.tools import refuses
 from tests.twins import parameters_that_rest, random_weights
 
 SOURCE, TARGET = 11, 7
@@ -36,7 +37,7 @@ def batch(b: int, s: int, t: int, seed: int) -> tuple[torch.Tensor, torch.Tensor
 
 
 @given(sizes(3), seeds)
-def test_a_recurrent_encoder_reads_each_sequence_by_itself_in_both_directions(shape: list[int], seed: int) -> None:
+def test_a_recurrent_encoder_reads_each_sequence_by_itself(shape: list[int], seed: int) -> None:
     b, s, half = shape
     encoder = random_weights(translation.BiGRU(SOURCE, 2 * half), seed)
     source, _, lengths = batch(b, s, 1, seed)
@@ -50,8 +51,7 @@ def test_a_recurrent_encoder_reads_each_sequence_by_itself_in_both_directions(sh
 
 def test_one_half_comes_from_the_left_the_other_from_the_right() -> None:
     encoder = random_weights(translation.BiGRU(SOURCE, 6), 1)
-    source, _, _ = batch(2, 7, 1, 1)
-    lengths = torch.tensor([7, 7])
+    source, lengths = batch(2, 7, 1, 1)[0], torch.tensor([7, 7])
     changed = source.clone()
     changed[:, 3] = (source[:, 3] + 1) % SOURCE
     left, right = (encoder(source, lengths) != encoder(changed, lengths)).any(0).chunk(2, dim=-1)
@@ -73,36 +73,34 @@ def test_a_translator_is_its_equation(shape: list[int], seed: int, kind: str) ->
             token = model.embedding.weight[target[row, step]]
             h = model.decoder(token[None, None], h[None, None])[0][0, 0]
             shown = h
-            if model.attention is not None:
-                q, k, v = (
-                    each.weight for each in (model.attention.q_proj, model.attention.k_proj, model.attention.v_proj)
-                )
+            if look := model.attention:
+                q, k, v = look.q_proj.weight, look.k_proj.weight, look.v_proj.weight
                 weights = ((read @ k.T) @ (q @ h) / len(q) ** 0.5).softmax(0)  # (n,)
                 shown = torch.cat([h, weights @ (read @ v.T)])
             torch.testing.assert_close(logits[row, step], F.linear(shown, model.head.weight, model.head.bias))
 
 
+@settings(max_examples=30)
 @given(sizes(3), seeds, st.sampled_from(KINDS), st.integers(1, 5))
-def test_appended_padding_changes_nothing(shape: list[int], seed: int, kind: str, more: int) -> None:
+def test_neither_padding_nor_what_comes_later_changes_anything(
+    shape: list[int], seed: int, kind: str, more: int
+) -> None:
     b, s, t = shape
     model = translator(kind, 4, seed)
     source, target, lengths = batch(b, s, t, seed)
+    logits = model(source, target, lengths)
     wider = torch.cat([source, batch(b, more, t, seed + 1)[0]], dim=1)
-    torch.testing.assert_close(model(wider, target, lengths), model(source, target, lengths))
-
-
-@given(sizes(3), seeds, st.sampled_from(KINDS))
-def test_what_stands_in_the_padding_changes_no_bit(shape: list[int], seed: int, kind: str) -> None:
-    b, s, t = shape
-    model = translator(kind, 4, seed)
-    source, target, lengths = batch(b, s, t, seed)
+    torch.testing.assert_close(model(wider, target, lengths), logits)
     real = torch.arange(s) < lengths[:, None]
     changed = torch.where(real, source, (source + 1) % SOURCE)
-    assert torch.equal(model(changed, target, lengths), model(source, target, lengths))
+    assert torch.equal(model(changed, target, lengths), logits)
+    for step in range(t):  # all steps at once are the steps one by one
+        so_far = model(source, target[:, : step + 1], lengths)
+        torch.testing.assert_close(logits[:, step], so_far[:, -1])
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_real_token_counts(kind: str) -> None:
+def test_every_real_token_counts_and_every_parameter_learns(kind: str) -> None:
     model = translator(kind, 4)
     source, target, _ = batch(3, 5, 4, 1)
     lengths = torch.tensor([5, 3, 1])
@@ -112,17 +110,21 @@ def test_every_real_token_counts(kind: str) -> None:
         changed[:, place] = (source[:, place] + 1) % SOURCE
         felt = (model(changed, target, lengths) != before).any(-1)
         assert torch.equal(felt, (place < lengths)[:, None].expand(3, 4))
+    before.pow(3).sum().backward()
+    assert not parameters_that_rest(model)
 
 
-@given(sizes(3), seeds, st.sampled_from(KINDS))
-def test_all_steps_at_once_are_the_steps_one_by_one(shape: list[int], seed: int, kind: str) -> None:
-    b, s, t = shape
-    model = translator(kind, 4, seed)
-    source, target, lengths = batch(b, s, t, seed)
-    logits = model(source, target, lengths)
-    for step in range(t):
-        so_far = model(source, target[:, : step + 1], lengths)
-        torch.testing.assert_close(logits[:, step], so_far[:, -1])
+class Counting(nn.Module):
+    """Write the length of the source above what was written last."""
+
+    def forward(self, source: torch.Tensor, target: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        assert torch.is_grad_enabled() is False
+        return F.one_hot((target + lengths[:, None]) % TARGET, TARGET).double()
+
+
+def test_translate_begins_at_the_start_and_goes_on_from_what_it_wrote() -> None:
+    source, lengths = torch.zeros(2, 3).long(), torch.tensor([1, 3])
+    assert translation.translate(Counting(), source, lengths, 5, 4).tolist() == [[6, 0, 1, 2], [1, 4, 0, 3]]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -139,69 +141,36 @@ def test_translate_is_greedy_by_hand(kind: str) -> None:
         assert written[row].tolist() == target[1:]
 
 
-class Counting(nn.Module):
-    """Write the length of the source above what was written last."""
-
-    def forward(self, source: torch.Tensor, target: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-        assert torch.is_grad_enabled() is False
-        return F.one_hot((target + lengths[:, None]) % TARGET, TARGET).double()
-
-
-def test_translate_begins_at_the_start_and_goes_on_from_what_it_wrote() -> None:
-    source, lengths = torch.zeros(2, 3).long(), torch.tensor([1, 3])
-    assert translation.translate(Counting(), source, lengths, 5, 4).tolist() == [[6, 0, 1, 2], [1, 4, 0, 3]]
-
-
-def test_watching_a_translator_shows_where_it_looked() -> None:
-    model = translator("attention")
+def test_watching_a_translator_shows_where_it_looked_and_attention_is_all_that_the_two_differ_in() -> None:
+    model, without = translator("attention"), translator("bottleneck")
     source, target, _ = batch(3, 5, 4, 1)
     lengths = torch.tensor([5, 3, 1])
     with record_attention(model) as maps:
         model(source, target, lengths)
-    assert list(maps) == ["attention"]
-    weights = maps["attention"].weights
-    assert weights.shape == (3, 4, 5)
     real = (torch.arange(5) < lengths[:, None])[:, None].expand(3, 4, 5)
-    assert torch.equal(weights > 0, real)
-    with (
-        pytest.raises(ValueError, match="Translator holds no AttentionMap"),
-        record_attention(translator("bottleneck")),
-    ):
-        pass
-
-
-def test_attention_is_all_that_the_two_differ_in() -> None:
-    with_attention, without = translator("attention"), translator("bottleneck")
-    names = {name.split(".")[0] for name, _ in with_attention.named_parameters()}
-    assert names - {name.split(".")[0] for name, _ in without.named_parameters()} == {"attention"}
-    assert with_attention.head.in_features == 2 * without.head.in_features
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_parameter_learns(kind: str) -> None:
-    model = translator(kind, 4)
-    model(*batch(3, 5, 4, 1)).pow(3).sum().backward()
-    assert not parameters_that_rest(model)
+    assert list(maps) == ["attention"] and torch.equal(maps["attention"].weights > 0, real)
+    assert {name for name, _ in model.named_children()} - {name for name, _ in without.named_children()} == {
+        "attention"
+    }
+    assert model.head.in_features == 2 * without.head.in_features
 
 
 @pytest.mark.parametrize("attention", [True, False])
 def test_gradients_flow_back_to_the_first_token(attention: bool) -> None:
     model = random_weights(translation.Translator(SOURCE, TARGET, 4, attention), 1)
     source, target, lengths = batch(2, 3, 2, 1)
-    vectors = normal(SOURCE, 4, seed=2).requires_grad_()
 
     def run(vectors: torch.Tensor) -> torch.Tensor:
-        weights = {"encoder.embedding.weight": vectors}
-        return torch.func.functional_call(model, weights, (source, target, lengths))
+        return torch.func.functional_call(model, {"encoder.embedding.weight": vectors}, (source, target, lengths))
 
-    assert torch.autograd.gradcheck(run, [vectors])
+    assert torch.autograd.gradcheck(run, [normal(SOURCE, 4, seed=2).requires_grad_()])
 
 
 @pytest.mark.parametrize("attention", [True, False])
-def test_eight_pairs_are_learned_by_heart(attention: bool) -> None:
+def test_four_pairs_are_learned_by_heart(attention: bool) -> None:
     torch.manual_seed(0)
-    source, _, lengths = batch(8, 5, 1, 2)
-    answers = torch.randint(1, TARGET, (8, 4))
+    source, _, lengths = batch(4, 5, 1, 2)
+    answers = torch.randint(1, TARGET, (4, 3))
     model = translation.Translator(SOURCE, TARGET, 16, attention)
     shifted = F.pad(answers[:, :-1], (1, 0))  # 0 is the start
     optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
@@ -209,7 +178,7 @@ def test_eight_pairs_are_learned_by_heart(attention: bool) -> None:
         optimizer.zero_grad()
         F.cross_entropy(model(source, shifted, lengths).flatten(0, 1), answers.flatten()).backward()
         optimizer.step()
-    assert torch.equal(translation.translate(model, source, lengths, 0, 4), answers)
+    assert torch.equal(translation.translate(model, source, lengths, 0, 3), answers)
 
 
 # ---- bad input ----
@@ -221,31 +190,22 @@ def run(source: torch.Tensor, target: torch.Tensor, lengths: torch.Tensor, kind:
     return translator(kind)(source, target, lengths)
 
 
-@pytest.mark.parametrize(
-    ("call", "words"),
+test_bad_input_is_refused_in_words = refuses(
     [
         (lambda: translation.BiGRU(11, 7), ["d_model=7", "even", "half for each direction"]),
         (lambda: translation.BiGRU(11, 0), ["d_model=0", "whole number of 1 or more"]),
         (lambda: translation.BiGRU(0, 6), ["vocab_size=0"]),
         (lambda: translation.BiGRU(11, 6)(S[0], N), ["source", "(5,)", "(B, T)", "source[None]"]),
-        (lambda: translation.BiGRU(11, 6)(S[:, :0], N), ["source", "(2, 0)", "(B, T)"]),
-        (lambda: translation.BiGRU(11, 6)(S.double(), N), ["source", "torch.float64", "whole numbers"]),
         (lambda: translation.BiGRU(11, 6)(S, N[:1]), ["(1,)", "2 sequences", "(2,)"]),
         (lambda: translation.Translator(11, 0, 6), ["target_vocab_size=0"]),
-        (lambda: translation.Translator(11, 7, 5), ["d_model=5", "even"]),
         (lambda: run(S, T, N[:1], "attention over an encoder"), ["(1,)", "2 sequences"]),
         (lambda: run(S, T.bool(), N), ["target", "torch.bool", "whole numbers"]),
-        (lambda: run(S, T[0], N), ["target", "(3,)", "(B, T)"]),
         (lambda: run(S, T[:1], N), ["2 sources", "1 targets", "pairs"]),
         (lambda: translation.translate(translator("attention"), S, N, 0, 0), ["steps=0", "1 or more"]),
         (lambda: translation.translate(translator("attention"), S, N - 2, 0, 2), ["0 to 3", "1 to 5"]),
-        (lambda: translation.translate(translator("transformer"), S, N + 1, 0, 2), ["3 to 6", "1 to 5"]),
-    ],
+        (lambda: record_attention(translator("bottleneck")).__enter__(), ["Translator holds no AttentionMap"]),
+    ]
 )
-def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:
-    with pytest.raises(ValueError) as refusal:
-        call()
-    assert not [word for word in words if word not in str(refusal.value)], refusal.value
 
 
 # ---- mutants ----
@@ -257,13 +217,10 @@ test_mutants = planted(
     translation,
     [
         Mutant("lengths.cpu(), batch_first", "torch.full_like(lengths, tokens.shape[1]), batch_first",
-               test_a_recurrent_encoder_reads_each_sequence_by_itself_in_both_directions),
+               test_a_recurrent_encoder_reads_each_sequence_by_itself),
         Mutant(MEAN, "read.mean(1)", test_a_translator_is_its_equation),
-        Mutant(MEAN, "read[:, -1]", test_a_translator_is_its_equation),
-        Mutant("self.start(mean).tanh()", "self.start(mean)", test_a_translator_is_its_equation),
         Mutant("self.attention(h, read, real[:, None])", "self.attention(h, read)", test_a_translator_is_its_equation),
         Mutant("(len(source), 1), start,", "(len(source), 1), 0,", GREEDY),
         Mutant("lengths)[:, -1].argmax(", "lengths)[:, 0].argmax(", GREEDY),
-        Mutant("@torch.no_grad()\n", "", GREEDY),
     ],
 )  # fmt: skip
