@@ -13,6 +13,7 @@ from lecturelib import language
 from lecturelib.transformer import LanguageModel
 from tests.mutants import Mutant, planted
 from tests.strategies import normal, seeds, sizes
+from tests.tools import refuses
 from tests.twins import random_weights
 
 VOCAB_SIZE = 7
@@ -29,7 +30,6 @@ class Table(nn.Module):
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         self.seen.append(tokens)
-        self.kept_a_graph = torch.is_grad_enabled()
         return self.logits[tokens]
 
 
@@ -54,7 +54,7 @@ def tokens_of(b: int, t: int, seed: int) -> torch.Tensor:
 
 
 @given(sizes(2), seeds)
-def test_next_token_loss_is_the_mean_surprise(shape: list[int], seed: int) -> None:
+def test_both_losses_of_an_honest_model_are_the_mean_surprise(shape: list[int], seed: int) -> None:
     b, t = shape
     model, tokens = honest(seed), tokens_of(b, t + 1, seed)
     surprise = []
@@ -62,15 +62,9 @@ def test_next_token_loss_is_the_mean_surprise(shape: list[int], seed: int) -> No
         for step in range(t):
             logits = model(torch.tensor([row[: step + 1]]))[0, -1].tolist()
             surprise.append(math.log(sum(math.exp(each) for each in logits)) - logits[row[step + 1]])
-    assert language.next_token_loss(model, (tokens,)).item() == pytest.approx(sum(surprise) / len(surprise), rel=1e-9)
-
-
-@given(sizes(2), seeds)
-def test_the_losses_agree_for_an_honest_model(shape: list[int], seed: int) -> None:
-    b, t = shape
-    model, tokens = honest(seed), tokens_of(b, t + 1, seed)
-    parallel = language.next_token_loss(model, (tokens,)).item()
-    assert language.left_to_right_loss(model, tokens) == pytest.approx(parallel, rel=1e-9)
+    mean = pytest.approx(sum(surprise) / len(surprise), rel=1e-9)
+    assert language.next_token_loss(model, (tokens,)).item() == mean
+    assert language.left_to_right_loss(model, tokens) == mean
 
 
 def test_the_losses_part_for_a_model_that_looks_ahead() -> None:
@@ -94,7 +88,7 @@ def test_four_strings_are_learned_by_heart() -> None:
     tokens = torch.tensor([[0, 4, 4, 5, 6, 4], [1, 6, 5, 4, 4, 5], [2, 5, 4, 6, 6, 6], [3, 4, 6, 4, 5, 5]])
     model = LanguageModel(VOCAB_SIZE, 16, 2, 2, 6)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
-    for _ in range(80):
+    for _ in range(60):
         optimizer.zero_grad()
         language.next_token_loss(model, (tokens,)).backward()
         optimizer.step()
@@ -120,22 +114,15 @@ def test_temperature_zero_takes_the_likeliest_by_hand(seed: int, shape: list[int
 
 def test_a_seed_says_all() -> None:
     model, prompt = honest(1), tokens_of(2, 3, 1)
-    text = language.generate(model, prompt, 30, seed=3)
-    assert text.shape == (2, 33) and torch.equal(text[:, :3], prompt)
+    kept, text = prompt.clone(), language.generate(model, prompt, 30, seed=3)
+    assert text.shape == (2, 33) and torch.equal(text[:, :3], kept) and torch.equal(prompt, kept)
+    assert torch.equal(language.generate(model, prompt, 0), kept)
     torch.manual_seed(5)
     before = torch.get_rng_state()
     assert torch.equal(language.generate(model, prompt, 30, seed=3), text)
     assert torch.equal(torch.get_rng_state(), before)
     assert not torch.equal(language.generate(model, prompt, 30, seed=4), text)
     assert torch.equal(language.generate(model, prompt, 30), language.generate(model, prompt, 30, seed=0))
-
-
-def test_the_prompt_is_left_as_it_was() -> None:
-    prompt = tokens_of(2, 3, 1)
-    kept = prompt.clone()
-    language.generate(honest(1), prompt, 5)
-    assert torch.equal(prompt, kept)
-    assert torch.equal(language.generate(honest(1), prompt, 0), kept)
 
 
 def test_the_model_sees_the_last_tokens_that_fit() -> None:
@@ -145,14 +132,10 @@ def test_the_model_sees_the_last_tokens_that_fit() -> None:
     for step, each in enumerate(model.seen):
         assert torch.equal(each, text[:, max(0, step - 2) : step + 3])
     # a true model too writes on past its positions, and a long prompt is cut
-    assert language.generate(honest(1, max_len=5), tokens_of(2, 3, 1), 8).shape == (2, 11)
-    assert language.generate(honest(1, max_len=5), tokens_of(2, 9, 1), 1).shape == (2, 10)
-
-
-def test_a_model_without_a_limit_sees_everything() -> None:
-    model = Table(normal(VOCAB_SIZE, VOCAB_SIZE, seed=1))
-    language.generate(model, tokens_of(2, 3, 1), 4)
-    assert [each.shape[1] for each in model.seen] == [3, 4, 5, 6]
+    assert language.generate(honest(1, max_len=5), tokens_of(2, 9, 1), 3).shape == (2, 12)
+    unlimited = Table(normal(VOCAB_SIZE, VOCAB_SIZE, seed=1))
+    language.generate(unlimited, tokens_of(2, 3, 1), 4)
+    assert [each.shape[1] for each in unlimited.seen] == [3, 4, 5, 6]
 
 
 def test_the_loop_asks_for_the_next_logits_of_the_whole_text_one_token_at_a_time() -> None:
@@ -174,23 +157,17 @@ def test_the_loop_asks_for_the_next_logits_of_the_whole_text_one_token_at_a_time
 # ---- one draw ----
 
 
-def shares(logits: list[float], temperature: float, top_k: int | None) -> list[float]:
-    """Return how often each of 20,000 draws is which token."""
-    rows = torch.tensor([logits], dtype=torch.float64).expand(20_000, -1)
-    drawn = language.draw(rows, temperature, top_k, torch.Generator().manual_seed(1))
-    assert drawn.shape == (20_000,)
-    return (drawn.bincount(minlength=len(logits)) / 20_000).tolist()
-
-
-@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
-@pytest.mark.parametrize("top_k", [None, 2, 3, 9])
+@pytest.mark.parametrize("temperature", [0.5, 2.0])
+@pytest.mark.parametrize("top_k", [None, 2, 9])
 def test_tokens_come_as_often_as_the_logits_say(temperature: float, top_k: int | None) -> None:
-    logits = [0.3, 1.5, -0.4, 0.9, -1.0]
-    kept = sorted(logits)[-(top_k or 5) :]
-    powers = [math.exp(each / temperature) if each in kept else 0.0 for each in logits]
-    for share, power in zip(shares(logits, temperature, top_k), powers, strict=True):
+    logits, many = torch.tensor([0.3, 1.5, -0.4, 0.9, -1.0], dtype=torch.float64), 20_000
+    drawn = language.draw(logits.expand(many, -1), temperature, top_k, torch.Generator().manual_seed(1))
+    assert drawn.shape == (many,)
+    kept = sorted(logits.tolist())[-(top_k or 5) :]
+    powers = [math.exp(each / temperature) if each in kept else 0.0 for each in logits.tolist()]
+    for count, power in zip(drawn.bincount(minlength=5).tolist(), powers, strict=True):
         p = power / sum(powers)
-        assert share == pytest.approx(p, abs=5 * math.sqrt(p * (1 - p) / 20_000) + 1e-6 * (p > 0))
+        assert count / many == pytest.approx(p, abs=5 * math.sqrt(p * (1 - p) / many) + 1e-6 * (p > 0))
 
 
 @given(sizes(2), seeds, st.integers(1, 7))
@@ -206,10 +183,9 @@ def test_each_row_is_drawn_from_its_own_likeliest(shape: list[int], seed: int, t
     assert torch.equal(language.draw(logits, 1e-9, None, generator), logits.argmax(1))
 
 
-@pytest.mark.parametrize("top_k", [1, 2, 3])
-def test_no_more_than_top_k_are_drawn_where_all_are_equal(top_k: int) -> None:
-    drawn = language.draw(torch.zeros(200, 5), 1.0, top_k, torch.Generator().manual_seed(1))
-    assert len(drawn.unique()) == top_k
+def test_no_more_than_top_k_are_drawn_where_all_are_equal() -> None:
+    drawn = language.draw(torch.zeros(200, 5), 1.0, 2, torch.Generator().manual_seed(1))
+    assert len(drawn.unique()) == 2
 
 
 # ---- bad input ----
@@ -220,38 +196,23 @@ PROMPT = torch.zeros(2, 3, dtype=torch.long)
 UNFIT: list[tuple[torch.Tensor, Any, dict[str, Any], list[str]]] = [
     (PROMPT[0], 5, {}, ["(3,)", "(B, T)"]),
     (PROMPT[:, :0], 5, {}, ["(2, 0)", "at least one token"]),
-    (PROMPT[:0], 5, {}, ["(0, 3)", "at least one token"]),
     (PROMPT, -1, {}, ["steps=-1", "0 or more"]),
-    (PROMPT, 2.5, {}, ["steps=2.5", "a whole number"]),
     (PROMPT, 5, {"temperature": -0.5}, ["temperature=-0.5", "0 or more"]),
     (PROMPT, 5, {"temperature": math.nan}, ["temperature=nan", "finite"]),
     (PROMPT, 5, {"temperature": math.inf}, ["temperature=inf", "finite"]),
     (PROMPT, 5, {"top_k": 0}, ["top_k=0", "1 or more"]),
-    (PROMPT, 5, {"top_k": 1.5}, ["top_k=1.5", "a whole number"]),
 ]
 
-
-@pytest.mark.parametrize(
-    ("call", "words"),
+test_bad_input_is_refused_in_words = refuses(
     [
         *((lambda bad=bad: language.generate(MODEL, *bad[:2], **bad[2]), bad[3]) for bad in UNFIT),
         *((lambda bad=bad: language.write(MODEL, *bad[:2], **bad[2]), bad[3]) for bad in UNFIT),
         (lambda: language.draw(torch.zeros(2, 5), -1.0, None, None), ["temperature=-1.0", "0 or more"]),
-        (lambda: language.draw(torch.zeros(2, 5), 1.0, 0, None), ["top_k=0", "1 or more"]),
-        *(
-            (lambda loss=loss, bad=bad: loss(bad), [str(tuple(bad.shape)), "(B, T + 1)", "at least 2"])
-            for loss in (
-                lambda tokens: language.next_token_loss(MODEL, (tokens,)),
-                lambda tokens: language.left_to_right_loss(MODEL, tokens),
-            )
-            for bad in (PROMPT[:, :1], PROMPT[0], PROMPT[:0])
-        ),
-    ],
+        (lambda: language.next_token_loss(MODEL, (PROMPT[:, :1],)), ["(2, 1)", "(B, T + 1)", "at least 2"]),
+        (lambda: language.next_token_loss(MODEL, (PROMPT[0],)), ["(3,)", "(B, T + 1)"]),
+        (lambda: language.left_to_right_loss(MODEL, PROMPT[:0]), ["(0, 3)", "(B, T + 1)"]),
+    ]
 )
-def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:
-    with pytest.raises(ValueError) as refusal:
-        call()
-    assert not [word for word in words if word not in str(refusal.value)], refusal.value
 
 
 # ---- mutants ----
@@ -262,17 +223,11 @@ EACH = "F.cross_entropy(model(tokens[:, :t])[:, -1], tokens[:, t])"
 test_mutants = planted(
     language,
     [
-        Mutant(LOSS, LOSS.replace("1:]", ":-1]"), test_next_token_loss_is_the_mean_surprise),
-        Mutant(LOSS, LOSS.replace("flatten())", 'flatten(), reduction="sum")'),
-               test_next_token_loss_is_the_mean_surprise),
-        Mutant(EACH, EACH.replace("[:, t]", "[:, t - 1]"), test_the_losses_agree_for_an_honest_model),
+        Mutant(LOSS, LOSS.replace("1:]", ":-1]"), test_both_losses_of_an_honest_model_are_the_mean_surprise),
         Mutant(EACH, EACH.replace("[:, :t])[:, -1]", ")[:, t - 1]"),
                test_the_losses_part_for_a_model_that_looks_ahead),
         Mutant("text[:, -max_len:] if", "text[:, :max_len] if", test_the_model_sees_the_last_tokens_that_fit),
-        Mutant("logits.argmax(dim=-1)", "logits.argmin(dim=-1)", test_temperature_zero_takes_the_likeliest_by_hand),
         Mutant("(logits / temperature)", "(logits * temperature)", test_tokens_come_as_often_as_the_logits_say),
-        Mutant("torch.full_like(logits, -torch.inf)", "torch.zeros_like(logits)",
-               test_tokens_come_as_often_as_the_logits_say),
         Mutant("1, generator=generator)", "1)", test_a_seed_says_all),
         Mutant("@torch.no_grad()\ndef _write(", "def _write(",
                test_the_loop_asks_for_the_next_logits_of_the_whole_text_one_token_at_a_time),
