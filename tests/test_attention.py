@@ -445,7 +445,9 @@ UNFIT: list[tuple[tuple[torch.Tensor, ...], list[str]]] = [
     ((Q, K, V[:, :6]), ["7 keys", "6 values", "one value for each key"]),
     ((Q, K[:, :0], V[:, :0]), ["(2, 0, 3)", "at least one key"]),
     ((Q[..., :0], K[..., :0], V), ["(2, 7, 0)", "width 1"]),
-    ((Q, K[:1].repeat(3, 1, 1), V), ["(3, 7, 3)", "(2, 5, 3)", "the same batch"]),
+    ((Q, K[:1].repeat(3, 1, 1), V), ["(3, 7, 3)", "(2, 5, 3)", "the same batch in front of all three"]),
+    ((Q[:1].repeat(3, 1, 1), K, V), ["(3, 5, 3)", "(2, 7, 3)", "the same batch"]),
+    ((Q, K, V[:1].repeat(3, 1, 1)), ["(3, 7, 3)", "(2, 5, 3)", "the same batch"]),
     ((Q, K, V, NOWHERE.T), ["(7, 5)", "(2, 5, 7)", "a row for each query"]),
     ((Q, K, V, NOWHERE.expand(3, 2, 5, 7)), ["(3, 2, 5, 7)", "(2, 5, 7)"]),
     ((Q[:1, None], K[:1, None], V[:, None], NOWHERE.expand(2, 1, 5, 7)), ["(2, 1, 5, 7)", "(1, 1, 5, 7)"]),
@@ -480,8 +482,8 @@ test_bad_input_is_refused_in_words = refuses(
         (lambda: attention.MultiHeadAttention(6, 4), ["d_model=6", "4 heads", "multiple of 4", "such as 4"]),
         (lambda: attention.MultiHeadAttention(3, 5), ["d_model=3", "5 heads", "such as 5"]),
         (lambda: attention.MultiHeadAttention(6, 1)(X[0]), ["x", "(5, 6)", "(B, tokens, 6)", "x[None]"]),
-        (lambda: attention.MultiHeadAttention(6, 2, 3)(X, X), ["context", "(2, 5, 6)", "(B, tokens, 3)"]),
-        (lambda: attention.MultiHeadAttention(6, 2)(X, X, is_causal=True), ["is_causal", "themselves"]),
+        (lambda: attention.MultiHeadAttention(6, 2, 3)(X, X), ["as context[None]", "(2, 5, 6)", "(B, tokens, 3)"]),
+        (lambda: attention.MultiHeadAttention(6, 2)(X, X, is_causal=True), ["is_causal=True", "themselves"]),
         (lambda: attention.MultiHeadAttention(6, 2)(X, mask=SHORT.expand(2, 5, 4)), ["(2, 1, 5, 4)", "(2, 2, 5, 5)"]),
         (lambda: watch(nn.MultiheadAttention(6, 2)), ["MultiheadAttention holds no AttentionMap", "torch's own"]),
         (
@@ -490,6 +492,14 @@ test_bad_input_is_refused_in_words = refuses(
         ),
     ]
 )
+
+
+@pytest.mark.parametrize("attend", [attention.attend, attention.attend_fused])
+@pytest.mark.parametrize("ones", [(True, False, False), (False, True, True), (False, False, True)])
+def test_a_batch_of_one_serves_a_larger_one(attend, ones: tuple[bool, ...]) -> None:
+    mask = torch.stack([torch.ones(5, 7).tril(2), torch.ones(5, 7).triu(-2)]) == 1  # another for each of the batch
+    short = [each[:1] if one else each for each, one in zip((Q, K, V), ones, strict=True)]
+    torch.testing.assert_close(attend(*short, mask), attend(*(each.expand(2, -1, -1) for each in short), mask))
 
 
 def test_what_a_mask_holds_is_nothing_that_a_layer_looks_at() -> None:
