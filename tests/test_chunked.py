@@ -13,6 +13,7 @@ from lecturelib import chunked
 from lecturelib.attention import attend, causal_mask
 from tests.mutants import Mutant, planted
 from tests.strategies import normal, seeds, sizes
+from tests.tools import refuses
 from tests.twins import random_mask
 
 MASKS = ["none", "rows", "causal", "batch", "heads", "keys", "row"]
@@ -20,18 +21,10 @@ MASKS = ["none", "rows", "causal", "batch", "heads", "keys", "row"]
 
 def mask_of(kind: str, b: int, h: int, t: int, s: int, seed: int) -> torch.Tensor | None:
     """Return a mask of each shape that broadcasts to (B, H, T, S), or none."""
-    if kind == "none":
-        return None
     if kind == "causal":
         return torch.ones(t, s, dtype=torch.bool).tril(diagonal=max(0, s - t))
-    shapes: dict[str, tuple[int, ...]] = {
-        "rows": (t, s),
-        "batch": (b, 1, t, s),
-        "heads": (b, h, t, s),
-        "keys": (b, 1, 1, s),
-        "row": (s,),
-    }
-    return random_mask(*shapes[kind], seed=seed)
+    shapes = {"rows": (t, s), "batch": (b, 1, t, s), "heads": (b, h, t, s), "keys": (b, 1, 1, s), "row": (s,)}
+    return random_mask(*shapes[kind], seed=seed) if kind in shapes else None
 
 
 def three(b: int, h: int, t: int, s: int, k: int, m: int, seed: int) -> tuple[torch.Tensor, ...]:
@@ -52,51 +45,35 @@ def test_chunks_give_the_mix_and_the_gradients_of_attend(shape: list[int], chunk
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
     weight = normal(*expected.shape, seed=seed + 4)
     gradients = [torch.autograd.grad((each * weight).sum(), (q, k, v)) for each in (found, expected)]
-    for ours, theirs in zip(*gradients, strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-11, atol=1e-11)
+    torch.testing.assert_close(*gradients, rtol=1e-11, atol=1e-11)
 
 
 def test_128_rows_and_columns_at_a_time_unless_told() -> None:
     q, k, v = (each.detach() for each in three(1, 1, 130, 130, 3, 3, 1))
     mask = causal_mask(130)
     torch.testing.assert_close(chunked.attend_in_chunks(q, k, v, mask), attend(q, k, v, mask)[0])
-    seen = Largest()
-    with seen:
+    with Largest() as seen:
         chunked.attend_in_chunks(q, k, v)
     assert seen.numbers == 128 * 128
 
 
-@pytest.mark.parametrize(
-    "leads", [((), (), ()), ((), (2,), (2,)), ((2,), (), ()), ((), (), (2,)), ((2, 1), (1, 3), (2, 3)), ((0,),) * 3]
-)
-def test_leading_dimensions_are_those_of_attend(leads: tuple[tuple[int, ...], ...]) -> None:
-    ends = ((5, 3), (7, 3), (7, 2))
+@pytest.mark.parametrize("leads", [((), (2,), (2,)), ((), (), (2,)), ((2, 1), (1, 3), (2, 3)), ((0,),) * 3])
+@pytest.mark.parametrize("queries", [5, 0])
+def test_leading_dimensions_are_those_of_attend(leads: tuple[tuple[int, ...], ...], queries: int) -> None:
+    ends = ((queries, 3), (7, 3), (7, 2))
     q, k, v = (normal(*lead, *end, seed=n) for n, (lead, end) in enumerate(zip(leads, ends, strict=True)))
-    for mask in (None, random_mask(5, 7, seed=1)):
-        expected = attend(q, k, v, mask)[0]
-        found = chunked.attend_in_chunks(q, k, v, mask, chunk=3)
-        assert found.shape == expected.shape
-        torch.testing.assert_close(found, expected)
+    for mask in (None, random_mask(queries, 7, seed=1)):
+        torch.testing.assert_close(chunked.attend_in_chunks(q, k, v, mask, chunk=3), attend(q, k, v, mask)[0])
 
 
-def test_no_query_gets_no_answer() -> None:
-    q, k, v = three(2, 3, 0, 5, 4, 6, 1)
-    assert chunked.attend_in_chunks(q, k, v).shape == attend(q, k, v)[0].shape == (2, 3, 0, 6)
-
-
-def test_a_query_may_see_nothing_in_the_first_chunks() -> None:
+@pytest.mark.parametrize("seen", [slice(8, 9), slice(0, 1), slice(3, 5)])
+def test_a_query_may_see_nothing_in_the_first_or_last_chunks(seen: slice) -> None:
     q, k, v = three(1, 2, 5, 9, 3, 4, 1)
-    late, early = torch.zeros(5, 9, dtype=torch.bool), torch.zeros(5, 9, dtype=torch.bool)
-    late[:, 8] = early[:, 0] = True
-    middle = torch.zeros(5, 9, dtype=torch.bool)
-    middle[:, 3:5] = True
-    for mask in (late, early, middle):
-        found, expected = chunked.attend_in_chunks(q, k, v, mask, chunk=2), attend(q, k, v, mask)[0]
-        torch.testing.assert_close(found, expected)
-        ours, theirs = (torch.autograd.grad(each.square().sum(), (q, k, v)) for each in (found, expected))
-        for one, other in zip(ours, theirs, strict=True):
-            assert torch.isfinite(one).all()
-            torch.testing.assert_close(one, other)
+    mask = torch.zeros(5, 9, dtype=torch.bool)
+    mask[:, seen] = True
+    found, expected = chunked.attend_in_chunks(q, k, v, mask, chunk=2), attend(q, k, v, mask)[0]
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(*(torch.autograd.grad(each.square().sum(), (q, k, v)) for each in (found, expected)))
 
 
 @given(sizes(4), seeds, st.sampled_from([-3.0, 1e6]))
@@ -113,19 +90,14 @@ def test_what_may_not_be_seen_changes_no_bit(shape: list[int], seed: int, fillin
         assert torch.equal(again[row], mix[row])
 
 
-@pytest.mark.parametrize("kind", [torch.float32, torch.float64])
-def test_scores_as_large_as_they_come_overflow_nowhere(kind: torch.dtype) -> None:
-    # scores of 1e4, -1e4 and 9999, in every order of the chunks
-    for values in itertools.permutations([1e4, -1e4, 9999.0]):
-        k = torch.tensor(values, dtype=kind)[:, None].requires_grad_()
-        q, v = torch.ones(1, 1, dtype=kind), torch.tensor([[1.0], [2.0], [4.0]], dtype=kind)
+def test_scores_as_large_as_they_come_overflow_nowhere() -> None:
+    q, v = torch.ones(1, 1), torch.tensor([[1.0], [2.0], [4.0]])
+    # in every order of the chunks; at last all so low that exp of any is 0
+    for values in [*itertools.permutations([1e4, -1e4, 9999.0]), (-1e4, -1e4, -1e4)]:
+        k = torch.tensor(values)[:, None].requires_grad_()
         found, expected = chunked.attend_in_chunks(q, k, v, chunk=1), attend(q, k, v)[0]
         torch.testing.assert_close(found, expected)
-        (ours,), (theirs,) = (torch.autograd.grad(each.sum(), k) for each in (found, expected))
-        torch.testing.assert_close(ours, theirs)
-    # all scores so low that exp of any is 0
-    low = torch.full((3, 1), -1e4, dtype=kind)
-    torch.testing.assert_close(chunked.attend_in_chunks(q, low, v, chunk=2), v.mean(dim=0, keepdim=True))
+        torch.testing.assert_close(*(torch.autograd.grad(each.sum(), k) for each in (found, expected)))
 
 
 def test_random_numbers_are_left_alone() -> None:
@@ -155,21 +127,19 @@ class Largest(TorchDispatchMode):
 
 
 @pytest.mark.parametrize("kind", ["none", "rows", "keys"])
-@pytest.mark.parametrize("chunk", [4, 16, 30])
+@pytest.mark.parametrize("chunk", [8, 15])
 def test_no_tensor_is_larger_than_a_chunk_by_a_chunk_forward_and_backward(kind: str, chunk: int) -> None:
-    t, b, h = 64, 2, 3
+    t, b, h = 32, 2, 3
     q, k, v = three(b, h, t, t, 2, 2, 1)
     mask = mask_of(kind, b, h, t, t, 2)
-    forward, backward = Largest(), Largest()
-    with forward:
+    with Largest() as forward:
         mix = chunked.attend_in_chunks(q, k, v, mask, chunk=chunk)
-    with backward:
+    with Largest() as backward:
         mix.sum().backward()
     # a chunk of weights for each head, or all queries, keys or values
     most = b * h * max(chunk * chunk, t * 2)
     assert forward.numbers == most and backward.numbers == most
-    at_once = Largest()
-    with at_once:
+    with Largest() as at_once:
         attend(q, k, v, mask)
     assert at_once.numbers == b * h * t * t
 
@@ -185,20 +155,15 @@ def test_pieces_may_come_in_any_order_and_size(pieces: list[int], order: Any, se
     parts = list(zip(k.split(pieces, dim=1), v.split(pieces, dim=1), mask.split(pieces, dim=1), strict=True))
     order.shuffle(parts)
     row = chunked.RunningSoftmax(q)
-    for part in parts:
+    for n, part in enumerate(parts, start=1):
         row.add(*part)
+        so_far = [torch.cat(each, dim=1) for each in zip(*parts[:n], strict=True)]
+        if so_far[2].any(-1).all():  # the mix may be asked for between pieces
+            torch.testing.assert_close(row.mix(), attend(q, *so_far)[0])
     torch.testing.assert_close(row.mix(), attend(q, k, v, mask)[0], rtol=1e-12, atol=1e-12)
     scores = (q @ k.mT / 3**0.5).masked_fill(~mask, -torch.inf)
     torch.testing.assert_close(row.largest, scores.amax(dim=-1, keepdim=True))
     torch.testing.assert_close(row.total.log() + row.largest, scores.logsumexp(dim=-1, keepdim=True))
-
-
-def test_the_mix_may_be_asked_for_between_pieces() -> None:
-    q, k, v = normal(5, 3, seed=1), normal(7, 3, seed=2), normal(7, 4, seed=3)
-    row = chunked.RunningSoftmax(q)
-    for n in range(7):
-        row.add(k[n : n + 1], v[n : n + 1])
-        torch.testing.assert_close(row.mix(), attend(q, k[: n + 1], v[: n + 1])[0])
 
 
 def test_gradients_flow_through_the_pieces() -> None:
@@ -226,32 +191,20 @@ def added(*piece: torch.Tensor, q: torch.Tensor = Q) -> torch.Tensor:
     return row.mix()
 
 
-@pytest.mark.parametrize(
-    ("call", "words"),
+test_bad_input_is_refused_in_words = refuses(
     [
-        *(
-            (lambda chunk=chunk: chunked.attend_in_chunks(Q, K, V, chunk=chunk), [f"chunk={chunk!r}", "whole number"])
-            for chunk in (0, 2.0)
-        ),
+        (lambda: chunked.attend_in_chunks(Q, K, V, chunk=2.0), ["chunk=2.0", "whole number"]),
         (lambda: chunked.attend_in_chunks(Q[0, 0], K, V), ["(3,)", "(..., T, K)", "x[None]"]),
-        (lambda: chunked.attend_in_chunks(Q[..., :2], K, V), ["width 2", "keys 3", "same d_k"]),
         # refused for the whole row, also where the first chunk of it shows something
         (lambda: chunked.attend_in_chunks(Q, K, V, NOWHERE, chunk=2), ["(3,)", "nowhere", "inverted"]),
-        (lambda: chunked.attend_in_chunks(Q, K, V, NOWHERE.T), ["(7, 5)", "(2, 5, 7)", "a row for each query"]),
         (lambda: chunked.attend_in_chunks(Q, K, V, NOWHERE.expand(3, 2, 5, 7)), ["(3, 2, 5, 7)", "(2, 5, 7)"]),
         (lambda: chunked.attend_in_chunks(Q, K, V, NOWHERE.int()), ["torch.int32", "bool", "mask.bool()"]),
         (lambda: added(K, V, q=Q[0, 0]), ["(3,)", "x[None]"]),
-        (lambda: added(K[..., :2], V), ["width 3", "keys 2", "same d_k"]),
-        (lambda: added(K, V, NOWHERE.T), ["(7, 5)", "(2, 5, 7)"]),
-        (lambda: added(K, V, NOWHERE.double()), ["torch.float64", "bool"]),
+        (lambda: added(K, V, NOWHERE.T), ["(7, 5)", "(2, 5, 7)", "a row for each query"]),
         (lambda: chunked.RunningSoftmax(Q).mix(), ["seen no key", "at least one"]),
         (lambda: added(K, V, NOWHERE), ["seen no key", "at least one"]),
-    ],
+    ]
 )
-def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:
-    with pytest.raises(ValueError) as refusal:
-        call()
-    assert not [word for word in words if word not in str(refusal.value)], refusal.value
 
 
 def test_a_refused_piece_changes_nothing() -> None:
@@ -266,23 +219,17 @@ def test_a_refused_piece_changes_nothing() -> None:
 
 # ---- mutants ----
 
-SCALE = "/ math.sqrt(self.q.shape[-1])"
 LARGEST = "torch.maximum(self.largest, scores.detach().amax(dim=-1, keepdim=True))"
-PIECE = "row.add(k[..., part, :], v[..., part, :], None if mask is None else mask[..., part])"
 SAME = test_chunks_give_the_mix_and_the_gradients_of_attend
 
 test_mutants = planted(
     chunked,
     [
-        Mutant(SCALE, "/ math.sqrt(k.shape[-2])", SAME),
-        Mutant("scores.masked_fill(~mask, -math.inf)", "scores.masked_fill(mask, -math.inf)", SAME),
-        Mutant("self.total = self.total * shrink + exp", "self.total = self.total + exp", SAME),
+        Mutant("/ math.sqrt(self.q.shape[-1])", "/ math.sqrt(k.shape[-2])", SAME),
         Mutant("self.sum = self.sum * shrink + exp @ v", "self.sum = self.sum + exp @ v", SAME),
-        Mutant("return self.sum / self.total", "return self.sum", SAME),
-        Mutant(PIECE, "row.add(k[..., part, :], v[..., part, :])", SAME),
-        Mutant("for start in range(0, keys, chunk):", "for start in range(0, length, chunk):", SAME),
+        Mutant("None if mask is None else mask[..., part])", "None)", SAME),
         Mutant("safe = largest.masked_fill(largest == -math.inf, 0.0)", "safe = largest",
-               test_a_query_may_see_nothing_in_the_first_chunks),
+               test_a_query_may_see_nothing_in_the_first_or_last_chunks),
         Mutant(LARGEST, "torch.zeros_like(self.largest)", test_scores_as_large_as_they_come_overflow_nowhere),
         Mutant(LARGEST, "scores.detach().amax(dim=-1, keepdim=True)", test_pieces_may_come_in_any_order_and_size),
     ],
