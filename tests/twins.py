@@ -42,9 +42,8 @@ def parameters_that_rest(model: nn.Module) -> list[str]:
 
 def attention_twin(ours: MultiHeadAttention) -> nn.MultiheadAttention:
     d_model, d_context = ours.q_proj.in_features, ours.k_proj.in_features
-    twin = nn.MultiheadAttention(
-        d_model, ours.num_heads, kdim=d_context, vdim=d_context, batch_first=True, dtype=torch.float64
-    )
+    how = {"kdim": d_context, "vdim": d_context, "batch_first": True, "dtype": torch.float64}
+    twin = nn.MultiheadAttention(d_model, ours.num_heads, **how)
     copy_attention(ours, twin)
     return twin
 
@@ -65,16 +64,8 @@ def block_twin(ours: Block) -> nn.TransformerEncoderLayer | nn.TransformerDecode
     """Return torch's encoder layer, or its decoder layer for a block with cross-attention."""
     widen, _, narrow = ours.feed_forward
     kind = nn.TransformerDecoderLayer if hasattr(ours, "cross") else nn.TransformerEncoderLayer
-    twin = kind(
-        narrow.out_features,
-        ours.attention.num_heads,
-        widen.out_features,
-        dropout=0.0,
-        activation="gelu",
-        batch_first=True,
-        norm_first=True,
-        dtype=torch.float64,
-    )
+    how = {"activation": "gelu", "batch_first": True, "norm_first": True, "dtype": torch.float64}
+    twin = kind(narrow.out_features, ours.attention.num_heads, widen.out_features, dropout=0.0, **how)
     copy_attention(ours.attention, twin.self_attn)
     norms = [ours.norm_attention, ours.norm_feed_forward]
     if isinstance(twin, nn.TransformerDecoderLayer):
