@@ -178,8 +178,6 @@ def test_gradients_flow_through_the_pieces() -> None:
     assert torch.autograd.gradcheck(mix, leaves)
 
 
-# ---- bad input ----
-
 Q, K, V = (normal(2, n, 3, seed=n) for n in (5, 7, 7))
 NOWHERE = torch.ones(5, 7, dtype=torch.bool)
 NOWHERE[3] = False
@@ -192,18 +190,16 @@ def added(*piece: torch.Tensor, q: torch.Tensor = Q) -> torch.Tensor:
 
 
 test_bad_input_is_refused_in_words = refuses(
-    [
-        (lambda: chunked.attend_in_chunks(Q, K, V, chunk=2.0), ["chunk=2.0", "whole number"]),
-        (lambda: chunked.attend_in_chunks(Q[0, 0], K, V), ["(3,)", "(..., T, K)", "x[None]"]),
-        # refused for the whole row, also where the first chunk of it shows something
-        (lambda: chunked.attend_in_chunks(Q, K, V, NOWHERE, chunk=2), ["(3,)", "nowhere", "inverted"]),
-        (lambda: chunked.attend_in_chunks(Q, K, V, NOWHERE.expand(3, 2, 5, 7)), ["(3, 2, 5, 7)", "(2, 5, 7)"]),
-        (lambda: chunked.attend_in_chunks(Q, K, V, NOWHERE.int()), ["torch.int32", "bool", "mask.bool()"]),
-        (lambda: added(K, V, q=Q[0, 0]), ["(3,)", "x[None]"]),
-        (lambda: added(K, V, NOWHERE.T), ["(7, 5)", "(2, 5, 7)", "a row for each query"]),
-        (lambda: chunked.RunningSoftmax(Q).mix(), ["seen no key", "at least one"]),
-        (lambda: added(K, V, NOWHERE), ["seen no key", "at least one"]),
-    ]
+    (lambda: chunked.attend_in_chunks(Q, K, V, chunk=2.0), ["chunk=2.0", "whole number"]),
+    (lambda: chunked.attend_in_chunks(Q[0, 0], K, V), ["(3,)", "(..., T, K)", "x[None]"]),
+    # refused for the whole row, also where the first chunk of it shows something
+    (lambda: chunked.attend_in_chunks(Q, K, V, NOWHERE, chunk=2), ["(3,)", "nowhere", "inverted"]),
+    (lambda: chunked.attend_in_chunks(Q, K, V, NOWHERE.expand(3, 2, 5, 7)), ["(3, 2, 5, 7)", "(2, 5, 7)"]),
+    (lambda: chunked.attend_in_chunks(Q, K, V, NOWHERE.int()), ["torch.int32", "bool", "mask.bool()"]),
+    (lambda: added(K, V, q=Q[0, 0]), ["(3,)", "x[None]"]),
+    (lambda: added(K, V, NOWHERE.T), ["(7, 5)", "(2, 5, 7)", "a row for each query"]),
+    (lambda: chunked.RunningSoftmax(Q).mix(), ["seen no key", "at least one"]),
+    (lambda: added(K, V, NOWHERE), ["seen no key", "at least one"]),
 )
 
 
@@ -216,8 +212,6 @@ def test_a_refused_piece_changes_nothing() -> None:
     row.add(K[:, 4:], V[:, 4:])
     torch.testing.assert_close(row.mix(), attend(Q, K, V)[0])
 
-
-# ---- mutants ----
 
 LARGEST = "torch.maximum(self.largest, scores.detach().amax(dim=-1, keepdim=True))"
 SAME = test_chunks_give_the_mix_and_the_gradients_of_attend

@@ -188,8 +188,6 @@ def test_no_more_than_top_k_are_drawn_where_all_are_equal() -> None:
     assert len(drawn.unique()) == 2
 
 
-# ---- bad input ----
-
 MODEL = Table(torch.zeros(VOCAB_SIZE, VOCAB_SIZE))
 PROMPT = torch.zeros(2, 3, dtype=torch.long)
 # the same is refused by the loop, at its call and not when the first token is asked for
@@ -204,18 +202,14 @@ UNFIT: list[tuple[torch.Tensor, Any, dict[str, Any], list[str]]] = [
 ]
 
 test_bad_input_is_refused_in_words = refuses(
-    [
-        *((lambda bad=bad: language.generate(MODEL, *bad[:2], **bad[2]), bad[3]) for bad in UNFIT),
-        *((lambda bad=bad: language.write(MODEL, *bad[:2], **bad[2]), bad[3]) for bad in UNFIT),
-        (lambda: language.draw(torch.zeros(2, 5), -1.0, None, None), ["temperature=-1.0", "0 or more"]),
-        (lambda: language.next_token_loss(MODEL, (PROMPT[:, :1],)), ["(2, 1)", "(B, T + 1)", "at least 2"]),
-        (lambda: language.next_token_loss(MODEL, (PROMPT[0],)), ["(3,)", "(B, T + 1)"]),
-        (lambda: language.left_to_right_loss(MODEL, PROMPT[:0]), ["(0, 3)", "(B, T + 1)"]),
-    ]
+    *((lambda bad=bad: language.generate(MODEL, *bad[:2], **bad[2]), bad[3]) for bad in UNFIT),
+    *((lambda bad=bad: language.write(MODEL, *bad[:2], **bad[2]), bad[3]) for bad in UNFIT),
+    (lambda: language.draw(torch.zeros(2, 5), -1.0, None, None), ["temperature=-1.0", "0 or more"]),
+    (lambda: language.next_token_loss(MODEL, (PROMPT[:, :1],)), ["(2, 1)", "(B, T + 1)", "at least 2"]),
+    (lambda: language.next_token_loss(MODEL, (PROMPT[0],)), ["(3,)", "(B, T + 1)"]),
+    (lambda: language.left_to_right_loss(MODEL, PROMPT[:0]), ["(0, 3)", "(B, T + 1)"]),
 )
 
-
-# ---- mutants ----
 
 LOSS = "F.cross_entropy(model(tokens[:, :-1]).flatten(0, 1), tokens[:, 1:].flatten())"
 EACH = "F.cross_entropy(model(tokens[:, :t])[:, -1], tokens[:, t])"

@@ -75,23 +75,19 @@ STATES = normal(3, 5, 2, seed=0)
 
 
 test_bad_input_is_refused_in_words = refuses(
-    [
-        (lambda: lengths.pad([]), ["[]", "at least one sequence"]),
-        (lambda: lengths.pad([[1, 2], []]), ["[2, 0]", "a token or more"]),
-        (lambda: lengths.real_steps(torch.tensor([3, 6]), 5), ["3 to 6", "5 steps", "1 to 5"]),
-        (lambda: lengths.real_steps(torch.tensor([0, 3]), 5), ["0 to 3", "1 to 5"]),
-        (lambda: lengths.real_steps(torch.tensor(3), 5), ["()", "(B,)"]),
-        (lambda: lengths.real_steps(torch.tensor([]), 5), ["(0,)", "(B,)"]),
-        (lambda: lengths.real_steps(torch.tensor([1]), 1.5), ["steps=1.5", "a whole number"]),
-        (lambda: lengths.last_state(STATES, torch.tensor([1, 2])), ["(2,)", "3 sequences", "(3,)"]),
-        (lambda: lengths.last_state(STATES, torch.tensor([1, 2, 6])), ["1 to 6", "5 steps", "1 to 5"]),
-        (lambda: lengths.mean_over_real_steps(STATES, torch.tensor([[1, 2, 3]])), ["(1, 3)", "(3,)"]),
-        (lambda: lengths.mean_over_real_steps(STATES, torch.tensor([1, 2, 9])), ["1 to 9", "1 to 5"]),
-    ]
+    (lambda: lengths.pad([]), ["[]", "at least one sequence"]),
+    (lambda: lengths.pad([[1, 2], []]), ["[2, 0]", "a token or more"]),
+    (lambda: lengths.real_steps(torch.tensor([3, 6]), 5), ["3 to 6", "5 steps", "1 to 5"]),
+    (lambda: lengths.real_steps(torch.tensor([0, 3]), 5), ["0 to 3", "1 to 5"]),
+    (lambda: lengths.real_steps(torch.tensor(3), 5), ["()", "(B,)"]),
+    (lambda: lengths.real_steps(torch.tensor([]), 5), ["(0,)", "(B,)"]),
+    (lambda: lengths.real_steps(torch.tensor([1]), 1.5), ["steps=1.5", "a whole number"]),
+    (lambda: lengths.last_state(STATES, torch.tensor([1, 2])), ["(2,)", "3 sequences", "(3,)"]),
+    (lambda: lengths.last_state(STATES, torch.tensor([1, 2, 6])), ["1 to 6", "5 steps", "1 to 5"]),
+    (lambda: lengths.mean_over_real_steps(STATES, torch.tensor([[1, 2, 3]])), ["(1, 3)", "(3,)"]),
+    (lambda: lengths.mean_over_real_steps(STATES, torch.tensor([1, 2, 9])), ["1 to 9", "1 to 5"]),
 )
 
-
-# ---- mutants ----
 
 SAME = test_last_state_and_mean_are_those_of_the_packed_sequence
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 import torch
@@ -75,7 +76,7 @@ def test_costs_of_attention_and_block_are_what_torch_counts(
     ]
     for layer, cost in layers:
         with forced(layer, fused):
-            found = scaling.counted(lambda layer=layer: layer(x, is_causal=causal))
+            found = scaling.counted(partial(layer, x, is_causal=causal))
         assert cost(b, t, h * k, h, causal=causal, fused=fused) == found
 
 
@@ -204,9 +205,6 @@ def test_an_error_in_the_function_passes_through_and_leaves_nothing_counting() -
     assert scaling.counted(lambda: layer(x())) == (96, 48, 1)
 
 
-# ---- bad input ----
-
-
 SIZES = {"batch_size": 1, "length": 2, "d_model": 4, "num_heads": 2}
 COSTS: dict[Callable[..., object], dict[str, int]] = {
     scaling.lstm_cost: {"batch_size": 1, "length": 2, "input_size": 4, "hidden_size": 3},
@@ -217,25 +215,21 @@ COSTS: dict[Callable[..., object], dict[str, int]] = {
 
 
 test_bad_input_is_refused_in_words = refuses(
-    [
-        *(
-            (lambda cost=cost, bad=right | {size: 2.0}: cost(**bad), [f"{size}=2.0: expected a whole number of 1"])
-            for cost, right in COSTS.items()
-            for size in right
-        ),
-        *(
-            (lambda cost=cost, bad=right | {"num_heads": 3}: cost(**bad), ["d_model=4", "num_heads=3", "divide"])
-            for cost, right in COSTS.items()
-            if "num_heads" in right
-        ),
-        (lambda: scaling.counted(x), ["a Tensor without a graph", "depends on parameters", "torch.no_grad()"]),
-        (lambda: scaling.counted(lambda: parameters((1,))[0]), ["a Parameter without a graph"]),
-        (lambda: scaling.counted(lambda: nn.LSTM(4, 4)(x())), ["a tuple without a graph", "expected a tensor"]),
-    ]
+    *(
+        (lambda cost=cost, bad=right | {size: 2.0}: cost(**bad), [f"{size}=2.0: expected a whole number of 1"])
+        for cost, right in COSTS.items()
+        for size in right
+    ),
+    *(
+        (lambda cost=cost, bad=right | {"num_heads": 3}: cost(**bad), ["d_model=4", "num_heads=3", "divide"])
+        for cost, right in COSTS.items()
+        if "num_heads" in right
+    ),
+    (lambda: scaling.counted(x), ["a Tensor without a graph", "depends on parameters", "torch.no_grad()"]),
+    (lambda: scaling.counted(lambda: parameters((1,))[0]), ["a Parameter without a graph"]),
+    (lambda: scaling.counted(lambda: nn.LSTM(4, 4)(x())), ["a tuple without a graph", "expected a tensor"]),
 )
 
-
-# ---- mutants ----
 
 KEPT = "kept = 5 * tokens + (rows if fused else rows * length)"
 DEPTH = "max((depth[each] for each in before), default=0) + node.name().startswith(PRODUCTS)"

@@ -172,8 +172,6 @@ def test_the_profiler_writes_nothing() -> None:
     assert (ran.stdout, ran.stderr) == ("[20, 20]\n", "")
 
 
-# ---- bad input ----
-
 SECONDS = {"a": [1.0, 2.0], "b": [3.0, 4.0], "short": [1.0], "none": [], "zero": [0.0, 1.0], "nan": [math.nan, 1.0]}
 UNFIT = [([2, 2], [1, 3]), ([1, 2], [1]), ([1, 2], [1, 0]), ([0, 2], [1, 1]), ([1, 2], [1, math.nan])]
 
@@ -183,30 +181,26 @@ def never() -> None:
 
 
 test_bad_input_is_refused_in_words = refuses(
-    [
-        *(
-            (lambda functions=functions: timing.timed(functions), ["functions", "a dictionary of names and functions"])
-            for functions in ({}, [print], {"a": never, "b": None})
-        ),
-        (lambda: timing.timed({"a": never}, rounds=0), ["rounds=0", "1 or more"]),
-        (lambda: timing.timed({"a": never}, warmup=-1), ["warmup=-1", "0 or more"]),
-        (lambda: timing.timed({"a": never}, clock="sun"), ["clock='sun'", "['cpu', 'wall']"]),
-        (lambda: timing.paired_ratio(SECONDS, "c", "a"), ["'c' was not timed", "'a', 'b'"]),
-        (lambda: timing.paired_ratio(SECONDS, "a", "short"), ["'a' has 2 rounds and 'short' 1", "as many"]),
-        (lambda: timing.paired_ratio(SECONDS, "none", "none"), ["'none' has 0 rounds", "at least 1"]),
-        (lambda: timing.paired_ratio(SECONDS, "a", "zero"), ["longer than 0 seconds", "repeat its work"]),
-        (lambda: timing.paired_ratio(SECONDS, "nan", "a"), ["longer than 0 seconds", "repeat its work"]),
-        *((lambda bad=bad: timing.exponent(*bad), [f"2 sizes and {len(bad[1])} values"]) for bad in UNFIT),
-        (lambda: timing.crossing([1, 2], [1], [1, 2]), ["2 sizes and 1 values", "as many"]),
-        (lambda: timing.crossing([1, 2], [1, 2], [1, 0]), ["2 sizes and 2 values", "above 0"]),
-        (lambda: timing.crossing([2, 1], [1, 2], [1, 2]), ["sizes=[2, 1]", "rising"]),
-        (lambda: timing.crossing([1, 2, 2], [1, 2, 3], [1, 2, 3]), ["sizes=[1, 2, 2]", "none twice"]),
-        (lambda: timing.peak_bytes(torch.ones(3)), ["Tensor", "a function without arguments"]),
-    ]
+    *(
+        (lambda functions=functions: timing.timed(functions), ["functions", "a dictionary of names and functions"])
+        for functions in ({}, [print], {"a": never, "b": None})
+    ),
+    (lambda: timing.timed({"a": never}, rounds=0), ["rounds=0", "1 or more"]),
+    (lambda: timing.timed({"a": never}, warmup=-1), ["warmup=-1", "0 or more"]),
+    (lambda: timing.timed({"a": never}, clock="sun"), ["clock='sun'", "['cpu', 'wall']"]),
+    (lambda: timing.paired_ratio(SECONDS, "c", "a"), ["'c' was not timed", "'a', 'b'"]),
+    (lambda: timing.paired_ratio(SECONDS, "a", "short"), ["'a' has 2 rounds and 'short' 1", "as many"]),
+    (lambda: timing.paired_ratio(SECONDS, "none", "none"), ["'none' has 0 rounds", "at least 1"]),
+    (lambda: timing.paired_ratio(SECONDS, "a", "zero"), ["longer than 0 seconds", "repeat its work"]),
+    (lambda: timing.paired_ratio(SECONDS, "nan", "a"), ["longer than 0 seconds", "repeat its work"]),
+    *((lambda bad=bad: timing.exponent(*bad), [f"2 sizes and {len(bad[1])} values"]) for bad in UNFIT),
+    (lambda: timing.crossing([1, 2], [1], [1, 2]), ["2 sizes and 1 values", "as many"]),
+    (lambda: timing.crossing([1, 2], [1, 2], [1, 0]), ["2 sizes and 2 values", "above 0"]),
+    (lambda: timing.crossing([2, 1], [1, 2], [1, 2]), ["sizes=[2, 1]", "rising"]),
+    (lambda: timing.crossing([1, 2, 2], [1, 2, 3], [1, 2, 3]), ["sizes=[1, 2, 2]", "none twice"]),
+    (lambda: timing.peak_bytes(torch.ones(3)), ["Tensor", "a function without arguments"]),
 )
 
-
-# ---- mutants ----
 
 test_mutants = planted(
     timing,

@@ -181,8 +181,6 @@ def test_four_pairs_are_learned_by_heart(attention: bool) -> None:
     assert torch.equal(translation.translate(model, source, lengths, 0, 3), answers)
 
 
-# ---- bad input ----
-
 S, T, N = torch.zeros(2, 5).long(), torch.zeros(2, 3).long(), torch.tensor([5, 2])
 
 
@@ -191,24 +189,20 @@ def run(source: torch.Tensor, target: torch.Tensor, lengths: torch.Tensor, kind:
 
 
 test_bad_input_is_refused_in_words = refuses(
-    [
-        (lambda: translation.BiGRU(11, 7), ["d_model=7", "even", "half for each direction"]),
-        (lambda: translation.BiGRU(11, 0), ["d_model=0", "whole number of 1 or more"]),
-        (lambda: translation.BiGRU(0, 6), ["vocab_size=0"]),
-        (lambda: translation.BiGRU(11, 6)(S[0], N), ["source", "(5,)", "(B, T)", "source[None]"]),
-        (lambda: translation.BiGRU(11, 6)(S, N[:1]), ["(1,)", "2 sequences", "(2,)"]),
-        (lambda: translation.Translator(11, 0, 6), ["target_vocab_size=0"]),
-        (lambda: run(S, T, N[:1], "attention over an encoder"), ["(1,)", "2 sequences"]),
-        (lambda: run(S, T.bool(), N), ["target", "torch.bool", "whole numbers"]),
-        (lambda: run(S, T[:1], N), ["2 sources", "1 targets", "pairs"]),
-        (lambda: translation.translate(translator("attention"), S, N, 0, 0), ["steps=0", "1 or more"]),
-        (lambda: translation.translate(translator("attention"), S, N - 2, 0, 2), ["0 to 3", "1 to 5"]),
-        (lambda: record_attention(translator("bottleneck")).__enter__(), ["Translator holds no AttentionMap"]),
-    ]
+    (lambda: translation.BiGRU(11, 7), ["d_model=7", "even", "half for each direction"]),
+    (lambda: translation.BiGRU(11, 0), ["d_model=0", "whole number of 1 or more"]),
+    (lambda: translation.BiGRU(0, 6), ["vocab_size=0"]),
+    (lambda: translation.BiGRU(11, 6)(S[0], N), ["source", "(5,)", "(B, T)", "source[None]"]),
+    (lambda: translation.BiGRU(11, 6)(S, N[:1]), ["(1,)", "2 sequences", "(2,)"]),
+    (lambda: translation.Translator(11, 0, 6), ["target_vocab_size=0"]),
+    (lambda: run(S, T, N[:1], "attention over an encoder"), ["(1,)", "2 sequences"]),
+    (lambda: run(S, T.bool(), N), ["target", "torch.bool", "whole numbers"]),
+    (lambda: run(S, T[:1], N), ["2 sources", "1 targets", "pairs"]),
+    (lambda: translation.translate(translator("attention"), S, N, 0, 0), ["steps=0", "1 or more"]),
+    (lambda: translation.translate(translator("attention"), S, N - 2, 0, 2), ["0 to 3", "1 to 5"]),
+    (lambda: record_attention(translator("bottleneck")).__enter__(), ["Translator holds no AttentionMap"]),
 )
 
-
-# ---- mutants ----
 
 MEAN = "(read * real[..., None]).sum(1) / lengths[:, None]"
 GREEDY = test_translate_begins_at_the_start_and_goes_on_from_what_it_wrote

@@ -24,7 +24,7 @@ def require(there: object, how: str) -> None:
         (pytest.fail if REQUIRED else pytest.skip)(how)
 
 
-def refuses(table: list[tuple[Callable[[], object], list[str]]]) -> Callable[..., None]:
+def refuses(*table: tuple[Callable[[], object], list[str]]) -> Callable[..., None]:
     """Return the test of a file's table of bad input: each call is refused by a ValueError that holds the words."""
 
     @pytest.mark.parametrize(("call", "words"), table)
