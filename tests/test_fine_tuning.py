@@ -20,26 +20,13 @@ from tests.strategies import normal, seeds
 from tests.twins import random_weights
 
 # what a network may be built like, beside the usual
-BUILDS: list[dict[str, Any]] = [
-    {},
-    {"pool": "class"},
-    {"positions": "sinusoidal"},
-    {"positions": "none"},
-    {"pool": "class", "rank": 2},
-]
+BUILDS: list[dict[str, Any]] = [{}, {"pool": "class"}, {"positions": "sinusoidal"}, {"pool": "class", "rank": 2}]
 
 
 def network(seed: int, rank: int | None = None, loud: float = 1.0, **build: Any) -> VisionTransformer:
     """Return a network with random weights in float64; `loud` makes its logits, and so its gradients, larger."""
-    shape: dict[str, Any] = {
-        "image_size": (2, 4, 6),
-        "patch_size": 2,
-        "d_model": 8,
-        "num_heads": 2,
-        "num_layers": 2,
-        "num_classes": 3,
-    } | build
-    model = VisionTransformer(**shape)
+    shape: dict[str, Any] = {"patch_size": 2, "d_model": 8, "num_heads": 2, "num_layers": 2, "num_classes": 3}
+    model = VisionTransformer(**({"image_size": (2, 4, 6)} | shape | build))
     model = random_weights(model if rank is None else add_lora(model, rank), seed)
     if isinstance(model.head, nn.Linear):
         with torch.no_grad():
@@ -89,7 +76,7 @@ def test_a_stack_says_what_its_networks_say_and_has_their_gradients(build: dict[
             held = stack.weights[name]
             assert held.requires_grad == each.requires_grad
             assert (held.grad is None) == (each.grad is None)
-            if each.grad is not None and held.grad is not None:
+            if each.grad is not None:
                 torch.testing.assert_close(held.grad[s], each.grad, rtol=1e-9, atol=1e-11)
 
 
@@ -113,7 +100,7 @@ def test_write_back_gives_each_network_its_own_weights(build: dict[str, Any]) ->
 
 def test_accuracy_is_the_share_named_rightly_of_as_many_as_there_are() -> None:
     models = [network(seed) for seed in (1, 20, 300)]
-    for n in (1, 7, 250, 251, 613):
+    for n in (1, 250, 613):
         images, labels = examples(n, 5)
         found = fine_tuning.Stack(models).accuracy((images, labels))
         assert found.shape == (3,) and not found.requires_grad
@@ -170,7 +157,7 @@ def tuned_alone(
     return state(model), lengths
 
 
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(
     st.sampled_from(BUILDS),
     st.sampled_from([None, None, 0, 1, 2]),
@@ -219,43 +206,37 @@ def test_a_network_does_not_feel_its_neighbours() -> None:
 
 
 def test_the_seeds_say_all() -> None:
-    runs = []
-    # the last run lets the seeds be 0 and 1, which is what they are unless told
-    for own in ([4, 5], [4, 5], [4, 4], [6, 5], [0, 1], None):
-        models = [network(1), network(1)]
-        before = torch.get_rng_state()
+    heads = []
+    for own in ([4, 4], [4, 5], [0, 1], None):  # unless told, the seeds are 0 and 1
+        models, before = [network(1), network(1)], torch.get_rng_state()
         fine_tuning.fine_tune(models, [examples(9, 1)] * 2, steps=3, batch_size=2, seeds=own)
         assert torch.equal(torch.get_rng_state(), before)
-        runs.append([state(each)["head.weight"] for each in models])
-    (a, b), (c, d), (e, f), (g, h), (i, j), (k, m) = runs
-    assert torch.equal(a, c) and torch.equal(b, d) and torch.equal(i, k) and torch.equal(j, m)
-    assert not torch.allclose(a, b) and not torch.allclose(a, g) and not torch.allclose(i, j)
-    torch.testing.assert_close(e, f)
-    torch.testing.assert_close(a, e)
-    torch.testing.assert_close(b, h)
+        heads.append([each.head.weight.detach() for each in models])
+    (a, b), (c, d), (e, f), (g, h) = heads
+    torch.testing.assert_close([a, a], [b, c])
+    assert torch.equal(e, g) and torch.equal(f, h)
+    assert not torch.allclose(c, d) and not torch.allclose(c, e) and not torch.allclose(e, f)
 
 
 # ---- what is trained, and by how much ----
 
 
-@pytest.mark.parametrize("last", [None, 0, 1, 2])
 @pytest.mark.parametrize("pool", ["mean", "class"])
-def test_last_leaves_what_lies_deeper_bit_for_bit_and_trains_the_rest(last: int | None, pool: str) -> None:
+@pytest.mark.parametrize("last", [0, 1, 2])
+def test_last_leaves_what_lies_deeper_bit_for_bit_and_trains_the_rest(last: int, pool: str) -> None:
     models = [network(s, pool=pool) for s in (1, 20)]
     before = [state(each) for each in models]
     fine_tuning.fine_tune(models, [examples(6, 1), examples(6, 2)], steps=2, last=last)
     for model, old in zip(models, before, strict=True):
         moved = {name for name, value in model.state_dict().items() if not torch.equal(value, old[name])}
-        names = [name for name in old if not name.endswith("k_proj.bias")]  # the softmax takes the gradient from those
-        expected = {name for name in names if last is None or depth_of(name, 2) <= last}
-        assert {name for name in moved if not name.endswith("k_proj.bias")} == expected
-        assert all(last is None or depth_of(name, 2) <= last for name in moved)
+        due = {name for name in old if depth_of(name, 2) <= last}
+        # the softmax takes the gradient from the biases of the keys
+        assert moved <= due and all(name.endswith("k_proj.bias") for name in due - moved)
         # the network itself is not frozen by it, and holds no gradients
         assert all(each.requires_grad and each.grad is None for each in model.parameters())
 
 
-@pytest.mark.parametrize("layer_decay", [1.0, 0.5, 0.1])
-@pytest.mark.parametrize("num_layers", [1, 3])
+@pytest.mark.parametrize(("layer_decay", "num_layers"), [(1.0, 1), (0.1, 3)])
 def test_the_first_step_of_a_layer_is_as_long_as_its_depth_says(layer_decay: float, num_layers: int) -> None:
     model = network(1, num_layers=num_layers, pool="class")
     before = state(model)
@@ -268,13 +249,10 @@ def test_the_first_step_of_a_layer_is_as_long_as_its_depth_says(layer_decay: flo
 
 
 def test_steps_fall_from_lr_to_almost_0_in_a_line() -> None:
-    moves, weights = [], []
-
-    def look(_: int, stack: fine_tuning.Stack) -> None:
-        weights.append(stack.weights["head.bias"].detach().clone())
-
+    weights: list[torch.Tensor] = []
     # one example: the sign of the head's gradient stays, so that Adam's steps are nearly as long as the learning rate
     model = network(1, loud=0.01)
+    look = lambda _, stack: weights.append(stack.weights["head.bias"].detach().clone())  # noqa: E731
     fine_tuning.fine_tune([model], [examples(1, 1)], steps=10, lr=1e-4, watch=look, every=1)
     moves = [(b - a).abs().max().item() / 1e-4 for a, b in itertools.pairwise(weights)]
     assert moves == pytest.approx([1 - k / 10 for k in range(10)], rel=0.02)
@@ -286,15 +264,15 @@ def test_what_is_frozen_in_the_networks_stays_frozen() -> None:
     fine_tuning.fine_tune([model], [examples(6, 1)], steps=3)
     trained = {name for name, each in model.named_parameters() if each.requires_grad}
     assert {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])} == trained
-    assert {name.rpartition(".")[2] for name in trained} == {"A", "B", "weight", "bias"}
-    assert sum(name.startswith("head.") for name in trained) == 2 and len(trained) == 2 + 2 * 2 * 2
 
 
 def test_it_learns_a_few_examples_by_heart() -> None:
-    models, sets = [network(s) for s in (1, 2)], [examples(6, 1), examples(6, 2)]
+    models, sets = [network(1).train(), network(2).train()], [examples(6, 1), examples(6, 2)]
+    kept = copy.deepcopy(sets)
     fine_tuning.fine_tune(models, sets, steps=80, lr=1e-2)
-    for model, each in zip(models, sets, strict=True):
+    for model, each, old in zip(models, sets, kept, strict=True):
         assert fine_tuning.Stack([model]).accuracy(each).item() == 1
+        assert model.training and torch.equal(each[0], old[0]) and torch.equal(each[1], old[1])
 
 
 # ---- draws ----
@@ -320,35 +298,25 @@ def marked(*values: float) -> Examples:
     return images.clone(), torch.arange(len(values)) % 3
 
 
-@pytest.mark.parametrize(("batch_size", "old"), [(2, 1), (5, 2), (6, 3)])
-def test_half_of_each_batch_is_rehearsal(batch_size: int, old: int) -> None:
-    sets, earlier = [marked(1, 2, 3), marked(11, 12)], marked(21, 22)
-    batches = drawn(sets, steps=30, batch_size=batch_size, rehearsal=earlier, every=30)
+@pytest.mark.parametrize("rehearses", [True, False])
+def test_a_batch_is_of_its_own_set_with_replacement_and_half_of_rehearsal_if_any(rehearses: bool) -> None:
+    sets, earlier = [marked(1, 2, 3), marked(11, 12)], marked(21, 22) if rehearses else None
+    batches = drawn(sets, steps=30, batch_size=5, rehearsal=earlier, every=30)
     assert len(batches) == 30
     for each in batches:
-        assert each.shape == (2, batch_size) and ((each > 20).sum(dim=1) == old).all()
-    rows = torch.cat([each.round() for each in batches], dim=1)
-    assert [set(row.tolist()) for row in rows] == [{1, 2, 3, 21, 22}, {11, 12, 21, 22}]
-    assert not torch.equal(rows[0] > 21, rows[1] > 21)
-
-
-def test_without_rehearsal_a_batch_is_of_its_own_set_with_replacement() -> None:
-    batches = drawn([marked(1, 2, 3), marked(11)], steps=40, batch_size=4)
-    rows = torch.cat([each.round() for each in batches], dim=1)
-    assert rows.shape == (2, 160) and set(rows[1].tolist()) == {11}
-    counts = [(rows[0] == value).sum().item() for value in (1, 2, 3)]
-    assert sum(counts) == 160 and min(counts) > 30
-    assert {len(set(each[0].tolist())) for each in batches} == {1, 2, 3}
+        assert each.shape == (2, 5) and ((each > 20).sum(dim=1) == 2 * rehearses).all()
+    rows, old = torch.cat([each.round() for each in batches], dim=1), {21, 22} if rehearses else set()
+    assert [set(row.tolist()) for row in rows] == [{1, 2, 3} | old, {11, 12} | old]
+    assert {len(set(each[0].round().tolist()) & {1, 2, 3}) for each in batches} == {1, 2, 3}
+    assert not rehearses or not torch.equal(rows[0] > 21, rows[1] > 21)
 
 
 # ---- watching, stopping ----
 
 
-@pytest.mark.parametrize(
-    ("steps", "every", "looks"), [(10, 4, [0, 4, 8, 10]), (8, 4, [0, 4, 8]), (3, 10, [0, 3]), (2, 1, [0, 1, 2])]
-)
+@pytest.mark.parametrize(("steps", "every", "looks"), [(10, 4, [0, 4, 8, 10]), (8, 4, [0, 4, 8]), (3, 10, [0, 3])])
 def test_watch_looks_at_the_start_every_so_often_and_at_the_end(steps: int, every: int, looks: list[int]) -> None:
-    models = [network(1), network(20)]
+    models, alone = [network(1), network(20)], [network(1), network(20)]
     before, seen, weights = [state(each) for each in models], [], []
 
     def look(step: int, stack: fine_tuning.Stack) -> None:
@@ -361,18 +329,11 @@ def test_watch_looks_at_the_start_every_so_often_and_at_the_end(steps: int, ever
     assert seen == looks
     assert all(torch.equal(weights[0][s], old["head.weight"]) for s, old in enumerate(before))
     assert all(torch.equal(weights[-1][s], model.head.weight) for s, model in enumerate(models))
-    assert not any(torch.equal(a, b) for a, b in itertools.pairwise(weights))
+    fine_tuning.fine_tune(alone, [examples(5, 1)] * 2, steps=steps)  # to watch changes nothing
+    assert all(unchanged(model, state(other)) for model, other in zip(models, alone, strict=True))
 
 
-def test_to_watch_changes_nothing() -> None:
-    watched, alone = [network(1)], [network(1)]
-    for models, watch in ((watched, lambda _, stack: stack.accuracy(examples(5, 2))), (alone, None)):
-        fine_tuning.fine_tune(models, [examples(5, 1)], steps=4, watch=watch, every=1)
-    assert unchanged(watched[0], state(alone[0]))
-
-
-@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
-@pytest.mark.parametrize("when", [0, 3, 5])
+@pytest.mark.parametrize(("error", "when"), [(KeyboardInterrupt, 0), (KeyboardInterrupt, 3), (RuntimeError, 5)])
 def test_an_interruption_leaves_the_networks_as_they_were(error: type[BaseException], when: int) -> None:
     models = [network(1).eval(), network(20).eval()]
     before = [state(each) for each in models]
@@ -396,17 +357,6 @@ def test_a_loss_that_is_not_finite_is_refused_and_leaves_the_networks_as_they_we
     assert all(unchanged(model, old) for model, old in zip(models, before, strict=True))
 
 
-@pytest.mark.parametrize("training", [True, False])
-def test_the_mode_the_data_and_the_flags_stay(training: bool) -> None:
-    model, own = network(1).train(training), examples(5, 1)
-    model.patch_embed.requires_grad_(False)
-    images, labels = own[0].clone(), own[1].clone()
-    fine_tuning.fine_tune([model], [own], steps=2, rehearsal=own)
-    assert all(each.training == training for each in model.modules())
-    assert torch.equal(own[0], images) and torch.equal(own[1], labels)
-    assert not model.patch_embed.weight.requires_grad and model.head.weight.requires_grad
-
-
 # ---- bad input ----
 
 OWN = examples(5, 1)
@@ -424,21 +374,16 @@ def tune(models: Any = None, sets: Any = None, **how: Any) -> None:
         (lambda: fine_tuning.Stack([nn.Linear(2, 2)]), ["'Linear'", "expected one VisionTransformer"]),
         *(
             (lambda other=other: fine_tuning.Stack([network(1), network(2, **other)]), ["2 networks", "one shape"])
-            for other in ({"d_model": 12}, {"num_heads": 4}, {"image_size": (2, 6, 4)}, {"positions": "none"})
+            for other in ({"num_heads": 4}, {"image_size": (2, 6, 4)}, {"positions": "none"}, {"rank": 1})
         ),
-        (lambda: fine_tuning.Stack([network(1), network(2, rank=1)]), ["2 networks", "one shape"]),
-        (lambda: fine_tuning.Stack([network(1), network(1).float()]), ["2 networks", "one shape"]),
         (lambda: fine_tuning.Stack([network(1), network(1).eval()]), ["all in training mode or all in eval mode"]),
         (lambda: fine_tuning.Stack([network(1), network(1).requires_grad_(False)]), ["the same frozen parameters"]),
         (lambda: tune([network(1)] * 2), ["twice", "copy.deepcopy"]),
         (lambda: tune(sets=[OWN, OWN]), ["1 networks, 2 sets, 1 seeds", "one of each for each"]),
         (lambda: tune(seeds=[0.5]), ["seed=0.5", "whole number"]),
-        (lambda: tune(seeds=[-1]), ["seed=-1", "0 or more"]),
-        *((lambda lr=lr: tune(lr=lr), [f"lr={lr}", "above 0"]) for lr in (0, float("nan"), float("inf"))),
+        (lambda: tune(lr=float("nan")), ["lr=nan", "above 0"]),
         (lambda: tune(steps=2.5), ["steps=2.5", "whole number of 1 or more"]),
-        (lambda: tune(batch_size=0), ["batch_size=0", "whole number of 1 or more"]),
-        (lambda: tune(every=True), ["every=True", "whole number of 1 or more"]),
-        *((lambda d=d: tune(layer_decay=d), [f"layer_decay={d}", "above 0, up to 1"]) for d in (0, 1.5)),
+        (lambda: tune(layer_decay=1.5), ["layer_decay=1.5", "above 0, up to 1"]),
         (lambda: tune(last=3), ["last=3", "at most 2", "None trains everything"]),
         (lambda: tune(last=-1), ["last=-1", "whole number of 0 or more"]),
         (lambda: tune(batch_size=1, rehearsal=OWN), ["batch_size=1", "2 or more"]),
@@ -447,8 +392,6 @@ def tune(models: Any = None, sets: Any = None, **how: Any) -> None:
         (lambda: tune(sets=[OWN[0]]), ["Tensor", "a pair (images, labels)"]),
         (lambda: tune(sets=[(OWN[0], OWN[1] + 2)]), ["expected 0 to 2"]),
         (lambda: tune(sets=[(OWN[0] + torch.nan, OWN[1])]), ["NaN", "finite"]),
-        (lambda: tune(sets=[(OWN[0].mT, OWN[1])]), ["(5, 2, 6, 4)", "(B, 2, 4, 6)"]),
-        (lambda: tune(sets=[((OWN[0] * 9).to(torch.uint8), OWN[1])]), ["torch.uint8", "images / 255"]),
         (lambda: tune(sets=[(OWN[0].float(), OWN[1])]), ["torch.float32", "images.to(torch.float64)"]),
         (lambda: tune(rehearsal=(OWN[0], OWN[1] + 2)), ["expected 0 to 2"]),
         (lambda: fine_tuning.Stack([network(1)]).accuracy((OWN[0], OWN[1] + 3)), ["expected 0 to 2"]),
@@ -463,13 +406,7 @@ def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:
 def test_a_refusal_changes_nothing() -> None:
     models = [network(1), network(20)]
     before = [state(each) for each in models]
-    wrong: list[dict[str, Any]] = [
-        {"sets": [OWN, (OWN[0], OWN[1] + 2)]},
-        {"last": 3},
-        {"layer_decay": 2.0},
-        {"rehearsal": (OWN[0] + torch.nan, OWN[1])},
-    ]
-    for how in wrong:
+    for how in ({"sets": [OWN, (OWN[0], OWN[1] + 2)]}, {"last": 3}, {"layer_decay": 2.0}):
         with pytest.raises(ValueError):
             tune(models, **how)
         assert all(unchanged(model, old) for model, old in zip(models, before, strict=True))
@@ -477,44 +414,33 @@ def test_a_refusal_changes_nothing() -> None:
 
 
 def test_whole_numbers_of_numpy_are_whole_numbers() -> None:
-    runs = []
-    for whole in (int, np.int64):
-        models = [network(1), network(2)]
+    one, two = network(1), network(1)
+    for model, whole in ((one, int), (two, np.int64)):
         how: dict[str, Any] = {"steps": whole(2), "batch_size": whole(3), "last": whole(1), "every": whole(1)}
-        fine_tuning.fine_tune(models, [OWN, OWN], seeds=[whole(seed) for seed in (0, 1)], **how)
-        runs.append(state(models[1])["head.weight"])
-    assert torch.equal(*runs)
+        tune([model], seeds=[whole(4)], **how)
+    assert torch.equal(one.head.weight, two.head.weight)
 
 
 # ---- mutants ----
 
 DRAW = "_draw(each, own, batch_size, rehearsal) for each, own"
-OLD = "old = batch_size // 2 if rehearsal else 0"
-THE_LOOP = test_it_is_the_loop_written_out_for_each_network
+THE_LOOP = test_gradients_are_cut_network_by_network
+BATCH = test_a_batch_is_of_its_own_set_with_replacement_and_half_of_rehearsal_if_any
 
 test_mutants = planted(
     fine_tuning,
     [
-        Mutant(DRAW, DRAW.replace("each, own,", "sets[0], own,", 1), THE_LOOP),
+        Mutant(DRAW, DRAW.replace("each, own,", "sets[0], own,", 1), BATCH),
         Mutant("lambda step: 1 - step / steps", "lambda step: 1 - (step + 1) / steps", THE_LOOP),
-        Mutant("            optimizer.zero_grad()\n", "", THE_LOOP),
-        Mutant("losses.sum().backward()", "losses.mean().backward()", test_a_network_does_not_feel_its_neighbours),
-        Mutant("            stacks.cut_each(trained)\n", "", test_gradients_are_cut_network_by_network),
-        Mutant("lr * layer_decay**below", "lr * layer_decay * below", THE_LOOP),
-        Mutant("last is not None and below > last", "last is not None and below >= last", THE_LOOP),
-        Mutant('("head", "norm")', '("head",)', test_last_leaves_what_lies_deeper_bit_for_bit_and_trains_the_rest),
+        Mutant("            stacks.cut_each(trained)\n", "", THE_LOOP),
+        Mutant("losses.sum().backward()", "losses.mean().backward()", THE_LOOP),
         Mutant("else layers + 1\n", "else layers\n", test_the_first_step_of_a_layer_is_as_long_as_its_depth_says),
         Mutant("weight.requires_grad and not frozen", "not frozen", test_what_is_frozen_in_the_networks_stays_frozen),
-        Mutant(OLD, "old = batch_size if rehearsal else 0", test_half_of_each_batch_is_rehearsal),
+        Mutant("old = batch_size // 2 if rehearsal else 0", "old = batch_size if rehearsal else 0", BATCH),
         Mutant(
             "            optimizer.step()\n",
             "            optimizer.step()\n            stack.write_back()\n",
             test_an_interruption_leaves_the_networks_as_they_were,
-        ),
-        Mutant(
-            "torch.cat(right, dim=1).float().mean(dim=1)",
-            "right[0].float().mean(dim=1)",
-            test_accuracy_is_the_share_named_rightly_of_as_many_as_there_are,
         ),
     ],
 )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.stats
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
@@ -62,18 +62,6 @@ class Recorder:
         return [seed + len(y) / 1000 for (_, y), seed in zip(sets, seeds, strict=True)]
 
 
-class Vandal:
-    """An arm that spoils the pool, of which it should hold no more than copies of some rows."""
-
-    def __init__(self, pool: Examples) -> None:
-        self.pool = pool
-
-    def accuracies(self, sets: Sequence[Examples], test: Examples, seeds: Sequence[int]) -> list[float]:
-        self.pool[0].fill_(9e9)
-        self.pool[1].zero_()
-        return [0.0] * len(sets)
-
-
 def measure(arms: Any, pool: Examples = POOL, test: Examples = TEST, **how: Any) -> dict[str, torch.Tensor]:
     return label_efficiency.label_efficiency(arms, pool, test, **({"labels": (1, 2), "seeds": (0, 1)} | how))
 
@@ -93,6 +81,7 @@ def real_arms() -> dict[str, Any]:
 # ---- who sees what ----
 
 
+@settings(max_examples=20)
 @given(
     st.lists(st.integers(1, 8), min_size=1, max_size=3, unique=True),
     st.lists(st.integers(0, 1000), min_size=1, max_size=3, unique=True),
@@ -115,31 +104,11 @@ def test_every_arm_sees_the_same_draws_and_no_more(labels: list[int], own: list[
         # each image with its own label, all of it from the pool
         assert torch.equal(x, POOL[0][rows]) and torch.equal(y, POOL[1][rows])
         assert y.bincount().tolist() == [count] * 3
-        assert len(set(number_of(x))) == 3 * count and max(number_of(x)) < len(POOL[0])
+        assert len(set(number_of(x))) == 3 * count and max(number_of(x)) < len(POOL[0])  # no test image
     for accuracy in found.values():
         expected = [[seed + 3 * count / 1000 for count in labels] for seed in own]
         assert accuracy.shape == (len(own), len(labels))
         torch.testing.assert_close(accuracy, torch.tensor(expected))
-
-
-def test_more_labels_hold_the_fewer_and_each_seed_draws_anew() -> None:
-    arm = Recorder()
-    measure({"a": arm}, labels=[1, 4, 8], seeds=[0, 1, 2])
-    drawn = [frozenset(number_of(x)) for x, _ in arm.calls[0].sets]
-    for k in (0, 3, 6):
-        assert drawn[k] < drawn[k + 1] < drawn[k + 2]
-    assert len({drawn[k + 1] for k in (0, 3, 6)}) == 3
-
-
-def test_no_test_image_is_learned_from() -> None:
-    arm = Recorder()
-    measure({"a": arm}, labels=[10], seeds=[0, 1])
-    assert all(max(number_of(x)) < 30 for x, _ in arm.calls[0].sets)
-    assert min(number_of(arm.calls[0].test[0])) >= 1000
-    # nor is anything learned from its labels: whatever a network answers, it is right for one of three rotations
-    turned = [measure(real_arms(), test=(TEST[0], (TEST[1] + k) % 3), seeds=[0]) for k in range(3)]
-    for name in real_arms():
-        torch.testing.assert_close(sum(each[name] for each in turned), torch.ones(1, 2))
 
 
 def test_what_is_not_drawn_is_not_read() -> None:
@@ -156,31 +125,32 @@ def test_what_is_not_drawn_is_not_read() -> None:
     assert all(torch.equal(spoilt[name], true[name]) for name in true)
 
 
-def test_an_arm_that_spoils_the_pool_spoils_no_other() -> None:
-    pool = (POOL[0].clone(), POOL[1].clone())
-    found = measure({"vandal": Vandal(pool)} | real_arms(), pool=pool)
-    assert (pool[0] == 9e9).all()
-    true = measure(real_arms())
-    assert all(torch.equal(found[name], true[name]) for name in true)
-
-
-def test_an_arm_alone_is_the_arm_among_others() -> None:
-    arms = real_arms()
-    together = measure(arms)
-    assert len({tuple(each.flatten().tolist()) for each in together.values()}) > 3
-    for name in ("untrained", "scratch", "tuned", "low rank"):
-        assert torch.equal(measure({name: real_arms()[name]})[name], together[name])
-    backwards = measure(dict(reversed(real_arms().items())))
-    assert all(torch.equal(backwards[name], together[name]) for name in together)
-
-
-@pytest.mark.parametrize("name", ["untrained", "scratch", "tuned", "low rank"])
+@pytest.mark.parametrize("name", ["untrained", "tuned", "low rank"])
 def test_a_cell_is_the_same_whatever_else_is_measured(name: str) -> None:
     whole = measure({name: real_arms()[name]}, labels=[1, 2, 5], seeds=[4, 0])[name]
     cell = measure({name: real_arms()[name]}, labels=[5], seeds=[0])[name]
     assert cell.item() == whole[1, 2].item()
-    other = measure({name: real_arms()[name]}, labels=[5, 1], seeds=[0, 4])[name]
-    assert torch.equal(other, whole[[1, 0]][:, [2, 0]])
+
+
+class Vandal(Recorder):
+    """An arm that spoils the pool, of which the arms should hold no more than copies of some rows."""
+
+    pool = (POOL[0].clone(), POOL[1].clone())
+
+    def accuracies(self, sets: Sequence[Examples], test: Examples, seeds: Sequence[int]) -> list[float]:
+        self.pool[0].fill_(9e9)
+        self.pool[1].zero_()
+        return super().accuracies(sets, test, seeds)
+
+
+def test_labels_of_the_test_are_not_learned_from_nor_do_arms_meet() -> None:
+    """Whatever a network answers, it is right for one of three rotations of the labels."""
+    turned = [measure(real_arms(), test=(TEST[0], (TEST[1] + k) % 3), seeds=[0]) for k in range(3)]
+    for name in real_arms():
+        torch.testing.assert_close(sum(each[name] for each in turned), torch.ones(1, 2))
+    backwards = measure({"vandal": Vandal()} | dict(reversed(real_arms().items())), pool=Vandal.pool, seeds=[0])
+    assert (Vandal.pool[0] == 9e9).all() and len({tuple(each.flatten().tolist()) for each in turned[0].values()}) > 3
+    assert all(torch.equal(backwards[name], turned[0][name]) for name in turned[0])
 
 
 # ---- the arms, one by one ----
@@ -256,15 +226,6 @@ def test_with_a_rank_only_updates_of_low_rank_and_the_head_are_trained() -> None
     assert not torch.equal(*downs)
 
 
-def test_how_reaches_the_training() -> None:
-    """Look, by `watch`, at what the steps and the last blocks are."""
-    looks: list[tuple[int, bool]] = []
-    how: dict[str, Any] = {"steps": 3, "last": 0, "every": 1}
-    how["watch"] = lambda step, stack: looks.append((step, stack.weights["patch_embed.weight"].requires_grad))
-    label_efficiency.Tune(build, how=how).accuracies(SETS, TEST, [0, 1, 2])
-    assert looks == [(step, False) for step in range(4)]
-
-
 def test_labels_help_where_there_is_something_to_learn() -> None:
     """Whoever shuffled the labels, or took labels of other images, would stay at chance."""
     easy = normal(120, 1, 4, 4, seed=1)
@@ -294,14 +255,6 @@ def test_the_interval_is_students(n: int, columns: int, seed: int) -> None:
         assert (mean - half)[k].item() == pytest.approx(low) and (mean + half)[k].item() == pytest.approx(high)
 
 
-def test_the_interval_holds_the_mean_95_times_in_100() -> None:
-    values = normal(3, 4000, seed=1) * 2 + 5
-    mean, half = label_efficiency.interval(values)
-    assert ((mean - 5).abs() < half).double().mean().item() == pytest.approx(0.95, abs=0.015)
-    assert [each.shape for each in label_efficiency.interval(normal(3, 2, 4, seed=1))] == [(2, 4)] * 2
-    assert label_efficiency.interval(torch.tensor([0.5, 0.5]))[1].item() == 0
-
-
 # ---- where the harm ends ----
 
 
@@ -314,16 +267,10 @@ def differences(*signs: int) -> torch.Tensor:
 @pytest.mark.parametrize(
     ("signs", "ends"),
     [
-        ((1, 1, 1, 1), 1),
         ((0, 0, 0, 0), 1),
-        ((0, 1, 0, 1), 1),
-        ((-1, 1, 1, 1), 2),
         ((-1, 0, 0, 0), 2),
         ((-1, -1, -1, 1), 20),
         ((1, -1, 1, 1), 5),
-        ((0, -1, 0, 1), 5),
-        ((-1, 1, -1, 1), 20),
-        ((-1, 1, 1, -1), None),
         ((1, 1, 1, -1), None),
         ((-1, -1, -1, -1), None),
     ],
@@ -356,7 +303,6 @@ class Short:
     ("call", "words"),
     [
         (lambda: measure({}), ["0 arms", "one or more of each"]),
-        (lambda: measure(ARM, labels=[]), ["labels []", "one or more of each"]),
         (lambda: measure(ARM, seeds=[1, 2, 1]), ["seeds [1, 2, 1]", "no seed twice"]),
         (lambda: measure(ARM, seeds=[0.5]), ["seed=0.5", "whole number"]),
         (lambda: measure(ARM, labels=[1, 11]), ["each=11", "{0: 10, 1: 10, 2: 10}", "at most 10"]),
@@ -370,15 +316,9 @@ class Short:
         (lambda: measure({"forgetful": Short()}), ["'forgetful'", "(3,)", "(4,)", "one for each set"]),
         (lambda: label_efficiency.Tune(build, keep_head=True), ["keep_head=True", "without a source"]),
         (lambda: measure({"a": label_efficiency.Tune(build, how={"lr": -1})}), ["lr=-1", "above 0"]),
-        (
-            lambda: measure({"a": label_efficiency.Probe(build(1))}, test=(TEST[0].mT[..., :3], TEST[1])),
-            ["(B, 1, 4, 4)"],
-        ),
         (lambda: label_efficiency.interval(torch.ones(1, 3)), ["1 seeds", "2 or more"]),
         (lambda: label_efficiency.interval(torch.tensor(0.5)), ["torch.float32 ()", "floats (seeds, ...)"]),
-        (lambda: label_efficiency.interval([0.5, 0.6]), ["list", "floats (seeds, ...)"]),
         (lambda: label_efficiency.harm_ends([1, 2], torch.ones(3, 3)), ["(3, 3)", "(seeds, 2)", "a column for each"]),
-        (lambda: label_efficiency.harm_ends([1, 2], torch.ones(2)), ["(2,)", "(seeds, 2)"]),
         (lambda: label_efficiency.harm_ends([2, 2], torch.ones(3, 2)), ["[2, 2]", "rise", "sort them"]),
         (lambda: label_efficiency.harm_ends([1, 2], torch.ones(3, 2) * torch.nan), ["NaN", "finite"]),
     ],
@@ -397,7 +337,6 @@ def test_whole_numbers_of_numpy_are_whole_numbers() -> None:
 # ---- mutants ----
 
 SET = "sets.append((pool[0][rows], pool[1][rows]))"
-DRAWN = "draw_labelled(pool[1], each, seed=seed)"
 COPIED = "copy_encoder(self.source, model, head=self.keep_head)"
 STARTS = test_tune_starts_where_it_should_and_trains_each_network_on_its_set
 SAME = test_every_arm_sees_the_same_draws_and_no_more
@@ -406,17 +345,12 @@ test_mutants = planted(
     label_efficiency,
     [
         Mutant(SET, "sets.append((pool[0][rows], pool[1][rows.flip(0)]))", SAME),
-        Mutant(DRAWN, "draw_labelled(test[1], each, seed=seed)", SAME),
-        Mutant(DRAWN, DRAWN[:-1] + " + each)", test_more_labels_hold_the_fewer_and_each_seed_draws_anew),
+        Mutant("draw_labelled(pool[1], each", "draw_labelled(test[1], each", SAME),
         Mutant("found.view(len(seeds), len(labels))", "found.view(len(labels), len(seeds)).T", SAME),
         Mutant("self.encoder(seed)", "self.encoder(0)", test_a_probe_is_one_on_the_encoder_or_on_one_for_each_seed),
         Mutant(COPIED, "copy_encoder(self.source, model, head=True)", STARTS),
-        Mutant(COPIED, "model = self.source", STARTS),
         Mutant("fine_tune(models, sets, seeds=seeds, **", "fine_tune(models, sets, **", STARTS),
-        Mutant("n - 1)", "n)", test_the_interval_is_students),
-        Mutant("0.975", "0.95", test_the_interval_is_students),
         Mutant("mean + half < 0", "mean < 0", test_it_harms_only_where_the_whole_interval_lies_below_0),
-        Mutant("labels[harms[-1] + 1]", "labels[harms[-1]]", test_the_harm_ends_behind_the_last_harm),
         Mutant("    check_apart(pool[0], test[0])\n", "", test_bad_input_is_refused_in_words),
     ],
 )

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
@@ -33,6 +33,7 @@ def draw(n: int, rows: int, columns: int, ratio: float, kind: str, seed: int = 0
 
 
 @given(sizes(3), st.integers(1, 99), st.sampled_from(KINDS), seeds)
+@example([3, 1, 5], 30, "random", 0)  # 0.3 * 5 is a half, and less than it in floats
 def test_each_image_has_the_same_number_of_hidden_patches(shape: list[int], percent: int, kind: str, seed: int) -> None:
     n, rows, columns = shape
     patches = rows * columns
@@ -44,14 +45,6 @@ def test_each_image_has_the_same_number_of_hidden_patches(shape: list[int], perc
     mask = draw(n, rows, columns, percent / 100, kind, seed)
     assert mask.shape == (n, patches) and mask.dtype == torch.bool
     assert mask.sum(1).tolist() == [hidden] * n
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(
-    ("ratio", "patches", "hidden"), [(0.1, 5, 1), (0.3, 5, 2), (0.7, 5, 4), (0.5, 3, 2), (0.75, 64, 48), (0.95, 64, 61)]
-)
-def test_half_a_patch_is_rounded_up(kind: str, ratio: float, patches: int, hidden: int) -> None:
-    assert draw(3, 1, patches, ratio, kind).sum(1).tolist() == [hidden] * 3
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -77,11 +70,9 @@ def evenly_often(counts: torch.Tensor, draws: int) -> bool:
 def test_random_hides_every_patch_equally_often_and_independently() -> None:
     mask = draw(4000, 3, 4, 0.75, "random", seed=1)
     assert evenly_often(mask.sum(0), 4000)
-    # and so it is with pairs: of two patches both are visible in 3 * 2 of 12 * 11 draws
-    visible = (~mask).double()
+    visible = (~mask).double()  # and so it is with pairs: both are visible in 3 * 2 of 12 * 11 draws
     pairs = (visible.T @ visible)[*torch.triu_indices(12, 12, offset=1)]
     assert evenly_often(pairs, 4000)
-    assert mae.random_mask(5, 4, 4, generator=generator(1)).sum(1).tolist() == [12] * 5
     assert torch.equal(mae.random_mask(5, 4, 4, generator=generator(1)), draw(5, 4, 4, 0.75, "random", seed=1))
 
 
@@ -109,28 +100,13 @@ def test_a_block_is_one_hole_of_the_nearest_patches(shape: list[int], hidden: in
         assert one_hole(mask, rows, columns)
 
 
-def test_what_is_not_one_hole_is_told_apart() -> None:
-    assert not one_hole(torch.tensor([1, 0, 0, 0, 0, 0, 0, 0, 1]).bool(), 3, 3)
-    assert not one_hole(torch.tensor([0, 1, 0, 1, 0, 1, 0, 1, 0]).bool(), 3, 3)
-    assert not one_hole(torch.tensor([1, 1, 1, 1, 1, 0, 0, 0, 0, 0]).bool(), 2, 5)  # flat, where a square fits
-    assert one_hole(torch.tensor([1, 1, 0, 0, 1, 1, 0, 0]).bool(), 2, 4)
-
-
-def test_a_block_opens_anywhere_equally_often() -> None:
-    assert evenly_often(draw(4000, 3, 5, 1 / 15, "block", seed=1).sum(0), 4000)
-
-
-@pytest.mark.parametrize(
-    ("ratio", "patch_size", "each"),
-    [(0.75, 2, 1), (0.25, 2, 3), (0.5, 2, 2), (15 / 16, 4, 1), (0.75, 4, 4), (0.5, 4, 8)],
-)
-@pytest.mark.parametrize(("rows", "columns"), [(8, 8), (4, 12), (12, 4), (72, 4), (4, 136)])
+@pytest.mark.parametrize(("ratio", "square", "each"), [(0.75, 2, 1), (0.25, 2, 3), (15 / 16, 4, 1), (0.5, 4, 8)])
+@pytest.mark.parametrize(("rows", "columns"), [(4, 12), (72, 4)])
 def test_a_grid_leaves_equally_many_visible_in_each_square(
-    ratio: float, patch_size: int, each: int, rows: int, columns: int
+    ratio: float, square: int, each: int, rows: int, columns: int
 ) -> None:
     visible = ~draw(5, rows, columns, ratio, "grid", seed=2)
-    squares = visible.view(5, rows // patch_size, patch_size, columns // patch_size, patch_size).sum((2, 4))
-    assert (squares == each).all()
+    assert (visible.view(5, rows // square, square, columns // square, square).sum((2, 4)) == each).all()
 
 
 def test_half_a_grid_is_a_chessboard() -> None:
@@ -138,9 +114,11 @@ def test_half_a_grid_is_a_chessboard() -> None:
         assert (mask[1:] != mask[:-1]).all() and (mask[:, 1:] != mask[:, :-1]).all()
 
 
-@pytest.mark.parametrize(("patch_size", "ratio"), [(2, 0.75), (4, 15 / 16)])
-def test_a_grid_starts_at_any_corner_equally_often(patch_size: int, ratio: float) -> None:
-    assert evenly_often((~draw(4000, patch_size, patch_size, ratio, "grid", seed=1)).sum(0), 4000)
+@pytest.mark.parametrize(("kind", "rows", "columns", "ratio"), [("block", 3, 5, 1 / 15), ("grid", 4, 4, 15 / 16)])
+def test_a_block_opens_and_a_grid_starts_anywhere_equally_often(
+    kind: str, rows: int, columns: int, ratio: float
+) -> None:
+    assert evenly_often(draw(4000, rows, columns, ratio, kind, seed=1).sum(0), 4000)
 
 
 # ---- the network ----
@@ -199,7 +177,9 @@ def painted_by_loops(model: mae.MaskedAutoencoder, images: torch.Tensor, mask: t
     return torch.stack(found)
 
 
+@settings(max_examples=20)
 @given(sizes(5), st.integers(1, 3), seeds, st.sampled_from(POOLS))
+@example([1, 2, 3, 2, 2], 3, 0, "class")
 def test_it_paints_as_the_loops_over_torchs_layers(shape: list[int], b: int, seed: int, pool: str) -> None:
     model, images, mask = painter(shape, seed, pool), images_of(b, shape, seed), masks_of(b, shape, seed)
     predicted = model(images, mask)
@@ -220,41 +200,15 @@ def test_hidden_pixels_change_no_bit(shape: list[int], seed: int, pool: str) -> 
     assert (model(other, mask) != model(images, mask)).any(-1).all()
 
 
-@given(sizes(5), seeds, st.sampled_from(POOLS))
-def test_each_image_has_its_own_mask(shape: list[int], seed: int, pool: str) -> None:
-    model, images, mask = painter(shape, seed, pool), images_of(3, shape, seed), masks_of(3, shape, seed)
-    alone = [model(image[None], mask[None]) for image, mask in zip(images, mask, strict=True)]
-    torch.testing.assert_close(model(images, mask), torch.cat(alone))
-
-
 @pytest.mark.parametrize("pool", POOLS)
 def test_the_encoder_works_on_the_visible_patches_alone(pool: str) -> None:
-    shape = [2, 3, 4, 2, 2]
+    shape, lengths = [2, 3, 4, 2, 2], []
     model, images, mask = painter(shape, 1, pool), images_of(2, shape, 1), masks_of(2, shape, 1, hidden=9)
-    seen: dict[str, list[int]] = {"encoder": [], "decoder": []}
-    for name, blocks in (("encoder", model.encoder.blocks), ("decoder", model.decoder_blocks)):
-        for block in blocks:
-            block.register_forward_hook(
-                lambda _, given_tokens, __, name=name: seen[name].append(len(given_tokens[0][0]))
-            )
+    for block in [*model.encoder.blocks, *model.decoder_blocks]:
+        block.register_forward_hook(lambda _, tokens, __: lengths.append(tokens[0].shape[1]))
     model(images, mask)
     front = pool == "class"
-    assert seen == {"encoder": [3 + front] * 2, "decoder": [12 + front] * 2}
-
-
-@pytest.mark.parametrize("pool", POOLS)
-def test_the_encoder_gets_the_visible_tokens_in_their_order(pool: str) -> None:
-    shape = [2, 3, 4, 2, 2]
-    model, images, mask = painter(shape, 1, pool), images_of(3, shape, 1), masks_of(3, shape, 1, hidden=7)
-    take_out(model.encoder, "blocks", "norm")
-    tokens, front = model.encoder.embed(images), pool == "class"
-    found = model.encode(images, mask)
-    assert found.shape == (3, 5 + front, 8)
-    for k, hides in enumerate(mask.tolist()):
-        visible = [tokens[k, n] for n, hidden in enumerate(hides) if not hidden]
-        assert torch.equal(found[k, front:], torch.stack(visible))
-        if model.encoder.cls_token is not None:
-            assert torch.equal(found[k, 0], model.encoder.cls_token[0, 0])
+    assert lengths == [3 + front] * 2 + [12 + front] * 2
 
 
 @given(sizes(5), seeds, st.sampled_from(POOLS))
@@ -273,19 +227,6 @@ def test_the_decoder_puts_latents_where_their_patches_stood(shape: list[int], se
         assert torch.equal(found[k], torch.stack(expected))
 
 
-def test_without_a_mask_token_for_each_place_nothing_would_tell_hidden_patches_apart() -> None:
-    shape = [2, 3, 4, 2, 2]
-    model, images, mask = painter(shape, 1), images_of(2, shape, 1), masks_of(2, shape, 1, hidden=9)
-    predicted = model(images, mask)
-    for k in range(2):
-        assert len(predicted[k, mask[k]].unique(dim=0)) == 9
-    model.decoder_pos_embed.zero_()
-    alike = model(images, mask)
-    for k in range(2):
-        hidden = alike[k, mask[k]]
-        torch.testing.assert_close(hidden, hidden[:1].expand_as(hidden))
-
-
 @pytest.mark.parametrize("pool", POOLS)
 def test_gradients_reach_everything_but_the_hidden_pixels(pool: str) -> None:
     shape = [1, 2, 3, 2, 2]
@@ -299,23 +240,18 @@ def test_gradients_reach_everything_but_the_hidden_pixels(pool: str) -> None:
     assert (images.grad[hidden] == 0).all() and (images.grad[~hidden] != 0).all()
 
 
-def test_the_state_is_that_of_a_vision_transformer_and_of_a_decoder() -> None:
-    for pool in POOLS:
-        encoder = VisionTransformer((1, 4, 6), 2, 8, 2, 2, pool=pool)
-        model = mae.MaskedAutoencoder(encoder, 4, 1, 1)
-        state = model.state_dict()
-        own = {name.removeprefix("encoder."): value for name, value in state.items() if name.startswith("encoder.")}
-        fresh = VisionTransformer((1, 4, 6), 2, 8, 2, 2, pool=pool)
-        fresh.load_state_dict(own)
-        images = normal(2, 1, 4, 6, seed=1).float()
-        assert torch.equal(fresh(images), encoder(images))
-        tops = {name.partition(".")[0] for name in state}
-        assert tops == {"encoder", "mask_token", *(f"decoder_{part}" for part in ("embed", "blocks", "norm", "pred"))}
-        assert len({id(each) for each in [*model.decoder_blocks, *encoder.blocks]}) == 3
-        assert model.mask_token.any() and not model.norm_pix_loss
-        assert (
-            torch.equal(model.decoder_pos_embed, grid_positions(2, 3, 4)) and not model.decoder_pos_embed.requires_grad
-        )
+@pytest.mark.parametrize("pool", POOLS)
+def test_the_state_is_that_of_a_vision_transformer_and_of_a_decoder(pool: str) -> None:
+    encoder, fresh = (VisionTransformer((1, 4, 6), 2, 8, 2, 2, pool=pool) for _ in range(2))
+    model = mae.MaskedAutoencoder(encoder, 4, 1, 1)
+    state = model.state_dict()
+    fresh.load_state_dict({name[8:]: value for name, value in state.items() if name.startswith("encoder.")})
+    images = normal(2, 1, 4, 6, seed=1).float()
+    assert torch.equal(fresh(images), encoder(images))
+    tops = {name.partition(".")[0] for name in state}
+    assert tops == {"encoder", "mask_token", *(f"decoder_{part}" for part in ("embed", "blocks", "norm", "pred"))}
+    assert model.mask_token.any() and not model.norm_pix_loss
+    assert torch.equal(model.decoder_pos_embed, grid_positions(2, 3, 4)) and not model.decoder_pos_embed.requires_grad
 
 
 def test_four_digits_are_painted_by_heart() -> None:
@@ -340,33 +276,22 @@ def test_four_digits_are_painted_by_heart() -> None:
 # ---- painting ----
 
 
-@given(sizes(5), seeds, st.sampled_from(POOLS))
-def test_paint_keeps_the_visible_pixels_and_cuts_the_predicted(shape: list[int], seed: int, pool: str) -> None:
-    c, _, columns, patch_size, _ = shape
-    model, images, mask = painter(shape, seed, pool), images_of(3, shape, seed), masks_of(3, shape, seed)
+@pytest.mark.parametrize("pool", POOLS)
+def test_paint_keeps_the_visible_pixels_and_cuts_the_predicted(pool: str) -> None:
+    shape = [3, 2, 5, 2, 1]
+    model, images, mask = painter(shape, 1, pool), images_of(3, shape, 1), masks_of(3, shape, 4)
     with torch.no_grad():
         model.decoder_pred.weight.mul_(3)
-    before, predicted = images.clone(), model(images, mask)
-    painted = model.paint(images, mask)
+    before, predicted, painted = images.clone(), model(images, mask), model.paint(images, mask)
+    assert predicted[mask].min() < 0 and predicted[mask].max() > 1  # on both sides there is something to cut
+    visible = ~spread(mask, shape).expand_as(images)
     assert painted.shape == images.shape and torch.equal(images, before)
-    assert torch.equal(painted[~spread(mask, shape).expand_as(images)], images[~spread(mask, shape).expand_as(images)])
+    assert torch.equal(painted[visible], images[visible])
     for k, n in mask.nonzero().tolist():
-        i, j = n // columns * patch_size, n % columns * patch_size
-        square = painted[k, :, i : i + patch_size, j : j + patch_size]
+        i, j = n // 5 * 2, n % 5 * 2
         expected = [min(max(value, 0.0), 1.0) for value in predicted[k, n].tolist()]
-        assert square.flatten().tolist() == expected
-    assert painted[spread(mask, shape).expand(-1, c, -1, -1)].min() >= 0
-
-
-def test_the_predictions_that_paint_cuts_lie_on_both_sides() -> None:
-    shape = [2, 3, 4, 2, 2]
-    model, images, mask = painter(shape, 1), images_of(2, shape, 1), masks_of(2, shape, 1)
-    hidden = spread(mask, shape).expand_as(images)
-    assert model(images, mask)[mask].min() < 0 and model(images, mask)[mask].max() > 1
-    painted = model.paint(images, mask)
-    assert (painted[hidden] == 0).any() and (painted[hidden] == 1).any()
-    nothing = torch.zeros_like(mask)
-    assert torch.equal(model.paint(images, nothing), images)
+        assert painted[k, :, i : i + 2, j : j + 2].flatten().tolist() == expected
+    assert torch.equal(model.paint(images, torch.zeros_like(mask)), images)
 
 
 # ---- targets ----
@@ -384,12 +309,6 @@ def test_normalize_takes_mean_and_deviation_from_each_patch_alone(shape: list[in
         assert row == pytest.approx([(x - statistics.fmean(each)) / deviation for x in each])
         assert statistics.fmean(row) == pytest.approx(0, abs=1e-9)
     torch.testing.assert_close(found * spread_ + mean, patches)
-
-
-def test_normalized_patches_have_mean_0_and_variance_1_and_a_flat_one_stays_finite() -> None:
-    found, _, _ = mae.normalize(normal(3, 5, 12, seed=1) * 4 + 7)
-    torch.testing.assert_close(found.mean(-1), torch.zeros(3, 5, dtype=torch.float64))
-    torch.testing.assert_close(found.var(-1), torch.ones(3, 5, dtype=torch.float64), rtol=1e-4, atol=0)
     flat, mean, _ = mae.normalize(torch.full((1, 1, 4), 0.25))
     assert (flat == 0).all() and mean.item() == 0.25
 
@@ -412,13 +331,7 @@ def test_the_loss_is_the_mean_over_the_pixels_of_the_hidden_patches(shape: list[
     predicted, target = normal(b, n, pixels, seed=seed), normal(b, n, pixels, seed=seed + 1)
     mask = normal(b, n, seed=seed + 2) > 0  # rows may hide differently many
     mask[0, 0] = True
-    errors = [
-        (predicted[k, i, p] - target[k, i, p]).item() ** 2
-        for k in range(b)
-        for i in range(n)
-        if mask[k, i]
-        for p in range(pixels)
-    ]
+    errors = [(predicted[k, i, p] - target[k, i, p]).item() ** 2 for k, i in mask.nonzero() for p in range(pixels)]
     found = mae.reconstruction_loss(predicted, target, mask)
     assert found.shape == () and found.item() == pytest.approx(statistics.fmean(errors))
     assert torch.equal(mae.reconstruction_loss(predicted, target, mask, on="hidden"), found)
@@ -426,6 +339,7 @@ def test_the_loss_is_the_mean_over_the_pixels_of_the_hidden_patches(shape: list[
     torch.testing.assert_close(everywhere, F.mse_loss(predicted, target))
     nothing = torch.zeros_like(mask)
     assert torch.equal(mae.reconstruction_loss(predicted, target, nothing, on="all"), everywhere)
+    assert mae.reconstruction_loss(predicted, target, nothing).isnan()
 
 
 @given(sizes(3), seeds)
@@ -439,8 +353,7 @@ def test_the_loss_is_blind_to_visible_patches(shape: list[int], seed: int) -> No
     loss.backward()
     assert predicted.grad is not None
     assert (predicted.grad[~mask] == 0).all() and (predicted.grad[mask] != 0).all()
-    wrong = torch.where(mask[..., None], predicted, 9e9)
-    assert torch.equal(mae.reconstruction_loss(wrong, target, mask), loss)
+    assert torch.equal(mae.reconstruction_loss(torch.where(mask[..., None], predicted, 9e9), target, mask), loss)
     assert torch.equal(mae.reconstruction_loss(predicted, torch.where(mask[..., None], target, -9e9), mask), loss)
     (everywhere,) = torch.autograd.grad(mae.reconstruction_loss(predicted, target, mask, on="all"), predicted)
     assert (everywhere != 0).all()
@@ -462,43 +375,31 @@ def small(norm_pix_loss: bool = False, pool: str = "mean", **other: int) -> mae.
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        *(
-            (lambda ratio=ratio: draw(2, 4, 4, ratio, "random"), [f"ratio={ratio}", "between 0 and 1", "0.75"])
-            for ratio in (0, 1.0, -0.1, float("nan"))
-        ),
+        (lambda: draw(2, 4, 4, float("nan"), "random"), ["ratio=nan", "between 0 and 1", "0.75"]),
         (lambda: draw(2, 4, 4, 0.03, "grid"), ["ratio=0.03 hides 0 of 16", "at least one hidden", "0.0625 and 0.938"]),
-        (lambda: draw(2, 4, 4, 0.97, "block"), ["ratio=0.97 hides 16 of 16", "one visible", "0.0625 and 0.938"]),
         (lambda: draw(2, 4, 4, 0.5, "stripes"), ["'stripes'", "['random', 'block', 'grid']"]),
         (lambda: draw(0, 4, 4, 0.5, "random"), ["n=0", "1 or more"]),
-        (lambda: draw(2, 4, -1, 0.5, "random"), ["columns=-1", "1 or more"]),
         (lambda: draw(2, 1, 1, 0.5, "random"), ["rows=1, columns=1", "at least 2 patches"]),
         (lambda: small()(X, MASK.int()), ["torch.int32", "(2, 6) of bool", "True = hidden"]),
         (lambda: small()(X, MASK[0]), ["(6,)", "(2, 6) of bool", "mask.expand(len(images), -1)"]),
-        (lambda: small()(X, MASK[:, :5]), ["(2, 5)", "(2, 6) of bool"]),
         (lambda: small()(X[:0], MASK[:0]), ["0 rows", "expected at least one image", "x[None]"]),
         (lambda: small()(X, MASK | torch.tensor([[False], [True]])), ["image 1", "no visible patch", "at least one"]),
         (lambda: small()(X, UNEQUAL), ["between 2 and 3 visible", "one by one"]),
-        (lambda: small()(X, MASK, visible=0), ["visible=0", "1 to 6"]),
         (lambda: small()(X, MASK, visible=7), ["visible=7", "1 to 6"]),
         (lambda: small()(X.mT, MASK), ["(2, 3, 6, 4)", "(B, 3, 4, 6)"]),
         (lambda: small()(X.to(torch.uint8), MASK), ["torch.uint8", "images / 255"]),
         (lambda: small().decode(L, MASK[:1]), ["(1, 6)", "(2, 6) of bool"]),
-        (lambda: small().decode(L[:, :0], MASK), ["(2, 0, 8)", "(2, 1 to 6, 8)", "the same mask"]),
         (lambda: small(pool="class").decode(L[:, :1], MASK), ["(2, 1, 8)", "(2, 2 to 7, 8)", "the same mask"]),
         (lambda: small().decode(L[..., :7], MASK), ["(2, 3, 7)", "`encode`"]),
         (lambda: small().paint(X + torch.nan, MASK), ["NaN", "finite"]),
-        (lambda: small().paint(X, UNEQUAL), ["between 2 and 3 visible", "one by one"]),
         (lambda: small(norm_pix_loss=True).paint(X, MASK), ["norm_pix_loss=True", "unknown", "norm_pix_loss=False"]),
         (lambda: small(d_model=6), ["d_model=6", "multiple of 4"]),
         (lambda: small(num_layers=0), ["num_layers=0", "1 or more"]),
         (lambda: small(num_heads=3), ["d_model=8", "3 heads"]),
         (lambda: small().target(X[..., :4]), ["(2, 3, 4, 4)", "(B, 3, 4, 6)"]),
-        (lambda: small(norm_pix_loss=True).target(X.to(torch.uint8)), ["torch.uint8", "images / 255"]),
         (lambda: mae.normalize(P[..., :1]), ["(2, 6, 1)", "at least 2 pixels", "larger patches"]),
         (lambda: mae.normalize(P.to(torch.uint8)), ["torch.uint8", "floats", "images / 255"]),
         (lambda: mae.reconstruction_loss(P, P[:1], MASK), ["(2, 6, 12)", "(1, 6, 12)", "the same (B, N, pixels)"]),
-        (lambda: mae.reconstruction_loss(P, P, MASK.int()), ["torch.int32", "(B, N) of bool"]),
-        (lambda: mae.reconstruction_loss(P[..., 0], P[..., 0], MASK), ["(2, 6)", "floats (B, N, pixels)"]),
         (lambda: mae.reconstruction_loss(P[:0], P[:0], MASK[:0], on="all"), ["(0, 6, 12)", "at least one pixel"]),
         (lambda: mae.reconstruction_loss(P.long(), P, MASK), ["torch.int64", "floats", "images / 255"]),
         (lambda: mae.reconstruction_loss(P, P, MASK, on="visible"), ["'visible'", "'hidden' or 'all'"]),
@@ -510,64 +411,35 @@ def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:
     assert not [word for word in words if word not in str(refusal.value)], refusal.value
 
 
-def test_a_mask_that_hides_nothing_leaves_no_mean() -> None:
-    assert mae.reconstruction_loss(P, P, torch.zeros_like(MASK)).isnan()
-
-
 # ---- mutants ----
 
 DRAWN = "order = torch.rand(n, rows, columns, generator=generator)"
 GATHER = "tokens.gather(1, keep.expand(-1, -1, tokens.shape[2]))"
 PLACE = "place = _visible_first(mask).argsort(dim=1)"
-PAINT = "torch.where(mask[..., None], self(images, mask).clamp(0, 1)"
 LOSS = "error.masked_fill(~mask, 0.0).sum() / mask.sum()"
 LOOPS = test_it_paints_as_the_loops_over_torchs_layers
-GRADIENTS = test_gradients_reach_everything_but_the_hidden_pixels
-NORMAL = test_normalize_takes_mean_and_deviation_from_each_patch_alone
-ORDER = test_the_encoder_gets_the_visible_tokens_in_their_order
 MEAN = test_the_loss_is_the_mean_over_the_pixels_of_the_hidden_patches
+PAINT = test_paint_keeps_the_visible_pixels_and_cuts_the_predicted
 
 test_mutants = planted(
     mae,
     [
-        Mutant("rank >= patches - hidden", "rank < patches - hidden", test_half_a_patch_is_rounded_up),
-        Mutant("+ 0.5 + 1e-9", "+ 0.5 - 1e-9", test_half_a_patch_is_rounded_up),
+        Mutant("+ 0.5 + 1e-9", "+ 0.5 - 1e-9", test_each_image_has_the_same_number_of_hidden_patches),
         Mutant(
             DRAWN,
             "order = torch.rand(1, rows, columns, generator=generator).expand(n, -1, -1)",
             test_the_generator_says_all_and_each_image_has_a_mask_of_its_own,
         ),
-        Mutant(
-            DRAWN,
-            DRAWN + ".sort(dim=-1).values",
-            test_random_hides_every_patch_equally_often_and_independently,
-        ),
-        Mutant("torch.maximum(", "torch.minimum(", test_a_block_is_one_hole_of_the_nearest_patches),
-        Mutant("* 1e-3 - away", "* 1e-3 + away", test_a_block_is_one_hole_of_the_nearest_patches),
-        Mutant("* columns - 0.5", "* rows - 0.5", test_a_block_opens_anywhere_equally_often),
+        Mutant("* columns - 0.5", "* rows - 0.5", test_a_block_opens_and_a_grid_starts_anywhere_equally_often),
         Mutant("(i >> bit ^ j >> bit) & 1", "(i >> bit) & 1", test_half_a_grid_is_a_chessboard),
-        Mutant(GATHER, "tokens", test_the_encoder_works_on_the_visible_patches_alone),
         Mutant(GATHER, "(tokens * ~mask[..., None])", test_the_encoder_works_on_the_visible_patches_alone),
         Mutant(GATHER, GATHER + " + tokens.mean(1, keepdim=True)", test_hidden_pixels_change_no_bit),
-        Mutant(GATHER, GATHER + ".flip(1)", ORDER),
-        Mutant("[:, :visible, None]", "[:, -visible:, None]", ORDER),
-        Mutant(PLACE, PLACE.replace(".argsort(dim=1)", ""), test_the_decoder_puts_latents_where_their_patches_stood),
-        Mutant(
-            "[narrow[:, extra:], hidden]", "[hidden, narrow[:, extra:]]", test_it_paints_as_the_loops_over_torchs_layers
-        ),
+        Mutant("[:, :visible, None]", "[:, -visible:, None]", test_hidden_pixels_change_no_bit),
+        Mutant(PLACE, PLACE.replace(".argsort(dim=1)", ""), LOOPS),
         Mutant(" + self.decoder_pos_embed\n", "\n", LOOPS),
-        Mutant(
-            "self.mask_token.expand",
-            "self.mask_token.detach().expand",
-            test_gradients_reach_everything_but_the_hidden_pixels,
-        ),
-        Mutant(PAINT, PAINT.replace("(mask", "(~mask"), test_paint_keeps_the_visible_pixels_and_cuts_the_predicted),
-        Mutant(PAINT, PAINT.replace(".clamp(0, 1)", ""), test_paint_keeps_the_visible_pixels_and_cuts_the_predicted),
-        Mutant(
-            "patches.var(dim=-1", "patches.var(dim=1", test_normalize_takes_mean_and_deviation_from_each_patch_alone
-        ),
-        Mutant(LOSS, "error.masked_fill(mask, 0.0).sum() / mask.sum()", MEAN),
-        Mutant(LOSS, "error.masked_fill(~mask, 0.0).mean()", MEAN),
+        Mutant("torch.where(mask[..., None]", "torch.where(~mask[..., None]", PAINT),
+        Mutant("patches.var(dim=-1", "patches.var(dim=1", test_the_target_is_the_patches_or_the_normalized_patches),
         Mutant(LOSS, "error.mean()", test_the_loss_is_blind_to_visible_patches),
+        Mutant(LOSS, "error.masked_fill(~mask, 0.0).mean()", MEAN),
     ],
 )

@@ -1,13 +1,12 @@
 """Transfer: what is drawn, copied, frozen, mixed and stored, each against its definition."""
 
-import copy
 import itertools
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 from torch import nn
@@ -23,15 +22,8 @@ BUILDS: list[dict[str, Any]] = [{}, {"pool": "class"}, {"positions": "sinusoidal
 
 
 def network(seed: int, **build: Any) -> VisionTransformer:
-    shape: dict[str, Any] = {
-        "image_size": (2, 4, 6),
-        "patch_size": 2,
-        "d_model": 8,
-        "num_heads": 2,
-        "num_layers": 2,
-        "num_classes": 3,
-    } | build
-    return random_weights(VisionTransformer(**shape), seed)
+    shape: dict[str, Any] = {"patch_size": 2, "d_model": 8, "num_heads": 2, "num_layers": 2, "num_classes": 3}
+    return random_weights(VisionTransformer(**({"image_size": (2, 4, 6)} | shape | build)), seed)
 
 
 def images(n: int, seed: int) -> torch.Tensor:
@@ -48,6 +40,9 @@ def unchanged(model: nn.Module, before: dict[str, torch.Tensor]) -> bool:
 
 def storages(model: nn.Module) -> set[int]:
     return {each.untyped_storage().data_ptr() for each in [*model.parameters(), *model.buffers()]}
+
+
+MODEL, TARGET = network(1), network(2)
 
 
 # ---- draws ----
@@ -105,24 +100,11 @@ def test_the_encoder_is_copied_and_the_head_only_if_asked(build: dict[str, Any],
     x = images(3, 1)
     assert torch.equal(transfer.features(target, x), transfer.features(source, x))
     assert torch.equal(target(x), source(x)) == head
-    assert all(each.requires_grad for each in target.parameters())
-
-
-@pytest.mark.parametrize("head", [False, True])
-def test_what_happens_to_the_copy_does_not_happen_to_the_source(head: bool) -> None:
-    source, target = network(1, pool="class"), network(2, pool="class")
-    old = state(source)
-    transfer.copy_encoder(source, target, head=head)
-    assert not storages(source) & storages(target)
+    assert all(each.requires_grad for each in target.parameters()) and not storages(source) & storages(target)
     with torch.no_grad():
         for each in target.parameters():
             each.add_(1)
-    assert unchanged(source, old)
-    own = state(target)
-    with torch.no_grad():
-        for each in source.parameters():
-            each.mul_(3)
-    assert unchanged(target, own)
+    assert unchanged(source, old)  # what happens to the copy does not happen to the source
 
 
 def test_the_head_may_be_of_other_classes_or_missing() -> None:
@@ -137,25 +119,19 @@ def test_the_head_may_be_of_other_classes_or_missing() -> None:
     assert torch.equal(bare(images(3, 1)), transfer.features(source, images(3, 1)))
 
 
-TARGET = network(2)
+# ---- features and probe ----
 
 
 @pytest.mark.parametrize(
     ("source", "head", "words"),
     [
-        *(
-            (network(1, **other), head, ["of the same build", *words])
-            for head in (False, True)
-            for other, words in (
-                ({"d_model": 12}, ["d_model 12", "d_model 8", "attention.k_proj.bias"]),
-                ({"num_layers": 3}, ["3 layers", "2 layers", "blocks.2"]),
-                ({"num_heads": 4}, ["4 heads", "2 heads", "would fit, by chance"]),
-                ({"patch_size": 1}, ["patch size 1", "patch size 2"]),
-                ({"image_size": (2, 6, 4)}, ["(2, 6, 4)", "(2, 4, 6)", "would fit, by chance"]),
-                ({"pool": "class"}, ["'class'", "'mean'", "cls_token"]),
-                ({"positions": "sinusoidal"}, ["'sinusoidal'", "'learned'"]),
-            )
-        ),
+        (network(1, d_model=12), False, ["of the same build", "d_model 12", "d_model 8", "attention.k_proj.bias"]),
+        (network(1, num_layers=3), False, ["3 layers", "2 layers", "blocks.2"]),
+        (network(1, num_heads=4), False, ["4 heads", "2 heads", "would fit, by chance"]),
+        (network(1, patch_size=1), False, ["patch size 1", "patch size 2"]),
+        (network(1, image_size=(2, 6, 4)), True, ["(2, 6, 4)", "(2, 4, 6)", "would fit, by chance"]),
+        (network(1, pool="class"), True, ["'class'", "'mean'", "cls_token"]),
+        (network(1, positions="sinusoidal"), False, ["'sinusoidal'", "'learned'"]),
         (network(1, num_classes=5), True, ["head.", "head included"]),
         (network(1, num_classes=None), True, ["the source has no head", "head=False"]),
         (MaskedAutoencoder(network(1, num_classes=None), 4, 1, 1), False, ["MaskedAutoencoder", ".encoder"]),
@@ -171,41 +147,20 @@ def test_another_build_is_refused_and_nothing_copied(source: nn.Module, head: bo
     assert unchanged(target, before)
 
 
-def test_fixed_positions_of_another_kind_are_refused_and_a_target_that_is_no_network() -> None:
-    with pytest.raises(ValueError, match=r"'sinusoidal'.*'none'.*by chance"):
-        transfer.copy_encoder(network(1, positions="sinusoidal"), network(2, positions="none"))
-    with pytest.raises(ValueError, match="the target is a Linear"):
-        transfer.copy_encoder(network(1), nn.Linear(2, 2))
-    with pytest.raises(ValueError, match="the source has no head"):
-        transfer.copy_encoder(network(1, num_classes=None), network(2, num_classes=None), head=True)
-
-
-# ---- features and probe ----
-
-
 @pytest.mark.parametrize("build", BUILDS)
-@pytest.mark.parametrize("training", [True, False])
-def test_features_are_what_the_network_says_without_its_head(build: dict[str, Any], training: bool) -> None:
-    model, bare = network(1, **build).train(training), network(2, **build, num_classes=None)
+def test_features_are_what_the_network_says_without_its_head(build: dict[str, Any]) -> None:
+    model, bare = network(1, **build).train(), network(2, **build, num_classes=None)
     bare.load_state_dict({name: value for name, value in model.state_dict().items() if not name.startswith("head.")})
     x = images(5, 1).requires_grad_()
     found = transfer.features(model, x)
-    assert found.shape == (5, 8) and torch.equal(found, bare(x))
+    assert found.shape == (5, 8) and torch.equal(found, bare(x)) and not found.requires_grad
     torch.testing.assert_close(model.head(found), model(x))
-    assert not found.requires_grad and found.grad_fn is None
-    assert all(each.training == training for each in model.modules())
     with pytest.raises(ValueError, match=r"\(B, 2, 4, 6\)"):
         transfer.features(model, x.mT)
-    assert all(each.training == training for each in model.modules())
+    model.norm = nn.Sequential(model.norm, nn.Dropout(0.5))  # type: ignore[assignment]
+    assert torch.equal(transfer.features(model, x), found)  # dropout rests
+    assert all(each.training for each in model.modules())
     assert all(each.requires_grad and each.grad is None for each in model.parameters())
-
-
-def test_dropout_rests_while_features_are_taken() -> None:
-    model = network(1).train()
-    drop = nn.Dropout(0.5)
-    model.norm = nn.Sequential(model.norm, drop)  # type: ignore[assignment]
-    assert torch.equal(transfer.features(model, images(5, 1)), transfer.features(model, images(5, 1)))
-    assert drop.training
 
 
 def probe_data(seed: int = 0) -> tuple[VisionTransformer, Any, Any]:
@@ -220,6 +175,7 @@ def probe_data(seed: int = 0) -> tuple[VisionTransformer, Any, Any]:
 @pytest.mark.parametrize("strength", [1.0, 0.02])
 def test_a_probe_is_logistic_regression_on_standardised_features(strength: float) -> None:
     model, (x, y), (test, labels) = probe_data()
+    before, old = state(model), (x.clone(), y.clone())
     probe = transfer.LinearProbe(model, x, y, strength=strength)
     known, asked = (transfer.features(model, each).numpy() for each in (x, test))
     mean, deviation = known.mean(axis=0), np.sqrt(((known - known.mean(axis=0)) ** 2).mean(axis=0))
@@ -231,37 +187,17 @@ def test_a_probe_is_logistic_regression_on_standardised_features(strength: float
     # each image is named for itself, whatever else is asked
     assert [probe.predict(each[None]).item() for each in test] == expected.tolist()
     assert probe.predict(test).dtype == torch.int64 and probe.accuracy(x, y) > 0.6
-
-
-def test_the_strength_is_1_unless_told() -> None:
-    model, (x, y), _ = probe_data()
-    weights = [transfer.LinearProbe(model, x, y, *strength).learned[-1].coef_ for strength in ((), (1.0,), (0.02,))]
-    assert np.array_equal(weights[0], weights[1])
-    assert np.abs(weights[2]).sum() < 0.7 * np.abs(weights[0]).sum()
-
-
-@pytest.mark.parametrize("training", [True, False])
-def test_a_probe_leaves_the_encoder_as_it_was(training: bool) -> None:
-    model, (x, y), (test, labels) = probe_data()
-    model.train(training)
-    before, old = state(model), (x.clone(), y.clone())
-    probe = transfer.LinearProbe(model, x, y)
-    probe.accuracy(test, labels)
-    assert unchanged(model, before) and torch.equal(x, old[0]) and torch.equal(y, old[1])
-    assert all(each.grad is None and each.requires_grad for each in model.parameters())
-    assert all(each.training == training for each in model.modules())
-
-
-def test_a_probe_may_name_classes_with_gaps() -> None:
-    model, (x, y), _ = probe_data()
-    probe = transfer.LinearProbe(model, x, y * 3 + 1)
-    assert set(probe.predict(x).tolist()) <= {1, 4, 7}
-    assert probe.predict(x).tolist() == (transfer.LinearProbe(model, x, y).predict(x) * 3 + 1).tolist()
+    gaps = transfer.LinearProbe(model, x, y * 3 + 1, strength=strength)  # classes need not be 0, 1, 2
+    assert gaps.predict(x).tolist() == (probe.predict(x) * 3 + 1).tolist()
+    told = transfer.LinearProbe(model, x, y).learned[-1].C
+    assert told == 1 and model.training and unchanged(model, before)
+    assert torch.equal(x, old[0]) and torch.equal(y, old[1])
 
 
 # ---- mixing ----
 
 
+@settings(max_examples=20)
 @given(st.sampled_from(BUILDS), st.floats(0, 1))
 def test_mixed_weights_lie_between(build: dict[str, Any], share: float) -> None:
     before, after = network(1, **build).train(), network(2, **build).eval()
@@ -272,19 +208,14 @@ def test_mixed_weights_lie_between(build: dict[str, Any], share: float) -> None:
     assert unchanged(before, states[0]) and unchanged(after, states[1])
     assert not storages(mixed) & (storages(before) | storages(after))
     assert type(mixed) is VisionTransformer and not mixed.training
-
-
-def test_the_ends_of_the_mix_are_the_networks_bit_for_bit() -> None:
-    before, after = network(1), network(2)
-    assert unchanged(transfer.interpolate_weights(before, after, 0), state(before))
-    assert unchanged(transfer.interpolate_weights(before, after, 1), state(after))
+    for end, expected in enumerate(states):  # at the ends bit for bit
+        assert unchanged(transfer.interpolate_weights(before, after, end), expected)
 
 
 # ---- low rank ----
 
 
-@pytest.mark.parametrize(("shape", "rank"), [((7, 5), 3), ((5, 7), 1), ((3, 3), 3)])
-@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize(("shape", "rank", "bias"), [((7, 5), 3, True), ((5, 7), 1, False), ((3, 3), 3, True)])
 def test_lora_is_the_dense_layer_with_b_a_added(shape: tuple[int, int], rank: int, bias: bool) -> None:
     linear = nn.Linear(*shape, bias=bias).double()
     x = normal(2, 11, shape[0], seed=1)
@@ -305,14 +236,10 @@ def test_lora_is_the_dense_layer_with_b_a_added(shape: tuple[int, int], rank: in
     assert trained == {"A", "B"} == {name for name, each in layer.named_parameters() if each.grad is not None}
 
 
-def test_a_starts_as_random_numbers_that_keep_the_size_of_x() -> None:
+def test_the_seed_of_the_updates_says_all() -> None:
     layer = transfer.LoRA(nn.Linear(400, 300), 200, torch.Generator().manual_seed(1))
     assert (layer.B == 0).all() and abs(layer.A.mean()) < 0.001
-    assert layer.A.std().item() == pytest.approx(1 / 20, rel=0.02)
-    assert not torch.equal(layer.A, transfer.LoRA(nn.Linear(400, 300), 200).A)
-
-
-def test_the_seed_of_the_updates_says_all() -> None:
+    assert layer.A.std().item() == pytest.approx(1 / 20, rel=0.02)  # A keeps the size of x
     model, before = network(1), torch.get_rng_state()
     states = [state(transfer.add_lora(model, 2, **how)) for how in ({}, {"seed": 0}, {"seed": 5}, {"seed": 5})]
     assert torch.equal(torch.get_rng_state(), before)
@@ -343,20 +270,6 @@ def test_add_lora_trains_a_copys_queries_values_and_head(build: dict[str, Any]) 
     assert bytes_of_one_task == 8 * (2 * 2 * 2 * (8 + 8) + 3 * 8 + 3)
 
 
-def test_gradients_reach_both_sides_of_an_update_and_the_head() -> None:
-    model = transfer.add_lora(network(1), 2)
-    model(images(3, 1)).square().sum().backward()
-    reached = {
-        name.rpartition(".")[2] for name, each in model.named_parameters() if each.grad is not None and each.grad.any()
-    }
-    assert reached == {"B", "weight", "bias"}  # B is 0 at first, so A rests in the first step
-    for name, each in model.named_parameters():
-        each.data.add_(0.1) if name.endswith("B") else None
-    model(images(3, 1)).square().sum().backward()
-    assert all(each.grad.any() for each in model.parameters() if each.requires_grad and each.grad is not None)
-    assert all((each.grad is not None) == each.requires_grad for each in model.parameters())
-
-
 def test_stored_bytes_counts_numbers_by_their_size() -> None:
     model = network(1)
     numbers = sum(each.numel() for each in model.parameters())
@@ -372,45 +285,33 @@ Y = torch.tensor([0, 1, 0, 1, 1, 2])
 X = images(6, 1)
 
 
-MODEL = network(1)
-
-
 @pytest.mark.parametrize(
     ("call", "words"),
     [
         (lambda: transfer.draw_labelled(Y, 3, seed=0), ["each=3", "{0: 2, 2: 1}", "at most 1", "fewer"]),
         (lambda: transfer.draw_labelled(Y, 1, seed=0, num_classes=4), ["each=1", "{3: 0}", "bring examples"]),
-        (lambda: transfer.draw_labelled(Y * 2, 1, seed=0), ["{1: 0, 3: 0}", "bring examples"]),
         (lambda: transfer.draw_labelled(Y, 1, seed=0, num_classes=2), ["a label is 2", "0 to 1", "num_classes=2"]),
-        (lambda: transfer.draw_labelled(Y, 1, seed=0, num_classes=3.0), ["num_classes=3.0", "whole number"]),
         (lambda: transfer.draw_labelled(Y, True, seed=0), ["each=True", "whole number of 1 or more"]),
-        (lambda: transfer.draw_labelled(Y, 1, seed=-1), ["seed=-1", "whole number of 0 or more"]),
         (lambda: transfer.draw_labelled(Y.float(), 1, seed=0), ["torch.float32 (6,)", "torch.int64"]),
-        (lambda: transfer.draw_labelled(Y[None], 1, seed=0), ["(1, 6)", "(n,)"]),
         (lambda: transfer.draw_labelled(Y[:0], 1, seed=0), ["(0,)", "at least one"]),
         (lambda: transfer.draw_labelled(Y - 1, 1, seed=0), ["a label is -1", "0 or more"]),
-        (lambda: transfer.draw_labelled(Y.numpy(), 1, seed=0), ["ndarray", "torch.int64"]),
         (lambda: transfer.features(nn.Linear(2, 2), X), ["Linear", "expected a VisionTransformer"]),
         (lambda: transfer.features(MODEL, X + torch.nan), ["NaN", "finite"]),
         (lambda: transfer.LinearProbe(MODEL, X[:, :1], Y), ["(6, 1, 4, 6)", "(B, 2, 4, 6)"]),
         (lambda: transfer.LinearProbe(MODEL, X, Y * 0 + 4), ["all 6 labels are 4", "two classes or more"]),
         (lambda: transfer.LinearProbe(MODEL, X[:5], Y), ["5 images, 6 labels"]),
-        (lambda: transfer.LinearProbe(MODEL, X.numpy(), Y), ["ndarray", "torch.from_numpy"]),
         (lambda: transfer.LinearProbe(MODEL, X, Y, strength=0), ["0", "'C'"]),  # in scikit-learn's words
         (lambda: transfer.LinearProbe(MODEL, X, Y).accuracy(X, Y[:5]), ["6 images, 5 labels"]),
-        *(
-            (lambda share=share: transfer.interpolate_weights(MODEL, TARGET, share), [f"share={share}", "from 0"])
-            for share in (-0.01, 1.01, float("nan"))
-        ),
+        (lambda: transfer.interpolate_weights(MODEL, TARGET, 1.01), ["share=1.01", "from 0"]),
         (lambda: transfer.interpolate_weights(MODEL, network(2, d_model=12), 0.5), ["names or shapes", "same build"]),
         (lambda: transfer.interpolate_weights(MODEL, network(2, num_heads=4), 0.5), ["2 heads", "4 heads"]),
         (lambda: transfer.LoRA(nn.ReLU(), 1), ["ReLU", "expected a linear layer"]),
-        *((lambda rank=rank: transfer.LoRA(nn.Linear(7, 3), rank), [f"rank={rank}", "1"]) for rank in (0, 4, 1.0)),
+        (lambda: transfer.LoRA(nn.Linear(7, 3), 4), ["rank=4", "1"]),
+        (lambda: transfer.copy_encoder(MODEL, nn.Linear(2, 2)), ["the target is a Linear"]),
         (lambda: transfer.add_lora(nn.Linear(2, 2), 1), ["Linear", "expected a VisionTransformer"]),
         (lambda: transfer.add_lora(MODEL, 1, seed=0.5), ["seed=0.5", "whole number"]),
         (lambda: transfer.add_lora(transfer.add_lora(MODEL, 1), 1), ["LoRA", "a linear layer"]),
         (lambda: transfer.stored_bytes(MODEL.state_dict()), ["str", "model.parameters()"]),
-        (lambda: transfer.stored_bytes(MODEL), ["VisionTransformer", "model.parameters()"]),
         (lambda: transfer.check_examples((X, Y, Y)), ["tuple", "a pair (images, labels)"]),
         (lambda: transfer.check_examples((X + torch.inf, Y)), ["infinity", "finite"]),
         (lambda: transfer.check_examples((X, Y), 2), ["a label is 2", "expected 0 to 1"]),
@@ -422,21 +323,6 @@ def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:
     assert not [word for word in words if word not in str(refusal.value)], refusal.value
 
 
-def test_a_refusal_changes_nothing() -> None:
-    model, linear = network(1), nn.Linear(7, 3)
-    before = state(model)
-    for call in (
-        lambda: transfer.add_lora(model, 9),
-        lambda: transfer.interpolate_weights(model, network(2), 2),
-        lambda: transfer.LinearProbe(model, X, Y * 0),
-        lambda: transfer.LoRA(linear, 9),
-    ):
-        with pytest.raises(ValueError):
-            call()
-    assert unchanged(model, before) and all(each.requires_grad for each in [*model.parameters(), *linear.parameters()])
-    assert copy.deepcopy(model)(X).shape == (6, 3)
-
-
 def test_whole_numbers_of_numpy_are_whole_numbers() -> None:
     two = np.int64(2)
     assert torch.equal(transfer.draw_labelled(Y[:5], two, seed=two), transfer.draw_labelled(Y[:5], 2, seed=2))
@@ -446,34 +332,21 @@ def test_whole_numbers_of_numpy_are_whole_numbers() -> None:
 # ---- mutants ----
 
 ENCODER = "target.load_state_dict(target.state_dict() | given)"
-LEARN = "features(encoder, images).numpy(), labels.numpy()"
-LERP = "torch.lerp(one[k], two[k], share)"
 UPDATE = "x @ self.A.mT @ self.B.mT"
-DRAWN = "shuffled[labels[shuffled] == c][:each]"
+COPIED = test_the_encoder_is_copied_and_the_head_only_if_asked
+FEATURES = test_features_are_what_the_network_says_without_its_head
+LORA = test_lora_is_the_dense_layer_with_b_a_added
 
 test_mutants = planted(
     transfer,
     [
-        Mutant(DRAWN, "shuffled[labels == c][:each]", test_of_each_class_as_many_are_drawn_as_were_asked_for),
         Mutant("len(labels), generator=generator", "len(labels)", test_every_row_is_drawn_equally_often),
-        Mutant(ENCODER, "source" + ENCODER[6:], test_the_encoder_is_copied_and_the_head_only_if_asked),
-        Mutant(ENCODER, ENCODER[:-1] + ", assign=True)", test_what_happens_to_the_copy_does_not_happen_to_the_source),
-        Mutant("misfits or builds[0] != builds[1]", "misfits", test_another_build_is_refused_and_nothing_copied),
-        Mutant(
-            "encoder.encode(encoder.embed(images))",
-            "encoder.embed(images)",
-            test_features_are_what_the_network_says_without_its_head,
-        ),
-        Mutant("    encoder.eval()\n", "    pass\n", test_dropout_rests_while_features_are_taken),
+        Mutant(ENCODER, "source" + ENCODER[6:], COPIED),
+        Mutant(ENCODER, ENCODER[:-1] + ", assign=True)", COPIED),
+        Mutant("encoder.encode(encoder.embed(images))", "encoder.embed(images)", FEATURES),
         Mutant("StandardScaler(), Log", "Log", test_a_probe_is_logistic_regression_on_standardised_features),
-        Mutant(LEARN, "images.flatten(1), labels", test_a_probe_is_logistic_regression_on_standardised_features),
-        Mutant(LERP, "torch.lerp(two[k], one[k], share)", test_mixed_weights_lie_between),
-        Mutant(f"self.linear(x) + {UPDATE}", UPDATE, test_lora_is_the_dense_layer_with_b_a_added),
-        Mutant(
-            "torch.zeros(self.out_features", "torch.ones(self.out_features", test_lora_is_the_dense_layer_with_b_a_added
-        ),
-        Mutant("random / self.in_features**0.5", "random", test_a_starts_as_random_numbers_that_keep_the_size_of_x),
+        Mutant("lerp(one[k], two[k], share)", "lerp(two[k], one[k], share)", test_mixed_weights_lie_between),
+        Mutant(f"self.linear(x) + {UPDATE}", UPDATE, LORA),
         Mutant('("q_proj", "v_proj")', '("q_proj", "k_proj")', test_add_lora_trains_a_copys_queries_values_and_head),
-        Mutant("each.element_size()", "4", test_stored_bytes_counts_numbers_by_their_size),
     ],
 )
