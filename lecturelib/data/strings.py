@@ -37,7 +37,9 @@ def random_strings(n: int, length: int, alphabet: str = "01", *, seed: int) -> l
     >>> random_strings(2, 5, seed=0)
     ['11100', '00001']
     """
-    check_whole(n=n, length=length, symbols=len(alphabet))
+    check_whole(n=n, length=length)
+    if not alphabet:
+        raise ValueError("the alphabet is empty: expected at least one symbol, such as '01'")
     picks = np.random.default_rng(seed).integers(len(alphabet), size=(n, length))
     return ["".join(alphabet[k] for k in row) for row in picks]
 

@@ -119,7 +119,7 @@ def readable(token: str) -> str:
     return "".join("␣" if c == " " else c if font.get_char_index(ord(c)) else "□" for c in token)
 
 
-def legend_patches(expected: bool, masked: bool) -> list[Patch]:
+def legend_patches(expected: bool, hatched: bool) -> list[Patch]:
     """The legend of `draw_map`: what an outline and what hatching means."""
     patches = [Patch(label="expected", **OUTLINED)] if expected else []
-    return patches + ([Patch(label="may not look", **HATCHED)] if masked else [])
+    return patches + ([Patch(label="may not look", **HATCHED)] if hatched else [])

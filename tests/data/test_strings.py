@@ -137,7 +137,7 @@ ANYTHING = DFA([[1, 1], [1, 1]], [1], "ab")
         (lambda: strings.random_strings(0, 5, seed=0), ["n=0", "1 or more"]),
         (lambda: strings.random_strings(5, -1, seed=0), ["length=-1", "1 or more"]),
         (lambda: strings.random_strings(2.5, 5, seed=0), ["n=2.5", "whole number"]),  # type: ignore[arg-type]
-        (lambda: strings.random_strings(5, 5, "", seed=0), ["symbols=0", "1 or more"]),
+        (lambda: strings.random_strings(5, 5, "", seed=0), ["alphabet is empty", "at least one"]),
         (lambda: strings.legal_strings(NOTHING, 1, seed=0), ["accepts no string", "can be reached"]),
         (lambda: strings.spoilt_strings(NOTHING, 1, seed=0), ["accepts no string", "can be reached"]),
         (lambda: strings.spoilt_strings(ANYTHING, 1, seed=0), ["one symbol replaced", "reber()"]),
