@@ -32,9 +32,6 @@ def three(b: int, h: int, t: int, s: int, k: int, m: int, seed: int) -> tuple[to
     return tuple(normal(*shape, seed=seed + n).requires_grad_() for n, shape in enumerate(shapes))
 
 
-# ---- against attention at once ----
-
-
 @given(sizes(5), st.sampled_from([*range(1, 9), 100]), seeds, st.sampled_from(MASKS))
 def test_chunks_give_the_mix_and_the_gradients_of_attend(shape: list[int], chunk: int, seed: int, kind: str) -> None:
     b, t, s, d, m = shape
@@ -100,17 +97,6 @@ def test_scores_as_large_as_they_come_overflow_nowhere() -> None:
         torch.testing.assert_close(*(torch.autograd.grad(each.sum(), k) for each in (found, expected)))
 
 
-def test_random_numbers_are_left_alone() -> None:
-    torch.manual_seed(5)
-    before = torch.get_rng_state()
-    q, k, v = three(1, 1, 5, 7, 3, 3, 1)
-    chunked.attend_in_chunks(q, k, v, chunk=2).sum().backward()
-    assert torch.equal(torch.get_rng_state(), before)
-
-
-# ---- what is held ----
-
-
 class Largest(TorchDispatchMode):
     """The most numbers in any tensor that is made, views not counted."""
 
@@ -142,9 +128,6 @@ def test_no_tensor_is_larger_than_a_chunk_by_a_chunk_forward_and_backward(kind: 
     with Largest() as at_once:
         attend(q, k, v, mask)
     assert at_once.numbers == b * h * t * t
-
-
-# ---- the row in pieces ----
 
 
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=5), st.randoms(use_true_random=False), seeds)
@@ -198,7 +181,6 @@ test_bad_input_is_refused_in_words = refuses(
     (lambda: chunked.attend_in_chunks(Q, K, V, NOWHERE.int()), ["torch.int32", "bool", "mask.bool()"]),
     (lambda: added(K, V, q=Q[0, 0]), ["(3,)", "x[None]"]),
     (lambda: added(K, V, NOWHERE.T), ["(7, 5)", "(2, 5, 7)", "a row for each query"]),
-    (lambda: chunked.RunningSoftmax(Q).mix(), ["seen no key", "at least one"]),
     (lambda: added(K, V, NOWHERE), ["seen no key", "at least one"]),
 )
 

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from lecturelib.attention import Attention, MultiHeadAttention, padding_mask, record_attention
+from lecturelib.attention import Attention, MultiHeadAttention, padding_mask
 from lecturelib.transformer import Block, Encoder, EncoderDecoder, LanguageModel
 from lecturelib.translation import Translator
 
@@ -54,16 +54,12 @@ def test_a_model_compiles_as_one_graph_forward_and_backward(name: str) -> None:
     torch.testing.assert_close(*gradients, rtol=1e-5, atol=1e-5)
 
 
-def test_a_compiled_model_takes_other_lengths_and_may_be_watched() -> None:
+def test_a_compiled_model_takes_other_lengths() -> None:
     model = LanguageModel(7, 6, 2, 1, 99)
     compiled = torch.compile(model, fullgraph=True, backend="eager", dynamic=True)
     for length in (5, 7, 70):
         tokens = TOKENS.repeat(1, 14)[:, :length]
         torch.testing.assert_close(compiled(tokens), model(tokens), rtol=1e-6, atol=1e-6)
-    with record_attention(model) as maps:
-        watched = model(TOKENS)
-    assert maps["blocks.0.attention"].weights.triu(1).eq(0).all()
-    torch.testing.assert_close(watched, compiled(TOKENS))
 
 
 @pytest.mark.parametrize("name", EXPORTED)

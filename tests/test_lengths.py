@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+from torch.nn.utils.rnn import pack_padded_sequence
 
 from lecturelib import lengths
 from tests.mutants import Mutant, planted
@@ -29,10 +29,6 @@ def test_pad_fills_up_on_the_right_and_loses_nothing(sequences: list[list[int]],
     assert padded.shape == (len(sequences), max(true.tolist()))
     for row, sequence in zip(padded.tolist(), sequences, strict=True):
         assert row == sequence + [value] * (len(row) - len(sequence))
-    # torch's own round trip gives the same rectangle
-    packed = pack_padded_sequence(padded, true, batch_first=True, enforce_sorted=False)
-    back, again = pad_packed_sequence(packed, batch_first=True, padding_value=value)
-    assert torch.equal(back, padded) and torch.equal(again, true)
 
 
 @given(batches())
@@ -42,8 +38,6 @@ def test_real_steps_are_the_first_ones(batch: tuple[torch.Tensor, torch.Tensor])
     assert mask.dtype == torch.bool
     assert mask.tolist() == [[t < n for t in range(values.shape[1])] for n in true.tolist()]
     assert torch.equal(lengths.steps_within(true, values.shape[1]), mask)
-    packed = pack_padded_sequence(values, true, batch_first=True, enforce_sorted=False)
-    assert torch.equal(values[mask].sort(0).values, packed.data.sort(0).values)
 
 
 @given(batches(), seeds)
@@ -80,7 +74,6 @@ test_bad_input_is_refused_in_words = refuses(
     (lambda: lengths.real_steps(torch.tensor([3, 6]), 5), ["3 to 6", "5 steps", "1 to 5"]),
     (lambda: lengths.real_steps(torch.tensor([0, 3]), 5), ["0 to 3", "1 to 5"]),
     (lambda: lengths.real_steps(torch.tensor(3), 5), ["()", "(B,)"]),
-    (lambda: lengths.real_steps(torch.tensor([]), 5), ["(0,)", "(B,)"]),
     (lambda: lengths.real_steps(torch.tensor([1]), 1.5), ["steps=1.5", "a whole number"]),
     (lambda: lengths.last_state(STATES, torch.tensor([1, 2])), ["(2,)", "3 sequences", "(3,)"]),
     (lambda: lengths.last_state(STATES, torch.tensor([1, 2, 6])), ["1 to 6", "5 steps", "1 to 5"]),

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from lecturelib import timing
 from tests.mutants import Mutant, planted
-from tests.strategies import sizes
 from tests.tools import refuses
 
 
@@ -37,9 +36,6 @@ class Clock:
             self.now += next(left)
 
         return function
-
-
-# ---- timed ----
 
 
 @pytest.mark.parametrize(("rounds", "warmup"), [(1, 0), (3, 1), (2, 3)])
@@ -73,19 +69,14 @@ def test_the_clocks_are_the_processors_seconds_and_the_walls_and_seven_rounds_fo
     assert len(timing.timed({"a": lambda: calls.append(1)})["a"]) == 7 and len(calls) == 8
 
 
-def test_waiting_is_for_a_gpu_that_was_used() -> None:
+def test_waiting_is_for_a_gpu_that_was_used(monkeypatch: pytest.MonkeyPatch) -> None:
     waited: list[int] = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(torch.cuda, "synchronize", lambda: waited.append(1))
-        for there in (False, True):
-            for used in (False, True):
-                patch.setattr(torch.cuda, "is_available", lambda there=there: there)
-                patch.setattr(torch.cuda, "is_initialized", lambda used=used: used)
-                timing._wait()
-                assert len(waited) == (there and used)
-
-
-# ---- ratios ----
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: waited.append(1))
+    for there, used in [(False, False), (False, True), (True, False), (True, True)]:
+        monkeypatch.setattr(torch.cuda, "is_available", lambda there=there: there)
+        monkeypatch.setattr(torch.cuda, "is_initialized", lambda used=used: used)
+        timing._wait()
+        assert len(waited) == (there and used)
 
 
 def test_the_ratio_is_the_median_of_each_rounds_ratio() -> None:
@@ -101,14 +92,6 @@ def test_the_ratio_lies_between_the_quarters_of_the_rounds(pairs: list[tuple[flo
     seconds = {"a": [a for a, _ in pairs], "b": [b for _, b in pairs]}
     found, ratios = timing.paired_ratio(seconds, "a", "b"), torch.tensor([a / b for a, b in pairs], dtype=torch.float64)
     assert found == pytest.approx(torch.quantile(ratios, torch.tensor([0.5, 0.25, 0.75]).double()).tolist())
-
-
-# ---- growth ----
-
-
-@given(st.floats(-3, 3), st.floats(0.1, 1000), sizes(4))
-def test_the_exponent_of_a_power_law_is_its_power(power: float, factor: float, lengths: list[int]) -> None:
-    assert timing.exponent(lengths, [factor * n**power for n in lengths]) == pytest.approx(power, abs=1e-9)
 
 
 def test_the_exponent_is_the_slope_by_least_squares_on_logarithmic_axes() -> None:
@@ -127,9 +110,6 @@ def test_a_crossing_lies_where_the_lines_meet_the_last_time() -> None:
     sizes = [1, 10, 100, 1000]
     assert timing.crossing(sizes, [1, 4, 1, 4], [2, 2, 2, 2]) == pytest.approx(10**2.5)
     assert timing.crossing(sizes, [1, 4, 4, 1], [2, 2, 2, 2]) == pytest.approx(10**0.5)
-
-
-# ---- memory ----
 
 
 def test_what_is_held_at_one_time_is_added_and_what_is_gone_is_not() -> None:
@@ -191,13 +171,11 @@ test_bad_input_is_refused_in_words = refuses(
     (lambda: timing.paired_ratio(SECONDS, "c", "a"), ["'c' was not timed", "'a', 'b'"]),
     (lambda: timing.paired_ratio(SECONDS, "a", "short"), ["'a' has 2 rounds and 'short' 1", "as many"]),
     (lambda: timing.paired_ratio(SECONDS, "none", "none"), ["'none' has 0 rounds", "at least 1"]),
-    (lambda: timing.paired_ratio(SECONDS, "a", "zero"), ["longer than 0 seconds", "repeat its work"]),
-    (lambda: timing.paired_ratio(SECONDS, "nan", "a"), ["longer than 0 seconds", "repeat its work"]),
+    (lambda: timing.paired_ratio(SECONDS, "zero", "nan"), ["longer than 0 seconds", "repeat its work"]),
     *((lambda bad=bad: timing.exponent(*bad), [f"2 sizes and {len(bad[1])} values"]) for bad in UNFIT),
     (lambda: timing.crossing([1, 2], [1], [1, 2]), ["2 sizes and 1 values", "as many"]),
     (lambda: timing.crossing([1, 2], [1, 2], [1, 0]), ["2 sizes and 2 values", "above 0"]),
-    (lambda: timing.crossing([2, 1], [1, 2], [1, 2]), ["sizes=[2, 1]", "rising"]),
-    (lambda: timing.crossing([1, 2, 2], [1, 2, 3], [1, 2, 3]), ["sizes=[1, 2, 2]", "none twice"]),
+    (lambda: timing.crossing([1, 2, 2], [1, 2, 3], [1, 2, 3]), ["sizes=[1, 2, 2]", "rising sizes, none twice"]),
     (lambda: timing.peak_bytes(torch.ones(3)), ["Tensor", "a function without arguments"]),
 )
 
