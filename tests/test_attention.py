@@ -385,7 +385,9 @@ MAY = ~NOWHERE
 
 # q, k, v and a mask whose shapes or types do not fit, and words of the refusal
 UNFIT: list[tuple[tuple[torch.Tensor, ...], list[str]]] = [
+    ((Q[0, 0], K, V), ["(3,)", "(..., T, K)"]),
     ((Q, K[0, 0], V), ["(3,)", "(..., S, K)", "x[None]"]),
+    ((Q, K, V[0, 0]), ["(3,)", "(..., S, M)"]),
     ((Q[..., :2], K, V), ["width 2", "keys 3", "same d_k"]),
     ((Q, K, V[:, :6]), ["7 keys", "6 values", "one value for each key"]),
     ((Q, K[:, :0], V[:, :0]), ["(2, 0, 3)", "at least one key"]),
@@ -404,7 +406,7 @@ X, SHORT = torch.zeros(2, 5, 6), torch.ones(5, 4, dtype=torch.bool)
 test_bad_input_is_refused_in_words = refuses(
     *((lambda bad=bad: attention.attend(*bad), words) for bad, words in UNFIT),
     *((lambda bad=bad: attention.attend_fused(*bad), words) for bad, words in UNFIT),
-    (lambda: attention.attend(Q, K, V, NOWHERE), ["(3,)", "nowhere", "at least one True", "inverted"]),
+    (lambda: attention.attend(Q, K, V, NOWHERE), ["(3,)", "nowhere", "at least one True", "inverted? True ="]),
     (lambda: attention.attend_fused(Q, Q, Q, torch.ones(5, 5).bool(), True), ["is_causal", "causal_mask(T)"]),
     (lambda: attention.causal_mask(0), ["length=0", "at least 1"]),
     (lambda: attention.padding_mask(torch.tensor([3, 6]), 5), ["3 to 6", "1 to 5"]),
