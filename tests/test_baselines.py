@@ -6,13 +6,13 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lecturelib import baselines
 from lecturelib.data.digits import digits
 from lecturelib.training import fit
-from lecturelib.vision import patchify, unpatchify
+from lecturelib.vision import unpatchify
 from tests.mutants import Mutant, planted
 from tests.strategies import normal, seeds
 
@@ -73,25 +73,20 @@ def test_each_image_is_painted_by_itself(kind: str) -> None:
         torch.testing.assert_close(paint(images[n : n + 1], mask[n : n + 1], P)[0], together[n])
 
 
+@settings(max_examples=20)
 @given(seeds)
-def test_the_visible_mean_is_that_of_each_color_of_each_image(seed: int) -> None:
-    images, mask = pictures(3, seed), masks(3, seed % 100)
-    painted = baselines.visible_mean(images, mask, P)
-    hidden = hidden_pixels(mask)
+def test_the_means_are_those_of_each_color_of_each_image_or_of_the_training_images(seed: int) -> None:
+    images, mask, train = pictures(3, seed), masks(3, seed % 100), pictures(7, seed + 1)
+    painted, hidden = baselines.visible_mean(images, mask, P), hidden_pixels(mask)
+    of_training = baselines.MeanImage(train).paint(images, mask, P)
+    torch.testing.assert_close(of_training[hidden], (train.sum(0) / 7).expand_as(images)[hidden])
     for n in range(3):
         for c in range(IMAGE[0]):
             mean = images[n, c][~hidden[n, c]].mean()
             assert painted[n, c][hidden[n, c]].tolist() == pytest.approx([mean.item()] * int(hidden[n, c].sum()))
 
 
-def test_the_mean_image_is_that_of_the_training_images() -> None:
-    train, images, mask = pictures(7, seed=1), pictures(3, seed=2), masks(3, seed=2)
-    hidden = hidden_pixels(mask)
-    painted = baselines.MeanImage(train).paint(images, mask, P)
-    expected = torch.stack([train[:, c].sum(0) / 7 for c in range(IMAGE[0])])
-    torch.testing.assert_close(painted[hidden], expected.expand_as(images)[hidden])
-
-
+@settings(max_examples=20)
 @given(seeds)
 def test_gaussian_fill_is_the_conditional_mean(seed: int) -> None:
     # by the block of the precision matrix that belongs to the hidden pixels: no system of the visible ones is solved
@@ -119,6 +114,7 @@ def test_gaussian_fill_finds_a_linear_law() -> None:
     assert painted.flatten().tolist() == [1.0, 0.0]
 
 
+@settings(max_examples=20)
 @given(seeds, st.integers(1, 11))
 def test_neighbours_are_the_nearest_on_the_visible_pixels(seed: int, k: int) -> None:
     train, images, mask = pictures(11, seed), pictures(3, seed + 1), masks(3, seed % 100)
@@ -131,11 +127,6 @@ def test_neighbours_are_the_nearest_on_the_visible_pixels(seed: int, k: int) -> 
         assert near[n].tolist() == order
         expected = torch.stack([train[t] for t in order]).sum(0) / k
         torch.testing.assert_close(painted[n][hidden[n]], expected[hidden[n]])
-
-
-def test_a_training_image_is_its_own_nearest_neighbour() -> None:
-    train, mask = pictures(11, seed=3), masks(11, seed=3)
-    torch.testing.assert_close(baselines.NearestNeighbours(train, k=1).paint(train, mask, P), train)
 
 
 def test_biharmonic_continues_a_slope() -> None:
@@ -153,36 +144,16 @@ def test_biharmonic_continues_a_slope() -> None:
 # ---- naming ----
 
 
-def parts(seed: int, *, shuffled: bool = False) -> list[torch.Tensor]:
-    """Return training and test digits, with the patches of all in one other order if wished."""
-    found = []
-    order = torch.randperm(16, generator=torch.Generator().manual_seed(100 + seed))
-    for part in digits(seed):
-        images = torch.from_numpy(part.images)
-        if shuffled:
-            images = unpatchify(patchify(images, 2)[:, order], 2, 8, 8)
-        found += [images, torch.from_numpy(part.labels)]
-    return found
+DIGITS = [torch.from_numpy(each) for part in digits(0) for each in (part.images, part.labels)]
 
 
-def test_the_classical_methods_name_digits_and_are_silent(capfd) -> None:
+def test_the_classical_methods_name_digits_in_silence_and_wrong_labels_are_counted_as_wrong(capfd) -> None:
+    x, y, tested, labels = DIGITS
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        scores = baselines.fit_classical(*parts(0))
-    assert list(scores) == ["logistic regression", "5 nearest neighbours", "support vector machine"]
-    assert capfd.readouterr() == ("", "")
-    assert all(type(score) is float and 0.96 < score < 1 for score in scores.values())
-    assert scores == baselines.fit_classical(*parts(0))
-
-
-def test_the_classical_methods_do_not_care_about_the_order_of_the_pixels() -> None:
-    straight, shuffled = (baselines.fit_classical(*parts(0, shuffled=each)) for each in (False, True))
-    assert straight == pytest.approx(shuffled, abs=0.005)
-
-
-def test_wrong_labels_are_counted_as_wrong() -> None:
-    x, y, tested, labels = parts(0)
-    right = baselines.fit_classical(x, y, tested, labels)
+        right = baselines.fit_classical(x, y, tested, labels)
+    assert list(right) == ["logistic regression", "5 nearest neighbours", "support vector machine"]
+    assert capfd.readouterr() == ("", "") and all(type(each) is float and 0.96 < each < 1 for each in right.values())
     wrong = baselines.fit_classical(x, y, tested, torch.where(torch.arange(500) < 100, 9 - labels, labels))
     for name in right:
         assert wrong[name] == pytest.approx(right[name] - 0.2, abs=0.02)
@@ -206,7 +177,7 @@ def test_the_network_has_the_layers_that_it_names() -> None:
 
 
 def test_the_network_learns_sixteen_digits_by_heart() -> None:
-    x, y, *_ = parts(0)
+    x, y, *_ = DIGITS
     torch.manual_seed(0)
     network = baselines.ConvolutionalNetwork((1, 8, 8), width=8)
 
@@ -221,61 +192,38 @@ def test_the_network_learns_sixteen_digits_by_heart() -> None:
 
 X, M = pictures(5, seed=1), masks(5, seed=1)
 LABELS = torch.tensor([0, 1, 2, 0, 1])
-NAN = torch.full_like(X, math.nan)
-
-
-@pytest.mark.parametrize("kind", PAINTERS)
-@pytest.mark.parametrize(
-    ("images", "mask", "patch_size", "words"),
-    [
-        (X[0], M, 2, ["(2, 6, 10)", "(B, ", "x[None]"]),
-        (X[:0], M[:0], 2, ["(0, 2, 6, 10)", "at least one image"]),
-        (X.numpy(), M, 2, ["ndarray", "torch.from_numpy"]),
-        ((X * 255).byte(), M, 2, ["torch.uint8", "images / 255"]),
-        (NAN, M, 2, ["NaN", "finite"]),
-        (X, M, 4, ["patches of size 4", "6 x 10"]),
-        (X, M, 0, ["patch_size=0", "1 or more"]),
-        (X, M, 1, ["(5, 15)", "expected (5, 60)"]),
-        (X, M[:1], 2, ["(1, 15)", "expected (5, 15)", "mask.expand"]),
-        (X, M.float(), 2, ["torch.float32", "torch.bool"]),
-        (X, M | (torch.arange(5) == 3)[:, None], 2, ["image 3", "no visible patch"]),
-    ],
-)
-def test_what_cannot_be_painted_is_refused_in_words(kind: str, images, mask, patch_size, words: list[str]) -> None:
-    paint = PAINTERS[kind](pictures(11, seed=2))
-    with pytest.raises(ValueError) as refusal:
-        paint(images, mask, patch_size)
-    assert not [word for word in words if word not in str(refusal.value)], refusal.value
 
 
 @pytest.mark.parametrize(
     ("call", "words"),
     [
         *(
-            (lambda make=make, train=train: getattr(baselines, make)(train), words)
-            for make in ("MeanImage", "GaussianFill", "NearestNeighbours")
-            for train, words in (
-                (X[0], ["(2, 6, 10)", "(B, C, height, width)"]),
-                (X[:0], ["(0, 2, 6, 10)", "at least one image"]),
-                (X * 255, ["pixels from", "expected 0 to 1", "images / 255"]),
-                (X - 1, ["pixels from", "expected 0 to 1"]),
+            (lambda kind=kind, asked=asked: PAINTERS[kind](X)(*asked), words)
+            for kind in PAINTERS
+            for asked, words in (
+                ((X[0], M, 2), ["(2, 6, 10)", "(B, ", "x[None]"]),
+                (((X * 255).byte(), M, 2), ["torch.uint8", "images / 255"]),
+                ((X / 0, M, 2), ["infinity", "finite"]),
+                ((X, M, 4), ["patches of size 4", "6 x 10"]),
+                ((X, M[:1], 2), ["(1, 15)", "expected (5, 15)", "mask.expand"]),
+                ((X, M.float(), 2), ["torch.float32", "torch.bool"]),
+                ((X, M | (torch.arange(5) == 3)[:, None], 2), ["image 3", "no visible patch"]),
             )
         ),
         *(
-            (lambda make=make: getattr(baselines, make)(X).paint(X[:, :1], M, 2), ["(5, 1, 6, 10)", "(B, 2, 6, 10)"])
+            (lambda make=make: getattr(baselines, make)(X * 255), ["pixels from", "expected 0 to 1", "images / 255"])
             for make in ("MeanImage", "GaussianFill", "NearestNeighbours")
         ),
+        (lambda: baselines.MeanImage(X).paint(X[:, :1], M, 2), ["(5, 1, 6, 10)", "(B, 2, 6, 10)"]),
         (lambda: baselines.GaussianFill(X[:1]), ["1 training images", "at least 2"]),
         (lambda: baselines.GaussianFill(X, ridge=math.nan), ["ridge=nan", "above 0"]),
         (lambda: baselines.NearestNeighbours(X, k=6), ["k=6", "1 to 5"]),
-        (lambda: baselines.NearestNeighbours(X, k=2.0), ["k=2.0", "whole number"]),
         (lambda: baselines.fit_classical(X, LABELS[:4], X, LABELS), ["train_labels", "(4,)", "expected (5,)"]),
         (lambda: baselines.fit_classical(X, LABELS, X, LABELS.float()), ["test_labels", "torch.float32"]),
         (lambda: baselines.fit_classical(X, LABELS, X[:, :1], LABELS), ["(5, 1, 6, 10)", "(B, 2, 6, 10)"]),
         (lambda: baselines.fit_classical(X[:4], LABELS[:4], X, LABELS), ["4 training images", "at least 5"]),
         (lambda: baselines.fit_classical(X, LABELS * 0, X, LABELS), ["1 classes", "at least 2 classes"]),
         (lambda: baselines.ConvolutionalNetwork((1, 0, 8)), ["height=0", "1 or more"]),
-        (lambda: baselines.ConvolutionalNetwork((1, 8, 8), width=0), ["width=0", "1 or more"]),
         (lambda: baselines.ConvolutionalNetwork((1, 8, 8))(X), ["(5, 2, 6, 10)", "(B, 1, 8, 8)"]),
     ],
 )
@@ -292,27 +240,19 @@ def test_whole_numbers_of_numpy_are_whole_numbers() -> None:
 
 # ---- mutants ----
 
-STAY = test_visible_pixels_stay_and_hidden_ones_are_not_looked_at
-MEAN = test_the_visible_mean_is_that_of_each_color_of_each_image
+MEAN = test_the_means_are_those_of_each_color_of_each_image_or_of_the_training_images
 NEAR = test_neighbours_are_the_nearest_on_the_visible_pixels
 GAUSS = test_gaussian_fill_is_the_conditional_mean
-LAYERS = test_the_network_has_the_layers_that_it_names
 
 test_mutants = planted(
     baselines,
     [
-        Mutant("images.masked_fill(hidden, 0.0).sum(", "images.sum(", STAY),
-        Mutant("torch.where(hidden, fill(images, hidden).to(images.dtype), images)", "fill(images, hidden)", STAY),
-        Mutant("(~hidden).sum(dim=(2, 3), keepdim=True)", "hidden.sum(dim=(2, 3), keepdim=True)", MEAN),
+        Mutant("images.masked_fill(hidden, 0.0).sum(", "images.sum(", MEAN),
         Mutant("mask.view(-1, 1, rows, columns)", "mask.view(-1, 1, columns, rows).mT", MEAN),
-        Mutant("train.mean(dim=0)", "train.median(dim=0).values", test_the_mean_image_is_that_of_the_training_images),
-        Mutant("pixels.T.cov()", "torch.diag(pixels.var(dim=0))", GAUSS),
+        Mutant("train.mean(dim=0)", "train.median(dim=0).values", MEAN),
         Mutant("(image - self.mean)[seen, None]", "image[seen, None]", GAUSS),
         Mutant("visible.to(seen.dtype) @ self.train.square().T", "self.train.square().sum(dim=1)", NEAR),
-        Mutant("- 2 * seen @", "- seen @", NEAR),
         Mutant("channel_axis=0) for", "channel_axis=0) / 2 for", test_biharmonic_continues_a_slope),
-        Mutant(".score(asked, test_l", ".score(rows, train_l", test_wrong_labels_are_counted_as_wrong),
-        Mutant("self.norm_first(self.first(images)).relu()", "self.norm_first(self.first(images).relu())", LAYERS),
-        Mutant("x.mean(dim=(2, 3))", "x.amax(dim=(2, 3))", LAYERS),
+        Mutant("x.mean(dim=(2, 3))", "x.amax(dim=(2, 3))", test_the_network_has_the_layers_that_it_names),
     ],
 )

@@ -194,17 +194,6 @@ def test_gradients_are_cut_network_by_network() -> None:
         close(state(model), weights)
 
 
-def test_a_network_does_not_feel_its_neighbours() -> None:
-    sets = [examples(n, n) for n in (3, 7, 4)]
-    together, alone, pair = ([network(s) for s in (1, 20, 300)] for _ in range(3))
-    fine_tuning.fine_tune(together, sets, steps=4, seeds=[7, 8, 9])
-    fine_tuning.fine_tune(alone[1:2], sets[1:2], steps=4, seeds=[8])
-    fine_tuning.fine_tune(pair[:0:-1], sets[:0:-1], steps=4, seeds=[9, 8])
-    close(state(alone[1]), state(together[1]))
-    close(state(pair[1]), state(together[1]))
-    close(state(pair[2]), state(together[2]))
-
-
 def test_the_seeds_say_all() -> None:
     heads = []
     for own in ([4, 4], [4, 5], [0, 1], None):  # unless told, the seeds are 0 and 1

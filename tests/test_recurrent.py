@@ -38,14 +38,6 @@ def test_run_rnn_is_torchs(shape: list[int], seed: int) -> None:
     )
 
 
-@given(sizes(3), seeds)
-def test_rnn_step_is_torchs(shape: list[int], seed: int) -> None:
-    b, d, h = shape
-    rnn, weights = network(nn.RNN, d, h, seed)
-    x, before = normal(b, d, seed=seed + 9), normal(b, h, seed=seed + 10)
-    torch.testing.assert_close(recurrent.rnn_step(x, before, *weights), rnn(x[:, None], before[None])[0][:, 0])
-
-
 @given(sizes(4), seeds)
 def test_run_lstm_is_torchs(shape: list[int], seed: int) -> None:
     b, t, d, h = shape
@@ -89,18 +81,11 @@ def test_the_trace_holds_the_gates_that_made_the_states(shape: list[int], seed: 
     torch.testing.assert_close(trace.h, trace.o * trace.c.tanh())
 
 
-def test_gradients_flow_through_run_rnn() -> None:
-    _, weights = network(nn.RNN, 2, 3, seed=1)
-    leaves = [normal(2, 5, 2, seed=2), normal(2, 3, seed=3), *weights]
-    assert torch.autograd.gradcheck(recurrent.run_rnn, [leaf.clone().requires_grad_() for leaf in leaves])
-
-
-def test_gradients_flow_through_run_lstm() -> None:
-    _, weights = network(nn.LSTM, 2, 3, seed=1)
-    leaves = [normal(2, 5, 2, seed=2), *weights]
-    assert torch.autograd.gradcheck(
-        lambda *given: tuple(recurrent.run_lstm(*given)), [leaf.clone().requires_grad_() for leaf in leaves]
-    )
+def test_gradients_flow_through_both() -> None:
+    for run, kind, first in ((recurrent.run_rnn, nn.RNN, [normal(2, 3, seed=3)]), (recurrent.run_lstm, nn.LSTM, [])):
+        leaves = [normal(2, 5, 2, seed=2), *first, *network(kind, 2, 3, seed=1)[1]]
+        leaves = [leaf.clone().requires_grad_() for leaf in leaves]
+        assert torch.autograd.gradcheck(lambda *given, run=run: tuple(run(*given)), leaves)
 
 
 def forced(seed: int = 1, **force: float) -> recurrent.LSTMTrace:
@@ -109,7 +94,7 @@ def forced(seed: int = 1, **force: float) -> recurrent.LSTMTrace:
 
 
 @pytest.mark.parametrize("gate", GATES, ids=list(GATES.values()))
-@pytest.mark.parametrize("value", [0.0, 0.25, 1.0])
+@pytest.mark.parametrize("value", [0.25, 1.0])
 def test_a_forced_gate_has_that_value_everywhere_and_the_others_do_not(gate: str, value: float) -> None:
     trace, free = forced(**{gate: value}), forced()
     assert (getattr(trace, gate) == value).all()
@@ -119,38 +104,16 @@ def test_a_forced_gate_has_that_value_everywhere_and_the_others_do_not(gate: str
         assert getattr(trace, other).std() > 0.01
 
 
-def test_without_the_forget_gate_the_cell_holds_the_last_input_alone() -> None:
+def test_the_cell_forgets_sums_keeps_and_hides_as_its_gates_say() -> None:
     trace = forced(f=0.0)
-    assert torch.equal(trace.c, trace.i * trace.g)
-
-
-def test_with_a_forget_gate_of_one_the_cell_is_a_sum() -> None:
+    assert torch.equal(trace.c, trace.i * trace.g)  # the last input alone
     trace = forced(f=1.0)
     torch.testing.assert_close(trace.c, (trace.i * trace.g).cumsum(1))
-
-
-def test_a_shut_input_and_an_open_forget_gate_leave_the_cell_empty() -> None:
-    trace = forced(f=1.0, i=0.0)
-    assert (trace.c == 0).all() and (trace.h == 0).all()
-
-
-def test_a_shut_output_gate_hides_the_cell() -> None:
     trace = forced(o=0.0)
     assert (trace.h == 0).all() and (trace.c != 0).all()
-
-
-def test_a_shut_input_gate_keeps_what_was_in_the_cell() -> None:
-    _, weights = network(nn.LSTM, 3, 5, seed=1)
-    c = normal(2, 5, seed=4)
+    weights, c = network(nn.LSTM, 3, 5, seed=1)[1], normal(2, 5, seed=4)
     step = recurrent.lstm_step(normal(2, 3, seed=2), normal(2, 5, seed=3), c, *weights, force={"f": 1.0, "i": 0.0})
     assert torch.equal(step[1], c)
-
-
-def test_forcing_nothing_changes_nothing() -> None:
-    _, weights = network(nn.LSTM, 3, 5, seed=1)
-    x = normal(2, 7, 3, seed=2)
-    for one, other in zip(recurrent.run_lstm(x, *weights, force={}), recurrent.run_lstm(x, *weights), strict=True):
-        assert torch.equal(one, other)
 
 
 def rnn_states(x: torch.Tensor) -> torch.Tensor:
@@ -175,9 +138,8 @@ def test_sequences_of_a_batch_do_not_see_each_other(states) -> None:
 
 
 @pytest.mark.parametrize("states", [rnn_states, lstm_states])
-@pytest.mark.parametrize("step", [1, 4, 6])
-def test_a_later_token_changes_no_earlier_state(states, step: int) -> None:
-    x = normal(2, 7, 3, seed=2)
+def test_a_later_token_changes_no_earlier_state(states) -> None:
+    x, step = normal(2, 7, 3, seed=2), 4
     changed = x.clone()
     changed[:, step] = -x[:, step]
     before, after = states(x), states(changed)
@@ -185,9 +147,7 @@ def test_a_later_token_changes_no_earlier_state(states, step: int) -> None:
     assert (before[:, step:] != after[:, step:]).flatten(2).any(-1).all()
 
 
-@pytest.mark.parametrize("num_layers", [1, 3])
-@pytest.mark.parametrize("bidirectional", [False, True])
-@pytest.mark.parametrize("bias", [2.5, -1.0])
+@pytest.mark.parametrize(("num_layers", "bidirectional", "bias"), [(1, False, 2.5), (3, True, -1.0)])
 def test_open_forget_gate_sets_the_forget_biases_and_nothing_else(
     num_layers: int, bidirectional: bool, bias: float
 ) -> None:
@@ -204,36 +164,17 @@ def test_open_forget_gate_sets_the_forget_biases_and_nothing_else(
                 assert torch.equal(parameter[rows], before[name][rows]), (name, gate)
 
 
-def test_an_open_forget_gate_keeps_the_share_that_its_bias_says() -> None:
-    lstm = nn.LSTM(3, 5, batch_first=True, dtype=torch.float64)
-    with torch.no_grad():
-        for parameter in lstm.parameters():
-            parameter.zero_()
-    recurrent.open_forget_gate(lstm, 2.0)
-    w_x, w_h, b_x, b_h = (parameter.detach() for parameter in lstm.parameters())
-    c = normal(1, 5, seed=1)
-    step = recurrent.lstm_step(torch.zeros(1, 3).double(), torch.zeros(1, 5).double(), c, w_x, w_h, b_x + b_h)
-    torch.testing.assert_close(step[1], c / (1 + torch.exp(torch.tensor(-2.0).double())))
-
-
 @pytest.mark.parametrize(("cell", "kind"), [("rnn", nn.RNN), ("lstm", nn.LSTM), ("gru", nn.GRU)])
 def test_a_reader_reads_one_hot_symbols_with_torchs_cell(cell: str, kind: type[nn.RNNBase]) -> None:
     reader = recurrent.Reader(cell, 3, 7, 5).double()
     assert type(reader.cell) is kind
     tokens = torch.tensor([[0, 1, 2, 2], [2, 0, 0, 1]])
     one_hot = torch.eye(3, dtype=torch.float64)[tokens]
+    torch.testing.assert_close(reader(tokens), torch.cat([reader(row[None]) for row in tokens]))
     states = reader.states(tokens)
     torch.testing.assert_close(states[:, 1:], reader.cell(one_hot)[0])
     assert states.shape == (2, 5, 7) and (states[:, 0] == 0).all()
     torch.testing.assert_close(reader(tokens), F.linear(states[:, 1:], reader.head.weight, reader.head.bias))
-
-
-@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
-def test_a_reader_reads_each_sequence_by_itself(cell: str) -> None:
-    reader = recurrent.Reader(cell, 3, 7, 5).double()
-    tokens = torch.arange(35).view(5, 7) ** 2 % 3
-    alone = torch.cat([reader(row[None]) for row in tokens])
-    torch.testing.assert_close(reader(tokens), alone)
 
 
 @given(st.sampled_from(["rnn", "lstm", "gru"]), sizes(2), st.integers(0, 5))
@@ -253,12 +194,6 @@ LSTM = network(nn.LSTM, 3, 5, seed=0)[1]
 X, H = normal(2, 7, 3, seed=0), torch.zeros(5, dtype=torch.float64)
 
 
-def with_nan(x: torch.Tensor) -> torch.Tensor:
-    x = x.clone()
-    x[1, 2, 0] = float("nan")
-    return x
-
-
 @pytest.mark.parametrize(
     ("call", "words"),
     [
@@ -268,26 +203,14 @@ def with_nan(x: torch.Tensor) -> torch.Tensor:
         (lambda: recurrent.run_rnn(X, H, RNN[0], RNN[1][:4], RNN[2]), ["w_h", "(4, 5)", "(5, 5)"]),
         (lambda: recurrent.run_rnn(X, H, RNN[0], RNN[1], RNN[2][:4]), ["b has", "(4,)", "(5,)"]),
         (lambda: recurrent.run_rnn(X, H[:3], *RNN), ["h_0", "(3,)", "(5,)", "(2, 5)"]),
-        (lambda: recurrent.run_rnn(X, H.expand(7, 5), *RNN), ["h_0", "(7, 5)", "(2, 5)"]),
-        (lambda: recurrent.run_rnn(with_nan(X), H, *RNN), ["x holds NaN", "finite"]),
+        (lambda: recurrent.run_rnn(X / 0, H, *RNN), ["x holds NaN", "finite"]),
         (lambda: recurrent.run_lstm(X[0], *LSTM), ["(7, 3)", "(B, T, D)", "x[None]"]),
-        (lambda: recurrent.run_lstm(X[:, :0], *LSTM), ["(2, 0, 3)", "at least one", "step"]),
         (lambda: recurrent.run_lstm(X, *RNN), ["w_x", "(5, 3)", "(20, 3)", "5 hidden units"]),
-        (lambda: recurrent.run_lstm(X, LSTM[0], LSTM[1], LSTM[2][:5]), ["b has", "(5,)", "(20,)"]),
-        (lambda: recurrent.run_lstm(with_nan(X), *LSTM), ["x holds NaN", "finite"]),
         (lambda: recurrent.run_lstm(X, *LSTM, force={"z": 1.0}), ["['z']", "['i', 'f', 'g', 'o']"]),
-        (
-            lambda: recurrent.lstm_step(X[:, 0], H, H, *LSTM, force={"forget": 1.0, "f": 1.0}),
-            ["['forget']", "['i', 'f', 'g', 'o']"],
-        ),
         (lambda: recurrent.open_forget_gate(nn.GRU(3, 5), 1.0), ["GRU", "nn.LSTM", "bias=True"]),  # type: ignore[arg-type]
-        (lambda: recurrent.open_forget_gate(nn.LSTM(3, 5, bias=False), 1.0), ["LSTM", "bias=True"]),
         (lambda: recurrent.Reader("transformer", 2, 3, 1), ["'transformer'", "['rnn', 'lstm', 'gru']"]),
         (lambda: recurrent.Reader("rnn", 0, 3, 1), ["vocab_size=0", "1 or more"]),
-        (lambda: recurrent.Reader("lstm", 2, -3, 1), ["hidden_size=-3", "1 or more"]),
-        (lambda: recurrent.Reader("gru", 2, 3, 0), ["outputs=0", "1 or more"]),
         (lambda: recurrent.Reader("rnn", 2, 3, 1)(torch.tensor([0, 1])), ["(2,)", "(B, T)"]),
-        (lambda: recurrent.Reader("rnn", 2, 3, 1)(torch.zeros(2, 0).long()), ["(2, 0)", "(B, T)"]),
         (
             lambda: recurrent.Reader("rnn", 2, 3, 1)(torch.ones(2, 3)),
             ["torch.float32", "whole numbers", "tokens.long()"],
@@ -310,32 +233,25 @@ def test_whole_numbers_of_every_width_are_tokens(kind: torch.dtype) -> None:
 
 # ---- mutants ----
 
-TRACE = test_the_trace_holds_the_gates_that_made_the_states
 FORCED = test_a_forced_gate_has_that_value_everywhere_and_the_others_do_not
+GATED = test_the_cell_forgets_sums_keeps_and_hides_as_its_gates_say
 OPEN = test_open_forget_gate_sets_the_forget_biases_and_nothing_else
-READS = test_a_reader_reads_one_hot_symbols_with_torchs_cell
+DETACHED = "h = rnn_step(x[:, t], h.detach(), w_x"
 
 test_mutants = planted(
     recurrent,
     [
         Mutant("h = h_0.expand(", "h = torch.zeros_like(h_0).expand(", test_run_rnn_is_torchs),
-        Mutant("torch.tanh(x @ w_x.T + h @ w_h.T + b)", "torch.tanh(x @ w_x.T + h @ w_h + b)", test_run_rnn_is_torchs),
-        Mutant(
-            "h = rnn_step(x[:, t], h, w_x", "h = rnn_step(x[:, t], h.detach(), w_x", test_gradients_flow_through_run_rnn
-        ),
-        Mutant("i, f, g, o = (x @", "i, g, f, o = (x @", test_run_lstm_is_torchs),
+        Mutant("h = rnn_step(x[:, t], h, w_x", DETACHED, test_gradients_flow_through_both),
         Mutant("i, f, g, o = (x @", "f, i, g, o = (x @", test_run_lstm_is_torchs),
         Mutant('gate["o"] * torch.tanh(c)', 'gate["o"] * c', test_run_lstm_is_torchs),
-        Mutant('"g": torch.tanh(g)', '"g": torch.sigmoid(g)', test_run_lstm_is_torchs),
-        Mutant(
-            "h, c, w_x, w_h, b, force)\n", "h, c.detach(), w_x, w_h, b, force)\n", test_gradients_flow_through_run_lstm
-        ),
-        Mutant('gate["i"], gate["f"], gate["g"]', 'gate["f"], gate["i"], gate["g"]', TRACE),
+        Mutant('gate["i"], gate["f"], gate["g"]', 'gate["f"], gate["i"], gate["g"]', GATED),
         Mutant("torch.full_like(gate[name], value)", "gate[name] * value", FORCED),
         Mutant("slice(lstm.hidden_size, 2 * lstm.hidden_size)", "slice(0, lstm.hidden_size)", OPEN),
-        Mutant("parameter[forget] = 0.0", "pass", OPEN),
-        Mutant("self.states(tokens)[:, 1:]", "self.states(tokens)[:, :-1]", READS),
-        Mutant("int(hidden_size), batch_first=True)", "int(hidden_size))", test_a_reader_reads_each_sequence_by_itself),
-        Mutant("F.one_hot(tokens.long()", "F.one_hot(tokens.long().flip(1)", test_a_reader_does_not_read_ahead),
+        Mutant(
+            "self.states(tokens)[:, 1:]",
+            "self.states(tokens)[:, :-1]",
+            test_a_reader_reads_one_hot_symbols_with_torchs_cell,
+        ),
     ],
 )

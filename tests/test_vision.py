@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
@@ -62,25 +62,6 @@ def test_patch_n_is_that_square_of_the_image(shape: list[int], seed: int) -> Non
     assert torch.equal(patches, F.unfold(images, patch_size, stride=patch_size).mT)
 
 
-@given(sizes(5), seeds, st.integers(1, 6))
-def test_a_linear_layer_on_patches_is_a_strided_convolution(shape: list[int], seed: int, d_model: int) -> None:
-    b, c, rows, columns, patch_size = shape
-    images = normal(b, c, rows * patch_size, columns * patch_size, seed=seed)
-    kernels, bias = normal(d_model, c, patch_size, patch_size, seed=seed + 1), normal(d_model, seed=seed + 2)
-    tokens = F.linear(vision.patchify(images, patch_size), kernels.flatten(1), bias)
-    torch.testing.assert_close(tokens, F.conv2d(images, kernels, bias, stride=patch_size).flatten(2).mT)
-
-
-@given(sizes(5), seeds)
-def test_unpatchify_is_the_inverse_on_both_sides(shape: list[int], seed: int) -> None:
-    b, c, rows, columns, patch_size = shape
-    height, width = rows * patch_size, columns * patch_size
-    images = normal(b, c, height, width, seed=seed)
-    assert torch.equal(vision.unpatchify(vision.patchify(images, patch_size), patch_size, height, width), images)
-    patches = normal(b, rows * columns, c * patch_size * patch_size, seed=seed)
-    assert torch.equal(vision.patchify(vision.unpatchify(patches, patch_size, height, width), patch_size), patches)
-
-
 @given(sizes(5), seeds)
 def test_unpatchify_puts_each_patch_into_its_square(shape: list[int], seed: int) -> None:
     b, c, rows, columns, patch_size = shape
@@ -90,6 +71,7 @@ def test_unpatchify_puts_each_patch_into_its_square(shape: list[int], seed: int)
     for n, square in enumerate(squares(expected, patch_size)):
         square[:] = patches[:, n].view(b, c, patch_size, patch_size)
     assert torch.equal(built, expected)
+    assert torch.equal(vision.patchify(built, patch_size), patches)
 
 
 def test_gradients_flow_through_patches() -> None:
@@ -121,7 +103,9 @@ def test_grid_positions_tell_the_row_and_then_the_column(shape: list[int]) -> No
 # ---- the network ----
 
 
+@settings(max_examples=20)
 @given(sizes(5), st.integers(1, 3), seeds, st.sampled_from(POOLS), st.sampled_from(POSITIONS))
+@example([1, 2, 3, 2, 2], 3, 0, "class", "learned")
 def test_it_is_a_strided_convolution_and_torchs_stack(
     shape: list[int], b: int, seed: int, pool: str, positions: str
 ) -> None:
@@ -141,23 +125,20 @@ def test_it_is_a_strided_convolution_and_torchs_stack(
     torch.testing.assert_close(model(images), F.linear(summed, model.head.weight, model.head.bias))
 
 
-@given(sizes(5), seeds, st.sampled_from(POOLS))
-def test_forward_is_embed_encode_pool_tokens(shape: list[int], seed: int, pool: str) -> None:
-    images = images_of(2, shape, seed)
-    model = vit(shape, seed, pool, num_classes=None)
+@pytest.mark.parametrize("pool", POOLS)
+def test_forward_is_embed_encode_pool_tokens(pool: str) -> None:
+    shape = [3, 2, 5, 2, 1]
+    images, model, named = images_of(2, shape, 1), vit(shape, 1, pool, num_classes=None), vit(shape, 1, pool)
     tokens = model.embed(images)
-    n = shape[1] * shape[2]
-    assert tokens.shape == (2, n, model.d_model)
     read = model.encode(tokens)
-    assert read.shape == (2, n + (pool == "class"), model.d_model)
+    assert tokens.shape == (2, 10, 4) and read.shape == (2, 10 + (pool == "class"), 4)
     expected = read[:, 0] if pool == "class" else read.mean(1)
-    assert torch.equal(model.pool_tokens(read), expected)
-    assert torch.equal(model(images), expected)
-    named = vit(shape, seed, pool)
+    assert torch.equal(model.pool_tokens(read), expected) and torch.equal(model(images), expected)
     assert torch.equal(named(images), named.head(named.pool_tokens(named.encode(named.embed(images)))))
-    assert named(images).shape == (2, CLASSES)
+    assert named(images).shape == (2, CLASSES) and len({id(block) for block in model.blocks}) == 2
 
 
+@settings(max_examples=20)
 @given(sizes(5), seeds, st.sampled_from(POOLS))
 def test_only_positions_tell_where_a_patch_stood(shape: list[int], seed: int, pool: str) -> None:
     images = images_of(2, shape, seed)
@@ -174,6 +155,7 @@ def test_only_positions_tell_where_a_patch_stood(shape: list[int], seed: int, po
         assert ((reader(shuffled) - reader(images)).abs() > 1e-6).any(-1).all()
 
 
+@settings(max_examples=20)
 @given(sizes(5), seeds, st.sampled_from(POOLS), st.data())
 def test_encode_takes_any_tokens_in_any_order(shape: list[int], seed: int, pool: str, data: st.DataObject) -> None:
     model = vit(shape, seed, pool)
@@ -187,12 +169,6 @@ def test_encode_takes_any_tokens_in_any_order(shape: list[int], seed: int, pool:
     turned = model.encode(tokens[:, some.flip(0)])
     torch.testing.assert_close(turned[:, front:], read[:, front:].flip(1))
     torch.testing.assert_close(turned[:, :front], read[:, :front])
-
-
-@given(sizes(5), seeds, st.sampled_from(POOLS))
-def test_an_image_alone_is_what_it_is_in_a_batch(shape: list[int], seed: int, pool: str) -> None:
-    model, images = vit(shape, seed, pool), images_of(3, shape, seed)
-    torch.testing.assert_close(torch.cat([model(image[None]) for image in images]), model(images))
 
 
 def test_the_kinds_of_positions_and_pools_are_what_they_are_called() -> None:
@@ -213,12 +189,6 @@ def test_the_kinds_of_positions_and_pools_are_what_they_are_called() -> None:
     assert headless(torch.zeros(2, 1, 4, 6)).shape == (2, 8)
     assert set(learned.state_dict()) - set(headless.state_dict()) == {"head.weight", "head.bias"}
     assert set(first.state_dict()) - set(learned.state_dict()) == {"cls_token"}
-
-
-def test_each_layer_has_a_block_of_its_own() -> None:
-    for layers in (1, 3):
-        model = vision.VisionTransformer((1, 4, 6), 2, 8, 2, layers)
-        assert len({id(block) for block in model.blocks}) == len(model.blocks) == layers
 
 
 @pytest.mark.parametrize("pool", POOLS)
@@ -279,19 +249,10 @@ def test_whole_numbers_of_numpy_are_whole_numbers() -> None:
     ("call", "words"),
     [
         (lambda: vision.patchify(X, 3), ["4 x 6", "size 3", "one of [1, 2]", "cut or pad"]),
-        (lambda: vision.patchify(X.mT, 4), ["6 x 4", "size 4", "one of [1, 2]"]),
         (lambda: vision.patchify(X, 0), ["patch_size=0", "1 or more"]),
         (lambda: vision.patchify(X, 2.0), ["patch_size=2.0", "whole number"]),
         (lambda: vision.patchify(X[0], 2), ["(3, 4, 6)", "(B, C, height, width)", "image goes in as x[None]"]),
-        (lambda: vision.patchify(X[:, :, :0], 2), ["0 x 6", "size 2"]),
-        *(
-            (
-                lambda shape=shape: vision.unpatchify(torch.zeros(shape), 2, 4, 6),
-                [str(shape), "(B, 6, a multiple of 4)"],
-            )
-            for shape in ((2, 5, 12), (2, 6, 11), (2, 6, 0), (6, 12))
-        ),
-        (lambda: vision.unpatchify(torch.zeros(2, 6, 12), 2, 4, 5), ["4 x 5", "size 2", "one of [1]"]),
+        (lambda: vision.unpatchify(torch.zeros(2, 5, 12), 2, 4, 6), ["(2, 5, 12)", "(B, 6, a multiple of 4)"]),
         (lambda: small(patch_size=3), ["4 x 6", "size 3", "one of [1, 2]"]),
         (lambda: small(pool="max"), ["pool='max'", "['mean', 'class']"]),
         (lambda: small(positions="rotary"), ["positions='rotary'", "['learned', 'sinusoidal', 'none']"]),
@@ -299,24 +260,15 @@ def test_whole_numbers_of_numpy_are_whole_numbers() -> None:
         (lambda: vision.grid_positions(2, 3, 0), ["d_model=0", "multiple of 4"]),
         (lambda: vision.grid_positions(2, -1, 8), ["-1", "1 or more"]),
         (lambda: small(image_size=(0, 4, 6)), ["channels=0", "1 or more"]),
-        (lambda: small(image_size=(3, 4.0, 6)), ["height=4.0", "whole number"]),
-        *(
-            (lambda name=name: small(**{name: 0}), [f"{name}=0", "expected"])
-            for name in ("d_model", "num_layers", "num_classes", "num_heads")
-        ),
+        *((lambda name=name: small(**{name: 0}), [f"{name}=0"]) for name in ("num_layers", "num_classes", "num_heads")),
         (lambda: small(image_size=(1, 3, 4, 6)), ["image_size=(1, 3, 4, 6)", "(C, height, width)", "(1, 8, 8)"]),
-        (lambda: small(image_size=8), ["image_size=8", "(C, height, width)"]),
-        (lambda: small()(X[:, :1]), ["(2, 1, 4, 6)", "(B, 3, 4, 6)"]),
         (lambda: small()(X.movedim(1, -1)), ["(2, 4, 6, 3)", "(B, 3, 4, 6)", "x.permute(0, 3, 1, 2)"]),
         (lambda: small()(X[0]), ["(3, 4, 6)", "(B, 3, 4, 6)", "image goes in as x[None]"]),
         (lambda: small()(X.to(torch.uint8)), ["torch.uint8", "floats from 0 to 1", "images / 255"]),
-        (lambda: small()(X.bool()), ["torch.bool", "floats from 0 to 1"]),
         (lambda: small().encode(X[0, ..., :5]), ["(3, 4, 5)", "(B, 1 or more, 8)"]),
-        (lambda: small().encode(torch.zeros(2, 0, 8)), ["(2, 0, 8)", "(B, 1 or more, 8)", "`embed`"]),
         (lambda: vision.check_images(X.numpy()), ["ndarray", "torch.from_numpy"]),
         (lambda: vision.check_images(X[:0]), ["(0, 3, 4, 6)", "at least one image"]),
         (lambda: vision.check_images(X - torch.inf), ["infinity", "finite"]),
-        (lambda: vision.check_images(X + torch.nan, (3, 4, 6)), ["NaN", "finite"]),
     ],
 )
 def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:
@@ -327,42 +279,24 @@ def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:
 
 # ---- mutants ----
 
-TO_PATCHES, TO_IMAGES = "cut.permute(0, 2, 4, 1, 3, 5)", "cut.permute(0, 3, 1, 4, 2, 5)"
-# the pixels of every patch transposed, in patchify too, so that the two still undo each other
-BOTH_WAYS = """cut.permute(0, 3, 1, 5, 2, 4).flatten(4).flatten(2, 3)
-
-right = patchify
-
-def patchify(images, patch_size):
-    return right(images, patch_size).unflatten(2, (-1, patch_size, patch_size)).mT.flatten(2)
-"""
+TO_PATCHES = "cut.permute(0, 2, 4, 1, 3, 5)"
 PLACED = "patchify(images, self.patch_size)) + self.pos_embed"
-CLASS_FIRST = "torch.cat([self.cls_token.expand(tokens.shape[0], 1, -1), tokens], dim=1)"
+STACK = test_it_is_a_strided_convolution_and_torchs_stack
 
 test_mutants = planted(
     vision,
     [
         Mutant(TO_PATCHES, "cut.permute(0, 2, 4, 1, 5, 3)", test_patch_n_is_that_square_of_the_image),
         Mutant(TO_PATCHES, "cut.permute(0, 4, 2, 1, 3, 5)", test_patch_n_is_that_square_of_the_image),
-        Mutant(TO_IMAGES + ".flatten(4).flatten(2, 3)", BOTH_WAYS, test_patch_n_is_that_square_of_the_image),
-        Mutant(TO_IMAGES, "cut.permute(0, 3, 1, 5, 2, 4)", test_unpatchify_puts_each_patch_into_its_square),
+        Mutant(
+            "cut.permute(0, 3, 1, 4, 2, 5)",
+            "cut.permute(0, 3, 1, 5, 2, 4)",
+            test_unpatchify_puts_each_patch_into_its_square,
+        ),
         Mutant("[row, column]", "[column, row]", test_grid_positions_tell_the_row_and_then_the_column),
-        Mutant(PLACED, "patchify(images, self.patch_size))", test_it_is_a_strided_convolution_and_torchs_stack),
-        Mutant(PLACED, PLACED + ".flip(0)", test_it_is_a_strided_convolution_and_torchs_stack),
+        Mutant(PLACED, "patchify(images, self.patch_size))", STACK),
         Mutant(PLACED, PLACED + ".detach()", test_gradients_flow_through_the_network),
-        Mutant(
-            CLASS_FIRST,
-            "torch.cat([tokens, self.cls_token.expand(tokens.shape[0], 1, -1)], dim=1)",
-            test_it_is_a_strided_convolution_and_torchs_stack,
-        ),
-        Mutant("return tokens[:, 0] if", "return tokens.mean(1) if", test_it_is_a_strided_convolution_and_torchs_stack),
-        Mutant("return self.norm(tokens)", "return tokens", test_it_is_a_strided_convolution_and_torchs_stack),
-        Mutant("tokens = block(tokens)", "tokens += block(tokens)", test_it_is_a_strided_convolution_and_torchs_stack),
-        Mutant("d_model) * 0.2)", "d_model) * 0.02)", test_the_kinds_of_positions_and_pools_are_what_they_are_called),
-        Mutant(
-            "Block(d_model, num_heads) for _ in range(num_layers)",
-            "[Block(d_model, num_heads)] * num_layers",
-            test_each_layer_has_a_block_of_its_own,
-        ),
+        Mutant("return tokens[:, 0] if", "return tokens.mean(1) if", STACK),
+        Mutant("return self.norm(tokens)", "return tokens", STACK),
     ],
 )

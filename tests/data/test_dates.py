@@ -27,12 +27,9 @@ def roughly_uniform(drawn: list[str], expected: tuple[str, ...]) -> bool:
     [
         ("en_US", "long", "March 5, 2024"),
         ("en_US", "full", "Tuesday, March 5, 2024"),
-        ("en_GB", "long", "5 March 2024"),
         ("de", "long", "5. März 2024"),
         ("de", "medium", "05.03.2024"),
-        ("es", "long", "5 de marzo de 2024"),
         ("hu", "long", "2024. március 5."),
-        ("ru", "long", "5 марта 2024 г."),
         ("el", "full", "Τρίτη 5 Μαρτίου 2024"),
     ],
 )
@@ -53,29 +50,7 @@ def test_every_day_is_named_by_what_is_written(locale: str) -> None:
         for day, text in zip(days, written, strict=True):
             assert {2023, day.day} <= {int(digits) for digits in re.findall(r"\d+", text)}
             assert text == " ".join(text.split()) and text.isprintable()
-
-
-def test_every_character_of_every_day_is_in_the_alphabet() -> None:
-    numbered = dates.alphabet()
-    first = datetime.date(2023, 1, 1)
-    for locale in dates.LOCALES:
-        for form in dates.FORMATS:
-            for n in range(365):
-                numbered.encode(dates.write(first + datetime.timedelta(n), locale, form))
-    numbered.encode("0123456789/")
-    for form in dates.FORMATS:
-        numbered.encode(dates.write(dates.FIRST, "de", form) + dates.write(dates.LAST, "de", form))
-
-
-def test_the_alphabet_holds_no_character_in_vain() -> None:
-    drawn = dates.dates(20_000, held_out=False, seed=1)
-    assert set(dates.alphabet().characters) == set("/").union(*(each.text for each in drawn))
-
-
-def test_iso_answers_can_be_written_and_ended() -> None:
-    answer = f"{dates.START}2024-03-05/1999-12-31{dates.STOP}"
-    assert dates.ISO.decode(dates.ISO.encode(answer)) == answer
-    assert {dates.START, dates.STOP}.isdisjoint(dates.alphabet().characters)
+            dates.alphabet().encode(text)
 
 
 def test_what_is_drawn_keeps_to_its_part() -> None:
@@ -103,10 +78,16 @@ def test_the_two_parts_are_all_days_of_the_range() -> None:
 
 
 def test_what_is_drawn_is_what_it_says() -> None:
+    before = random.getstate(), torch.get_rng_state(), np.random.get_state(legacy=False)["state"]["key"]
     drawn = dates.dates(5000, held_out=True, seed=1)
+    after = random.getstate(), torch.get_rng_state(), np.random.get_state(legacy=False)["state"]["key"]
+    assert before[0] == after[0] and torch.equal(before[1], after[1]) and np.array_equal(before[2], after[2])
+    assert drawn == dates.dates(5000, held_out=True, seed=1)
+    assert drawn[:20] != dates.dates(20, held_out=True, seed=2)
     assert len(drawn) == 5000
     for each in drawn[:500]:
         assert each.text == dates.write(each.iso, each.locale, each.format)
+        assert dates.parse(each.iso).isoformat() == each.iso
     assert roughly_uniform([each.locale for each in drawn], dates.LOCALES)
     assert roughly_uniform([each.format for each in drawn], dates.FORMATS)
     pairs = {(each.locale, each.format) for each in drawn}
@@ -115,34 +96,13 @@ def test_what_is_drawn_is_what_it_says() -> None:
     assert {each.locale for each in dates.dates(50, held_out=False, seed=1, locales=["de", "fr"])} == {"de", "fr"}
 
 
-def test_a_seed_says_all() -> None:
-    def draw(seed: int) -> list[dates.Written]:
-        return dates.dates(20, held_out=False, seed=seed)
-
-    assert draw(3) == draw(3)
-    assert draw(3) != draw(4)
-    before = random.getstate(), torch.get_rng_state(), np.random.get_state(legacy=False)["state"]["key"]
-    draw(0)
-    assert random.getstate() == before[0]
-    assert torch.equal(torch.get_rng_state(), before[1])
-    assert np.array_equal(np.random.get_state(legacy=False)["state"]["key"], before[2])
-
-
-@pytest.mark.parametrize("iso", ["1950-01-01", "2000-02-29", "2049-12-31"])
-def test_parse_undoes_isoformat(iso: str) -> None:
-    assert dates.parse(iso).isoformat() == iso
-
-
 @pytest.mark.parametrize(
     ("call", "words"),
     [
         (lambda: dates.parse("2023-02-29"), ["'2023-02-29'", "no day", "such as 2024-03-05"]),
         (lambda: dates.parse("2024-13-01"), ["'2024-13-01'", "year-month-day"]),
-        (lambda: dates.parse("2024-3-5"), ["'2024-3-5'", "4, 2 and 2 digits"]),
         (lambda: dates.parse("2024-03-05T00:00"), ["'2024-03-05T00:00'", "4, 2 and 2 digits"]),
         (lambda: dates.parse(20240305), ["20240305", "such as 2024-03-05"]),
-        (lambda: dates.parse(""), ["''", "such as 2024-03-05"]),
-        (lambda: dates.write("March 5", "de"), ["'March 5'", "such as 2024-03-05"]),
         (lambda: dates.write("2024-03-05", "tlh"), ["'tlh'", "en_US", "el"]),
         (lambda: dates.write("2024-03-05", "de", "short"), ["'short'", "medium, long, full"]),
         (lambda: dates.dates(0, held_out=False, seed=0), ["n=0", "1 or more"]),
@@ -159,10 +119,8 @@ def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:
 
 # ---- mutants ----
 
+DRAWN = "days = _days(held_out)"
+
 test_mutants = planted(
-    dates,
-    [
-        Mutant("% 10 == 0) == held_out", "% 10 == 0) != held_out", test_the_two_parts_are_all_days_of_the_range),
-        Mutant("days = _days(held_out)", "days = _days(True) + _days(held_out)", test_what_is_drawn_keeps_to_its_part),
-    ],
+    dates, [Mutant(DRAWN, "days = _days(True) + _days(held_out)", test_what_is_drawn_keeps_to_its_part)]
 )

@@ -73,7 +73,7 @@ def test_no_photo_is_in_both_parts() -> None:
     assert len(set(sums)) == 13  # nor under two names
 
 
-@pytest.mark.parametrize("factor", [1, 2, 3, 5])
+@pytest.mark.parametrize("factor", [1, 3])
 def test_a_reduced_photo_is_the_mean_of_each_square(factor: int) -> None:
     whole, found = photos.photo("coins"), photos.reduced("coins", factor)
     _, height, width = whole.shape
@@ -171,15 +171,11 @@ def kept(factor: int) -> bool:
     ("call", "words"),
     [
         (lambda: photos.photo("lena"), ["'lena'", "astronaut", "chelsea, flower"]),
-        (lambda: photos.reduced("lena", 2), ["'lena'", "astronaut"]),
         (lambda: photos.reduced("chelsea", 0), ["factor=0", "1 or more"]),
         (lambda: photos.reduced("chelsea", 301), ["factor=301", "1 to 300"]),
         (lambda: kept(2) and photos.reduced("chelsea", 2.0), ["factor=2.0", "whole number"]),
-        (lambda: kept(1) and photos.reduced("chelsea", True), ["factor=True", "whole number"]),
         (lambda: photos.crops(0, size=8, held_out=True, seed=0), ["n=0", "1 or more"]),
         (lambda: photos.crops(2, size="8", held_out=True, seed=0), ["size='8'", "whole number"]),
-        (lambda: photos.crops(2, size=8, held_out=True, seed=0, coarsest=0), ["coarsest=0", "1 or more"]),
-        (lambda: photos.crops(2, size=8, held_out=True, seed=-1), ["seed=-1", "0 or more"]),
         (lambda: photos.crops(2, size=1, held_out=True, seed=0, coarsest=301), ["coarsest=301", "from 1 to 300"]),
         (lambda: photos.crops(2, size=101, held_out=True, seed=0), ["size=101", "1 to 100", "reduced by 3"]),
         (lambda: photos.crops(2, size=304, held_out=False, seed=0, coarsest=1), ["size=304", "1 to 303", "smallest"]),
@@ -193,17 +189,12 @@ def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:
 
 # ---- mutants ----
 
-CROPS = test_crops_are_of_their_part_and_of_all_of_it_equally_often
+MEAN, PART = test_a_reduced_photo_is_the_mean_of_each_square, test_no_held_out_pixel_is_in_a_training_crop
 
 test_mutants = planted(
     photos,
     [
-        Mutant("names = HELD_OUT if held_out else TRAINING", "names = TRAINING", CROPS),
-        Mutant("mean(axis=(2, 4))", "max(axis=(2, 4))", test_a_reduced_photo_is_the_mean_of_each_square),
-        Mutant(
-            "picture.shape[1:])",
-            "picture.shape[2:0:-1])",
-            test_every_square_of_every_reduction_is_drawn_and_nothing_else,
-        ),
+        Mutant("names = HELD_OUT if held_out else TRAINING", "names = TRAINING", PART),
+        Mutant("mean(axis=(2, 4))", "max(axis=(2, 4))", MEAN),
     ],
 )
