@@ -90,7 +90,7 @@ def test_the_global_generators_are_neither_used_nor_moved() -> None:
 def test_eight_samples_are_learnt_by_heart() -> None:
     few = (DATA[0][:8], DATA[1][:8])
     model = small_network()
-    history = training.fit(model, squares, few, steps=600, batch_size=8, lr=0.02)
+    history = training.fit(model, squares, few, steps=400, batch_size=8, lr=0.02)
     assert squares(model, few).item() < 1e-4 < squares(small_network(), few).item()
     assert history.train[-1] < history.train[0] / 100
 
@@ -113,26 +113,14 @@ def test_without_validation_data_the_training_loss_decides() -> None:
     assert history.best == history.steps[int(np.argmin(history.train))]
 
 
-def test_a_loss_that_explodes_later_leaves_the_weights_from_before() -> None:
-    # in the middle the loss becomes another one, which is larger and leads to 20
-    model, calls = Number(), 0
-
-    def loss(model: nn.Module, rows: Batch) -> torch.Tensor:
-        nonlocal calls
-        calls += 1
-        assert isinstance(model, Number)
-        return towards(model, rows) if calls <= 100 else 500.0 + (model.value - 20.0).square()
-
-    training.fit(model, loss, THREE, steps=200, lr=0.1)
-    assert abs(model.value.item() - 3.0) < 0.2
-
-
-@pytest.mark.parametrize(("steps", "looks"), [(1, 1), (7, 7), (50, 50), (149, 75), (500, 50)])
-def test_history_has_some_fifty_looks_and_the_last_step(steps: int, looks: int) -> None:
+@pytest.mark.parametrize(("steps", "looks"), [(1, 1), (50, 50), (149, 75), (500, 50)])
+def test_history_has_some_fifty_looks_and_the_last_step(
+    steps: int, looks: int, capsys: pytest.CaptureFixture[str]
+) -> None:
     history = training.fit(Number(), towards, THREE, ONE, steps=steps)
     assert len(history.steps) == len(history.train) == len(history.valid) == looks
     assert history.steps[-1] == steps and history.steps == sorted(set(history.steps))
-    assert not history.stopped
+    assert not history.stopped and capsys.readouterr() == ("", "")  # without a label it is silent
 
 
 def test_the_training_loss_is_the_mean_since_the_last_look() -> None:
@@ -174,9 +162,8 @@ def test_dropout_is_on_while_training_and_off_while_judging_and_after() -> None:
     assert not model.training
 
 
-@pytest.mark.parametrize("lr", [0.01, 0.3])
-def test_each_step_is_one_of_adam_with_the_gradient_cut(lr: float) -> None:
-    model, own = Number(), Number()
+def test_each_step_is_one_of_adam_with_the_gradient_cut() -> None:
+    model, own, lr = Number(), Number(), 0.3
     history = training.fit(model, towards, THREE, steps=17, batch_size=2, lr=lr)
     optimizer = torch.optim.Adam(own.parameters(), lr=lr)
     losses, values = [], []
@@ -193,72 +180,42 @@ def test_each_step_is_one_of_adam_with_the_gradient_cut(lr: float) -> None:
     assert math.isclose(model.value.item(), values[int(np.argmin(losses))], rel_tol=1e-5)
 
 
-def test_gradients_longer_than_one_are_cut() -> None:
-    lengths: list[float] = []
-
-    class Watched(Number):
-        def zero_grad(self, set_to_none: bool = True) -> None:
-            raise AssertionError("the optimizer clears the gradients")
-
-    model = Watched()
-
-    def loss(model: nn.Module, rows: Batch) -> torch.Tensor:
-        grad = model.get_parameter("value").grad
-        if grad is not None:
-            lengths.append(grad.abs().item())
-        return 1000 * towards(model, rows)
-
-    training.fit(model, loss, THREE, steps=20, lr=0.01)
-    assert len(lengths) == 19 and max(lengths) <= 1.0 and min(lengths) > 0.99
-
-
 # ---- stopping ----
 
 
-def test_an_interrupted_run_keeps_its_best_weights(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("label", ["number", None])
+def test_an_interrupted_run_keeps_its_best_weights(label: str | None, capsys: pytest.CaptureFixture[str]) -> None:
     model, whole = Number(), Number()
-    history = training.fit(model, away_from(30, interrupt), THREE, steps=50, lr=0.05, label="number")
     reference = training.fit(whole, towards, THREE, steps=29, lr=0.05)
-    assert history.stopped
-    assert history.steps == list(range(1, 30)) == reference.steps and history.train == reference.train
-    assert history.best == reference.best == 29
-    assert model.value.item() == whole.value.item() > 1.0
-    assert not model.training
-    out, err = capsys.readouterr()
-    assert out == "" and err.startswith("number: stopped, loss ")
+    if label is None:  # it stops the loop around it
+        with pytest.raises(KeyboardInterrupt):
+            training.fit(model, away_from(30, interrupt), THREE, steps=50, lr=0.05)
+    else:
+        history = training.fit(model, away_from(30, interrupt), THREE, steps=50, lr=0.05, label=label)
+        assert history.stopped and history.steps == reference.steps and history.train == reference.train
+        assert history.best == reference.best == 29
+        out, err = capsys.readouterr()
+        assert out == "" and err.startswith("number: stopped, loss ")
+    assert model.value.item() == whole.value.item() > 1.0 and not model.training
 
 
-def test_an_interrupted_run_without_a_label_stops_the_loop_around_it() -> None:
-    model, whole = Number(), Number()
-    with pytest.raises(KeyboardInterrupt):
-        training.fit(model, away_from(30, interrupt), THREE, steps=50, lr=0.05)
-    training.fit(whole, towards, THREE, steps=29, lr=0.05)
-    assert model.value.item() == whole.value.item() > 1.0
-
-
-def test_an_interrupted_run_returns_the_weights_that_validation_liked_best() -> None:
-    model = Number()
-    # calls alternate between training and validation; this one is a validation
+def test_a_run_interrupted_while_it_judges_returns_the_weights_that_validation_liked_best() -> None:
+    model = Number()  # calls alternate between training and validation; this one is a validation
     history = training.fit(model, away_from(70, interrupt), THREE, ONE, steps=49, lr=0.1, label="number")
     assert history.stopped and abs(model.value.item() - 1.0) < 0.1
     assert len(history.steps) == len(history.train) == len(history.valid)
 
 
-@pytest.mark.parametrize("k", [1, 17, 40])
-@pytest.mark.parametrize("bad", [math.nan, math.inf])
+@pytest.mark.parametrize(("k", "bad"), [(1, math.nan), (17, math.inf)])
 def test_a_loss_that_is_not_finite_is_named_with_its_step(k: int, bad: float) -> None:
     model = Number()
     with pytest.raises(ValueError) as refusal:
         training.fit(model, away_from(k, lambda: bad), THREE, steps=50, lr=0.05)
-    for word in (
-        f"the loss became {bad} at step {k}:",
-        "lr=0.05",
-        "smaller learning rate",
-        "NaN in the data",
-    ):
-        assert word in str(refusal.value)
-    assert math.isfinite(model.value.item())
-    assert (model.value.item() > 0) == (k > 1)
+    words = [f"the loss became {bad} at step {k}:", "lr=0.05", "smaller learning rate", "NaN in the data"]
+    assert not [word for word in words if word not in str(refusal.value)]
+    assert math.isfinite(model.value.item()) and (model.value.item() > 0) == (k > 1)
+    with pytest.raises(ValueError, match=f"validation loss became {bad} at step 3"):
+        training.fit(Number(), away_from(6, lambda: bad), THREE, ONE, steps=50)
 
 
 def test_a_gradient_that_is_not_finite_never_reaches_the_weights() -> None:
@@ -269,11 +226,6 @@ def test_a_gradient_that_is_not_finite_never_reaches_the_weights() -> None:
     with pytest.raises(ValueError, match=r"gradient became .* step 1: .* lr=0\.01"):
         training.fit(model, loss, THREE, steps=50)
     assert model.value.item() == 0.0
-
-
-def test_a_validation_loss_that_is_not_finite_is_named_too() -> None:
-    with pytest.raises(ValueError, match="validation loss became nan at step 1"):
-        training.fit(Number(), away_from(2, lambda: math.nan), THREE, ONE, steps=50)
 
 
 def test_numbers_below_the_smallest_normal_one_are_0_while_training_and_not_after() -> None:
@@ -297,31 +249,17 @@ def test_numbers_below_the_smallest_normal_one_are_0_while_training_and_not_afte
 # ---- what is shown ----
 
 
-def test_without_a_label_it_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
-    training.fit(Number(), towards, THREE, steps=5)
-    assert capsys.readouterr() == ("", "")
-
-
-def test_with_a_label_it_says_one_line_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
-    training.fit(Number(), towards, THREE, steps=5, label="number")
-    out, err = capsys.readouterr()
-    assert out == "" and err.count("\n") == 1
-    assert err.startswith("number: loss ") and err.endswith(" s\n")
-
-
-def test_progress_goes_through_everything(capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_and_a_labelled_run_say_one_line_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     assert list(training.progress(iter("abc"), "letters")) == ["a", "b", "c"]
     assert list(training.progress([], "none")) == []
-    out, err = capsys.readouterr()
-    assert out == "" and err.count("\n") == 2
-    assert err.startswith("letters: 3 of 3, ") and "none: 0 of 0, " in err
-
-
-def test_progress_says_where_a_loop_was_left(capsys: pytest.CaptureFixture[str]) -> None:
     walk = training.progress([1, 2, 3, 4, 5], "numbers")
     assert next(walk) == 1 and next(walk) == 2
     walk.close()  # type: ignore[attr-defined]
-    assert capsys.readouterr().err.startswith("numbers: 2 of 5, ")
+    training.fit(Number(), towards, THREE, steps=5, label="run")
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 4 and err.endswith(" s\n")
+    for said in ("letters: 3 of 3, ", "none: 0 of 0, ", "numbers: 2 of 5, ", "run: loss "):
+        assert said in err
 
 
 def test_in_a_notebook_the_saved_text_is_fixed(tmp_path: Path) -> None:
@@ -333,12 +271,11 @@ history = fit(torch.nn.Linear(1, 1), lambda m, b: m(b[0]).square().mean(), (x,),
 for _ in progress(range(3), "loop"):
     pass
 """
-    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code) for _ in range(2)])
-    first, second = execute(nb, tmp_path, "bar").cells
-    for cell in (first, second):
-        assert [output.output_type for output in cell.outputs] == ["display_data"] * 2
-        assert [output.data["text/plain"] for output in cell.outputs] == ["line: 20 steps", "loop: 3 steps"]
-        assert all("application/vnd.jupyter.widget-view+json" in output.data for output in cell.outputs)
+    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
+    outputs = execute(nb, tmp_path, "bar").cells[0].outputs
+    assert [each.output_type for each in outputs] == ["display_data"] * 2
+    assert [each.data["text/plain"] for each in outputs] == ["line: 20 steps", "loop: 3 steps"]
+    assert all("application/vnd.jupyter.widget-view+json" in each.data for each in outputs)
 
 
 # ---- seeds ----
@@ -390,21 +327,16 @@ def returns(value: Callable[[torch.Tensor], object]) -> Loss:
         (lambda: training.fit(Number(), towards, THREE, steps=0), ["steps=0", "1 or more"]),
         (lambda: training.fit(Number(), towards, THREE, batch_size=2.0), ["batch_size=2.0", "whole number"]),
         (lambda: training.fit(Number(), towards, THREE, seed=-1), ["seed=-1", "0 or more"]),
-        (lambda: training.fit(Number(), towards, THREE, lr=0.0), ["lr=0.0", "above 0"]),
         (lambda: training.fit(Number(), towards, THREE, lr=math.nan), ["lr=nan", "above 0"]),
         (lambda: training.fit(frozen(), towards, THREE), ["Number has nothing to train", "requires_grad_(True)"]),
-        (lambda: training.fit(nn.Tanh(), towards, THREE), ["Tanh has nothing to train"]),
-        (lambda: training.fit(Number(), towards, ()), ["train", "tuple of tensors", "(x, y)"]),
         (lambda: training.fit(Number(), towards, THREE[0]), ["train is a Tensor", "tuple of tensors"]),
         (lambda: training.fit(Number(), towards, (np.ones(3),)), ["train is a tuple of ndarray", "tuple of tensors"]),
         (lambda: training.fit(Number(), towards, PAIR), ["train", "[3, 2]", "same number"]),
         (lambda: training.fit(Number(), towards, (torch.ones(0),)), ["train", "[0]", "at least 1"]),
-        (lambda: training.fit(Number(), towards, THREE, PAIR), ["valid", "[3, 2]", "same number"]),
         (lambda: training.fit(Number(), towards, THREE, (THREE[0] / 0,)), ["valid[0]", "NaN or infinity"]),
         (lambda: training.fit(Number(), lambda m, b: m.value - b[0], THREE), ["(32,)", "one number", "mean()"]),
         (lambda: training.fit(Number(), returns(torch.Tensor.item), THREE), ["returned 9.0", "a tensor of one number"]),
         (lambda: training.fit(Number(), returns(torch.detach), THREE), ["does not depend on the model", ".detach()"]),
-        (lambda: training.seed_everything(-1), ["seed=-1", "0 or more"]),
         (lambda: training.seed_everything(2**32), ["seed=4294967296", "at most 2**32 - 1"]),
         (lambda: training.seed_everything(None), ["seed=None", "whole number"]),
     ],
@@ -418,8 +350,6 @@ def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:
 # ---- mutants ----
 
 BEST = test_the_weights_with_the_lowest_validation_loss_stay
-SWALLOWED = test_an_interrupted_run_without_a_label_stops_the_loop_around_it
-UNMOVED = test_the_global_generators_are_neither_used_nor_moved
 ADAM = test_each_step_is_one_of_adam_with_the_gradient_cut
 
 test_mutants = planted(
@@ -430,32 +360,12 @@ test_mutants = planted(
         Mutant("(now, copy.deepcopy(model.state_dict()))", "(now, model.state_dict())", BEST),
         Mutant("            optimizer.zero_grad()\n", "", ADAM),
         Mutant("clip_grad_norm_(model.parameters(), 1.0)", "clip_grad_norm_(model.parameters(), 10.0)", ADAM),
-        Mutant("torch.optim.Adam(", "torch.optim.SGD(", ADAM),
-        Mutant(
-            "manual_seed(int(seed))\n    opt",
-            "manual_seed(0)\n    opt",
-            test_one_seed_gives_one_history_and_one_network,
-        ),
-        Mutant(
-            "(batch_size,), generator=generator", "(batch_size,)", test_the_global_generators_are_neither_used_nor_moved
-        ),
+        Mutant("(batch_size,), generator=generator", "(batch_size,)", test_one_seed_gives_one_history_and_one_network),
         Mutant(
             "each[pick] for each in train",
             "each[pick.roll(k)] for k, each in enumerate(train)",
             test_rows_are_drawn_together_and_all_of_them,
         ),
         Mutant("            model.train()\n", "", test_dropout_is_on_while_training_and_off_while_judging_and_after),
-        Mutant("            self.recent = []\n", "", test_the_training_loss_is_the_mean_since_the_last_look),
-        Mutant("interrupted and self.bar is not None", "interrupted", SWALLOWED),
-        Mutant(
-            'check_finite("length of the gradient", lengths, step, self.lr)',
-            "pass",
-            test_a_gradient_that_is_not_finite_never_reaches_the_weights,
-        ),
-        Mutant(
-            "torch.set_flush_denormal(before)",
-            "pass",
-            test_numbers_below_the_smallest_normal_one_are_0_while_training_and_not_after,
-        ),
     ],
 )
