@@ -88,7 +88,12 @@ def compare(models: list[nn.Module], others: list[nn.Module]) -> None:
 def test_fit_many_is_fit_one_after_the_other(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[int] = []
     validated = name not in ("linear", "dropout")
-    monkeypatch.setattr(stacks, "fit", lambda *given, **how: (calls.append(how["seed"]), fit(*given, **how))[1])
+
+    def counted(*given: Any, **how: Any) -> Any:
+        calls.append(how["seed"])
+        return fit(*given, **how)
+
+    monkeypatch.setattr(stacks, "fit", counted)
     make, loss, data = (STACKED | IN_TURN)[name]
     train, valid = tuple(each[:50] for each in data), tuple(each[50:] for each in data) if validated else None
     how: dict[str, Any] = {"steps": 20 if validated else 60, "batch_size": 4, "lr": 0.01}
