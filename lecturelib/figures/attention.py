@@ -23,14 +23,11 @@ def soft_lookup(query: np.ndarray, looked_up: Mapping[str, np.ndarray], keys: np
                 values: np.ndarray) -> LectureFigure:  # fmt: skip
     """Show what is looked up for each query: a line per sharpness; the pairs of key and value are marked.
 
-    Shapes: query (n,), looked_up[name] (n,), keys and values (m,).
-    Raises: ValueError for keys without values, and for lines of another length than the queries.
+    Shapes: query (n,), looked_up[name] (n,), keys and values (m,). Raises: ValueError for others.
     """
     query, keys, values = (np.asarray(each, float) for each in (query, keys, values))
-    same_shape("keys and values", keys.shape, values.shape)
     figure, ax = panel(10.5, 4.6)
     for k, (name, each) in enumerate(looked_up.items()):
-        same_shape(f"queries and {name!r}", query.shape, np.shape(each))
         ax.plot(query, each, color=STATE_COLORS[k % 6], ls=_LINES[k % 6], lw=2.8, label=name)
     ax.plot(keys, values, "o", color="black", ms=12, zorder=5, label="a key with its value")
     ax.legend(handles=ax.lines[-1:], loc="upper left", fontsize=13)
@@ -47,8 +44,7 @@ def soft_lookup(query: np.ndarray, looked_up: Mapping[str, np.ndarray], keys: np
 def weights_bars(keys: Sequence[str], weights: np.ndarray, values: np.ndarray, mix: float) -> LectureFigure:
     """Show one look-up by hand: a bar of weight over each key, under it its value and their product.
 
-    Shapes: weights and values (m,), as many as keys.
-    Raises: ValueError for another number of weights or values than of keys.
+    Shapes: weights and values (m,), as many as keys. Raises: ValueError for others.
     """
     weights, values = np.asarray(weights, float), np.asarray(values, float)
     same_shape("keys and weights", (len(keys),), weights.shape)
@@ -84,8 +80,7 @@ def scores_grow(widths: Sequence[int], deviation: np.ndarray, entropy: Mapping[s
                 largest: float) -> LectureFigure:  # fmt: skip
     """Show how the scores q·k grow with d_k, and how even the weights are that the softmax makes of them.
 
-    Shapes: deviation (n,) standard deviations at n widths, entropy[name] (n,) in nats; `largest` is the entropy of
-    equal weights, the logarithm of the number of keys.
+    Shapes: deviation (n,) at n widths, entropy[name] (n,) in nats; `largest` is that of equal weights, log(keys).
     """
     figure = new_figure(12, 4.7)
     left, right = axes(figure, 1, 2)
@@ -143,8 +138,7 @@ def maps(weights: Sequence[np.ndarray], titles: Sequence[str], rows: Sequence[Se
          column_label: str = "looks at") -> LectureFigure:  # fmt: skip
     """Show one to four maps of attention: a row per query, a column per key, one scale from 0 to 1.
 
-    Maps of more than 16 keys stand one under another, others side by side. Cells that are expected to be large are
-    outlined, masked ones hatched.
+    Cells that are expected to be large are outlined, masked ones hatched.
     Shapes: weights[k], expected[k] and masks[k] (T, S); rows[k] has T names, columns[k] S; masks are True = may look.
     Raises: ValueError for more than four maps, and for shapes and names that do not fit.
     """
@@ -196,7 +190,6 @@ def growth(lengths: Sequence[int], exact: Mapping[str, np.ndarray], chance: np.n
     Shapes: exact[name] (seeds, n) from 0 to 1, chance (n,), at n lengths. Raises: ValueError for others.
     """
     figure, ax = panel(10.5, 4.6)
-    same_shape("lengths and chance", (len(lengths),), np.shape(chance))
     ends = means_and_seeds(ax, lengths, results(exact, "copies", len(lengths)))
     ax.plot(lengths, chance, color=GREY, ls="--", lw=2, label="chance")
     ax.set_xticks(list(lengths))
@@ -212,7 +205,7 @@ def mask_panels(masks: Mapping[str, np.ndarray], rows: Sequence[str] | None = No
     """Show boolean masks: colored cells may be looked at, hatched ones may not.
 
     Shapes: masks[name] (T, S), True = may look; rows T and columns S names, the same for all, or None for numbers.
-    Raises: ValueError for a mask that is not boolean, and for names that do not fit.
+    Raises: ValueError for others.
     """
     each = {name: np.asarray(mask) for name, mask in masks.items()}
     for name, mask in each.items():

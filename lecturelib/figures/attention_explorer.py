@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.font_manager import FontProperties, findfont, get_font
 
-from lecturelib.figures.colors import GREY
+from lecturelib.figures.maps import draw_map, readable
 from lecturelib.figures.style import LectureFigure, axes, new_figure, styled
 
 _WIDTH = 12.0  # inches
@@ -24,8 +22,8 @@ def every_head(weights: np.ndarray, queries: Sequence[str], keys: Sequence[str],
                layers: Sequence[str] = ("layer 1",)) -> LectureFigure:  # fmt: skip
     """Show the attention weights of each head: a row per query, a column per key, one color scale from 0 to 1.
 
-    Shapes: weights (L, H, T, S); T queries, S keys, L names of layers; mask (T, S), True = may look; the other cells
-    are hatched. A row of maps is a layer; the heads of a single layer stand in rows of at most four.
+    Shapes: weights (L, H, T, S); T queries, S keys, L names of layers; mask (T, S), True = may look, else hatched.
+    A row of maps is a layer; the heads of a single layer stand in rows of at most four.
     """
     L, H, T, S = weights.shape
     names = [[_label(token) for token in tokens] for tokens in (queries, keys)]
@@ -35,16 +33,14 @@ def every_head(weights: np.ndarray, queries: Sequence[str], keys: Sequence[str],
     below = 0.09 * max(len(name) for name in names[1]) if fit else 0.0
     width = max(columns * (wide + 0.15) + _margin(names[0]), 5.0)
     height = rows * (high + 0.4) + below + 1.5
-    figure = new_figure(round(width, 2), round(height, 2), _says(L, H, T, S))  # whole pixels
+    figure = new_figure(round(width, 2), round(height, 2))  # whole pixels
     panels = axes(figure, rows, columns)
     for n, ax in enumerate(panels):
         if n >= L * H:  # the last row of a single layer is not full
             ax.axis("off")
             continue
         layer, head = divmod(n, H)
-        shown = np.ma.array(weights[layer, head], mask=False if mask is None else ~mask)
-        image = ax.imshow(shown, cmap="viridis", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
-        ax.patch.set(hatch="////", facecolor="white", edgecolor=GREY, linewidth=0)  # seen where a cell is masked
+        image = draw_map(ax, weights[layer, head], mask=mask)
         _name(ax, "y", names[0], high if n % columns == 0 else 0)
         _name(ax, "x", names[1], wide if n + columns >= L * H else 0)
         if L == 1 or layer == 0:
@@ -92,21 +88,8 @@ def _name(ax: Axes, axis: str, names: Sequence[str], length: float) -> None:
 
 
 def _label(token: str) -> str:
-    """Return what stands for a token: cut where it is long, a box for each letter that the font does not have."""
-    cut = token if len(token) <= _LONGEST else token[: _LONGEST - 1] + "…"
-    return "".join(letter if _in_font(letter) else "□" for letter in cut)
-
-
-@cache
-def _in_font(letter: str) -> bool:
-    return get_font(findfont(FontProperties("DejaVu Sans"))).get_char_index(ord(letter)) > 0
-
-
-def _says(L: int, H: int, T: int, S: int) -> str:
-    return (
-        f"where {_count(T, 'query', 'queries')} look among {_count(S, 'key', 'keys')}, in "
-        f"{_count(L, 'layer', 'layers')} of {_count(H, 'head', 'heads')}"
-    )
+    """Return what stands for a token, cut where it is long."""
+    return readable(token if len(token) <= _LONGEST else token[: _LONGEST - 1] + "…", space=" ")
 
 
 def _count(number: int, one: str, many: str) -> str:

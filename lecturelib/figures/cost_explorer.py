@@ -33,10 +33,9 @@ def cost_frame(
     held: Mapping[str, float],
     machines: Mapping[str, float],
 ) -> None:
-    """Draw what a network costs into a figure, about 12 by 5 inches; what was drawn there before is removed.
+    """Draw what a network costs into a figure: its operations in two parts, and its bytes beside those of machines.
 
-    Left a bar for each network, its operations in two parts; right its bytes, hatched where they do not fit the first
-    of the machines, which are lines.
+    Bytes are hatched where they do not fit the first machine.
     Shapes: operations[name] is a pair, named in `parts`, of which the first is above 0; `rate` is in operations a
     second; held[name] and machines[name] in bytes, above 0, at most 3 machines.
     """

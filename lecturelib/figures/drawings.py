@@ -6,10 +6,23 @@ import textwrap
 from itertools import pairwise
 
 import numpy as np
-from matplotlib.patches import Circle, FancyBboxPatch
+from matplotlib.patches import Circle
 
 from lecturelib.figures.colors import BLUE, GREY, ORANGE
-from lecturelib.figures.paper import INK, MONO, PALE, arrow, box, legend, link, matrix, paper, residual
+from lecturelib.figures.paper import (
+    INK,
+    MONO,
+    PALE,
+    arrow,
+    box,
+    legend,
+    link,
+    matrix,
+    numbered,
+    paper,
+    residual,
+    rounded,
+)
 from lecturelib.figures.style import LectureFigure, styled
 
 # number, name, code: the boxes of `architecture_drawing`, attributes of `lecturelib.transformer.EncoderDecoder`
@@ -66,21 +79,15 @@ def attention_drawing() -> LectureFigure:
         matrix(ax, x, 1.98, 1.4, 1.05, values)
         ax.text(x + 0.7, 1.58, words, ha="center", va="center", fontsize=13, linespacing=1.15)
         link(ax, x + 0.7, top, 3.03)
-    ax.text(
-        0.15, 0.17, "T queries, S keys, each key with a value; darker: larger", fontsize=13, color=GREY, va="center"
-    )
+    words = "T queries, S keys, each key with a value; darker: larger"
+    ax.text(0.15, 0.17, words, fontsize=13, color=GREY, va="center")
     return figure
 
 
 @styled
-def multi_head_drawing(num_heads: int = 4) -> LectureFigure:
-    """Draw attention with several heads: split D, attend in each head, lay the heads side by side again.
-
-    Raises: ValueError for fewer than 2 or more than 6 heads, which one slide does not hold.
-    """
-    if not 2 <= num_heads <= 6:
-        raise ValueError(f"num_heads={num_heads}: expected 2 to 6, what one slide holds")
-    figure, ax = paper(12, 5.6, f"attention with {num_heads} heads side by side, each with its own map, with code")
+def multi_head_drawing() -> LectureFigure:
+    """Draw attention with four heads: split D, attend in each head, lay the heads side by side again."""
+    figure, ax = paper(12, 5.6, "attention with 4 heads side by side, each with its own map, with code")
     middle = 2.95
     ax.text(0.52, middle, "x", fontsize=20, weight="bold", ha="center", va="center")
     ax.text(0.52, middle - 0.36, "(B, T, D)", fontsize=13, ha="center", va="center")
@@ -91,15 +98,12 @@ def multi_head_drawing(num_heads: int = 4) -> LectureFigure:
         arrow(ax, (3.25, y + 0.5), (3.85, middle + (y + 0.5 - middle) * 0.3))
     box(ax, 3.85, middle - 0.75, 1.4, 1.5, "split", "self.split", GREY)
     ax.text(4.55, middle - 1.0, "(B, H, T, K)", ha="center", va="center", fontsize=13)
-    pitch = 4.5 / num_heads
-    high = min(1.0, pitch - 0.08)
+    pitch, high = 1.125, 1.0
     rng = np.random.default_rng(5)
-    for h in range(num_heads):
+    for h in range(4):
         y = middle + 2.25 - pitch * (h + 0.5) - high / 2
-        ax.add_patch(FancyBboxPatch((6.0, y), 2.45, high, boxstyle="round,pad=0,rounding_size=0.08",
-                                    fc=PALE[ORANGE], ec=ORANGE, lw=2.6, zorder=2))  # fmt: skip
-        words = f"head {h + 1}"
-        ax.text(6.12, y + high / 2, words, fontsize=14, va="center", weight="bold", zorder=3)
+        rounded(ax, 6.0, y, 2.45, high, corner=0.08, fc=PALE[ORANGE], ec=ORANGE, lw=2.6, zorder=2)
+        ax.text(6.12, y + high / 2, f"head {h + 1}", fontsize=14, va="center", weight="bold", zorder=3)
         scores = 2.5 * rng.normal(size=(4, 4))
         side = high - 0.16
         weights = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
@@ -113,19 +117,16 @@ def multi_head_drawing(num_heads: int = 4) -> LectureFigure:
     arrow(ax, (10.4, middle), (10.65, middle))
     arrow(ax, (11.75, middle), (11.98, middle))
     ax.text(11.22, middle - 0.75, "(B, T, D)", ha="center", va="center", fontsize=13)
-    ax.text(1.65, 0.3, "each head: its own map of T × T weights, of width K = D / H; darker: more weight",
-            fontsize=13, color=GREY, va="center")  # fmt: skip
+    words = "each head: its own map of T × T weights, of width K = D / H; darker: more weight"
+    ax.text(1.65, 0.3, words, fontsize=13, color=GREY, va="center")
     return figure
 
 
 @styled
 def block_drawing() -> LectureFigure:
     """Draw a block with three tokens as lanes: they cross in the attention box alone."""
-    figure, ax = paper(
-        12,
-        4.7,
-        "a block: norm, attention, residual, norm, feed-forward, residual; attention alone mixes tokens",
-    )
+    says = "a block: norm, attention, residual, norm, feed-forward, residual; attention alone mixes tokens"
+    figure, ax = paper(12, 4.7, says)
     lanes = (2.55, 2.1, 1.65)
     for k, y in enumerate(lanes):
         ax.plot([0.75, 11.55], [y, y], color=GREY, lw=2, zorder=1)
@@ -148,8 +149,7 @@ def block_drawing() -> LectureFigure:
     for x, start in ((5.65, 0.95), (10.85, 6.1)):
         ax.plot([start] * 3, lanes, "o-", color=INK, lw=1.8, ms=6, zorder=2)
         residual(ax, start, x, lanes[0], 3.85, until=2.7)
-        ax.add_patch(FancyBboxPatch((x - 0.22, 1.5), 0.44, 1.2, boxstyle="round,pad=0,rounding_size=0.2", fc="white",
-                                    ec=INK, lw=2, zorder=4))  # fmt: skip
+        rounded(ax, x - 0.22, 1.5, 0.44, 1.2, corner=0.2, fc="white", ec=INK, lw=2, zorder=4)
         ax.text(x, 2.1, "+", ha="center", va="center", fontsize=22, weight="bold", zorder=5)
     for x, words in ((3.3, "x + attention(norm_attention(x))"), (8.47, "x + feed_forward(norm_feed_forward(x))")):
         ax.text(x, 3.98, words, ha="center", va="bottom", fontsize=13, family=MONO)
@@ -162,9 +162,8 @@ def block_drawing() -> LectureFigure:
 @styled
 def architecture_drawing() -> LectureFigure:
     """Draw the whole `EncoderDecoder`: the encoder's lane above, the decoder's below, numbered as in `BOXES`."""
-    figure, ax = paper(
-        12, 6.4, "the transformer: an encoder reads, a decoder writes and looks at what was read, with code"
-    )
+    says = "the transformer: an encoder reads, a decoder writes and looks at what was read, with code"
+    figure, ax = paper(12, 6.4, says)
     upper, lower, high = 4.25, 1.4, 1.2
     places = {  # number: x, y, width
         1: (0.92, upper, 1.36), 2: (2.75, upper, 1.4), 3: (4.65, upper, 1.55), 4: (6.95, upper, 1.15),
@@ -175,8 +174,8 @@ def architecture_drawing() -> LectureFigure:
                                        (lower, "The decoder writes", "target\n(B, T)", "blocks[i]", 8.4)):  # fmt: skip
         ax.text(0.1, y + high + 0.55, lane, fontsize=16, weight="bold", va="center")
         ax.text(0.08, y + high / 2, what, fontsize=13, va="center", linespacing=1.3)
-        ax.add_patch(FancyBboxPatch((2.42, y - 0.5), end - 2.42, high + 0.78, boxstyle="round,pad=0,rounding_size=0.1",
-                                    fc="#fafafa", ec=GREY, lw=1.5, ls=(0, (4, 3)), zorder=0))  # fmt: skip
+        around = {"fc": "#fafafa", "ec": GREY, "lw": 1.5, "ls": (0, (4, 3)), "zorder": 0}
+        rounded(ax, 2.42, y - 0.5, end - 2.42, high + 0.78, **around)
         ax.text(end, y + high + 0.47, f"L × {blocks}", fontsize=13, family=MONO, ha="right", va="center")
     for number, name, code in BOXES:
         x, y, w = places[number]
@@ -184,9 +183,7 @@ def architecture_drawing() -> LectureFigure:
         words = textwrap.fill(name, int(w / 0.115))
         inside = code.replace("encoder.blocks[i]", "").replace("blocks[i]", "").replace("encoder.", "encoder\n.")
         box(ax, x, y, w, high, words, inside.replace("(", "(\n"), ORANGE if mixes else BLUE, points=13)
-        ax.add_patch(Circle((x + 0.04, y + high - 0.02), 0.19, fc=INK, ec="white", lw=1.5, zorder=5))
-        ax.text(x + 0.04, y + high - 0.025, str(number), color="white", fontsize=12.5, weight="bold", ha="center",
-                va="center_baseline", zorder=6)  # fmt: skip
+        numbered(ax, x + 0.04, y + high - 0.02, number, 0.19, 12.5)
     for y in (upper, lower):
         lane_boxes = [n for n in places if places[n][1] == y]
         arrow(ax, (0.68, y + high / 2), (0.92, y + high / 2))

@@ -22,8 +22,8 @@ def forgetting(delays: Sequence[int], recall: Mapping[str, np.ndarray], gradient
                chance: float) -> LectureFigure:  # fmt: skip
     """Show recall of the first symbol after training, and the gradient that reaches it before, against the delay.
 
-    Shapes: recall[name] and gradient[name] (seeds, delays). Lines: means (recall), medians (gradient); one hollow
-    mark per seed. Raises: ValueError for other shapes.
+    Shapes: recall[name] and gradient[name] (seeds, delays). Lines: means (recall), medians (gradient).
+    Raises: ValueError for other shapes.
     """
     figure = new_figure(12, 4.8)
     left, right = axes(figure, 1, 2)
@@ -45,9 +45,8 @@ def forgetting(delays: Sequence[int], recall: Mapping[str, np.ndarray], gradient
 @styled
 def holding(delays: Sequence[int], trained_readout: Mapping[str, np.ndarray], new_readout: Mapping[str, np.ndarray],
             trained: int) -> LectureFigure:  # fmt: skip
-    """Show what networks trained at one delay recall at longer ones: a row per seed, a column per delay.
+    """Show what networks trained at one delay recall at longer ones, and what a new readout finds in their states.
 
-    Above, the answers of the networks; below, those of a new readout fitted to the hidden states at each delay.
     Shapes: trained_readout[name] and new_readout[name] (seeds, delays), from 0 to 1. Raises: ValueError for others.
     """
     figure = new_figure(12, 5.7)
@@ -87,10 +86,9 @@ def survival(biases: Sequence[float], steps: int) -> LectureFigure:
 
 @styled
 def gates_over_time(i: np.ndarray, f: np.ndarray, o: np.ndarray, c: np.ndarray, string: str) -> LectureFigure:
-    """Show the gates and the cell of a trained LSTM while it reads: units from top to bottom, time to the right.
+    """Show the gates and the cell of a trained LSTM while it reads; a key among the symbols (A to D) is bold.
 
-    Shapes: each (T, H), string of length T. Units are sorted by the size of their cell at the end; a key among the
-    symbols (A to D) is printed in bold.
+    Shapes: each (T, H), string of length T. Units are sorted by the size of their cell at the end.
     """
     figure = new_figure(12, 4.6)
     panels = axes(figure, 1, 4)
@@ -117,8 +115,7 @@ def gate_scope_frame(figure: Figure, string: str, cell: np.ndarray, gates: Mappi
                      forced: str | None, answer: np.ndarray, key: int, limit: float) -> None:  # fmt: skip
     """Draw what an LSTM does with one string when a gate is forced: mean gates, its cell, and its answer.
 
-    Shapes: cell (T, H), gates[name] (T,) means over the units, answer (4,) probabilities. `limit` is the end of the
-    cell's color scale.
+    Shapes: cell (T, H), drawn from -limit to limit; gates[name] (T,) means over units; answer (4,) probabilities.
     """
     figure.clear()
     first, second, third = axes(figure, 1, 3, width_ratios=[1.2, 1.2, 0.8])

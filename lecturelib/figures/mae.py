@@ -12,7 +12,7 @@ from matplotlib.ticker import NullFormatter
 from lecturelib.figures.colors import BLUE, GREY, MARKERS, RED, STATE_COLORS
 from lecturelib.figures.given import as_many, known, results, same_shape
 from lecturelib.figures.paper import paper
-from lecturelib.figures.parts import bracket, curves_and_levels, ink, label_ends, means_and_seeds, wrapped
+from lecturelib.figures.parts import Curves, bracket, curves_and_levels, ink, label_ends, means_and_seeds, wrapped
 from lecturelib.figures.pictures import picture
 from lecturelib.figures.style import LectureFigure, new_figure, panel, styled
 
@@ -22,11 +22,11 @@ _DIGITS = ((1, 2, 3, 5), (1, 3), (1,))  # of the ticks on a log scale: as many a
 @styled
 def reconstructions(columns: Mapping[str, np.ndarray], mask: np.ndarray | None = None, hatched: Sequence[str] = (),
                     errors: Mapping[str, np.ndarray] | None = None) -> LectureFigure:  # fmt: skip
-    """Show images side by side under their names, in those named in `hatched` with the hidden patches hatched.
+    """Show images in rows under the names of their columns, in those named in `hatched` with hidden patches hatched.
 
-    Each image is a row. With errors, a number stands under a picture, and the best one of each image is bold.
+    With errors, a number stands under a picture, and the best one of each image is bold.
     Shapes: columns[name] (n, C, height, width), mask (n, N) bool, True = hidden, errors[name] (n,) for some names.
-    Raises: ValueError for numbers of images that differ, names that are not among the columns, and no mask to hatch.
+    Raises: ValueError for other shapes, names that are not among the columns, and no mask to hatch.
     """
     arrays = {name: np.asarray(each, float) for name, each in columns.items()}
     count = _count_images(arrays)
@@ -78,8 +78,7 @@ def _count_images(arrays: Mapping[str, np.ndarray]) -> int:
 
 
 @styled
-def errors_along(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], lines: Mapping[str, float],
-                 xlabel: str = "training steps") -> LectureFigure:  # fmt: skip
+def errors_along(curves: Curves, lines: Mapping[str, float]) -> LectureFigure:
     """Show the error on hidden pixels while networks learn, and named levels: what simpler methods reach.
 
     Shapes: curves[name] is (steps, errors), of one length; errors above 0, on a log scale.
@@ -90,7 +89,7 @@ def errors_along(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], 
     ax.set_xlim(min(min(x) for x, _ in curves.values()) - 0.01 * last, 1.01 * last)
     named = {f"{name}: {_error(level)}": level for name, level in lines.items()}
     label_ends(ax, 1.01 * last, named, [GREY] * len(named), 4.2, points=15)
-    ax.set(xlabel=xlabel, ylabel="error on hidden pixels\n(mean squared, log scale)")
+    ax.set(xlabel="training steps", ylabel="error on hidden pixels\n(mean squared, log scale)")
     return figure
 
 
@@ -133,8 +132,8 @@ def mask_kinds(examples: Mapping[str, tuple[np.ndarray, np.ndarray]],
                errors: Mapping[str, Mapping[str, np.ndarray]]) -> LectureFigure:  # fmt: skip
     """Show ways to hide patches: an example of each, and under it the error of each method on the hidden pixels.
 
-    Shapes: examples[kind] is an image (C, height, width) with its mask (N,) bool, True = hidden; errors[kind][method]
-    (seeds,), the same kinds and methods throughout, above 0, on a log scale.
+    Shapes: examples[kind] (C, height, width), and a mask (N,) bool, True = hidden; errors[kind][method] (seeds,) > 0.
+    Raises: ValueError for other shapes, and for kinds and methods that are not the same throughout.
     """
     if set(examples) != set(errors):
         raise ValueError(f"examples of {list(examples)}, errors of {list(errors)}: expected the same kinds")
@@ -179,9 +178,9 @@ def leak(columns: Mapping[str, np.ndarray], errors: Mapping[str, np.ndarray], ma
          leaked: Sequence[str], hatched: Sequence[str] = ()) -> LectureFigure:  # fmt: skip
     """Show pictures that look too good beside honest ones, and their errors; those named in `leaked` are red, hatched.
 
-    Shapes: columns[name] (n, C, height, width), mask (n, N) bool, True = hidden, errors[name] (seeds,). Names in
-    `leaked` used what is hidden; in columns named in `hatched` the hidden patches are hatched.
-    Raises: ValueError for numbers of images that differ, and for names that are in neither columns nor errors.
+    In columns named in `hatched` the hidden patches are hatched.
+    Shapes: columns[name] (n, C, height, width), mask (n, N) bool, True = hidden, errors[name] (seeds,).
+    Raises: ValueError for other shapes, and for names that are in neither columns nor errors.
     """
     arrays = {name: np.asarray(each, float) for name, each in columns.items()}
     count = _count_images(arrays)
@@ -240,7 +239,7 @@ def by_content(bins: Sequence[str], errors: Mapping[str, np.ndarray]) -> Lecture
 def free_labels(rows: Sequence[tuple[str, str, str]]) -> LectureFigure:
     """Show a table: the data, what is hidden, and the label that comes for free.
 
-    Raises: ValueError for no rows or more than six, and for one that does not hold three texts.
+    Raises: ValueError for no rows, more than six, and one that does not hold three texts.
     """
     if not 1 <= len(rows) <= 6 or any(len(row) != 3 for row in rows):
         raise ValueError(f"{len(rows)} rows: expected 1 to 6, each of three texts: data, hidden, label")

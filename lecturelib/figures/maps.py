@@ -113,10 +113,10 @@ def separate(ax: Axes, shape: tuple[int, ...], color: str = "white", width: floa
     ax.vlines(np.arange(0.5, columns - 1), -0.5, rows - 0.5, color=color, lw=width)
 
 
-def readable(token: str) -> str:
+def readable(token: str, space: str = "␣") -> str:
     """Return what stands for a token in a figure: an open box for a space, a box for a letter that the font lacks."""
     font = get_font(findfont(FontProperties("DejaVu Sans")))
-    return "".join("␣" if c == " " else c if font.get_char_index(ord(c)) else "□" for c in token)
+    return "".join(space if c == " " else c if font.get_char_index(ord(c)) else "□" for c in token)
 
 
 def legend_patches(expected: bool, hatched: bool) -> list[Patch]:

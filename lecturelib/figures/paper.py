@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
+from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch, Rectangle
 
 from lecturelib.figures.colors import BLUE, GREEN, GREY, ORANGE
 from lecturelib.figures.style import LectureFigure, new_figure
@@ -29,11 +29,22 @@ def paper(width: float, height: float, says: str) -> tuple[LectureFigure, Axes]:
     return figure, ax
 
 
+def rounded(ax: Axes, x: float, y: float, w: float, h: float, *, corner: float = 0.1, **look: Any) -> None:
+    """A box with round corners."""
+    ax.add_patch(FancyBboxPatch((x, y), w, h, boxstyle=f"round,pad=0,rounding_size={corner}", **look))
+
+
+def numbered(ax: Axes, x: float, y: float, number: int, radius: float, points: float) -> None:
+    """A number in a dark circle, on the corner of a box."""
+    ax.add_patch(Circle((x, y), radius, fc=INK, ec="white", lw=1.5, zorder=5))
+    look: dict[str, Any] = {"ha": "center", "va": "center_baseline", "weight": "bold", "color": "white"}
+    ax.text(x, y - 0.005, str(number), fontsize=points, zorder=6, **look)
+
+
 def box(ax: Axes, x: float, y: float, w: float, h: float, name: str, code: str = "", color: str = BLUE,
         points: float = 16) -> None:  # fmt: skip
     """A box with its name and, under it, the code that is the box; a thick border for what mixes tokens."""
-    ax.add_patch(FancyBboxPatch((x, y), w, h, boxstyle="round,pad=0,rounding_size=0.1", fc=PALE[color], ec=color,
-                                lw=4 if color == ORANGE else 2, zorder=2))  # fmt: skip
+    rounded(ax, x, y, w, h, fc=PALE[color], ec=color, lw=4 if color == ORANGE else 2, zorder=2)
     of_name, of_code = (words.count("\n") + 1 if words else 0 for words in (name, code))
     name_high, code_high = of_name * points * 1.25 / 72, of_code * 12.5 * 1.25 / 72
     top = y + h / 2 + (name_high + code_high) / 2

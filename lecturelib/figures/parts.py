@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 
 from lecturelib.figures.colors import GREY, MARKERS, STATE_COLORS
-from lecturelib.figures.given import same_shape
+
+Curves = Mapping[str, tuple[Sequence[float], Sequence[float]]]  # x and y, of one length
 
 
 def wrapped(text: str, inches: float, points: float = 14) -> str:
@@ -53,14 +53,11 @@ def means_and_seeds(ax: Axes, x: Sequence[float] | np.ndarray, arrays: Mapping[s
     return {name: float(each.mean(0)[-1]) for name, each in arrays.items()}
 
 
-def curves_and_levels(ax: Axes, curves: Mapping[str, tuple[Sequence[float], Sequence[float]]],
-                      levels: Mapping[str, float]) -> np.ndarray:  # fmt: skip
+def curves_and_levels(ax: Axes, curves: Curves, levels: Mapping[str, float]) -> np.ndarray:
     """Draw a curve for each pair (x, y) with a legend under the figure, and dashed levels; return all values of y."""
     for k, (name, (x, y)) in enumerate(curves.items()):
-        same_shape(f"x and y of {name!r}", np.shape(x), np.shape(y))
-        every = max(1, len(x) // 15)
-        look: dict[str, Any] = {"color": STATE_COLORS[k % 6], "ms": 8, "lw": 2.8, "markevery": every, "label": name}
-        ax.plot(x, y, MARKERS[k % 6] + "-", **look)
+        ax.plot(x, y, MARKERS[k % 6] + "-", color=STATE_COLORS[k % 6], ms=8, lw=2.8, markevery=max(1, len(x) // 15),
+                label=name)  # fmt: skip
     ax.figure.legend(loc="outside lower center", ncols=len(curves), fontsize=14)
     for name, level in levels.items():
         ax.axhline(level, color=GREY, ls="--", lw=1.6, zorder=1, label=name)

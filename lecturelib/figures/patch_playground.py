@@ -22,10 +22,8 @@ def looked_at(images: np.ndarray, maps: Mapping[str, np.ndarray], titles: Sequen
               note: str = "") -> LectureFigure:  # fmt: skip
     """Show images, and over each a number for each patch: the larger, the stronger the color and the wider the frame.
 
-    Shapes: images (n, C, height, width); each map (n, rows, columns), whose colors end at its largest number;
-    n titles. Maps named in `signed` may be negative: these patches are blue, with dashed frames. `note` stands in the
-    legend.
-    Raises: ValueError for maps or titles of another number.
+    Shapes: images (n, C, height, width); maps[name] (n, rows, columns), those in `signed` blue and dashed below 0; n
+    titles. Raises: ValueError for maps or titles of another number.
     """
     n = _as_many(images, {"titles": titles, **maps})
     columns = 1 + len(maps)
@@ -56,9 +54,8 @@ def painted(images: np.ndarray, mask: np.ndarray, pixels: np.ndarray, patch_size
             errors: Sequence[tuple[float, float]], name: str = "the model") -> LectureFigure:  # fmt: skip
     """Show images, what is left of them, how they were painted, and that with the visible patches put back.
 
-    Shapes: images and pixels (n, C, height, width); mask (n, N), True = hidden, which is hatched. `errors` are n
-    pairs: on the hidden patches, and that of the mean of the visible pixels.
-    Raises: ValueError for pixels, masks or errors of another number.
+    Shapes: images and pixels (n, C, height, width); mask (n, N), True = hidden; errors n pairs: on the hidden patches,
+    and that of the mean of the visible pixels. Raises: ValueError for others.
     """
     n = _as_many(images, {"masks": mask, "painted images": pixels, "errors": errors})
     _, _, height, width = images.shape

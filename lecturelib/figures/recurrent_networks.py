@@ -20,11 +20,11 @@ REBER_PLACES = [(0, 0), (1.3, 0), (2.6, 1), (2.6, -1), (4.2, 1), (4.2, -1), (5.5
 
 
 @styled
-def automaton(dfa: Any, current: int | None = None) -> LectureFigure:
+def automaton(dfa: Any) -> LectureFigure:
     """Draw a small automaton on a ring. `dfa` has table, accepting, symbols, start and names."""
     says = f"an automaton with {len(dfa.table)} states that reads {', '.join(dfa.alphabet)}"
     figure, ax = panel(4.6, 4.2, says)
-    draw_automaton(ax, dfa.table, dfa.accepting, dfa.alphabet, start=dfa.start, names=dfa.names, current=current)
+    draw_automaton(ax, dfa.table, dfa.accepting, dfa.alphabet, start=dfa.start, names=dfa.names)
     return figure
 
 
@@ -62,9 +62,8 @@ def read_back(
 ) -> LectureFigure:
     """Show hidden states in a plane with their groups, the automaton read off them, and the same one minimized.
 
-    Shapes: states (points, H); group, true and symbol (points,): the group that each state was put into (a state of
-    `found`), the true automaton's state, and the last symbol read. `found` and `smallest` have table, accepting,
-    symbols and start.
+    Shapes: states (points, H); group, true and symbol (points,): the group of each state (a state of `found`), the true
+    automaton's state, and the last symbol read. `found` and `smallest` are automata.
     """
     figure = new_figure(12, 4.7)
     left, middle, right = axes(figure, 1, 3)
@@ -85,17 +84,12 @@ def read_back(
     draw_automaton(middle, found.table, found.accepting, found.alphabet, start=found.start, names=names,
                    colors=[STATE_COLORS[g % 6] for g in groups_of(found, smallest)])  # fmt: skip
     middle.set_title("The groups and their moves")
-    meaning = [
-        f"{names[k]}: {_most(true[group == k])} after {found.alphabet[_most(symbol[group == k])]}" for k in shown
-    ]
+    most = [[int(np.bincount(each[group == k]).argmax()) for each in (true, symbol)] for k in shown]
+    meaning = [f"{names[k]}: {s} after {found.alphabet[a]}" for k, (s, a) in zip(shown, most, strict=True)]
     middle.set_xlabel("\n".join("   ".join(meaning[k : k + 3]) for k in range(0, len(meaning), 3)))
     draw_automaton(right, smallest.table, smallest.accepting, smallest.alphabet, start=smallest.start)
     right.set_title("The same one, minimized")
     return figure
-
-
-def _most(values: np.ndarray) -> int:
-    return int(np.bincount(values).argmax())
 
 
 def _offsets(anchors: np.ndarray, plane: np.ndarray) -> np.ndarray:
@@ -145,22 +139,17 @@ def counting_limits(right: Mapping[str, np.ndarray], trained: int) -> LectureFig
     figure, ax = panel(11, 0.9 + 0.42 * seeds)
     draw_map(ax, rows, cmap="cividis", vmin=0, vmax=1.15)
     separate(ax, rows.shape)
-    ends = np.cumsum([len(each) for each in found.values()])
-    ax.set_yticks(
-        [end - (len(each) + 1) / 2 for end, each in zip(ends, found.values(), strict=True)], found, fontsize=14
-    )
+    counts = np.array([len(each) for each in found.values()])
+    ends = np.cumsum(counts)
+    ax.set_yticks(ends - (counts + 1) / 2, found, fontsize=14)
     ax.tick_params("y", length=0)
     ax.hlines(ends - 0.5, -0.5, last - 0.5, color="black", lw=1)
     ax.axvline(trained - 0.5, color=RED, lw=3)
-    for x, words, side in (
-        (trained - 0.7, "seen in training", "right"),
-        (trained - 0.3, "longer than in training", "left"),
-    ):
-        ax.text(x, -0.75, words, ha=side, color=RED, fontsize=13)
+    ax.text(trained - 0.7, -0.75, "seen in training", ha="right", color=RED, fontsize=13)
+    ax.text(trained - 0.3, -0.75, "longer than in training", ha="left", color=RED, fontsize=13)
     ax.set_xlabel("n in $a^n b^n$; one row per seed; light: completed without a mistake, dark: not")
     ax.set_xticks([0, *range(4, last, 5)], ["1", *map(str, range(5, last + 1, 5))])
-    for side in ("left", "bottom"):
-        ax.spines[side].set_visible(False)
+    ax.spines[["left", "bottom"]].set_visible(False)
     return figure
 
 

@@ -85,12 +85,10 @@ def crossing(
 ) -> LectureFigure:
     """Show time and memory of networks against the number of tokens: dashed as predicted, marks as measured.
 
-    `crossings` holds for "time" and "memory" where two networks cost the same, by prediction and as measured; None
-    where they never do. The title of each panel says by what factor the two differ, and, from `pairs`, which networks
-    cross there.
+    `crossings` holds for "time" and "memory" where two networks, named in `pairs`, cost the same, by prediction and as
+    measured; None where they never do.
     Shapes: seconds[name] a prediction (n,) or None, and measurements (rounds, n); memory[name] a prediction (n,) or
-    None, and a measurement (n,); at most 3 networks, the same in both.
-    Raises: ValueError for other shapes or names, numbers that are not above 0, and sizes that do not grow.
+    None, and a measurement (n,); at most 3 networks. Raises: ValueError for others, and numbers that are not above 0.
     """
     x = growing("sizes", sizes, 2)
     few("networks", seconds, 3)
@@ -99,7 +97,7 @@ def crossing(
         if set(given) != {"time", "memory"}:
             raise ValueError(f"{name} of {list(given)}: expected those of 'time' and 'memory'")
     figure = new_figure(12, 5.9)
-    held = {name: (predicted, np.asarray(bytes_, float)[None]) for name, (predicted, bytes_) in memory.items()}
+    held = {name: (predicted, np.asarray(each, float)[None]) for name, (predicted, each) in memory.items()}
     panels: Any = (("time", seconds, "seconds", SECONDS), ("memory", held, "bytes", BYTES))
     for ax, (what, given, unit, units) in zip(axes(figure, 1, 2), panels, strict=True):
         found = _rounds(unit, {name: measured for name, (_, measured) in given.items()}, len(x))
@@ -155,9 +153,8 @@ def three_ways(
 ) -> LectureFigure:
     """Show time and memory of ways to compute one attention, and beside each line how fast it grows with n.
 
-    `exponents[name]` are the fitted exponents of time and of memory: `timing.exponent`.
-    Shapes: seconds[name] (rounds, n), memory[name] (n,); at most 4 ways.
-    Raises: ValueError for other shapes or names, numbers that are not above 0, and sizes that do not grow.
+    Shapes: seconds[name] (rounds, n), memory[name] (n,), exponents[name] a pair, by `timing.exponent`; at most 4
+    ways. Raises: ValueError for others, and numbers that are not above 0.
     """
     x = growing("sizes", sizes, 2)
     few("ways", seconds, 4)
@@ -180,7 +177,7 @@ def writing(lengths: ArrayLike, uncached: ArrayLike, cached: ArrayLike, stored: 
     """Show the time that one more token takes by the length of the text, with and without a cache; and its bytes.
 
     Shapes: lengths (n,), uncached and cached (rounds, n) in seconds for a token, stored (n,) in bytes.
-    Raises: ValueError for other shapes, numbers that are not above 0, and lengths that do not grow.
+    Raises: ValueError for others, and numbers that are not above 0.
     """
     x = growing("lengths", lengths, 2)
     found = _rounds("seconds", {"without cache": uncached, "with cache": cached}, len(x))
@@ -212,10 +209,8 @@ def budget(widths: Sequence[int], losses: Mapping[float, ArrayLike], chance: flo
            best: Mapping[float, int]) -> LectureFigure:  # fmt: skip
     """Show the loss by the width of the network, a line for each budget of operations; the best width is ringed.
 
-    A network of half the width is trained on more data for the same budget.
-    Shapes: losses[budget] (seeds, widths); NaN in a whole column where a width was not tried at this budget. At most 4
-    budgets; `best[budget]` is one of the widths.
-    Raises: ValueError for other shapes, other budgets, a best width that was not tried, and no budget at all.
+    Shapes: losses[budget] (seeds, widths), NaN in a whole column that was not tried; at most 4 budgets.
+    Raises: ValueError for others, other budgets, and a best width that was not tried.
     """
     x = growing("widths", widths, 2)
     few("budgets", losses, 4)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from matplotlib.axes import Axes
-from matplotlib.patches import Circle, FancyBboxPatch, Rectangle
+from matplotlib.patches import Rectangle
 
 from lecturelib.figures.colors import BLUE, GREY, ORANGE
-from lecturelib.figures.paper import INK, PALE, arrow, box, legend, paper
+from lecturelib.figures.paper import INK, PALE, arrow, box, legend, numbered, paper, rounded
 from lecturelib.figures.style import LectureFigure, styled
 
 _STAGES = (("q, k, v", BLUE), ("scores", ORANGE), ("mix", ORANGE), ("out", BLUE))  # the products of attention
@@ -16,7 +15,7 @@ _STAGES = (("q, k, v", BLUE), ("scores", ORANGE), ("mix", ORANGE), ("out", BLUE)
 def waiting(length: int = 6) -> LectureFigure:
     """Draw which product waits for which: an LSTM reads token after token, attention takes four steps for any number.
 
-    Raises: ValueError for fewer than 5 or more than 8 tokens: what shows the difference on one slide.
+    Raises: ValueError for fewer than 5 or more than 8 tokens.
     """
     if not 5 <= length <= 8:
         raise ValueError(f"length={length!r}: expected 5 to 8 tokens, what one slide holds")
@@ -29,7 +28,7 @@ def waiting(length: int = 6) -> LectureFigure:
     page.text(11.85, 6.1, "each waits for the one before", fontsize=16, ha="right", va="center")
     for k, x in enumerate(columns):
         box(page, x, 4.72, wide, 0.8, "cell", color=ORANGE, points=17)
-        _number(page, x, 5.5, k + 1)
+        numbered(page, x + 0.02, 5.5, k + 1, 0.21, 15)
         page.text(x + wide / 2, 4.12, f"token {k + 1}", fontsize=14, ha="center", va="center")
         arrow(page, (x + wide / 2, 4.27), (x + wide / 2, 4.7))
         if k:
@@ -49,7 +48,7 @@ def waiting(length: int = 6) -> LectureFigure:
         for a in lanes:
             for b in lanes if color == ORANGE else (a,):
                 page.plot([x + 0.1, x + wide - 0.1], [a, b], color=color, lw=1.6, zorder=3)
-        _number(page, x, 2.84, k + 1)
+        numbered(page, x + 0.02, 2.84, k + 1, 0.21, 15)
         page.text(x + 0.3, 3.02, name, fontsize=15, weight="bold", va="center")
     page.text(end + 0.55, 1.85, "done: a longer\ntext adds no step", fontsize=17 if length > 5 else 14, va="center",
               linespacing=1.3)  # fmt: skip
@@ -59,18 +58,11 @@ def waiting(length: int = 6) -> LectureFigure:
     return figure
 
 
-def _number(page: Axes, x: float, y: float, number: int) -> None:
-    """The number of a step, on the corner of its box."""
-    page.add_patch(Circle((x + 0.02, y), 0.21, fc=INK, ec="white", lw=1.5, zorder=5))
-    page.text(x + 0.02, y - 0.005, str(number), color="white", fontsize=15, weight="bold", ha="center",
-              va="center_baseline", zorder=6)  # fmt: skip
-
-
 @styled
 def parallel_drawing(processes: int = 2) -> LectureFigure:
     """Draw a training step with several processes: a share of the batch each, the mean gradient, the same step on all.
 
-    Raises: ValueError for fewer than 2 or more than 4 processes, which one slide does not hold.
+    Raises: ValueError for fewer than 2 or more than 4 processes.
     """
     if not 2 <= processes <= 4:
         raise ValueError(f"processes={processes!r}: expected 2 to 4, what one slide holds")
@@ -96,8 +88,7 @@ def parallel_drawing(processes: int = 2) -> LectureFigure:
         arrow(page, (6.3, center), (7.2, center), color=INK)
         arrow(page, (8.9, center), (9.75, center))
         box(page, 9.75, y, 2.0, tall, "W − step", "on the mean", BLUE, points=15)
-    page.add_patch(FancyBboxPatch((7.2, low), 1.7, high - low, boxstyle="round,pad=0,rounding_size=0.1",
-                                  fc=PALE[ORANGE], ec=ORANGE, lw=4, zorder=2))  # fmt: skip
+    rounded(page, 7.2, low, 1.7, high - low, fc=PALE[ORANGE], ec=ORANGE, lw=4, zorder=2)
     page.text(8.05, (low + high) / 2, "all-reduce:\nwaits for\nall of them", fontsize=17, weight="bold", ha="center",
               va="center", zorder=3, linespacing=1.25)  # fmt: skip
     legend(page, 0.35, 0.62, BLUE, "each process alone, at the same time")

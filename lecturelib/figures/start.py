@@ -42,7 +42,7 @@ def lecture_map() -> LectureFigure:
         if row == 1:
             _path(ax, (x + w / 2, y), (x + w / 2, y - dy + h))
         elif column < 3:
-            _path(ax, (x + w, y + h * 0.62), ((column + 1) * dx, dy + h * 0.38), bend=0.0)
+            _path(ax, (x + w, y + h * 0.62), ((column + 1) * dx, dy + h * 0.38))
     for column, part in enumerate(_PARTS):
         ax.text(column * dx, 2 * dy - 0.16, part, fontsize=14.5, color=GREY, va="center")
     ax.set_xlim(-0.1, 3 * dx + w + 0.1)
@@ -51,9 +51,8 @@ def lecture_map() -> LectureFigure:
     return figure
 
 
-def _path(ax: Axes, a: tuple[float, float], b: tuple[float, float], bend: float = 0.0) -> None:
-    style: dict[str, Any] = {"arrowstyle": "-|>", "mutation_scale": 18, "lw": 2, "color": GREY, "zorder": 1}
-    ax.add_patch(FancyArrowPatch(a, b, connectionstyle=f"arc3,rad={bend}", **style))
+def _path(ax: Axes, a: tuple[float, float], b: tuple[float, float]) -> None:
+    ax.add_patch(FancyArrowPatch(a, b, arrowstyle="-|>", mutation_scale=18, lw=2, color=GREY, zorder=1))
 
 
 @styled
@@ -63,8 +62,8 @@ def learning_frame(
 ) -> None:  # fmt: skip
     """Draw one moment of a training into `figure`: hidden states on a plane, and the accuracy so far.
 
-    Shapes: plane (points, 2), groups (points,) with the number of ones modulo 3; window (2, 2), the lower left and the
-        upper right corner; steps and accuracy (frames,).
+    Shapes: plane (points, 2), groups (points,) the ones modulo 3; window (2, 2), its lower left and upper right corner;
+    steps and accuracy (frames,).
     """
     figure.clear()
     left, right = axes(figure, 1, 2, width_ratios=[1, 1.1])

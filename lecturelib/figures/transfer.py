@@ -82,7 +82,7 @@ def label_curves(labels: Sequence[int], accuracy: Mapping[str, ArrayLike], chanc
 
     Controls are gray and dashed. Arms in `highlight` are wide and their interval is a band, the others' bars.
     Shapes: accuracy[name] (seeds, labels) from 0 to 1, 2 seeds or more.
-    Raises: ValueError for other shapes, more than 7 arms or 3 controls, and names that are not among the arms.
+    Raises: ValueError for others, more than 7 arms or 3 controls, and names that are not among the arms.
     """
     x = growing("labels", labels)
     arrays = _percent(accuracy, len(x))
@@ -116,11 +116,9 @@ def differences(labels: Sequence[int], differences: Mapping[str, ArrayLike], end
                 controls: Sequence[str] = ()) -> LectureFigure:  # fmt: skip
     """Show by how many points each source beats training from scratch; where it harms, and where the harm ends.
 
-    `ends[name]` is the first number of labels from which on a source does no harm that can be told from chance, the
-    first of all for a source that never harms, None where it harms to the end: `label_efficiency.harm_ends`. Those in
-    `controls` are gray and dashed, without a ring.
+    `ends[name]` is as `label_efficiency.harm_ends` finds it. Controls are gray and dashed, without a ring.
     Shapes: differences[name] (seeds, labels), accuracy minus that from scratch, from -1 to 1, 2 seeds or more.
-    Raises: ValueError for other shapes, more than 7 sources, names that differ, and ends that are not among the labels.
+    Raises: ValueError for others, more than 7 sources, names that differ, and ends that are not among the labels.
     """
     x = growing("labels", labels)
     arrays = _percent(differences, len(x), "differences")
@@ -175,10 +173,9 @@ def ranking(accuracy: Mapping[str, ArrayLike], baseline: str, controls: Sequence
             chance: float = 0.1) -> LectureFigure:  # fmt: skip
     """Show arms from the best to the worst, each with its 95 % interval and its difference to a baseline.
 
-    The difference is taken seed by seed: row k of all arms belongs to one seed. Arms whose whole interval of the
-    difference lies below 0 are red, those wholly above blue; controls are gray.
+    The difference is taken seed by seed. Where its whole interval lies below 0 an arm is red, above 0 blue.
     Shapes: accuracy[name] (seeds,) from 0 to 1, 2 seeds or more, the same for all; at most 18 arms.
-    Raises: ValueError for other shapes, more arms, and a baseline or controls that are not among them.
+    Raises: ValueError for others, and a baseline or controls that are not among them.
     """
     arrays = _percent(accuracy)
     known("baseline", [baseline], arrays)
@@ -220,12 +217,11 @@ def ranking(accuracy: Mapping[str, ArrayLike], baseline: str, controls: Sequence
 def forgetting(
     treatments: Mapping[str, tuple[ArrayLike, ArrayLike]], first: str, tasks: tuple[str, str]
 ) -> LectureFigure:
-    """Show the accuracy on the source and on the target after each treatment; a bar is what the source lost.
+    """Show the accuracy on source and target, named in `tasks`, after each treatment; a bar is what the source lost.
 
-    `first` names the state before fine-tuning: it stands on top, and changes are counted from it; a change is red where
-    the interval lies wholly below that of `first`. `tasks` names source and target.
+    `first` is the state before: it stands on top. A change from it is red where the interval lies wholly below its own.
     Shapes: treatments[name] a pair of (seeds,) from 0 to 1, on the source and on the target, 2 seeds or more.
-    Raises: ValueError for other shapes, and a `first` that is not among the treatments.
+    Raises: ValueError for others, and a `first` that is not among the treatments.
     """
     known("first", [first], treatments)
     for name, pair in treatments.items():
@@ -263,11 +259,10 @@ def forgetting(
 def mixing_path(
     shares: Sequence[float], source: ArrayLike, target: ArrayLike, tasks: tuple[str, str], chosen: float | None = None
 ) -> LectureFigure:
-    """Show both accuracies along the way from the network before fine-tuning to the one after.
+    """Show the accuracy on source and target, named in `tasks`, from the network before fine-tuning to that after.
 
-    `tasks` names source and target; `chosen` marks one share, with both accuracies.
-    Shapes: shares (k,) from 0 to 1, source and target (seeds, k) from 0 to 1, 2 seeds or more.
-    Raises: ValueError for other shapes, shares that do not grow from 0 to 1, and a choice that is not among them.
+    Shapes: shares (k,) that grow from 0 to 1, source and target (seeds, k) from 0 to 1, 2 seeds or more; `chosen` marks
+    one share. Raises: ValueError for others.
     """
     x = np.asarray(shares, float)
     if x.ndim != 1 or len(x) < 2 or x[0] < 0 or x[-1] > 1 or (np.diff(x) <= 0).any():

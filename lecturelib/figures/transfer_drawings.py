@@ -33,34 +33,30 @@ _WASHES = (PALE[BLUE], PALE[ORANGE], PALE[GREEN], "#f6e3ee", "#e2f1fb", "#fbe3d6
 
 
 @styled
-def glyph_rows(rows: Mapping[str, ArrayLike], columns: int = 12) -> LectureFigure:
+def glyph_rows(rows: Mapping[str, ArrayLike]) -> LectureFigure:
     """Show some images of each source: a row for each, its name at the left.
 
-    Shapes: rows[name] (n, C, height, width); the first `columns` of each are drawn.
-    Raises: ValueError for no rows or more than eight, other shapes, and a row without images.
+    Shapes: rows[name] (n, C, height, width); the first 12 are drawn. Raises: ValueError for others, and over 8 rows.
     """
     few("rows", rows, 8)
-    few("columns", range(columns), 16)
     arrays = {name: np.asarray(images, float) for name, images in rows.items()}
     for name, images in arrays.items():
         if images.ndim != 4 or not len(images):
             raise ValueError(f"{name!r} has shape {images.shape}: expected (n, C, height, width), one or more")
-    side = 2.4
-    size = min(9.45 / columns, 6.3 / len(rows)) - 0.1
+    side, size = 2.4, min(9.45 / 12, 6.3 / len(rows)) - 0.1
     figure, page = paper(12, len(rows) * (size + 0.12) + 0.2, f"images of {', '.join(rows)}: a row for each")
     for k, (name, images) in enumerate(arrays.items()):
         y = figure.get_figheight() - 0.12 - size - k * (size + 0.12)
         page.text(0.15, y + size / 2, wrapped(name, side - 0.2, 17), fontsize=17, va="center", linespacing=1.0)
-        for n, image in enumerate(images[:columns]):
+        for n, image in enumerate(images[:12]):
             picture(page, image, place=(side + n * (size + 0.1), y, size, size))
     return figure
 
 
 @styled
 def arms_drawing(counts: Mapping[str, int], total: int) -> LectureFigure:
-    """Draw what each arm does with the network: which parts are copied from the source, and which are trained.
+    """Draw what each arm does: which parts are copied from the source, and how many of `total` numbers it trains.
 
-    `counts` is how many numbers each arm trains, `total` how many the network has.
     Raises: ValueError for counts of other arms than the five that are drawn, and a total below 1.
     """
     if set(counts) != set(_ARMS) or total < 1:
@@ -122,8 +118,7 @@ def costs(tasks: Sequence[int], stored: Mapping[str, ArrayLike], seconds: Mappin
           pretraining: float) -> LectureFigure:  # fmt: skip
     """Show what is kept on disk for k tasks, and the CPU seconds of each adaptation beside the one pretraining.
 
-    Shapes: stored[name] (tasks,), bytes above 0; both scales are logarithmic.
-    Raises: ValueError for other shapes, numbers that are not above 0, more than 6 kinds, and no seconds.
+    Shapes: stored[name] (tasks,), bytes above 0, at most 6 kinds. Raises: ValueError for others, and no seconds.
     """
     x = growing("tasks", tasks)
     few("kinds", stored, 6)
@@ -170,7 +165,7 @@ def decision_card(rows: Sequence[str], columns: Sequence[str], cells: Sequence[S
     """Draw a table to decide by: rows are numbers of labels, columns kinds of sources, the first line of a cell an arm.
 
     Cells with the same first line have the same color.
-    Raises: ValueError for no rows or columns, more than 5 rows or 4 columns, and cells that do not fit them.
+    Raises: ValueError for more than 5 rows or 4 columns, none, and cells that do not fit them.
     """
     few("rows", rows, 5)
     few("columns", columns, 4)

@@ -17,11 +17,9 @@ DASHES = ((0, (4, 2)), (0, (1, 1.5)), (0, (6, 1.5, 1, 1.5)))  # of the runs befo
 def learning_curves(
     runs: Mapping[str, tuple[Sequence[int], np.ndarray]], levels: Mapping[str, float], title: str
 ) -> LectureFigure:
-    """Draw how accuracy on test data grows in one run, and in those before it.
+    """Draw how accuracy on test data grows in a run and in those before it, with `levels` to compare with.
 
-    `runs` names for each run its steps and accuracies, the run of now first and then the last before it, ...; a run of
-    a single point is a level. `levels` are lines to compare with, such as chance.
-    Shapes: steps (points,), accuracies (points, seeds).
+    Shapes: runs[name] is steps (points,) and accuracies (points, seeds), that of now first; one point alone is a level.
     Raises: ValueError for no runs, more than 4, and accuracies of another number than steps.
     """
     if not 1 <= len(runs) <= 1 + len(DASHES):

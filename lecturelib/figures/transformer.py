@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator, NullFormatter
 from lecturelib.figures.colors import BLUE, GREY, MARKERS, ORANGE, RED, STATE_COLORS
 from lecturelib.figures.given import few, results, same_shape
 from lecturelib.figures.maps import draw_map, number_cells, separate
-from lecturelib.figures.parts import bracket, curves_and_levels, label_ends, means_and_seeds, wrapped
+from lecturelib.figures.parts import Curves, bracket, curves_and_levels, label_ends, means_and_seeds, wrapped
 from lecturelib.figures.style import LectureFigure, axes, new_figure, panel, styled
 
 
@@ -20,8 +20,7 @@ from lecturelib.figures.style import LectureFigure, axes, new_figure, panel, sty
 def mixing(maps: Mapping[str, np.ndarray]) -> LectureFigure:
     """Show for each layer how much output i changes with input j, relative to the largest; exact zeros are hatched.
 
-    Above each map stands what follows from its zeros. Shapes: maps[name] (T, T), |d out_i / d in_j|, not negative.
-    Raises: ValueError for more than six maps, and for one that is not square, holds a negative number or only zeros.
+    Shapes: maps[name] (T, T), |d out_i / d in_j|, at most 6. Raises: ValueError for others, a negative one, only zeros.
     """
     few("maps", maps, 6)
     figure = new_figure(12, 4.4 if len(maps) < 5 else 3.9)
@@ -53,10 +52,7 @@ def _verdict(reached: np.ndarray) -> str:
 
 @styled
 def position_table(table: np.ndarray, similarity: np.ndarray) -> LectureFigure:
-    """Show the vectors of positions, a row each, beside the dot products between them.
-
-    Shapes: table (T, D) from -1 to 1, similarity (T, T).
-    """
+    """Show the vectors of positions (T, D), a row each, beside the dot products between them (T, T)."""
     figure = new_figure(12, 5.2)
     left, right = axes(figure, 1, 2, width_ratios=[1.25, 1])
     shown = left.imshow(table, cmap="PuOr", vmin=-1, vmax=1, aspect="auto", interpolation="nearest")
@@ -84,7 +80,6 @@ def by_position(positions: Sequence[int], loss: Mapping[str, np.ndarray], traine
     arrays = {name: np.asarray(each, float) for name, each in loss.items()}
     ends, colors, ended = {}, [], []
     for k, (name, each) in enumerate(arrays.items()):
-        same_shape(f"positions and the losses of {name!r}", (len(positions),), each.shape)
         look: dict[str, Any] = {"marker": MARKERS[k], "markevery": (k * every // 3, every), "ms": 9}
         ax.plot(positions, each, color=STATE_COLORS[k], label=name, **look)
         last = int(np.flatnonzero(np.isfinite(each))[-1])
@@ -132,8 +127,7 @@ def ablation(accuracy: np.ndarray | Mapping[str, np.ndarray], rows: Sequence[str
              columns: Sequence[str]) -> LectureFigure:  # fmt: skip
     """Show how right the answers stay when something is removed: a row per removal, a column per question.
 
-    Shapes: accuracy (rows, columns) from 0 to 1, or several such under their names, side by side.
-    Raises: ValueError for other shapes.
+    Shapes: accuracy (rows, columns) from 0 to 1, or several such under their names. Raises: ValueError for others.
     """
     panels = accuracy if isinstance(accuracy, Mapping) else {"": accuracy}
     wide = max(4.2, 0.11 * max(map(len, rows)) + 1.0 * len(columns))
@@ -155,8 +149,7 @@ def ablation(accuracy: np.ndarray | Mapping[str, np.ndarray], rows: Sequence[str
 
 
 @styled
-def language_curve(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], lines: Mapping[str, float],
-                   xlabel: str = "CPU seconds") -> LectureFigure:  # fmt: skip
+def language_curve(curves: Curves, lines: Mapping[str, float]) -> LectureFigure:
     """Show held-out loss against time, and named levels that it passes: what simpler models reach.
 
     Shapes: curves[name] is (seconds, loss), of one length; time is on a log scale. Raises: ValueError for others.
@@ -167,7 +160,7 @@ def language_curve(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]]
     first, last = 0.9 * times.min(), 1.08 * times.max()
     ticks = [digit * 10.0**power for power in range(-2, 6) for digit in (1, 2, 5)]
     ticks = [tick for tick in ticks if first <= tick <= last]
-    ax.set(xscale="log", xlim=(first, last), xlabel=xlabel, ylabel="loss on held-out text (nats per character)")
+    ax.set(xscale="log", xlim=(first, last), xlabel="CPU seconds", ylabel="loss on held-out text (nats per character)")
     ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     ax.xaxis.set_minor_formatter(NullFormatter())
     named = {f"{name}: {level:.2f}": level for name, level in lines.items()}
@@ -176,16 +169,14 @@ def language_curve(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]]
 
 
 @styled
-def honest_or_not(
-    bugs: Sequence[str], parallel: np.ndarray, left_to_right: np.ndarray, correct: float
-) -> LectureFigure:
+def honest_or_not(bugs: Sequence[str], parallel: np.ndarray, left_to_right: np.ndarray,
+                  correct: float) -> LectureFigure:  # fmt: skip
     """Show for each bug the loss in training beside the loss when the model writes, left to right.
 
     Shapes: parallel and left_to_right (n,) for n bugs, from the top down as given; the first is the right model.
     """
     parallel, left_to_right = np.asarray(parallel, float), np.asarray(left_to_right, float)
-    same_shape("parallel and left_to_right", np.shape(parallel), np.shape(left_to_right))
-    same_shape("bugs and losses", (len(bugs),), np.shape(parallel))
+    same_shape("losses in training and left to right, of each bug,", parallel.shape, left_to_right.shape)
     figure, ax = panel(12, min(6.5, 1.5 + 0.45 * len(bugs)))
     rows = np.arange(len(bugs))
     ax.hlines(rows, parallel, left_to_right, color=GREY, lw=3, zorder=1)
@@ -206,8 +197,7 @@ def honest_or_not(
 def exposed(bugs: Sequence[str], tests: Sequence[str], found: np.ndarray) -> LectureFigure:
     """Show which test exposes which bug: a filled cell with a cross where it does, an empty one where it passes.
 
-    Shapes: found (bugs, tests), bool.
-    Raises: ValueError for another shape.
+    Shapes: found (bugs, tests), bool. Raises: ValueError for another shape.
     """
     found = np.asarray(found, bool)
     same_shape("found, and bugs and tests,", found.shape, (len(bugs), len(tests)))

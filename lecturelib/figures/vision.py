@@ -27,8 +27,7 @@ _SIGNED = LinearSegmentedColormap.from_list(
 def patches(image: np.ndarray, patches: np.ndarray) -> LectureFigure:
     """Show an image with its grid of patches, numbered, and beside it the patches as a row of words.
 
-    Shapes: image (C, height, width), patches (N, C, P, P), from the upper left row by row, at most 64.
-    Raises: ValueError for patches that do not fill the image, and for too many of them.
+    Shapes: image (C, height, width), patches (N, C, P, P), row by row, at most 64. Raises: ValueError for others.
     """
     whole, cut = checked(image), _checked_cut("patches", patches, image)
     few("patches", cut, 64)
@@ -70,10 +69,9 @@ def _checked_cut(what: str, cut: np.ndarray, image: np.ndarray) -> np.ndarray:
 def cuts(image: np.ndarray, cut: Mapping[str, np.ndarray], pixels: Mapping[str, np.ndarray]) -> LectureFigure:
     """Show ways to cut one image: where the first patches come from, the patches, and all of them at their places.
 
-    Shapes: image (C, height, width), cut[name] (N, C, P, P). `pixels` is the same cut of an image that holds the
-    number of each pixel (0 for the upper left, then row by row): the origin of each patch is colored by it.
     A way is right (✓) if its patches, laid row by row, give the image.
-    Raises: ValueError for more than three ways, and for patches that do not fill the image.
+    Shapes: image (C, height, width), cut[name] (N, C, P, P); pixels[name] is the same cut of an image that holds the
+    number of each pixel. Raises: ValueError for more than three ways, and for patches that do not fill the image.
     """
     whole = checked(image)
     few("ways to cut", cut, 3)
@@ -114,8 +112,7 @@ def cuts(image: np.ndarray, cut: Mapping[str, np.ndarray], pixels: Mapping[str, 
 def accuracies(scores: Mapping[str, np.ndarray], chance: float, highlight: str | None = None) -> LectureFigure:
     """Show the test accuracy of several models: a hollow mark per seed, a tick and a number for the mean.
 
-    Shapes: scores[name] (seeds,) from 0 to 1; one row each, from the top down as given. `highlight` names one.
-    Raises: ValueError for scores that are not one number per seed, and a highlight that is not among them.
+    Shapes: scores[name] (seeds,) from 0 to 1. Raises: ValueError for others, and an unknown name to highlight.
     """
     arrays = {name: 100 * each for name, each in results(scores, "scores").items()}
     known("highlight", [highlight] if highlight is not None else [], arrays)
@@ -149,8 +146,8 @@ def shuffled(example: tuple[np.ndarray, np.ndarray],
              scores: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> LectureFigure:  # fmt: skip
     """Show an image as it is and with its patches shuffled, and what the same shuffle in all images costs a network.
 
-    Shapes: example two images (C, height, width); scores[name] a pair of (seeds,) from 0 to 1: trained and tested on
-    images as they are, and on shuffled ones. Raises: ValueError for others.
+    Shapes: example two images (C, height, width); scores[name] a pair of (seeds,) from 0 to 1, without the shuffle and
+    with it. Raises: ValueError for others.
     """
     for name, (as_is, moved) in scores.items():
         same_shape(f"the two scores of {name!r}", np.shape(as_is), np.shape(moved))
@@ -180,9 +177,8 @@ def _points(change: float) -> str:
 def looked_at(images: np.ndarray, maps: Mapping[str, np.ndarray], signed: Sequence[str] = ()) -> LectureFigure:
     """Show for each image where a network looks: a row per image, a column per map, washed over the faint image.
 
-    Shapes: images (n, C, height, width), maps[name] (n, rows, columns). Maps named in `signed` have both signs, the
-    others none below 0; each is drawn up to its own largest number, which stands below.
-    Raises: ValueError for shapes that do not fit, negative numbers in a map that is not signed, unknown names.
+    Shapes: images (n, C, height, width), maps[name] (n, rows, columns); those in `signed` may be negative.
+    Raises: ValueError for others, and for unknown names.
     """
     count, arrays = len(images), {name: np.asarray(each, float) for name, each in maps.items()}
     known("signed", signed, arrays)
@@ -228,10 +224,9 @@ def _drained(image: np.ndarray) -> np.ndarray:
 def deletion(
     removed: Sequence[int], accuracy: Mapping[str, np.ndarray], chance: float, way: str = "taken away"
 ) -> LectureFigure:
-    """Show the accuracy against the number of patches taken away, a line for each order in which they are taken.
+    """Show the accuracy against the number of patches taken away in some `way`, a line for each order.
 
-    `way` says how they are taken away, such as "covered"; it stands on the axis and in the title.
-    Shapes: accuracy[name] (seeds, n) from 0 to 1, at n numbers of patches.
+    Shapes: accuracy[name] (seeds, n) from 0 to 1, at n numbers of patches. Raises: ValueError for others.
     """
     arrays = {name: 100 * each for name, each in results(accuracy, "accuracy", len(removed)).items()}
     figure, ax = panel(11, 4.8)
@@ -248,9 +243,8 @@ def deletion(
 def by_training_size(
     sizes: Sequence[int], accuracy: Mapping[str, np.ndarray], chance: float, highlight: Sequence[str]
 ) -> LectureFigure:
-    """Show the accuracy against the number of training images, a line per model, sizes on a log scale.
+    """Show the accuracy by the number of training images; the gap between two models in `highlight` is marked.
 
-    The two models in `highlight` are drawn wide, and the gap between them at the left is marked.
     Shapes: accuracy[name] (seeds, n) from 0 to 1, at n sizes. Raises: ValueError for others, and for unknown names.
     """
     arrays = {name: 100 * each for name, each in results(accuracy, "accuracy", len(sizes)).items()}
@@ -282,8 +276,7 @@ def patch_sides(sides: Sequence[int], tokens: Sequence[int], cost: Sequence[floa
                 accuracy: np.ndarray) -> LectureFigure:  # fmt: skip
     """Show what the side of a patch does: the accuracy, and the work for one image, with the number of tokens.
 
-    Shapes: tokens and cost (n,), cost in FLOPs; accuracy (seeds, n) from 0 to 1, at n sides.
-    Raises: ValueError for others.
+    Shapes: tokens and cost (n,), in FLOPs; accuracy (seeds, n) from 0 to 1, at n sides. Raises: ValueError for others.
     """
     as_many("sides and tokens", sides, tokens)
     work = positive("FLOPs", cost, (len(sides),))

@@ -20,8 +20,7 @@ PATCHES = 16  # each is drawn as a lane
 def vit_drawing(image: np.ndarray) -> LectureFigure:
     """Draw the `VisionTransformer`: patches become tokens, each a lane, that mix in the blocks and end in one vector.
 
-    Shapes: image (C, height, width), cut into 16 square patches.
-    Raises: ValueError for an image that they do not fill.
+    Shapes: image (C, height, width). Raises: ValueError where 16 square patches do not fill it.
     """
     whole = checked(image)
     side = side_of(whole, PATCHES)

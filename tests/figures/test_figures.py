@@ -106,8 +106,8 @@ def seeds(names: list[str], n: int, count: int = 3, low: float = 0.2, high: floa
     return {name: rise + 0.02 * (high - low) * noise(count, n, seed=k) for k, (name, rise) in enumerate(rises.items())}
 
 
-def last_of(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {name: each[:, -1] for name, each in found.items()}
+def last(*names: str, **range_: float) -> dict[str, np.ndarray]:
+    return {name: each[:, -1] for name, each in seeds(list(names), 2, **range_).items()}  # type: ignore[arg-type]
 
 
 def image(channels: int = 1, side: int = 8, seed: int = 0) -> np.ndarray:
@@ -249,10 +249,6 @@ def mixed(after: float, chosen: float | None) -> style.LectureFigure:
     return transfer.mixing_path(shares, *both, ("print", "handwriting"), chosen)
 
 
-def trained_counts(each: int) -> dict[str, int]:
-    return dict.fromkeys(["from scratch", "fine-tuned", "last block", "linear probe", "low rank"], each)
-
-
 def kept(tasks: list[int], *kinds: str) -> style.LectureFigure:
     stored = {name: 1e5 * np.array(tasks) ** (1 / (k + 1)) for k, name in enumerate(kinds)}
     return transfer_drawings.costs(tasks, stored, {"fine-tuned": 1.64, "linear probe": 0.0213}, 43.0)
@@ -271,8 +267,7 @@ def trained(*names: str) -> style.LectureFigure:
 
 
 def rounds(*shape: int, seed: int = 0) -> np.ndarray:
-    """Factors near 1, as times of several rounds differ."""
-    return np.exp(0.06 * noise(*shape, seed=seed))
+    return np.exp(0.06 * noise(*shape, seed=seed))  # factors near 1, as times of several rounds differ
 
 
 def crossed(*names: str, time: tuple[float | None, float | None],
@@ -343,13 +338,13 @@ def rebuilt(n: int, *names: str, channels: int = 1, **options: Any) -> style.Lec
 def kinds(*methods: str) -> style.LectureFigure:
     names = ["random", "block", "grid"]
     examples = {kind: (image(seed=k), hide(1, 16)[0]) for k, kind in enumerate(names)}
-    found = last_of(seeds(list(methods), 2, low=0.03, high=0.09))
+    found = last(*methods, low=0.03, high=0.09)
     return mae.mask_kinds(examples, dict.fromkeys(names, found))
 
 
 def leaked(*names: str) -> style.LectureFigure:
     columns = dict.fromkeys(["original", "5 % visible", *names], images(3, side=8))
-    errors = last_of(seeds(["mean image", *names], 2, low=0.03, high=0.09))
+    errors = last("mean image", *names, low=0.03, high=0.09)
     return mae.leak(columns, errors, hide(3, 16), [names[-1]], ["5 % visible"])
 
 
@@ -365,7 +360,7 @@ CASES: dict[str, list[Callable[[], style.LectureFigure]]] = {
     "start.lecture_map": [start.lecture_map],
     "start.learning_frame": [partial(film, 0), partial(film, 240)],
     "automata.draw_automaton": [lambda: one_automaton(counter(6), current=4)],
-    "recurrent_networks.automaton": [lambda: recurrent_networks.automaton(MODULO_3, current=2)],
+    "recurrent_networks.automaton": [lambda: recurrent_networks.automaton(MODULO_3)],
     "recurrent_networks.reber_grammar": [lambda: recurrent_networks.reber_grammar(reber())],
     "recurrent_networks.compiled_units": [lambda: compiled("1101"), lambda: compiled("110101110010")],
     "recurrent_networks.read_back": [lambda: read_back(0.05, 0), lambda: read_back(0.5, 2)],
@@ -475,7 +470,7 @@ CASES: dict[str, list[Callable[[], style.LectureFigure]]] = {
         lambda: ways(image(3, 32), 8, "patchify", "reshape alone", "rows and columns exchanged"),
     ],
     "vision.accuracies": [
-        lambda: vision.accuracies(last_of(seeds(CLASSIFIERS, 2)), chance=0.1, highlight="ViT"),
+        lambda: vision.accuracies(last(*CLASSIFIERS), chance=0.1, highlight="ViT"),
         lambda: vision.accuracies({"a": np.array([0.05, 0.2]), "b": np.array([0.1])}, chance=0.1),
     ],
     "vision.shuffled": [lambda: vision.shuffled((image(), image(seed=1)), PAIRS)],
@@ -535,8 +530,7 @@ CASES: dict[str, list[Callable[[], style.LectureFigure]]] = {
         lambda: transfer_drawings.glyph_rows({f"{n}: a long name": images(12, side=8) for n in SOURCES[:5]})
     ],
     "transfer_drawings.arms_drawing": [
-        lambda: transfer_drawings.arms_drawing(trained_counts(330), 26474),
-        lambda: transfer_drawings.arms_drawing(trained_counts(987_654), 987_654),
+        lambda: transfer_drawings.arms_drawing(dict.fromkeys(transfer_drawings._ARMS, 987_654), 987_654)
     ],
     "transfer_drawings.costs": [lambda: kept([1, 2, 5, 10, 100], "full copies", "one copy and low rank", "probes")],
     "transfer_drawings.decision_card": [
@@ -938,31 +932,6 @@ def test_numbers_are_written_without_an_exponent_or_as_a_power_of_ten():
     assert [power(x) for x in (1e9, 9.99e8, 1e-7, 2.5e11, 1)] == ["10⁹", "10⁹", "10⁻⁷", "2.5·10¹¹", "10⁰"]
 
 
-def test_tensors_can_be_drawn():
-    loss, shown = torch.tensor([3.0, 2]), torch.as_tensor(image())
-    curves = torch.rand(3, 2, generator=torch.Generator().manual_seed(0))
-    mask, cut = torch.as_tensor(hide(2, 16)), torch.as_tensor(pieces(image(), 2))
-    for figure in (
-        scaling.writing(torch.tensor([1, 2]), loss[None], loss[None], loss),
-        scaling.budget([1, 2], {1e9: loss[None]}, 4.0, {1e9: 2}),
-        transfer.label_curves([1, 5], {"a": curves}, 0.1),
-        transfer.differences([1, 5], {"a": curves - 0.5}, {"a": 5}),
-        transfer.forgetting({"a": (curves[:, 0], curves[:, 1])}, "a", ("print", "handwriting")),
-        transfer.mixing_path(torch.tensor([0.0, 1]), curves, curves, ("print", "handwriting"), 1.0),
-        transfer_drawings.glyph_rows({"a": shown[None]}),
-        mae.reconstructions({"masked": torch.stack([shown] * 2)}, mask, ["masked"]),
-        mae.by_content(["a", "b"], {"MAE": loss, "mean": loss}),
-        vision.patches(shown, cut),
-        vision.cuts(shown, {"a": cut}, {"a": cut}),
-        vision.shuffled((shown, shown), {"a": (curves[:, 0], curves[:, 1])}),
-        vision_drawings.mae_drawing(shown, mask[0], shown),
-        transformer.ablation(curves, ["a", "b", "c"], ["d", "e"]),
-        attention.scores_grow([1, 4], loss, {"a": loss}, 2.0),
-        attention.soft_lookup(loss, {"a": loss}, loss, loss),
-    ):
-        assert figure._repr_png_()
-
-
 # What cannot be drawn is refused: the call, and words of the message.
 
 ONE, TWO, SQUARE = np.ones((1, 1)), np.ones((1, 2)), [["a", "b"]]
@@ -971,85 +940,48 @@ BAD: list[tuple[Callable[[], object], str]] = [
     (lambda: attention.maps([np.eye(2)], [], SQUARE, SQUARE), "0 titles for 1 maps: expected one"),
     (lambda: attention.maps([np.eye(2)], ["a"], [["a"]], SQUARE), r"\(2, 2\) and \(1, 2\): expected the same"),
     (lambda: attention.mask_panels({"m": np.eye(2)}), "mask 'm' has type float64"),
-    (lambda: attention.weights_bars(["a", "b"], np.ones(2), np.ones(3), 1.0), "keys and values have shapes"),
-    (lambda: attention.learning([1, 2], {}, ""), "no answers: expected at least one"),
-    (lambda: attention.growth([1, 2], {"a": ONE}, np.zeros(2)),
-     r"copies of 'a' have shape \(1, 1\): expected \(seeds, 2"),
     (lambda: attention.slower([1], {"a": np.ones(1)}, 0.1), r"shape \(1,\): expected \(seeds, 1\)"),
-    (lambda: lstm.holding([1], {"a": TWO}, {"a": TWO}, 1), r"own answer of 'a' have shape \(1, 2\)"),
-    (lambda: recurrent_networks.counting_limits({}, 1), "no answers"),
-    (lambda: recurrent_networks.next_symbols("ab", TWO, TWO, "ab"), "probability and .* have shapes"),
     (lambda: recurrent_networks.compiled_units(TWO, "1", MODULO_3.table, "01"), r"\(1, 2\) and \(2, 6\)"),
-    (lambda: drawings.multi_head_drawing(7), "num_heads=7: expected 2 to 6"),
     (lambda: transformer.mixing({"a": -np.eye(2)}), r"map 'a' \(2, 2\): expected"),
-    (lambda: transformer.mixing({}), "0 maps: expected 1 to 6"),
-    (lambda: transformer.by_position([1], {"a": np.ones(2)}, 1), "positions and the losses of 'a'"),
-    (lambda: transformer.heads([1], {"a": TWO}, 0.1), r"accuracy of 'a' have shape \(1, 2\)"),
-    (lambda: transformer.exposed(["a"], ["b"], np.eye(2)), r"\(2, 2\) and \(1, 1\)"),
     (lambda: transformer.ablation(np.eye(2), ["a"], ["b"]), r"\(2, 2\) and \(1, 1\)"),
-    (lambda: transformer.language_curve({"a": ([1], [1, 2])}, {}), "x and y of 'a'"),
     (lambda: vision.patches(image(), np.zeros((16, 4))), r"patches have shape \(16, 4\): expected \(N, C, P, P\)"),
     (lambda: vision.patches(image(), np.zeros((15, 1, 2, 2))), "15 patches do not fill an image of 8 x 8"),
     (lambda: vision.patches(image()[0], np.zeros((16, 1, 2, 2))), r"shape \(8, 8\): expected \(C, height, width\)"),
-    (lambda: vision.patches(np.full((1, 8, 8), np.nan), np.zeros((16, 1, 2, 2))), "finite"),
     (lambda: vision.patches(image(1, 18), pieces(image(1, 18), 2)), "81 patches: expected 1 to 64"),
-    (lambda: vision.cuts(image(), {}, {}), "0 ways to cut: expected 1 to 3"),
-    (lambda: vision.cuts(image(), {"a": np.zeros((16, 4))}, {}), r"patches of 'a' have shape \(16, 4\)"),
-    (lambda: vision.accuracies({"a": np.ones(2)}, 0.1, "b"), r"highlight names \['b'\]"),
     (lambda: vision.accuracies({"a": np.ones((2, 2))}, 0.1), r"scores of 'a' have shape \(2, 2\): expected \(seeds,\)"),
-    (lambda: vision.shuffled((image(), image()), {"a": (np.ones(2), np.ones(3))}), "scores of 'a' have shapes"),
     (lambda: vision.looked_at(images(1), {"a": np.ones((2, 4, 4))}), r"map 'a' has shape \(2, 4, 4\)"),
     (lambda: vision.looked_at(images(1), {"a": -np.ones((1, 4, 4))}), "map 'a' holds negative numbers"),
-    (lambda: vision.looked_at(images(1), {"a": np.ones((1, 4, 4))}, ["b"]), r"signed names \['b'\]"),
-    (lambda: vision.deletion([0, 1], {"a": np.ones(2)}, 0.1), r"shape \(2,\): expected \(seeds, 2\)"),
     (lambda: vision.by_training_size([1], {"a": ONE}, 0.1, ["a"]), "highlight and the two ends"),
     (lambda: vision.patch_sides([1, 2], [4], [1, 2], TWO), "sides and tokens have shapes"),
-    (lambda: vision_drawings.vit_drawing(image(1, 9)), "16 patches do not fill"),
     (lambda: vision_drawings.mae_drawing(image(), np.ones(16, bool), image()), "hides 16 of 16 patches"),
     (lambda: mae.reconstructions({"a": images(1), "b": images(2)}), "columns have shapes"),
     (lambda: mae.reconstructions({"a": images(1)}, hatched=["a"]), "without a mask"),
-    (lambda: mae.reconstructions({"a": images(1)}, hide(1, 16), ["b"]), r"hatched names \['b'\]"),
-    (lambda: mae.reconstructions({"a": images(1)}, hide(2, 16), ["a"]), "masks and images have shapes"),
-    (lambda: mae.reconstructions({"a": images(1)}, hide(1, 15), ["a"]), "15 patches do not fill"),
     (lambda: mae.reconstructions({"a": images(1)}, hide(1, 16) * 1.0, ["a"]), "type float64: expected .* bool"),
-    (lambda: mae.reconstructions({"a": images(1)}, errors={"b": np.ones(1)}), r"errors names \['b'\]"),
-    (lambda: mae.errors_along({"a": ([0, 1], [1.0])}, {}), "x and y of 'a'"),
+    (lambda: mae.errors_along({"a": ([0, 1], [1.0])}, {}), r"shapes \(2,\) and \(1,\)"),
     (lambda: mae.mask_kinds({"a": (image(), hide(1, 16)[0])}, {}), r"examples of \['a'\], errors of \[\]"),
-    (lambda: mae.leak({"a": images(1)}, {"b": np.ones(1)}, hide(1, 16), ["c"]), r"leaked names \['c'\]"),
-    (lambda: mae.by_content(["a"], {"b": np.ones(2)}), r"errors of 'b' have shape \(1, 2\)"),
     (lambda: mae.free_labels([("a", "b")]), "1 rows: expected 1 to 6, each of three texts"),
     (lambda: transfer.label_curves([5, 1], {"a": TWO}, 0.1), "labels are .*: expected numbers that grow"),
     (lambda: transfer.label_curves([1], {"a": ONE}, 0.1), "accuracy of 'a' has 1 seed: expected 2"),
     (lambda: transfer.label_curves([1], {"a": np.full((2, 1), np.nan)}, 0.1), "'a' holds NaN or infinity"),
-    (lambda: transfer.label_curves([1], {"a": ONE}, 0.1, ["b"]), r"controls names \['b'\]"),
     (lambda: transfer.label_curves([1], {str(k): ONE for k in range(8)}, 0.1), "8 arms, 0 controls"),
     (lambda: transfer.differences([1], {"a": ONE}, {"b": 1}), r"ends of \['b'\]: expected the same"),
     (lambda: transfer.differences([1], {"a": ONE}, {"a": 3}), "ends of 'a' is 3: expected one of"),
     (lambda: transfer.ranking({"a": np.ones(2)}, "b"), r"baseline names \['b'\]"),
-    (lambda: transfer.ranking({str(k): np.ones(2) for k in range(19)}, "0"), "19 arms: expected 1 to 18"),
-    (lambda: transfer.forgetting({"a": (np.ones(2),) * 2}, "b", ("", "")), r"first names \['b'\]"),
     (lambda: transfer.forgetting({"a": np.ones((3, 2))}, "a", ("", "")),  # type: ignore[dict-item]
      "'a' has 3 accuracies: expected a pair"),
     (lambda: transfer.mixing_path([1, 0], TWO, TWO, ("a", "b"), None), "expected two or more that grow"),
     (lambda: transfer.mixing_path([0, 1], TWO, TWO, ("a", "b"), 0.5), "chosen=0.5: expected one"),
-    (lambda: transfer_drawings.glyph_rows({}), "0 rows: expected 1 to 8"),
     (lambda: transfer_drawings.glyph_rows({"a": image()}), r"'a' has shape \(1, 8, 8\): expected \(n, C"),
     (lambda: transfer_drawings.arms_drawing({"a": 1}, 2), r"counts of \['a'\], total 2: expected counts of"),
     (lambda: transfer_drawings.costs([1, 2], {"a": np.ones(3)}, {"b": 1}, 1), r"shape \(3,\): expected \(2,\)"),
-    (lambda: transfer_drawings.costs([1], {"a": np.ones(1)}, {"b": 0}, 1), "seconds are not all finite and above 0"),
-    (lambda: card(6, 4, "a"), "6 rows: expected 1 to 5"),
     (lambda: transfer_drawings.decision_card(["1"], ["a"], [["b", "c"]]), r"cells have rows of \[2\]: expected 1"),
     (lambda: scaling_drawings.waiting(4), "length=4: expected 5 to 8"),
     (lambda: scaling_drawings.parallel_drawing(1), "processes=1: expected 2 to 4"),
-    (lambda: ways_to_attend([2, 1], "a"), "sizes are .*: expected numbers that grow"),
     (lambda: ways_to_attend([1], "a"), "sizes are .*: expected 2 or more finite"),
-    (lambda: ways_to_attend([1, 2]), "0 ways: expected 1 to 4"),
     (lambda: scaling.three_ways([1, 2], {"a": TWO}, {}, {}), r"seconds of \['a'\], memory of \[\], exponents of \[\]"),
     (lambda: scaling.three_ways([1, 2], {"a": 0 * TWO}, {"a": [1, 1]}, {"a": (1, 1)}), "not all finite and above 0"),
     (lambda: crossed("a", time=(1, 20)), "predicted crossing is 1: expected one within the sizes 16 to 2048"),
     (lambda: crossed("a", time=(20, np.nan)), "measured crossing is nan: expected a number of tokens"),
-    (lambda: crossed("a", "b", "c", "d", time=(20, 20)), "4 networks: expected 1 to 3"),
-    (lambda: scaling.writing([1, 2], TWO, TWO, np.ones(3)), "bytes have shape"),
     (lambda: scaling.budget([1, 2], {1e9: TWO}, None, {1e8: 1}), "expected the same budgets"),
     (lambda: scaling.budget([1, 2], {1e9: TWO}, None, {1e9: 3}), "best of 1e.09 is 3: expected one of"),
     (lambda: scaling.budget([1, 2], {1e9: [[1.0, 2], [1, np.nan]]}, None, {1e9: 1}), "NaN or infinite for some seeds"),
