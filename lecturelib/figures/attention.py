@@ -213,14 +213,13 @@ def mask_panels(masks: Mapping[str, np.ndarray], rows: Sequence[str] | None = No
             raise ValueError(f"mask {name!r} has type {mask.dtype} and shape {mask.shape}: expected (T, S), bool")
     from_names = [rows or [str(t + 1) for t in range(mask.shape[0])] for mask in each.values()]
     to_names = [columns or [str(s + 1) for s in range(mask.shape[1])] for mask in each.values()]
-    for mask, from_name, to_name in zip(each.values(), from_names, to_names, strict=True):
-        same_shape("a mask and its rows and columns", mask.shape, (len(from_name), len(to_name)))
     figure, panels, sizes = map_panels(from_names, to_names, True)
     for k, (ax, (name, mask)) in enumerate(zip(panels, each.items(), strict=True)):
+        same_shape("a mask and its rows and columns", mask.shape, (len(from_names[k]), len(to_names[k])))
         draw_map(ax, mask.astype(float), mask=mask, cmap=ListedColormap([BLUE]))
         separate(ax, mask.shape)
         ax.set_title(wrapped(name, sizes[k][0]), fontsize=14)
         name_map(ax, from_names[k], to_names[k], sizes[k], "looks from" if k == 0 else "", "looks at")
-    figure.legend(handles=[Patch(label="may look", fc=BLUE), *legend_patches(False, True)],
-                  loc="outside lower center", ncols=2, fontsize=13)  # fmt: skip
+    legend = [Patch(label="may look", fc=BLUE), *legend_patches(False, True)]
+    figure.legend(handles=legend, loc="outside lower center", ncols=2, fontsize=13)
     return figure

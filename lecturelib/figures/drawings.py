@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from matplotlib.patches import Circle
@@ -174,7 +175,7 @@ def architecture_drawing() -> LectureFigure:
                                        (lower, "The decoder writes", "target\n(B, T)", "blocks[i]", 8.4)):  # fmt: skip
         ax.text(0.1, y + high + 0.55, lane, fontsize=16, weight="bold", va="center")
         ax.text(0.08, y + high / 2, what, fontsize=13, va="center", linespacing=1.3)
-        around = {"fc": "#fafafa", "ec": GREY, "lw": 1.5, "ls": (0, (4, 3)), "zorder": 0}
+        around: dict[str, Any] = {"fc": "#fafafa", "ec": GREY, "lw": 1.5, "ls": (0, (4, 3)), "zorder": 0}
         rounded(ax, 2.42, y - 0.5, end - 2.42, high + 0.78, **around)
         ax.text(end, y + high + 0.47, f"L × {blocks}", fontsize=13, family=MONO, ha="right", va="center")
     for number, name, code in BOXES:

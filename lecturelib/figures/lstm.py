@@ -94,9 +94,8 @@ def gates_over_time(i: np.ndarray, f: np.ndarray, o: np.ndarray, c: np.ndarray, 
     panels = axes(figure, 1, 4)
     order = np.argsort(-np.abs(c[-1]))
     limit = np.abs(c).max()
-    for ax, values, title in zip(
-        panels, (i, f, o, c), ("input gate $i_t$", "forget gate $f_t$", "output gate $o_t$", "cell $c_t$"), strict=True
-    ):
+    titles = "input gate $i_t$", "forget gate $f_t$", "output gate $o_t$", "cell $c_t$"
+    for ax, values, title in zip(panels, (i, f, o, c), titles, strict=True):
         scale = {"cmap": "PuOr", "vmin": -limit, "vmax": limit} if values is c else {}
         shown = draw_map(ax, values[:, order].T, **scale)
         ax.set(yticks=[], xlabel=f"{len(string)} symbols; large: the key", title=title)
@@ -123,14 +122,12 @@ def gate_scope_frame(figure: Figure, string: str, cell: np.ndarray, gates: Mappi
     looks = {"i": (ORANGE, "o", "input"), "f": (BLUE, "s", "forget"), "o": (GREEN, "^", "output")}
     for name, (color, marker, label) in looks.items():
         label += " (forced)" if name == forced else ""
-        first.plot(
-            steps, gates[name], color=color, marker=marker, markevery=4, label=label, lw=4 if name == forced else 2
-        )
+        wide = 4 if name == forced else 2
+        first.plot(steps, gates[name], color=color, marker=marker, markevery=4, label=label, lw=wide)
     first.set(ylim=(-0.05, 1.05), title="Gates, mean over units")
     _mark_symbols(first, string, first=1)
-    first.legend(
-        loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3, fontsize=11, columnspacing=0.8, handletextpad=0.4
-    )
+    first.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3, fontsize=11, columnspacing=0.8,
+                 handletextpad=0.4)  # fmt: skip
     second.imshow(cell.T, aspect="auto", cmap="PuOr", vmin=-limit, vmax=limit, interpolation="nearest",
                   extent=(0.5, len(cell) + 0.5, cell.shape[1] + 0.5, 0.5))  # fmt: skip
     second.set(yticks=[], title=f"Cell, unit by unit (-{limit:.3g} to {limit:.3g})")

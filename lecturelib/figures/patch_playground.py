@@ -28,12 +28,11 @@ def looked_at(images: np.ndarray, maps: Mapping[str, np.ndarray], titles: Sequen
     n = _as_many(images, {"titles": titles, **maps})
     columns = 1 + len(maps)
     patch_size = min(_SIDE, _WIDEST / columns - 0.1)
-    what = ", ".join(maps)
     names = ["\n".join(wrapped(line, patch_size, 13) for line in title.split("\n")) for title in titles]
     above = 0.26 * max(1 + name.count("\n") for name in names)
     width, legend_rows = (patch_size + 0.1) * columns, 1 if columns > 5 else 2
     height = n * (patch_size + above + 0.25) + 0.5 + 0.3 * legend_rows
-    figure = new_figure(width, height, f"{n} images, and over each: {what}")
+    figure = new_figure(width, height, f"{n} images, and over each: {', '.join(maps)}")
     panels = axes(figure, n, columns)
     for row in range(n):
         _show(panels[row * columns], images[row], names[row])

@@ -22,9 +22,7 @@ def principal_plane(points: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
         raise ValueError(f"points {points.shape}: expected at least 2 points with 2 coordinates, all finite")
     center = flat.mean(0)
     _, _, directions = np.linalg.svd(flat - center, full_matrices=False)
-    directions = directions[:2] * np.sign(directions[:2].sum(1, keepdims=True) + 1e-12)  # one sign on every machine
-    scale = np.abs((flat - center) @ directions.T).max()
-    return lambda more: (more - center) @ directions.T / scale
+    return _projection(flat, center, directions[:2])
 
 
 def separating_plane(points: np.ndarray, groups: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
@@ -48,6 +46,10 @@ def separating_plane(points: np.ndarray, groups: np.ndarray) -> Callable[[np.nda
     overall = np.trace(np.cov(points.T, bias=True)) / points.shape[1]
     _, vectors = eigh(between, within + 0.1 * overall * np.eye(points.shape[1]))
     directions = np.linalg.qr(vectors[:, -1:-3:-1])[0].T  # the two best, at right angles
-    directions = directions * np.sign(directions.sum(1, keepdims=True) + 1e-12)
-    scale = np.abs((points - center) @ directions.T).max()
-    return lambda more: (more - center) @ directions.T / scale
+    return _projection(points, center, directions)
+
+
+def _projection(points: np.ndarray, center: np.ndarray, onto: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    onto = onto * np.sign(onto.sum(1, keepdims=True) + 1e-12)  # one sign on every machine
+    scale = np.abs((points - center) @ onto.T).max()
+    return lambda more: (more - center) @ onto.T / scale

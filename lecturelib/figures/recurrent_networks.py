@@ -82,7 +82,7 @@ def read_back(
     left.set_title("Hidden states in a plane")
     left.set_xlabel("letter: group; color: true state")
     draw_automaton(middle, found.table, found.accepting, found.alphabet, start=found.start, names=names,
-                   colors=[STATE_COLORS[g % 6] for g in groups_of(found, smallest)])  # fmt: skip
+                   colors=[STATE_COLORS[g % 6] for g in _groups_of(found, smallest)])  # fmt: skip
     middle.set_title("The groups and their moves")
     most = [[int(np.bincount(each[group == k]).argmax()) for each in (true, symbol)] for k in shown]
     meaning = [f"{names[k]}: {s} after {found.alphabet[a]}" for k, (s, a) in zip(shown, most, strict=True)]
@@ -114,7 +114,7 @@ def _offsets(anchors: np.ndarray, plane: np.ndarray) -> np.ndarray:
     return places - anchors * points_per_unit
 
 
-def groups_of(found: Any, smallest: Any) -> list[int]:
+def _groups_of(found: Any, smallest: Any) -> list[int]:
     """The state of the minimized automaton that each state of `found` became, by reading both side by side."""
     group, queue = {found.start: smallest.start}, [found.start]
     while queue:

@@ -74,9 +74,8 @@ def learning_frame(
     left.set_title(f"Hidden states after {step} steps")
     left.set(xticks=[], yticks=[], xlabel="projected onto a plane")
     left.set(xlim=window[:, 0], ylim=window[:, 1])
-    left.legend(
-        loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=3, fontsize=11, handletextpad=0.1, columnspacing=0.8
-    )
+    left.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=3, fontsize=11, handletextpad=0.1,
+                columnspacing=0.8)  # fmt: skip
     now = steps.index(step)
     right.axhline(baseline, color=GREY, lw=1.8, ls="--")
     right.text(steps[-1], baseline - 0.012, "always saying no", color=GREY, ha="right", va="top")

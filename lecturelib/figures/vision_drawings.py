@@ -102,20 +102,18 @@ def mae_drawing(image: np.ndarray, mask: np.ndarray, painted: np.ndarray) -> Lec
     for n, y in few.items():
         picture(ax, _patch(whole, side, n), place=(3.12, y - size / 2, size, size))
         ax.plot([3.45, 6.6], [y, y], color=GREY, lw=1.8, zorder=1)
-    ax.text(
-        3.27, max(top + 0.25, middle + 0.65), "visible\nonly", ha="center", va="bottom", fontsize=13, linespacing=1.1
-    )
+    above = max(top + 0.25, middle + 0.65)
+    ax.text(3.27, above, "visible\nonly", ha="center", va="bottom", fontsize=13, linespacing=1.1)
     half, thin = max(1.0, top - middle + 0.3), max(0.75, top - middle + 0.2)
     box(ax, 3.75, middle - half, 1.75, 2 * half, "encoder", "self.encoder", ORANGE, points=18)
     ax.text(4.62, middle - half - 0.35, "large, few tokens\n(B, visible, D)", ha="center", va="center", fontsize=13)
     box(ax, 5.72, middle - thin, 0.85, 2 * thin, "linear", "self.\ndecoder\n_embed", BLUE, points=14)
     for n, y in enumerate(lanes):
-        look: dict[str, Any] = (
-            {"fc": BLUE, "ec": BLUE} if n in few else {"fc": "#e9e9e9", "hatch": "//////", "ec": GREY}
-        )
-        ax.add_patch(Rectangle((7.2, y - 0.07), 0.14, 0.14, lw=1, zorder=3, **look))
+        look: dict[str, Any] = {"fc": "#e9e9e9", "hatch": "//////", "ec": GREY}
         if n in few:
+            look = {"fc": BLUE, "ec": BLUE}
             ax.plot([6.6, 7.2], [few[n], y], color=BLUE, lw=1.8, zorder=1)
+        ax.add_patch(Rectangle((7.2, y - 0.07), 0.14, 0.14, lw=1, zorder=3, **look))
         ax.plot([7.34, 9.4], [y, y], color=GREY, lw=1.2, zorder=1)
     words = "hatched: self.mask_token\nall: + self.decoder_pos_embed"
     ax.text(7.3, high + 0.1, words, ha="center", va="bottom", fontsize=12.5, family=MONO, linespacing=1.15)
