@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import ast
 import builtins
+import contextlib
+import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -19,6 +21,7 @@ from lecturelib.workshop.classroom.limits import isolate
 from lecturelib.workshop.classroom.wire import ASKS_BACK, Message
 
 _TEXT = 300  # characters of an error's message
+_PATIENCE = 10  # seconds until it goes by itself, if nobody ends it
 
 
 class _BrokenCourse(Exception):
@@ -26,11 +29,16 @@ class _BrokenCourse(Exception):
 
 
 def serve(judge: Connection, folder: Path, memory: int) -> None:
-    """Give up all that is not needed, and answer the judge until it has no more questions."""
+    """Give up all that is not needed, and answer the judge until it has no more questions; then wait to be ended.
+
+    Who ends it looks for the processes that it has started, and no longer finds them once it is gone itself.
+    """
     torch.set_num_threads(1)
     isolate(folder, memory)
     judge.send_bytes(Message().write(ready=True))
-    converse(judge)
+    with contextlib.suppress(EOFError, ConnectionError):
+        converse(judge)
+    time.sleep(_PATIENCE)
 
 
 def converse(judge: Connection) -> None:
