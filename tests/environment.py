@@ -13,6 +13,7 @@ from typing import Any
 from lecturelib.workshop.publish.execute import ENVIRONMENT
 
 OFFLINE = Path(__file__).parent / "offline"
+SANITIZE = Path(__file__).parent / "sanitize.cfg"
 
 os.environ.update(ENVIRONMENT)
 os.environ.pop("MPLBACKEND", None)  # a kernel chooses its own
@@ -45,6 +46,11 @@ hypothesis.settings.load_profile("lecturelib")
 
 # The tests that last longest start first, so that in the end no worker is left alone with one of them.
 LONGEST = ("notebooks/", "tests/test_style.py", "tests/browser/test_notebooks.py", "tests/colab/")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let nbval compare the words of a claim, not its digits, from whatever folder it is called."""
+    config.option.nbval_sanitize_with = str(SANITIZE)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -3,43 +3,126 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, SupportsFloat
 
 import numpy as np
 import torch
+
+from lecturelib.checks import replication
 
 
 class ClaimFailed(AssertionError):
     """A claim does not hold, and the environment asks that this stop the run (LECTURELIB_STRICT=1)."""
 
 
-def claim(sentence: str, holds: Any) -> None:
+def claim(
+    sentence: str,
+    value: Any,
+    *,
+    above: SupportsFloat | None = None,
+    below: SupportsFloat | None = None,
+    between: tuple[SupportsFloat, SupportsFloat] | None = None,
+) -> None:
     """Say whether a sentence is true of what was just measured.
 
+    A measured claim gives the value and one bound: `above`, `below` or `between` (a pair). An exact fact gives True or
+    False. Where `lecture replicate` has run this notebook with other seeds, and no cell was changed, the line says in
+    how many of those runs the claim held.
     In a changed run a claim may fail: then it says so and asks why. With LECTURELIB_STRICT=1 in the environment, as
     in the tests, a claim that fails stops the notebook.
 
-    Raises: ValueError if `holds` is not a single truth value; `ClaimFailed` for a false claim under
-        LECTURELIB_STRICT=1.
+    Raises: ValueError if `value` is not a single number where there is a bound, or not a truth value where there is
+        none; for more than one bound; `ClaimFailed` for a false claim under LECTURELIB_STRICT=1.
 
     >>> claim("two is even", 2 % 2 == 0)
     Claim holds: two is even.
+    >>> claim("most answers are right", 0.97, above=0.9)
+    Claim holds: most answers are right (0.97 > 0.9).
     """
-    single = isinstance(holds, torch.Tensor | np.ndarray) and holds.ndim == 0 and "bool" in str(holds.dtype)
-    if single or isinstance(holds, np.bool_):
-        holds = bool(holds)
-    if not isinstance(holds, bool):
-        raise ValueError(
-            f"claim({sentence!r}) was given {holds!r}: expected True or False. Compare the measured values, and join "
-            f"several of them with all(...)"
-        )
+    bounds = {"above": above, "below": below, "between": between}
+    bounds = {name: bound for name, bound in bounds.items() if bound is not None}
+    if bounds:
+        value = _number(sentence, value)
+        low, high = _limits(sentence, bounds)
+    else:
+        value, (low, high) = _truth(sentence, value), (0.5, None)
+    holds = within(value, low, high)
+    facts = [_comparison(value, low, high)] if bounds else []
+    facts += replication.told_claim(sentence, value, low, high)
+    text = f"{sentence} ({'; '.join(facts)})" if facts else sentence
     if holds:
-        print(f"Claim holds: {sentence}.")
+        print(f"Claim holds: {text}.")
         return
     text = (
-        f"Claim does not hold in this run: {sentence}. Something was changed, or chance decided: what is different "
+        f"Claim does not hold in this run: {text}. Something was changed, or chance decided: what is different "
         f"from the run that was saved, and is one seed enough to tell?"
     )
     if os.environ.get("LECTURELIB_STRICT") == "1":
         raise ClaimFailed(text)
     print(text)
+
+
+def within(value: float | bool | None, low: float | None, high: float | None) -> bool:
+    """Return whether a value lies between two bounds, each of which may be missing; NaN and None lie nowhere."""
+    return value is not None and (low is None or value > low) and (high is None or value < high) and value == value
+
+
+def _comparison(value: float, low: float | None, high: float | None) -> str:
+    """Write a value beside its bounds so that what is printed is true: with three digits, or as many as it needs."""
+    for digits in range(3, 18):
+        shown = f"{value:.{digits}g}"
+        if within(float(shown), low, high) == within(value, low, high):
+            break
+    if within(value, low, high):
+        below = f"{low:.6g} < " if low is not None and high is not None else ""
+        return below + (f"{shown} < {high:.6g}" if high is not None else f"{shown} > {low:.6g}")
+    if low is not None and high is not None:
+        return f"{shown} is not between {low:.6g} and {high:.6g}"
+    return f"{shown} is not {'above' if low is not None else 'below'} {low if low is not None else high:.6g}"
+
+
+def _number(sentence: str, value: Any) -> float:
+    try:
+        if isinstance(value, torch.Tensor | np.ndarray) and value.ndim > 0:
+            raise TypeError
+        if isinstance(value, str | bool | np.bool_) or "bool" in str(getattr(value, "dtype", "")):
+            raise TypeError
+        return float(value)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"claim({sentence!r}) was given {value!r} to compare with a bound: expected one number. Of several, name "
+            "the one that decides, such as the smallest: right.min()"
+        ) from None
+
+
+def _limits(sentence: str, bounds: dict[str, Any]) -> tuple[float | None, float | None]:
+    name, bound = next(iter(bounds.items()))
+    if len(bounds) == 1:
+        try:
+            if name != "between":
+                limit = float(bound)
+                if limit == limit:
+                    return (limit, None) if name == "above" else (None, limit)
+            else:
+                low, high = map(float, bound)
+                if low < high:
+                    return low, high
+        except (TypeError, ValueError):
+            pass
+    given = ", ".join(f"{name}={bound!r}" for name, bound in bounds.items())
+    raise ValueError(
+        f"claim({sentence!r}) was given {given}: expected one bound, above=0.9, below=0.1, or between=(0.1, 0.9) with "
+        "the lower one first"
+    )
+
+
+def _truth(sentence: str, value: Any) -> bool:
+    single = isinstance(value, torch.Tensor | np.ndarray) and value.ndim == 0 and "bool" in str(value.dtype)
+    if single or isinstance(value, np.bool_):
+        value = bool(value)
+    if not isinstance(value, bool):
+        raise ValueError(
+            f"claim({sentence!r}) was given {value!r}: expected True or False, or a number with a bound, such as "
+            f"above=0.9. Join several truth values with all(...)"
+        )
+    return value

@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
 from typing import Any
 
 import ipywidgets
 
+from lecturelib.checks import replication
 from lecturelib.widgets.picture import ShownByBundle
 
 
 class Prediction(ShownByBundle, ipywidgets.VBox):
     """A question with choices, or with a number to give. Show it in a cell; call `outcome` once it is measured."""
 
-    def __init__(self, question: str, answer: ipywidgets.ValueWidget, listing: str) -> None:
-        self.question, self.answer, self.listing = question, answer, listing
+    def __init__(self, question: str, answer: ipywidgets.ValueWidget, listing: str, choices: Sequence[str]) -> None:
+        self.question, self.answer, self.listing, self.choices = question, answer, listing, choices
         super().__init__([ipywidgets.HTML(f"<b>Predict:</b> {html.escape(question)}"), answer])
 
-    def outcome(self, measured: object) -> Outcome:
+    def outcome(self, measured: object, right: object = None) -> Outcome:
         """Return the measured value beside the prediction; a prediction that was made is kept as it is from now on.
 
-        Made later (after Run All, say), a prediction still appears beside the measured value.
+        Made later (after Run All, say), a prediction still appears beside the measured value. `right` is the choice
+        that turned out right, computed like the value: `lecture replicate` counts how often it is the same.
+
+        Raises: ValueError for a `right` that is none of the choices.
         """
+        if right is not None and str(right) not in self.choices:
+            raise ValueError(f"right={right!r}: expected one of the choices {list(self.choices)}")
         self.answer.disabled = bool(self.answer.value)
-        return Outcome(self, measured)
+        replication.told_outcome(self.question, measured, None if right is None else str(right))
+        return Outcome(self, measured, right)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         plain = f"Predict: {self.question} {self.listing}"
@@ -34,8 +42,8 @@ class Prediction(ShownByBundle, ipywidgets.VBox):
 class Outcome(ShownByBundle, ipywidgets.HTML):
     """A measured value beside what was predicted."""
 
-    def __init__(self, prediction: Prediction, measured: object) -> None:
-        self.prediction, self.measured = prediction, measured
+    def __init__(self, prediction: Prediction, measured: object, right: object = None) -> None:
+        self.prediction, self.measured, self.right = prediction, measured, right
         super().__init__()
         self._update()
         prediction.answer.observe(lambda _: self._update(), names="value")
@@ -44,7 +52,8 @@ class Outcome(ShownByBundle, ipywidgets.HTML):
         """Return what is shown, as plain text."""
         guess = self.prediction.answer.value  # None or "" while nothing is chosen
         said = f"You predicted: {guess}." if guess else "No prediction was made."
-        return f"{said} Measured: {self.measured}."
+        found = f"{said} Measured: {self.measured}."
+        return found if self.right is None else f"{found} Right was: {self.right}."
 
     def _update(self) -> None:
         self.value = html.escape(self.sentence())
@@ -64,7 +73,7 @@ def predict(question: str, choices: list[str]) -> Prediction:
     if len(choices) < 2 or len(set(choices)) != len(choices):
         raise ValueError(f"choices {choices}: expected at least two, all different")
     answer = ipywidgets.RadioButtons(options=choices, value=None, layout={"width": "max-content"})
-    return Prediction(question, answer, " / ".join(choices))
+    return Prediction(question, answer, " / ".join(choices), choices)
 
 
 def predict_number(question: str, low: int, high: int) -> Prediction:
@@ -81,7 +90,8 @@ def predict_number(question: str, low: int, high: int) -> Prediction:
     answer = ipywidgets.Combobox(options=[str(n) for n in range(low, high + 1)], ensure_option=True,
                                  placeholder=f"{low} to {high}", description="your number",
                                  style={"description_width": "initial"}, layout={"width": "200px"})  # fmt: skip
-    return Prediction(question, answer, f"(a whole number from {low} to {high})")
+    listing = f"(a whole number from {low} to {high})"
+    return Prediction(question, answer, listing, [str(n) for n in range(low, high + 1)])
 
 
 def _view(widget: ipywidgets.Widget, **kwargs: Any) -> dict[str, Any]:

@@ -5,10 +5,12 @@ import re
 import numpy as np
 import pytest
 import torch
+from nbval.plugin import get_sanitize_patterns
 
 from lecturelib.checks.claims import ClaimFailed, claim
 from lecturelib.checks.machine import inspect_machine, machine_report
 from lecturelib.checks.predictions import predict, predict_number
+from tests.environment import SANITIZE
 
 # ---- claims ----
 
@@ -44,6 +46,40 @@ def test_a_claim_that_fails_stops_a_strict_run(holds: object, monkeypatch: pytes
         claim("two is odd", holds)
 
 
+# a measured claim says its value and its bound, so that what is printed is true
+MEASURED = [
+    (0.97, {"above": 0.9}, True, "0.97 > 0.9"),
+    (torch.tensor(0.25), {"below": 1}, True, "0.25 < 1"),
+    (np.float32(0.5), {"between": (0.25, 0.75)}, True, "0.25 < 0.5 < 0.75"),
+    (3, {"above": torch.tensor(2.5)}, True, "3 > 2.5"),
+    (0.90004, {"above": 0.9}, True, "0.90004 > 0.9"),
+    (0.89996, {"above": 0.9}, False, "0.9 is not above 0.9"),
+    (0.9, {"above": 0.9}, False, "0.9 is not above 0.9"),
+    (0.1, {"below": 0.1}, False, "0.1 is not below 0.1"),
+    (2.0, {"between": (0, 1)}, False, "2 is not between 0 and 1"),
+    (float("nan"), {"above": 0}, False, "nan is not above 0"),
+    (float("inf"), {"above": 0}, True, "inf > 0"),
+]
+
+
+@pytest.mark.parametrize(("value", "bound", "holds", "says"), MEASURED, ids=lambda part: str(part))
+def test_a_measured_claim_says_its_value_and_its_bound(value, bound, holds, says, monkeypatch, capsys) -> None:
+    monkeypatch.delenv("LECTURELIB_STRICT", raising=False)
+    claim("it is so", value, **bound)
+    begins = "Claim holds" if holds else "Claim does not hold in this run"
+    assert capsys.readouterr().out.startswith(f"{begins}: it is so ({says}).")
+
+
+def test_nbval_compares_the_words_of_a_claim_and_not_its_digits() -> None:
+    ((pattern, replacement),) = get_sanitize_patterns(SANITIZE.read_text())
+    for facts in ("0.97 > 0.9", "1e-05 < 0.1", "-0.25 < 0.5 < 1e+03", "0.9 > 0.8; in 10 of 10 runs with other seeds",
+                  "in 9 of 10 runs with other seeds"):  # fmt: skip
+        said = f"one\nClaim holds: it is so (for n < 3) ({facts}).\ntwo"
+        assert re.sub(pattern, replacement, said) == "one\nClaim holds: it is so (for n < 3).\ntwo"
+    for kept in ("Claim holds: so (3).", "Claim holds: so (n > 3).", "Claim does not hold in this run: so (1 > 2)."):
+        assert re.sub(pattern, replacement, kept) == kept
+
+
 # ---- bad input ----
 
 NOT_A_TRUTH_VALUE = [None, 1, "yes", 0.7, [True], np.array([True, False]), torch.tensor([True]), torch.tensor(1)]
@@ -56,6 +92,22 @@ NOT_A_TRUTH_VALUE = [None, 1, "yes", 0.7, [True], np.array([True, False]), torch
             (lambda holds=holds: claim("two is even", holds), ["two is even", repr(holds), "expected True", "all(...)"])
             for holds in NOT_A_TRUTH_VALUE
         ),
+        *(
+            (lambda value=value: claim("it is so", value, above=0.5), ["it is so", repr(value), "one number"])
+            for value in (None, True, "0.7", np.True_, torch.tensor(True), torch.tensor([1.0]), [0.7], np.ones(1))
+        ),
+        *(
+            (lambda bound=bound: claim("it is so", 0.7, **bound), ["it is so", *map(str, bound), "expected one bound"])
+            for bound in (
+                {"above": "much"},
+                {"below": float("nan")},
+                {"between": 3},
+                {"between": (2, 1)},
+                {"between": (1, 2, 3)},
+                {"above": 0, "below": 1},
+            )
+        ),
+        (lambda: predict("?", ["a", "b"]).outcome("c", right="c"), ["right='c'", "['a', 'b']"]),
         (lambda: predict("?", []), ["[]", "at least two"]),
         (lambda: predict("?", ["a"]), ["['a']", "at least two"]),
         (lambda: predict("?", ["a", "b", "a"]), ["['a', 'b', 'a']", "all different"]),
@@ -97,6 +149,12 @@ def test_a_number_is_predicted_even_if_it_is_zero() -> None:
     asked.answer.value = "0"
     assert asked.outcome(3).sentence() == "You predicted: 0. Measured: 3."
     assert asked.answer.disabled
+
+
+def test_the_right_choice_is_said_at_last() -> None:
+    outcome = predict("Heads or tails?", ["heads", "tails"]).outcome("8 of 10", right="heads")
+    assert outcome.sentence() == "No prediction was made. Measured: 8 of 10. Right was: heads."
+    assert predict_number("How many?", 1, 9).outcome("3 of 5", right=3).right == 3
 
 
 def test_the_saved_text_says_the_question_and_not_the_choice() -> None:

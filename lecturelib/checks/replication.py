@@ -1,0 +1,131 @@
+"""What came of a notebook's claims and predictions in runs with other seeds: the table, and who may quote it.
+
+`lecture replicate` runs each notebook several times with every seed shifted, and keeps for each run the values of its
+claims and the right choices of its predictions, in lecturelib/data/replication, a file for each notebook.
+A claim quotes its row only in a kernel that has run this notebook's own cells, none of them changed: a cell is
+recognized by its digest, which leaves out spaces and the claims' sentences and bounds, since those move no result.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import json
+import re
+import sys
+from collections.abc import Callable
+from importlib.resources import files
+from typing import Any
+
+_DROPPED = ("above", "below", "between")
+
+listeners: list[Callable[[dict[str, Any]], None]] = []  # `lecture replicate` hears each claim and outcome
+
+
+@functools.cache
+def digest(source: str) -> str:
+    """Return what a cell is recognized by.
+
+    >>> digest('claim("so it is",  x, above=0.9)') == digest('claim("it is so", x, above=0.8)')
+    True
+    >>> digest('claim("so it is", x, above=0.9)') == digest('claim("so it is", y, above=0.9)')
+    False
+    """
+    try:
+        calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    except (SyntaxError, ValueError):
+        calls = []  # a line for the shell
+    data = source.encode()
+    starts = [0, *(match.end() for match in re.finditer(b"\n", data))]
+    gone: list[tuple[int, int]] = []
+    for call in calls:
+        if isinstance(call.func, ast.Name) and call.func.id == "claim" and len(call.args) == 2:
+            parts: list[ast.expr | ast.keyword] = [call.args[0], *(w for w in call.keywords if w.arg in _DROPPED)]
+            for part in parts:
+                assert part.end_lineno is not None and part.end_col_offset is not None
+                gone.append(
+                    (starts[part.lineno - 1] + part.col_offset, starts[part.end_lineno - 1] + part.end_col_offset)
+                )
+    for start, end in sorted(gone, reverse=True):
+        data = data[:start] + data[end:]
+    kept = re.sub(rb"\s+", b"", data)
+    return hashlib.sha256(re.sub(rb",+\)", b")", kept)).hexdigest()[:12]
+
+
+def told_claim(sentence: str, value: float | bool, low: float | None, high: float | None) -> list[str]:
+    """Tell who listens of a claim; return what the table says of it, as a list of at most one phrase."""
+    place = _place()
+    for listen in listeners:
+        listen({"claim": sentence, "value": value, "low": low, "high": high} | place)
+    table = _table(tuple(_executed()))
+    if table is None:
+        return []
+    held, runs = held_in(table, table["cells"].index(place["cell"]), place["nth"], low, high)
+    return [f"in {held} of {runs} runs with other seeds"] if runs else []
+
+
+def told_outcome(question: str, measured: object, right: str | None) -> None:
+    """Tell who listens of a prediction's outcome."""
+    for listen in listeners:
+        listen({"question": question, "measured": str(measured), "right": right} | _place())
+
+
+def held_in(table: dict[str, Any], cell: int, nth: int, low: float | None, high: float | None) -> tuple[int, int]:
+    """Return in how many of the table's runs the nth claim of a cell holds, by these bounds, and of how many."""
+    from lecturelib.checks.claims import within
+
+    values = [run["claims"].get(f"{cell}.{nth}") for run in table["runs"].values()]
+    return sum(within(each, low, high) for each in values), len(values)
+
+
+@functools.cache
+def tables() -> dict[str, dict[str, Any]]:
+    """Return all tables, by notebook."""
+    folder = files("lecturelib.data") / "replication"
+    if not folder.is_dir():
+        return {}
+    return {
+        each.name.removesuffix(".json"): json.loads(each.read_text(encoding="utf-8"))
+        for each in folder.iterdir()
+        if each.name.endswith(".json")
+    }
+
+
+_asked: dict[str, Any] = {}  # the cell that is running: its execution count, and how many claims it has made
+
+
+def _place() -> dict[str, Any]:
+    """Return the digest of the cell that is running, and how many claims or outcomes were before in it."""
+    executed = _executed()
+    if not executed:
+        return {"cell": "", "nth": 0}
+    count = len(executed)
+    _asked["nth"] = _asked["nth"] + 1 if _asked.get("count") == count else 0
+    _asked["count"] = count
+    return {"cell": executed[-1], "nth": _asked["nth"]}
+
+
+def _executed() -> list[str]:
+    """Return the digests of all cells that this kernel has run, the running one last."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    if shell is None:
+        return []
+    return [digest(source) for source in shell.history_manager.input_hist_raw[1:]]
+
+
+@functools.lru_cache(maxsize=4)
+def _table(executed: tuple[str, ...]) -> dict[str, Any] | None:
+    """Return the table of the notebook of which these cells are the beginning, none of them another's."""
+    if not executed:
+        return None
+    for table in tables().values():
+        cells = table["cells"]
+        if executed[-1] in cells and set(executed) == set(cells[: max(map(_position(cells), executed)) + 1]):
+            return table
+    return None
+
+
+def _position(cells: list[str]) -> Callable[[str], int]:
+    return lambda cell: cells.index(cell) if cell in cells else -1
