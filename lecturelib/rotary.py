@@ -1,0 +1,47 @@
+"""Rotary positions: queries and keys are turned by their place, so that a dot product sees only the distance.
+
+apply_rotary   turn each pair of numbers of a query or key by an angle that grows with its position
+"""
+
+from __future__ import annotations
+
+import torch
+
+
+def apply_rotary(x: torch.Tensor, positions: torch.Tensor, base: float = 10_000.0) -> torch.Tensor:
+    """Turn queries or keys by their positions: pair i of the vector at position t by the angle t / base^(2i / K).
+
+    Equation: (x_2i, x_2i+1) becomes (x_2i cos a - x_2i+1 sin a, x_2i sin a + x_2i+1 cos a), a = t theta_i with
+        theta_i = base^(-2i / K) (Su and others 2021, "RoFormer", equations 14, 15 and 34; their m is our t, their d is
+        our K, their i counts from 1). The pair is one complex number, multiplied by e^(ia). Queries and keys are
+        turned, values are not. Then q_t . k_s depends on the positions only by t - s.
+    Shapes: x (..., T, K), with K the width of one head; positions (T,); returns (..., T, K) in the type of x.
+    Raises: ValueError for an odd width, another number of positions, and a base that is not above 0.
+    Tool: from notebook 04 on.
+
+    >>> apply_rotary(torch.tensor([[1.0, 0.0], [1.0, 0.0]]), torch.arange(2))
+    tensor([[1.0000, 0.0000],
+            [0.5403, 0.8415]])
+    """
+    _check_rotary(x, positions, base)
+    width, exact = x.shape[-1], torch.promote_types(x.dtype, torch.float32)
+    theta = base ** (-torch.arange(0, width, 2, device=x.device, dtype=exact) / width)  # (K / 2)
+    angle = positions[:, None].to(exact) * theta  # (T, K / 2)
+    cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
+    even, odd = x[..., 0::2], x[..., 1::2]  # the pairs' first and second numbers, (..., T, K / 2)
+    return torch.stack([even * cos - odd * sin, even * sin + odd * cos], dim=-1).flatten(-2)
+
+
+def _check_rotary(x: torch.Tensor, positions: torch.Tensor, base: float) -> None:
+    if x.ndim < 2 or not x.is_floating_point() or x.shape[-1] % 2 or x.shape[-1] == 0:
+        raise ValueError(
+            f"x has shape {tuple(x.shape)} and type {x.dtype}: expected (..., T, K) with an even width K, for it is "
+            "turned pair by pair"
+        )
+    if positions.shape != x.shape[-2:-1]:
+        raise ValueError(
+            f"positions has shape {tuple(positions.shape)} for x of shape {tuple(x.shape)}: expected "
+            f"({x.shape[-2]},), a position for each token, such as torch.arange({x.shape[-2]})"
+        )
+    if not base > 0:
+        raise ValueError(f"base={base}: expected a number above 0, such as 10000")

@@ -1,0 +1,111 @@
+"""Rotary positions against complex numbers, and what they promise: only the distance counts."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lecturelib import rotary
+from tests.mutants import Mutant, planted
+from tests.strategies import normal, seeds, sizes
+from tests.tools import refuses
+
+bases = st.sampled_from([10_000.0, 100_000.0, 3.0])
+
+
+@given(sizes(4), seeds, bases)
+def test_it_is_a_complex_multiplication(shape: list[int], seed: int, base: float) -> None:
+    b, h, t, half = shape
+    x, positions = normal(b, h, t, 2 * half, seed=seed), torch.randint(500, (t,), generator=_generator(seed))
+    theta = torch.tensor([base ** (-2 * i / (2 * half)) for i in range(half)], dtype=torch.float64)
+    turn = torch.polar(torch.ones(t, half, dtype=torch.float64), positions[:, None] * theta)
+    expected = torch.view_as_real(torch.view_as_complex(x.unflatten(-1, (half, 2))) * turn).flatten(-2)
+    torch.testing.assert_close(rotary.apply_rotary(x, positions, base), expected)
+    if base == 10_000.0:
+        torch.testing.assert_close(rotary.apply_rotary(x, positions), expected)  # what the paper takes
+
+
+@given(st.integers(1, 4), seeds, bases, st.integers(0, 300), st.integers(0, 300), st.integers(-200, 3000))
+def test_a_dot_product_depends_on_the_distance_only(
+    half: int, seed: int, base: float, t: int, s: int, shift: int
+) -> None:
+    q, k = normal(2, 1, 2 * half, seed=seed)
+
+    def dot(t: int, s: int) -> torch.Tensor:
+        return (rotary.apply_rotary(q, torch.tensor([t]), base) * rotary.apply_rotary(k, torch.tensor([s]), base)).sum()
+
+    torch.testing.assert_close(dot(t + shift, s + shift), dot(t, s), rtol=1e-9, atol=1e-9)
+
+
+def test_a_dot_product_does_depend_on_the_distance() -> None:
+    q, k = normal(2, 1, 6, seed=1)
+    turned = rotary.apply_rotary(k.expand(50, 6), torch.arange(50))
+    assert len((turned @ q.mT).round(decimals=6).unique()) == 50
+    # and in which direction: a key that comes later is turned further, counter-clockwise
+    one = rotary.apply_rotary(torch.tensor([[1.0, 0.0]]), torch.tensor([1]))
+    torch.testing.assert_close(one, torch.tensor([[math.cos(1), math.sin(1)]]))
+
+
+@given(sizes(3), seeds)
+def test_position_0_changes_nothing_and_no_position_changes_a_length(shape: list[int], seed: int) -> None:
+    b, t, half = shape
+    x = normal(b, t, 2 * half, seed=seed)
+    assert torch.equal(rotary.apply_rotary(x, torch.zeros(t, dtype=torch.long)), x)
+    turned = rotary.apply_rotary(x, torch.arange(t) + 7)
+    torch.testing.assert_close(turned.norm(dim=-1), x.norm(dim=-1))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32, torch.float64])
+def test_it_keeps_the_type_and_counts_positions_exactly(dtype: torch.dtype) -> None:
+    x, far = torch.tensor([[1.0, 0.0, 1.0, 0.0]], dtype=dtype), torch.tensor([1001])  # 1001 is no bfloat16
+    found = rotary.apply_rotary(x, far)
+    assert found.dtype == dtype
+    expected = [math.cos(1001), math.sin(1001), math.cos(10.01), math.sin(10.01)]
+    torch.testing.assert_close(found.double(), torch.tensor([expected], dtype=torch.float64), rtol=0, atol=4e-3)
+
+
+def test_gradients_flow() -> None:
+    x = normal(2, 3, 4, seed=1).requires_grad_()
+    assert torch.autograd.gradcheck(lambda x: rotary.apply_rotary(x, torch.arange(3)), (x,))
+
+
+X, PLACES = torch.zeros(2, 3, 4), torch.arange(3)
+
+test_bad_input_is_refused_in_words = refuses(
+    (lambda: rotary.apply_rotary(X[..., :3], PLACES), ["(2, 3, 3)", "even width"]),
+    (lambda: rotary.apply_rotary(X[..., :0], PLACES), ["(2, 3, 0)", "even width"]),
+    (lambda: rotary.apply_rotary(X[0, 0], PLACES), ["(4,)", "(..., T, K)"]),
+    (lambda: rotary.apply_rotary(X.long(), PLACES), ["torch.int64"]),
+    (lambda: rotary.apply_rotary(X, torch.arange(4)), ["(4,)", "(3,)", "torch.arange(3)"]),
+    (lambda: rotary.apply_rotary(X, PLACES[None]), ["(1, 3)", "(3,)"]),
+    (lambda: rotary.apply_rotary(X, PLACES, base=0), ["base=0", "above 0"]),
+    (lambda: rotary.apply_rotary(X, PLACES, base=math.nan), ["base=nan"]),
+)
+
+
+def _generator(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+test_mutants = planted(
+    rotary,
+    [
+        Mutant("x[..., 0::2], x[..., 1::2]", "x[..., : width // 2], x[..., width // 2 :]",
+               test_it_is_a_complex_multiplication),
+        Mutant("dim=-1).flatten(-2)", "dim=-2).flatten(-2)", test_it_is_a_complex_multiplication),
+        Mutant("base ** (-torch", "base ** (torch", test_it_is_a_complex_multiplication),
+        Mutant("arange(0, width, 2, device=x.device, dtype=exact) / width",
+               "arange(0, width, 2, device=x.device, dtype=exact) / width / 2", test_it_is_a_complex_multiplication),
+        Mutant("even * cos - odd * sin, even * sin", "even * cos + odd * sin, even * sin",
+               test_position_0_changes_nothing_and_no_position_changes_a_length),
+        Mutant("even * cos - odd * sin, even * sin + odd * cos", "even * cos + odd * sin, odd * cos - even * sin",
+               test_a_dot_product_does_depend_on_the_distance),
+        Mutant("positions[:, None].to(exact)", "(positions[:, None] + 1).to(exact)",
+               test_position_0_changes_nothing_and_no_position_changes_a_length),
+        Mutant("positions[:, None].to(exact)", "positions[:, None].to(x.dtype)",
+               test_it_keeps_the_type_and_counts_positions_exactly),
+        Mutant("* theta  #", "+ theta  #", test_a_dot_product_does_depend_on_the_distance),
+    ],
+)  # fmt: skip
