@@ -34,6 +34,7 @@ COMMANDS = {
     "collect": Command("classroom.command:collect", "check the exercises that a class handed in"),
     "hub": Command("classroom.command:hub", "give each user of this machine a server (JupyterHub)", "hub"),
     "publish": Command("publish.command:publish", "run notebooks, and write them as they are committed"),
+    "replicate": Command("replicate.command:replicate", "run notebooks with other seeds: how often do claims hold?"),
     "site": Command("site.command:site", "build the course as a web site", "docs"),
     "film": Command("site.command:film", "film two interactive figures for the README", "docs,browser"),
     "train": Command("train.command:train", "train a pretrained model again"),

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from lecturelib.checks import replication
+from lecturelib.checks.replication import within
 
 
 class ClaimFailed(AssertionError):
@@ -60,11 +61,6 @@ def claim(
     if os.environ.get("LECTURELIB_STRICT") == "1":
         raise ClaimFailed(text)
     print(text)
-
-
-def within(value: float | bool | None, low: float | None, high: float | None) -> bool:
-    """Return whether a value lies between two bounds, each of which may be missing; NaN and None lie nowhere."""
-    return value is not None and (low is None or value > low) and (high is None or value < high) and value == value
 
 
 def _comparison(value: float, low: float | None, high: float | None) -> str:

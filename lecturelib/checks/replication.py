@@ -1,7 +1,7 @@
 """What came of a notebook's claims and predictions in runs with other seeds: the table, and who may quote it.
 
 `lecture replicate` runs each notebook several times with every seed shifted, and keeps for each run the values of its
-claims and the right choices of its predictions, in lecturelib/data/replication, a file for each notebook.
+claims and the right choices of its predictions, in lecturelib/checks/replicated, a file for each notebook.
 A claim quotes its row only in a kernel that has run this notebook's own cells, none of them changed: a cell is
 recognized by its digest, which leaves out spaces and the claims' sentences and bounds, since those move no result.
 """
@@ -53,36 +53,52 @@ def digest(source: str) -> str:
     return hashlib.sha256(re.sub(rb",+\)", b")", kept)).hexdigest()[:12]
 
 
+def within(value: float | bool | None, low: float | None, high: float | None) -> bool:
+    """Return whether a value lies between two bounds, each of which may be missing; NaN and None lie nowhere."""
+    return value is not None and (low is None or value > low) and (high is None or value < high) and value == value
+
+
 def told_claim(sentence: str, value: float | bool, low: float | None, high: float | None) -> list[str]:
     """Tell who listens of a claim; return what the table says of it, as a list of at most one phrase."""
-    place = _place()
+    place = _place("claims")
     for listen in listeners:
         listen({"claim": sentence, "value": value, "low": low, "high": high} | place)
     table = _table(tuple(_executed()))
     if table is None:
         return []
-    held, runs = held_in(table, table["cells"].index(place["cell"]), place["nth"], low, high)
-    return [f"in {held} of {runs} runs with other seeds"] if runs else []
+    return quote(table, table["cells"].index(place["cell"]), place["nth"], low, high)
 
 
 def told_outcome(question: str, measured: object, right: str | None) -> None:
     """Tell who listens of a prediction's outcome."""
+    if right is None:
+        return
+    place = _place("choices")
     for listen in listeners:
-        listen({"question": question, "measured": str(measured), "right": right} | _place())
+        listen({"question": question, "measured": str(measured), "right": right} | place)
 
 
 def held_in(table: dict[str, Any], cell: int, nth: int, low: float | None, high: float | None) -> tuple[int, int]:
-    """Return in how many of the table's runs the nth claim of a cell holds, by these bounds, and of how many."""
-    from lecturelib.checks.claims import within
+    """Return in how many of the table's runs the nth claim of a cell holds, and of how many.
 
-    values = [run["claims"].get(f"{cell}.{nth}") for run in table["runs"].values()]
-    return sum(within(each, low, high) for each in values), len(values)
+    It must keep to these bounds; where each run has measured its own, to that.
+    """
+    said = [run["claims"].get(f"{cell}.{nth}") for run in table["runs"].values()]
+    own = len({tuple(each[1:]) for each in said if each}) > 1
+    held = [within(each[0], *(each[1:] if own else (low, high))) for each in said if each]
+    return sum(held), len(said)
+
+
+def quote(table: dict[str, Any], cell: int, nth: int, low: float | None, high: float | None) -> list[str]:
+    """Return what a claim says of its runs with other seeds, as a list of at most one phrase."""
+    held, runs = held_in(table, cell, nth, low, high)
+    return [f"in {held} of {runs} runs with other seeds"] if runs else []
 
 
 @functools.cache
 def tables() -> dict[str, dict[str, Any]]:
     """Return all tables, by notebook."""
-    folder = files("lecturelib.data") / "replication"
+    folder = files("lecturelib.checks") / "replicated"
     if not folder.is_dir():
         return {}
     return {
@@ -92,18 +108,17 @@ def tables() -> dict[str, dict[str, Any]]:
     }
 
 
-_asked: dict[str, Any] = {}  # the cell that is running: its execution count, and how many claims it has made
+_asked: dict[str, tuple[int, int]] = {}  # of claims and choices: in which execution the last was, and its number there
 
 
-def _place() -> dict[str, Any]:
-    """Return the digest of the cell that is running, and how many claims or outcomes were before in it."""
+def _place(kind: str) -> dict[str, Any]:
+    """Return the digest of the cell that is running, and how many claims (or choices) were before in it."""
     executed = _executed()
     if not executed:
         return {"cell": "", "nth": 0}
-    count = len(executed)
-    _asked["nth"] = _asked["nth"] + 1 if _asked.get("count") == count else 0
-    _asked["count"] = count
-    return {"cell": executed[-1], "nth": _asked["nth"]}
+    execution, nth = _asked.get(kind, (0, 0))
+    _asked[kind] = (len(executed), nth + 1 if execution == len(executed) else 0)
+    return {"cell": executed[-1], "nth": _asked[kind][1]}
 
 
 def _executed() -> list[str]:

@@ -13,6 +13,7 @@ from lecturelib.workshop.notebooks import ROOT, find
 from lecturelib.workshop.publish.execute import execute
 from lecturelib.workshop.publish.form import clean, is_as_executed, normalize, problems, seal
 from lecturelib.workshop.publish.stamp import Repository, repository, stamp_notebook, stamp_readme
+from lecturelib.workshop.replicate.table import place, quote, read
 
 
 def publish(parser: argparse.ArgumentParser) -> None:
@@ -53,6 +54,7 @@ def execute_and_write(path: Path, repo: Repository) -> None:
     """
     nb = normalize(stamp_notebook(_read(path), repo, path.stem))
     nb = normalize(clean(execute(nb, path.parent, path.stem)))
+    quote(nb, read(place(path.stem)))
     if found := problems(nb):
         raise Failed("\n".join([f"{path.stem} was not written:", *(f"- {problem}" for problem in found)]))
     _write(path, nb)
@@ -66,7 +68,9 @@ def rewrite(path: Path, repo: Repository) -> None:
     nb = _read(path)
     if not is_as_executed(nb):
         raise Failed(f"the code or outputs of {path.stem} were changed since it was executed: run without --text-only")
-    _write(path, normalize(stamp_notebook(nb, repo, path.stem)))
+    nb = normalize(stamp_notebook(nb, repo, path.stem))
+    quote(nb, read(place(path.stem)))
+    _write(path, nb)
 
 
 def restamp_readme(root: Path, repo: Repository, notebook: str) -> None:

@@ -1,0 +1,186 @@
+"""Run notebooks again with every seed shifted, and keep what comes of their claims."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import nbformat
+import psutil
+from tqdm import tqdm
+
+from lecturelib.workshop import Failed, notebooks
+from lecturelib.workshop.replicate import table as tables
+
+CELL_SECONDS = 900  # of a cell; a slow machine is late, not wrong
+
+
+def replicate(parser: argparse.ArgumentParser) -> None:
+    """Run notebooks again with every seed shifted, and keep what comes of their claims.
+
+    Each run goes into the notebook's table at once, so that a command that was stopped goes on where it was.
+    A changed notebook begins a new table. Then the claims in the notebook say in how many runs they held.
+    """
+    parser.add_argument("names", nargs="*", metavar="NAME", help="such as 03 or 03_attention; without, all")
+    parser.add_argument("--runs", type=int, default=10, help="how many in all, for each notebook (10)")
+    parser.add_argument("--jobs", type=int, default=2, help="how many at a time (2)")
+    parser.add_argument("--fresh", action="store_true", help="start anew, and forget the runs that are there")
+    parser.add_argument("--report", action="store_true", help="run nothing; print how each claim fared")
+    parser.set_defaults(run=_run)
+
+
+class _Task(NamedTuple):
+    """One run of one notebook that is going on."""
+
+    path: Path
+    number: int
+    rows: Path
+    process: subprocess.Popen[str]
+    began: float
+
+
+def _run(given: argparse.Namespace) -> int:
+    for name in ("runs", "jobs"):
+        if getattr(given, name) < 1:
+            raise ValueError(f"--{name} {getattr(given, name)}: expected 1 or more")
+    folder = notebooks.folder()
+    paths = [notebooks.find(name, folder) for name in given.names] or sorted(folder.glob("[0-9][0-9]_*.ipynb"))
+    if not given.report:
+        with contextlib.ExitStack() as locks:
+            for path in paths:
+                locks.enter_context(_alone(path.stem))
+            run_all(paths, given.runs, given.jobs, given.fresh)
+        for path in paths:
+            _quote(path)
+    return report(paths)
+
+
+def run_all(paths: list[Path], runs: int, jobs: int, fresh: bool = False) -> None:
+    """Make the runs that the tables lack, several at a time; each is written as it ends.
+
+    Raises: Failed for a table that is not whole.
+    """
+    kept: dict[Path, dict[str, Any]] = {}
+    waiting: list[tuple[Path, int]] = []
+    for path in paths:
+        cells = tables.digests(nbformat.read(path, as_version=4))
+        kept[path] = {"cells": cells, "runs": {}} if fresh else tables.read(tables.place(path.stem))
+        if kept[path]["cells"] != cells:
+            kept[path] = {"cells": cells, "runs": {}}
+        waiting += [(path, number) for number in range(1, runs + 1) if str(number) not in kept[path]["runs"]]
+    waiting.sort(key=lambda task: task[1])
+    going: list[_Task] = []
+    with tempfile.TemporaryDirectory(prefix="lecturelib-") as folder, tqdm(total=len(waiting), unit="run") as bar:
+        try:
+            while waiting or going:
+                while waiting and len(going) < jobs:
+                    going.append(_begin(*waiting.pop(0), Path(folder)))
+                time.sleep(0.2)
+                for task in [task for task in going if task.process.poll() is not None]:
+                    going.remove(task)
+                    table = kept[task.path]
+                    table["runs"][str(task.number)] = run = _result(task, table["cells"])
+                    tables.write(tables.place(task.path.stem), table)
+                    bar.set_postfix_str(f"{task.path.stem[:2]} run {task.number} {run['failed'][:40]}")
+                    bar.update()
+        finally:
+            for task in going:
+                _end(task.process)
+
+
+def report(paths: list[Path]) -> int:
+    """Print for each notebook how often each claim held; return 1 if one held too rarely, or a table is missing."""
+    poor = 0
+    for path in paths:
+        nb, table = nbformat.read(path, as_version=4), tables.read(tables.place(path.stem))
+        if table["cells"] != tables.digests(nb):
+            print(f"{path.stem}: no runs of the notebook as it is now")
+            poor += 1
+            continue
+        failed = {number: run["failed"] for number, run in table["runs"].items() if run["failed"]}
+        seconds = sum(run["seconds"] for run in table["runs"].values())
+        print(f"{path.stem}: {len(table['runs'])} runs, {seconds / 60:.0f} minutes")
+        for number, reason in failed.items():
+            print(f"  run {number} stopped: {reason}")
+        for each in tables.summaries(nb, table):
+            spread = "" if each.claim.exact else f"{each.mean:8.3g} ± {each.spread:<8.2g}"
+            print(f"  {each.held:>2} of {each.runs:<2} {spread:19} {each.remark:16} {each.claim.sentence}")
+            poor += each.held < tables.ENOUGH * each.runs
+        for right, held, runs in tables.choices(nb, table):
+            print(f"  {held:>2} of {runs:<2} {'':19} {'':16} right choice: {right}")
+            poor += held < tables.ENOUGH * runs
+    return int(poor > 0)
+
+
+def _begin(path: Path, number: int, folder: Path) -> _Task:
+    rows = folder / f"{path.stem}-{number}.jsonl"
+    rows.touch()
+    command = [sys.executable, "-m", "lecturelib.workshop.replicate.run", path, number, rows, CELL_SECONDS]
+    with (folder / f"{path.stem}-{number}.txt").open("w") as said:
+        process = subprocess.Popen(
+            [str(part) for part in command], stdout=said, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        )
+    return _Task(path, number, rows, process, time.monotonic())
+
+
+def _result(task: _Task, cells: list[str]) -> dict[str, Any]:
+    rows = [json.loads(line) for line in task.rows.read_text(encoding="utf-8").splitlines()]
+    failed = ""
+    if task.process.returncode != 0:
+        said = task.rows.with_suffix(".txt").read_text(encoding="utf-8", errors="replace")
+        lines = [line.strip() for line in said.splitlines() if line.strip() and "cell/s" not in line]
+        failed = lines[-1][:200] if lines else f"exit status {task.process.returncode}"
+    return tables.as_run(rows, cells, time.monotonic() - task.began, failed)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """End a run with its kernel."""
+    with contextlib.suppress(psutil.Error):
+        family = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGTERM)
+        for each in family:
+            with contextlib.suppress(psutil.Error):
+                each.kill()
+    process.wait()
+
+
+def _quote(path: Path) -> None:
+    """Write into a notebook's claims in how many runs they held."""
+    from lecturelib.workshop.publish.command import rewrite
+    from lecturelib.workshop.publish.stamp import repository
+
+    rewrite(path, repository(notebooks.ROOT))
+
+
+@contextlib.contextmanager
+def _alone(name: str) -> Iterator[None]:
+    """Hold a notebook's table against a second command.
+
+    Raises: Failed while another one holds it.
+    """
+    tables.FOLDER.mkdir(exist_ok=True)
+    lock = tables.FOLDER / f".{name}.lock"
+    with contextlib.suppress(OSError, ValueError):
+        if not psutil.pid_exists(int(lock.read_text())):  # that command was killed
+            lock.unlink()
+    try:
+        with lock.open("x") as file:
+            file.write(str(os.getpid()))
+    except FileExistsError:
+        raise Failed(
+            f"another command is replicating {name}: wait for it, or end it ({lock} holds its number)"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.unlink(missing_ok=True)

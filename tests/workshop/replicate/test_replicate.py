@@ -1,0 +1,370 @@
+"""Runs with other seeds: what is shifted, what is kept, what a claim may say of it, and what is refused."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from lecturelib.__main__ import main
+from lecturelib.checks import replication
+from lecturelib.workshop import Failed, notebooks
+from lecturelib.workshop.publish.form import clean, normalize, seal
+from lecturelib.workshop.replicate import command
+from lecturelib.workshop.replicate import table as tables
+from lecturelib.workshop.replicate.command import run_all
+from lecturelib.workshop.replicate.table import Claim
+from tests.mutants import Mutant, planted
+
+ROOT = Path(__file__).parents[3]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+
+# ---- the shift ----
+
+DRAWS = """
+import random
+import numpy as np
+import torch
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from torch import nn
+from lecturelib.data.dates import dates
+from lecturelib.data.digits import digits
+from lecturelib.data.glyphs import glyphs
+from lecturelib.data.photos import crops
+from lecturelib.data.strings import random_strings
+from lecturelib.data.text import windows
+from lecturelib.training import fit, seed_everything
+
+
+def trained():
+    line, x = nn.Linear(1, 1), torch.linspace(-1, 1, 64)[:, None]
+    with torch.no_grad():
+        line.weight.fill_(1), line.bias.fill_(0)
+    return fit(line, lambda m, b: (m(b[0]) - b[1]).square().mean(), (x, 3 * x), steps=5, seed=0).train
+
+
+def seeded(seed, draw):
+    seed()
+    return draw()
+
+
+DRAWS = {
+    "random": lambda: seeded(lambda: random.seed(1), random.random),
+    "random.Random": lambda: random.Random(1).random(),
+    "numpy": lambda: seeded(lambda: np.random.seed(1), np.random.rand),
+    "default_rng": lambda: np.random.default_rng(1).random(),
+    "default_rng, a list": lambda: np.random.default_rng([1, 2]).random(),
+    "RandomState": lambda: np.random.RandomState(1).rand(),
+    "torch": lambda: seeded(lambda: torch.manual_seed(1), lambda: torch.rand(1).item()),
+    "Generator": lambda: torch.rand(1, generator=torch.Generator().manual_seed(1)).item(),
+    "Generator, on a device": lambda: torch.rand(1, generator=torch.Generator("cpu").manual_seed(1)).item(),
+    "scikit-learn": lambda: check_random_state(1).rand(),
+    "scikit-learn, a split": lambda: train_test_split(np.arange(100), random_state=1)[0].tolist(),
+    "seed_everything": lambda: torch.rand(1, generator=seed_everything(1)).item() + torch.rand(1).item(),
+    "fit": trained,
+    "strings": lambda: random_strings(3, 20, seed=1),
+    "windows": lambda: windows("for x in y: " * 50, 5, 9, seed=1).tolist(),
+    "dates": lambda: str(dates(5, held_out=False, seed=1)),
+    "digits": lambda: digits(seed=1)[0][1][:30].tolist(),
+    "glyphs": lambda: glyphs(5, seed=1)[0].sum().item(),
+    "photos": lambda: crops(5, size=16, held_out=False, seed=1).sum().item(),
+}
+"""
+
+CONTRAST = """
+import sys
+from lecturelib.workshop.replicate.shift import shift
+before = {name: draw() for name, draw in DRAWS.items()}
+again = {name: draw() for name, draw in DRAWS.items()}
+shift(7_919)
+after = {name: draw() for name, draw in DRAWS.items()}
+print({name for name in DRAWS if before[name] != again[name]}, {name for name in DRAWS if before[name] == after[name]})
+assert isinstance(torch.default_generator, torch.Generator)
+assert isinstance(np.random.mtrand._rand, np.random.RandomState)
+"""
+
+
+def test_the_shift_reaches_whatever_takes_a_seed():
+    """Nothing is random before it, and nothing is the same after it."""
+    said = subprocess.run([sys.executable, "-c", DRAWS + CONTRAST], capture_output=True, text=True)
+    assert said.stdout == "set() set()\n", said.stdout + said.stderr
+
+
+# ---- a cell's digest ----
+
+CELL = 'x = fit(model, seed=0)\nclaim("it is so", x, above=0.9)\ndraw("it", x, above=3)'
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        (("it is so", "so it is"), True),
+        (("above=0.9", "below=0.8"), True),
+        ((", above=0.9", ""), True),
+        (("above=0.9)", "\n    above=0.9,\n)"), True),
+        (("seed=0", "seed=1"), False),
+        (('"it is so", x', '"it is so", 2 * x'), False),
+        (("above=3", "above=4"), False),
+        (("claim(", "print("), False),
+    ],
+)
+def test_what_a_cell_is_recognized_by(change, same):
+    assert CELL.replace(*change) != CELL
+    assert (replication.digest(CELL.replace(*change)) == replication.digest(CELL)) is same
+
+
+def test_a_line_and_a_letter_have_a_digest():
+    assert replication.digest("%pip install x") != replication.digest("%pip install y")
+    same = [replication.digest(f'é = 1; claim("{word}", x, above=0.9)') for word in ("Schröder", "so")]
+    assert len(set(same)) == 1
+
+
+# ---- runs ----
+
+CELLS = [
+    "import torch\nfrom lecturelib.checks.claims import claim\nfrom lecturelib.checks.predictions import predict",
+    "x = torch.rand(1, generator=torch.Generator().manual_seed(5)).item()\nguess = predict('?', ['low', 'high'])",
+    "claim('this draw is what it was', x, between=({low}, {high}))  # a fluke: true for the seed that is shown\n"
+    "claim('it lies between 0 and 1', x, between=(-1e-9, 1.0))\nclaim('two is even', 2 % 2 == 0)",
+    "guess.outcome(f'{x:.1f}', right='high' if x > 0.5 else 'low')",
+]
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A project with one small notebook, whose tables lie in a folder of its own."""
+    monkeypatch.setattr(tables, "FOLDER", tmp_path / "replicated")
+    monkeypatch.setattr(notebooks, "NOTEBOOKS", tmp_path)
+    return tmp_path
+
+
+def write(folder, *cells, name="03_small"):
+    import torch
+
+    x = torch.rand(1, generator=torch.Generator().manual_seed(5)).item()
+    cells = [cell.format(low=x - 0.001, high=x + 0.001) if "{low}" in cell else cell for cell in cells]
+    nb = new_notebook(cells=[new_markdown_cell("# 03 Small"), *map(new_code_cell, cells)])
+    path = folder / f"{name}.ipynb"
+    nbformat.write(nb, path)
+    return path
+
+
+def executed(path):
+    """Run the notebook as its reader would, and return it with its outputs."""
+    from lecturelib.workshop.publish.execute import execute
+
+    nb = seal(clean(normalize(execute(nbformat.read(path, as_version=4), path.parent, path.stem))))
+    nbformat.write(nb, path)
+    return nb
+
+
+def test_a_fluke_is_caught_and_a_right_choice_counted(place, capfd, monkeypatch):
+    path = write(place, *CELLS)
+    nb = executed(path)
+    monkeypatch.setattr(command, "_quote", lambda path: None)
+    assert main(["replicate", "03", "--runs", "4", "--jobs", "2"]) == 1
+    said = capfd.readouterr().out
+    assert " 0 of 4 " in said and "too tight" in said and said.count(" 4 of 4 ") >= 2
+    table = tables.read(tables.place("03_small"))
+    assert [run["failed"] for run in table["runs"].values()] == [""] * 4
+    values = [run["claims"]["2.0"][0] for run in table["runs"].values()]
+    assert len(set(values)) == 4, "each run has other seeds"
+    fluke, wide, exact = tables.summaries(nb, table)
+    assert (fluke.held, wide.held, exact.held, exact.claim.exact) == (0, 4, 4, True)
+    assert fluke.claim.sentence == "this draw is what it was"
+    (choice,) = tables.choices(nb, table)
+    right = choice[0]
+    assert choice[1:] == (sum((value > 0.5) == (right == "high") for value in values), 4)
+    # once more: nothing is left to do, and nothing is run
+    before = tables.place("03_small").read_bytes()
+    monkeypatch.setattr(command, "_begin", None)
+    run_all([path], runs=4, jobs=1)
+    assert tables.place("03_small").read_bytes() == before
+    # the kernel that has run these cells, and no other, says so
+    tables.quote(nb, table)
+    printed = nb.cells[3].outputs[0].text.splitlines()
+    assert printed[1].endswith("; in 4 of 4 runs with other seeds).")
+    assert printed[2] == "Claim holds: two is even (in 4 of 4 runs with other seeds)."
+    assert tables.shown_claims(nb)[2] == Claim(2, 2, "two is even", None, None)
+    tables.quote(nb, table)
+    assert nb.cells[3].outputs[0].text.splitlines() == printed
+    tables.quote(nb, table | {"cells": ["other"]})
+    assert "runs" not in nb.cells[3].outputs[0].text
+
+
+def test_a_run_that_stops_is_a_row_and_its_claims_count_as_failed(place):
+    path = write(place, *CELLS[:3], "assert x < 0, 'too large'", "claim('never said', True)")
+    run_all([path], runs=2, jobs=2)
+    table = tables.read(tables.place("03_small"))
+    for run in table["runs"].values():
+        assert "too large" in run["failed"] and set(run["claims"]) == {"2.0", "2.1", "2.2"}
+    assert replication.held_in(table, 4, 0, 0.5, None) == (0, 2)
+
+
+def test_it_goes_on_where_it_was_stopped_and_anew_for_a_changed_notebook(place, monkeypatch):
+    path = write(place, *CELLS)
+    begun = []
+    monkeypatch.setattr(command, "_begin", lambda path, number, folder: begun.append(number) or finished(path, number))
+    monkeypatch.setattr(command, "_result", lambda task, cells: tables.as_run([], cells, 1.0, ""))
+    cells = tables.digests(nbformat.read(path, as_version=4))
+    tables.write(tables.place("03_small"), {"cells": cells, "runs": {"2": tables.as_run([], cells, 1.0, "")}})
+    run_all([path], runs=3, jobs=1)
+    assert begun == [1, 3]
+    path.write_text(path.read_text().replace("manual_seed(5)", "manual_seed(6)"))
+    run_all([path], runs=3, jobs=1)
+    assert begun == [1, 3, 1, 2, 3]
+    run_all([path], runs=2, jobs=1, fresh=True)
+    assert begun[5:] == [1, 2] and len(tables.read(tables.place("03_small"))["runs"]) == 2
+
+
+def finished(path, number):
+    process = subprocess.Popen([sys.executable, "-c", ""], text=True)
+    return command._Task(path, number, path, process, 0.0)
+
+
+# ---- a claim's own kernel ----
+
+TABLE = {
+    "cells": ["a", "b", "c"],
+    "runs": {
+        "1": {"claims": {"1.0": [0.95, 0.9, None]}, "right": {}, "failed": ""},
+        "2": {"claims": {"1.0": [0.85, 0.9, None]}, "right": {}, "failed": ""},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("executed", "known"),
+    [
+        (["a", "b"], True),
+        (["a", "b", "b", "c", "b"], True),
+        (["a", "x", "b"], False),
+        (["b"], False),
+        (["a", "b", "x"], False),
+        ([], False),
+    ],
+)
+def test_only_the_notebooks_own_cells_let_a_claim_quote_its_runs(executed, known, monkeypatch):
+    monkeypatch.setattr(replication, "tables", lambda: {"03_small": TABLE})
+    monkeypatch.setattr(replication, "_executed", lambda: executed)
+    monkeypatch.setattr(replication, "_asked", {})
+    replication._table.cache_clear()
+    found = replication.told_claim("it is so", 0.97, 0.9, None)
+    assert found == (["in 1 of 2 runs with other seeds"] if known else [])
+    if known:
+        replication._asked.clear()
+        assert replication.told_claim("it is so", 0.97, 0.8, None) == ["in 2 of 2 runs with other seeds"]
+    replication._table.cache_clear()
+
+
+def test_runs_that_count():
+    """A run that did not come to the claim counts; a bound that each run measures is each run's own."""
+    same = [[0.95, 0.9, None], [0.9, 0.9, None], [0.7, 0.9, None], None]
+    own = [[0.95, 0.9, None], [0.85, 0.8, None], [0.7, 0.8, None], None]
+    for rows, held in ((same, 1), (own, 2)):
+        runs = {str(n): {"claims": {"1.0": row} if row else {}} for n, row in enumerate(rows)}
+        assert replication.held_in({"runs": runs}, 1, 0, 0.9, None) == (held, 4)
+
+
+# ---- bad input ----
+
+
+def spoil(text):
+    return lambda path: path.write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "words"),
+    [
+        (spoil(""), ["not a whole table"]),
+        (spoil('{"cells": ["a"], "runs": {"1": {"claims"'), ["not a whole table", "history"]),
+        (spoil('{"cells": ["a"], "runs": {"1": {"claims": {}}}}'), ["a part of it is missing"]),
+        (spoil('{"cells": [], "runs": {}}'), ["a part of it is missing"]),
+        (spoil("[1]"), ["not a whole table"]),
+    ],
+)
+def test_a_table_that_is_cut_short_is_named_and_stays(place, capsys, spoilt, words):
+    write(place, *CELLS)
+    file = tables.place("03_small")
+    file.parent.mkdir()
+    spoilt(file)
+    before = file.read_bytes()
+    assert main(["replicate", "03", "--runs", "1"]) == 1
+    said = capsys.readouterr().err
+    assert str(file) in said and not [word for word in words if word not in said] and said.count("\n") == 1
+    assert file.read_bytes() == before and not list(file.parent.glob(".*"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["no_such_notebook"], 2, ["no notebook, or more than one, is meant by 'no_such_notebook'", "03_small"]),
+        (["03", "--runs", "0"], 2, ["--runs 0: expected 1 or more"]),
+        (["03", "--jobs", "-1"], 2, ["--jobs -1: expected 1 or more"]),
+    ],
+)
+def test_bad_input_is_one_line(place, capsys, arguments, status, words):
+    write(place, *CELLS)
+    assert main(["replicate", *arguments]) == status
+    said = capsys.readouterr().err
+    assert not [word for word in words if word not in said] and said.count("\n") == 1
+
+
+def test_of_two_commands_at_once_the_second_is_refused(place, capsys):
+    write(place, *CELLS)
+    with command._alone("03_small"):
+        assert main(["replicate", "03", "--runs", "1"]) == 1
+        assert "another command is replicating 03_small" in capsys.readouterr().err
+        assert not tables.place("03_small").exists()
+    lock = tables.FOLDER / ".03_small.lock"
+    lock.write_text("999999999")  # of a command that was killed
+    with command._alone("03_small"), pytest.raises(Failed), command._alone("03_small"):
+        pass
+    assert not lock.exists()
+
+
+def test_a_missing_table_is_said(place, capsys):
+    executed(write(place, *CELLS))
+    assert main(["replicate", "03", "--report"]) == 1
+    assert capsys.readouterr().out == "03_small: no runs of the notebook as it is now\n"
+
+
+# ---- the course ----
+
+
+REPLICATED = [path for path in NOTEBOOKS if tables.place(path.stem).exists()]
+
+
+@pytest.mark.parametrize("path", REPLICATED, ids=lambda path: path.stem)
+def test_every_claim_and_every_right_choice_holds_with_other_seeds(path):
+    """In at least nine runs of ten; and the notebook says so."""
+    nb, table = nbformat.read(path, as_version=4), tables.read(tables.place(path.stem))
+    assert table["cells"] == tables.digests(nb), f"the notebook has changed: run `lecture replicate {path.stem}`"
+    assert len(table["runs"]) >= 10 and not [run["failed"] for run in table["runs"].values() if run["failed"]]
+    found = tables.summaries(nb, table)
+    assert [each for each in found if each.held < tables.ENOUGH * each.runs] == []
+    assert [each for each in tables.choices(nb, table) if each[1] < tables.ENOUGH * each[2]] == []
+    assert len(found) == len({key for run in table["runs"].values() for key in run["claims"]})
+    saved = json.dumps(nb)
+    tables.quote(nb, table)
+    assert json.dumps(nb) == saved, f"run `lecture publish --text-only {path.stem}`"
+
+
+# ---- planted bugs ----
+
+test_mutants = planted(
+    replication,
+    [
+        Mutant("[call.args[0], *(", "[*(", test_what_a_cell_is_recognized_by),
+        Mutant('_DROPPED = ("above", "below", "between")', "_DROPPED = ()", test_what_a_cell_is_recognized_by),
+        Mutant('call.func.id == "claim"', "True", test_what_a_cell_is_recognized_by),
+        Mutant("data = source.encode()", "data = source.encode('latin1')", test_a_line_and_a_letter_have_a_digest),
+        Mutant("return sum(held), len(said)", "return sum(held), len(held)", test_runs_that_count),
+        Mutant("> 1\n", "> 9\n", test_runs_that_count),
+        Mutant("value > low", "value >= low", test_runs_that_count),
+    ],
+)
