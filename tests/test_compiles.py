@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from lecturelib.attention import Attention, MultiHeadAttention, padding_mask
+from lecturelib.foundation import BertModel, LlamaModel
 from lecturelib.transformer import Block, Encoder, EncoderDecoder, LanguageModel
 from lecturelib.translation import Translator
 
@@ -28,6 +29,8 @@ MODELS: dict[str, Case] = {
     "encoder": (lambda: Encoder(7, 6, 2, 1, 9), (TOKENS, LENGTHS)),
     "language model": (lambda: LanguageModel(7, 6, 2, 1, 9), (TOKENS,)),
     "encoder and decoder": (lambda: EncoderDecoder(7, 7, 6, 2, 1, 9), (TOKENS, TOKENS, LENGTHS)),
+    "Llama": (lambda: LlamaModel(7, 8, 4, 2, 1, 11, 9), (TOKENS,)),
+    "BERT": (lambda: BertModel(7, 6, 2, 1, 11, 9), (TOKENS, LENGTHS)),
 }
 TRANSLATORS: dict[str, Case] = {
     "GRU": (lambda: Translator(7, 7, 6), (TOKENS, TOKENS, LENGTHS)),
@@ -54,8 +57,9 @@ def test_a_model_compiles_as_one_graph_forward_and_backward(name: str) -> None:
     torch.testing.assert_close(*gradients, rtol=1e-5, atol=1e-5)
 
 
-def test_a_compiled_model_takes_other_lengths() -> None:
-    model = LanguageModel(7, 6, 2, 1, 99)
+@pytest.mark.parametrize("build", [lambda: LanguageModel(7, 6, 2, 1, 99), lambda: LlamaModel(7, 8, 4, 2, 1, 11, 99)])
+def test_a_compiled_model_takes_other_lengths(build: Callable[[], nn.Module]) -> None:
+    model = build()
     compiled = torch.compile(model, fullgraph=True, backend="eager", dynamic=True)
     for length in (5, 7, 70):
         tokens = TOKENS.repeat(1, 14)[:, :length]

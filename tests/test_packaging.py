@@ -18,7 +18,7 @@ from lecturelib.workshop.publish.stamp import BADGES_TAG, INSTALL_TAG, README_MA
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-CONDA_NAMES = {"torch": "pytorch-cpu", "matplotlib": "matplotlib-base"}
+CONDA_NAMES = {"torch": "pytorch-cpu", "matplotlib": "matplotlib-base", "huggingface-hub": "huggingface_hub"}
 # What a Binder image has beside the project's own dependencies, and why.
 BINDER_ONLY = {"jupyter-resource-usage": "readers have 2 GB there, and see how much of it they use"}
 TOP_LEVEL = {
@@ -52,7 +52,8 @@ def files() -> list[Path]:
 
 @pytest.mark.parametrize(("name", "more"), [("environment.yml", set()), ("binder/environment.yml", set(BINDER_ONLY))])
 def test_conda_lists_equal_the_projects_own(name, more):
-    ours = {CONDA_NAMES.get(key, key): value for key, value in ranges(PROJECT["dependencies"]).items()}
+    needed = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["foundation"]
+    ours = {CONDA_NAMES.get(key, key): value for key, value in ranges(needed).items()}
     conda = ranges([entry for entry in conda_list(ROOT / name) if not re.match(r"python\b", entry)])
     assert {key: value for key, value in conda.items() if key not in more} == ours
     assert more <= set(conda)
@@ -80,7 +81,9 @@ def test_every_package_that_the_library_imports_is_declared():
     names = {name.split(".")[0] for name in whole}
     found = packages_distributions()
     imports = {canonicalize_name(found.get(name, [name])[0]) for name in names - sys.stdlib_module_names}
-    extras = [line for name in ("test", "docs", "browser") for line in PROJECT["optional-dependencies"][name]]
+    extras = [
+        line for name in ("foundation", "test", "docs", "browser") for line in PROJECT["optional-dependencies"][name]
+    ]
     undeclared = imports - set(ranges(PROJECT["dependencies"] + extras)) - {"lecturelib"} - BROUGHT
     assert not undeclared, f"add {sorted(undeclared)} to the three lists of dependencies"
 

@@ -1,6 +1,7 @@
-"""torch's own attention and transformer layers with the weights of ours, and random masks to compare them under."""
+"""torch's and Hugging Face's layers and models with the weights of ours, and random masks to compare them under."""
 
-from typing import TypeVar
+import sys
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -8,6 +9,9 @@ from torch import nn
 from lecturelib.attention import MultiHeadAttention
 from lecturelib.transformer import Block
 from tests.strategies import normal
+
+# transformers would import it where it is installed, and a build that does not fit that of torch fails to be imported
+sys.modules.setdefault("torchvision", None)  # type: ignore[arg-type]
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -75,4 +79,74 @@ def block_twin(ours: Block) -> nn.TransformerEncoderLayer | nn.TransformerDecode
         getattr(twin, f"norm{n}").load_state_dict(norm.state_dict())
     twin.linear1.load_state_dict(widen.state_dict())
     twin.linear2.load_state_dict(narrow.state_dict())
+    return twin
+
+
+def llama_twin(ours: Any) -> nn.Module:
+    """Return Hugging Face's LlamaForCausalLM with the weights of ours.
+
+    It turns the pairs (i, i + K / 2) of a head, where we turn (2i, 2i + 1): the rows of queries and keys change places.
+    """
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    layer, block = ours.blocks[0].attention, ours.blocks[0]
+    vocab_size, d_model = ours.embedding.weight.shape
+    config = LlamaConfig(
+        vocab_size=vocab_size, hidden_size=d_model, intermediate_size=block.feed_forward.up.out_features,
+        num_hidden_layers=len(ours.blocks), num_attention_heads=layer.num_heads,
+        num_key_value_heads=layer.num_kv_heads, max_position_embeddings=ours.max_len, rms_norm_eps=ours.norm.eps,
+        rope_parameters={"rope_type": "default", "rope_theta": layer.base}, tie_word_embeddings=True,
+    )  # fmt: skip
+    twin = LlamaForCausalLM(config).double().eval()
+    weights = {"model.embed_tokens.weight": ours.embedding.weight, "lm_head.weight": ours.embedding.weight}
+    weights["model.norm.weight"] = ours.norm.weight
+    for n, block in enumerate(ours.blocks):
+        layer, ff = block.attention, block.feed_forward
+        theirs = {
+            "input_layernorm": block.norm_attention.weight, "post_attention_layernorm": block.norm_feed_forward.weight,
+            "self_attn.q_proj": halves(layer.q_proj.weight, layer.num_heads),
+            "self_attn.k_proj": halves(layer.k_proj.weight, layer.num_kv_heads),
+            "self_attn.v_proj": layer.v_proj.weight, "self_attn.o_proj": layer.out_proj.weight,
+            "mlp.gate_proj": ff.gate.weight, "mlp.up_proj": ff.up.weight, "mlp.down_proj": ff.down.weight,
+        }  # fmt: skip
+        weights |= {f"model.layers.{n}.{name}.weight": weight for name, weight in theirs.items()}
+    twin.load_state_dict(weights)
+    return twin
+
+
+def halves(weight: torch.Tensor, num_heads: int) -> torch.Tensor:
+    """Put the first rows of all pairs of a head before the second ones."""
+    return weight.unflatten(0, (num_heads, -1, 2)).transpose(1, 2).flatten(0, 2)
+
+
+def bert_twin(ours: Any) -> nn.Module:
+    """Return Hugging Face's BertModel with the weights of ours; its vector for the first sentence is random."""
+    from transformers import BertConfig
+    from transformers import BertModel as Twin
+
+    vocab_size, d_model = ours.embedding.tokens.weight.shape
+    block = ours.blocks[0]
+    config = BertConfig(
+        vocab_size=vocab_size, hidden_size=d_model, num_hidden_layers=len(ours.blocks),
+        num_attention_heads=block.attention.num_heads, intermediate_size=block.feed_forward[0].out_features,
+        max_position_embeddings=len(ours.embedding.table), layer_norm_eps=ours.norm.eps,
+    )  # fmt: skip
+    twin = Twin(config, add_pooling_layer=False).double().eval()
+    sentence = twin.embeddings.token_type_embeddings.weight
+    parts = {
+        "embeddings.word_embeddings": ours.embedding.tokens, "embeddings.LayerNorm": ours.norm,
+    }  # fmt: skip
+    for n, block in enumerate(ours.blocks):
+        layer = block.attention
+        theirs = {
+            "attention.self.query": layer.q_proj, "attention.self.key": layer.k_proj,
+            "attention.self.value": layer.v_proj, "attention.output.dense": layer.out_proj,
+            "attention.output.LayerNorm": block.norm_attention, "intermediate.dense": block.feed_forward[0],
+            "output.dense": block.feed_forward[2], "output.LayerNorm": block.norm_feed_forward,
+        }  # fmt: skip
+        parts |= {f"encoder.layer.{n}.{name}": part for name, part in theirs.items()}
+    for name, part in parts.items():
+        twin.get_submodule(name).load_state_dict(part.state_dict())
+    with torch.no_grad():
+        twin.embeddings.position_embeddings.weight.copy_(ours.embedding.table - sentence[0])
     return twin

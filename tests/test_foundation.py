@@ -1,0 +1,260 @@
+"""Llama and BERT against Hugging Face's, their parts against torch's, and what a cache promises."""
+
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from lecturelib import foundation
+from lecturelib.attention import MultiHeadAttention, causal_mask, record_attention
+from lecturelib.language import generate
+from lecturelib.rotary import apply_rotary
+from tests.mutants import Mutant, planted
+from tests.strategies import normal, seeds, sizes
+from tests.tools import refuses
+from tests.twins import bert_twin, llama_twin, parameters_that_rest, random_weights
+
+VOCAB_SIZE, MAX_LEN = 11, 29
+few = settings(max_examples=8)  # where a case builds whole models
+
+
+def tokens_of(b: int, t: int, seed: int) -> torch.Tensor:
+    return torch.randint(VOCAB_SIZE, (b, t), generator=torch.Generator().manual_seed(seed))
+
+
+def llama(seed: int = 1, num_heads: int = 6, num_kv_heads: int = 2, **changes: Any) -> foundation.LlamaModel:
+    how: dict[str, Any] = {"num_layers": 3, "d_ff": 13, "max_len": MAX_LEN, "base": 100.0} | changes
+    model = foundation.LlamaModel(VOCAB_SIZE, 4 * num_heads, num_heads, num_kv_heads, **how)
+    return random_weights(model, seed)
+
+
+def bert(seed: int = 1) -> foundation.BertModel:
+    return random_weights(foundation.BertModel(VOCAB_SIZE, 12, 3, num_layers=2, d_ff=17, max_len=MAX_LEN), seed)
+
+
+@given(sizes(3), seeds, st.sampled_from([1e-5, 0.1]))
+def test_the_norm_is_torchs(shape: list[int], seed: int, eps: float) -> None:
+    ours = random_weights(foundation.RMSNorm(shape[-1], eps), seed)
+    twin = nn.RMSNorm(shape[-1], eps, dtype=torch.float64)
+    twin.load_state_dict(ours.state_dict())
+    x = normal(*shape, seed=seed)
+    torch.testing.assert_close(ours(x), twin(x))
+    assert torch.equal(foundation.RMSNorm(5).weight, torch.ones(5)) and foundation.RMSNorm(5).eps == 1e-5
+
+
+@given(sizes(3), seeds)
+def test_the_feed_forward_network_is_the_formula(shape: list[int], seed: int) -> None:
+    b, d_model, d_ff = shape
+    ours, x = random_weights(foundation.SwiGLU(d_model, d_ff), seed), normal(b, d_model, seed=seed)
+    gate, up, down = (each.weight for each in (ours.gate, ours.up, ours.down))
+    for row, found in zip(x, ours(x), strict=True):
+        a = gate @ row
+        torch.testing.assert_close(found, down @ (a / (1 + (-a).exp()) * (up @ row)))
+
+
+@given(sizes(3), seeds, st.sampled_from([1, 2, 3]))
+def test_as_many_groups_as_heads_are_multi_head_attention(shape: list[int], seed: int, heads_each: int) -> None:
+    """And with fewer, each pair of keys and values serves the heads of its group, one after the other."""
+    b, t, groups = shape
+    h = groups * heads_each
+    ours = random_weights(foundation.GroupedQueryAttention(4 * h, h, groups, base=50.0), seed)
+    x, q, k, v = normal(b, t, 4 * h, seed=seed), [], [], []
+    for head in range(h):
+        group = head // heads_each
+        q.append(apply_rotary(x @ ours.q_proj.weight[4 * head : 4 * head + 4].T, torch.arange(t), 50.0))
+        k.append(apply_rotary(x @ ours.k_proj.weight[4 * group : 4 * group + 4].T, torch.arange(t), 50.0))
+        v.append(x @ ours.v_proj.weight[4 * group : 4 * group + 4].T)
+    scores = torch.stack(q, 1) @ torch.stack(k, 1).mT / 2
+    weights = scores.masked_fill(~causal_mask(t), -torch.inf).softmax(-1)
+    expected = (weights @ torch.stack(v, 1)).transpose(1, 2).flatten(2) @ ours.out_proj.weight.T
+    torch.testing.assert_close(ours(x), expected)  # by the fused kernel
+    with record_attention(ours) as maps:
+        torch.testing.assert_close(ours(x), expected)  # and by a map
+    torch.testing.assert_close(maps["attention"].weights, weights.detach())
+
+
+@pytest.mark.parametrize("num_kv_heads", [1, 2, 3, 6])
+def test_llama_is_hugging_faces(num_kv_heads: int) -> None:
+    model, tokens = llama(num_kv_heads=num_kv_heads), tokens_of(2, MAX_LEN, 1)
+    expected = llama_twin(model)(tokens).logits
+    assert expected.std() > 0.3
+    torch.testing.assert_close(model(tokens), expected, rtol=0, atol=1e-5)
+
+
+def test_bert_is_hugging_faces() -> None:
+    model, tokens, lengths = bert(), tokens_of(3, 7, 1), torch.tensor([7, 1, 4])
+    real = torch.arange(7) < lengths[:, None]
+    expected = bert_twin(model)(tokens, attention_mask=real.long()).last_hidden_state
+    torch.testing.assert_close(model(tokens, lengths)[real], expected[real], rtol=0, atol=1e-5)
+    torch.testing.assert_close(model(tokens), bert_twin(model)(tokens).last_hidden_state, rtol=0, atol=1e-5)
+
+
+def test_bert_reads_a_text_alike_alone_and_in_a_padded_batch() -> None:
+    model, tokens = bert(), tokens_of(2, 7, 3)
+    together = model(tokens, torch.tensor([7, 4]))
+    torch.testing.assert_close(together[1, :4], model(tokens[1:, :4])[0])
+    assert isinstance(model.blocks[0].attention, MultiHeadAttention)  # that of notebook 04
+
+
+@few
+@given(st.lists(st.integers(1, 6), min_size=1, max_size=4), seeds, st.booleans())
+@example([3, 1, 4], 1, False)
+@example([3, 1, 4], 1, True)
+def test_reading_on_is_reading_all_at_once(parts: list[int], seed: int, watched: bool) -> None:
+    model, tokens = llama(seed), tokens_of(2, sum(parts), seed)
+    cache: foundation.Cache = {}
+    expected, found = model(tokens), []
+    for part in tokens.split(parts, dim=1):
+        if watched:
+            with record_attention(model) as maps:
+                found.append(model(part, cache))
+            assert maps["blocks.2.attention"].weights.shape == (2, 6, part.shape[1], foundation.tokens_read(cache))
+        else:
+            found.append(model(part, cache))
+    torch.testing.assert_close(torch.cat(found, 1), expected)
+    assert foundation.tokens_read(cache) == sum(parts) and len(cache) == 3
+    assert {each.shape for pair in cache.values() for each in pair} == {(2, 2, sum(parts), 4)}  # G, not H
+
+
+def test_a_cache_can_be_shared_by_texts_that_begin_alike() -> None:
+    model, prefix, ends = llama(), tokens_of(1, 5, 1), tokens_of(3, 4, 2)
+    cache: foundation.Cache = {}
+    model(prefix, cache)
+    shared = {layer: (k.expand(3, -1, -1, -1), v.expand(3, -1, -1, -1)) for layer, (k, v) in cache.items()}
+    expected = model(torch.cat([prefix.expand(3, -1), ends], 1))[:, 5:]
+    torch.testing.assert_close(model(ends, dict(shared)), expected)
+    torch.testing.assert_close(model(ends, dict(shared)), expected)  # the first left nothing behind
+    assert foundation.tokens_read(cache) == 5
+
+
+@few
+@given(seeds)
+def test_nobody_looks_ahead(seed: int) -> None:
+    model, tokens = llama(seed), tokens_of(1, 9, seed)
+    changed = tokens.clone()
+    changed[0, 6:] = (changed[0, 6:] + 1) % VOCAB_SIZE
+    before, after = model(tokens), model(changed)
+    torch.testing.assert_close(after[:, :6], before[:, :6], rtol=0, atol=1e-12)
+    assert (after[:, 6:] - before[:, 6:]).abs().amin(dim=(0, 2)).min() > 0
+
+
+@pytest.mark.parametrize("how", [{"temperature": 0}, {"temperature": 0.8, "top_k": 4, "seed": 3}])
+def test_writing_with_a_cache_writes_the_same_and_reads_each_token_once(how: dict[str, Any]) -> None:
+    model, prompt = llama(), tokens_of(2, 5, 1)
+    read: list[int] = []
+    handle = model.register_forward_pre_hook(lambda _, given: read.append(given[0].shape[1]))
+    written = list(foundation.write_with_cache(model, prompt, 12, **how))
+    handle.remove()
+    assert read == [5] + [1] * 11
+    assert torch.equal(torch.cat([prompt, torch.stack(written, 1)], 1), generate(model, prompt, 12, **how))
+
+
+def test_each_parameter_learns_and_the_table_is_also_the_head() -> None:
+    model = llama()
+    assert len(list(model.parameters())) == 2 + 3 * 9
+    model(tokens_of(2, VOCAB_SIZE, 1)).square().sum().backward()
+    assert parameters_that_rest(model) == []
+    model.zero_grad()
+    model(torch.zeros(1, 2, dtype=torch.long)).sum().backward()
+    gradient = model.embedding.weight.grad
+    assert gradient is not None and gradient.any(1).all()  # also of the tokens that do not stand in the text
+
+
+MODEL, PROMPT = llama(), tokens_of(2, 3, 1)
+
+
+def read_twice(tokens: torch.Tensor) -> None:
+    cache: foundation.Cache = {}
+    MODEL(tokens, cache)
+    MODEL(tokens, cache)
+
+
+test_bad_input_is_refused_in_words = refuses(
+    (lambda: foundation.GroupedQueryAttention(12, 5, 1), ["d_model=12", "num_heads=5"]),
+    (lambda: foundation.GroupedQueryAttention(12, 4, 2), ["even width"]),
+    (lambda: foundation.GroupedQueryAttention(12, 3, 2), ["num_kv_heads=2", "as many of them for each pair"]),
+    (lambda: foundation.GroupedQueryAttention(12, 3, 0), ["num_kv_heads=0", "1 or more"]),
+    (lambda: foundation.SwiGLU(4, 0), ["d_ff=0"]),
+    (lambda: foundation.RMSNorm(0), ["d_model=0"]),
+    (lambda: llama(num_layers=0), ["num_layers=0"]),
+    (lambda: MODEL(PROMPT[:, :0]), ["(2, 0)", "(B, T)"]),
+    (lambda: MODEL(PROMPT[0]), ["(3,)", "(B, T)"]),
+    (lambda: MODEL(PROMPT.repeat(1, 10)), ["30 tokens", f"{MAX_LEN} positions"]),
+    (lambda: read_twice(PROMPT.repeat(1, 5)),
+     ["15 tokens were read and 15 are to come", "at most 29"]),
+    (lambda: foundation.write_with_cache(MODEL, PROMPT, MAX_LEN - 1), ["3 tokens and 28 steps", "at most 30"]),
+    (lambda: foundation.write_with_cache(MODEL, PROMPT[:, :0], 5), ["(2, 0)", "at least one token"]),
+    (lambda: bert()(PROMPT, torch.tensor([3])), ["(1,)", "2 sequences"]),
+    (lambda: bert()(PROMPT.repeat(1, 10)), ["30 tokens", f"{MAX_LEN} positions"]),
+)  # fmt: skip
+
+
+def test_a_text_may_fill_all_positions() -> None:
+    assert len(list(foundation.write_with_cache(MODEL, PROMPT, MAX_LEN - 2))) == MAX_LEN - 2
+
+
+GROUPS = test_as_many_groups_as_heads_are_multi_head_attention
+READ_ON = test_reading_on_is_reading_all_at_once
+
+test_mutants = planted(
+    foundation,
+    [
+        Mutant("x * torch.rsqrt(x.square().mean", "(x - x.mean(-1, keepdim=True)) * torch.rsqrt(x.square().mean",
+               test_the_norm_is_torchs),
+        Mutant("x.square().mean(dim=-1, keepdim=True)", "x.square().sum(dim=-1, keepdim=True)",
+               test_the_norm_is_torchs),
+        Mutant("rsqrt(x.square().mean(dim=-1, keepdim=True) + self.eps)",
+               "rsqrt(x.square().mean(dim=-1, keepdim=True)) + self.eps", test_the_norm_is_torchs),
+        Mutant("+ self.eps) * self.weight", "+ self.eps) + self.weight", test_the_norm_is_torchs),
+        Mutant("x.square().mean(dim=-1", "x.square().mean(dim=-2", test_the_norm_is_torchs),
+        Mutant("F.silu(self.gate(x)) * self.up(x)", "self.gate(x) * F.silu(self.up(x))",
+               test_the_feed_forward_network_is_the_formula),
+        Mutant("F.silu(self.gate(x)) *", "F.gelu(self.gate(x)) *", test_the_feed_forward_network_is_the_formula),
+        Mutant("F.silu(self.gate(x)) *", "self.gate(x).sigmoid() *", test_the_feed_forward_network_is_the_formula),
+        Mutant("F.silu(self.gate(x)) * self", "F.silu(self.gate(x)) + self",
+               test_the_feed_forward_network_is_the_formula),
+        Mutant("q, k = apply_rotary(q, positions, self.base), apply_rotary(k, positions, self.base)",
+               "q, v = apply_rotary(q, positions, self.base), apply_rotary(v, positions, self.base)", GROUPS),
+        Mutant("apply_rotary(k, positions, self.base)", "k", GROUPS),
+        Mutant("        q, k = apply_rotary(q, positions, self.base)", "        q, k = apply_rotary(q, positions)",
+               GROUPS),
+        Mutant("        if cache is not None:\n",
+               "        v = apply_rotary(v, positions, self.base)\n        if cache is not None:\n", GROUPS),
+        Mutant("apply_rotary(k, positions, self.base)", "apply_rotary(k, positions + 1, self.base)", GROUPS),
+        Mutant("k, v = k.repeat_interleave(heads_each, dim=1), v.repeat_interleave(heads_each, dim=1)",
+               "k, v = k.repeat(1, heads_each, 1, 1), v.repeat(1, heads_each, 1, 1)", GROUPS),
+        Mutant("v.repeat_interleave(heads_each, dim=1)", "v.repeat(1, heads_each, 1, 1)", GROUPS),
+        Mutant("mix = attend_fused(q, k, v, is_causal=True)", "mix = attend_fused(q, k, v)", GROUPS),
+        Mutant("mix.transpose(1, 2).flatten(2)", "mix.reshape(x.shape)", GROUPS),
+        Mutant("start, start + x.shape[1]", "0, x.shape[1]", READ_ON),
+        Mutant("start, start + x.shape[1]", "2 * start, 2 * start + x.shape[1]", READ_ON),
+        Mutant("causal_mask(k.shape[2], x.device)[start:]", "causal_mask(k.shape[2], x.device)[: x.shape[1]]", READ_ON),
+        Mutant("torch.cat([before[0], k], dim=2)", "torch.cat([k, before[0]], dim=2)", READ_ON),
+        Mutant("torch.cat([before[1], v], dim=2)", "torch.cat([v, before[1]], dim=2)", READ_ON),
+        Mutant("            cache[self] = k, v\n", "            cache.setdefault(self, (k, v))\n", READ_ON),
+        Mutant("if start == 0 and self.map.plain", "if self.map.plain", READ_ON),
+        Mutant("x = x + self.attention(self.norm_attention(x), cache)",
+               "x = x + self.attention(self.norm_attention(x))", READ_ON),
+        Mutant("x = x + self.attention(self.norm_attention(x), cache)",
+               "x = self.norm_attention(x + self.attention(x, cache))", test_llama_is_hugging_faces),
+        Mutant("return x + self.feed_forward(self.norm_feed_forward(x))", "return x + self.feed_forward(x)",
+               test_llama_is_hugging_faces),
+        Mutant("F.linear(self.norm(x), self.embedding.weight)", "F.linear(x, self.embedding.weight)",
+               test_llama_is_hugging_faces),
+        Mutant("self.norm_attention(x + self.attention(x, mask=mask))",
+               "x + self.attention(self.norm_attention(x), mask=mask)", test_bert_is_hugging_faces),
+        Mutant("self.norm_attention(x + self.attention(x, mask=mask))",
+               "x + self.norm_attention(self.attention(x, mask=mask))", test_bert_is_hugging_faces),
+        Mutant("self.norm(self.embedding(tokens)), None", "self.embedding(tokens), None", test_bert_is_hugging_faces),
+        Mutant("            x = block(x, mask)\n", "            x = block(x)\n",
+               test_bert_reads_a_text_alike_alone_and_in_a_padded_batch),
+        Mutant("model(text[:, tokens_read(cache) :], cache)", "model(text, {})",
+               test_writing_with_a_cache_writes_the_same_and_reads_each_token_once),
+        Mutant("F.linear(self.norm(x), self.embedding.weight)",
+               "F.linear(self.norm(x), self.embedding.weight.detach())",
+               test_each_parameter_learns_and_the_table_is_also_the_head),
+    ],
+)  # fmt: skip
