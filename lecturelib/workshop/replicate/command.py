@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from lecturelib.workshop import Failed, notebooks
 from lecturelib.workshop.replicate import table as tables
+from lecturelib.workshop.replicate.report import report
 
 CELL_SECONDS = 900  # of a cell; a slow machine is late, not wrong
 
@@ -96,30 +97,6 @@ def run_all(paths: list[Path], runs: int, jobs: int, fresh: bool = False) -> Non
         finally:
             for task in going:
                 _end(task.process)
-
-
-def report(paths: list[Path]) -> int:
-    """Print for each notebook how often each claim held; return 1 if one held too rarely, or a table is missing."""
-    poor = 0
-    for path in paths:
-        nb, table = nbformat.read(path, as_version=4), tables.read(tables.place(path.stem))
-        if table["cells"] != tables.digests(nb):
-            print(f"{path.stem}: no runs of the notebook as it is now")
-            poor += 1
-            continue
-        failed = {number: run["failed"] for number, run in table["runs"].items() if run["failed"]}
-        seconds = sum(run["seconds"] for run in table["runs"].values())
-        print(f"{path.stem}: {len(table['runs'])} runs, {seconds / 60:.0f} minutes")
-        for number, reason in failed.items():
-            print(f"  run {number} stopped: {reason}")
-        for each in tables.summaries(nb, table):
-            spread = "" if each.claim.exact else f"{each.mean:8.3g} ± {each.spread:<8.2g}"
-            print(f"  {each.held:>2} of {each.runs:<2} {spread:19} {each.remark:16} {each.claim.sentence}")
-            poor += each.held < tables.ENOUGH * each.runs
-        for right, held, runs in tables.choices(nb, table):
-            print(f"  {held:>2} of {runs:<2} {'':19} {'':16} right choice: {right}")
-            poor += held < tables.ENOUGH * runs
-    return int(poor > 0)
 
 
 def _begin(path: Path, number: int, folder: Path) -> _Task:

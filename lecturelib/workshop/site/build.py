@@ -20,6 +20,7 @@ from lecturelib.figures.style import png
 from lecturelib.workshop import Failed
 from lecturelib.workshop.notebooks import ROOT
 from lecturelib.workshop.publish.stamp import repository
+from lecturelib.workshop.replicate.report import page
 from lecturelib.workshop.site.exhibits import Exhibit, exhibits
 from lecturelib.workshop.site.pages import BADGES, exhibits_page, front_page, notebook_page, pictures_of
 
@@ -93,6 +94,7 @@ def write_sources(source: Path, shown: list[Exhibit], root: Path = ROOT) -> None
         shutil.copy(root / picture, source / picture)
     pictures = [base64.b64encode(png(each.widget.picture())).decode() for each in shown]
     (source / "exhibits.md").write_text(exhibits_page(shown, pictures), encoding="utf-8")
+    (source / "replication.md").write_text(page(sorted((root / "notebooks").glob("*.ipynb"))), encoding="utf-8")
     shutil.copytree(STATIC, source / "_static")
     fonts = Path(matplotlib.get_data_path(), "fonts", "ttf")
     for name in ("STIXGeneral.ttf", "LICENSE_STIX"):  # for formulas, where a machine has no font for them

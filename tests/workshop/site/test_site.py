@@ -9,6 +9,7 @@ import pytest
 
 from lecturelib.__main__ import main
 from lecturelib.workshop import Failed
+from lecturelib.workshop.replicate.table import digests, place, read, shown_claims
 from tests.tools import needs
 from tests.workshop.site.pages import HOW, MISSING, Page, dead, foreign, pages
 
@@ -55,7 +56,7 @@ def test_a_dead_link_and_a_foreign_host_would_be_found(tmp_path):
 
 
 def test_each_notebook_is_a_page_between_its_neighbours(site):
-    names = ["index", *NOTEBOOKS, "exhibits"]
+    names = ["index", *NOTEBOOKS, "exhibits", "replication"]
     for before, name, after in zip(names[:-2], names[1:-1], names[2:], strict=True):
         ends = [a for a in Page(site / f"{name}.html").named("a") if re.search(r"(next|prev)-page", a.get("class", ""))]
         assert {a["href"] for a in ends} == {f"{before}.html", f"{after}.html"}, name
@@ -99,6 +100,17 @@ def test_every_interactive_figure_lives_or_says_why_not(site):
     ]
     together = [each["data-exhibit"] for each in Page(site / "exhibits.html").named("figure")]
     assert together == ["characters", "hidden_digits", "hidden_photos", "printed_digits"]
+
+
+def test_a_page_says_how_often_each_claim_held(site):
+    page, held = Page(site / "replication.html"), 0
+    for name in NOTEBOOKS:
+        table = read(place(name))
+        nb = nbformat.read(ROOT / f"notebooks/{name}.ipynb", as_version=4)
+        if table["cells"] == digests(nb):
+            held += len(shown_claims(nb))
+            assert f"{name}.html" in {a["href"] for a in page.named("a")}
+    assert len(re.findall(r"\d+ of \d+", page.prose)) >= held
 
 
 def test_the_front_page_is_the_readme(site):
