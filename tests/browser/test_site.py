@@ -2,12 +2,14 @@
 
 import base64
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import pytest
@@ -25,7 +27,13 @@ pytestmark = [
 ]
 
 ROOT = Path(__file__).parents[2]
-PAGES = ["index", *sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb")), "exhibits", "search"]
+PAGES = [
+    "index",
+    *sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb")),
+    "exhibits",
+    "replication",
+    "search",
+]
 EXHIBITS = {"04_transformers": 1, "06_masked_autoencoder": 1, "exhibits": 4}
 # What scrolls in itself may be wide.
 WIDER = """() => document.documentElement.scrollWidth > innerWidth || [...document.querySelectorAll('article *')].some(
@@ -50,6 +58,31 @@ def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, st
         threading.Thread(target=server.serve_forever).start()
         yield {"server": f"http://127.0.0.1:{server.server_address[1]}/", "files": out.as_uri() + "/"}
         server.shutdown()
+
+
+HOSTILE = """<script>document.title = "ran"</script><img src="no.png" onerror="document.title = 'ran'">
+<svg onload="document.title = 'ran'"></svg><iframe srcdoc="<script>parent.document.title = 'ran'</script>"></iframe>
+<script src="data:text/javascript,document.title = 'ran'"></script><object data="data:text/html,no"></object>
+<a id="bait" href="javascript:void(document.title = 'ran')">click</a>"""
+
+
+@pytest.mark.parametrize("way", ["server", "files"])
+def test_a_script_that_a_notebook_brought_into_a_page_runs_nothing(
+    browser: Any, addresses: dict[str, str], way: str
+) -> None:
+    """Without the page's policy each of these does what it wants, with it none."""
+    out = Path(unquote(urlsplit(addresses["files"]).path))
+    text = (out / "replication.html").read_text(encoding="utf-8").replace("</article>", f"{HOSTILE}</article>", 1)
+    (policy,) = re.findall(r"<meta http-equiv.*", text)
+    for name, content, expected in (("guarded", text, "How often"), ("open", text.replace(policy, ""), "ran")):
+        (out / f"{name}.html").write_text(content, encoding="utf-8")
+        page = browser.new_page()
+        page.goto(f"{addresses[way]}{name}.html")
+        page.locator("#bait").dispatch_event("click")
+        page.wait_for_timeout(500)
+        assert page.title().startswith(expected)
+        page.close()
+        (out / f"{name}.html").unlink()
 
 
 @pytest.fixture

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -25,7 +27,8 @@ from lecturelib.workshop.site.exhibits import Exhibit, exhibits
 from lecturelib.workshop.site.pages import BADGES, exhibits_page, front_page, notebook_page, pictures_of
 
 STATIC = Path(__file__).parent / "static"
-MARK = "_static/exhibits.js"  # by this file a folder is known to hold a site
+LIST = ".site"  # the files of a site, in its folder: a new one replaces these, and no others
+_INLINE = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
 CONFIG: dict[str, Any] = {
     "project": "Attention, Transformers, Foundation Models",
@@ -56,14 +59,13 @@ CONFIG: dict[str, Any] = {
 
 
 def build(out: Path, root: Path = ROOT) -> None:
-    """Build the site into a folder, which is replaced when all is done.
+    """Build the site into a folder. Of an older site there, its own files are replaced when all is done, and no other.
 
-    Raises: ValueError for a folder that holds something else than a site, and for a project without notebooks;
-        Failed for what Sphinx warns of.
+    Raises: ValueError for a folder that holds something else than a site (hidden files and a CNAME aside), for a file
+        of somebody else's in the place of a page, and for a project without notebooks; Failed for what Sphinx warns of.
     """
     out = out.resolve()
-    if out.exists() and not (out.is_dir() and ((out / MARK).exists() or not any(out.iterdir()))):
-        raise ValueError(f"{out} is there, and holds no site: expected a new folder, an empty one, or an older site")
+    old = _own_files(out)
     if not any((root / "notebooks").glob("*.ipynb")):
         raise ValueError(f'no notebooks in {root}: run in a clone, installed with pip install -e ".[docs]"')
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -71,9 +73,68 @@ def build(out: Path, root: Path = ROOT) -> None:
         source, made, cache = (Path(scratch) / name for name in ("source", "made", "cache"))
         write_sources(source, exhibits(), root)
         _sphinx(source, made, cache)
-        if out.exists():
-            os.replace(out, Path(scratch) / "old")
-        os.replace(made, out)
+        _guard(made)
+        _replace(out, made, old)
+
+
+def _own_files(out: Path) -> set[str]:
+    """Return the files of the site that is in a folder, by their paths in it; none if the folder is new or empty.
+
+    Raises: ValueError where it holds something else.
+    """
+    if (out / LIST).is_file():
+        return set((out / LIST).read_text(encoding="utf-8").splitlines())
+    if out.exists() and not (
+        out.is_dir() and all(each.name.startswith(".") or each.name == "CNAME" for each in out.iterdir())
+    ):
+        raise ValueError(f"{out} is there, and holds no site: expected a new folder, an empty one, or an older site")
+    return set()
+
+
+def _replace(out: Path, made: Path, old: set[str]) -> None:
+    """Move the files of a new site into a folder, and remove those of the old one that it no longer has.
+
+    The list of own files stands there first, so that a build that is interrupted can be done again.
+    """
+    new = {each.relative_to(made).as_posix() for each in made.rglob("*") if each.is_file()}
+    if foreign := sorted(name for name in new - old if (out / name).exists()):
+        raise ValueError(
+            f"{out} holds {foreign[0]}, which is not of an older site: expected no file in place of a page"
+        )
+    out.mkdir(exist_ok=True)
+    _list(out, old | new)
+    for name in sorted(new):
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        os.replace(made / name, out / name)
+    for name in old - new:
+        (out / name).unlink(missing_ok=True)
+        for folder in (out / name).parents:
+            if folder == out or any(folder.iterdir()):
+                break
+            folder.rmdir()
+    _list(out, new)
+
+
+def _list(out: Path, names: set[str]) -> None:
+    (out / LIST).write_text("".join(f"{name}\n" for name in sorted(names)), encoding="utf-8")
+
+
+def _guard(made: Path) -> None:
+    """Write into each page what it may load and run: its own files, and of scripts in the page those of the theme.
+
+    What a notebook brings with it, in a text, a formula or an output, runs nothing.
+    """
+    theme = _INLINE.findall((made / "search.html").read_text(encoding="utf-8"))  # a page that holds nothing of ours
+    hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in theme]
+    scripts = " ".join(["'self'", "blob:", *(f"'sha256-{each}'" for each in hashes)])
+    policy = (
+        f"default-src 'self'; script-src {scripts}; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+        "object-src 'none'; base-uri 'none'; form-action 'self'"
+    )
+    guard = f'<head>\n    <meta http-equiv="Content-Security-Policy" content="{policy}">'
+    for each in made.rglob("*.html"):
+        text = each.read_text(encoding="utf-8")
+        each.write_text(text.replace("<head>", guard, 1), encoding="utf-8")
 
 
 def write_sources(source: Path, shown: list[Exhibit], root: Path = ROOT) -> None:

@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 from typing import Any
+from xml.etree import ElementTree
 
 from docutils.nodes import SkipNode
 from latex2mathml.converter import convert
+
+# What a formula may consist of: nothing that acts, and nothing from elsewhere. A page shows whatever a notebook holds.
+_NAMESPACE = "http://www.w3.org/1998/Math/MathML"
+_ELEMENTS = {
+    "math", "mrow", "mi", "mo", "mn", "mtext", "mspace", "msub", "msup", "msubsup", "munder", "mover",
+    "munderover", "mfrac", "msqrt", "mroot", "mtable", "mtr", "mtd", "mstyle", "mpadded", "mphantom", "menclose",
+}  # fmt: skip
+_ATTRIBUTES = {
+    "display", "displaystyle", "scriptlevel", "mathvariant", "stretchy", "fence", "form", "separator", "accent",
+    "accentunder", "lspace", "rspace", "width", "height", "depth", "minsize", "maxsize", "linethickness",
+    "columnalign", "rowspacing", "columnspacing", "columnlines", "rowlines", "notation", "movablelimits",
+    "symmetric",
+}  # fmt: skip
 
 
 def mathml(latex: str, block: bool = False) -> str:
@@ -20,9 +34,19 @@ def mathml(latex: str, block: bool = False) -> str:
         made: str = convert(latex.strip(), display="block" if block else "inline")
     except Exception as problem:  # the converter's own classes, which share no other base
         raise ValueError(f"{latex!r} is no formula ({type(problem).__name__}): expected LaTeX") from None
-    if "\\" in made:
+    if "\\" in made or not _is_plain(made):
         raise ValueError(f"{latex!r} holds a command that is not known here: write it with another one")
     return made
+
+
+def _is_plain(made: str) -> bool:
+    """Whether a formula consists of known elements and attributes, and is whole."""
+    try:
+        parts = list(ElementTree.fromstring(made).iter())
+    except ElementTree.ParseError:
+        return False
+    known = {f"{{{_NAMESPACE}}}{name}" for name in _ELEMENTS}
+    return all(part.tag in known and part.attrib.keys() <= _ATTRIBUTES for part in parts)
 
 
 def setup(app: Any) -> dict[str, bool]:

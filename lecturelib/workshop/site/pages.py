@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import html
 import re
@@ -22,6 +23,7 @@ BADGES = {each: ICONS / each for each in ("binder.svg", "colab.svg")}  # files t
 _BADGE = re.compile(r"(?<=!\[Open in )(Binder|Colab)\]\(data:[^)]*\)")
 _LINK = re.compile(r"(?<=\]\()([^()\s]+)(?=\))")
 _PNG = "data:image/png;base64,"
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 def notebook_page(nb: NotebookNode, name: str, exhibits: Iterable[Exhibit], repo: Repository) -> NotebookNode:
@@ -47,6 +49,7 @@ def notebook_page(nb: NotebookNode, name: str, exhibits: Iterable[Exhibit], repo
             data = output.get("data", {})
             if "image/png" not in data:
                 continue
+            _image(data["image/png"], data.get("text/plain", ""))  # refuses what is none
             said = data.get("text/plain", "")
             cell.metadata.mystnb = {"image": {"alt": said}}
             if said in wanted:
@@ -139,4 +142,13 @@ def _resolved(parts: Iterable[str]) -> list[str]:
 
 
 def _image(png: str, said: str) -> str:
-    return f'<img src="{_PNG}{"".join(png.split())}" alt="{html.escape(said, quote=True)}">'
+    data = "".join(png.split())
+    try:
+        if not base64.b64decode(data, validate=True).startswith(_SIGNATURE):
+            raise ValueError("no PNG")
+    except ValueError as problem:
+        raise ValueError(
+            f"the picture that says {said[:60]!r} holds something else ({problem}): run `lecture publish` on its "
+            "notebook"
+        ) from None
+    return f'<img src="{_PNG}{data}" alt="{html.escape(said, quote=True)}">'

@@ -1,5 +1,7 @@
 """What Sphinx gets to read, piece by piece."""
 
+import base64
+
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
@@ -11,6 +13,7 @@ from tests.workshop.site.pages import HOW, MISSING
 pytestmark = needs(not MISSING, HOW)
 
 REPO = Repository("me/mine", "main")
+PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n and so on").decode()
 
 
 class Widget:
@@ -23,8 +26,8 @@ def exhibit(notebook: str):
     return Exhibit("name", "Title", "what to do & why", notebook, Widget(), ())
 
 
-def notebook(said: str) -> nbformat.NotebookNode:
-    data = {"image/png": "aGk=", "text/plain": said}
+def notebook(said: str, png: str = PNG) -> nbformat.NotebookNode:
+    data = {"image/png": png, "text/plain": said}
     skip = {"slideshow": {"slide_type": "skip"}}
     return new_notebook(
         cells=[
@@ -46,20 +49,29 @@ def test_the_cell_for_colab_is_gone_and_imports_are_folded():
     made = page("Figure: a line")
     assert [cell.source for cell in made.cells] == ["# 01 One", "import x", "show()"]
     assert made.cells[1].metadata.tags == ["hide-input"] and "tags" not in made.cells[2].metadata
-    assert made.cells[2].outputs[0].data["image/png"] == "aGk="
+    assert made.cells[2].outputs[0].data["image/png"] == PNG
     assert made.cells[2].metadata.mystnb.image.alt == "Figure: a line"
 
 
 def test_an_exhibit_stands_around_its_picture():
     data = page("Interactive figure: what it shows", exhibit("01_one")).cells[2].outputs[0].data
     assert list(data) == ["text/html"]
-    for part in ('data-exhibit="name"', 'data-script="_static/exhibits/name.js"', "aGk=", "what to do &amp; why"):
+    for part in ('data-exhibit="name"', 'data-script="_static/exhibits/name.js"', PNG, "what to do &amp; why"):
         assert part in data["text/html"]
 
 
 def test_another_interactive_figure_says_what_it_needs():
     data = page("Interactive figure: another", exhibit("02_two")).cells[2].outputs[0].data
     assert "data-exhibit" not in data["text/html"] and "Binder or Colab" in data["text/html"]
+
+
+@pytest.mark.parametrize("png", ['"><script>1</script>', "aGk=", "", PNG + "!"])
+@pytest.mark.parametrize("said", ["Figure: a line", "Interactive figure: another"])
+def test_a_picture_that_is_none_is_refused(png, said):
+    from lecturelib.workshop.site.pages import notebook_page
+
+    with pytest.raises(ValueError, match=rf"the picture that says '{said}' holds something else .*lecture publish"):
+        notebook_page(notebook(said, png), "01_one", (), REPO)
 
 
 def test_an_exhibit_that_finds_no_picture_stops_the_build():
@@ -103,7 +115,11 @@ def test_formulas_become_mathml(latex, expected):
     assert 'display="block"' in mathml(latex, block=True)
 
 
-@pytest.mark.parametrize("latex", [r"\hatt y", r"\frac{", r"\left( a"])
+HOSTILE = [r"\text{<script>alert(1)</script>}", r"\text{<b>}", r"\href{javascript:alert(1)}{x}", r"\style{a:b}{x}",
+           r"\class{x}{y}", r"\text{a & b}"]  # fmt: skip
+
+
+@pytest.mark.parametrize("latex", [r"\hatt y", r"\frac{", r"\left( a", *HOSTILE])
 def test_a_formula_that_would_be_shown_wrong_is_refused(latex):
     from lecturelib.workshop.site.mathml import mathml
 

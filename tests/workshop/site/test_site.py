@@ -133,14 +133,26 @@ def test_a_warning_of_sphinx_stops_the_build(tmp_path):
         assert "nothing.md" in str(failed.value) and str(failed.value).count("WARNING") == 1
 
 
+def test_what_a_notebook_brings_with_it_runs_nothing(site):
+    """Only the theme's own script may stand in a page, by its digest; `tests/browser/test_site.py` tries it."""
+    for path in site.rglob("*.html"):
+        (policy,) = [
+            each["content"] for each in Page(path).named("meta") if "http-equiv" in each and "Sec" in each["http-equiv"]
+        ]
+        (scripts,) = [part.split() for part in policy.split("; ") if part.startswith("script-src ")]
+        assert scripts[1:3] == ["'self'", "blob:"] and [each[:8] for each in scripts[3:]] == ["'sha256-"]
+        assert "object-src 'none'" in policy
+
+
 @pytest.fixture
 def quick(monkeypatch):
-    """Build without exhibits and without Sphinx: one file."""
+    """Build without exhibits and without Sphinx: two pages, one in a folder."""
     from lecturelib.workshop.site import build
 
     def made(source, made, cache):
-        (made / "_static").mkdir(parents=True)
-        (made / "_static" / "exhibits.js").write_text("new")
+        for name in ("search.html", "part/page.html"):
+            (made / name).parent.mkdir(parents=True, exist_ok=True)
+            (made / name).write_text("<head></head>new")
 
     monkeypatch.setattr(build, "exhibits", list)
     monkeypatch.setattr(build, "write_sources", lambda *_: None)
@@ -148,20 +160,61 @@ def quick(monkeypatch):
     return build
 
 
-def test_an_older_site_is_replaced(quick, tmp_path):
+NEW = {".site", "search.html", "part/page.html"}
+
+
+def there(folder) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_of_an_older_site_only_its_own_files_are_replaced(quick, tmp_path):
     out = tmp_path / "out"
     quick.build(out)
-    (out / "old.html").touch()
+    old = {"old/gone.html", "part/gone.html"}
+    for name in old:
+        (out / name).parent.mkdir(exist_ok=True)
+        (out / name).write_text("old")
+    (out / ".site").write_text("\n".join(sorted(NEW - {".site"} | old)) + "\n")
+    foreign = {".git/config", "CNAME", "mine.html", "part/mine.html"}
+    for name in foreign:
+        (out / name).parent.mkdir(exist_ok=True)
+        (out / name).write_text("mine")
+    (out / "search.html").write_text("old")
     quick.build(out)
-    assert [path.name for path in out.iterdir()] == ["_static"] and [path.name for path in tmp_path.iterdir()] == [
-        "out"
-    ]
+    assert there(out) == NEW | foreign and not (out / "old").exists()
+    assert "new" in (out / "search.html").read_text()
+    assert {(out / name).read_text() for name in foreign} == {"mine"}
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_checkout_of_git_without_pages_may_take_a_site(quick, tmp_path):
+    for name in (".git/config", "CNAME"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("mine")
+    quick.build(tmp_path)
+    assert there(tmp_path) == NEW | {".git/config", "CNAME"}
+
+
+def test_a_build_that_is_interrupted_can_be_done_again(quick, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    quick.build(out)
+    with monkeypatch.context() as broken:
+
+        def fail(*_):
+            raise OSError("the disk is full")
+
+        broken.setattr(quick.os, "replace", fail)
+        with pytest.raises(OSError, match="full"):
+            quick.build(out)
+    (out / "part" / "page.html").unlink()  # as far as it came
+    quick.build(out)
+    assert there(out) == NEW
 
 
 def test_a_build_that_fails_leaves_the_older_site(quick, tmp_path, monkeypatch, capsys):
     out = tmp_path / "out"
     quick.build(out)
-    (out / "old.html").touch()
+    (out / "search.html").write_text("old")
 
     def fail(*_):
         raise Failed("the site was not built:\na warning")
@@ -169,7 +222,7 @@ def test_a_build_that_fails_leaves_the_older_site(quick, tmp_path, monkeypatch, 
     monkeypatch.setattr(quick, "_sphinx", fail)
     assert main(["site", str(out)]) == 1
     assert "a warning" in capsys.readouterr().err
-    assert (out / "old.html").exists() and [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert (out / "search.html").read_text() == "old" and [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 def test_a_folder_with_something_else_is_refused(quick, tmp_path, capsys):
@@ -177,5 +230,10 @@ def test_a_folder_with_something_else_is_refused(quick, tmp_path, capsys):
     assert main(["site", str(tmp_path)]) == 2
     assert f"{tmp_path} is there, and holds no site: expected a new folder" in capsys.readouterr().err
     assert (tmp_path / "thesis.txt").read_text() == "mine"
+    out = tmp_path / "out"
+    quick.build(out)
+    (out / ".site").write_text("part/page.html\n")  # then search.html is somebody else's
+    with pytest.raises(ValueError, match=r"holds search.html, which is not of an older site"):
+        quick.build(out)
     with pytest.raises(ValueError, match="no notebooks in"):
-        quick.build(tmp_path / "out", root=tmp_path)
+        quick.build(tmp_path / "another", root=tmp_path)
