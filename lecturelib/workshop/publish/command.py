@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -87,7 +88,21 @@ def restamp_readme(root: Path, repo: Repository, notebook: str) -> None:
 
 
 def _read(path: Path) -> NotebookNode:
-    return nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)
+    """Return a notebook; a mark of byte order before it, which some editors write, is left out.
+
+    Raises: Failed for a file that holds none, such as one with a merge conflict.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+        if conflict := re.search(r"^(<{7}|={7}|>{7})( |$)", text, re.MULTILINE):
+            line = text.count("\n", 0, conflict.start()) + 1
+            raise Failed(f"{path.name}: a merge conflict begins in line {line}: resolve it, then run this again")
+        nb = nbformat.reads(text, as_version=4)
+        nbformat.validate(nb)
+    except (ValueError, KeyError, TypeError, AttributeError, nbformat.ValidationError) as problem:
+        kind = "is empty" if not path.stat().st_size else f"holds no notebook ({str(problem).splitlines()[0][:80]})"
+        raise Failed(f"{path.name} {kind}: take it from the history (git checkout -- {path.name})") from None
+    return nb
 
 
 def _write(path: Path, nb: NotebookNode) -> None:

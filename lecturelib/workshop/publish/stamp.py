@@ -6,6 +6,7 @@ import re
 import tomllib
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import quote
 
 from nbformat import NotebookNode
 
@@ -42,12 +43,12 @@ def repository(root: Path) -> Repository:
 
 def binder_link(repo: Repository, notebook: str) -> str:
     """Return the address under which Binder opens the notebook."""
-    return f"https://mybinder.org/v2/gh/{repo.name}/{repo.branch}?urlpath=lab/tree/notebooks/{notebook}.ipynb"
+    return f"https://mybinder.org/v2/gh/{repo.name}/{repo.branch}?urlpath=lab/tree/notebooks/{quote(notebook)}.ipynb"
 
 
 def colab_link(repo: Repository, notebook: str) -> str:
     """Return the address under which Colab opens the notebook."""
-    return f"https://colab.research.google.com/github/{repo.name}/blob/{repo.branch}/notebooks/{notebook}.ipynb"
+    return f"https://colab.research.google.com/github/{repo.name}/blob/{repo.branch}/notebooks/{quote(notebook)}.ipynb"
 
 
 def badges(repo: Repository, notebook: str) -> str:

@@ -87,6 +87,43 @@ def test_one_bad_notebook_does_not_keep_the_others_from_being_written(root):
     assert is_sealed(nbformat.read(root / "notebooks/02_good.ipynb", as_version=4))
 
 
+WRITTEN = nbformat.writes(new_notebook(cells=[new_markdown_cell("# Good"), new_code_cell("1")]))
+UNREADABLE = {
+    "a merge conflict": (
+        WRITTEN.replace(' "cells"', '<<<<<<< HEAD\n "cells"', 1),
+        "01_bad.ipynb: a merge conflict begins in line 2",
+    ),
+    "an empty file": ("", "01_bad.ipynb is empty"),
+    "half a file": (WRITTEN[:100], "01_bad.ipynb holds no notebook"),
+    "a list": ("[1]", "01_bad.ipynb holds no notebook"),
+    "cells that are none": (
+        '{"cells": 3, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}',
+        "01_bad.ipynb holds no",
+    ),
+    "no text": ("\udcff", "01_bad.ipynb holds no notebook"),
+}
+
+
+@pytest.mark.parametrize(("text", "words"), UNREADABLE.values(), ids=UNREADABLE)
+def test_a_file_that_holds_no_notebook_is_named_in_one_line(root, capsys, text, words):
+    path_in(root).unlink()
+    bad, good = (root / "notebooks" / f"{name}.ipynb" for name in ("01_bad", "02_good"))
+    bad.write_bytes(text.encode(errors="surrogateescape"))
+    good.write_text(WRITTEN, encoding="utf-8")
+    assert main([], root) == 1
+    said = [line for line in capsys.readouterr().err.splitlines() if "ipynb" in line]
+    assert len(said) == 1 and words in said[0], said
+    assert is_sealed(nbformat.read(good, as_version=4)) and bad.read_bytes() == text.encode(errors="surrogateescape")
+
+
+def test_a_mark_of_byte_order_is_left_out_and_a_space_does_not_break_the_badges(root):
+    path = root / "notebooks" / "02 with a space.ipynb"
+    path.write_text("\ufeff" + WRITTEN, encoding="utf-8")
+    assert main(["02 with"], root) == 0
+    assert path.read_bytes().startswith(b"{") and is_sealed(nbformat.read(path, as_version=4))
+    assert path.read_text().count("notebooks/02%20with%20a%20space.ipynb") == 2
+
+
 def test_a_new_address_is_stamped_without_executing(root, monkeypatch):
     assert main([NAME], root) == 0
     outputs = [cell.outputs for cell in read(root).cells if cell.cell_type == "code"]
