@@ -27,6 +27,7 @@ class Command(NamedTuple):
 # A module is imported only when its command is asked for.
 COMMANDS = {
     "start": Command("start:start", "open the course in JupyterLab; with --check, try this machine"),
+    "fetch": Command("fetch:bring", "download a foundation model of notebook 09", "foundation"),
     "hand-in": Command("classroom.command:hand_in", "write a small file with your exercises, to hand in"),
     "live": Command("live.command:live", "present a notebook to a class, as slides", "live"),
     "sheets": Command("live.command:sheets", "write the speaker's sheets"),

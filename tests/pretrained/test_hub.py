@@ -1,0 +1,133 @@
+"""GPT-2 and a masked autoencoder in the layout of their files: random weights, made and judged by Hugging Face."""
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+import tests.twins  # noqa: F401  (before transformers)
+from lecturelib.mae import random_mask
+from lecturelib.pretrained import hub
+from lecturelib.vision import patchify
+from tests.mutants import Mutant, planted
+
+GPT2 = {"vocab_size": 13, "n_positions": 9, "n_embd": 12, "n_layer": 2, "n_head": 3, "bos_token_id": 0,
+        "eos_token_id": 0}  # fmt: skip
+MAE = {"image_size": 12, "patch_size": 4, "hidden_size": 12, "num_hidden_layers": 2, "num_attention_heads": 3,
+       "intermediate_size": 48, "decoder_hidden_size": 8, "decoder_num_hidden_layers": 1,
+       "decoder_num_attention_heads": 2, "decoder_intermediate_size": 32, "num_channels": 3,
+       "layer_norm_eps": 1e-12}  # fmt: skip
+
+
+def randomize(model: Any) -> Any:
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for name, each in model.named_parameters():
+            each.copy_(torch.randn(each.shape, generator=generator) * (0.3 if each.ndim > 1 else 0.5))
+            if name.endswith("decoder_pos_embed"):
+                each[:, 0] = 0  # that of the class token, as in the file
+    return model.eval()
+
+
+def gpt2() -> Any:
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    return randomize(GPT2LMHeadModel(GPT2Config(**GPT2)))
+
+
+def vit_mae(**changes: Any) -> Any:
+    from transformers import ViTMAEConfig, ViTMAEForPreTraining
+
+    return randomize(ViTMAEForPreTraining(ViTMAEConfig(**MAE, **changes)))
+
+
+def saved(model: Any, folder: Path) -> hub.Weights:
+    """Return the weights as they lie in the file on the hub, which is older than the names of today."""
+    model.save_pretrained(folder)
+    weights = load_file(folder / "model.safetensors")
+    return {name.replace("decoder_encoder.layer", "decoder_layers"): each for name, each in weights.items()}
+
+
+@pytest.mark.parametrize("prefix", ["transformer.", ""])
+def test_gpt2_is_hugging_faces(prefix: str) -> None:
+    theirs, tokens = gpt2(), torch.arange(9)[None]
+    weights = {name.replace("transformer.", prefix): each for name, each in theirs.state_dict().items()}
+    weights |= {f"{prefix}h.0.attn.bias": torch.ones(1, 1, 9, 9)}  # the mask that old files hold
+    ours = hub.gpt2_of(weights, num_heads=3)
+    assert not ours.training and not any(each.requires_grad for each in ours.parameters())
+    torch.testing.assert_close(ours(tokens), theirs(tokens).logits.detach(), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("norm_pix_loss", [False, True])
+def test_the_masked_autoencoder_is_hugging_faces(norm_pix_loss: bool) -> None:
+    theirs = vit_mae(norm_pix_loss=norm_pix_loss)
+    folder = Path(tempfile.mkdtemp())
+    ours = hub.vit_mae_of(saved(theirs, folder), json.loads((folder / "config.json").read_text()))
+    generator = torch.Generator().manual_seed(2)
+    images, mask = torch.rand(2, 3, 12, 12, generator=generator), random_mask(2, 3, 3, 0.75, generator=generator)
+    mean, deviation = (torch.tensor(each)[:, None, None] for each in (hub.MEAN, hub.DEVIATION))
+    with torch.no_grad():
+        noise = mask.float() + torch.linspace(0, 0.5, 9)  # it keeps the smallest, in their order
+        found = theirs((images - mean) / deviation, noise=noise)
+    assert torch.equal(found.mask.bool(), mask)
+    expected = theirs.unpatchify(found.logits.detach())
+    if not norm_pix_loss:
+        expected = expected * deviation + mean
+    torch.testing.assert_close(ours(images, mask), patchify(expected, 4), rtol=0, atol=1e-4)
+
+
+def test_without_a_network_one_line_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    for load, name in ((hub.load_gpt2, "openai-community/gpt2"), (hub.load_vit_mae, "facebook/vit-mae-base")):
+        with pytest.raises(OSError, match=rf"config\.json of {name} could not be had .*: is there a network") as said:
+            load()
+        assert "\n" not in str(said.value)
+
+
+def test_from_the_hub_come_settings_and_safetensors_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def download(repository: str, name: str) -> str:
+        asked.append(name)
+        return str(tmp_path / name)
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
+    theirs = vit_mae()
+    weights = saved(theirs, tmp_path)
+    save_file(weights, tmp_path / "model.safetensors")
+    assert hub.load_vit_mae().encoder.image_size == (3, 12, 12)
+    assert asked == ["config.json", "model.safetensors"]
+    with pytest.raises(ValueError, match="holds a model of the form 'vit_mae': expected 'gpt2'"):
+        hub.load_gpt2("facebook/vit-mae-base")
+
+
+LIKE_GPT2, LIKE_MAE = test_gpt2_is_hugging_faces, test_the_masked_autoencoder_is_hugging_faces
+
+test_mutants = planted(
+    hub,
+    [
+        Mutant('nn.GELU(approximate="tanh")', "nn.ReLU()", LIKE_GPT2),
+        Mutant('attn.c_attn.weight"].T.chunk', 'attn.c_attn.weight"].chunk', LIKE_GPT2),
+        Mutant('zip("qkv", weights[f"{here}attn.c_attn.weight"]', 'zip("kqv", weights[f"{here}attn.c_attn.weight"]',
+               LIKE_GPT2),
+        Mutant('weights[f"{here}{theirs}.weight"].T', 'weights[f"{here}{theirs}.weight"]', LIKE_GPT2),
+        Mutant('table.new_zeros(len(table))', 'table.new_ones(len(table))', LIKE_GPT2),
+        Mutant('"{here}ln_1", f"{there}norm_attention"', '"{here}ln_2", f"{there}norm_attention"', LIKE_GPT2),
+        Mutant("- first @ mean", "+ first @ mean", LIKE_MAE),
+        Mutant("first = first / deviation", "pass", LIKE_MAE),
+        Mutant("each.unflatten(0, (-1, channels)).transpose(0, 1).flatten(0, 1)", "each", LIKE_MAE),
+        Mutant("bias * deviation_out + mean_out", "bias * deviation_out", LIKE_MAE),
+        Mutant('module.eps = settings["layer_norm_eps"]', "module.eps = 0.1", LIKE_MAE),
+        Mutant('cls_token"] + places[0]', 'cls_token"]', LIKE_MAE),
+        Mutant("places[1:]", "places[:-1]", LIKE_MAE),
+        Mutant('decoder_pos_embed"][0, 1:]', 'decoder_pos_embed"][0, :-1]', LIKE_MAE),
+        Mutant('"layernorm_before": "norm_attention", "layernorm_after": "norm_feed_forward"',
+               '"layernorm_before": "norm_feed_forward", "layernorm_after": "norm_attention"', LIKE_MAE),
+    ],
+)  # fmt: skip

@@ -1,0 +1,125 @@
+"""MiniLM from its files, against Hugging Face's BertModel: small random weights, and the real ones where they are."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+
+from lecturelib.pretrained import minilm
+from lecturelib.pretrained.fetch import path_of, ready
+from tests.mutants import Mutant, planted
+from tests.tools import require
+
+HOW = "run `lecture fetch minilm`: it brings the model that this test opens"
+TEXTS = ["A man is eating food.", "The girl is carrying a baby: 'Änne'!", "no", "42 is " + "very " * 40 + "long"]
+
+
+def twin(weights: dict[str, torch.Tensor] | None = None, **sizes: int) -> Any:
+    from transformers import BertConfig, BertModel
+
+    import tests.twins  # noqa: F401  (before transformers)
+
+    model = BertModel(BertConfig(**sizes, layer_norm_eps=1e-12), add_pooling_layer=False).eval()
+    if weights is None:
+        generator = torch.Generator().manual_seed(1)
+        weights = {key: torch.randn(each.shape, generator=generator) * 0.4 if each.is_floating_point() else each
+                   for key, each in model.state_dict().items()}  # fmt: skip
+    model.load_state_dict(weights, strict=False)
+    return model
+
+
+def small() -> Any:
+    return twin(vocab_size=11, hidden_size=12, num_hidden_layers=2, num_attention_heads=3, intermediate_size=20,
+                max_position_embeddings=9)  # fmt: skip
+
+
+def test_weights_of_hugging_face_find_their_places() -> None:
+    theirs, tokens = small(), torch.arange(9)[None]
+    ours = minilm.bert_of(theirs.state_dict(), num_heads=3)
+    assert not ours.training and not any(each.requires_grad for each in ours.parameters())
+    with torch.no_grad():
+        torch.testing.assert_close(ours(tokens), theirs(tokens).last_hidden_state, rtol=0, atol=1e-5)
+
+
+class Words:
+    """A tokenizer of letters."""
+
+    class Encoded:
+        def __init__(self, ids: list[int]) -> None:
+            self.ids = ids
+
+    def encode(self, text: str) -> "Words.Encoded":
+        return self.Encoded([0, *("abcdefg".index(letter) + 1 for letter in text)])
+
+
+def test_a_text_has_the_same_vector_in_any_company() -> None:
+    model = minilm.bert_of(small().state_dict(), num_heads=3)
+    texts = ["abc", "g", "abcdefg", "cab"] * 20 + ["", "fe"]
+    together = minilm.embed(texts, model, Words())
+    torch.testing.assert_close(together, torch.cat([minilm.embed([text], model, Words()) for text in texts]))
+    torch.testing.assert_close(together.norm(dim=1), torch.ones(len(texts)))
+    for text, found in zip(texts[:4], together, strict=False):
+        tokens = torch.tensor([Words().encode(text).ids])
+        torch.testing.assert_close(found, F.normalize(model(tokens)[0].mean(0), dim=0))
+    with pytest.raises(ValueError, match="10 tokens, the model 9 positions"):
+        minilm.embed(["abcdefgab"], model, Words())
+    with pytest.raises(ValueError, match="at least one text"):
+        minilm.embed([], model, Words())
+
+
+@pytest.mark.parametrize("how", ["cut", "another model", "no tokenizer", "nothing"])
+def test_what_cannot_be_read_is_refused_in_words(tmp_path: Path, how: str, monkeypatch) -> None:
+    weights = (
+        {"embeddings.word_embeddings.weight": torch.zeros(3, 4)} if how == "another model" else small().state_dict()
+    )
+    save_file(weights, tmp_path / "model.safetensors")
+    (tmp_path / "tokenizer.json").write_text("{" if how == "no tokenizer" else "{}")
+    if how == "cut":
+        whole = (tmp_path / "model.safetensors").read_bytes()
+        (tmp_path / "model.safetensors").write_bytes(whole[: len(whole) // 2])
+    if how == "nothing":
+        monkeypatch.setenv("LECTURELIB_CACHE", str(tmp_path / "cache"))
+        with pytest.raises(ValueError, match=r"model\.safetensors is not in .*: fetch it with `lecture fetch minilm`"):
+            minilm.load_minilm()
+        return
+    with pytest.raises(ValueError, match=r"is damaged, or holds another model \(.+\): `lecture fetch minilm`"):
+        minilm.load_minilm(tmp_path)
+
+
+def test_the_real_model_is_hugging_faces() -> None:
+    require(ready("minilm"), HOW)
+    model, tokenizer = minilm.load_minilm()
+    assert sum(each.numel() for each in model.parameters()) == 22_564_608
+    theirs = twin(load_file(path_of("minilm", "model.safetensors")), vocab_size=30_522, hidden_size=384,
+                  num_hidden_layers=6, num_attention_heads=12, intermediate_size=1536)  # fmt: skip
+    found = minilm.embed(TEXTS, model, tokenizer)
+    for text, vector in zip(TEXTS, found, strict=True):
+        tokens = torch.tensor([tokenizer.encode(text).ids])
+        with torch.no_grad():
+            mean = theirs(tokens).last_hidden_state[0].mean(0)
+        assert (vector - F.normalize(mean, dim=0)).abs().max() < 1e-5
+    vectors = minilm.embed([TEXTS[0], "A man is eating a piece of bread.", TEXTS[1]], model, tokenizer)
+    assert vectors[0] @ vectors[1] > 0.6 > 0.2 > vectors[0] @ vectors[2]
+
+
+PLACES, COMPANY = test_weights_of_hugging_face_find_their_places, test_a_text_has_the_same_vector_in_any_company
+
+test_mutants = planted(
+    minilm,
+    [
+        Mutant("places + weights[", "weights[", PLACES),
+        Mutant('token_type_embeddings.weight"][0]', 'token_type_embeddings.weight"][1]', PLACES),
+        Mutant('"attention.self.query": "attention.q_proj", "attention.self.key": "attention.k_proj"',
+               '"attention.self.query": "attention.k_proj", "attention.self.key": "attention.q_proj"', PLACES),
+        Mutant('"attention.output.LayerNorm": "norm_attention"', '"attention.output.LayerNorm": "norm_feed_forward"',
+               PLACES),
+        Mutant("model(tokens, lengths)", "model(tokens)", COMPANY),
+        Mutant("(model(tokens, lengths) * real).sum(1) / real.sum(1)", "model(tokens, lengths).mean(1)", COMPANY),
+        Mutant("F.normalize(mean, dim=-1)", "mean", COMPANY),
+        Mutant("F.normalize(mean, dim=-1)", "F.normalize(mean, dim=0)", COMPANY),
+        Mutant("[vectors[n] for n in range(len(encoded))]", "list(vectors.values())", COMPANY),
+    ],
+)  # fmt: skip
