@@ -1,9 +1,10 @@
-"""The exercises of notebook 02: a half-life, a bias for a delay, and the GRU."""
+"""The exercises of notebook 02: the GRU, five networks to diagnose, and a bias for a delay."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 
@@ -31,32 +32,6 @@ def _solve(f: Callable[[float], float], low: float, high: float) -> float:
             low = middle
     return (low + high) / 2
 
-
-check_half_life = Exercise(
-    name="half-life",
-    # the definition, solved by bisection: the number of steps t at which sigmoid(b)**t is one half
-    reference=lambda bias: _solve(lambda t: _sigmoid(bias) ** t - 0.5, 1e-6, 1e9),
-    probes=[(0.0,), (1.0,), (3.0,), (-1.0,), (5.0,)],
-    imitations={
-        "the gate, not the time": _sigmoid,
-        "1/e instead of one half": (lambda bias: 1 / (1 - _sigmoid(bias)), lambda bias: -1 / math.log(_sigmoid(bias))),
-        "negative": lambda bias: math.log(0.5) / -math.log(_sigmoid(bias)),
-        "the quotient upside down": lambda bias: math.log(_sigmoid(bias)) / math.log(0.5),
-        "the share after that many steps": lambda bias: 0.5 * _sigmoid(bias),
-    },
-    says="""
-        the gate, not the time: That is the gate: the share left after one step. When is one half left?
-        1/e instead of one half: For f near 1, 1 / (1 - f) is about the time after which 1/e (37 %) is left, not one
-            half.
-        negative: Your result is negative: of two negative logarithms the quotient is positive.
-        the quotient upside down: Your quotient is upside down: a gate closer to 1 should give a longer time.
-        the share after that many steps: That is half of the share left after one step. Ask for the number of steps, t,
-            in f**t = 1/2.
-        right: With b = 0 it is one step: that is how torch's LSTM begins.
-        hint 1: The gate is f = sigmoid(b). After t steps the share f**t is left. Set that to one half and solve for t.
-        hint 2: Take logarithms on both sides: t log f = log(1/2). math.log and math.exp are all you need.
-    """,
-)
 
 check_bias_for = Exercise(
     name="bias for a delay",
@@ -152,4 +127,64 @@ check_gru_step = Exercise(
         hint 2: The candidate is the only place where the parts of x and h are not simply added: n = tanh(x_n + r *
             h_n).
     """,
+)
+
+
+KINDS = "not learned", "not held", "recoded", "not let go"
+_RIGHT = dict(zip("PQRST", ("not learned", "recoded", "not held", "not let go", "not learned"), strict=True))
+
+
+def _first_wrong(answer: Any) -> str:
+    """What is the matter with a table of diagnoses: the first network whose diagnosis is wrong, and which that was."""
+    if not isinstance(answer, Mapping) or sorted(map(str, answer)) != sorted(_RIGHT):
+        return "no dictionary with the keys " + ", ".join(_RIGHT)
+    if any(each is ... for each in answer.values()):
+        raise NotImplementedError("a diagnosis is missing")
+    for name, given in answer.items():
+        if given not in KINDS:
+            return f"{name} is {given!r}, which is none of the four words"
+    return next((f"{name} is {answer[name]}" for name in _RIGHT if answer[name] != _RIGHT[name]), "all as measured")
+
+
+def _but(name: str, *kinds: str) -> tuple[dict[str, str], ...]:
+    """Tables that are right but for one network."""
+    return tuple({**_RIGHT, name: kind} for kind in kinds)
+
+
+check_diagnosis = Exercise(
+    name="diagnosis",
+    reference=lambda networks: "all as measured",
+    probes=[(list(_RIGHT),)],
+    imitations={
+        "P lost something": _but("P", "not held", "recoded"),
+        "P is not asked to forget": _but("P", "not let go"),
+        "Q lost the key": _but("Q", "not held", "not let go"),
+        "Q never learned": _but("Q", "not learned"),
+        "R still has the key": _but("R", "recoded"),
+        "R never learned": _but("R", "not learned"),
+        "R is not asked to forget": _but("R", "not let go"),
+        "S should hold nothing": _but("S", "not held", "recoded"),
+        "S never learned": _but("S", "not learned"),
+        "T lost something": _but("T", "not held", "recoded"),
+        "T is not asked to forget": _but("T", "not let go"),
+    },
+    says="""
+        P lost something: Look at P where it was trained: it guesses there already. Can it lose what it never had?
+        P is not asked to forget: P's task has nothing to let go: the key stays the same to the end.
+        Q lost the key: A new readout finds nearly every key in Q's state. So is the key gone?
+        Q never learned: Q answers everything right at the delay it was trained at. What happens to its state later?
+        R still has the key: If the key were still in R's state, what would the new readout find?
+        R never learned: R answers all right at the delay it was trained at. What does a new readout find at 100?
+        R is not asked to forget: R's task has nothing to let go: the key stays the same to the end.
+        S should hold nothing: After the bar S should hold nothing of the 50 a's. Which of the four words is for that?
+        S never learned: S counts rightly on strings like those in training. What is different in the long ones?
+        T lost something: Compare T at its two delays: it is equally good at both. Did anything get lost on the way?
+        T is not asked to forget: T's task has nothing to let go: the key stays the same to the end.
+        right: T has learned a half: it tells two pairs of keys apart, and holds what it has learned.
+        hint 1: Ask in this order: is it right where it was trained? If so, is it right far beyond? If not, does a new
+            readout find the key?
+        hint 2: Wrong as trained: not learned. Right as trained, wrong beyond: recoded if the new readout is right,
+            not held if that fails too. S has nothing to hold after the bar.
+    """,
+    accept=lambda answer: lambda networks: _first_wrong(answer),
 )

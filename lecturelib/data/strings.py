@@ -1,4 +1,4 @@
-"""Strings of which the rule is known: bits, walks through an automaton, spoilt walks, and a^n b^n.
+"""Strings of which the rule is known: bits, walks through an automaton, spoilt walks, a^n b^n, keys and counts.
 
 Source: generated here, from a seed; nothing is downloaded, nothing has a licence, nothing repeats between seeds.
 An automaton is anything with `table`, `accepting`, `alphabet` and `start`, such as `lecturelib.automata.DFA`.
@@ -131,26 +131,23 @@ def first_symbol(n: int, delay: int, keys: int = 4, noise: int = 4, *, seed: int
     return np.concatenate([answers[:, None], rng.integers(keys, keys + noise, size=(n, delay))], axis=1), answers
 
 
-def one_key(
-    n: int, length: int, keys: int = 4, noise: int = 4, *, seed: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Draw n sequences of noise with one key at a random place in the first three quarters; the answer is the key.
+def since_reset(n: int, length: int, reset: float = 0.1, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draw n strings to count in: how many 0s stood since the last 2? Three in ten symbols are 0, `reset` of them 2.
 
-    Returns: tokens (n, length), numbers below `keys` for keys and from there on for noise; answers (n,), places (n,).
-    Raises: ValueError for a count below 1, or a length below 4.
+    Returns: tokens (n, length) of 0, 1 and 2; answers (n, length), the count after each symbol, at most 9.
+    Raises: ValueError for a count below 1, and a share of resets outside 0 to 0.7.
 
-    >>> tokens, answers, places = one_key(2, length=8, seed=0)
-    >>> tokens[[0, 1], places] == answers
-    array([ True,  True])
+    >>> tokens, answers = since_reset(1, 12, seed=4)
+    >>> tokens, answers
+    (array([[2, 1, 2, 0, 1, 1, 1, 0, 1, 1, 2, 1]]), array([[0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 0, 0]]))
     """
-    check_whole(n=n, length=length, keys=keys, noise=noise)
-    if length < 4:
-        raise ValueError(f"length={length}: expected at least 4, so that something follows the key")
-    rng = np.random.default_rng(seed)
-    tokens = rng.integers(keys, keys + noise, size=(n, length))
-    answers, places = rng.integers(keys, size=n), rng.integers(3 * length // 4, size=n)
-    tokens[np.arange(n), places] = answers
-    return tokens, answers, places
+    check_whole(n=n, length=length)
+    if not 0 <= reset <= 0.7:
+        raise ValueError(f"reset={reset}: expected a share from 0 to 0.7, since 0.3 of the symbols are counted")
+    tokens = np.random.default_rng(seed).choice(3, size=(n, length), p=[0.3, 0.7 - reset, reset])
+    total = (tokens == 0).cumsum(axis=1)
+    until_reset = np.maximum.accumulate(np.where(tokens == 2, total, 0), axis=1)  # counted before the last reset
+    return tokens, np.minimum(total - until_reset, 9)
 
 
 def _walk(automaton: Automaton, rng: np.random.Generator) -> str:

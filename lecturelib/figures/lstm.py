@@ -1,16 +1,19 @@
-"""Figures of notebook 02: forgetting against delay, what a gate keeps, gates over time, the gate scope."""
+"""Figures of notebook 02: a drawing of the cell, what a gate keeps, learned, held, let go, and the gate scope."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Circle
 
 from lecturelib.figures.colors import BLUE, GREEN, GREY, MARKERS, ORANGE, PURPLE, RED, STATE_COLORS
 from lecturelib.figures.given import results
 from lecturelib.figures.maps import draw_map, number_cells
+from lecturelib.figures.paper import INK, MONO, arrow, box, paper
 from lecturelib.figures.parts import label_ends
 from lecturelib.figures.style import LectureFigure, axes, new_figure, panel, styled
 
@@ -18,28 +21,85 @@ KEYS = "ABCD"
 
 
 @styled
-def forgetting(delays: Sequence[int], recall: Mapping[str, np.ndarray], gradient: Mapping[str, np.ndarray],
-               chance: float) -> LectureFigure:  # fmt: skip
-    """Show recall of the first symbol after training, and the gradient that reaches it before, against the delay.
+def cell_drawing() -> LectureFigure:
+    """Draw one step of the LSTM: the cell on its line above, the four gates below it, in each box its line of code."""
+    figure, ax = paper(
+        12, 5.3, "one step of an LSTM: the cell is multiplied by f, i times g is added; o shows it, with code"
+    )
+    above, gate_top, low = 4.45, 2.75, 1.75
+    box(ax, 0.35, 0.3, 9.05, 0.72, "", "z = x[:, t] @ W.T + h @ U.T + b;  i, f, g, o = z.chunk(4, dim=-1)", GREY)
+    gates = [(0.75, "forget gate f", "f.sigmoid()"), (2.95, "input gate i", "i.sigmoid()"),
+             (5.15, "candidate g", "g.tanh()"), (7.35, "output gate o", "o.sigmoid()")]  # fmt: skip
+    for x, name, code in gates:
+        box(ax, x, low, 1.8, gate_top - low, name, code, GREEN if "cand" in name else BLUE, points=15)
+        arrow(ax, (x + 0.9, 1.02), (x + 0.9, low))
+    forget, enter, candidate, output = (x + 0.9 for x, _, _ in gates)
+    added = (enter + candidate) / 2
+    ax.plot([0.55, 11.6], [above, above], color=ORANGE, lw=5, zorder=1, solid_capstyle="butt")
+    ax.plot([11.35, 11.62, 11.35], [above + 0.13, above, above - 0.13], color=ORANGE, lw=5, zorder=1)
+    for x, y, sign in ((forget, above, "×"), (added, above, "+"), (added, 3.45, "×"), (output, 3.45, "×")):
+        ax.add_patch(Circle((x, y), 0.23, fc="white", ec=INK, lw=2, zorder=5))
+        ax.text(x, y - 0.01, sign, fontsize=19, ha="center", va="center", zorder=6)
+    arrow(ax, (forget, gate_top), (forget, above - 0.23))
+    for x in (enter, candidate):
+        ax.plot([x, x], [gate_top, 3.45], color=INK, lw=2, zorder=1)
+        arrow(ax, (x, 3.45), (added + 0.23 * np.sign(x - added), 3.45))
+    arrow(ax, (added, 3.68), (added, above - 0.23))
+    arrow(ax, (output, gate_top), (output, 3.22))
+    ax.plot([output, output], [above, 3.68], color=INK, lw=2, zorder=1)
+    ax.text(output + 0.1, 4.02, "tanh", fontsize=13, va="center")
+    arrow(ax, (output + 0.23, 3.45), (11.62, 3.45))
+    for x, y, words in ((0.1, above + 0.42, "$c_{t-1}$"), (11.68, above, "$c_t$"), (11.68, 3.45, "$h_t$")):
+        ax.text(x, y, words, fontsize=19, va="center")
+    look: dict[str, Any] = {"fontsize": 13, "family": MONO, "va": "center", "ha": "center"}
+    ax.text(added, above + 0.5, "c = f * c + i * g", **look)
+    ax.text(10.3, 3.1, "h = o * c.tanh()", **look)
+    ax.text(9.6, 0.66, "from $x_t$ and $h_{t-1}$", fontsize=14, va="center")
+    return figure
 
-    Shapes: recall[name] and gradient[name] (seeds, delays). Lines: means (recall), medians (gradient).
+
+@styled
+def learning(delays: Sequence[int], recall: Mapping[str, np.ndarray], chance: float) -> LectureFigure:
+    """Show recall of the first symbol after training at each delay: a mark for each seed, a line through the means.
+
+    Shapes: recall[name] (seeds, delays). Raises: ValueError for other shapes.
+    """
+    figure, ax = panel(11, 4.8)
+    _arms(ax, list(range(len(delays))), results(recall, "recall", len(delays)))
+    ax.set_xticks(range(len(delays)), [str(d) for d in delays])
+    ax.axhline(chance, color=GREY, ls="--", lw=1.8)
+    ax.text(0.5, chance - 0.02, "chance", color=GREY, va="top", ha="center")
+    ax.set(ylim=(0.1, 1.05), title="Trained at each delay: share of keys recalled", xlabel="delay (symbols between)")
+    return figure
+
+
+@styled
+def letting_go(before: Sequence[int], right: Mapping[str, np.ndarray], trained: int) -> LectureFigure:
+    """Show how many answers are right after a reset, by what had been counted before it.
+
+    Shapes: right[name] (seeds, len(before)); counts above `trained` did hardly occur in training.
     Raises: ValueError for other shapes.
     """
-    figure = new_figure(12, 4.8)
-    left, right = axes(figure, 1, 2)
-    for ax, what, found, middle in ((left, "recall", recall, np.mean), (right, "gradient", gradient, np.median)):
-        for k, (name, each) in enumerate(results(found, what, len(delays)).items()):
-            ax.plot(delays, middle(each, axis=0), MARKERS[k] + "-", color=STATE_COLORS[k], label=name, ms=9)
-            ax.plot(delays, each.T, MARKERS[k], mfc="none", mec=STATE_COLORS[k], ms=7, alpha=0.6)
-        ax.set_xlabel("delay (symbols between)")
-        ax.set_xticks(list(delays))
-    left.axhline(chance, color=GREY, ls="--", lw=1.8)
-    left.text(delays[0], chance - 0.02, "chance", color=GREY, va="top")
-    left.set(ylim=(0.1, 1.05), title="After training: share of first symbols recalled")
-    left.set_ylabel(f"line: mean of {len(next(iter(recall.values())))} seeds\nhollow: one seed each")
-    right.set(yscale="log", title="Before training: gradient at the first symbol", ylabel="relative to the last symbol")
-    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=len(recall), fontsize=14)
+    figure, ax = panel(11, 4.8)
+    _arms(ax, list(range(len(before))), results(right, "right answers", len(before)))
+    ax.set_xticks(range(len(before)), [str(n) for n in before])
+    ax.set(ylim=(-0.03, 1.05), title="Right answers after a reset", xlabel="a's counted before the reset")
+    edge = np.interp(trained, before, range(len(before)))
+    ax.axvline(edge, color=GREY, ls=":", lw=1.8)
+    ax.text(edge + 0.05, 0.02, "longer than in training", color=GREY, va="bottom")
     return figure
+
+
+def _arms(ax: Axes, places: Sequence[int], arms: Mapping[str, np.ndarray]) -> None:
+    """Draw one line through the means for each arm, and a hollow mark for each seed, the arms side by side."""
+    for k, (name, each) in enumerate(arms.items()):
+        x = np.array(places) + 0.13 * (k - (len(arms) - 1) / 2)
+        ax.plot(x, each.mean(axis=0), color=STATE_COLORS[k], lw=2.6, alpha=0.85)
+        ax.plot(x, each.T, MARKERS[k], mfc="none", mec=STATE_COLORS[k], mew=1.8, ms=8)
+        ax.plot([], [], MARKERS[k] + "-", color=STATE_COLORS[k], mfc="none", mew=1.8, ms=9, label=name)
+    ax.set_ylabel(f"line: mean of {len(next(iter(arms.values())))} seeds\nmark: one seed")
+    columns = len(arms) if sum(map(len, arms)) < 70 else 2
+    ax.figure.legend(loc="outside lower center", ncols=columns, fontsize=13)
 
 
 @styled
@@ -85,31 +145,6 @@ def survival(biases: Sequence[float], steps: int) -> LectureFigure:
 
 
 @styled
-def gates_over_time(i: np.ndarray, f: np.ndarray, o: np.ndarray, c: np.ndarray, string: str) -> LectureFigure:
-    """Show the gates and the cell of a trained LSTM while it reads; a key among the symbols (A to D) is bold.
-
-    Shapes: each (T, H), string of length T. Units are sorted by the size of their cell at the end.
-    """
-    figure = new_figure(12, 4.6)
-    panels = axes(figure, 1, 4)
-    order = np.argsort(-np.abs(c[-1]))
-    limit = np.abs(c).max()
-    titles = "input gate $i_t$", "forget gate $f_t$", "output gate $o_t$", "cell $c_t$"
-    for ax, values, title in zip(panels, (i, f, o, c), titles, strict=True):
-        scale = {"cmap": "PuOr", "vmin": -limit, "vmax": limit} if values is c else {}
-        shown = draw_map(ax, values[:, order].T, **scale)
-        ax.set(yticks=[], xlabel=f"{len(string)} symbols; large: the key", title=title)
-        _mark_symbols(ax, string, first=0, narrow=True)
-        if values is o:
-            bar = figure.colorbar(shown, ax=panels[:3], location="bottom", shrink=0.4, aspect=40, pad=0.06)
-            bar.set_label("0 closed, 1 open")
-            bar.set_ticks([0, 0.5, 1])
-    figure.colorbar(shown, ax=panels[3], location="bottom", shrink=0.8, pad=0.06)
-    panels[0].set_ylabel("hidden units")
-    return figure
-
-
-@styled
 def gate_scope_frame(figure: Figure, string: str, cell: np.ndarray, gates: Mapping[str, np.ndarray],
                      forced: str | None, answer: np.ndarray, key: int, limit: float) -> None:  # fmt: skip
     """Draw what an LSTM does with one string when a gate is forced: mean gates, its cell, and its answer.
@@ -135,12 +170,10 @@ def gate_scope_frame(figure: Figure, string: str, cell: np.ndarray, gates: Mappi
     _bars(third, answer, key)
 
 
-def _mark_symbols(ax: Axes, string: str, first: int, narrow: bool = False) -> None:
-    """Write the symbols under a time axis, the key large and in color; in a narrow panel the key only."""
+def _mark_symbols(ax: Axes, string: str, first: int) -> None:
+    """Write the symbols under a time axis, the key large and in color."""
     keys = [k for k in range(len(string)) if string[k] in KEYS]
     ax.set_xticks([first + k for k in keys], [string[k] for k in keys], fontsize=17, color=RED, weight="bold")
-    if narrow:
-        return
     below = ax.get_xaxis_transform()  # plain texts: as tick labels these take half of the time of a redraw
     for k in sorted(set(range(len(string))) - set(keys)):
         ax.text(first + k, -0.025, string[k], transform=below, ha="center", va="top", fontsize=11, in_layout=False)

@@ -3,6 +3,7 @@
 import math
 import statistics
 from collections.abc import Callable
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ SOLUTIONS = {
     "divisible by three": ["[[0, 1]", "[2, 0]", "2 * r", "2r + b", "% 3"],
     "reverse each string": ["torch.where(", "gather(", ".flip("],
     "mean over real steps": ["arange", "values[", "mask]", "< lengths", ".sum() /"],
-    "half-life": ["math.", "log(0.5)", "log(1/2)", "/ log", "log 2"],
+    "diagnosis": ["not learned", "not held", "recoded", "not let go"],
     "bias for a delay": ["1 / delay", "1/delay", "logit", "math."],
     "GRU step": ["tanh(", "sigmoid(", "(1 - z) *", "chunk", "z * h"],
 }
@@ -110,19 +111,18 @@ WRONG["mean over real steps"] = {
 }
 
 
-def gate(bias: float) -> float:
-    return torch.sigmoid(torch.tensor(bias)).item()
+DIAGNOSIS = {"P": "not learned", "Q": "recoded", "R": "not held", "S": "not let go", "T": "not learned"}
 
-
-RIGHT["half-life"] = [
-    lambda bias: math.log(2) / math.log1p(math.exp(-bias)),
-    lambda bias: -1 / math.log2(gate(bias)),
-    lambda bias: math.log(0.5) / nn.functional.logsigmoid(torch.tensor(bias, dtype=torch.float32)),
+RIGHT["diagnosis"] = [
+    DIAGNOSIS,
+    dict(reversed(DIAGNOSIS.items())),
+    MappingProxyType({name: "".join(kind) for name, kind in DIAGNOSIS.items()}),
 ]
-WRONG["half-life"] = {
-    "the gate, not the time": [lambda bias: 0.5 * (1 + math.tanh(bias / 2))],
-    "1/e instead of one half": [lambda bias: 1 + math.exp(bias), lambda bias: 1 / math.log1p(math.exp(-bias))],
-    "the quotient upside down": [lambda bias: -math.log2(gate(bias))],
+WRONG["diagnosis"] = {
+    "not solved yet": [DIAGNOSIS | {"S": ...}, dict.fromkeys("PQRST", ...)],
+    "P lost something": [dict.fromkeys("PQRST", "not held")],
+    "Q never learned": [dict.fromkeys("PQRST", "not learned")],
+    "other": [None, 7, list(DIAGNOSIS.values()), DIAGNOSIS | {"Q": "Recoded"}, DIAGNOSIS | {"U": "recoded"}],
 }
 
 RIGHT["bias for a delay"] = [

@@ -17,7 +17,7 @@ DRAWS = {
     "legal": lambda seed: strings.legal_strings(reber(), 7, seed=seed),
     "spoilt": lambda seed: strings.spoilt_strings(reber(), 7, seed=seed),
     "first symbol": lambda seed: [each.tolist() for each in strings.first_symbol(7, 5, seed=seed)],
-    "one key": lambda seed: [each.tolist() for each in strings.one_key(7, 11, seed=seed)],
+    "since reset": lambda seed: [each.tolist() for each in strings.since_reset(7, 11, seed=seed)],
 }
 
 
@@ -100,15 +100,17 @@ def test_first_symbol_shows_the_key_first_and_noise_after() -> None:
         assert abs(np.corrcoef(tokens[:, place], answers)[0, 1]) < 0.1
 
 
-def test_one_key_stands_in_noise_at_a_place_that_something_follows() -> None:
-    tokens, answers, places = strings.one_key(3000, length=13, keys=3, noise=4, seed=1)
-    assert tokens.shape == (3000, 13) and answers.shape == places.shape == (3000,)
-    assert ((tokens < 3).sum(1) == 1).all()
-    assert (tokens.argmin(1) == places).all() and (tokens.min(1) == answers).all()
-    assert roughly_uniform([str(key) for key in answers], "012")
-    assert roughly_uniform([str(place) for place in places], "012345678")
-    assert roughly_uniform([str(token) for token in tokens[tokens >= 3]], "3456")
-    assert abs(np.corrcoef(places, answers)[0, 1]) < 0.1
+def test_what_is_counted_begins_anew_at_each_reset() -> None:
+    tokens, answers = strings.since_reset(300, length=60, seed=1)
+    assert tokens.shape == answers.shape == (300, 60)
+    for row, counts in zip(tokens, answers, strict=True):
+        count = 0
+        for token, answer in zip(row, counts, strict=True):
+            count = 0 if token == 2 else count + (token == 0)
+            assert answer == min(count, 9)
+    shares = [(tokens == token).mean() for token in range(3)]
+    assert np.allclose(shares, [0.3, 0.6, 0.1], atol=0.02)
+    assert (strings.since_reset(9, 50, reset=0, seed=1)[0] < 2).all()
 
 
 NOTHING = DFA([[0, 0]], [], "ab")
@@ -127,7 +129,7 @@ ANYTHING = DFA([[1, 1], [1, 1]], [1], "ab")
         (lambda: strings.counting_string(0), ["n=0", "1 or more"]),
         (lambda: strings.numbers("01x", "01"), ["['x']", "'01x'", "['0', '1']"]),
         (lambda: strings.first_symbol(5, 0, seed=0), ["delay=0", "1 or more"]),
-        (lambda: strings.one_key(5, 3, seed=0), ["length=3", "at least 4", "follows the key"]),
+        (lambda: strings.since_reset(5, 3, 0.8, seed=0), ["reset=0.8", "0 to 0.7", "are counted"]),
     ],
 )
 def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:
@@ -138,13 +140,14 @@ def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:
 
 # ---- mutants ----
 
-ONE_KEY = test_one_key_stands_in_noise_at_a_place_that_something_follows
+COUNTED = test_what_is_counted_begins_anew_at_each_reset
 SPOILT = test_spoilt_strings_are_rejected_but_one_symbol_away_from_legal
 
 test_mutants = planted(
     strings,
     [
         Mutant("if not automaton.accepts(spoilt):", "if True:", SPOILT),
-        Mutant("rng.integers(3 * length // 4, size=n)", "rng.integers(length, size=n)", ONE_KEY),
+        Mutant("np.where(tokens == 2, total, 0)", "np.where(tokens == 2, total - 1, 0)", COUNTED),
+        Mutant("total - until_reset, 9", "total - until_reset, 10", COUNTED),
     ],
 )

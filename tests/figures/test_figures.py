@@ -72,7 +72,7 @@ SYMBOLS = list("gacbhfde")
 DATE, FULL_DATE = list("2031-08-17"), list("dimanche 17 août 2031 après Jésus-Christ")  # 40 letters
 READ = "yxwzwxyAyxwzywwwxyzzxwxzw"  # 25 symbols, as in notebook 02
 WORDS = ["The", "attention", "of", "a", "head", "is", "a", "soft", "look-up", "in", "a", "table", "of", "values", "."]
-ARMS = ["tanh RNN", "LSTM, torch's start", "LSTM, forget bias 1", "LSTM, forget bias 5"]
+ARMS = ["tanh RNN, orthogonal", "LSTM, open gate", "LSTM, f = 1 for good", "open gate, f = 1 forced later"]
 BUGS = ["none", "mask off by one", "softmax over queries", "positions along the batch", *(f"bug {k}" for k in range(7))]
 METHODS = ["mean image", "Gaussian fill-in", "5 nearest neighbors", "masked autoencoder"]
 CLASSIFIERS = ["logistic regression", "k nearest neighbors", "SVC", "CNN", "ViT"]
@@ -174,11 +174,6 @@ def scope(string: str, forced: str | None, limit: float) -> style.LectureFigure:
 def film(step: int) -> style.LectureFigure:
     return into(10, 4.6, start.learning_frame, noise(300, 2), np.arange(300) % 3, np.array([[-3.0, -3], [3, 3]]), step,
                 list(range(0, 601, 20)), [0.6] * 10 + [0.999] * 21, 0.67)  # fmt: skip
-
-
-def gates_over_time(string: str) -> style.LectureFigure:
-    i, f, o, c = (noise(len(string), 16, seed=k) for k in range(4))
-    return lstm.gates_over_time(sigmoid(i), sigmoid(f), sigmoid(o), 4 * c, string)
 
 
 def every_head(layers: int, heads: int, queries: list[str], keys: list[str]) -> style.LectureFigure:
@@ -379,14 +374,16 @@ CASES: dict[str, list[Callable[[], style.LectureFigure]]] = {
         lambda: stepper(MODULO_3, "10" * 12, 24),
         lambda: stepper(counter(5), "11111", 3),
     ],
-    "lstm.forgetting": [
-        lambda: lstm.forgetting([5, 10, 20, 40, 60], seeds(ARMS, 5), seeds(ARMS, 5, low=1e-9, high=1), chance=0.25)
+    "lstm.cell_drawing": [lstm.cell_drawing],
+    "lstm.learning": [lambda: lstm.learning([10, 30, 100], seeds(ARMS, 3, 5), chance=0.25)],
+    "lstm.letting_go": [
+        lambda: lstm.letting_go([5, 10, 20, 50, 100], seeds(ARMS, 5, 5), trained=20),
+        lambda: lstm.letting_go([5, 50], seeds(["no gate that moves", "a gate"], 2), trained=15),
     ],
     "lstm.holding": [
         lambda: lstm.holding([60, 80, 120, 200, 400], seeds(ARMS, 5, 5), seeds(ARMS, 5, 5, low=1), trained=60)
     ],
     "lstm.survival": [lambda: lstm.survival([0, 1, 3, 5], steps=60), lambda: lstm.survival([-2, 5, 6, 7], steps=40)],
-    "lstm.gates_over_time": [lambda: gates_over_time(READ)],
     "lstm.gate_scope_frame": [lambda: scope(READ, None, 10), lambda: scope(READ[3:15], "i", 104.0)],
     "attention.soft_lookup": [
         lambda: attention.soft_lookup(
@@ -675,7 +672,7 @@ def test_the_words_change_with_a_label_and_hold_no_measured_number():
 def test_a_drawing_keeps_the_words_of_a_box_inside_the_box():
     names = ["drawings.attention_drawing", "drawings.architecture_drawing", "drawings.multi_head_drawing",
              "vision_drawings.vit_drawing", "vision_drawings.mae_drawing", "transfer_drawings.arms_drawing",
-             "scaling_drawings.parallel_drawing"]  # fmt: skip
+             "scaling_drawings.parallel_drawing", "lstm.cell_drawing"]  # fmt: skip
     for name in names:
         figure = CASES[name][-1]()
         boxes = [patch.get_window_extent() for patch in figure.findobj(FancyBboxPatch)]
@@ -688,7 +685,7 @@ def test_a_drawing_keeps_the_words_of_a_box_inside_the_box():
             inside += len(holding) > 0
             assert all(box.x0 <= words.x0 and words.x1 <= box.x1 for box in holding), text.get_text()
             assert all(box.y0 <= words.y0 and words.y1 <= box.y1 for box in holding[-1:]), text.get_text()
-        assert inside >= 10
+        assert inside >= 9
 
 
 def test_the_table_of_boxes_names_attributes_of_the_model():

@@ -67,9 +67,9 @@ MISTAKES = {
     "def loss(model, new, old, share):\n"
     "    one, two = (cross_entropy(model(x), y) for x, y in (new, old))\n"
     "    return (1 - share) * one + share * two.detach()\n\ncheck_mixed_loss(loss)",
-    "error": "check_half_life(lambda bias: 1 / 0)",
-    "other": "check_half_life(lambda bias: 123.0)",
-    "not solved yet": "check_half_life(...)",
+    "error": "check_bias_for(lambda delay, keep: 1 / 0)",
+    "other": "check_bias_for(lambda delay, keep: 123.0)",
+    "not solved yet": "check_bias_for(...)",
 }
 
 
