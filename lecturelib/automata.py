@@ -1,7 +1,7 @@
 """Deterministic finite automata (DFA): a transition table that reads a string one symbol at a time.
 
     DFA               run it, ask what may come next, make it smaller, compare it with another
-    counter, reber    the two automata that the notebooks use
+    counter           counts ones, modulo a number
 
 `neural_automata` writes a DFA into the weights of a recurrent network, and reads one back out of it.
 """
@@ -78,14 +78,21 @@ class DFA:
         """
         return self.run(string)[-1] in self.accepting
 
+    def verdicts(self, strings: Iterable[str]) -> list[list[bool]]:
+        """Say of each string, before its first symbol and after each, whether what was read so far is accepted.
+
+        Taught: notebook 01, section 4.
+        """
+        return [[state in self.accepting for state in self.run(string)] for string in strings]
+
     def legal_next(self, state: int) -> str:
         """Return the symbols that may come next: those from which an accepting state can still be reached.
 
         Raises: ValueError for a state that is not in the table.
-        Taught: notebook 01, section 6.
+        Taught: notebook 01, section 7.
 
-        >>> reber().legal_next(reber().run("BT")[-1])
-        'SX'
+        >>> DFA([[1, 2], [1, 1], [2, 2]], accepting=[1], alphabet="ab").legal_next(0)  # from 2 none is reached
+        'a'
         """
         row = self.table[self._known(state)]
         return "".join(a for a, t in zip(self.alphabet, row, strict=True) if int(t) in self._alive)
@@ -96,7 +103,7 @@ class DFA:
         Moore's algorithm: begin with two groups of states (accepting or not) and split a group while two of its
         states lead to different groups. What is left in one group cannot be told apart by any string.
         Source: E. F. Moore, Gedanken-experiments on sequential machines, 1956.
-        Taught: notebook 01, section 3.
+        Taught: notebook 01, section 4.
 
         >>> DFA([[1, 2], [0, 2], [2, 2]], accepting=[0, 1], alphabet="ab").minimize().table.tolist()
         [[0, 1], [1, 1]]
@@ -122,7 +129,7 @@ class DFA:
         Two minimal automata of one language differ only in the numbers of their states, and `minimize` numbers
         those in order of first visit; so it is enough to compare the two tables.
         Raises: ValueError for automata over different symbols.
-        Taught: notebook 01, section 3.
+        Taught: notebook 01, section 4.
         """
         if self.alphabet != other.alphabet:
             raise ValueError(
@@ -194,36 +201,3 @@ def counter(modulus: int) -> DFA:
     """
     check_whole(modulus=modulus)
     return DFA([[s, (s + 1) % modulus] for s in range(modulus)], accepting=[0], alphabet="01")
-
-
-# one row per state: which symbol leads where; what is not listed leads to the trap
-_REBER = [{"B": 1}, {"T": 2, "P": 3}, {"S": 2, "X": 4}, {"T": 3, "V": 5}, {"X": 3, "S": 6}, {"P": 4, "V": 6}, {"E": 7}]
-
-
-def reber(embedded: bool = False) -> DFA:
-    """Return the Reber grammar as an automaton over the seven symbols B T S X P V E.
-
-    The embedded grammar wraps a Reber string as B T ... T E or B P ... P E: its last symbol but one must repeat its
-    second one, so that a reader must remember one symbol across the whole string between.
-
-    Returns: an automaton of 9 states (21 if embedded); the last one is the trap, where illegal strings end.
-    Source: A. S. Reber, Implicit learning of artificial grammars, 1967; embedded: S. E. Fahlman, 1991, and
-        S. Hochreiter and J. Schmidhuber, Long short-term memory, 1997, figure 4.
-    Taught: notebook 01, section 6.
-
-    >>> reber().accepts("BTXSE"), reber(embedded=True).accepts("BTBTXSETE"), reber(embedded=True).accepts("BTBTXSEPE")
-    (True, True, False)
-    """
-    alphabet = "BTSXPVE"
-    if not embedded:
-        rows, end = [*_REBER, {}], 7
-    else:
-        # 0 -B-> 1 -T-> the grammar at 2..9 -T-> 18;  1 -P-> the grammar at 10..17 -P-> 18;  18 -E-> 19
-        inner = [*_REBER, {}]
-        first = [{a: t + 2 for a, t in row.items()} for row in inner]
-        second = [{a: t + 10 for a, t in row.items()} for row in inner]
-        first[-1], second[-1] = {"T": 18}, {"P": 18}
-        rows, end = [{"B": 1}, {"T": 2, "P": 10}, *first, *second, {"E": 19}, {}], 19
-    trap = len(rows)
-    table = [[row.get(a, trap) for a in alphabet] for row in [*rows, {}]]
-    return DFA(table, accepting=[end], alphabet=alphabet)

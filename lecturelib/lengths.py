@@ -3,7 +3,6 @@
 pad                     sequences -> rectangle and true lengths
 real_steps              which steps are not padding
 steps_within            the same inside a network, where nobody looks at the lengths
-last_state              the state after the last real token of each sequence
 mean_over_real_steps    an average that padding cannot change
 """
 
@@ -22,7 +21,7 @@ def pad(sequences: Sequence[Sequence[int]], value: int = 0) -> tuple[torch.Tenso
 
     Shapes: B sequences; returns (B, T) with T the longest length, and lengths (B,).
     Raises: ValueError for no sequence at all, or an empty one.
-    Taught: notebook 01, section 4.
+    Tool: from notebook 01 on.
 
     >>> pad([[5, 6, 7], [8]])
     (tensor([[5, 6, 7],
@@ -40,7 +39,7 @@ def real_steps(lengths: torch.Tensor, steps: int) -> torch.Tensor:
 
     Shapes: lengths (B,); returns (B, steps), boolean.
     Raises: ValueError for a length below 1 or above `steps`.
-    Taught: notebook 01, section 4.
+    Tool: from notebook 01 on.
 
     >>> real_steps(torch.tensor([3, 1]), 3).int()
     tensor([[1, 1, 1],
@@ -66,24 +65,14 @@ def steps_within(lengths: torch.Tensor, steps: int) -> torch.Tensor:
     return torch.arange(steps, device=lengths.device) < lengths[:, None]
 
 
-def last_state(states: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-    """Pick from each sequence the hidden state after its last real token.
-
-    Shapes: states (B, T, H), lengths (B,); returns (B, H).
-    Raises: ValueError for lengths that do not fit the batch.
-    Taught: notebook 01, section 4.
-    """
-    check_lengths(lengths, states)
-    real_steps(lengths, states.shape[1])
-    return states[torch.arange(len(states)), lengths - 1]
-
-
 def mean_over_real_steps(values: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
     """Average a quantity that each step has, such as its loss, over the real steps of a whole batch.
 
+    It believes the lengths, as a loss that is computed at every step of a training should.
     Shapes: values (B, T), lengths (B,); returns a scalar. Every real token counts the same.
-    Raises: ValueError for lengths that do not fit the batch.
+    Raises: ValueError for a number of lengths that does not fit the batch.
     Tool: from notebook 01 on.
     """
     check_lengths(lengths, values)
-    return values[real_steps(lengths, values.shape[1])].mean()
+    real = steps_within(lengths, values.shape[1])
+    return torch.where(real, values, 0.0).sum() / real.sum()

@@ -53,11 +53,10 @@ def compile_rnn(dfa: DFA, gain: float = 10.0) -> RNNWeights:
     torch.Size([6, 6])
     """
     n, m = dfa.table.shape
-    least = max(6.0, math.log(10 * n * m))
-    if not gain >= least:
+    if not gain >= max(6.0, math.log(10 * n * m)):
         raise ValueError(
-            f"gain {gain}: expected at least {least:.3g} for {n * m} units, so that tanh(gain / 2) is close to 1; the "
-            f"default is 10"
+            f"gain {gain}: expected at least 6, and at least log(10 H) = {math.log(10 * n * m):.3g} for {n * m} units, "
+            "so that tanh(gain / 2) is close to 1; the default is 10"
         )
     w_x, w_h, b = torch.zeros(n * m, m), torch.zeros(n * m, n * m), torch.zeros(n * m)
     for s in range(n):
@@ -71,6 +70,9 @@ def compile_rnn(dfa: DFA, gain: float = 10.0) -> RNNWeights:
     h_0 = -torch.ones(n * m)
     h_0[dfa.start * m] = 1.0  # as if the start state had been reached by the first symbol
     return RNNWeights(gain * w_x, gain * w_h, gain * b, h_0)
+
+
+_METHODS = ("ward", "average", "complete", "single")
 
 
 class Extracted(NamedTuple):
@@ -93,36 +95,38 @@ def extract_dfa(
     alphabet: str,
     tolerance: float = 0.003,
     most: int = 32,
-) -> Extracted:
+    method: str = "ward",
+) -> Extracted | None:
     """Read an automaton off the hidden states of a trained network.
 
-    Hidden states that lie close together are taken to be one state of the automaton (Ward clustering).
+    Hidden states that lie close together are taken to be one state of the automaton. `method` says how they are
+    clustered: ward, average, complete or single, as in scipy's `linkage`.
     The number of clusters is the smallest for which at most the share `tolerance` contradicts: from one cluster, one
     symbol should lead to one cluster, and all members of a cluster should give one output; the majority decides. A
     move that never occurred stays in place.
 
     Shapes: states (B, T + 1, H), the first of them before any symbol; strings: B strings of length T;
         accepted (B, T + 1), True where the network accepts the part that it has read, the empty one first.
-    Returns: an `Extracted`; its automaton is not minimized yet.
-    Raises: ValueError for shapes that disagree, NaN, an unknown symbol, or if `most` clusters are not enough.
+    Returns: an `Extracted`, its automaton not minimized yet; None where not even `most` clusters are enough: such a
+        network has not settled on an automaton.
+    Raises: ValueError for shapes that disagree, NaN, an unknown symbol, or an unknown method.
     Source: the idea is that of C. W. Omlin and C. L. Giles, Extraction of rules from discrete-time recurrent neural
         networks, 1996.
-    Taught: notebook 01, section 3.
+    Taught: notebook 01, section 4.
     """
     check_whole(2, most=most)
+    if method not in _METHODS:
+        raise ValueError(f"method {method!r} is unknown: expected one of {list(_METHODS)}")
     read = _read_strings(states, strings, accepted, alphabet)  # (B, T) numbers of the symbols
     points = states.detach().cpu().double().numpy()
     says = accepted.detach().cpu().numpy().astype(bool)
-    tree = linkage(points.reshape(-1, points.shape[-1]), method="ward")  # merges the nearest groups, one by one
+    tree = linkage(points.reshape(-1, points.shape[-1]), method=method)  # merges the nearest groups, one by one
     for k in range(2, most + 1):
         clusters = fcluster(tree, k, criterion="maxclust").reshape(points.shape[:2]) - 1  # fcluster counts from 1
         found = _table_of(clusters, read, says, k, alphabet)
         if found.contradictions <= tolerance:
             return found
-    raise ValueError(
-        f"{most} clusters still contradict each other ({found.contradictions:.1%} of the steps): the network has not "
-        f"settled on an automaton. Train it longer, or allow more clusters with most={2 * most}"
-    )
+    return None
 
 
 def _read_strings(states: torch.Tensor, strings: Sequence[str], accepted: torch.Tensor, alphabet: str) -> np.ndarray:

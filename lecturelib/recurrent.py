@@ -172,7 +172,7 @@ class Reader(nn.Module):
     Shapes: tokens (B, T), whole numbers from 0 to vocab_size - 1; `forward` returns (B, T, outputs).
     Raises: ValueError for a cell that is none of the three, sizes below 1, an empty sequence, and tokens that are no
         whole numbers; torch's own error for tokens out of range.
-    Taught: notebook 01, section 3.
+    Taught: notebook 01, section 4.
     """
 
     CELLS: ClassVar = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
@@ -190,7 +190,7 @@ class Reader(nn.Module):
         """Return the hidden states: h_0 = 0 before the first symbol, then one after each symbol.
 
         Shapes: tokens (B, T); returns (B, T + 1, hidden_size), as `DFA.run` returns T + 1 states.
-        Taught: notebook 01, section 3.
+        Taught: notebook 01, section 4.
         """
         if tokens.ndim != 2 or 0 in tokens.shape:
             raise ValueError(f"tokens has shape {tuple(tokens.shape)}: expected (B, T), neither of them 0")

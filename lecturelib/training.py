@@ -91,7 +91,7 @@ def fit(
     Returns: a `History`.
     Raises: ValueError for empty, unequal or infinite data, a number that is out of range, a model with nothing to
         train, and a loss that is no single finite number or does not depend on the model.
-    Taught: notebook 01, section 3.
+    Taught: notebook 01, section 4.
 
     >>> torch.manual_seed(0) and None
     >>> line, x = nn.Linear(1, 1), torch.linspace(-1, 1, 64)[:, None]

@@ -4,7 +4,6 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
 from lecturelib import lengths
@@ -40,15 +39,10 @@ def test_real_steps_are_the_first_ones(batch: tuple[torch.Tensor, torch.Tensor])
     assert torch.equal(lengths.steps_within(true, values.shape[1]), mask)
 
 
-@given(batches(), seeds)
-def test_last_state_and_mean_are_those_of_the_packed_sequence(
-    batch: tuple[torch.Tensor, torch.Tensor], seed: int
-) -> None:
+@given(batches())
+def test_the_mean_is_that_of_the_packed_sequence(batch: tuple[torch.Tensor, torch.Tensor]) -> None:
     x, true = batch
-    torch.manual_seed(seed)
-    lstm = nn.LSTM(3, 5, batch_first=True, dtype=torch.float64)
     packed = pack_padded_sequence(x, true, batch_first=True, enforce_sorted=False)
-    torch.testing.assert_close(lengths.last_state(lstm(x)[0], true), lstm(packed)[1][0][0])
     torch.testing.assert_close(lengths.mean_over_real_steps(x[..., 0], true), packed.data[:, 0].mean())
 
 
@@ -57,12 +51,17 @@ def test_what_stands_in_the_padding_changes_nothing(batch: tuple[torch.Tensor, t
     values, true = batch[0].requires_grad_(), batch[1]
     real = torch.arange(values.shape[1] + 5) < true[:, None]
     wider = F.pad(values.detach(), (0, 0, 0, 5)).masked_fill(~real[..., None], filling)
-    for read in (lengths.last_state, lambda x, n: lengths.mean_over_real_steps(x[..., 0], n)):
-        found = read(values, true)
-        assert torch.equal(read(wider, true), found)
-        (gradient,) = torch.autograd.grad(found.sum(), values)
-        real = real[:, : values.shape[1]]
-        assert (gradient[~real] == 0).all() and (gradient[real] != 0).any()
+    found = lengths.mean_over_real_steps(values[..., 0], true)
+    torch.testing.assert_close(lengths.mean_over_real_steps(wider[..., 0], true), found)
+    (gradient,) = torch.autograd.grad(found, values)
+    real = real[:, : values.shape[1]]
+    assert (gradient[~real] == 0).all() and (gradient[real] != 0).any()
+
+
+def test_the_mean_runs_for_a_stack_of_batches_at_once() -> None:
+    values, true = normal(4, 3, 5, seed=1), torch.tensor([[1, 2, 5], [5, 5, 1], [2, 2, 2], [1, 1, 1]])
+    one_by_one = [lengths.mean_over_real_steps(v, n) for v, n in zip(values, true, strict=True)]
+    torch.testing.assert_close(torch.vmap(lengths.mean_over_real_steps)(values, true), torch.stack(one_by_one))
 
 
 STATES = normal(3, 5, 2, seed=0)
@@ -75,21 +74,18 @@ test_bad_input_is_refused_in_words = refuses(
     (lambda: lengths.real_steps(torch.tensor([0, 3]), 5), ["0 to 3", "1 to 5"]),
     (lambda: lengths.real_steps(torch.tensor(3), 5), ["()", "(B,)"]),
     (lambda: lengths.real_steps(torch.tensor([1]), 1.5), ["steps=1.5", "a whole number"]),
-    (lambda: lengths.last_state(STATES, torch.tensor([1, 2])), ["(2,)", "3 sequences", "(3,)"]),
-    (lambda: lengths.last_state(STATES, torch.tensor([1, 2, 6])), ["1 to 6", "5 steps", "1 to 5"]),
+    (lambda: lengths.mean_over_real_steps(STATES, torch.tensor([1, 2])), ["(2,)", "3 sequences", "(3,)"]),
     (lambda: lengths.mean_over_real_steps(STATES, torch.tensor([[1, 2, 3]])), ["(1, 3)", "(3,)"]),
-    (lambda: lengths.mean_over_real_steps(STATES, torch.tensor([1, 2, 9])), ["1 to 9", "1 to 5"]),
 )
 
 
-SAME = test_last_state_and_mean_are_those_of_the_packed_sequence
+SAME = test_the_mean_is_that_of_the_packed_sequence
 
 test_mutants = planted(
     lengths,
     [
         Mutant("< lengths[:, None]", "<= lengths[:, None]", test_real_steps_are_the_first_ones),
-        Mutant("states[torch.arange(len(states)), lengths - 1]", "states[:, -1]", SAME),
-        Mutant("values[real_steps(lengths, values.shape[1])].mean()",
-               "((values * real_steps(lengths, values.shape[1])).sum(1) / lengths).mean()", SAME),
+        Mutant("torch.where(real, values, 0.0).sum() / real.sum()",
+               "(torch.where(real, values, 0.0).sum(1) / lengths).mean()", SAME),
     ],
 )  # fmt: skip

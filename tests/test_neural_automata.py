@@ -1,5 +1,6 @@
 """Automata in the weights of a network, and automata read off hidden states."""
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -7,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lecturelib import neural_automata
-from lecturelib.automata import DFA, counter, reber
+from lecturelib.automata import DFA, counter
 from lecturelib.data.strings import numbers, random_strings
 from lecturelib.recurrent import Reader, run_rnn
 from lecturelib.training import fit, seed_everything
@@ -42,18 +43,20 @@ def test_the_compiled_network_is_the_automaton(dfa: DFA, seed: int, gain: float)
     assert_exact(dfa, random_strings(1, 1000, dfa.alphabet, seed=seed), gain)
 
 
-@pytest.mark.parametrize("embedded", [False, True])
-def test_the_compiled_reber_network_is_exact(embedded: bool) -> None:
-    dfa = reber(embedded)
-    assert_exact(dfa, random_strings(2, 200, dfa.alphabet, seed=1))
-    assert_exact(dfa, ["BTBTXSETE" if embedded else "BTSXXTVPSE"])
+# one pair of brackets of one kind around letters
+BRACKETS = DFA([[4, 4, 1, 4, 2, 4], [1, 1, 4, 3, 4, 4], [2, 2, 4, 4, 4, 3], [4] * 6, [4] * 6], [3], "ab()[]")
+
+
+def test_the_compiled_network_of_a_grammar_is_exact() -> None:
+    assert_exact(BRACKETS, random_strings(2, 200, BRACKETS.alphabet, seed=1))
+    assert_exact(BRACKETS, ["(abba)"])
 
 
 def test_one_unit_and_one_weight_for_each_move() -> None:
-    weights = neural_automata.compile_rnn(reber())
-    assert weights.w_x.shape == (63, 7) and weights.w_h.shape == (63, 63) and weights.b.shape == (63,)
-    # a move from p by a is written down once for each of the 7 units that may say that p is on
-    assert int((weights.w_h != 0).sum()) == 9 * 7 * 7
+    weights = neural_automata.compile_rnn(BRACKETS)
+    assert weights.w_x.shape == (30, 6) and weights.w_h.shape == (30, 30) and weights.b.shape == (30,)
+    # a move from p by a is written down once for each of the 6 units that may say that p is on
+    assert int((weights.w_h != 0).sum()) == 5 * 6 * 6
 
 
 def accepted(dfa: DFA, strings: list[str]) -> torch.Tensor:
@@ -80,6 +83,7 @@ def test_extraction_undoes_compilation(dfa: DFA) -> None:
     says = accepted(dfa, strings)
     before = states.clone(), says.clone()
     found = neural_automata.extract_dfa(states.requires_grad_(), strings, says, dfa.alphabet, tolerance=0.0)
+    assert found is not None
     assert torch.equal(states.detach(), before[0]) and torch.equal(says, before[1])
     assert found.dfa.equivalent(dfa)
     assert found.contradictions == 0.0
@@ -94,6 +98,7 @@ def test_contradictions_are_the_share_of_lost_votes() -> None:
     states = torch.tensor([[[0.0], [0.0]], [[0.0], [9.0]], [[0.0], [9.0]], [[0.0], [9.0]]])
     says = torch.tensor([[False, False], [False, True], [False, False], [False, True]])
     found = neural_automata.extract_dfa(states, ["0"] * 4, says, "01", tolerance=1.0)
+    assert found is not None
     assert found.contradictions == 2 / 12  # one of 4 moves, one of 8 verdicts
     start = found.dfa.start
     assert found.dfa.table[start].tolist() == [1 - start, start]  # the majority; a move never seen stays
@@ -106,9 +111,8 @@ def test_tolerance_decides_how_many_clusters() -> None:
     strings = random_strings(29, 11, seed=2)
     states = hidden_states(dfa, strings)
     says = accepted(dfa, strings)
-    counts = [
-        len(neural_automata.extract_dfa(states, strings, says, "01", tolerance=share).dfa.table) for share in (0.0, 1.0)
-    ]
+    found = [neural_automata.extract_dfa(states, strings, says, "01", tolerance=share) for share in (0.0, 1.0)]
+    counts = [len(each.dfa.table) for each in found if each]
     assert counts[0] >= 5 and counts[1] == 2
 
 
@@ -131,7 +135,9 @@ def test_a_trained_network_is_read_back_as_the_automaton_it_learnt(seed: int) ->
     with torch.no_grad():
         states = model.states(tokens)
         says = model.head(states)[..., 0] > 0
-    small = neural_automata.extract_dfa(states, strings, says, "01").dfa.minimize()
+    found = neural_automata.extract_dfa(states, strings, says, "01")
+    assert found is not None
+    small = found.dfa.minimize()
     assert small.table.tolist() == dfa.table.tolist() and small.accepting == dfa.accepting
 
 
@@ -139,13 +145,26 @@ STRINGS = ["01", "10"]
 STATES, SAYS = torch.zeros(2, 3, 5), torch.zeros(2, 3, dtype=torch.bool)
 
 
-def noise() -> neural_automata.Extracted:
-    """Ask for an automaton where there is none: states and verdicts from chance."""
+def test_where_there_is_no_automaton_none_is_found() -> None:
     strings = random_strings(50, 20, seed=0)
     generator = torch.Generator().manual_seed(0)
     states = torch.randn(50, 21, 4, generator=generator)
     says = torch.rand(50, 21, generator=generator) > 0.5
-    return neural_automata.extract_dfa(states, strings, says, "01", most=3)
+    for method in ("ward", "average", "complete", "single"):
+        assert neural_automata.extract_dfa(states, strings, says, "01", most=3, method=method) is None
+    assert neural_automata.extract_dfa(states, strings, says, "01", tolerance=1.0, most=3) is not None
+
+
+def test_the_method_decides_which_states_are_together() -> None:
+    """A chain of points and two apart: single linkage keeps the chain, complete linkage cuts it."""
+    states = torch.tensor([0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.5, 6.6])[:, None, None].expand(8, 2, 1)
+    says = torch.zeros(8, 2, dtype=torch.bool)
+    groups = {}
+    for method in ("single", "complete"):
+        found = neural_automata.extract_dfa(states, ["0"] * 8, says, "0", tolerance=1.0, method=method)
+        assert found is not None
+        groups[method] = sorted(np.bincount(found.clusters[:, 0]).tolist())
+    assert groups == {"single": [2, 6], "complete": [4, 4]}
 
 
 @pytest.mark.parametrize(
@@ -163,7 +182,7 @@ def noise() -> neural_automata.Extracted:
         (lambda: neural_automata.extract_dfa(STATES, ["01", "2x"], SAYS, "01"), ["['2', 'x']", "['0', '1']"]),
         (lambda: neural_automata.extract_dfa(STATES / 0, STRINGS, SAYS, "01"), ["NaN", "finite"]),
         (lambda: neural_automata.extract_dfa(STATES, STRINGS, SAYS, "01", most=1), ["most=1", "2 or more"]),
-        (noise, ["3 clusters", "contradict", "most=6", "Train"]),
+        (lambda: neural_automata.extract_dfa(STATES, STRINGS, SAYS, "01", method="k"), ["'k'", "'ward'", "'single'"]),
     ],
 )
 def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""The exercises of notebook 01: an automaton for division by three, strings read backwards, a mean without padding."""
+"""The exercises of notebook 01: the gradient back through time, a loop over a padded batch, division by three."""
 
 from __future__ import annotations
 
@@ -54,6 +54,7 @@ check_divisible = Exercise(
         "divisible by two": [[0, 1], [0, 1]],
         "columns exchanged": [[1, 0], [0, 2], [2, 1]],
         "adds one too many": [[1, 2], [0, 1], [2, 0]],
+        "divisible by four": [[0, 1], [2, 3], [0, 1], [2, 3]],
     },
     says="""
         counts the ones: Your automaton counts the ones: it accepts 111, which is seven. One more bit on the right also
@@ -62,6 +63,8 @@ check_divisible = Exercise(
         divisible by two: Your automaton accepts the even numbers. Three remainders need three states.
         columns exchanged: Your columns are exchanged: the first says where the symbol 0 leads.
         adds one too many: The empty string and 0 stand for zero: from state 0, symbol 0 stays in 0.
+        divisible by four: Your automaton accepts the numbers divisible by four, where the last two bits decide. For
+            three, every bit counts.
         right: Three states are enough, however long the number is.
         hint 1: A bit string with value v becomes 2v when 0 is appended on the right, and 2v + 1 when 1 is. Only the
             remainder of v matters.
@@ -71,100 +74,166 @@ check_divisible = Exercise(
 )
 
 
-def _lengths(b: int, t: int) -> Tensor:
-    """Lengths from 1 to t, in no order."""
-    stride = 2 if t % 2 else 1
-    return torch.tensor([(stride * k + 1) % t + 1 for k in range(b)])
+# ---- the gradient, back through time ----
+
+# from W_h, the state before, the state after it and the gradient there to the gradient before
+Back = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 
 
-# the last number says what stands behind the strings: numbers that differ, or 0, which is also a symbol of a string
-def _tokens(b: int, t: int, kind: int) -> tuple[Tensor, Tensor]:
-    lengths = _lengths(b, t)
-    tokens = torch.arange(b * t).view(b, t) + (10 if kind == 1 else 0)
-    return (tokens if kind == 1 else tokens * _real(tokens, lengths)), lengths
+def _by_autograd(W_h: Tensor, states: Tensor, last: Tensor) -> Tensor:
+    """Each state moved a little by itself: what torch says of the loss, whose gradient at the last state is `last`."""
+    moved = torch.zeros_like(states, requires_grad=True)
+    h = states[0] + moved[0]
+    for t in range(1, len(states)):
+        rest = torch.atanh(states[t]) - W_h @ states[t - 1]  # the part of the input and the bias
+        h = torch.tanh(W_h @ h + rest) + moved[t]
+    (gradient,) = torch.autograd.grad(h @ last, moved)
+    return gradient
 
 
-def _losses(b: int, t: int, seed: int) -> tuple[Tensor, Tensor]:
-    return normal(seed, (b, t))[0].abs(), _lengths(b, t)
+def _backward(back: Back, forget: bool = False, turned: bool = False) -> Callable[..., Tensor]:
+    """Go back through the states, with the step left open; `forget` begins each step from the last gradient again."""
+
+    def walk(W_h: Tensor, states: Tensor, last: Tensor) -> Tensor:
+        gradients = [last]
+        for t in range(len(states) - 1, 0, -1):
+            gradients.append(back(W_h, states[t - 1], states[t], last if forget else gradients[-1]))
+        return torch.stack(gradients if turned else gradients[::-1])
+
+    return walk
 
 
-def _rebuilt(place: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
-    """Every row rebuilt: `place(n, t)` says from where the entry t of a string of length n is taken."""
-
-    def rebuild(tokens: Tensor, lengths: Tensor) -> Tensor:
-        t = torch.arange(tokens.shape[1])
-        return torch.stack([row[place(n, t).expand(len(t))] for row, n in zip(tokens, lengths, strict=True)])
-
-    return rebuild
+def _step_back(W_h: Tensor, before: Tensor, after: Tensor, g: Tensor) -> Tensor:
+    return W_h.T @ ((1 - after**2) * g)
 
 
-def _real(values: Tensor, lengths: Tensor, extra: int = 0) -> Tensor:
-    """The steps that are real, (B, T), and `extra` more behind them."""
-    return torch.arange(values.shape[1]) < lengths[:, None] + extra
+def _states(t: int, h: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+    W_h, states, last = normal(seed, (h, h), (t, h), (h,))
+    return W_h, states.tanh().round(decimals=2).clamp(-0.95, 0.95), last
 
 
-check_reverse = Exercise(
-    name="reverse each string",
-    reference=lambda tokens, lengths: torch.stack(
-        [torch.cat([row[:n].flip(0), row[n:]]) for row, n in zip(tokens, lengths.tolist(), strict=True)]
-    ),
-    probes=Sized(_tokens, [(5, 7, 1), (2, 11, 2), (7, 5, 1), (3, 5, 2)]),
+check_backward = Exercise(
+    name="back through time",
+    reference=_by_autograd,
+    probes=Sized(_states, [(5, 3, 1), (7, 2, 2), (4, 5, 3)]),
     imitations={
-        "padding comes first": lambda tokens, lengths: tokens.flip(1),
-        "the batch reversed": lambda tokens, lengths: tokens.flip(0),
-        "one step too late": _rebuilt(lambda n, t: torch.where(t < n, n - t, t).clamp(max=len(t) - 1)),
-        "padding changed": (
-            _rebuilt(lambda n, t: (n - 1 - t).clamp(min=0)),
-            _rebuilt(lambda n, t: n - 1 - t),
-            lambda tokens, lengths: (
-                _rebuilt(lambda n, t: (n - 1 - t).clamp(min=0))(tokens, lengths) * _real(tokens, lengths)
-            ),
-        ),
-        "nothing reversed": lambda tokens, lengths: tokens,
+        "not transposed": _backward(lambda W, before, after, g: W @ ((1 - after**2) * g)),
+        "no slope": _backward(lambda W, before, after, g: W.T @ g),
+        "slope of the state before": _backward(lambda W, before, after, g: W.T @ ((1 - before**2) * g)),
+        "no square": _backward(lambda W, before, after, g: W.T @ ((1 - after) * g)),
+        "tanh twice": _backward(lambda W, before, after, g: W.T @ ((1 - after.tanh() ** 2) * g)),
+        "slope after the matrix": _backward(lambda W, before, after, g: (1 - after**2) * (W.T @ g)),
+        "from the last one each time": _backward(_step_back, forget=True),
+        "turned around": _backward(_step_back, turned=True),
     },
     says="""
-        padding comes first: You reverse whole rows. Each string must be reversed within its own length.
-        the batch reversed: You reverse the order of the strings. Dimension 1 numbers the steps.
-        one step too late: Your places are one too high: the last symbol of a string of length n stands at place n - 1.
-        padding changed: Your strings are reversed, but what stands behind them has changed. Keep it.
-        nothing reversed: The rows are as they were.
-        right: A network that reads from right to left needs exactly this.
-        hint 1: Which symbol must stand at place t of a string of length n? That is the case t < n; what about the rest?
-        hint 2: Make a tensor of places (B, T) with torch.where: lengths[:, None] - 1 - t where t is real, t elsewhere.
-            tokens.gather(1, places) takes them.
+        not transposed: You multiply by W_h itself. Forward, W_h takes h_t to the next state; which matrix takes a
+            gradient the other way?
+        no slope: Your gradient does not pass through the tanh. By what does a tanh multiply a gradient?
+        slope of the state before: You take the slope of the tanh at h_t. The tanh that the gradient passes through made
+            the state after it.
+        no square: The slope of tanh, written with its value h, has a square in it. Yours is linear in h.
+        tanh twice: You apply tanh to a state again. The states have been through the tanh already.
+        slope after the matrix: You multiply by W_h first and by the slope after that. Forward, which of the two comes
+            last? Backward it comes first.
+        from the last one each time: Each of your steps begins at the last gradient again. It should go on from the one
+            that it found before.
+        turned around: Your gradients stand in the wrong order: the first row belongs to h_1.
+        right: It is what torch's autograd computes. Multiply ten such steps, and you see why gradients vanish or
+            explode.
+        hint 1: Going forward, a state is first multiplied by the matrix and then goes through the tanh. In which order
+            does the gradient meet the two on its way back?
+        hint 2: With g for the gradient found last, and h for the state that the tanh made: W_h.T @ ((1 - h**2) * g)
     """,
 )
 
-check_mean_over_real_steps = Exercise(
-    name="mean over real steps",
-    reference=lambda values, lengths: (
-        sum(v[:n].sum() for v, n in zip(values, lengths.tolist(), strict=True)) / lengths.sum()
-    ),
-    probes=Sized(_losses, [(5, 7, 1), (2, 11, 2), (7, 5, 3)]),
+# ---- a loop over a padded batch ----
+
+
+class _Digits:
+    """A cell whose state shows what was read: the symbol is written behind the state, as a further digit."""
+
+    def __call__(self, token: Tensor, h: Tensor) -> Tensor:
+        return 10 * h + token[:, None]
+
+    def __repr__(self) -> str:
+        return "the function with step(token, h) = 10 * h + token[:, None]"
+
+
+def _padded(b: int, t: int, seed: int) -> tuple[Any, Tensor, Tensor, Tensor]:
+    stride = 2 if t % 2 else 1
+    lengths = torch.tensor([(stride * k + seed) % t + 1 for k in range(b)])  # from 1 to t, in no order
+    lengths[seed % b] = t  # the batch is as wide as its longest string
+    tokens = (torch.arange(b * t).view(b, t) * 4 + seed) % 9 + 1  # digits from 1 to 9, also in the padding
+    h = torch.stack([torch.arange(b) % 3 + 1.0, torch.arange(b) % 4 + 5.0], dim=1)
+    return _Digits(), h, tokens, lengths
+
+
+def _loop(goes_on: Callable[[int, Tensor], Tensor], order: int = 1) -> Callable[..., Tensor]:
+    """Read step by step; a string's state moves where `goes_on(t, lengths)` is True."""
+
+    def read(step: Any, h: Tensor, tokens: Tensor, lengths: Tensor) -> Tensor:
+        for t in range(tokens.shape[1])[::order]:
+            h = torch.where(goes_on(t, lengths)[:, None], step(tokens[:, t], h), h)
+        return h
+
+    return read
+
+
+def _own_length(step: Any, h: Tensor, tokens: Tensor, lengths: Tensor) -> Tensor:
+    """Each string alone, without its padding."""
+    ends = []
+    for k, n in enumerate(lengths.tolist()):
+        state = h[k : k + 1]
+        for token in tokens[k, :n]:
+            state = step(token[None], state)
+        ends.append(state[0])
+    return torch.stack(ends)
+
+
+def _masked_tokens(step: Any, h: Tensor, tokens: Tensor, lengths: Tensor) -> Tensor:
+    real = torch.arange(tokens.shape[1]) < lengths[:, None]
+    return _loop(lambda t, n: n >= 0)(step, h, tokens * real, lengths)
+
+
+def _cleared(step: Any, h: Tensor, tokens: Tensor, lengths: Tensor) -> Tensor:
+    for t in range(tokens.shape[1]):
+        h = step(tokens[:, t], h) * (t < lengths)[:, None]
+    return h
+
+
+check_final_states = Exercise(
+    name="the last real state",
+    reference=_own_length,
+    probes=Sized(_padded, [(5, 7, 1), (7, 5, 2), (3, 4, 3)]),
     imitations={
-        "padding counted": lambda values, lengths: values.mean(),
-        "divided by all steps": lambda values, lengths: (values * _real(values, lengths)).mean(),
-        "a sum": lambda values, lengths: values[_real(values, lengths)].sum(),
-        "a mean of means": lambda values, lengths: torch.stack(
-            [v[:n].mean() for v, n in zip(values, lengths, strict=True)]
-        ).mean(),
-        "the mask inverted": lambda values, lengths: values[~_real(values, lengths)].mean(),
-        "one step too many": lambda values, lengths: values[_real(values, lengths, extra=1)].mean(),
-        "divided by the batch": lambda values, lengths: values[_real(values, lengths)].sum() / len(values),
+        "still one symbol too many": _loop(lambda t, n: t <= n),
+        "one symbol too few": _loop(lambda t, n: t < n - 1),
+        "reads the padding": _loop(lambda t, n: n >= 0),
+        "stops with the shortest": _loop(lambda t, n: (t < n.min()).expand(len(n))),
+        "the mask inverted": _loop(lambda t, n: t >= n),
+        "zeros for padding": _masked_tokens,
+        "clears the finished": _cleared,
+        "from right to left": _loop(lambda t, n: t < n, order=-1),
+        "starts from zero": lambda step, h, tokens, n: _loop(lambda t, n: t < n)(step, 0 * h, tokens, n),
     },
     says="""
-        padding counted: You average over the padded steps too. A wider rectangle would change the loss.
-        divided by all steps: You leave out the padding, but divide by all B T steps. How many are real?
-        a sum: You return the sum over the real steps. A batch of longer strings would look worse for that alone.
-        a mean of means: You average each sequence first, then the sequences. So a token of a short string weighs more
-            than one of a long string; here every real token should count the same.
-        the mask inverted: Your mask is inverted: you average over the padding only.
-        one step too many: Your mask has one step too many: a sequence of length n has the real steps 0 to n - 1.
-        divided by the batch: You divide by the number of sequences, not by the number of real steps.
-        right: Padding cannot change it, and every real token counts the same.
-        hint 1: First make a mask (B, T) that is True where a step is real: compare the number of each step with the
-            length of its sequence.
-        hint 2: mask = torch.arange(T) < lengths[:, None]; values[mask] picks the real steps of the whole batch as one
-            list.
+        still one symbol too many: That is the code as you found it: each string but the longest reads one symbol too
+            many. A string of length n has the steps 0 to n - 1.
+        one symbol too few: Now each string stops one symbol early. At which t is the last symbol of a string of length
+            n read?
+        reads the padding: Your states move on over the padding. Which strings have come to their end at step t?
+        stops with the shortest: You stop all strings as the shortest one ends.
+        the mask inverted: Your condition is the wrong way around: the states move in the padding only.
+        zeros for padding: You put zeros where the padding stood. The cell reads a zero like any other symbol, and its
+            state moves.
+        clears the finished: The state of a string that has ended becomes zero. It should stay what it was.
+        from right to left: You read the strings from right to left.
+        starts from zero: You start from zeros. The states to begin with are given: h.
+        right: The state of a finished string now waits until the others have ended, whatever stands in the padding.
+        hint 1: Take a string of length 1. For which t should its state move? For which t does the condition in the loop
+            let it move?
+        hint 2: Step t = 0 reads the first symbol, so a string of length n should move while t is 0, 1, ..., n - 1. One
+            sign of the condition changes.
     """,
 )

@@ -1,8 +1,8 @@
-"""Figures of notebook 01: automata, units of a compiled network, groups of states, padding, counting, next symbols."""
+"""Figures of notebook 01: automata, the loop unrolled, gradients, groups of states, pushes, counting, next symbols."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,12 +11,12 @@ from matplotlib.figure import Figure
 
 from lecturelib.figures.automata import draw_automaton
 from lecturelib.figures.colors import BLUE, GREY, MARKERS, RED, STATE_COLORS
-from lecturelib.figures.given import results, same_shape
+from lecturelib.figures.given import same_shape
 from lecturelib.figures.maps import draw_map, separate
+from lecturelib.figures.paper import INK, arrow, box, paper
+from lecturelib.figures.parts import ink, label_ends
 from lecturelib.figures.plane import separating_plane
-from lecturelib.figures.style import LectureFigure, axes, new_figure, panel, styled
-
-REBER_PLACES = [(0, 0), (1.3, 0), (2.6, 1), (2.6, -1), (4.2, 1), (4.2, -1), (5.5, 0), (6.8, 0), (0, 0)]
+from lecturelib.figures.style import LectureFigure, axes, hide_frame, new_figure, panel, styled
 
 
 @styled
@@ -25,14 +25,6 @@ def automaton(dfa: Any) -> LectureFigure:
     says = f"an automaton with {len(dfa.table)} states that reads {', '.join(dfa.alphabet)}"
     figure, ax = panel(4.6, 4.2, says)
     draw_automaton(ax, dfa.table, dfa.accepting, dfa.alphabet, start=dfa.start, names=dfa.names)
-    return figure
-
-
-@styled
-def reber_grammar(dfa: Any) -> LectureFigure:
-    """Draw the Reber grammar; the trap, which every symbol that is not drawn leads to, is left out."""
-    figure, ax = panel(10, 4.2, "the Reber grammar as an automaton with eight states and a trap that is not drawn")
-    draw_automaton(ax, dfa.table, dfa.accepting, dfa.alphabet, places=REBER_PLACES, hide=[8], colors=[BLUE])
     return figure
 
 
@@ -57,35 +49,97 @@ def compiled_units(states: np.ndarray, string: str, table: np.ndarray, alphabet:
 
 
 @styled
-def read_back(
-    states: np.ndarray, group: np.ndarray, true: np.ndarray, symbol: np.ndarray, found: Any, smallest: Any
-) -> LectureFigure:
+def unrolled_drawing() -> LectureFigure:
+    """Draw the loop of an RNN, and beside it the same loop unrolled over three steps, with the way of the gradient."""
+    says = "an RNN as a loop, and unrolled: three copies of one cell, the state from left to right, the gradient back"
+    figure, ax = paper(12, 4.6, says)
+    low, high, wide = 1.75, 1.1, 1.75
+    middle = low + high / 2
+    box(ax, 0.75, low, wide, high, "cell", "W_x, W_h, b", points=16)
+    arrow(ax, (1.62, 1.0), (1.62, low))
+    arrow(ax, (1.62, low + high), (1.62, 3.6))
+    ax.plot([0.75 + wide, 2.95, 2.95], [middle + 0.3, middle + 0.3, middle - 0.3], color=INK, lw=2)
+    arrow(ax, (2.95, middle - 0.3), (0.75 + wide, middle - 0.3))
+    words: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 16}
+    ax.text(1.62, 0.75, "$x_t$", **words)
+    ax.text(1.62, 3.85, "output", **words)
+    ax.text(2.75, middle + 0.58, "$h_t$", **words)
+    ax.text(3.5, middle, "=", ha="center", va="center", fontsize=30, weight="bold")
+    for t, x in enumerate((4.75, 7.25, 9.75), start=1):
+        box(ax, x, low, wide, high, "cell", "W_x, W_h, b", points=16)
+        arrow(ax, (x - 0.75, middle + 0.2), (x, middle + 0.2))
+        ax.text(x - 0.38, middle + 0.5, f"$h_{t - 1}$", **words)
+        arrow(ax, (x + wide / 2, 1.0), (x + wide / 2, low))
+        ax.text(x + wide / 2, 0.75, f"$x_{t}$", **words)
+    arrow(ax, (10.62, low + high), (10.62, 3.6))
+    ax.text(10.62, 3.85, "output, loss", **words)
+    for x in (9.75, 7.25):
+        arrow(ax, (x, middle - 0.25), (x - 0.75, middle - 0.25), color=RED)
+        ax.text(x - 0.38, middle - 0.57, r"$\times\, J$", color=ink(RED), **words)
+    arrow(ax, (10.3, 3.6), (10.3, low + high), color=RED)
+    ax.text(0.2, 0.2, "black: forward, one symbol at a time", fontsize=14, va="center")
+    ax.text(6.2, 0.2, "red: the gradient, back through every step", fontsize=14, va="center", color=ink(RED))
+    return figure
+
+
+@styled
+def gradients(lengths: np.ndarray, sizes: Sequence[float]) -> LectureFigure:
+    """Show how long the gradient is, the farther back from the loss, and how long it would be without the tanh.
+
+    Shapes: lengths (sizes, seeds, T), the last step last; sizes: the singular value of W_h, the same in all directions.
+    Raises: ValueError for others.
+    """
+    same_shape("lengths and (sizes)", lengths.shape[:1], (len(sizes),))
+    figure, ax = panel(10, 5)
+    back = np.arange(lengths.shape[-1])
+    for k, (size, seeds) in enumerate(zip(sizes, lengths[:, :, ::-1], strict=True)):
+        color = STATE_COLORS[k]
+        ax.plot(back, float(size) ** back, "--", color=color, lw=1.8)
+        ax.plot(back, seeds.T, color=color, lw=1, alpha=0.6)
+        ax.plot(back, np.median(seeds, axis=0), color=color, marker=MARKERS[k], markevery=7, lw=2.8)
+    ax.set(yscale="log", xlabel="steps back from the loss", ylabel="length of the gradient")
+    ax.set_title("Solid: tanh network, five seeds and their median; dashed: without the tanh")
+    label_ends(ax, back[-1], {f"$\\sigma$ = {size:g}": float(size) ** back[-1] for size in sizes}, STATE_COLORS, 4.0)
+    return figure
+
+
+@styled
+def read_back(states: np.ndarray, strings: Sequence[str], found: Any, dfa: Any) -> LectureFigure:
     """Show hidden states in a plane with their groups, the automaton read off them, and the same one minimized.
 
-    Shapes: states (points, H); group, true and symbol (points,): the group of each state (a state of `found`), the true
-    automaton's state, and the last symbol read. `found` and `smallest` are automata.
+    Shapes: states (B, T + 1, H), the first before any symbol, of B strings of length T. `found` has the automaton that
+    was read off, `dfa`, and the `clusters` (B, T + 1); None if there is none. `dfa` is the true automaton.
     """
     figure = new_figure(12, 4.7)
     left, middle, right = axes(figure, 1, 3)
-    plane = separating_plane(states, 2 * true + symbol)(states)
-    for s in range(3):
+    points = states[:, 1:].reshape(-1, states.shape[-1])
+    true = np.array([dfa.run(string)[1:] for string in strings]).ravel()
+    symbol = np.array([[dfa.alphabet.index(a) for a in string] for string in strings]).ravel()
+    plane = separating_plane(points, len(dfa.alphabet) * true + symbol)(points)
+    for s in range(len(dfa.table)):
         mine = plane[true == s]
-        left.scatter(mine[:, 0], mine[:, 1], s=46, marker=MARKERS[s], c=STATE_COLORS[s], alpha=0.7, lw=0)
-    names = [chr(65 + k) for k in range(len(found.table))]
+        left.scatter(mine[:, 0], mine[:, 1], s=46, marker=MARKERS[s % 6], c=STATE_COLORS[s % 6], alpha=0.7, lw=0)
+    left.set(xticks=[], yticks=[])
+    left.margins(0.3)
+    left.set_title("Hidden states in a plane")
+    left.set_xlabel("letter: group; color: true state")
+    if found is None:
+        for ax in (middle, right):
+            hide_frame(ax)
+            ax.text(0.5, 0.5, "not read back:\ntoo many groups", ha="center", va="center", transform=ax.transAxes)
+        return figure
+    group, smallest = found.clusters[:, 1:].ravel(), found.dfa.minimize()
+    names = [chr(65 + k) for k in range(len(found.dfa.table))]
     shown = [k for k in range(len(names)) if (group == k).any()]
     anchors = np.array([np.median(plane[group == k], axis=0) for k in shown])
     for k, (x, y), (right_by, up_by) in zip(shown, anchors, _offsets(anchors, plane), strict=True):
         left.annotate(names[k], (x, y), xytext=(right_by, up_by), textcoords="offset points", ha="center", va="center",
                       fontsize=13, weight="bold", arrowprops={"arrowstyle": "-", "color": GREY, "lw": 1})  # fmt: skip
-    left.set(xticks=[], yticks=[])
-    left.margins(0.3)
-    left.set_title("Hidden states in a plane")
-    left.set_xlabel("letter: group; color: true state")
-    draw_automaton(middle, found.table, found.accepting, found.alphabet, start=found.start, names=names,
-                   colors=[STATE_COLORS[g % 6] for g in _groups_of(found, smallest)])  # fmt: skip
+    draw_automaton(middle, found.dfa.table, found.dfa.accepting, found.dfa.alphabet, start=found.dfa.start, names=names,
+                   colors=[STATE_COLORS[g % 6] for g in _groups_of(found.dfa, smallest)])  # fmt: skip
     middle.set_title("The groups and their moves")
     most = [[int(np.bincount(each[group == k]).argmax()) for each in (true, symbol)] for k in shown]
-    meaning = [f"{names[k]}: {s} after {found.alphabet[a]}" for k, (s, a) in zip(shown, most, strict=True)]
+    meaning = [f"{names[k]}: {s} after {dfa.alphabet[a]}" for k, (s, a) in zip(shown, most, strict=True)]
     middle.set_xlabel("\n".join("   ".join(meaning[k : k + 3]) for k in range(0, len(meaning), 3)))
     draw_automaton(right, smallest.table, smallest.accepting, smallest.alphabet, start=smallest.start)
     right.set_title("The same one, minimized")
@@ -128,26 +182,52 @@ def _groups_of(found: Any, smallest: Any) -> list[int]:
 
 
 @styled
-def counting_limits(right: Mapping[str, np.ndarray], trained: int) -> LectureFigure:
-    """Show for which n each network completes a^n b^n: a row per seed, a column per n, right or wrong.
+def pushes(sizes: Sequence[float], distance: np.ndarray, back: np.ndarray) -> LectureFigure:
+    """Show how far a pushed state is from where it would have been, step by step, and how many strings come back.
 
-    Shapes: right[name] (seeds, N), boolean, for n = 1..N. Raises: ValueError for others.
+    Shapes: distance (networks, sizes, strings, steps); back (networks, sizes), shares of strings.
+    Raises: ValueError for others.
     """
-    found = results(right, "answers", max((np.shape(each)[-1] for each in right.values()), default=0))
-    rows = np.concatenate(list(found.values()))
-    seeds, last = rows.shape
-    figure, ax = panel(11, 0.9 + 0.42 * seeds)
-    draw_map(ax, rows, cmap="cividis", vmin=0, vmax=1.15)
-    separate(ax, rows.shape)
-    counts = np.array([len(each) for each in found.values()])
-    ends = np.cumsum(counts)
-    ax.set_yticks(ends - (counts + 1) / 2, found, fontsize=14)
+    same_shape("distance and (networks, sizes)", distance.shape[:2], back.shape)
+    same_shape("back and (networks, sizes)", back.shape, (len(back), len(sizes)))
+    figure = new_figure(12, 4.6)
+    left, right = axes(figure, 1, 2)
+    steps = np.arange(1, distance.shape[-1] + 1)
+    for k, size in enumerate(sizes):
+        if k % 2:
+            continue  # every second size: more lines would hide each other
+        color, networks = STATE_COLORS[k // 2 % 6], np.median(distance[:, k], axis=1).clip(1e-6)
+        left.plot(steps, networks.T, color=color, lw=1, alpha=0.5)
+        left.plot(steps, np.median(networks, axis=0), color=color, lw=2.8, marker=MARKERS[k // 2 % 6], markevery=4,
+                  label=f"pushed by {size:g}")  # fmt: skip
+    left.set(yscale="log", ylim=(5e-7, 90), xlabel="symbols read after the push", ylabel="distance (median)")
+    left.set_title("How far from where it would have been?")
+    left.legend(loc="upper right", ncols=3, fontsize=12, handlelength=1.5, columnspacing=1.2)
+    right.plot(sizes, back.T, "o", color=BLUE, mfc="none", ms=9)
+    right.plot(sizes, back.mean(0), "-", color=BLUE)
+    right.set(xscale="log", ylim=(0, 1.05), xlabel="size of the push", ylabel="strings (hollow: one network)")
+    right.set_xticks(list(sizes), [f"{size:g}" for size in sizes])
+    right.minorticks_off()
+    right.set_title("How many are back within 0.01 after 20 symbols?")
+    return figure
+
+
+@styled
+def counting_limits(right: np.ndarray, trained: int) -> LectureFigure:
+    """Show for which n each network completes a^n b^n without a mistake, and up to which n it was trained.
+
+    Shapes: right (seeds, N), boolean, for n = 1..N.
+    """
+    seeds, last = np.shape(right)
+    figure, ax = panel(11, 1.6 + 0.35 * seeds)
+    draw_map(ax, np.asarray(right), cmap="cividis", vmin=0, vmax=1.15)
+    separate(ax, np.shape(right))
+    ax.set_yticks(range(seeds), [f"network {k}" for k in range(seeds)])
     ax.tick_params("y", length=0)
-    ax.hlines(ends - 0.5, -0.5, last - 0.5, color="black", lw=1)
     ax.axvline(trained - 0.5, color=RED, lw=3)
     ax.text(trained - 0.7, -0.75, "seen in training", ha="right", color=RED, fontsize=13)
     ax.text(trained - 0.3, -0.75, "longer than in training", ha="left", color=RED, fontsize=13)
-    ax.set_xlabel("n in $a^n b^n$; one row per seed; light: completed without a mistake, dark: not")
+    ax.set_xlabel("n in $a^n b^n$; light: completed without a mistake, dark: not")
     ax.set_xticks([0, *range(4, last, 5)], ["1", *map(str, range(5, last + 1, 5))])
     ax.spines[["left", "bottom"]].set_visible(False)
     return figure
@@ -155,7 +235,7 @@ def counting_limits(right: Mapping[str, np.ndarray], trained: int) -> LectureFig
 
 @styled
 def padded_batch(lengths: Sequence[int]) -> LectureFigure:
-    """Show a padded batch: real steps and padding, and where each of three readers looks."""
+    """Show a padded batch: real steps and padding, and where two readers look."""
     n, wide = np.asarray(lengths), max(lengths)
     real = np.arange(wide) < n[:, None]
     figure, ax = panel(9.5, 0.9 + 0.38 * len(n))
@@ -163,7 +243,7 @@ def padded_batch(lengths: Sequence[int]) -> LectureFigure:
     separate(ax, real.shape)
     ax.plot(np.full(len(n), wide - 1), range(len(n)), "X", color=RED, ms=10, zorder=4, label="last column")
     ax.plot(n - 1, range(len(n)), "o", color=BLUE, ms=10, zorder=5, label="last real step")
-    ax.set(xlabel="step", ylabel="string", yticks=[], xticks=range(wide))
+    ax.set(xlabel="step", ylabel="string", yticks=[], xticks=range(0, wide, 4))
     ax.set_title("Hatched: padding. The last column is padding for most strings")
     ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
@@ -183,8 +263,8 @@ def next_symbols(string: str, probability: np.ndarray, legal: np.ndarray, alphab
     ax.set_yticks(range(len(alphabet)), list(alphabet), fontsize=14)
     ax.set_xticks(range(len(string)), list(string), fontsize=14)
     ax.set(xlabel="symbol just read", ylabel="next symbol")
-    ax.set_title("Color: what the network says may come next. Circles: what the grammar allows")
-    figure.colorbar(image, ax=ax).set_label("network says: legal")
+    ax.set_title("Color: what the network expects next. Circles: what the grammar allows")
+    figure.colorbar(image, ax=ax).set_label("probability of the next symbol")
     return figure
 
 

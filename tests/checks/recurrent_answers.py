@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.utils.rnn import pack_padded_sequence
 
 Tensor = torch.Tensor
 RIGHT: dict[str, list[Any]] = {}
@@ -18,8 +17,8 @@ WRONG: dict[str, dict[str, list[Any]]] = {}
 SOLUTIONS = {
     "baseline": ["Counter(", ".count(", "/ len", "bincount"],
     "divisible by three": ["[[0, 1]", "[2, 0]", "2 * r", "2r + b", "% 3"],
-    "reverse each string": ["torch.where(", "gather(", ".flip("],
-    "mean over real steps": ["arange", "values[", "mask]", "< lengths", ".sum() /"],
+    "back through time": ["W_h.T", "h**2", "1 - h", "** 2"],
+    "the last real state": ["t < lengths", "torch.where(", "gather("],
     "diagnosis": ["not learned", "not held", "recoded", "not let go"],
     "bias for a delay": ["1 / delay", "1/delay", "logit", "math."],
     "GRU step": ["tanh(", "sigmoid(", "(1 - z) *", "chunk", "z * h"],
@@ -58,6 +57,7 @@ WRONG["divisible by three"] = {
     "counts the ones": [[[0, 2], [1, 0], [2, 1]]],
     "the bit is not added": [[[0, 0]]],
     "divisible by two": [[[0, 1], [0, 2], [0, 1]]],
+    "divisible by four": [[[0, 1], [2, 1], [0, 1]]],
     "other": [
         [[0, 1], [2, 3], [4, 5], [0, 1], [2, 3], [4, 5]],  # remainders of six: accepts half of what it should
         [[3, 1], [2, 0], [1, 2], [3, 1]],  # a second state for remainder zero, which does not accept
@@ -66,48 +66,104 @@ WRONG["divisible by three"] = {
 }
 
 
-def sort_by_place(tokens: Tensor, lengths: Tensor) -> Tensor:
-    t = torch.arange(tokens.shape[1]).expand_as(tokens)
-    order = torch.where(t < lengths[:, None], -t, t).argsort(1)
-    return torch.take_along_dim(tokens, order, 1)
+def one_product(W_h: Tensor, states: Tensor, last: Tensor) -> list[Tensor]:
+    """Multiply the Jacobians first, and apply them to the last gradient in the end."""
+    product, found = torch.eye(len(last)), [last]
+    for h in states.flip(0)[:-1]:
+        product = product @ torch.diag(1 - h * h) @ W_h
+        found.insert(0, product.T @ last)
+    return found
 
 
-def with_rest(rest: Callable[[list[int], int], list[int]]) -> Callable[..., list[list[int]]]:
-    """Return an answer that reverses each string rightly and puts `rest(row, n)` behind it."""
-    return lambda tokens, lengths: [
-        row[:n][::-1] + rest(row, n) for row, n in zip(tokens.tolist(), lengths.tolist(), strict=True)
-    ]
+def entry_by_entry(W_h: Tensor, states: Tensor, last: Tensor) -> list[list[float]]:
+    rows = [last.tolist()]
+    for h in states.tolist()[:0:-1]:
+        g = [(1 + a) * (1 - a) * b for a, b in zip(h, rows[0], strict=True)]
+        rows.insert(0, [sum(W_h[i, j].item() * g[i] for i in range(len(g))) for j in range(len(g))])
+    return rows
 
 
-def without_zeros(tokens: Tensor, lengths: Tensor) -> list[list[int]]:
-    """Takes every 0 for padding, and does not look at the lengths."""
-    rows = [[token for token in row if token][::-1] for row in tokens.tolist()]
-    return [row + [0] * (tokens.shape[1] - len(row)) for row in rows]
+def from_the_right(W_h: Tensor, states: Tensor, last: Tensor) -> Tensor:
+    gradients = torch.empty_like(states)
+    gradients[-1] = last
+    for t in range(len(states) - 2, -1, -1):
+        gradients[t] = ((1 - states[t + 1].square()) * gradients[t + 1]) @ W_h
+    return gradients
 
 
-RIGHT["reverse each string"] = [sort_by_place, with_rest(lambda row, n: row[n:])]
-WRONG["reverse each string"] = {
-    "padding comes first": [lambda tokens, lengths: [row[::-1] for row in tokens.tolist()]],
-    "padding changed": [with_rest(lambda row, n: row[n:][::-1]), with_rest(lambda row, n: [0] * (len(row) - n))],
-    "other": [without_zeros, lambda tokens, lengths: tokens[0], lambda tokens, lengths: sorted],
+def with_loop(step_back: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Callable[..., list[Tensor]]:
+    """Write the loop of the skeleton, its line given."""
+
+    def backward(W_h: Tensor, states: Tensor, last: Tensor) -> list[Tensor]:
+        gradients = [last]
+        for h in states.flip(0)[:-1]:
+            gradients.append(step_back(W_h, h, gradients[-1]))
+        return gradients[::-1]
+
+    return backward
+
+
+RIGHT["back through time"] = [one_product, entry_by_entry, from_the_right]
+WRONG["back through time"] = {
+    "not transposed": [with_loop(lambda W_h, h, g: torch.mv(W_h, g - h * h * g))],
+    "no slope": [with_loop(lambda W_h, h, g: g @ W_h)],
+    "slope after the matrix": [with_loop(lambda W_h, h, g: (g @ W_h) * (1 - h * h))],
+    "other": [
+        with_loop(lambda W_h, h, g: W_h.T @ (h**2 * g)),
+        with_loop(lambda W_h, h, g: (W_h.T @ ((1 - h**2) * g)).clamp(-1, 1)),
+        lambda W_h, states, last: last,
+    ],
+    "error": [with_loop(lambda W_h, h, g: W_h.T @ torch.cat([h, g]))],
 }
 
 
-def kept(values: Tensor, lengths: Tensor, extra: int = 0) -> list[float]:
-    """Return the real values of the batch in one list, or more of each sequence than are real."""
-    rows = zip(values.tolist(), lengths.tolist(), strict=True)
-    return [value for row, n in rows for value in row[: n + extra]]
+def all_then_gather(step: Callable[..., Tensor], h: Tensor, tokens: Tensor, lengths: Tensor) -> Tensor:
+    states = []
+    for column in tokens.T:
+        h = step(column, h)
+        states.append(h)
+    return torch.stack(states, dim=1)[torch.arange(len(h)), lengths - 1]
 
 
-RIGHT["mean over real steps"] = [
-    lambda values, lengths: statistics.fmean(kept(values, lengths)),
-    lambda values, lengths: pack_padded_sequence(values, lengths, True, enforce_sorted=False).data.mean().float(),
-]
-WRONG["mean over real steps"] = {
-    "divided by all steps": [lambda values, lengths: sum(kept(values, lengths)) / values.numel()],
-    "one step too many": [lambda values, lengths: statistics.fmean(kept(values, lengths, extra=1))],
-    "divided by the batch": [lambda values, lengths: sum(kept(values, lengths)) / values.shape[0]],
-    "too coarse": [lambda values, lengths: torch.tensor(statistics.fmean(kept(values, lengths))).half()],
+def longest_first(step: Callable[..., Tensor], h: Tensor, tokens: Tensor, lengths: Tensor) -> Tensor:
+    """As torch's packed sequences: the batch gets smaller as strings end."""
+    order = lengths.argsort(descending=True)
+    h, tokens, lengths = h[order].clone(), tokens[order], lengths[order]
+    for t in range(tokens.shape[1]):
+        alive = int((lengths > t).sum())
+        h[:alive] = step(tokens[:alive, t], h[:alive])
+    return h[order.argsort()]
+
+
+def row_by_row(step: Callable[..., Tensor], h: Tensor, tokens: Tensor, lengths: Tensor) -> list[list[float]]:
+    ends = []
+    for row, string, n in zip(h, tokens, lengths, strict=True):
+        state = row[None]
+        for t in range(n):
+            state = step(string[t : t + 1], state)
+        ends.append(state[0].tolist())
+    return ends
+
+
+def kept(goes_on: Callable[[int, Tensor], Tensor]) -> Callable[..., Tensor]:
+    """Write the loop with a product of masks in the place of torch.where."""
+
+    def final_states(step: Callable[..., Tensor], h: Tensor, tokens: Tensor, lengths: Tensor) -> Tensor:
+        for t in range(int(lengths.max())):
+            move = goes_on(t, lengths)[:, None].double()
+            h = move * step(tokens[:, t], h) + (1 - move) * h
+        return h
+
+    return final_states
+
+
+RIGHT["the last real state"] = [all_then_gather, longest_first, row_by_row, kept(lambda t, n: t < n)]
+WRONG["the last real state"] = {
+    "still one symbol too many": [kept(lambda t, n: t - 1 < n)],
+    "one symbol too few": [kept(lambda t, n: t + 1 < n)],
+    "reads the padding": [kept(lambda t, n: n == n)],
+    "other": [kept(lambda t, n: n < 0), lambda step, h, tokens, lengths: step(tokens[:, -1], h)],
+    "error": [lambda step, h, tokens, lengths: h[lengths - 99], kept(lambda t, n: t)],  # type: ignore[arg-type,return-value]
 }
 
 

@@ -9,6 +9,7 @@ from importlib import import_module
 from io import BytesIO
 from itertools import combinations
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import matplotlib
@@ -24,7 +25,7 @@ from matplotlib.text import Annotation, Text
 from PIL import Image
 from torch.nn import Module
 
-from lecturelib.automata import DFA, counter, reber
+from lecturelib.automata import DFA, counter
 from lecturelib.figures import (
     attention,
     attention_explorer,
@@ -143,13 +144,16 @@ def one_automaton(dfa: DFA, **options: Any) -> style.LectureFigure:
     return figure
 
 
-def read_back(spread: float, seed: int) -> style.LectureFigure:
+def read_back(spread: float, seed: int, readable: bool = True) -> style.LectureFigure:
     """Six groups of hidden states, and an automaton that keeps each as a state of its own."""
-    true, symbol = np.repeat([0, 1, 2], 100), np.tile(np.repeat([0, 1], 50), 3)
-    states = noise(6, 16, seed=seed)[2 * true + symbol] + spread * noise(300, 16, seed=seed + 1)
+    strings = ["".join(map(str, row)) for row in np.random.default_rng(seed).integers(2, size=(20, 15))]
+    group = np.array(
+        [[2 * s + int(a) for s, a in zip(MODULO_3.run(each), "0" + each, strict=True)] for each in strings]
+    )
+    states = noise(6, 16, seed=seed)[group] + spread * noise(20, 16, 16, seed=seed + 1)
     pairs = [[2 * MODULO_3.table[s, a] + a for a in range(2)] for s in range(3) for _ in range(2)]
-    found = DFA(pairs, accepting=[0, 1], alphabet="01")
-    return recurrent_networks.read_back(states, 2 * true + symbol, true, symbol, found, found.minimize())
+    found = SimpleNamespace(dfa=DFA(pairs, accepting=[0, 1], alphabet="01"), clusters=group)
+    return recurrent_networks.read_back(states, strings, found if readable else None, MODULO_3)
 
 
 def stepper(dfa: DFA, string: str, position: int) -> style.LectureFigure:
@@ -355,19 +359,29 @@ CASES: dict[str, list[Callable[[], style.LectureFigure]]] = {
     "start.learning_frame": [partial(film, 0), partial(film, 240)],
     "automata.draw_automaton": [lambda: one_automaton(counter(6), current=4)],
     "recurrent_networks.automaton": [lambda: recurrent_networks.automaton(MODULO_3)],
-    "recurrent_networks.reber_grammar": [lambda: recurrent_networks.reber_grammar(reber())],
     "recurrent_networks.compiled_units": [lambda: compiled("1101"), lambda: compiled("110101110010")],
-    "recurrent_networks.read_back": [lambda: read_back(0.05, 0), lambda: read_back(0.5, 2)],
-    "recurrent_networks.counting_limits": [
-        lambda: recurrent_networks.counting_limits(
-            {name: np.arange(1, 41) < 10 + np.arange(3)[:, None] for name in ("tanh RNN", "LSTM")}, 10
+    "recurrent_networks.unrolled_drawing": [recurrent_networks.unrolled_drawing],
+    "recurrent_networks.gradients": [
+        lambda: recurrent_networks.gradients(
+            np.array([0.4, 0.9, 1.2])[:, None, None] ** (49 - np.arange(50) + noise(3, 5, 1)), [0.5, 1, 2]
         )
     ],
-    "recurrent_networks.padded_batch": [lambda: recurrent_networks.padded_batch([1, 8, 15, 22, 5, 12])],
-    "recurrent_networks.next_symbols": [
-        lambda: recurrent_networks.next_symbols(
-            "BPBTXXVPSEPE", sigmoid(noise(12, 8)), noise(12, 8) > 1, "BTSXPVE$"
+    "recurrent_networks.read_back": [
+        lambda: read_back(0.05, 0),
+        lambda: read_back(0.5, 2),
+        lambda: read_back(0.5, 2, readable=False),
+    ],
+    "recurrent_networks.pushes": [
+        lambda: recurrent_networks.pushes(
+            [0.1, 0.5, 1, 2, 4], np.exp(noise(5, 5, 7, 40) - np.arange(40) / 3), sigmoid(noise(5, 5))
         )
+    ],
+    "recurrent_networks.counting_limits": [
+        lambda: recurrent_networks.counting_limits(np.arange(1, 41) < 10 + np.arange(5)[:, None], 10)
+    ],
+    "recurrent_networks.padded_batch": [lambda: recurrent_networks.padded_batch([10, 17, 24, 31, 14, 33])],
+    "recurrent_networks.next_symbols": [
+        lambda: recurrent_networks.next_symbols("110111001010", sigmoid(noise(12, 3)), noise(12, 3) > 1, "01$")
     ],
     "recurrent_networks.stepper_frame": [
         lambda: stepper(MODULO_3, "", 0),

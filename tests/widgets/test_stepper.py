@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from lecturelib.automata import DFA, counter, reber
+from lecturelib.automata import DFA, counter
 from lecturelib.figures.plane import separating_plane
 from lecturelib.figures.style import png
 from lecturelib.widgets.stepper import MAX_LEN, AutomatonStepper
@@ -147,14 +147,14 @@ def test_the_slider_can_be_drawn_when_there_is_nothing_to_read():
 
 
 def test_other_automata_can_be_stepped_through_too():
-    grammar = reber()
-    strings = ["BTXSE", "BPVVE", "BTSXXVVE"]
+    grammar = DFA([[4, 4, 1, 4, 2, 4], [1, 1, 4, 3, 4, 4], [2, 2, 4, 4, 4, 3], [4] * 6, [4] * 6], [3], "ab()[]")
+    strings = ["(ab)", "[ba]", "()[]"]
 
     def hidden(string: str) -> tuple[np.ndarray, np.ndarray]:
         states = grammar.run(string)
-        return np.eye(9)[states] + 0.1 * np.arange(9), np.array([s in grammar.accepting for s in states])
+        return np.eye(5)[states] + 0.1 * np.arange(5), np.array([s in grammar.accepting for s in states])
 
-    widget = AutomatonStepper(grammar, hidden, strings, "BPVVE")
-    assert titles(widget)[0] == f"The automaton is in state {grammar.names[grammar.run('BPVVE')[-1]]}"
+    widget = AutomatonStepper(grammar, hidden, strings, "[a]")
+    assert titles(widget)[0] == f"The automaton is in state {grammar.names[grammar.run('[a]')[-1]]}"
     named = AutomatonStepper(DFA([[0, 1], [1, 0]], [0], "01", names=["even", "odd"]), network, EXAMPLES, "1")
     assert titles(named)[0] == "The automaton is in state odd"
