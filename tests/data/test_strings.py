@@ -1,4 +1,4 @@
-"""Generated strings: legal or spoilt in one place, as they should be, and from their seed alone."""
+"""Generated strings: legal as they should be, and from their seed alone."""
 
 import random
 from collections import Counter
