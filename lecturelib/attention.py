@@ -165,7 +165,7 @@ class Attention(nn.Module):
         (self-attention), with it X looks at other tokens (cross-attention).
     Shapes: x (B, T, D), context (B, S, d_context), mask (T, S) or (B, T, S) or (B, 1, S); returns (B, T, d_v).
     Raises: ValueError for shapes that do not fit, and for a width below 1.
-    Taught: notebook 03, section 4.
+    Taught: notebook 03, section 3.
     """
 
     def __init__(self, d_model: int, d_k: int, d_v: int, d_context: int | None = None) -> None:

@@ -1,13 +1,17 @@
-"""From one sequence to another of its own length: an encoder reads, a decoder writes.
+"""From one sequence to another: an encoder reads, a decoder writes.
 
+Pointer       the smallest such network: a single head looks at what is read, and writes all places at once
+pointer_loss  what it is trained on
 BiGRU         an encoder: a GRU that reads in both directions
-Translator    a GRU writes the target; with attention it looks back at all that was read
+Translator    a GRU writes the target; it looks back at all that was read, or is fed one vector at every step
 translate     write greedily, each token after the last
+translation_loss, share_exact, copies   what it is trained on; how many answers are right as a whole; a task
 """
 
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from lecturelib.attention import Attention
@@ -15,11 +19,46 @@ from lecturelib.edges import check_lengths, check_tokens, check_whole
 from lecturelib.lengths import real_steps, steps_within
 
 
+class Pointer(nn.Module):
+    """Write each place by one look at what is read: a head, and nothing else that connects input and output.
+
+    The query of place t knows t and the symbol that stands before it; each key knows its place and its symbol. The
+    symbol `vocab_size` stands for "nothing yet".
+    Shapes: tokens and before (B, T), T = `places`; returns logits (B, T, vocab_size).
+    Taught: notebook 03, section 3.
+    """
+
+    def __init__(self, attention: Attention, vocab_size: int = 16, places: int = 8) -> None:
+        super().__init__()
+        check_whole(vocab_size=vocab_size, places=places)
+        d_model = attention.q_proj.in_features
+        self.symbol = nn.Embedding(vocab_size + 1, d_model)
+        self.place = nn.Embedding(places, d_model)
+        self.attention = attention
+        self.head = nn.Linear(attention.v_proj.out_features, vocab_size)
+
+    def forward(self, tokens: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
+        queries = self.symbol(before) + self.place.weight  # (B, T, D)
+        keys = self.symbol(tokens) + self.place.weight  # (B, T, D)
+        logits: torch.Tensor = self.head(self.attention(queries, keys))
+        return logits
+
+
+def pointer_loss(model: nn.Module, batch: tuple[torch.Tensor, ...]) -> torch.Tensor:
+    """Return the cross-entropy of what a `Pointer` writes.
+
+    Shapes: what is read, what stands before each place, and what is to be written, (B, T) each; returns one number.
+    Taught: notebook 03, section 3.
+    """
+    x, before, y = batch
+    return F.cross_entropy(model(x, before).flatten(0, 1), y.flatten())
+
+
 class BiGRU(nn.Module):
     """An encoder: a GRU that reads a padded batch in both directions.
 
-    Shapes: tokens (B, S), lengths (B,); returns (B, S, D), half of it from the left, half from the right. What
-        stands at padding means nothing.
+    Shapes: tokens (B, S), lengths (B,); returns a state for each token, (B, S, D), half of it from the left, half from
+        the right, and the last state of both directions, (B, D). What stands at padding means nothing.
     Raises: ValueError for an odd d_model, and for what is not a batch with one length for each sequence.
     Tool: from notebook 03 on.
     """
@@ -32,59 +71,58 @@ class BiGRU(nn.Module):
         self.embedding = nn.Embedding(vocab_size, d_model)
         self.gru = nn.GRU(d_model, d_model // 2, batch_first=True, bidirectional=True)
 
-    def forward(self, tokens: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    def forward(self, tokens: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         check_tokens(tokens, "source")
         check_lengths(lengths, tokens)
         packed = nn.utils.rnn.pack_padded_sequence(
             self.embedding(tokens), lengths.cpu(), batch_first=True, enforce_sorted=False
         )
-        return nn.utils.rnn.pad_packed_sequence(self.gru(packed)[0], True, 0.0, tokens.shape[1])[0]
+        states, last = self.gru(packed)
+        states, _ = nn.utils.rnn.pad_packed_sequence(states, True, 0.0, tokens.shape[1])
+        return states, torch.cat([last[0], last[1]], dim=-1)
 
 
 class Translator(nn.Module):
-    """Read a sequence, write another one: an encoder, a GRU that writes, and attention between them, if you like.
+    """Read a sequence and write another: an encoder, a GRU that writes, and between them attention or one vector.
 
-    The mean of what was read is where the writer starts. Without attention that one vector is all that it gets. With
-    attention each state of the writer is a query, and the encoder's outputs are keys and values.
-    `encoder` is a `BiGRU` unless told: any module that maps (tokens, lengths) to (B, S, D).
+    The encoder's last state is where the writer starts. Without attention the writer is also fed this one vector at
+    every step, and so is the head. With attention each state of the writer is a query, the encoder's states are keys
+    and values, and the mix takes the vector's place in the head. Both have the same number of parameters.
 
     Equation: h_t = GRU(y_{t-1}, h_{t-1}), c_t = Attention(h_t W_Q, E W_K, E W_V), logits = W [h_t; c_t] + b
-        (Luong, Pham and Manning 2015, the dot product in its scaled form; D. Bahdanau and others 2015 came first).
+        (Luong, Pham and Manning 2015, the dot product in its scaled form). Without attention h_t =
+        GRU([y_{t-1}; c], h_{t-1}) and c_t = c (Cho and others 2014).
     Shapes: source (B, S), target (B, T) shifted so that position t holds what was written before step t, lengths
         (B,) of the sources; returns (B, T, target_vocab_size). The lengths are believed to be from 1 to S.
     Raises: ValueError for what is not a batch of pairs with one length for each source.
     Taught: notebook 03, section 6.
     """
 
-    def __init__(
-        self,
-        source_vocab_size: int,
-        target_vocab_size: int,
-        d_model: int,
-        attention: bool = True,
-        encoder: nn.Module | None = None,
-    ) -> None:
+    def __init__(self, source_vocab_size: int, target_vocab_size: int, d_model: int, attention: bool = True) -> None:
         super().__init__()
         check_whole(target_vocab_size=target_vocab_size, d_model=d_model)
-        self.encoder = encoder if encoder is not None else BiGRU(source_vocab_size, d_model)
+        self.encoder = BiGRU(source_vocab_size, d_model)
         self.start = nn.Linear(d_model, d_model)
         self.embedding = nn.Embedding(target_vocab_size, d_model)
-        self.decoder = nn.GRU(d_model, d_model, batch_first=True)
         self.attention = Attention(d_model, d_k=d_model, d_v=d_model) if attention else None
-        self.head = nn.Linear(2 * d_model if attention else d_model, target_vocab_size)
+        self.decoder = nn.GRU(d_model if attention else 2 * d_model, d_model, batch_first=True)
+        self.head = nn.Linear(2 * d_model, target_vocab_size)
 
     def forward(self, source: torch.Tensor, target: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         check_tokens(target, "target")
         if len(source) != len(target):
             raise ValueError(f"there are {len(source)} sources and {len(target)} targets: expected pairs")
-        check_lengths(lengths, source)
-        read = self.encoder(source, lengths)  # (B, S, D)
-        real = steps_within(lengths, source.shape[1])  # (B, S)
-        mean = (read * real[..., None]).sum(1) / lengths[:, None]  # (B, D)
-        h, _ = self.decoder(self.embedding(target), self.start(mean).tanh()[None])  # (B, T, D)
-        if self.attention is not None:
-            h = torch.cat([h, self.attention(h, read, real[:, None])], dim=-1)  # (B, T, 2 D)
-        return self.head(h)
+        states, last = self.encoder(source, lengths)  # (B, S, D) and (B, D)
+        h_0 = torch.tanh(self.start(last))[None]
+        y = self.embedding(target)  # (B, T, D): what was written before each step
+        if self.attention is None:
+            c = last[:, None].expand_as(y)  # the same vector at every step
+            h, _ = self.decoder(torch.cat([y, c], dim=-1), h_0)  # (B, T, D)
+        else:
+            h, _ = self.decoder(y, h_0)  # (B, T, D): the queries
+            real = steps_within(lengths, source.shape[1])[:, None]  # (B, 1, S): no padding
+            c = self.attention(h, states, real)  # (B, T, D): a look-up at every step
+        return self.head(torch.cat([h, c], dim=-1))  # (B, T, target_vocab_size)
 
 
 @torch.no_grad()
@@ -107,3 +145,43 @@ def translate(model: nn.Module, source: torch.Tensor, lengths: torch.Tensor, sta
         following = model(source, written, lengths)[:, -1].argmax(dim=-1)
         written = torch.cat([written, following[:, None]], dim=1)
     return written[:, 1:]
+
+
+def translation_loss(model: nn.Module, batch: tuple[torch.Tensor, ...]) -> torch.Tensor:
+    """Return the cross-entropy of each token of the target, given the right ones before it (teacher forcing).
+
+    Shapes: source (B, S), target (B, T + 1) with its start token, lengths (B,); returns a single number.
+    Taught: notebook 03, section 6.
+    """
+    source, target, lengths = batch
+    logits = model(source[:, : int(lengths.max())], target[:, :-1], lengths)  # no columns of padding only
+    return F.cross_entropy(logits.flatten(0, 1), target[:, 1:].flatten())
+
+
+@torch.no_grad()
+def share_exact(model: nn.Module, batch: tuple[torch.Tensor, ...]) -> torch.Tensor:
+    """Return the share of targets that `translate` would write without a mistake.
+
+    It takes one pass: if each token is the likeliest after the right ones before it, that is what `translate` writes.
+    Shapes: as `translation_loss`.
+    Taught: notebook 03, section 6.
+    """
+    source, target, lengths = batch
+    right = model(source, target[:, :-1], lengths).argmax(dim=-1) == target[:, 1:]  # (B, T)
+    return right.all(dim=1).float().mean()
+
+
+def copies(n: int, length: int, seed: int, symbols: int = 4) -> tuple[torch.Tensor, ...]:
+    """Return n strings to copy, drawn at random: source, target behind a start symbol, lengths.
+
+    Shapes: (n, length), symbols from 0; (n, length + 1), where `symbols` is the start; (n,).
+    Raises: ValueError for numbers below 1.
+    Taught: notebook 03, section 6.
+
+    >>> source, target, lengths = copies(2, 3, seed=0)
+    >>> torch.equal(target[:, 1:], source), target[:, 0].tolist(), lengths.tolist()
+    (True, [4, 4], [3, 3])
+    """
+    check_whole(n=n, length=length, symbols=symbols)
+    source = torch.randint(symbols, (n, length), generator=torch.Generator().manual_seed(seed))
+    return source, torch.cat([torch.full((n, 1), symbols), source], dim=1), torch.full((n,), length)

@@ -1,7 +1,7 @@
 """What torch can do to a model that never looks at the values of a tensor: compile, export, vmap, autocast, meta.
 
 A `Translator` is not among the models: Dynamo traces no `nn.GRU`, `vmap` has no rule for one, and the sizes of a packed
-sequence depend on its lengths. With an `Encoder` in place of its `BiGRU` nothing is packed, and it can be exported.
+sequence depend on its lengths.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from lecturelib.attention import Attention, MultiHeadAttention, padding_mask
 from lecturelib.foundation import BertModel, LlamaModel
 from lecturelib.transformer import Block, Encoder, EncoderDecoder, LanguageModel
-from lecturelib.translation import Translator
+from lecturelib.translation import Pointer, Translator
 
 Case = tuple[Callable[[], nn.Module], tuple[Any, ...]]
 X, LENGTHS = torch.randn(2, 5, 6, generator=torch.Generator().manual_seed(1)), torch.tensor([5, 3])
@@ -23,6 +23,7 @@ TOKENS = torch.randint(7, (2, 5), generator=torch.Generator().manual_seed(1))
 
 MODELS: dict[str, Case] = {
     "a head": (lambda: Attention(6, 2, 3), (X,)),
+    "pointer": (lambda: Pointer(Attention(6, 2, 3), 7, 5), (TOKENS, TOKENS)),
     "heads at others": (lambda: MultiHeadAttention(6, 2, 4), (X, X[..., :4], padding_mask(LENGTHS, 5))),
     "heads, long": (lambda: MultiHeadAttention(6, 2), (X.repeat(1, 20, 1),)),
     "block": (lambda: Block(6, 2, cross=True), (X, None, X, padding_mask(LENGTHS, 5), True)),
@@ -33,10 +34,9 @@ MODELS: dict[str, Case] = {
     "BERT": (lambda: BertModel(7, 6, 2, 1, 11, 9), (TOKENS, LENGTHS)),
 }
 TRANSLATORS: dict[str, Case] = {
-    "GRU": (lambda: Translator(7, 7, 6), (TOKENS, TOKENS, LENGTHS)),
-    "encoder under a GRU": (lambda: Translator(7, 7, 6, encoder=Encoder(7, 6, 2, 1, 9)), (TOKENS, TOKENS, LENGTHS)),
+    "attention": (lambda: Translator(7, 7, 6), (TOKENS, TOKENS, LENGTHS)),
+    "one vector": (lambda: Translator(7, 7, 6, attention=False), (TOKENS, TOKENS, LENGTHS)),
 }
-EXPORTED = MODELS | {"encoder under a GRU": TRANSLATORS["encoder under a GRU"]}
 
 
 @pytest.fixture(autouse=True)
@@ -66,9 +66,9 @@ def test_a_compiled_model_takes_other_lengths(build: Callable[[], nn.Module]) ->
         torch.testing.assert_close(compiled(tokens), model(tokens), rtol=1e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", EXPORTED)
+@pytest.mark.parametrize("name", MODELS)
 def test_a_model_exports(name: str) -> None:
-    build, given = EXPORTED[name]
+    build, given = MODELS[name]
     model = build().eval()
     torch.testing.assert_close(torch.export.export(model, given).module()(*given), model(*given))
 
@@ -100,9 +100,9 @@ def test_a_model_runs_under_autocast(name: str) -> None:
     assert all(each.grad is None or each.grad.isfinite().all() for each in model.parameters())
 
 
-@pytest.mark.parametrize("name", EXPORTED)
+@pytest.mark.parametrize("name", MODELS)
 def test_a_model_is_built_and_run_without_memory(name: str) -> None:
-    build, given = EXPORTED[name]
+    build, given = MODELS[name]
     expected = build()(*given).shape
     with torch.device("meta"):
         model = build()

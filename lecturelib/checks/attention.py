@@ -1,9 +1,10 @@
-"""The exercises of notebook 03: attention from its formula, attention with a mask, the mask of a decoder."""
+"""The exercises of notebook 03: attention with a mask, a map to read, a head that is told less."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -18,63 +19,6 @@ def _look_up(b: int, t: int, s: int, k: int, m: int, seed: int) -> tuple[Tensor,
     """Queries, keys and values whose scores are far from saturated."""
     return normal(seed, (b, t, k), (b, s, k), (b, s, m))
 
-
-def _attend(
-    scale: Callable[[Tensor, Tensor, Tensor], float] = lambda q, k, v: math.sqrt(q.shape[-1]),
-    turned: Callable[[Tensor], Tensor] = lambda k: k.mT,
-    weigh: Callable[[Tensor], Tensor] = lambda scores: scores.softmax(-1),
-    give: Callable[[Tensor, Tensor, Tensor], Any] = lambda weights, k, v: weights @ v,
-) -> Callable[[Tensor, Tensor, Tensor], Any]:
-    """Attention with its four parts left open."""
-    return lambda q, k, v: give(weigh(q @ turned(k) / scale(q, k, v)), k, v)
-
-
-check_attend = Exercise(
-    name="attend",
-    reference=lambda q, k, v: F.scaled_dot_product_attention(q, k, v),
-    # in the third, keys that are not transposed, or too much, fit all the same
-    probes=Sized(_look_up, [(2, 3, 5, 7, 11, 1), (5, 7, 2, 3, 2, 2), (3, 2, 3, 3, 5, 3)]),
-    imitations={
-        "no scale": _attend(lambda q, k, v: 1.0),
-        "wrong scale": _attend(lambda q, k, v: q.shape[-1]),
-        "scale of another size": (
-            _attend(lambda q, k, v: math.sqrt(k.shape[1])),
-            _attend(lambda q, k, v: math.sqrt(q.shape[1])),
-            _attend(lambda q, k, v: math.sqrt(v.shape[-1])),
-            _attend(lambda q, k, v: math.sqrt(q.shape[0])),
-        ),
-        "scale after the softmax": lambda q, k, v: (q @ k.mT).softmax(-1) / math.sqrt(q.shape[-1]) @ v,
-        "softmax over the queries": _attend(weigh=lambda scores: scores.softmax(1)),
-        "softmax missing": _attend(weigh=lambda scores: scores),
-        "keys not transposed": (_attend(turned=lambda k: k), _attend(turned=lambda k: k.permute(2, 1, 0))),
-        "keys mixed": _attend(give=lambda weights, k, v: weights @ k),
-        "values not mixed": _attend(give=lambda weights, k, v: weights),
-        "two results": _attend(give=lambda weights, k, v: (weights @ v, weights)),
-    },
-    says="""
-        no scale: Your scores are the bare dot products. In the formula they are divided by something before the
-            softmax: what, and what does a softmax do to large numbers?
-        wrong scale: You divide by d_k itself, as the variance of a dot product grows. How does its standard deviation?
-        scale of another size: Your scale is made of the wrong size: of the number of keys, of queries or of sequences,
-            or of the width of the values. Of how many products is one dot product the sum?
-        scale after the softmax: You scale after the softmax, so a row no longer sums to 1. Scale the scores.
-        softmax over the queries: Your weights are a softmax over the queries: for each key they sum to 1. Which axis
-            should sum to 1, if each query shares its attention among the keys?
-        softmax missing: You mix with the scores. They may sum to anything: what turns them into shares?
-        keys not transposed: Each score should be a dot product of a query and a key. So the last two dimensions of k
-            must change places, and only these: otherwise it runs only where sizes happen to be equal.
-        keys mixed: You mix the keys. They serve to be found; what is handed over stands in v.
-        values not mixed: You return the weights: who looks where. Now take the values in these shares.
-        two results: You return the weights beside the mix. Here the mix alone is asked for.
-        right: It equals torch's scaled_dot_product_attention, also where all sizes differ.
-        hint 1: Three steps: scores (B, T, S), one for each pair of a query and a key; weights of the same shape, whose
-            rows sum to 1; the mix (B, T, d_v). Write the shape beside each line.
-        hint 2: scores = q @ k.transpose(-2, -1) / math.sqrt(d_k), with d_k the last number of q.shape; then the softmax
-            over the last dimension; then @ v.
-    """,
-)
-
-# ---- with a mask ----
 
 _ONE_FOR_ALL, _HUGE, _FLAT = 2, 3, 4  # kinds of probes, beside the ordinary one
 
@@ -135,8 +79,18 @@ def _powers(scores: Tensor, mask: Tensor) -> Tensor:
     return powers / powers.sum(-1, keepdim=True)
 
 
-check_masked_attend = Exercise(
-    name="attend with a mask",
+def _shared_out_again(finish: Callable[[Tensor], Tensor]) -> Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]:
+    """Attention masked behind the softmax; `finish` guards the division by what is left, or does not."""
+
+    def weigh(scores: Tensor, mask: Tensor) -> Tensor:
+        left = scores.softmax(-1) * mask
+        return finish(left / left.sum(-1, keepdim=True))
+
+    return _by_hand(weigh)
+
+
+check_attend = Exercise(
+    name="attend",
     reference=lambda q, k, v, mask: F.scaled_dot_product_attention(q, k, v, attn_mask=mask),
     probes=Sized(
         _masked, [(2, 5, 7, 3, 11, 1), (3, 7, 5, 2, 13, _ONE_FOR_ALL), (2, 3, 5, 7, 2, _HUGE), (2, 5, 3, 2, 7, _FLAT)]
@@ -145,111 +99,194 @@ check_masked_attend = Exercise(
         "mask inverted": _filled(places=lambda mask: mask),
         "mask ignored": _by_hand(lambda scores, mask: scores.softmax(-1)),
         "mask after the softmax": _by_hand(lambda scores, mask: scores.softmax(-1) * mask),
-        "powers before the mask": _by_hand(_powers),
+        "shared out again": (
+            _by_hand(_powers),
+            _shared_out_again(lambda weights: weights),
+            _shared_out_again(torch.nan_to_num),
+        ),
         "soft mask": (_filled(0.0), _filled(-1.0), _filled(1e-9), _filled(-1e-9)),
+        "fill too weak": (_filled(-20.0), _filled(-1e4)),
         "mask added": _by_hand(lambda scores, mask: (scores + mask).softmax(-1)),
         "not a number": _filled(math.inf),
         "no scale": _filled(scaled=False),
+        "wrong scale": lambda q, k, v, mask: _filled()(q / math.sqrt(q.shape[-1]), k, v, mask),
         "softmax over the queries": _filled(dim=1),
         "mask not stretched": _by_hand(_indexed),
+        "values not mixed": lambda q, k, v, mask: _filled()(q, k, torch.eye(k.shape[1]).expand(len(k), -1, -1), mask),
     },
     says="""
         mask inverted: Your mask is inverted: a query looks exactly where it must not. Here, as in torch's
             scaled_dot_product_attention, True = may look; in nn.MultiheadAttention True means the opposite.
         mask ignored: The mask changes nothing in your result: every query looks at every key.
-        mask after the softmax: You take away weights after the softmax, so those that are left no longer sum to 1. The
-            forbidden keys must not take part in the softmax at all.
-        powers before the mask: Your result is right for scores of ordinary size. But the power of a large score is
-            infinite, and of a very low one 0, and then your quotient is NaN. A softmax is protected against that: let
-            the forbidden scores be so low that it gives them no weight.
+        mask after the softmax: You take weights away after the softmax, so the ones that are left no longer sum to 1.
+            Forbidden keys must not take part in the softmax at all.
+        shared out again: You mask behind the exponential and let the weights that are left sum to 1 again. For ordinary
+            scores that is right. But if a hidden score is huge, or all real scores are very low, nothing is left to
+            share out, and your result is 0 or NaN. At what point must a hidden key be gone?
         soft mask: Your forbidden scores become an ordinary score: 0, or a number near it (if there is an exponent, read
             it again). What weight does the softmax give to it?
+        fill too weak: Your forbidden scores become a low number, but real scores can be lower still, and then the
+            hidden key wins. Which score is lower than every other?
         mask added: You add the mask to the scores: a forbidden key is only a little less likely than it was.
         not a number: Your result is NaN, not a number. Infinity with the wrong sign does that in a softmax, and so does
             0 times infinity: set the forbidden scores, do not multiply.
-        no scale: The mask is right, but your scores are not divided by anything. The mask does not replace the scale.
-        softmax over the queries: Your weights are a softmax over the queries. Which axis should sum to 1?
+        no scale: The mask is right, but your scores are the bare dot products. What does the formula divide them by?
+        wrong scale: The mask is right. You divide by d_k itself, as the variance of a dot product grows. How does its
+            standard deviation grow?
+        softmax over the queries: Your weights are a softmax over the queries: for each key they sum to 1. Which axis
+            should sum to 1, if each query shares its attention among the keys?
         mask not stretched: Your code is right for a mask (B, T, S), and stops at a mask (T, S) that is the same for all
             sequences: an index in brackets does not broadcast. Which function replaces values under a mask, and does?
-        right: A forbidden key and value of a million leave no trace.
-        hint 1: A forbidden key must get the weight 0, and the weights of the others must still sum to 1. So it has to
-            leave before the softmax. Which score becomes exactly 0 there?
-        hint 2: Between scores and softmax: scores = scores.masked_fill(~mask, -math.inf). The mask is stretched over
-            the batch by itself.
+        values not mixed: You return the weights: who looks where. Now mix the values in these shares.
+        right: A forbidden key of a million, with a value of a million, leaves no trace, even where real scores are
+            very low.
+        hint 1: Write the shape beside each line: scores (B, T, S), weights of the same shape whose rows sum to 1, the
+            mix (B, T, d_v). A forbidden key must get the weight 0 while the others still sum to 1. So where must it
+            leave, before the softmax or after? Which score becomes exactly 0 there?
+        hint 2: scores = q @ k.transpose(-2, -1) / math.sqrt(d_k), with d_k the last number of q.shape; then
+            scores = scores.masked_fill(~mask, -math.inf); then the softmax over the last dimension; then @ v.
     """,
 )
 
-# ---- the mask of a decoder ----
+# ---- a map to read ----
+
+# A head of notebook 03 that was trained to sort: percent of the weight, a row for each place that it writes.
+READ = "LADOPNHC"  # the letters that it reads, one for each column
+PERCENT = torch.tensor(
+    [
+        [0, 99, 0, 0, 0, 0, 0, 1],
+        [0, 0, 13, 0, 0, 0, 0, 86],
+        [0, 0, 98, 0, 0, 0, 2, 0],
+        [1, 0, 0, 0, 0, 0, 98, 0],
+        [89, 0, 0, 2, 1, 3, 5, 0],
+        [1, 0, 0, 14, 2, 83, 0, 0],
+        [2, 0, 0, 90, 3, 0, 5, 0],
+        [0, 0, 0, 0, 99, 0, 0, 0],
+    ]
+)
 
 
-def _padded(b: int, t: int, seed: int) -> tuple[Tensor, int]:
-    """Lengths in no order, and the length to which they are padded."""
-    return torch.tensor([seed * k % t + 1 for k in range(1, b + 1)]), t
+def _read(answer: Any) -> Callable[[], Any]:
+    """Say of each entry of an answer whether it is right, or what it is instead."""
+    if not isinstance(answer, Mapping) or not {"task", "written", "N hidden"} <= answer.keys():
+        return lambda: "no dictionary with the entries 'task', 'written' and 'N hidden'"
+    written, hidden = (_letters(PERCENT), _letters(PERCENT * torch.tensor([c != "N" for c in READ])))
+    known = {
+        "task": {"sort": "right", "copy": "copy", "reverse": "reverse"},
+        "written": {written: "right", READ: "what is read"},
+        "N hidden": {
+            hidden: "right",
+            written: "unchanged",
+            written.replace("N", ""): "closed up",
+            written.replace("N", "-"): "left out",
+            written.replace("N", "P"): "the letter before it",
+            written.replace("N", "H"): "the letter behind it",
+        },
+    }
+    said = {name: answer[name] for name in known}
+    if any(each is ... for each in said.values()):
+        return lambda: ...
+    cleaned = {name: re.sub(r"[^A-Za-z-]", "", re.sub("[_?.]", "-", str(each))) for name, each in said.items()}
+    cleaned = {name: each.lower() if name == "task" else each.upper() for name, each in cleaned.items()}
+    return lambda: {name: known[name].get(each, "not right") for name, each in cleaned.items()}
 
 
-def _decoder(
-    causal: Callable[[Tensor], Tensor] = lambda square: square.tril(),
-    padding: Callable[[Tensor], Tensor] = lambda real: real[:, None, :],
-    joined: Callable[[Tensor, Tensor], Tensor] = lambda causal, padding: causal & padding,
-    extra: int = 0,
-) -> Callable[[Tensor, int], Tensor]:
-    """The mask of a decoder: a triangle (T, T), what is no padding (B, T), and how both are joined."""
-
-    def mask(lengths: Tensor, max_len: int) -> Tensor:
-        real = torch.arange(max_len) < lengths[:, None] + extra
-        return joined(causal(torch.ones(max_len, max_len, dtype=torch.bool)), padding(real))
-
-    return mask
+def _letters(weights: Tensor) -> str:
+    return "".join(READ[k] for k in weights.argmax(dim=1).tolist())
 
 
-check_decoder_mask = Exercise(
-    name="mask of a decoder",
-    reference=lambda lengths, max_len: torch.tensor(
-        [[[s <= t and s < n for s in range(max_len)] for t in range(max_len)] for n in lengths.tolist()]
-    ),
-    # in the second there are as many sequences as steps
-    probes=Sized(_padded, [(3, 7, 2), (5, 5, 3), (2, 11, 3)]),
+def _answer(**changed: str) -> dict[str, str]:
+    return {"task": "sort", "written": "ACDHLNOP", "N hidden": "ACDHLOOP"} | {
+        name.replace("_", " "): each for name, each in changed.items()
+    }
+
+
+check_reading = Exercise(
+    name="read a map",
+    reference=lambda: dict.fromkeys(("task", "written", "N hidden"), "right"),
+    probes=[()],
+    accept=_read,
     imitations={
-        "mask off by one": (_decoder(lambda square: square.tril(1)), _decoder(lambda square: square.tril(-1))),
-        "looks only ahead": (_decoder(lambda square: square.triu()), _decoder(lambda square: square.triu(1))),
-        "mask inverted": _decoder(joined=lambda causal, padding: ~(causal & padding)),
-        "causal forgotten": (
-            _decoder(lambda square: square),
-            lambda lengths, max_len: (torch.arange(max_len) < lengths[:, None])[:, None],
-        ),
-        "padding forgotten": (
-            _decoder(joined=lambda causal, padding: causal),
-            lambda lengths, max_len: torch.ones(len(lengths), max_len, max_len).tril().bool(),
-        ),
-        "padding inverted": _decoder(padding=lambda real: ~real[:, None]),
-        "padding off by one": _decoder(extra=1),
-        "rows instead of columns": _decoder(padding=lambda real: real[:, :, None]),
-        "or instead of and": _decoder(joined=lambda causal, padding: causal | padding),
-        "batch taken for the queries": _decoder(padding=lambda real: real),
-        "numbers": (
-            _decoder(joined=lambda causal, padding: (causal & padding).int()),
-            _decoder(joined=lambda causal, padding: torch.where(causal & padding, 0.0, -math.inf)),
-        ),
+        "it is not copy": (_answer(task="copy"), _answer(task="copy", written=READ)),
+        "it is not reverse": _answer(task="reverse"),
+        "what is read": _answer(written=READ),
+        "unchanged": _answer(N_hidden="ACDHLNOP"),
+        "closed up": _answer(N_hidden="ACDHLOP"),
+        "left out": _answer(N_hidden="ACDHL-OP"),
+        "neighbor in the input": (_answer(N_hidden="ACDHLPOP"), _answer(N_hidden="ACDHLHOP")),
     },
     says="""
-        mask off by one: Position t may look up to t, with t: not at t + 1, which it is to predict.
-        looks only ahead: Your triangle is the other one: it marks what lies ahead. Rows are queries, columns are keys,
-            and True = may look.
-        mask inverted: Your mask is inverted: True stands where a position must not look. Here True = may look.
-        causal forgotten: Your mask hides the padding, but not the future: a position sees what it is to predict.
-        padding forgotten: Your mask hides the future, but not the padding: it is the same for all lengths.
-        padding inverted: The future is hidden, but of the sequence you leave the padding, and hide the real tokens.
-        padding off by one: Your mask has one token of padding in it: a sequence of length n has the places 0 to n - 1.
-        rows instead of columns: You empty the rows of the padding: there the query is padding, and a softmax over
-            nothing is not defined. What may not be looked at is a key, and keys are columns.
-        or instead of and: A key is open in your mask if either rule allows it. It must satisfy both.
-        batch taken for the queries: Your two masks have the shapes (B, T) and (T, T), so the sequences of the batch
-            meet the queries. It runs only where B equals T. Which dimension is missing in the first?
-        numbers: The places are right, but your mask holds numbers. Here a mask holds True (may look) and False.
-        right: No query is left without a key, not even in the rows of the padding.
-        hint 1: Two rules, and both must hold: key s is not later than query t, and key s is a real token of its
-            sequence. The first is a mask (T, T), the second depends on the sequence and on s only.
-        hint 2: torch.arange(max_len) < lengths[:, None] is (B, S); [:, None] puts a dimension for the queries between,
-            and & joins it with torch.ones(max_len, max_len, dtype=torch.bool).tril().
+        it is not copy: A head that copies has its weight on one diagonal: place 1 looks at place 1. Does it here?
+        it is not reverse: A head that reverses has its weight on the other diagonal. Does it here? Write down the
+            letter under the brightest cell of each row, from top to bottom. What order are they in?
+        what is read: These are the letters that the head reads, from left to right. It writes one letter for each row:
+            the letter under the brightest cell of that row.
+        unchanged: Your result with N hidden still holds an N. A hidden key has weight 0: no row can fetch it.
+        closed up: You let the places behind N move up, as if the head sorted the letters that are left. But each row
+            has a query of its own, and only rows that looked at N have to look elsewhere. How many rows are there?
+        left out: You leave a gap. But the weights of a row always sum to 1: when N is hidden, the row that looked there
+            shares its weight among the other letters. Which of them had the most?
+        neighbor in the input: You took a letter that stands beside N in the input. The head doesn't look by place.
+            Read the row that looked at N: where was its second largest weight?
+        right: A hidden key hands its weight to the others in the row. This head really wrote that.
+        hint 1: Go row by row. Under the brightest cell of each row stands the letter that is written. For the second
+            question cover the column of N with your hand, and ask which rows change.
+        hint 2: Only one row looked at N, the sixth. Without N, the largest number left in this row is 14, and it stands
+            under the letter ...
+    """,
+)
+
+# ---- a head that is told less ----
+
+
+def _measured(answer: Any) -> Callable[[], Any]:
+    """Say what two measured shares look like."""
+    if not isinstance(answer, Mapping) or not {"right", "found"} <= answer.keys():
+        return lambda: "no dictionary with the entries 'right' and 'found'"
+    if any(answer[name] is ... for name in ("right", "found")):
+        return lambda: ...
+    try:
+        right, found = float(answer["right"]), float(answer["found"])
+    except (TypeError, ValueError):
+        return lambda: "no two numbers"
+    for words, holds in (
+        ("percent", max(right, found) > 1),
+        ("exchanged", found > right),
+        ("still told", found > 0.6),
+        ("hardly trained", right < 0.5),
+        ("another task", found < 0.2),
+    ):
+        if holds:
+            return lambda: words
+    return lambda: "right"
+
+
+check_untold = Exercise(
+    name="sort, untold",
+    reference=lambda: "right",
+    probes=[()],
+    accept=_measured,
+    imitations={
+        "percent": {"right": 93.0, "found": 36.0},
+        "exchanged": {"right": 0.36, "found": 0.93},
+        "still told": {"right": 0.99, "found": 0.86},
+        "hardly trained": {"right": 0.2, "found": 0.14},
+        "another task": {"right": 0.99, "found": 0.12},
+    },
+    says="""
+        percent: Your numbers are above 1. Give shares: 0.5 for one half.
+        exchanged: Your two numbers seem to have changed places: "right" is the share of symbols written rightly,
+            "found" the weight on the cell that holds the answer.
+        still told: More than 0.6 of your weight is on the right cell, as in section 4. Is the head still told the
+            symbol before, in training or in the test? Both must be changed.
+        hardly trained: Your head has hardly learned. Did you change `before` in training only, and test with the old
+            one? Train for as many steps as in section 4.
+        another task: Less than a fifth of your weight is on the right cell. Is the task still sort?
+        right: It still writes most symbols rightly, but most of the weight is no longer where the answer stands: the
+            last linear layer reads the answer out of a mixture. A blurred map is not a wrong answer.
+        hint 1: What must change is the second of the three tensors that `task` returns, `before`. Where is it used:
+            in training, in the test, or in both?
+        hint 2: In a copy of the function: x, before, y = task("sort", n, seed); return x, torch.full_like(before, 16),
+            y. Train three heads on that, as `trained` does, and compute `found` and `right` as in section 4.
     """,
 )

@@ -1,19 +1,21 @@
-"""Figures of notebook 03: soft look-up, what the scale does, maps of attention, masks, learning."""
+"""Figures of notebook 03: soft look-up, learning rates, maps of attention, masks, one vector or a look-up."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from matplotlib.colors import ListedColormap
-from matplotlib.patches import Patch
+from matplotlib.patches import Circle, Patch
 
-from lecturelib.figures.colors import BLUE, GREY, MARKERS, STATE_COLORS
-from lecturelib.figures.given import few, results, same_shape
-from lecturelib.figures.maps import draw_map, legend_patches, map_panels, name_map, readable, separate
+from lecturelib.figures.colors import BLUE, GREEN, GREY, MARKERS, ORANGE, STATE_COLORS
+from lecturelib.figures.given import few, known, results, same_shape
+from lecturelib.figures.maps import draw_map, legend_patches, map_panels, name_map, number_cells, readable, separate
+from lecturelib.figures.paper import PALE, arrow, box, paper
 from lecturelib.figures.parts import label_ends, means_and_seeds, wrapped
-from lecturelib.figures.style import LectureFigure, axes, new_figure, panel, styled
+from lecturelib.figures.style import LectureFigure, new_figure, panel, styled
 
 _LINES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (2, 1.2)), "-.", (0, (1, 1)), "-")
 
@@ -41,15 +43,19 @@ def soft_lookup(query: np.ndarray, looked_up: Mapping[str, np.ndarray], keys: np
 
 
 @styled
-def weights_bars(keys: Sequence[str], weights: np.ndarray, values: np.ndarray, mix: float) -> LectureFigure:
-    """Show one look-up by hand: a bar of weight over each key, under it its value and their product.
+def weights_bars(keys: Sequence[str], scores: np.ndarray, weights: np.ndarray, values: np.ndarray,
+                 mix: float) -> LectureFigure:  # fmt: skip
+    """Show one look-up by hand: a bar of weight over each key, under it its score, its value and weight times value.
 
-    Shapes: weights and values (m,), as many as keys. Raises: ValueError for others.
+    Shapes: scores, weights and values (m,), as many as keys. Raises: ValueError for others.
     """
-    weights, values = np.asarray(weights, float), np.asarray(values, float)
-    same_shape("keys and weights", (len(keys),), weights.shape)
-    same_shape("keys and values", (len(keys),), values.shape)
-    figure, ax = panel(max(7.5, min(12, 2.6 + 1.15 * len(keys))), 4.6)
+    scores, weights, values = (np.asarray(each, float) for each in (scores, weights, values))
+    for name, each in (("scores", scores), ("weights", weights), ("values", values)):
+        same_shape(f"keys and {name}", (len(keys),), each.shape)
+    width = max(7.5, min(12, 2.6 + 1.15 * len(keys)))
+    figure, ax = panel(width, 4.8)
+    figure.set_layout_engine("none")  # it leaves too little room for the rows below
+    ax.set_position((1.75 / width, 0.36, 0.99 - 1.75 / width, 0.55))
     ax.bar(range(len(keys)), weights, width=0.62, color=BLUE)
     for k, weight in enumerate(weights):
         ax.text(k, weight + 0.02, f"{weight:.2f}", ha="center", va="bottom", fontsize=15, color=BLUE, weight="bold")
@@ -58,17 +64,18 @@ def weights_bars(keys: Sequence[str], weights: np.ndarray, values: np.ndarray, m
     ax.set_yticks([0, 0.5, 1])
     ax.set_xticks([])
     ax.set_ylabel("weight")
-    ax.axvline(len(keys) - 0.5, ymin=-0.4, color=GREY, lw=1.2, clip_on=False)
+    ax.axvline(len(keys) - 0.5, ymin=-0.53, color=GREY, lw=1.2, clip_on=False)
     ax.set_title(f"mix {mix:.2f} = sum of weight × value, over the keys", fontsize=16)
     rows: list[tuple[str, list[str], dict[str, Any]]] = [
         ("key", [*map(readable, keys), "sum"], {"weight": "bold", "parse_math": False}),
+        ("score", [f"{score:.2f}" for score in scores] + [""], {}),
         ("value", [f"{value:g}" for value in values] + [""], {}),
         ("weight × value", [f"{product:.2f}" for product in weights * values] + [f"{mix:.2f}"], {"color": "#7a4b00"}),
     ]
     below = ax.get_xaxis_transform()
     ax.text(len(keys), 0.02, f"{weights.sum():.2f}", ha="center", va="bottom", fontsize=15, color=BLUE)
     for row, (name, cells, look) in enumerate(rows):
-        y = -0.09 - 0.11 * row
+        y = -0.09 - 0.12 * row
         ax.text(-0.02, y, name, transform=ax.transAxes, ha="right", va="center", fontsize=14)
         for k, cell in enumerate(cells):
             ax.text(k, y, cell, transform=below, ha="center", va="center", fontsize=15, **look)
@@ -76,126 +83,100 @@ def weights_bars(keys: Sequence[str], weights: np.ndarray, values: np.ndarray, m
 
 
 @styled
-def scores_grow(widths: Sequence[int], deviation: np.ndarray, entropy: Mapping[str, np.ndarray],
-                largest: float) -> LectureFigure:  # fmt: skip
-    """Show how the scores q·k grow with d_k, and how even the weights are that the softmax makes of them.
+def by_learning_rate(rates: Sequence[float], losses: Mapping[str, np.ndarray]) -> LectureFigure:
+    """Show the loss that each arm reaches at each learning rate: a line for the median, a hollow mark per seed.
 
-    Shapes: deviation (n,) at n widths, entropy[name] (n,) in nats; `largest` is that of equal weights, log(keys).
+    Each arm's best median is ringed. Shapes: losses[name] (seeds, n) at n rates, above 0. Raises: ValueError for
+    others.
     """
-    figure = new_figure(12, 4.7)
-    left, right = axes(figure, 1, 2)
-    left.plot(widths, np.sqrt(widths), color=GREY, ls="--", lw=2.5, label=r"$\sqrt{d_k}$")
-    left.plot(widths, deviation, "o", color=BLUE, ms=11, label="measured")
-    left.legend(loc="upper left", fontsize=14)
-    left.set(yscale="log", ylim=(0.7 * min(deviation), 1.6 * max(deviation)))
-    left.set_yticks(np.sqrt(widths), [f"{np.sqrt(width):.3g}" for width in widths])
-    left.set_title("Scores: the longer the vectors, the larger")
-    left.set_ylabel("standard deviation of q·k")
-    for k, (name, each) in enumerate(entropy.items()):
-        right.plot(widths, each, MARKERS[k] + "-", color=STATE_COLORS[k], ms=10, label=name)
-    right.axhline(largest, color=GREY, ls="--", lw=2)
-    right.text(widths[0], largest * 1.02, f"all equal: {largest:.2f}", color=GREY, fontsize=13, va="bottom")
-    right.set(ylim=(-0.03 * largest, 1.15 * largest))
-    right.set_title("Weights: one key takes all, or a mix")
-    right.set_ylabel("entropy of the weights (nats)")
-    label_ends(right, widths[-1], {name: each[-1] for name, each in entropy.items()}, STATE_COLORS, 3.6)
-    for ax in (left, right):
-        ax.set_xscale("log", base=2)
-        ax.set_xticks(list(widths), [str(width) for width in widths])
-        ax.minorticks_off()
-        ax.set_xlabel("$d_k$, the width of queries and keys")
+    figure, ax = panel(11, 4.8)
+    ends = {}
+    for k, (name, each) in enumerate(results(losses, "losses", len(rates)).items()):
+        middle, color, marker = np.median(each, 0), STATE_COLORS[k], MARKERS[k]
+        ax.plot(rates, each.T, marker, mfc="none", mec=color, ms=8, alpha=0.6)
+        ax.plot(rates, middle, marker + "-", color=color, ms=9, label=name)
+        best = middle.argmin()
+        ax.plot(rates[best], middle[best], "o", mfc="none", mec=color, ms=24, mew=3)
+        ends[name] = float(middle[-1])
+    flat = np.concatenate([np.ravel(each) for each in losses.values()])
+    ax.set(xscale="log", yscale="log", ylim=(0.5 * flat.min(), 2.5 * flat.max()))
+    ax.set(xlabel="learning rate", ylabel="validation loss\nline: median; hollow: one seed each")
+    ax.set_xticks(list(rates), [f"{rate:g}" for rate in rates])
+    ax.minorticks_off()
+    ax.set_title("After the same number of steps; ringed: each arm at its best rate")
+    label_ends(ax, rates[-1], ends, STATE_COLORS, 3.6)
     return figure
 
 
 @styled
-def slower(steps: Sequence[int], losses: Mapping[str, np.ndarray], level: float) -> LectureFigure:
-    """Show training losses, a thin line per seed and their mean, and when each mean first falls below `level`.
+def pointer_maps(looks: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]]) -> LectureFigure:
+    """Show one to four maps of attention, with letters for symbols; the cells that hold the answers are outlined.
 
-    Shapes: losses[name] (seeds, n) at n steps, above 0.
+    Shapes: looks[title] is weights (T, S), the symbols that are read (S,), and those that are written (T,), from 0 to
+    25. Raises: ValueError for others, and for more than four maps.
     """
-    figure, ax = panel(10.5, 4.8)
-    rows = {}
-    for k, (name, each) in enumerate(results(losses, "losses", len(steps)).items()):
-        mean = each.mean(0)
-        first = np.flatnonzero(mean < level)[:1].tolist()
-        when = f"below {level:g} after {steps[first[0]]:,} steps" if first else f"not below {level:g}"
-        ax.plot(steps, each.T, color=STATE_COLORS[k], lw=1, alpha=0.45)
-        (rows[f"{name}: {when}"],) = ax.plot(
-            steps, mean, color=STATE_COLORS[k], lw=3.2, ls=_LINES[k], label=name, marker=MARKERS[k] if first else None,
-            markevery=first, ms=14, mec="black", mew=1.5
-        )  # fmt: skip
-    ax.axhline(level, color=GREY, ls=":", lw=2)
-    ax.set(xlabel="training steps", ylabel="training loss\nthick: mean; thin: one seed each", yscale="log")
-    ax.set_title(f"Training loss; the mark: where the mean falls below {level:g}")
-    figure.legend(rows.values(), rows, loc="outside lower center", fontsize=14, ncols=1)
-    return figure
-
-
-@styled
-def maps(weights: Sequence[np.ndarray], titles: Sequence[str], rows: Sequence[Sequence[str]],
-         columns: Sequence[Sequence[str]], expected: Sequence[np.ndarray] | None = None,
-         masks: Sequence[np.ndarray] | None = None, *, row_label: str = "looks from",
-         column_label: str = "looks at") -> LectureFigure:  # fmt: skip
-    """Show one to four maps of attention: a row per query, a column per key, one scale from 0 to 1.
-
-    Cells that are expected to be large are outlined, masked ones hatched.
-    Shapes: weights[k], expected[k] and masks[k] (T, S); rows[k] has T names, columns[k] S; masks are True = may look.
-    Raises: ValueError for more than four maps, and for shapes and names that do not fit.
-    """
-    count = len(weights)
-    few("maps", weights, 4)
-    given = {"titles": titles, "rows": rows, "columns": columns, "expected": expected, "masks": masks}
-    for what, each in given.items():
-        if each is not None and len(each) != count:
-            raise ValueError(f"{len(each)} {what} for {count} maps: expected one for each")
-    shown = [np.asarray(each, float) for each in weights]
-    for k, map_ in enumerate(shown):
-        same_shape(f"map {k} and its rows and columns", map_.shape, (len(rows[k]), len(columns[k])))
-        for what, more in (("expected", expected), ("masks", masks)):
-            if more is not None:
-                same_shape(f"map {k} and {what}[{k}]", map_.shape, np.shape(more[k]))
-    legend = legend_patches(expected is not None, masks is not None and not all(map(np.all, masks)))
-    figure, panels, sizes = map_panels(rows, columns, bool(legend))
-    for k, ax in enumerate(panels):
-        image = draw_map(ax, shown[k], mask=None if masks is None else masks[k],
-                         expected=None if expected is None else expected[k])  # fmt: skip
-        ax.set_title(wrapped(titles[k], sizes[k][0]), fontsize=14)
-        first = ax.get_position().x0 == panels[0].get_position().x0
-        name_map(ax, rows[k], columns[k], sizes[k], row_label if first else "", column_label)
+    few("maps", looks, 4)
+    given = {title: [np.asarray(each) for each in look] for title, look in looks.items()}
+    for title, (weights, read, written) in given.items():
+        same_shape(f"weights of {title!r}, and written and read,", weights.shape, (len(written), len(read)))
+    rows, columns = ([[chr(65 + symbol) for symbol in look[n]] for look in given.values()] for n in (2, 1))
+    figure, panels, sizes = map_panels(rows, columns, True)
+    for k, (ax, (title, (weights, read, written))) in enumerate(zip(panels, given.items(), strict=True)):
+        image = draw_map(ax, weights, expected=written[:, None] == read)
+        ax.set_title(wrapped(title, sizes[k][0]), fontsize=14)
+        name_map(ax, rows[k], columns[k], sizes[k], "writes" if k == 0 else "", "reads")
     bar = figure.colorbar(image, ax=panels, ticks=[0, 0.5, 1], aspect=25)
     bar.set_label("weight; each row sums to 1")
-    if legend:
-        figure.legend(handles=legend, loc="outside lower center", ncols=2, fontsize=13)
+    figure.legend(handles=legend_patches(True, False), loc="outside lower center", fontsize=13)
     return figure
 
 
 @styled
-def learning(steps: Sequence[int], exact: Mapping[str, np.ndarray], title: str) -> LectureFigure:
-    """Show the share of exact answers while networks learn: a line for the mean, a hollow mark per seed.
+def vector_or_look_up(dates: Mapping[str, np.ndarray], lengths: Sequence[int], copied: Mapping[str, np.ndarray],
+                      chance: np.ndarray) -> LectureFigure:  # fmt: skip
+    """Show the share of exact answers of two or more arms: for dates, and for copies of growing length.
 
-    Shapes: exact[name] (seeds, n) from 0 to 1, at n steps. Raises: ValueError for others.
+    Shapes: dates[name] (seeds,), copied[name] (seeds, n) and chance (n,) at n lengths, from 0 to 1; the same names.
+    Raises: ValueError for others.
     """
-    figure, ax = panel(10.5, 4.6)
-    ends = means_and_seeds(ax, steps, results(exact, "answers", len(steps)))
-    ax.set(xlabel="training steps", ylim=(-0.04, 1.06), ylabel="exact answers\nline: mean; hollow: one seed each")
-    ax.set_title(title)
-    label_ends(ax, steps[-1], ends, STATE_COLORS, 3.5)
+    known("copied", copied, dates)
+    figure = new_figure(12, 4.8)
+    left, right = figure.subplots(1, 2, sharey=True, width_ratios=(1, 2))
+    for k, each in enumerate(results(dates, "answers").values()):
+        left.plot(np.full(len(each), k), each, MARKERS[k], mfc="none", mec=STATE_COLORS[k], ms=9, alpha=0.7)
+        left.plot([k - 0.25, k + 0.25], [each.mean()] * 2, color=STATE_COLORS[k], lw=4)
+    left.set_xticks(range(len(dates)), [name.replace(", ", ",\n") for name in dates], fontsize=13)
+    left.set(xlim=(-0.6, len(dates) - 0.4), ylim=(-0.04, 1.06))
+    left.set_ylabel("exact answers\nline: mean; hollow: one seed each")
+    left.set_title("Dates: all ten characters")
+    ends = means_and_seeds(right, lengths, results(copied, "copies", len(lengths)))
+    right.plot(lengths, chance, color=GREY, ls="--", lw=2, label="chance")
+    right.set_xticks(list(lengths))
+    right.set_xlabel("symbols to copy")
+    right.set_title("Copies, the more symbols there are to carry")
+    label_ends(right, lengths[-1], {**ends, "chance": float(chance[-1])}, STATE_COLORS, 3.7)
     return figure
 
 
 @styled
-def growth(lengths: Sequence[int], exact: Mapping[str, np.ndarray], chance: np.ndarray) -> LectureFigure:
-    """Show the share of exact copies against the number of symbols to copy: means, and a hollow mark per seed.
+def interventions(right: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -> LectureFigure:
+    """Show how many answers stay right when a map is changed: a row for each change, a column for each question.
 
-    Shapes: exact[name] (seeds, n) from 0 to 1, chance (n,), at n lengths. Raises: ValueError for others.
+    The first row, where nothing is changed, and the last, a guess, stand apart.
+    Shapes: right (rows, columns) from 0 to 1. Raises: ValueError for others.
     """
-    figure, ax = panel(10.5, 4.6)
-    ends = means_and_seeds(ax, lengths, results(exact, "copies", len(lengths)))
-    ax.plot(lengths, chance, color=GREY, ls="--", lw=2, label="chance")
-    ax.set_xticks(list(lengths))
-    ax.set(xlabel="symbols to copy", ylim=(-0.04, 1.06), ylabel="exact copies\nline: mean; hollow: one seed each")
-    ax.set_title("Exact copies, the more symbols there are to carry")
-    label_ends(ax, lengths[-1], {**ends, "chance": float(chance[-1])}, STATE_COLORS, 3.5)
+    right = np.asarray(right, float)
+    same_shape("right, and rows and columns,", right.shape, (len(rows), len(columns)))
+    figure, ax = panel(10.5, min(6.5, 1.4 + 0.55 * len(rows)))
+    image = draw_map(ax, right)
+    number_cells(ax, right)
+    separate(ax, right.shape)
+    ax.hlines([0.5, len(rows) - 1.5], -0.5, len(columns) - 0.5, color="white", lw=6)
+    ax.set_xticks(range(len(columns)), list(columns), fontsize=14)
+    ax.set_yticks(range(len(rows)), list(rows), fontsize=14)
+    ax.tick_params(length=0)
+    ax.xaxis.tick_top()
+    figure.colorbar(image, ax=ax, ticks=[0, 0.5, 1], aspect=25).set_label("right answers, mean of the seeds")
     return figure
 
 
@@ -222,4 +203,70 @@ def mask_panels(masks: Mapping[str, np.ndarray], rows: Sequence[str] | None = No
         name_map(ax, from_names[k], to_names[k], sizes[k], "looks from" if k == 0 else "", "looks at")
     legend = [Patch(label="may look", fc=BLUE), *legend_patches(False, True)]
     figure.legend(handles=legend, loc="outside lower center", ncols=2, fontsize=13)
+    return figure
+
+
+@styled
+def translator_drawing() -> LectureFigure:
+    """Draw an encoder and a decoder twice: with one vector between them, and with a look-up at every step."""
+    says = (
+        "an encoder reads the letters of a date, a decoder writes digits; left: one vector is fed to every step of the "
+        "decoder; right: each step looks at all states of the encoder, cross-attention"
+    )
+    figure, ax = paper(12, 5.6, says)
+    for x, title in ((0.2, "one vector, fed at every step"), (6.3, "a look-up at every step")):
+        ax.text(x, 5.33, title, fontsize=16, weight="bold", va="center")
+        at = [x + 0.75 + 1.25 * k for k in range(4)]
+        for k, letter in enumerate("5May"):
+            ax.text(at[k], 0.28, letter, fontsize=16, ha="center", va="center", weight="bold")
+            arrow(ax, (at[k], 0.48), (at[k], 0.85))
+            box(ax, at[k] - 0.4, 0.87, 0.8, 0.6, f"$e_{k + 1}$", color=BLUE)
+        for a, b in pairwise(at):
+            arrow(ax, (a + 0.4, 1.29), (b - 0.4, 1.29))
+            arrow(ax, (b - 0.4, 1.05), (a + 0.4, 1.05))
+        for k, digit in enumerate("05-0"):
+            box(ax, at[k] - 0.4, 3.35, 0.8, 0.6, f"$h_{k + 1}$", color=GREEN)
+            arrow(ax, (at[k], 3.95), (at[k], 4.5))
+            ax.text(at[k], 4.75, digit, fontsize=16, ha="center", va="center", weight="bold")
+        for a, b in pairwise(at):
+            arrow(ax, (a + 0.4, 3.65), (b - 0.4, 3.65))
+    at = [0.95 + 1.25 * k for k in range(4)]
+    box(ax, 2.3, 2.05, 1.05, 0.6, "$c$", color=ORANGE)
+    arrow(ax, (at[3], 1.47), (3.35, 2.25))
+    arrow(ax, (at[0], 1.47), (2.3, 2.25))
+    for x in at:
+        arrow(ax, (2.82 + 0.2 * np.sign(x - 2.82), 2.65), (x, 3.33))
+    ax.text(0.2, 2.42, "last states of\nboth directions", fontsize=13, va="center", linespacing=1.15)
+    at = [7.05 + 1.25 * k for k in range(4)]
+    for x, weight in zip(at, (0.05, 0.12, 0.6, 0.23), strict=True):
+        ax.plot([x, at[1]], [1.49, 2.6], color=ORANGE, lw=1 + 9 * weight, zorder=1, solid_capstyle="round")
+    ax.add_patch(Circle((at[1], 2.66), 0.2, fc=PALE[ORANGE], ec=ORANGE, lw=3, zorder=3))
+    arrow(ax, (at[1] - 0.12, 3.33), (at[1] - 0.12, 2.86))
+    arrow(ax, (at[1] + 0.12, 2.86), (at[1] + 0.12, 3.33))
+    ax.text(at[1] + 0.32, 2.98, "query $h_2$ down, mix $c_2$ up", fontsize=13, va="center")
+    words = "cross-attention:\nkeys and values\nare $e_1$ to $e_4$"
+    ax.text(11.95, 2.2, words, fontsize=13, ha="right", va="center", linespacing=1.15)
+    ax.plot([6.12, 6.12], [0.2, 5.4], color=GREY, lw=1.2)
+    return figure
+
+
+@styled
+def map_to_read(percent: np.ndarray, letters: str) -> LectureFigure:
+    """Show one map with its numbers: a numbered row for each place that is written, a column for each letter read.
+
+    Shapes: percent (n, n) from 0 to 100, for n letters. Raises: ValueError for others.
+    """
+    percent = np.asarray(percent, float)
+    same_shape("percent, and places and letters,", percent.shape, (len(letters), len(letters)))
+    figure, ax = panel(8, 5)
+    draw_map(ax, percent / 100)
+    separate(ax, percent.shape)
+    for (row, column), value in np.ndenumerate(percent):
+        ax.text(column, row, f"{value:.0f}", ha="center", va="center", fontsize=14,
+                color="white" if value < 60 else "black")  # fmt: skip
+    ax.set_xticks(range(len(letters)), list(letters), fontsize=15)
+    ax.set_yticks(range(len(letters)), [f"place {k + 1}" for k in range(len(letters))], fontsize=14)
+    ax.tick_params(length=0)
+    ax.set(xlabel="reads")
+    ax.set_title("Percent of the weight")
     return figure

@@ -10,11 +10,9 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from lecturelib.data.dates import ISO, alphabet
 from lecturelib.data.text import VOCABULARY
 from lecturelib.mae import MaskedAutoencoder
 from lecturelib.transformer import LanguageModel
-from lecturelib.translation import Translator
 from lecturelib.vision import VisionTransformer
 
 CONTEXT = 256  # characters that the language model can look back
@@ -26,11 +24,6 @@ def language_model() -> nn.Module:
     return LanguageModel(
         len(VOCABULARY), d_model=128, num_heads=4, num_layers=4, max_len=CONTEXT, positions="sinusoidal"
     )
-
-
-def dates_without_attention() -> nn.Module:
-    """Return the translator of notebook 03 with one vector between encoder and decoder."""
-    return Translator(len(alphabet()), len(ISO), d_model=128, attention=False)
 
 
 def digits_mae() -> nn.Module:
@@ -69,7 +62,6 @@ def small_mae() -> nn.Module:
 
 MODELS: dict[str, Callable[[], nn.Module]] = {
     "language_model": language_model,
-    "dates_without_attention": dates_without_attention,
     "digits_mae": digits_mae,
     "photos_mae": photos_mae,
     "print_digits": lambda: vit(10),

@@ -296,7 +296,7 @@ def test_draws_that_no_mistake_explains_are_described() -> None:
 
 
 def test_hidden_keys_and_values_are_huge_and_real_scores_low() -> None:
-    *_, (q, k, v, mask), _ = attention.check_masked_attend._asked
+    *_, (q, k, v, mask), _ = attention.check_attend._asked
     scores = q @ k.mT / q.shape[-1] ** 0.5
     hidden = ~mask.any(1)
     assert (

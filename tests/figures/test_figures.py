@@ -69,8 +69,6 @@ COLORS = 20  # of the shades at the edges of letters and marks alone there are m
 # What the figures are given: arrays as the notebooks make them.
 
 MODULO_3 = counter(3)
-SYMBOLS = list("gacbhfde")
-DATE, FULL_DATE = list("2031-08-17"), list("dimanche 17 août 2031 après Jésus-Christ")  # 40 letters
 READ = "yxwzwxyAyxwzywwwxyzzxwxzw"  # 25 symbols, as in notebook 02
 WORDS = ["The", "attention", "of", "a", "head", "is", "a", "soft", "look-up", "in", "a", "table", "of", "values", "."]
 ARMS = ["tanh RNN, orthogonal", "LSTM, open gate", "LSTM, f = 1 for good", "open gate, f = 1 forced later"]
@@ -186,11 +184,9 @@ def every_head(layers: int, heads: int, queries: list[str], keys: list[str]) -> 
     return attention_explorer.every_head(weights, queries, keys, None, names)
 
 
-def attention_maps(rows: list[str], columns: list[str], count: int, title: str) -> style.LectureFigure:
-    shape = len(rows), len(columns)
-    more = {"expected": [noise(*shape, seed=3) > 1] * count, "masks": [triangle(*shape)] * count}
-    weights = [softmax(4 * noise(*shape, seed=k)) for k in range(count)]
-    return attention.maps(weights, [title] * count, [rows] * count, [columns] * count, row_label="writes", **more)
+def pointer_maps(count: int, n: int, title: str = "reverse, after 300 steps") -> Figure:
+    looks = {f"{title} {k}": (softmax(noise(n, n)), np.arange(n), np.arange(n)[::-1]) for k in range(count)}
+    return attention.pointer_maps(looks)
 
 
 def mixing(tokens: int, *names: str) -> style.LectureFigure:
@@ -408,24 +404,31 @@ CASES: dict[str, list[Callable[[], style.LectureFigure]]] = {
         )
     ],
     "attention.weights_bars": [
-        lambda: attention.weights_bars(["cat", "$x$", "März", "owl"], softmax(noise(4)), np.array([4, 30, 600, 1.5]), 2)
-    ],
-    "attention.scores_grow": [
-        lambda: attention.scores_grow(
-            SIZES, np.sqrt(SIZES), {"unscaled": 2.4 / np.sqrt(SIZES), r"divided by $\sqrt{d_k}$": np.full(8, 2.4)}, 2.8
+        lambda: attention.weights_bars(
+            ["cat", "$x$", "März", "owl"], noise(4), softmax(noise(4)), np.array([4, 30, 600, 1.5]), 2
         )
     ],
-    "attention.slower": [
-        lambda: attention.slower(range(40), {n: 2 - x for n, x in seeds(ARMS[:3], 40).items()}, level=1.2)
+    "attention.by_learning_rate": [
+        lambda: attention.by_learning_rate([0.002, 0.004, 0.008, 0.016], seeds(ARMS[:3], 4, low=1e-4, high=2))
     ],
-    "attention.maps": [
-        lambda: attention_maps(SYMBOLS, SYMBOLS, 4, "reverse, after 400 steps"),
-        lambda: attention_maps(DATE, FULL_DATE, 3, "a date"),
-        lambda: attention_maps(["Donaudampfschiff"] * 9, ["Donaudampfschiff", "$x_1$", "月"] * 3, 3, "long words"),
-        lambda: attention_maps(["a"], ["b"], 1, "a title that is much wider than its map of one cell"),
+    "attention.pointer_maps": [
+        lambda: pointer_maps(3, 8),
+        lambda: pointer_maps(4, 8),
+        lambda: pointer_maps(1, 1, "a title that is much wider than its map of one cell"),
     ],
-    "attention.learning": [lambda: attention.learning([0, 200, 700], seeds(ARMS[:2], 3), "Dates of the world")],
-    "attention.growth": [lambda: attention.growth([2, 4, 24], seeds(ARMS[:2], 3), np.array([0.1, 0.01, 0]))],
+    "attention.vector_or_look_up": [
+        lambda: attention.vector_or_look_up(
+            {arm: each[:, 0] for arm, each in seeds(ARMS[:2], 3).items()}, [2, 4, 24], seeds(ARMS[:2], 3),
+            np.array([0.1, 0.01, 0]),
+        )
+    ],
+    "attention.interventions": [
+        lambda: attention.interventions(
+            np.linspace(0, 1, 21).reshape(7, 3), [f"{k}th of the top states away" for k in range(7)], WORDS[:3]
+        )
+    ],
+    "attention.translator_drawing": [attention.translator_drawing],
+    "attention.map_to_read": [lambda: attention.map_to_read(100 * np.eye(8), "LADOPNHC")],
     "attention.mask_panels": [
         lambda: attention.mask_panels({"padding": triangle(6), "causal": triangle(6)}, WORDS[:6], WORDS[:6]),
         lambda: attention.mask_panels({f"a mask with a long name {k}": triangle(15, 9) for k in range(4)}),
@@ -658,9 +661,9 @@ def test_a_figure_can_be_read_is_the_same_each_time_and_changes_no_setting(name)
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda: attention.growth([2, 4, 24], seeds(["with attention"], 3), np.zeros(3)),
-         "Exact copies, the more symbols there are to carry. Exact copies (line: mean; hollow: one seed each) against "
-         "symbols to copy, 2 to 24: with attention, chance."),
+        (lambda: attention.by_learning_rate([0.1, 0.2], seeds(["divided"], 2, low=1)),
+         "After the same number of steps; ringed: each arm at its best rate. Validation loss (line: median; hollow: "
+         "one seed each) against learning rate, 0.1 to 0.2: divided."),
         (lambda: transformer.ablation(np.eye(2), ["nothing removed", "head 1"], ["left", "right"]),
          "From top to bottom: nothing removed, head 1; from left to right: left, right. Color: right answers."),
         (lambda: attention.mask_panels({"causal": triangle(3), "all": triangle(3) | True}),
@@ -684,7 +687,8 @@ def test_the_words_change_with_a_label_and_hold_no_measured_number():
 
 
 def test_a_drawing_keeps_the_words_of_a_box_inside_the_box():
-    names = ["drawings.attention_drawing", "drawings.architecture_drawing", "drawings.multi_head_drawing",
+    names = ["attention.translator_drawing",
+             "drawings.attention_drawing", "drawings.architecture_drawing", "drawings.multi_head_drawing",
              "vision_drawings.vit_drawing", "vision_drawings.mae_drawing", "transfer_drawings.arms_drawing",
              "scaling_drawings.parallel_drawing", "lstm.cell_drawing"]  # fmt: skip
     for name in names:
@@ -904,8 +908,6 @@ def test_the_best_width_of_a_budget_is_ringed_and_named():
          {"norm:\neach token alone", "attention:\nmixes tokens", "causal:\nmixes, not ahead"}),
         (lambda: scaling.writing([8, 16], [[2e-3, 12e-3]], [[1e-3, 4e-3]], [1e6, 2e6]),
          {"At 16 tokens: 3 times as fast with a cache", "without cache\n12 ms", "Keys, values: 2 MB"}),
-        (lambda: attention.slower([0, 50, 90], {"a": np.array([[3.0, 0.5, 0.1]]), "b": np.ones((2, 3))}, 0.6),
-         {"a: below 0.6 after 50 steps", "b: not below 0.6"}),
     ],
 )  # fmt: skip
 def test_what_follows_from_the_data_is_written_beside_it(make, says):
@@ -933,11 +935,14 @@ def test_numbers_are_written_without_an_exponent_or_as_a_power_of_ten():
 
 ONE, TWO, SQUARE = np.ones((1, 1)), np.ones((1, 2)), [["a", "b"]]
 BAD: list[tuple[Callable[[], object], str]] = [
-    (lambda: attention.maps([np.eye(2)] * 5, [""] * 5, SQUARE * 5, SQUARE * 5), "5 maps: expected 1 to 4"),
-    (lambda: attention.maps([np.eye(2)], [], SQUARE, SQUARE), "0 titles for 1 maps: expected one"),
-    (lambda: attention.maps([np.eye(2)], ["a"], [["a"]], SQUARE), r"\(2, 2\) and \(1, 2\): expected the same"),
+    (lambda: pointer_maps(5, 2), "5 maps: expected 1 to 4"),
+    (lambda: attention.pointer_maps({"a": (np.eye(2), np.arange(3), np.arange(2))}),
+     r"'a', and written and read, have shapes \(2, 2\) and \(2, 3\)"),
+    (lambda: attention.map_to_read(np.eye(2), "abc"), r"\(2, 2\) and \(3, 3\)"),
+    (lambda: attention.interventions(np.eye(2), ["a"], ["b"]), r"\(2, 2\) and \(1, 1\)"),
+    (lambda: attention.vector_or_look_up({"a": np.ones(2)}, [1], {"b": ONE}, [0]), r"copied names \['b'\]"),
     (lambda: attention.mask_panels({"m": np.eye(2)}), "mask 'm' has type float64"),
-    (lambda: attention.slower([1], {"a": np.ones(1)}, 0.1), r"shape \(1,\): expected \(seeds, 1\)"),
+    (lambda: attention.by_learning_rate([1], {"a": np.ones(1)}), r"shape \(1,\): expected \(seeds, 1\)"),
     (lambda: recurrent_networks.compiled_units(TWO, "1", MODULO_3.table, "01"), r"\(1, 2\) and \(2, 6\)"),
     (lambda: transformer.mixing({"a": -np.eye(2)}), r"map 'a' \(2, 2\): expected"),
     (lambda: transformer.ablation(np.eye(2), ["a"], ["b"]), r"\(2, 2\) and \(1, 1\)"),

@@ -20,7 +20,7 @@ FIELDS = {"name", "about", "settings", "seed", "cpu_seconds", "seconds", "hardwa
 def test_a_model_is_ready_to_be_asked_and_scores_what_its_card_says(name):
     made, model = card(name), load(name)
     assert not model.training
-    # The text and the dates come with Python and Babel, and other versions hold a little more or less of them.
+    # The text comes with Python, and other versions hold a little more or less of it.
     same = platform.python_version_tuple()[:2] == tuple(made["versions"]["python"].split(".")[:2])
     state = torch.get_rng_state()
     measured = RECIPES[name].scores(model)
@@ -53,11 +53,11 @@ def broken(folder, how):
         whole = (FOLDER / path.name).read_bytes()
         path.write_bytes(whole[: len(whole) // 2])
     elif how == "of another model":
-        shutil.copy(FOLDER / "dates_without_attention.safetensors", path)
+        shutil.copy(FOLDER / "digits_mae.safetensors", path)
 
 
 BAD = {
-    "unknown": (lambda _: load("gpt"), "no pretrained model is called 'gpt': expected one of dates_without_attention"),
+    "unknown": (lambda _: load("gpt"), "no pretrained model is called 'gpt': expected one of digits_mae"),
     "unknown card": (lambda _: card("gpt"), "no pretrained model is called 'gpt'"),
     "unknown source": (lambda _: source("prints"), "source 'prints' is unknown: expected one of print, letters"),
     "no weights": (lambda folder: load("language_model", folder), "make it with `lecture train language_model`"),

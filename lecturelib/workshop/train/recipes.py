@@ -23,17 +23,14 @@ import torch.nn.functional as F
 from torch import nn
 
 from lecturelib.attention import MultiHeadAttention
-from lecturelib.data.dates import ISO, START, Written, alphabet, dates
 from lecturelib.data.digits import digits
 from lecturelib.data.glyphs import DIGITS, glyphs
 from lecturelib.data.photos import crops
 from lecturelib.data.text import VOCABULARY, pieces, split_by_topic
 from lecturelib.language import next_token_loss
-from lecturelib.lengths import pad
 from lecturelib.mae import random_mask
 from lecturelib.pretrained.models import CONTEXT, SIZE
 from lecturelib.transformer import FeedForward
-from lecturelib.translation import translate
 from lecturelib.workshop.train.recipe import (
     HIDDEN,
     Batch,
@@ -84,30 +81,6 @@ def add_dropout(model: nn.Module, share: float) -> Callable[[], None]:
             hook.remove()
 
     return undo
-
-
-def _date_tensors(written: list[Written]) -> Batch:
-    source, lengths = pad([alphabet().encode(each.text).tolist() for each in written])  # (N, S), (N,)
-    target = torch.stack([torch.from_numpy(ISO.encode(START + each.iso)) for each in written])  # (N, 11)
-    return source, lengths, target
-
-
-def _date_batches(seed: int, size: int) -> Iterator[Batch]:
-    for _, (source, lengths, target) in draws(seed, size, *_date_tensors(dates(20_000, held_out=False, seed=1))):
-        yield source[:, : int(lengths.max())], lengths, target
-
-
-def _date_loss(model: nn.Module, batch: Batch) -> torch.Tensor:
-    source, lengths, target = batch
-    logits = model(source, target[:, :-1], lengths)  # (B, 10, vocab_size)
-    return F.cross_entropy(logits.flatten(0, 1), target[:, 1:].flatten())
-
-
-def _date_scores(model: nn.Module) -> dict[str, float]:
-    source, lengths, target = _date_tensors(dates(1000, held_out=True, seed=2))
-    written = translate(model, source, lengths, int(target[0, 0]), target.shape[1] - 1)
-    exact = (written == target[:, 1:]).all(dim=1).float().mean()
-    return {"share of exact dates, held-out days": exact.item()}
 
 
 def _digit_batches(seed: int, size: int) -> Iterator[Batch]:
@@ -203,14 +176,6 @@ RECIPES: dict[str, Recipe] = {
         loss=next_token_loss,
         scores=_text_scores,
         settings={"steps": 3500, "batch_size": 16, "lr": 3e-3, "weight_decay": 0.1, "dropout": 0.2},
-    ),
-    "dates_without_attention": Recipe(
-        about="dates of the world to ISO 8601 by a GRU encoder and a GRU decoder of width 128, with one vector between "
-        "them and no attention",
-        batches=_date_batches,
-        loss=_date_loss,
-        scores=_date_scores,
-        settings={"steps": 3000, "batch_size": 64, "lr": 4e-3, "weight_decay": 0.0, "dropout": 0.0},
     ),
     "digits_mae": Recipe(
         about="a masked autoencoder of handwritten digits (8 x 8 pixels, patches of 2 x 2, three of four hidden): "

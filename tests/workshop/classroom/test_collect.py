@@ -53,8 +53,9 @@ def test_every_notebook_of_the_course_has_an_exercise():
 MISTAKES = {
     "counts, no share": "check_baseline(lambda labels: max(labels.count(k) for k in labels))",
     "counts the ones": "check_divisible([[0, 1], [1, 2], [2, 0]])",
-    "softmax over the queries": "import math\n"
-    "check_attend(lambda q, k, v: (q @ k.mT / math.sqrt(q.shape[-1])).softmax(1) @ v)",
+    "softmax over the queries": "import math\n\ndef masked_attend(q, k, v, mask):\n"
+    "    scores = (q @ k.mT / math.sqrt(q.shape[-1])).masked_fill(~mask, -math.inf)\n"
+    "    return scores.softmax(1) @ v\n\ncheck_attend(masked_attend)",
     "written in place": "def add(x, table):\n    x += table[: x.shape[1]]\n    return x\n\ncheck_add_positions(add)",
     "changes nothing": "check_sees_the_future(lambda model, tokens: bool((model(tokens) != model(tokens)).any()))",
     "generator rewound": "import torch\n\ndef mask(n, patches, hidden, generator):\n"

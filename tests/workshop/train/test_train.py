@@ -96,7 +96,7 @@ def contents(folder):
 
 
 def test_training_writes_weights_that_load_and_a_card_that_holds(tmp_path):
-    name = "dates_without_attention"
+    name = "print_digits"
     made = train(name, folder=tmp_path, steps=2, batch_size=2)
     assert sorted(contents(tmp_path)) == [f"{name}.json", f"{name}.safetensors"]
     assert made == card(name, tmp_path) and made["settings"]["steps"] == 2
