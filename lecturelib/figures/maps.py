@@ -94,7 +94,7 @@ def map_panels(
     cell = min(0.62, room / most_S, (_HEIGHT - 1.25 - spare - under) / most_T)
     high = max(cell * most_T, 1.6)
     width = max(count * (min(room, max(cell * most_S, 2.0)) + before + 0.1) + 1.4, 6.0)
-    figure = new_figure(width, high + 1.25 + under + spare)
+    figure = new_figure(round(width, 2), round(high + 1.25 + under + spare, 2))  # whole pixels
     return figure, axes(figure, 1, count), [((width - 1.4) / count - before - 0.1, high)] * count
 
 
