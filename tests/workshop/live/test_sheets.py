@@ -37,7 +37,7 @@ def test_a_sheet_names_each_section_question_and_exercise():
     nb = read(find("03"))
     text = sheets.sheet(nb, PLAN)
     assert all(section.title in text for section in nb.sections[1:])
-    assert "**takes more, but less than three times as many**; wrong: takes as many steps / " in text
+    assert "**more than 10 times as high**; wrong: about the same / 2 to 10 times as high" in text
     for section in nb.sections:
         for question in section.questions:
             assert question.text in text and question.outcome.rstrip(".") in text and question.slide
