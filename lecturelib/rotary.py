@@ -1,11 +1,15 @@
 """Rotary positions: queries and keys are turned by their place, so that a dot product sees only the distance.
 
-apply_rotary   turn each pair of numbers of a query or key by an angle that grows with its position
+apply_rotary      turn each pair of numbers of a query or key by an angle that grows with its position
+RotaryHead        one head of attention whose queries and keys are turned
+RotaryAttention   causal multi-head attention whose queries and keys are turned
 """
 
 from __future__ import annotations
 
 import torch
+
+from lecturelib.attention import Attention, MultiHeadAttention, attend, attend_fused
 
 
 def apply_rotary(x: torch.Tensor, positions: torch.Tensor, base: float = 10_000.0) -> torch.Tensor:
@@ -30,6 +34,43 @@ def apply_rotary(x: torch.Tensor, positions: torch.Tensor, base: float = 10_000.
     cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
     even, odd = x[..., 0::2], x[..., 1::2]  # the pairs' first and second numbers, (..., T, K / 2)
     return torch.stack([even * cos - odd * sin, even * sin + odd * cos], dim=-1).flatten(-2)
+
+
+class RotaryHead(Attention):
+    """One head of self-attention with rotary positions: queries and keys are turned, values are not.
+
+    Shapes: x (B, T, D), with an even d_k; returns (B, T, d_v).
+    Raises: ValueError as `apply_rotary`.
+    Taught: notebook 04, section 2.
+    """
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+        places = torch.arange(x.shape[1], device=x.device)
+        q, k = apply_rotary(self.q_proj(x), places), apply_rotary(self.k_proj(x), places)
+        return attend(q, k, self.v_proj(x), None, self.map)[0]
+
+
+class RotaryAttention(MultiHeadAttention):
+    """Causal multi-head attention with rotary positions, to stand in a `Block` in place of its own.
+
+    Shapes: x (B, T, D), with an even width D / H of each head; returns (B, T, D). It has no map to watch.
+    Raises: ValueError for a mask or a context, and as `apply_rotary`.
+    Tool: from notebook 04 on.
+    """
+
+    def forward(
+        self,
+        x: torch.Tensor,
+        context: torch.Tensor | None = None,
+        mask: torch.Tensor | None = None,
+        is_causal: bool = True,
+    ) -> torch.Tensor:
+        if context is not None or mask is not None or not is_causal:
+            raise ValueError("RotaryAttention looks back only, at its own tokens: expected no context and no mask")
+        q, k, v = self.split(self.q_proj(x)), self.split(self.k_proj(x)), self.split(self.v_proj(x))
+        places = torch.arange(x.shape[1], device=x.device)
+        q, k = apply_rotary(q, places), apply_rotary(k, places)  # of each head
+        return self.out_proj(self.merge(attend_fused(q, k, v, is_causal=True)))
 
 
 def _check_rotary(x: torch.Tensor, positions: torch.Tensor, base: float) -> None:

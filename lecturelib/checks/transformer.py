@@ -1,279 +1,307 @@
-"""The exercises of notebook 04: positions, several heads, and a test for models that see the future."""
+"""The exercises of notebook 04: a decoder's block, a patient with an unnamed bug, depth without residuals."""
 
 from __future__ import annotations
 
+import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import permutations
 from typing import Any
 
 import torch
-from torch import nn
 
 from lecturelib.checks.exercise import Exercise, Sized, normal, spoiling, untouched
-from lecturelib.checks.toy_models import HONEST, LEAKY
 
 Tensor = torch.Tensor
 
-
-# ---- positions ----
-
-
-def _added(x: Tensor, table: Tensor) -> Tensor:
-    return torch.stack([torch.stack([v + p for v, p in zip(each, table, strict=False)]) for each in x])
+# ---- the block of a decoder ----
 
 
-check_add_positions = Exercise(
-    name="add positions",
-    reference=_added,
-    # B < T, B > T, B = T; in the last the sequences are as long as the table
-    probes=Sized(
-        lambda b, t, d, rest, seed: normal(seed, (b, t, d), (t + rest - 1, d)),
-        [(2, 5, 3, 7, 1), (7, 3, 2, 11, 2), (5, 5, 3, 3, 3), (3, 7, 2, 1, 4)],
-    ),
-    view=untouched(_added),
-    imitations={
-        "positions along the batch": lambda x, table: x + table[: len(x), None],
-        "as many positions as sequences": lambda x, table: x + table[: len(x)],
-        "table not cut": lambda x, table: x + table,
-        "one position for all": lambda x, table: x + table[0],
-        "an index instead of a slice": lambda x, table: x + table[x.shape[1]],
-        "other rows of the table": (
-            lambda x, table: x + table[len(table) - x.shape[1] :],
-            lambda x, table: x + table[1 : x.shape[1] + 1],
-        ),
-        "multiplied": lambda x, table: x * table[: x.shape[1]],
-        "replaced": (lambda x, table: table[: x.shape[1]].expand(x.shape), lambda x, table: table[: x.shape[1]]),
-        "concatenated": lambda x, table: torch.cat([x, table[: x.shape[1]].expand(x.shape)], dim=-1),
-        "written in place": spoiling(_added),
-    },
-    says="""
-        positions along the batch: Your positions run along the batch: all tokens of a sequence get the same vector, and
-            each sequence another one. A model still trains with that. Which dimension of x is time?
-        as many positions as sequences: You cut as many rows from the table as there are sequences. It runs only where B
-            equals T. Which number in x.shape counts the tokens?
-        table not cut: You add the whole table. Sequences shorter than that need its first rows.
-        one position for all: All your tokens get the vector of position 0, so nothing tells them apart.
-        an index instead of a slice: You add the one row number T to all tokens. Each token needs a row of its own.
-        other rows of the table: Your positions do not begin with the first row of the table. The first token should
-            have that row always, however long the sequence is.
-        multiplied: You multiply with the positions. Where a row of the table holds a 0, the token is lost.
-        replaced: You return the positions alone: nothing is left of the tokens.
-        concatenated: You put the positions beside the tokens, so the width has doubled. Here they share D.
-        written in place: Your sum is right, but it stands in the x that you were given. Make a new tensor.
-        right: Every sequence gets the same positions, however many there are in the batch.
-        hint 1: Row t of the table belongs to token t. Which number in x.shape says how many tokens there are?
-        hint 2: table[: x.shape[1]] is (T, D); added to (B, T, D), it is the same for all sequences by itself.
-    """,
-)
+@dataclass(frozen=True)
+class Layer:
+    """A small layer under a name, which an answer's message can show; nothing in it is random."""
 
-# ---- several heads ----
+    name: str
+    compute: Callable[..., Tensor]
+
+    def __call__(self, *given: Any) -> Tensor:
+        return self.compute(*given)
+
+    def __repr__(self) -> str:
+        return f"a layer, {self.name}"
 
 
-def _heads_probe(b: int, t: int, num_heads: int, k: int, seed: int) -> tuple[Any, ...]:
-    """Tokens and weights whose scores are far from saturated."""
-    d = num_heads * k
-    x, *weights = normal(seed, (b, t, d), *[(d, d)] * 4)
-    return x, *((w / math.sqrt(d)).round(decimals=2) for w in weights), num_heads
-
-
-def _torch_heads(
-    x: Tensor, w_q: Tensor, w_k: Tensor, w_v: Tensor, w_o: Tensor, num_heads: int
-) -> tuple[Tensor, Tensor | None]:
-    layer = nn.MultiheadAttention(x.shape[2], num_heads, bias=False, batch_first=True, dtype=torch.float64)
-    with torch.no_grad():
-        layer.in_proj_weight.copy_(torch.cat([w_q.T, w_k.T, w_v.T]))  # torch keeps them as W.T
-        layer.out_proj.weight.copy_(w_o.T)
-        return layer(x, x, x, average_attn_weights=False)
-
-
-def _side_by_side(y: Tensor, num_heads: int) -> Tensor:
-    return y.unflatten(-1, (num_heads, -1)).transpose(1, 2)
-
-
-def _every_other(y: Tensor, num_heads: int) -> Tensor:
-    return y.unflatten(-1, (-1, num_heads)).permute(0, 3, 1, 2)
-
-
-def _across_tokens(y: Tensor, num_heads: int) -> Tensor:
-    return y.reshape(len(y), num_heads, y.shape[1], -1)
-
-
-def _multi_head(
-    cut: Callable[[Tensor, int], Tensor] = _side_by_side,  # (B, T, D), H to (B, H, T, K)
-    scale: Callable[[int, int], float] = lambda k, d: math.sqrt(k),
-    weigh: Callable[[Tensor], Tensor] = lambda scores: scores.softmax(-1),
-    paste: tuple[int, ...] = (0, 2, 1, 3),  # the order of (B, H, T, K) before the last two are joined
-    mixed: bool = True,
-    give: Callable[[Tensor, Tensor, Tensor, Tensor], Any] = lambda output, maps, scores, bare: (output, maps),
-) -> Callable[..., Any]:
-    """Attention with several heads, its parts left open."""
-
-    def multi_head(x: Tensor, w_q: Tensor, w_k: Tensor, w_v: Tensor, w_o: Tensor, num_heads: int) -> Any:
-        q, k, v = (cut(x @ w, num_heads) for w in (w_q, w_k, w_v))
-        bare = q @ k.mT
-        scores = bare / scale(x.shape[2] // num_heads, x.shape[2])  # (B, H, T, S)
-        maps = weigh(scores)
-        output = (maps @ v).permute(paste).reshape(x.shape)
-        return give(output @ w_o if mixed else output, maps, scores, bare)
-
-    return multi_head
-
-
-def _one_head(show: Callable[[Tensor], Tensor]) -> Callable[..., Any]:
-    """A single head as wide as the tokens; its map is (B, 1, T, T)."""
-    return lambda x, w_q, w_k, w_v, w_o, num_heads: _multi_head(
-        give=lambda output, maps, scores, bare: (output, show(maps))
-    )(x, w_q, w_k, w_v, w_o, 1)
-
-
-def _transposed(x: Tensor, w_q: Tensor, w_k: Tensor, w_v: Tensor, w_o: Tensor, num_heads: int) -> Any:
-    return _multi_head()(x, w_q.T, w_k.T, w_v.T, w_o.T, num_heads)
-
-
-def _causal(scores: Tensor) -> Tensor:
-    return scores.masked_fill(torch.ones_like(scores).triu(1).bool(), -math.inf).softmax(-1)
-
-
-check_multi_head = Exercise(
-    name="several heads",
-    reference=_torch_heads,
-    probes=Sized(_heads_probe, [(2, 7, 3, 5, 1), (5, 3, 2, 7, 2), (3, 2, 5, 2, 3)]),
-    imitations={
-        "heads not split": (
-            _one_head(lambda maps: maps),
-            _one_head(lambda maps: maps[:, 0]),
-        ),
-        "heads not moved back": _multi_head(paste=(0, 1, 2, 3)),
-        "heads cut across tokens": (_multi_head(_across_tokens), _multi_head(_across_tokens, paste=(0, 1, 2, 3))),
-        "heads interleaved": (_multi_head(_every_other, paste=(0, 2, 3, 1)), _multi_head(_every_other)),
-        "no scale": _multi_head(scale=lambda k, d: 1),
-        "wrong scale": (_multi_head(scale=lambda k, d: k), _multi_head(scale=lambda k, d: math.sqrt(d))),
-        "softmax over the queries": _multi_head(weigh=lambda scores: scores.softmax(-2)),
-        "a causal mask": _multi_head(weigh=_causal),
-        "weights transposed": _transposed,
-        "output not mixed": _multi_head(mixed=False),
-        "maps averaged over heads": (
-            _multi_head(give=lambda output, maps, scores, bare: (output, maps.mean(1))),
-            _multi_head(give=lambda output, maps, scores, bare: (output, maps.mean(1, keepdim=True))),
-        ),
-        "maps from another path": (
-            _multi_head(give=lambda output, maps, scores, bare: (output, bare.softmax(-1))),
-            _multi_head(give=lambda output, maps, scores, bare: (output, scores.softmax(-2))),
-            _multi_head(give=lambda output, maps, scores, bare: (output, scores)),
-            _multi_head(give=lambda output, maps, scores, bare: (output, bare)),
-        ),
-        "maps turned": _multi_head(give=lambda output, maps, scores, bare: (output, maps.mT)),
-        "output alone": _multi_head(give=lambda output, maps, scores, bare: output),
-    },
-    says="""
-        heads not split: You have one head as wide as the tokens. Each head works on K = D / H columns of its own.
-        heads not moved back: Your heads are right, but you lay them side by side in the order (B, H, T, K): numbers of
-            different tokens end up in one row. The tokens must stand before the heads when the last two dimensions are
-            joined.
-        heads cut across tokens: You cut (B, T, D) into (B, H, T, K) in one step. The numbers stay in their order in
-            memory, so a head gets whole tokens instead of a part of each. Cut the width first, then move the heads.
-        heads interleaved: Your heads take every H-th column. Head h should take K columns that stand together, so that
-            it is a block of W_Q: which of H and K comes first when the width is cut?
-        no scale: Your scores are not divided by anything. More heads do not change the formula of each.
-        wrong scale: Your scale is the width of a head itself, or made of D. The dot products are those of a head: of
-            how many products is each the sum, and how does its standard deviation grow?
-        softmax over the queries: Your maps are a softmax over the queries. Which axis should sum to 1?
-        a causal mask: Your tokens look back only. No mask is asked for here: every token may look at every other.
-        weights transposed: You multiply with the transposed matrices, as nn.Linear keeps them. Here they are the
-            lecture's: Q = X W_Q.
-        output not mixed: Your heads stand side by side and stay apart: W_O, which mixes them, is missing.
-        maps averaged over heads: Your output is right, but each head has a map of its own: return all of them.
-        maps from another path: Your output is right, but the maps are not those that made it: they are scores, or the
-            softmax of others. Return the very weights that mix the values.
-        maps turned: Your output is right, but your maps are turned: queries are rows, and rows sum to 1.
-        output alone: You return the output alone. The maps of the heads are asked for too, as a second result.
-        right: Output and maps equal those of torch's nn.MultiheadAttention with the same weights.
-        hint 1: Project first, (B, T, D), then cut the width into H parts of K, and bring the heads before the tokens:
-            (B, H, T, K). From there the formula is the one that you know, and at the end the way back.
-        hint 2: x.view(B, T, H, K).transpose(1, 2) goes there; mix.transpose(1, 2).reshape(B, T, D) comes back, and then
-            @ w_o. The maps are the weights between.
-    """,
-)
-
-# ---- who sees the future? ----
-
-Model = Callable[[Tensor], Tensor]
-_MODELS = [*HONEST, *LEAKY]
-
-
-def _sentences(b: int, t: int, number: int) -> tuple[Model, Tensor]:
-    """A model by its number, and rows that hold different tokens in all places, so that any change of order shows."""
-    rows = [[3, 7, 1, 9, 4, 10, 2], [8, 5, 10, 6, 1, 3, 9], [2, 4, 6, 8, 10, 1, 5]]
-    return _MODELS[number], torch.tensor(rows)[:b, :t]
-
-
-def _other(model: Model, tokens: Tensor, where: slice) -> Tensor:
-    """The same tokens with others in some places."""
-    changed = tokens.clone()
-    changed[:, where] = (changed[:, where] + 1) % model(tokens).shape[-1]
-    return changed
-
-
-def _differs(model: Model, a: Tensor, b: Tensor, where: slice) -> bool:
-    return not torch.allclose(model(a)[:, where], model(b)[:, where])
-
-
-def _by_definition(model: Model, tokens: Tensor) -> bool:
-    return any(
-        _differs(model, tokens, _other(model, tokens, slice(s, s + 1)), slice(0, s)) for s in range(tokens.shape[1])
+def _norm(scale: Tensor, shift: Tensor) -> Callable[[Tensor], Tensor]:
+    return lambda x: (
+        (x - x.mean(-1, keepdim=True)) / (x.var(-1, keepdim=True, correction=0) + 0.1).sqrt() * scale + shift
     )
 
 
-def _at_cuts(cuts: Callable[[int], Any], compared: Callable[[int], slice]) -> Callable[[Model, Tensor], bool]:
-    """An answer that changes all tokens from a cut on, for some cuts, and compares some places."""
-    return lambda model, tokens: any(
-        _differs(model, tokens, _other(model, tokens, slice(cut, None)), compared(cut)) for cut in cuts(tokens.shape[1])
-    )
+def _looks(name: str, w_q: Tensor, w_k: Tensor, w_v: Tensor) -> Callable[..., Tensor]:
+    """Attention of one head: of x at itself under a mask, or at a context."""
+
+    def look(x: Tensor, y: Tensor, mask: Tensor | None = None) -> Tensor:
+        scores = (x @ w_q) @ (y @ w_k).mT / math.sqrt(len(w_q))
+        return (scores if mask is None else scores.masked_fill(~mask, -math.inf)).softmax(-1) @ (y @ w_v)
+
+    def itself(x: Tensor, mask: Any = None) -> Tensor:
+        if not isinstance(mask, Tensor) or mask.dtype != torch.bool or mask.shape[-2:] != (x.shape[1],) * 2:
+            found = f"{tuple(mask.shape)} of {mask.dtype}" if isinstance(mask, Tensor) else repr(mask)
+            raise ValueError(
+                f"self_attention(x, mask) was given the mask {found}: expected ({x.shape[1]}, {x.shape[1]}) of "
+                "torch.bool, True = may look"
+            )
+        return look(x, x, mask)
+
+    return itself if name == "self" else look
 
 
-check_sees_the_future = Exercise(
-    name="does it see the future?",
-    reference=_by_definition,
-    probes=Sized(_sentences, [(3, 7, number) for number in range(len(_MODELS))]),
+def _layers_probe(b: int, t: int, s: int, d: int, seed: int) -> tuple[Any, ...]:
+    """Tokens, what was read, three norms, two attentions and a feed-forward network."""
+    x, context, *weights = normal(seed, (b, t, d), (b, s, d), *[(d,)] * 6, *[(d, d)] * 7)
+    norms = [Layer(f"norm {k + 1}", _norm(1 + 0.2 * weights[k], 0.5 * weights[k + 3])) for k in range(3)]
+    mixing, last = weights[6:12], weights[12]
+    feed_forward = Layer("feed-forward", lambda h: torch.tanh(h @ last) + 0.3 * h)
+    looking = [Layer(f"{n}-attention", _looks(n, *mixing[3 * k : 3 * k + 3])) for k, n in enumerate(("self", "cross"))]
+    return x, context, norms, *looking, feed_forward
+
+
+Wrap = Callable[[Tensor, Any, Any], Tensor]
+
+
+def _before(x: Tensor, norm: Any, layer: Any) -> Tensor:
+    return x + layer(norm(x))
+
+
+def _alone(x: Tensor, norm: Any, layer: Any) -> Tensor:
+    return layer(norm(x))
+
+
+def _onto_the_norm(x: Tensor, norm: Any, layer: Any) -> Tensor:
+    return norm(x) + layer(norm(x))
+
+
+def _triangle(h: Tensor) -> Tensor:
+    return torch.ones(h.shape[1], h.shape[1], dtype=torch.bool).tril()
+
+
+def _block(
+    order: str = "scf",  # self-attention, cross-attention, feed-forward
+    wraps: Mapping[str, Wrap] | None = None,
+    wrap: Wrap = _before,
+    numbers: tuple[int, int, int] = (0, 1, 2),
+    mask: Callable[[Tensor], Tensor] = _triangle,
+    cross: Callable[..., Tensor] = lambda layer, h, context, norm: layer(h, context),
+    swapped: bool = False,
+    side_by_side: bool = False,
+) -> Callable[..., Tensor]:
+    """A block of a decoder, its parts left open."""
+
+    def decoder_block(
+        x: Tensor, context: Tensor, norms: Any, self_attention: Any, cross_attention: Any, feed_forward: Any
+    ) -> Tensor:
+        one, two = (cross_attention, self_attention) if swapped else (self_attention, cross_attention)
+        layers = {
+            "s": lambda h: one(h, h, mask(h)) if swapped else one(h, mask(h)),
+            "c": lambda h: two(h, mask(h)) if swapped else cross(two, h, context, norms[1]),
+            "f": feed_forward,
+        }
+        start = x
+        for part in order:
+            step = (wraps or {}).get(part, wrap)(start if side_by_side else x, norms[numbers["scf".index(part)]],
+                                                 layers[part])  # fmt: skip
+            x = x + step - start if side_by_side else step
+        return x
+
+    return decoder_block
+
+
+check_decoder_block = Exercise(
+    name="a decoder's block",
+    reference=_block(),
+    # T and S differ, and are equal once: some mistakes run only there
+    probes=Sized(_layers_probe, [(2, 5, 3, 4, 1), (3, 2, 7, 3, 2), (2, 3, 3, 5, 3)]),
+    view=untouched(_block()),
     imitations={
-        "counts the token itself": _at_cuts(lambda n: [n - 1], lambda cut: slice(None)),
-        "changes the past": lambda model, tokens: _differs(
-            model, tokens, _other(model, tokens, slice(0, 1)), slice(None)
+        "no residual connection": (
+            _block(wrap=_alone),
+            *(_block(wraps={part: _alone}) for part in "scf"),
         ),
-        "changes nothing": lambda model, tokens: False,
-        "turned around": lambda model, tokens: not _by_definition(model, tokens),
-        "looks at one place only": _at_cuts(lambda n: [1], lambda cut: slice(0, 1)),
-        "changes the last token only": _at_cuts(lambda n: [n - 1], lambda cut: slice(0, cut)),
-        "cuts in one place only": _at_cuts(lambda n: [n // 2], lambda cut: slice(0, cut)),
-        "looks one step ahead only": lambda model, tokens: any(
-            _differs(model, tokens, _other(model, tokens, slice(s, s + 1)), slice(s - 1, s))
-            for s in range(1, tokens.shape[1])
+        "added to the normalized": (_block(wrap=_onto_the_norm), *(_block(wraps={p: _onto_the_norm}) for p in "scf")),
+        "norm after the sum": _block(wrap=lambda x, norm, layer: norm(x + layer(x))),
+        "norm of the layer's output": _block(wrap=lambda x, norm, layer: x + norm(layer(x))),
+        "no norm": (
+            _block(wrap=lambda x, norm, layer: x + layer(x)),
+            *(_block(wraps={part: lambda x, norm, layer: x + layer(x)}) for part in "scf"),
         ),
-        "shuffled, not changed": lambda model, tokens: any(
-            _differs(model, tokens, torch.cat([tokens[:, :cut], tokens[:, cut:].flip(1)], 1), slice(0, cut))
-            for cut in range(1, tokens.shape[1])
-        ),
+        "one norm for all": _block(numbers=(0, 0, 0)),
+        "norms in another order": (_block(numbers=(2, 1, 0)), _block(numbers=(0, 2, 1)), _block(numbers=(1, 0, 2))),
+        "no mask": _block(mask=lambda h: _triangle(h) | True),
+        "mask turned": _block(mask=lambda h: _triangle(h).T),
+        "the context is not used": _block(cross=lambda layer, h, context, norm: layer(h, h)),
+        "context normalized": _block(cross=lambda layer, h, context, norm: layer(h, norm(context))),
+        "another order": (_block("csf"), _block("sfc"), _block("fsc"), _block("cfs"), _block("fcs")),
+        "side by side": _block(side_by_side=True),
+        "a part left out": (_block("sc"), _block("sf"), _block("cf")),
+        "the attentions exchanged": _block(swapped=True),
+        "written in place": spoiling(_block()),
     },
     says="""
-        counts the token itself: You compare also the position whose token you changed. A position may see its own
-            token: every honest model would be accused. Which positions come before the change?
-        changes the past: You accuse every model. Does your comparison hold positions that come after a token that you
-            changed? They may see it. Change later tokens, and look at earlier positions.
-        changes nothing: You accuse no model, not even one without a mask. Are the tokens of your two runs really
-            different? `changed = tokens` is a second name for the same tensor.
-        turned around: Your answer is turned around: True should mean that the model sees the future.
-        looks at one place only: You look at the first position only. A model may leak further on: check all.
-        changes the last token only: You change the last token only. A position that sees one token ahead, but not the
-            last, goes undetected: every later token must have its turn.
-        cuts in one place only: You change all tokens from the middle on, and look at the positions before. A leak that
-            does not cross the middle goes undetected: let the cut move.
-        looks one step ahead only: You change only the very next token. Some models see one further ahead.
-        shuffled, not changed: You put the later tokens in another order. A model that takes their mean does not notice,
-            and still sees them all: put other tokens there.
-        right: It accuses every model that looks ahead, and none of the others. Try it on a model of your own.
-        hint 1: Run the model twice, on the tokens and on tokens that differ from some place on. What must be equal in
-            the two outputs if nobody looks ahead? Then let that place move.
-        hint 2: For each cut from 1 to T - 1: changed = tokens.clone(); changed[:, cut:] = (changed[:, cut:] + 1) %
-            logits.shape[-1]; compare the outputs at [:, :cut] with torch.allclose.
+        no residual connection: In at least one of your three steps the layer's output replaces x. What has to be done
+            with the output, so that x stays in the residual stream?
+        added to the normalized: In at least one step you add the layer's output to the normalized x. The residual
+            stream itself is never normalized inside a block: to what should the output be added?
+        norm after the sum: You normalize after the addition, as the transformer of 2017 did. Pre-norm is asked for
+            here: what does each layer get to see?
+        norm of the layer's output: You normalize what comes out of each layer. Where does the norm stand in pre-norm?
+        no norm: At least one layer sees x as it is. Which norm belongs in front of it?
+        one norm for all: You use the first norm three times. Each has parameters of its own, and there are three.
+        norms in another order: The three norms belong to the three layers in the order in which they are given.
+        no mask: Your decoder's tokens may look ahead: the mask of the self-attention hides nothing.
+        mask turned: Your tokens look ahead and not back. True means may look: which triangle has to be True?
+        the context is not used: Your second attention looks at the decoder's own tokens. What the encoder read does
+            not reach the output. What is the second argument of cross_attention?
+        context normalized: You normalize the context. The encoder ends with a norm of its own: use it as it is.
+        another order: Your three steps are right, but not their order. What comes first in a decoder's block?
+        side by side: All your layers look at the x from the start. Each should see what the one before has added.
+        a part left out: One of the three steps is missing. A decoder's block has two attentions and a feed-forward
+            network.
+        the attentions exchanged: You have exchanged the two attentions: each has weights of its own.
+        written in place: Your result is right, but it stands in the x that you were given. `x += y` writes into it;
+            `x = x + y` makes a new tensor.
+        right: Three steps, each x + layer(norm(x)): the residual stream goes through untouched but for additions.
+        hint 1: The block of section 4 has two steps of one form. This one has three, and only the second one looks at
+            the context. What does each step add to x?
+        hint 2: x = x + self_attention(norms[0](x), mask), with a mask that you make first: torch.ones(T, T,
+            dtype=torch.bool).tril(). Two more lines of this form follow.
+    """,
+)
+
+# ---- the blind patient ----
+
+# which of the notebook's tests fail for which bug, before any training
+FAILS = {
+    "no mask": {"past_ignores_future", "maps_follow_the_formula"},
+    "soft mask": {"past_ignores_future", "maps_follow_the_formula"},
+    "heads not moved back": {"past_ignores_future"},
+    "norm over time": {"past_ignores_future", "only_attention_mixes"},
+    "positions never added": {"tells_positions_apart"},
+    "wrong scale": {"maps_follow_the_formula"},
+}
+_TESTS = ("past_ignores_future", "only_attention_mixes", "tells_positions_apart", "maps_follow_the_formula")
+_MASKS = "the tests cannot tell"
+
+
+def case_number(student: str) -> int:
+    """Return the number of a student's patient: the same for the same name, whatever its case and spaces.
+
+    >>> case_number("Ada Lovelace") == case_number(" ada  lovelace")
+    True
+    """
+    plain = " ".join(student.lower().split())
+    return int.from_bytes(hashlib.sha256(plain.encode()).digest()[:4], "big")
+
+
+def _has(student: str) -> str:
+    return list(FAILS)[case_number(student) % len(FAILS)]
+
+
+def _contradiction(has: str, said: str) -> str:
+    """The first test that speaks against a diagnosis."""
+    differ = [test for test in _TESTS if (test in FAILS[has]) != (test in FAILS[said])]
+    return differ[0] if differ else _MASKS
+
+
+def _diagnosis(answer: Any) -> Callable[[str], Any]:
+    """What is the matter with a diagnosis [student, bug]: in words, as a function of nothing that matters."""
+    student, bug = answer if isinstance(answer, tuple | list) and len(answer) == 2 else (None, answer)
+    if bug is ...:
+        return lambda patient: ...
+    if not isinstance(student, str) or not isinstance(bug, str):
+        return lambda patient: f"no pair of your name and a bug's name, but {answer!r}"
+    if bug not in FAILS:
+        raise ValueError(f"the bug {bug!r} is not in the list: expected one of {', '.join(FAILS)}")
+    has = _has(student)
+    return lambda patient: "this bug" if bug == has else _contradiction(has, bug)
+
+
+def _wrong_pairs(contradiction: str) -> tuple[list[str], ...]:
+    """Diagnoses that this test speaks against, for a student with each bug."""
+    students = {_has(f"student {n}"): f"student {n}" for n in range(60)}
+    pairs = [(has, said) for has, said in permutations(FAILS, 2) if _contradiction(has, said) == contradiction]
+    return tuple([students[has], said] for has, said in pairs)
+
+
+check_patient = Exercise(
+    name="the blind patient",
+    reference=lambda patient: "this bug",
+    probes=[("yours",)],
+    accept=_diagnosis,
+    imitations={name: _wrong_pairs(name) for name in (*_TESTS, _MASKS)},
+    says="""
+        past_ignores_future: The test past_ignores_future would have shown it: its answer on your patient is not the one
+            that a model with your bug gives. Which bugs let a later token change an earlier output?
+        only_attention_mixes: The test only_attention_mixes would have shown it. Does a layer other than attention mix
+            tokens in your patient? Which of the six bugs sits in such a layer?
+        tells_positions_apart: The test tells_positions_apart would have shown it. Run it on your patient, then ask
+            which bug takes the positions away.
+        maps_follow_the_formula: The test maps_follow_the_formula would have shown it. Are your patient's weights those
+            of the formula? Some bugs change the weights, others what happens before or after.
+        the tests cannot tell: Your bug and the patient's fail the same tests. A row of the map tells them apart: what
+            weights do the keys get that come later? Are they equal to each other, or not?
+        right: That is the bug. past_ignores_future finds four of the six; only_attention_mixes shows which one sits
+            in a norm, tells_positions_apart the missing positions, maps_follow_the_formula what is wrong with the
+            weights; a row of the map tells the last two apart.
+        hint 1: Run the four tests, and compare what fails with the figure of section 7. Usually one bug is left.
+        hint 2: If two bugs are left, print a row of weights of a query in the middle. Masked scores that all become
+            almost 0 give later keys equal weights; scores that nobody masked do not.
+    """,
+)
+
+# ---- how deep without residual connections? ----
+
+
+def _read_shares(answer: Any) -> Callable[[str], Any]:
+    """What three shares of right answers say, in words."""
+    if answer is ... or (isinstance(answer, tuple | list) and any(each is ... for each in answer)):
+        return lambda removed: ...
+    try:
+        shares = [float(each) for each in answer]
+    except (TypeError, ValueError):
+        return lambda removed: f"no list of three numbers, but {answer!r}"
+    if len(shares) != 3:
+        raise ValueError(f"{len(shares)} numbers: expected three, the shares at depth 1, 2 and 3")
+    if max(shares) > 1.5:
+        return lambda removed: "percent"
+    if not all(0 <= each <= 1 for each in shares):
+        return lambda removed: f"no shares from 0 to 1, but {answer!r}"
+    words = ["works" if each > 0.8 else "fails" if each < 0.5 else "between" for each in shares]
+    return lambda removed: ", ".join(words)
+
+
+check_depths = Exercise(
+    name="depth without residual connections",
+    reference=lambda removed: "works, fails, fails",
+    probes=[("residual",)],
+    accept=_read_shares,
+    imitations={
+        "whole blocks": [1.0, 1.0, 1.0],
+        "nothing works": [0.2, 0.2, 0.2],
+        "two blocks work": [1.0, 1.0, 0.2],
+        "in the wrong order": [0.2, 0.3, 1.0],
+        "percent": [100, 30, 20],
+    },
+    says="""
+        whole blocks: Nothing fails in your runs. Were the residual connections removed? The second
+            argument of fit_seeds says what is.
+        nothing works: One block fails in your runs too. Did you train it as in the cell, at learning rate 0.01?
+        two blocks work: Two blocks work in your runs, and three do not. Run depth 2 once more: did the cell run
+            after you had changed the number?
+        in the wrong order: You say that three blocks work and one does not. Is the share for depth 1 the first?
+        percent: Write shares, such as 0.87, and not percent.
+        right: That is what we measured: the trouble begins with the second block.
+        hint 1: Which number do you have to change, and which cell do you run after that?
+        hint 2: With depth = 1, 2 and 3 the measured shares go into shares = [..., ..., ...] in this order.
     """,
 )

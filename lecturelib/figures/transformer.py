@@ -1,18 +1,17 @@
-"""Figures of notebook 04: who mixes tokens, positions, heads, the curve of a language model, bugs and their tests."""
+"""Figures of notebook 04: who mixes tokens, positions, heads and parts removed, language models, bugs and tests."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
-from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from lecturelib.figures.colors import BLUE, GREY, MARKERS, ORANGE, RED, STATE_COLORS
 from lecturelib.figures.given import few, results, same_shape
 from lecturelib.figures.maps import draw_map, number_cells, separate
-from lecturelib.figures.parts import Curves, bracket, curves_and_levels, label_ends, means_and_seeds, wrapped
+from lecturelib.figures.parts import bracket, label_ends, means_and_seeds, wrapped
 from lecturelib.figures.style import LectureFigure, axes, new_figure, panel, styled
 
 
@@ -51,75 +50,81 @@ def _verdict(reached: np.ndarray) -> str:
 
 
 @styled
-def position_table(table: np.ndarray, similarity: np.ndarray) -> LectureFigure:
-    """Show the vectors of positions (T, D), a row each, beside the dot products between them (T, T)."""
-    figure = new_figure(12, 5.2)
-    left, right = axes(figure, 1, 2, width_ratios=[1.25, 1])
-    shown = left.imshow(table, cmap="PuOr", vmin=-1, vmax=1, aspect="auto", interpolation="nearest")
-    left.set(xlabel="dimension: pairs of sine and cosine, fast to slow", ylabel="position")
-    left.set_title("Each row: the vector of a position")
-    figure.colorbar(shown, ax=left, ticks=[-1, 0, 1], aspect=30)
-    dots = right.imshow(similarity, cmap="viridis", aspect="auto", interpolation="nearest")
-    right.set(xlabel="position", ylabel="position")
-    for axis in (left.xaxis, left.yaxis, right.xaxis, right.yaxis):
-        axis.set_major_locator(MaxNLocator(7, integer=True))
-    right.set_title("Dot products: near positions are alike")
-    figure.colorbar(dots, ax=right, aspect=30)
-    return figure
+def by_position(
+    positions: Sequence[int], right: Mapping[str, np.ndarray], trained: int, chance: float
+) -> LectureFigure:
+    """Show the share of right answers at each position, of models that were trained up to `trained` positions.
 
-
-@styled
-def by_position(positions: Sequence[int], loss: Mapping[str, np.ndarray], trained: int,
-                ylabel: str = "loss (nats)") -> LectureFigure:  # fmt: skip
-    """Show the loss at each position of models that were trained up to `trained` positions.
-
-    Shapes: loss[name] (n,) at n positions; NaN where a model has no position. Raises: ValueError for others.
+    Shapes: right[name] (seeds, n) at n positions, from 0 to 1: a thin line for each seed, a thick one for the mean.
+    Raises: ValueError for others.
     """
-    figure, ax = panel(10.5, 4.8)
+    figure, ax = panel(11, 5.2)
     every = max(1, len(positions) // 8)
-    arrays = {name: np.asarray(each, float) for name, each in loss.items()}
-    ends, colors, ended = {}, [], []
+    arrays = results(right, "right answers", len(positions))
     for k, (name, each) in enumerate(arrays.items()):
-        look: dict[str, Any] = {"marker": MARKERS[k], "markevery": (k * every // 3, every), "ms": 9}
-        ax.plot(positions, each, color=STATE_COLORS[k], label=name, **look)
-        last = int(np.flatnonzero(np.isfinite(each))[-1])
-        if last == len(each) - 1:
-            ends[name] = float(each[last])
-            colors.append(STATE_COLORS[k])
-        else:
-            ax.plot(positions[last], each[last], "X", color=STATE_COLORS[k], mec="black", ms=15, zorder=5)
-            ended.append(name)
-    values = np.stack(list(arrays.values()))
-    low, high = float(np.nanmin(values)), float(np.nanmax(values))
-    ax.set_ylim(low - (0.2 if ended else 0.08) * (high - low), high + 0.2 * (high - low))
-    ax.set_xlim(positions[0], positions[-1])
+        ax.plot(positions, each.T, color=STATE_COLORS[k], lw=1, alpha=0.35)
+        ax.plot(positions, each.mean(0), color=STATE_COLORS[k], label=name, marker=MARKERS[k], ms=9,
+                markevery=(k * every // 4, every))  # fmt: skip
+    ax.set(xlim=(positions[0], positions[-1]), ylim=(-0.04, 1.22), yticks=[0, 0.25, 0.5, 0.75, 1])
     ax.axvline(trained, color=RED, ls="--", lw=2.5)
     ax.axvspan(trained, positions[-1], color=RED, alpha=0.07, lw=0)
-    top = high + 0.17 * (high - low)
+    ax.axhline(chance, color=GREY, ls="--", lw=2)
     gap = 0.012 * (positions[-1] - positions[0])
-    ax.text(trained - gap, top, "seen in training", ha="right", va="top", color=RED, fontsize=14)
-    ax.text(trained + gap, top, "never seen", ha="left", va="top", color=RED, fontsize=14)
-    if ended:
-        ax.text(trained + gap, low - 0.17 * (high - low), f"✖ {', '.join(ended)}: no such positions", fontsize=14)
-    ax.set(xlabel="position", ylabel=ylabel)
-    label_ends(ax, positions[-1], ends, colors, 3.7)
+    ax.text(trained - gap, 1.2, "seen in training", ha="right", va="top", color=RED, fontsize=14)
+    ax.text(trained + gap, 1.2, "never seen", ha="left", va="top", color=RED, fontsize=14)
+    ax.set(xlabel="position", ylabel="right answers\nthick: mean; thin: one seed each")
+    ends = {name: float(each.mean(0)[-1]) for name, each in arrays.items()}
+    label_ends(ax, positions[-1], {**ends, "chance": chance}, [*STATE_COLORS[: len(ends)], GREY], 4.0)
     return figure
 
 
 @styled
-def heads(counts: Sequence[int], accuracy: Mapping[str, np.ndarray], chance: float) -> LectureFigure:
-    """Show accuracy against the number of heads, a line per relation for the mean and a hollow mark per seed.
+def heads(
+    right: Mapping[str, np.ndarray], chance: float, removed: np.ndarray, questions: Sequence[str]
+) -> LectureFigure:
+    """Show how right several networks are, a dot per seed; beside it, what is left of one when a head is removed.
 
-    Shapes: accuracy[relation] (seeds, n) from 0 to 1, at n numbers of heads. Raises: ValueError for others.
+    Shapes: right[name] (seeds,) from 0 to 1; removed (1 + heads, questions), its first row with nothing removed.
+    Raises: ValueError for others.
     """
-    figure, ax = panel(10.5, 4.6)
-    ends = means_and_seeds(ax, np.log2(counts), results(accuracy, "accuracy", len(counts)))
-    ax.axhline(chance, color=GREY, ls="--", lw=2)
-    ax.set_xticks(np.log2(counts), [str(n) for n in counts])
-    ax.set(xlabel="heads (d_model stays the same)", ylim=(-0.04, 1.06))
-    ax.set_ylabel("right answers\nline: mean; hollow: one seed each")
-    label_ends(ax, float(np.log2(counts[-1])), {**ends, "chance": chance}, STATE_COLORS, 3.6)
+    removed = np.asarray(removed, float)
+    same_shape("removed, and questions,", removed.shape[1:], (len(questions),))
+    figure = new_figure(12, 5)
+    left, table = axes(figure, 1, 2, width_ratios=[1.5, 1])
+    _dots(left, right, chance)
+    left.set_title("The harder of two questions")
+    image = draw_map(table, removed)
+    number_cells(table, removed)
+    table.axhline(0.5, color="white", lw=5)
+    rows = ["nothing\nremoved", *(f"head {k}\nremoved" for k in range(1, len(removed)))]
+    table.set_yticks(range(len(rows)), rows, fontsize=13)
+    table.set_xticks(range(len(questions)), [wrapped(each, 1.4, 13) for each in questions], fontsize=13)
+    table.tick_params(length=0)
+    table.set_title("Two heads, linear: one removed")
+    figure.colorbar(image, ax=table, ticks=[0, 0.5, 1], aspect=25).set_label("right answers")
     return figure
+
+
+@styled
+def arms(right: Mapping[str, np.ndarray], chance: float) -> LectureFigure:
+    """Show how right several networks are: a dot per seed, a bar for the mean. Shapes: right[name] (seeds,)."""
+    figure, ax = panel(9, 4.4)
+    _dots(ax, right, chance)
+    return figure
+
+
+def _dots(ax: Axes, right: Mapping[str, np.ndarray], chance: float) -> None:
+    """Draw a column for each name: hollow dots for seeds, side by side where they are equal, a bar for the mean."""
+    few("networks", right, 6)
+    for k, (name, each) in enumerate(results(right, "right answers").items()):
+        beside = k + 0.07 * (np.arange(len(each)) - (len(each) - 1) / 2)
+        ax.plot([k - 0.3, k + 0.3], [each.mean()] * 2, color=STATE_COLORS[k], lw=5, label=name, zorder=1)
+        ax.plot(beside, each, "o", mfc="none", mec="black", ms=9, mew=1.6, zorder=2)
+    ax.axhline(chance, color=GREY, ls="--", lw=2)
+    ax.text(len(right) - 0.55, chance - 0.015, "chance", ha="right", va="top", color=GREY, fontsize=13)
+    ax.set_xticks(range(len(right)), [wrapped(name, 6.2 / len(right), 13) for name in right], fontsize=13)
+    ax.set(xlim=(-0.5, len(right) - 0.5), ylim=(-0.04, 1.06))
+    ax.set_ylabel("right answers\nbar: mean; hollow: one seed each")
 
 
 @styled
@@ -149,22 +154,21 @@ def ablation(accuracy: np.ndarray | Mapping[str, np.ndarray], rows: Sequence[str
 
 
 @styled
-def language_curve(curves: Curves, lines: Mapping[str, float]) -> LectureFigure:
-    """Show held-out loss against time, and named levels that it passes: what simpler models reach.
+def language_curve(steps: Sequence[int], loss: Mapping[str, np.ndarray], lines: Mapping[str, float]) -> LectureFigure:
+    """Show validation or test loss against training steps, and named levels: what simpler models reach.
 
-    Shapes: curves[name] is (seconds, loss), of one length; time is on a log scale. Raises: ValueError for others.
+    Shapes: loss[name] (seeds, n) at n numbers of steps: a hollow mark per seed, a line for the mean. Raises:
+    ValueError for others.
     """
     figure, ax = panel(12, 5.6)
-    ax.set_ylim(bracket([curves_and_levels(ax, curves, lines)], 0.06))
-    times = np.concatenate([np.asarray(x, float) for x, _ in curves.values()])
-    first, last = 0.9 * times.min(), 1.08 * times.max()
-    ticks = [digit * 10.0**power for power in range(-2, 6) for digit in (1, 2, 5)]
-    ticks = [tick for tick in ticks if first <= tick <= last]
-    ax.set(xscale="log", xlim=(first, last), xlabel="CPU seconds", ylabel="loss on held-out text (nats per character)")
-    ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-    ax.xaxis.set_minor_formatter(NullFormatter())
-    named = {f"{name}: {level:.2f}": level for name, level in lines.items()}
-    label_ends(ax, last, named, [GREY] * len(named), 4.5, points=14)
+    arrays = results(loss, "losses", len(steps))
+    ends = means_and_seeds(ax, steps, arrays)
+    for level in lines.values():
+        ax.axhline(level, color=GREY, ls="--", lw=1.6, zorder=1)
+    ax.set_ylim(bracket([np.array(list(lines.values())), *arrays.values()], 0.06))
+    ax.set(xlabel="training steps", ylabel="loss on held-out text (nats per character)")
+    named = {f"{name}: {level:.2f}": level for name, level in {**ends, **lines}.items()}
+    label_ends(ax, steps[-1], named, [*STATE_COLORS[: len(ends)], *[GREY] * len(lines)], 4.5, points=14)
     return figure
 
 

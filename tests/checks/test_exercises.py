@@ -14,6 +14,7 @@ import pytest
 import torch
 from scipy.stats import t as student
 
+from lecturelib.broken import BUGS, blind_patient, break_it
 from lecturelib.checks import attention, lstm, mae, recurrent_networks, scaling, start, transfer, transformer, vision
 from lecturelib.checks.exercise import Exercise, Sized, _same, normal, spoiling, untouched
 from tests.checks import (
@@ -360,10 +361,25 @@ def test_references_are_what_they_should_be() -> None:
     assert torch.equal(largest, scores.amax(1, keepdim=True))
 
 
-def test_the_check_of_the_future_names_the_model() -> None:
-    says = transformer.check_sees_the_future.verdict(
-        lambda model, tokens: "third" in repr(model) and tokens.shape[1] > 5
-    ).says
-    assert "model = a model with attention without a mask\n    tokens = [[3, 7]]\n" in says
-    says = transformer.check_sees_the_future.verdict(lambda model, tokens: model(tokens + 9)).says
-    assert "stopped with ValueError: the model was given the token 12: expected 0 to 10" in says
+def test_the_block_is_that_of_torch() -> None:
+    x, context, *_ = transformer.check_decoder_block.probes.build(2, 5, 3, 4, 1)  # type: ignore[union-attr]
+    torchs = torch.nn.TransformerDecoderLayer(4, 1, 6, 0.0, norm_first=True, batch_first=True, dtype=torch.float64)
+    blind = torch.ones(5, 5, dtype=torch.bool).triu(1)  # torch: True = may not look
+    ours = transformer.check_decoder_block.reference(
+        x, context, [torchs.norm1, torchs.norm2, torchs.norm3],
+        lambda h, mask: torchs.self_attn(h, h, h, attn_mask=~mask)[0],
+        lambda h, c: torchs.multihead_attn(h, c, c)[0],
+        lambda h: torchs.linear2(torchs.linear1(h).relu()),
+    )  # fmt: skip
+    torch.testing.assert_close(ours, torchs(x, context, tgt_mask=blind))
+
+
+def test_the_patient_of_a_name_has_the_bug_that_the_check_expects_and_every_bug_has_patients() -> None:
+    assert list(transformer.FAILS) == list(BUGS)
+    assert transformer.case_number(" ada  LOVELACE") == transformer.case_number("Ada Lovelace")
+    for n in range(24):
+        number = transformer.case_number(f"student {n}")
+        patient, bug = blind_patient(number, 11), list(BUGS)[number % 6]
+        expected = break_it(blind_patient(number - number % 6, 11), "none")  # any model of this kind
+        assert repr(patient) == repr(expected)
+        assert transformer.check_patient.verdict([f"student {n}", bug]).name == "right"

@@ -1,172 +1,109 @@
-"""Answers to the exercises of notebook 04, written apart from the catalogues of the checks.
+"""Answers to the exercises of notebook 04, written apart from the catalogues of the checks."""
 
-The heads are written one by one here, each with columns of its own; the catalogue works on all at once.
-"""
-
-from collections.abc import Callable
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+
+from lecturelib.checks.transformer import FAILS, case_number
 
 Tensor = torch.Tensor
 RIGHT: dict[str, list[Any]] = {}
 WRONG: dict[str, dict[str, list[Any]]] = {}
 # What a student would have to write, in pieces; no verdict may hold one of them. (The second hint may.)
 SOLUTIONS = {
-    "add positions": ["table[", "x.shape[1]", ": T", "x +"],
-    "several heads": ["view(", "transpose(", "permute(", "reshape(", "softmax(", "sqrt", "@ w"],
-    "does it see the future?": ["clone(", "[:, ", "allclose", "for cut", "cut:", "!="],
+    "a decoder's block": ["self_attention(norm", "norms[", "tril(", "causal_mask(", "feed_forward("],
+    "the blind patient": list(FAILS),
+    "depth without residual connections": ["0.2", "0.3", "1.0"],
 }
 
-# ---- add positions ----
+# ---- the block of a decoder ----
 
 
-def positions_by_loops(x: Tensor, table: Tensor) -> Tensor:
-    result = torch.empty_like(x)
-    for b in range(x.shape[0]):
-        for t in range(x.shape[1]):
-            result[b, t] = x[b, t] + table[t]
-    return result
+def in_three_lines(x, context, norms, self_attention, cross_attention, feed_forward):
+    T = x.shape[1]
+    x = x + self_attention(norms[0](x), torch.ones(T, T, dtype=torch.bool).tril())
+    x = x + cross_attention(norms[1](x), context)
+    return x + feed_forward(norms[2](x))
 
 
-def positions_in_place(x: Tensor, table: Tensor) -> Tensor:
-    x += table[: x.shape[1]]
+def by_loop(x, context, norms, self_attention, cross_attention, feed_forward):
+    step = torch.arange(x.size(1))
+    layers = [lambda h: self_attention(h, step[:, None] >= step), lambda h: cross_attention(h, context), feed_forward]
+    for norm, layer in zip(norms, layers, strict=True):
+        x = layer(norm(x)).add(x)
     return x
 
 
-def first_position_in_place(x: Tensor, table: Tensor) -> Tensor:
-    x += table[0]
+def with_names(x, context, norms, self_attention, cross_attention, feed_forward):
+    first, second, third = norms
+    hidden = torch.triu(torch.ones((x.shape[1],) * 2), diagonal=1).bool()
+    seen = x + self_attention(first(x), (~hidden)[None])
+    asked = seen + cross_attention(second(seen), context)
+    thought = feed_forward(third(asked))
+    return asked + thought
+
+
+def without_reading(x, context, norms, self_attention, cross_attention, feed_forward):
+    mask = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool).tril()
+    x = x + self_attention(norms[0](x), mask)
+    return x + feed_forward(norms[2](x))
+
+
+def without_last_addition(x, context, norms, self_attention, cross_attention, feed_forward):
+    mask = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool).tril()
+    x = x + self_attention(norms[0](x), mask)
+    x = x + cross_attention(norms[1](x), context)
+    return feed_forward(norms[2](x))
+
+
+def in_place(x, context, norms, self_attention, cross_attention, feed_forward):
+    x += self_attention(norms[0](x), torch.ones(x.shape[1], x.shape[1], dtype=torch.bool).tril())
+    x += cross_attention(norms[1](x), context)
+    x += feed_forward(norms[2](x))
     return x
 
 
-RIGHT["add positions"] = [
-    lambda x, table: x + table[: x.shape[1]],
-    positions_by_loops,
-    lambda x, table: x + F.embedding(torch.arange(x.size(1)), table),
-    lambda x, table: positions_in_place(x.clone(), table),
+def layer_norms(x, context, norms, self_attention, cross_attention, feed_forward):
+    mask = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool).tril()
+    x = x + self_attention(F.layer_norm(x, x.shape[-1:]), mask)
+    x = x + cross_attention(norms[1](x), context)
+    return x + feed_forward(norms[2](x))
+
+
+RIGHT["a decoder's block"] = [in_three_lines, by_loop, with_names]
+WRONG["a decoder's block"] = {
+    "a part left out": [without_reading],
+    "no residual connection": [without_last_addition],
+    "written in place": [in_place],
+    "other": [layer_norms, lambda x, *rest: x],
+    "error": [lambda x, context, norms, self_attention, cross_attention, feed_forward: self_attention(x, None)],
+}
+
+# ---- the blind patient ----
+
+PATIENTS = {list(FAILS)[case_number(f"patient {n}") % 6]: f"patient {n}" for n in range(40)}
+
+RIGHT["the blind patient"] = [[student, bug] for bug, student in PATIENTS.items()]
+WRONG["the blind patient"] = {
+    "tells_positions_apart": [(PATIENTS["positions never added"], "wrong scale")],
+    "the tests cannot tell": [(PATIENTS["no mask"].upper(), "soft mask")],
+    "error": [["me", "the third one"]],
+    "other": ["soft mask", ["soft mask"], [3, "soft mask"]],
+    "not solved yet": [["me", ...]],
+}
+
+# ---- how deep without residual connections? ----
+
+RIGHT["depth without residual connections"] = [
+    [1.0, 0.31, 0.18],
+    (0.99, 0.25, 0.3),
+    torch.tensor([0.97, 0.41, 0.2]),
 ]
-WRONG["add positions"] = {
-    "positions along the batch": [lambda x, table: torch.stack([each + table[b] for b, each in enumerate(x)])],
-    "one position for all": [first_position_in_place],  # wrong, and writes
-    "other rows of the table": [lambda x, table: x + table[-x.shape[1] :]],
-    "written in place": [positions_in_place, lambda x, table: x.add_(table.narrow(0, 0, x.size(1)))],
-    "nothing returned": [lambda x, table: None],
-}
-
-# ---- several heads ----
-
-
-def heads_by_columns(
-    scale: Callable[[int, int], float] = lambda k, d: k**0.5,
-    show: Callable[[Tensor, Tensor], Tensor] = lambda maps, scores: maps,
-    give: Callable[[Tensor, Tensor], Any] = lambda output, maps: (output, maps),
-) -> Callable[..., Any]:
-    """Write each head with columns of the three matrices of its own, the parts that go wrong left open."""
-
-    def multi_head(x: Tensor, w_q: Tensor, w_k: Tensor, w_v: Tensor, w_o: Tensor, num_heads: int) -> Any:
-        d = x.shape[2]
-        k = d // num_heads
-        all_scores, mixes = [], []
-        for h in range(num_heads):
-            own = slice(h * k, (h + 1) * k)
-            all_scores.append(torch.einsum("btk,bsk->bts", x @ w_q[:, own], x @ w_k[:, own]) / scale(k, d))
-            mixes.append(F.softmax(all_scores[-1], -1) @ (x @ w_v[:, own]))
-        scores = torch.stack(all_scores, 1)
-        return give(torch.cat(mixes, -1) @ w_o, show(F.softmax(scores, -1), scores))
-
-    return multi_head
-
-
-def heads_by_view(
-    x: Tensor, w_q: Tensor, w_k: Tensor, w_v: Tensor, w_o: Tensor, num_heads: int
-) -> tuple[Tensor, Tensor]:
-    b, t, d = x.shape
-    q, k, v = ((x @ w).view(b, t, num_heads, d // num_heads).transpose(1, 2) for w in (w_q, w_k, w_v))
-    maps = (q @ k.transpose(-2, -1) / (d // num_heads) ** 0.5).softmax(dim=-1)
-    return (maps @ v).transpose(1, 2).reshape(b, t, d) @ w_o, maps
-
-
-def shapes_only(x: Tensor, w_q: Tensor, w_k: Tensor, w_v: Tensor, w_o: Tensor, num_heads: int) -> Any:
-    """Heads that are cut from (B, T, D) by a view alone, and pasted by another."""
-    b, t, d = x.shape
-    q, k, v = (F.linear(x, w.T).view(b, num_heads, t, d // num_heads) for w in (w_q, w_k, w_v))
-    mix = F.scaled_dot_product_attention(q, k, v)
-    maps = F.softmax(torch.einsum("bhtk,bhsk->bhts", q, k) / (d // num_heads) ** 0.5, 3)
-    return mix.contiguous().view(b, t, d) @ w_o, maps
-
-
-def as_linear(x: Tensor, w_q: Tensor, w_k: Tensor, w_v: Tensor, w_o: Tensor, num_heads: int) -> Any:
-    layer = nn.MultiheadAttention(x.shape[2], num_heads, bias=False, batch_first=True, dtype=torch.float64)
-    layer.in_proj_weight.data = torch.cat([w_q, w_k, w_v])
-    layer.out_proj.weight.data = w_o
-    return layer(x, x, x, average_attn_weights=False)
-
-
-RIGHT["several heads"] = [heads_by_view, heads_by_columns()]
-WRONG["several heads"] = {
-    "heads cut across tokens": [shapes_only],
-    "no scale": [heads_by_columns(scale=lambda k, d: 1)],
-    "wrong scale": [heads_by_columns(scale=lambda k, d: d**0.5)],
-    "weights transposed": [as_linear],
-    "maps averaged over heads": [heads_by_columns(show=lambda maps, scores: maps.sum(1) / maps.shape[1])],
-    "maps from another path": [heads_by_columns(show=lambda maps, scores: F.softmax(scores, 2))],
-    "maps turned": [heads_by_columns(show=lambda maps, scores: maps.transpose(2, 3))],
-    "output alone": [heads_by_columns(give=lambda output, maps: output)],
-    "not solved yet": [heads_by_columns(give=lambda output, maps: (output, ...))],
-    "other": [heads_by_columns(give=lambda output, maps: (output, None))],
-}
-
-# ---- does it see the future? ----
-
-Model = Callable[[Tensor], Tensor]
-
-
-def after_each_cut(model: Model, tokens: Tensor) -> bool:
-    before = model(tokens)
-    for cut in range(1, tokens.shape[1]):
-        changed = tokens.clone()
-        changed[:, cut:] = (changed[:, cut:] + 1) % before.shape[-1]
-        if not torch.allclose(model(changed)[:, :cut], before[:, :cut]):
-            return True
-    return False
-
-
-def one_token_at_a_time(model: Model, tokens: Tensor) -> Tensor:
-    before, seen = model(tokens), torch.tensor(False)
-    for s in range(tokens.shape[1]):
-        changed = tokens.clone()
-        changed[:, s] = (changed[:, s] + 5) % before.shape[2]
-        seen = seen | (model(changed) != before)[:, :s].any()  # bit by bit
-    return seen
-
-
-def read_from_the_left(model: Model, tokens: Tensor) -> bool:
-    whole = model(tokens)
-    return any(not torch.allclose(model(tokens[:, :n]), whole[:, :n]) for n in range(1, tokens.shape[1]))
-
-
-def second_name(model: Model, tokens: Tensor) -> bool:
-    changed = tokens
-    changed[:, 1:] = (changed[:, 1:] + 1) % 11
-    return not torch.equal(model(changed)[:, 0], model(tokens)[:, 0])
-
-
-def with_the_cut_itself(model: Model, tokens: Tensor) -> bool:
-    before = model(tokens)
-    for cut in range(1, tokens.shape[1]):
-        changed = tokens.clone()
-        changed[:, cut:] = (changed[:, cut:] + 1) % before.shape[-1]
-        if not torch.equal(model(changed)[:, : cut + 1], before[:, : cut + 1]):
-            return True
-    return False
-
-
-RIGHT["does it see the future?"] = [after_each_cut, one_token_at_a_time, read_from_the_left]
-WRONG["does it see the future?"] = {
-    "counts the token itself": [with_the_cut_itself],
-    "changes the past": [lambda model, tokens: True],
-    "changes nothing": [second_name, lambda model, tokens: torch.tensor(False)],
-    "error": [lambda model, tokens: bool(model(tokens + 9).sum() > 0)],
+WRONG["depth without residual connections"] = {
+    "whole blocks": [[0.99, 1, 0.97]],
+    "percent": [[99, 31.2, 18]],
+    "other": [[0.7, 0.3, 0.2], "one", [0.5, -1, 0], 3],
+    "error": [[1.0, 0.3]],
+    "not solved yet": [[..., ..., ...]],
 }

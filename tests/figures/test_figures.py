@@ -72,7 +72,13 @@ MODULO_3 = counter(3)
 READ = "yxwzwxyAyxwzywwwxyzzxwxzw"  # 25 symbols, as in notebook 02
 WORDS = ["The", "attention", "of", "a", "head", "is", "a", "soft", "look-up", "in", "a", "table", "of", "values", "."]
 ARMS = ["tanh RNN, orthogonal", "LSTM, open gate", "LSTM, f = 1 for good", "open gate, f = 1 forced later"]
-BUGS = ["none", "mask off by one", "softmax over queries", "positions along the batch", *(f"bug {k}" for k in range(7))]
+BUGS = [
+    "the right model",
+    "mask off by one",
+    "softmax over queries",
+    "positions along the batch",
+    *(f"bug {k}" for k in range(7)),
+]
 METHODS = ["mean image", "Gaussian fill-in", "5 nearest neighbors", "masked autoencoder"]
 CLASSIFIERS = ["logistic regression", "k nearest neighbors", "SVC", "CNN", "ViT"]
 SOURCES = ["print, fine-tuned", "print, probe", "letters, fine-tuned", "handwriting, masked, probe", "ink, fine-tuned",
@@ -194,18 +200,16 @@ def mixing(tokens: int, *names: str) -> style.LectureFigure:
     return transformer.mixing({n: (np.eye(tokens), every, np.tril(every))[k % 3] for k, n in enumerate(names)})
 
 
-def by_position(*ends: int) -> style.LectureFigure:
-    """Losses of models that have positions up to `end`."""
-    positions = np.arange(1, 129)
-    loss = 2.4 + np.exp(-positions / 9)
-    kinds = zip(("learned", "sinusoidal", "none"), ends, strict=False)
-    return transformer.by_position(positions, {n: np.where(positions > e, np.nan, loss) for n, e in kinds}, trained=64)
+def by_position(n: int, *names: str) -> style.LectureFigure:
+    """Shares of right answers, of models that were trained on the first third of the positions."""
+    right = {name: sigmoid(noise(5, n, seed=k) + k) for k, name in enumerate(names)}
+    return transformer.by_position(range(1, n + 1), right, trained=n // 3, chance=0.125)
 
 
 def language_curve(*levels: float) -> style.LectureFigure:
-    names = ["all equally likely", "counted characters", "counted pairs", "counted triples", "checkpoint"]
-    curves = {name: ([0.6, 2, 5, 20, 55], [4.4, 3.1, 2.4, 2, 1.7]) for name in ("transformer, 361k", "LSTM, 358k")}
-    return transformer.language_curve(curves, dict(zip(names, levels, strict=True)))
+    names = [f"{n}-gram" for n in (1, 2, 3, 5)]
+    losses = {name: [[4.4, 3.1, 2.4, 2, 1.7 + k]] for k, name in enumerate(("transformer", "LSTM", "no positions"))}
+    return transformer.language_curve([50, 100, 150, 200, 250], losses, dict(zip(names, levels, strict=True)))
 
 
 def ways(shown: np.ndarray, side: int, *names: str) -> style.LectureFigure:
@@ -449,10 +453,19 @@ CASES: dict[str, list[Callable[[], style.LectureFigure]]] = {
         lambda: mixing(10, "embedding", "attention", "attention, causal mask", "feed-forward", "norm"),
         lambda: mixing(64, *(f"layer {k} of a whole model" for k in range(6))),
     ],
-    "transformer.position_table": [lambda: transformer.position_table(np.sin(noise(64, 32)), noise(64, 64))],
-    "transformer.by_position": [lambda: by_position(64, 999, 999), lambda: by_position(64, 70, 80)],
+    "transformer.by_position": [
+        lambda: by_position(48, "rotary", "learned", "sinusoidal", "none"),
+        lambda: by_position(7, "rotary"),
+    ],
     "transformer.heads": [
-        lambda: transformer.heads([1, 2, 4, 8, 16], seeds(["left neighbor", "the one before"], 5), chance=0.1)
+        lambda: transformer.heads(
+            {f"{n} heads, {behind}": sigmoid(noise(5)) for n in (1, 2) for behind in ("linear", "MLP")},
+            0.125, np.linspace(0, 1, 6).reshape(3, 2), ["left neighbor", "two to the left"],
+        )
+    ],
+    "transformer.arms": [
+        lambda: transformer.arms({f"no {part}, lr 0.003": sigmoid(noise(3)) for part in ("norm", "residual")}, 0.125),
+        lambda: transformer.arms({"nothing removed": np.ones(5), "residual removed": np.ones(5)}, 0.125),
     ],
     "transformer.ablation": [
         lambda: transformer.ablation(
@@ -466,7 +479,7 @@ CASES: dict[str, list[Callable[[], style.LectureFigure]]] = {
             ["year 3", "year 4", "month 1", "month 2", "day 1", "day 2"],
         ),
     ],
-    "transformer.language_curve": [lambda: language_curve(4.57, 3.2, 1.91, 1.9, 1.2)],
+    "transformer.language_curve": [lambda: language_curve(3.2, 2.5, 1.91, 1.37)],
     "transformer.honest_or_not": [
         lambda: transformer.honest_or_not(BUGS, 2 * sigmoid(noise(11)), 10 * sigmoid(noise(11)), 1.96)
     ],
@@ -670,7 +683,8 @@ def test_a_figure_can_be_read_is_the_same_each_time_and_changes_no_setting(name)
          "From top to bottom: nothing removed, head 1; from left to right: left, right. Color: right answers."),
         (lambda: attention.mask_panels({"causal": triangle(3), "all": triangle(3) | True}),
          "Panels: causal, all. Looks from against looks at. Key: may look, may not look."),
-        (lambda: by_position(999), "Loss (nats) against position, 1 to 128: learned."),
+        (lambda: by_position(48, "learned"),
+         "Right answers (thick: mean; thin: one seed each) against position, 1 to 48: learned."),
         (drawings.block_drawing,
          "a block: norm, attention, residual, norm, feed-forward, residual; attention alone mixes tokens."),
     ],
@@ -680,8 +694,8 @@ def test_the_words_of_a_figure_are_its_labels(make, says):
 
 
 def test_the_words_change_with_a_label_and_hold_no_measured_number():
-    figure = transformer.by_position([1, 2], {"learned": np.array([0.731, 0.642])}, 1, ylabel="share of right answers")
-    assert in_words(figure) == "Share of right answers against position, 1 to 2: learned."
+    figure = transformer.by_position([1, 2], {"learned": np.array([[0.731, 0.642]])}, 1, chance=0.97)
+    assert in_words(figure) == "Right answers (thick: mean; thin: one seed each) against position, 1 to 2: learned."
     assert "7" not in in_words(figure) and "6" not in in_words(figure)
 
 
@@ -947,6 +961,8 @@ BAD: list[tuple[Callable[[], object], str]] = [
     (lambda: attention.by_learning_rate([1], {"a": np.ones(1)}), r"shape \(1,\): expected \(seeds, 1\)"),
     (lambda: recurrent_networks.compiled_units(TWO, "1", MODULO_3.table, "01"), r"\(1, 2\) and \(2, 6\)"),
     (lambda: transformer.mixing({"a": -np.eye(2)}), r"map 'a' \(2, 2\): expected"),
+    (lambda: transformer.heads({"a": np.ones(3)}, 0.1, np.eye(2), ["b"]), r"\(2,\) and \(1,\)"),
+    (lambda: transformer.arms({}, 0.1), r"0 networks: expected 1 to 6"),
     (lambda: transformer.ablation(np.eye(2), ["a"], ["b"]), r"\(2, 2\) and \(1, 1\)"),
     (lambda: vision.patches(image(), np.zeros((16, 4))), r"patches have shape \(16, 4\): expected \(N, C, P, P\)"),
     (lambda: vision.patches(image(), np.zeros((15, 1, 2, 2))), "15 patches do not fill an image of 8 x 8"),

@@ -56,7 +56,9 @@ def path_sheet(notebooks: Sequence[Notebook], plan: Plan) -> str:
 
 
 def mistakes(exercise: Exercise) -> list[str]:
-    """Return what the exercise's check says to each known mistake."""
+    """Return what the exercise's check says to each known mistake; nothing where an exercise has no check."""
+    if not exercise.module:
+        return []
     check = getattr(importlib.import_module(exercise.module), exercise.check)
     return [mistake.says for mistake in check.mistakes]
 
@@ -70,7 +72,8 @@ def _section(section: Section, advice: Advice) -> list[str]:
     for exercise in section.exercises:
         known = mistakes(exercise)
         usual = " / ".join(_END_OF_SENTENCE.split(says)[0] for says in known[:SHOWN])
-        lines.append(f"- {exercise.title}. Usual: {usual} ({min(SHOWN, len(known))} of {len(known)})")
+        told = f" Usual: {usual} ({min(SHOWN, len(known))} of {len(known)})" if known else ""
+        lines.append(f"- {exercise.title}.{told}")
     return lines
 
 
