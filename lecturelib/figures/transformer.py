@@ -128,32 +128,6 @@ def _dots(ax: Axes, right: Mapping[str, np.ndarray], chance: float) -> None:
 
 
 @styled
-def ablation(accuracy: np.ndarray | Mapping[str, np.ndarray], rows: Sequence[str],
-             columns: Sequence[str]) -> LectureFigure:  # fmt: skip
-    """Show how right the answers stay when something is removed: a row per removal, a column per question.
-
-    Shapes: accuracy (rows, columns) from 0 to 1, or several such under their names. Raises: ValueError for others.
-    """
-    panels = accuracy if isinstance(accuracy, Mapping) else {"": accuracy}
-    wide = max(4.2, 0.11 * max(map(len, rows)) + 1.0 * len(columns))
-    figure = new_figure(min(12, 2.2 + wide * len(panels)), min(6.5, 2.0 + 0.55 * len(rows)))
-    every = axes(figure, 1, len(panels), sharey=True)
-    names = [wrapped(column, 8 / len(panels) / len(columns), 13) for column in columns]
-    for ax, (name, each) in zip(every, panels.items(), strict=True):
-        each = np.asarray(each, float)
-        same_shape("accuracy, and rows and columns,", each.shape, (len(rows), len(columns)))
-        image = draw_map(ax, each)
-        number_cells(ax, each)
-        ax.axhline(0.5, color="white", lw=5)
-        ax.set_xticks(range(len(columns)), names, fontsize=13)
-        ax.set_yticks(range(len(rows)), list(rows), fontsize=13)
-        ax.tick_params(length=0)
-        ax.set_title(name)
-    figure.colorbar(image, ax=every, ticks=[0, 0.5, 1], aspect=25).set_label("right answers")
-    return figure
-
-
-@styled
 def language_curve(steps: Sequence[int], loss: Mapping[str, np.ndarray], lines: Mapping[str, float]) -> LectureFigure:
     """Show validation or test loss against training steps, and named levels: what simpler models reach.
 

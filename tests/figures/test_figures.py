@@ -467,18 +467,6 @@ CASES: dict[str, list[Callable[[], style.LectureFigure]]] = {
         lambda: transformer.arms({f"no {part}, lr 0.003": sigmoid(noise(3)) for part in ("norm", "residual")}, 0.125),
         lambda: transformer.arms({"nothing removed": np.ones(5), "residual removed": np.ones(5)}, 0.125),
     ],
-    "transformer.ablation": [
-        lambda: transformer.ablation(
-            {f"seed {k}": np.linspace(0, 1, 8).reshape(4, 2) for k in range(3)},
-            ["nothing removed", "head 1 removed", "head 2 removed", "both removed"],
-            ["left neighbor", "the one before"],
-        ),
-        lambda: transformer.ablation(
-            np.linspace(0, 1, 42).reshape(7, 6),
-            [f"{k}th of the most attended ones taken away" for k in range(7)],
-            ["year 3", "year 4", "month 1", "month 2", "day 1", "day 2"],
-        ),
-    ],
     "transformer.language_curve": [lambda: language_curve(3.2, 2.5, 1.91, 1.37)],
     "transformer.honest_or_not": [
         lambda: transformer.honest_or_not(BUGS, 2 * sigmoid(noise(11)), 10 * sigmoid(noise(11)), 1.96)
@@ -679,8 +667,6 @@ def test_a_figure_can_be_read_is_the_same_each_time_and_changes_no_setting(name)
         (lambda: attention.by_learning_rate([0.1, 0.2], {"divided": np.ones((3, 2))}),
          "After the same number of steps; ringed: each arm at its best rate. Validation loss (line: median; hollow: "
          "one seed each) against learning rate: divided."),
-        (lambda: transformer.ablation(np.eye(2), ["nothing removed", "head 1"], ["left", "right"]),
-         "From top to bottom: nothing removed, head 1; from left to right: left, right. Color: right answers."),
         (lambda: attention.mask_panels({"causal": triangle(3), "all": triangle(3) | True}),
          "Panels: causal, all. Looks from against looks at. Key: may look, may not look."),
         (lambda: by_position(48, "learned"),
@@ -963,7 +949,6 @@ BAD: list[tuple[Callable[[], object], str]] = [
     (lambda: transformer.mixing({"a": -np.eye(2)}), r"map 'a' \(2, 2\): expected"),
     (lambda: transformer.heads({"a": np.ones(3)}, 0.1, np.eye(2), ["b"]), r"\(2,\) and \(1,\)"),
     (lambda: transformer.arms({}, 0.1), r"0 networks: expected 1 to 6"),
-    (lambda: transformer.ablation(np.eye(2), ["a"], ["b"]), r"\(2, 2\) and \(1, 1\)"),
     (lambda: vision.patches(image(), np.zeros((16, 4))), r"patches have shape \(16, 4\): expected \(N, C, P, P\)"),
     (lambda: vision.patches(image(), np.zeros((15, 1, 2, 2))), "15 patches do not fill an image of 8 x 8"),
     (lambda: vision.patches(image()[0], np.zeros((16, 1, 2, 2))), r"shape \(8, 8\): expected \(C, height, width\)"),
