@@ -3,8 +3,8 @@
     python -m lecturelib hand-in NOTEBOOK --name NAME
     python -m lecturelib collect FOLDER [-o TABLE]
 
-`cells` finds the exercises in a notebook, `hand_in` writes the student's file, `course` reads the course's own
-notebooks. Of a hand-in nothing is believed: `child` runs its code in a process of its own, `judge` puts the questions
-of the checks to it in another, `wire` carries plain data between the two, `collect` starts, watches and ends both, and
-`table` writes down what came of it. The README says how to use all this, and what it protects from.
+`cells` finds the exercises in a notebook, `hand_in` writes the student's file, `files` finds what was handed in. Of a
+hand-in nothing is believed: `child` runs its code in what `sandbox` puts around it, `judge` puts the questions of the
+checks to it from another process, `wire` carries plain data between the two, `collect` runs several judges, and `table`
+writes down what came of it. The README says how to use all this, and what it protects from.
 """

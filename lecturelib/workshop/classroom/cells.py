@@ -1,80 +1,96 @@
 """Find the exercises in the code cells of a notebook, whatever its owner did to it.
 
 An exercise is known by the call of its check, `check_attend(answer)`, wherever that stands: cells may have been moved,
-copied, or split. What the cell takes from other cells of the notebook is brought along.
+copied, or split. To an answer belongs every statement of the outermost level that binds or changes a name that it
+needs, whatever its form: these are taken from all cells, in order, and the others are left behind.
 """
 
+from __future__ import annotations
+
 import ast
+import builtins
 import re
 import symtable
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator
 from typing import NamedTuple
-
-from IPython.core.inputtransformer2 import TransformerManager
 
 COPIES = 3  # so many cells with the same check are looked at: the last ones
 _CHECK = re.compile(r"\bcheck_\w+")
 _UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
+_MAGIC = re.compile(r"(?m)^([ \t]*)(?:%time[ \t]+(?=\S)|(?:[%!?].*|[\w.]+\?{1,2}[ \t]*$))")
+_CALLED = re.compile(r"(?m)(?<![=!<>])=[ \t]*[!%].*$")  # x = !ls
+_DEFINE = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+_COMPOUND = (ast.For, ast.AsyncFor, ast.While, ast.If, ast.With, ast.AsyncWith, ast.Try, ast.Match)
+_WILD = {"exec", "globals", "locals", "vars", "setattr", "delattr"}  # what these bind stands nowhere
+_ANY = "*"  # the name of whatever such a statement binds
+_HARMLESS = {*dir(builtins)} - _WILD - {"next", "map", "filter"}
+_IN_A_TEXT = "your answer stands in a text cell, which nobody runs. Make it a code cell: press Esc, then Y."
 
 
 class Attempt(NamedTuple):
     """One cell that has an answer checked: the check's name, and code that makes the answer.
 
-    `source` is the cell without its checks, below the statements of other cells that it needs; `answer` is the
-    expression that was checked; `written` is what to hand in: these statements, and the cell as it was written.
+    `source` are the statements that it needs; `answer` is the expression that was checked; `written` is what to hand
+    in: the needed statements of other cells, and the cell as it was written. `fault` is a verdict that needs no trial.
     """
 
     check: str
     source: str
     answer: str
     written: str
+    fault: tuple[str, str] | None = None
 
 
-def attempts(cells: list[str], known: Container[str]) -> list[Attempt]:
-    """Return what is there for each known check, in the order of the cells; of many copies, the last three."""
+def attempts(cells: list[str], known: Container[str], texts: Iterable[str] = ()) -> list[Attempt]:
+    """Return what is there for each known check, in the order of the cells; of many copies, the last three.
+
+    `texts` are the text cells: an answer that stands in one is named.
+    """
     trees = [parse(cell) for cell in cells]
-    found: list[Attempt] = []
-    for n, (cell, tree) in enumerate(zip(cells, trees, strict=True)):
+    asked: list[tuple[int, int, str, ast.expr | None]] = []
+    bare: list[tuple[int, ast.stmt]] = []
+    for n, tree in enumerate(trees):
+        for statement in tree.body if tree else ():
+            checks = _Checks()
+            bare.append((n, checks.visit(statement)))
+            asked += [(n, len(bare), name, answer) for name, answer in checks.found if name in known]
         if tree is None:  # Python cannot read it either: it will stop with the same error when it is run
-            names = [name for name in dict.fromkeys(_CHECK.findall(cell)) if name in known]
-            found += [Attempt(name, cell, "...", cell) for name in names]
-            continue
-        checks = _Checks()
-        bare = checks.visit(tree)
-        asked = [(name, answer) for name, answer in checks.found if name in known]
-        if not asked:
-            continue
+            names = [name for name in dict.fromkeys(_CHECK.findall(cells[n])) if name in known]
+            asked += [(n, len(bare), name, None) for name in names]
+    needs = _Needs([each for _, each in bare]) if asked else None
+    found = []
+    for n, place, check, answer in asked:
+        cell = cells[n]
         try:
-            above = "".join(f"{ast.unparse(each)}\n" for each in _needed(bare, asked, n, trees))
-            source = above + ast.unparse(bare)
-            found += [Attempt(name, source, ast.unparse(answer), above + cell) for name, answer in asked]
+            if answer is None or not needs:
+                raise ValueError
+            taken = sorted(needs.of(answer, place))
+            source = "".join(f"{ast.unparse(bare[each][1])}\n" for each in taken)
+            above = "".join(f"{ast.unparse(bare[each][1])}\n" for each in taken if bare[each][0] != n)
+            found.append(Attempt(check, source, ast.unparse(answer), above + cell))
         except _UNREADABLE:
-            found += [Attempt(name, cell, "...", cell) for name, _ in asked]
-    return list(_last(found))
+            found.append(Attempt(check, cell, "...", cell))
+    return [*_last(found), *_misplaced(found, known, texts)]
 
 
 def parse(cell: str) -> ast.Module | None:
-    """Parse a code cell with its magics; return None where it is not Python."""
+    """Parse a code cell without its magics; return None where it is not Python."""
     if cell.lstrip().startswith("%%"):
         cell = cell.lstrip().partition("\n")[2]
-    try:
-        return ast.parse(TransformerManager().transform_cell(cell))
-    except _UNREADABLE:
-        return None
-
-
-def definitions(tree: ast.Module) -> Iterator[tuple[str, ast.stmt]]:
-    """Yield each name that a statement of the outermost level makes by def, class or import."""
-    for statement in tree.body:
-        if isinstance(statement, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
-            yield statement.name, statement
-        elif isinstance(statement, ast.Import | ast.ImportFrom):
-            for alias in statement.names:
-                yield alias.asname or alias.name.split(".")[0], statement
+    for text in (cell, _CALLED.sub("= None", _MAGIC.sub(lambda m: m[1] + "pass" * ("%time" not in m[0]), cell))):
+        try:
+            tree = ast.parse(text)
+            _Checks().visit(tree)  # is it too deep to be walked through?
+            return ast.parse(text)
+        except _UNREADABLE:
+            continue
+    return None
 
 
 class _Checks(ast.NodeTransformer):
-    """Takes the calls of checks and hints out of a cell, and keeps (check, answer) of each."""
+    """Takes the calls of checks and hints out of a statement, and keeps (check, answer) of each."""
 
     def __init__(self) -> None:
         self.found: list[tuple[str, ast.expr]] = []
@@ -91,54 +107,162 @@ class _Checks(ast.NodeTransformer):
         return self.generic_visit(node)
 
 
-def _needed(
-    cell: ast.Module, asked: list[tuple[str, ast.expr]], place: int, trees: list[ast.Module | None]
-) -> list[ast.stmt]:
-    """Return the statements of other cells that a cell and its answers need, in order.
+class _Statement:
+    """What a statement does with names: which it reads, now or when something that it defines is called; and so on.
 
-    Of several that make the same name it is the last one above, or else the first one below.
+    `binds`: gives them a value, `anew`: whatever they were before. `stores`: changes a part of what they stand for.
+    `touches`: may do so, by a call. `same`: what it binds may be the same object. `later`: what a function that it
+    defines binds or changes when it is called.
     """
-    where: dict[str, list[tuple[int, int]]] = {}
-    for n, tree in enumerate(trees):
-        for k, statement in enumerate(tree.body if tree and n != place else ()):
-            for name in _bound(statement):
-                where.setdefault(name, []).append((n, k))
-    taken: dict[tuple[int, int], ast.stmt] = {}
-    own = {name for statement in cell.body for name in _bound(statement)}
-    wanted = set().union(_read(cell), *(_read(answer) for _, answer in asked)) - own
-    while wanted:
-        places = where.get(wanted.pop(), [])
-        above = [each for each in places if each[0] < place]
-        for n, k in above[-1:] or places[:1]:
-            tree = trees[n]
-            if tree and (n, k) not in taken:
-                taken[n, k] = tree.body[k]
-                wanted |= _read(tree.body[k]) - own
-    return [taken[each] for each in sorted(taken)]
+
+    def __init__(self, node: ast.stmt) -> None:
+        self.now, self.later, self.binds, declared = _names(node)
+        self.anew: set[str] = set()
+        if isinstance(node, (*_DEFINE, ast.Import, ast.ImportFrom)):
+            self.anew = set(self.binds)
+        elif isinstance(node, ast.Assign | ast.AnnAssign) and node.value:
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names = [each for t in targets for each in (t.elts if isinstance(t, ast.Tuple | ast.List) else [t])]
+            self.anew = {each.id for each in names if isinstance(each, ast.Name)}
+        self.stores, self.touches = _changed(node)
+        self.same = _base(node.value) if isinstance(node, ast.Assign) else set()
+        if self.now & _WILD or (isinstance(node, ast.ImportFrom) and node.names[0].name == "*"):
+            self.binds.add(_ANY)
+        if isinstance(node, _COMPOUND):
+            self.touches |= self.now
+        self.defines = isinstance(node, _DEFINE)
+        self.imports = isinstance(node, ast.Import | ast.ImportFrom)
+        inside = [_changed(each) for each in ast.walk(node) if isinstance(each, ast.stmt)] if self.later else []
+        self.effects = set().union(*(stores for stores, _ in inside)) & self.later | declared
+        self.may = set().union(*(touches for _, touches in inside)) & self.later
+        if self.later & _WILD:
+            self.effects.add(_ANY)
 
 
-def _bound(statement: ast.stmt) -> Iterable[str]:
-    """Return the names that a statement of the outermost level makes."""
-    if isinstance(statement, ast.Assign | ast.AnnAssign):
-        return {
-            node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-        }
-    return {name for name, _ in definitions(ast.Module([statement], []))}
+def _statement(node: ast.stmt) -> _Statement:
+    """What a statement does; nothing, if Python would refuse it."""
+    try:
+        return _Statement(node)
+    except _UNREADABLE:
+        return _Statement(ast.Pass())
 
 
-def _read(tree: ast.AST) -> set[str]:
-    """Return the names that code takes from outside; what a function calls its own variables is no such name."""
-    tables = [symtable.symtable(ast.unparse(tree), "<cell>", "exec")]
-    outermost, found = tables[0], set()
-    while tables:
-        table = tables.pop()
-        tables += table.get_children()
-        found |= {
-            symbol.get_name()
-            for symbol in table.get_symbols()
-            if symbol.is_referenced() and (table is outermost or symbol.is_global())
-        }
-    return found
+class _Needs:
+    """Which statements an answer needs."""
+
+    def __init__(self, nodes: list[ast.stmt]) -> None:
+        self.all = [_statement(node) for node in nodes]
+        data = set().union(*(each.binds for each in self.all if not each.defines and not each.imports))
+        own = set().union(*(each.binds for each in self.all if not each.imports))
+        effects: dict[str, set[str]] = defaultdict(set)
+        calls: dict[str, set[str]] = defaultdict(set)
+        for each in self.all:
+            for name in each.binds if each.later or each.effects else ():
+                effects[name] |= each.effects | each.may & data
+                calls[name] |= each.later
+        for _ in range(len(effects)):  # what the functions that it calls change
+            before = sum(map(len, effects.values()))
+            for name in effects:
+                effects[name] |= set().union(*(effects[each] for each in calls[name] & effects.keys()))
+            if before == sum(map(len, effects.values())):
+                break
+        self.where: dict[str, list[int]] = defaultdict(list)
+        self.anew: dict[str, list[int]] = defaultdict(list)
+        for n, each in enumerate(self.all):
+            changed = each.binds | each.stores | (each.touches | each.same) & data
+            if each.stores - own:  # a part of a module, which an answer may use by another name
+                changed.add(_ANY)
+            for name in () if each.defines else each.now & effects.keys():
+                changed |= effects[name]
+            for name in changed:
+                self.where[name].append(n)
+            for name in each.anew:
+                self.anew[name].append(n)
+
+    def of(self, answer: ast.expr, place: int) -> set[int]:
+        """Return the numbers of the statements that an expression needs after the first `place` of them."""
+        taken: set[int] = set()
+        now, later, *_ = _names(ast.Expr(answer))
+        wanted = [(name, place) for name in (*now, *later, _ANY)]
+        seen = set(wanted)
+        while wanted:
+            name, at = wanted.pop()
+            for n in self._chain(name, at, place):
+                taken.add(n)
+                each = self.all[n]
+                new = {(read, n) for read in (each.now if each.defines else each.now | each.later)}
+                new |= {(read, place) for read in each.later}
+                if name in each.same:
+                    new |= {(bound, place) for bound in each.binds}
+                fresh = new - seen
+                seen |= fresh
+                wanted += fresh
+        return taken
+
+    def _chain(self, name: str, at: int, place: int) -> list[int]:
+        """Return the statements that make what a name stands for at one point, and that change it up to the end."""
+        where, anew = self.where.get(name, []), self.anew.get(name, [])
+        k = bisect_left(anew, at)
+        first = anew[k - 1] if k else 0
+        last = anew[k] if k < len(anew) and anew[k] < place else place
+        found = where[bisect_left(where, first) : bisect_left(where, max(last, at))]
+        if found or name == _ANY:
+            return found
+        return [n for n in where if n >= at and name in self.all[n].binds][:1]  # or else the first one below
+
+
+def _base(node: ast.AST | None) -> set[str]:
+    """Return the name of which an expression is a part, x of x.a[0]."""
+    while isinstance(node, ast.Attribute | ast.Subscript | ast.Starred):
+        node = node.value
+    return {node.id} if isinstance(node, ast.Name) else set()
+
+
+def _here(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield a statement and what is in it, but not what runs only when a function is called."""
+    yield node
+    for child in ast.iter_child_nodes(node):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) and child in _list(node.body):
+            continue
+        yield from _here(child)
+
+
+def _list(body: object) -> list:
+    return body if isinstance(body, list) else [body]
+
+
+def _changed(node: ast.stmt) -> tuple[set[str], set[str]]:
+    """Return the names of which a statement changes a part, and those that it may change by a call."""
+    stores, touches = set(), set()
+    for each in _here(node):
+        if isinstance(each, ast.Attribute | ast.Subscript) and not isinstance(each.ctx, ast.Load):
+            stores |= _base(each)
+        elif isinstance(each, ast.Call):
+            if isinstance(each.func, ast.Attribute):
+                touches |= _base(each.func)
+            if not (isinstance(each.func, ast.Name) and each.func.id in _HARMLESS):
+                for argument in (*each.args, *(keyword.value for keyword in each.keywords)):
+                    touches |= _base(argument)
+    return stores, touches
+
+
+def _names(node: ast.stmt) -> tuple[set[str], set[str], set[str], set[str]]:
+    """Return the names that code reads at once, or when a function in it is called, and that it binds likewise."""
+    now, later, binds, declared = set[str](), set[str](), set[str](), set[str]()
+    tables = [(symtable.symtable(ast.unparse(node), "<cell>", "exec"), False)]
+    for table, after in tables:  # which grows meanwhile
+        outermost = table is tables[0][0]
+        for symbol in table.get_symbols():
+            if symbol.is_referenced() and (outermost or symbol.is_global()):
+                (later if after else now).add(symbol.get_name())
+            if (symbol.is_assigned() or symbol.is_imported()) and (outermost or symbol.is_declared_global()):
+                (declared if after else binds).add(symbol.get_name())
+        for each in table.get_children():
+            waits = str(each.get_type()) == "function" and not each.get_name().endswith(("comp", "genexpr"))
+            tables.append((each, after or waits))
+    if isinstance(node, ast.FunctionDef) and node.decorator_list:
+        now |= later
+    return now, later, binds, declared
 
 
 def _last(found: list[Attempt]) -> Iterator[Attempt]:
@@ -147,3 +271,17 @@ def _last(found: list[Attempt]) -> Iterator[Attempt]:
     for n, attempt in reversed(list(enumerate(distinct))):
         if sum(other.check == attempt.check for other in distinct[:n]) < COPIES:
             yield attempt
+
+
+def _misplaced(found: list[Attempt], known: Container[str], texts: Iterable[str]) -> Iterator[Attempt]:
+    """Yield an attempt that says so for each answer that stands in a text cell."""
+    for text in texts:
+        tree = parse(text) if "=" in text or "def " in text or "check_" in text else None
+        checks = _Checks()
+        for statement in tree.body if tree else ():
+            checks.visit(statement)
+        bound = set().union(*(_names(each)[2] for each in tree.body)) if tree else set()
+        wanted = {name for name, _ in checks.found if name in known and name not in {each.check for each in found}}
+        wanted |= {each.check for each in found if each.answer in bound}
+        for check in sorted(wanted):
+            yield Attempt(check, "", "...", text, ("in a text cell", f"{check.removeprefix('check_')}: {_IN_A_TEXT}"))

@@ -1,7 +1,8 @@
 """The process that runs a stranger's code: it makes the answer, and calls it as often as the judge asks.
 
 It knows the questions one by one and no right result, and it sends back plain data (see `wire`). All that it says may
-be a lie of the code that it runs; the judge takes it for an answer, never for a verdict.
+be a lie of the code that it runs; the judge takes it for an answer, never for a verdict. What it can reach is decided
+by what stands around it (see `sandbox`). It imports nothing but the wire: `python -m ...child BYTES [--nursery]`.
 """
 
 from __future__ import annotations
@@ -9,84 +10,131 @@ from __future__ import annotations
 import ast
 import builtins
 import contextlib
+import ctypes
+import os
+import socket
+import sys
 import time
 from collections.abc import Callable
-from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 
-from lecturelib.workshop.classroom.limits import isolate
-from lecturelib.workshop.classroom.wire import ASKS_BACK, Message
+from lecturelib.workshop.classroom.wire import ASKS_BACK, Line, Message
 
+HOME = "/hand-in"
+DISK = 16_000_000  # bytes that it may write
 _TEXT = 300  # characters of an error's message
-_PATIENCE = 10  # seconds until it goes by itself, if nobody ends it
+_NEW = 0x20000 | 0x8000000 | 0x10000000 | 0x20000000 | 0x40000000  # namespaces: mounts, IPC, users, processes, network
 
 
-class _BrokenCourse(Exception):
-    """A cell of the course itself does not run here: that is no student's fault."""
+def nurse(control: socket.socket, memory: int) -> None:
+    """Fork a child for each line that arrives, in namespaces of its own; without these, serve one and no more."""
+    if not os.fork():  # does the system allow them?
+        os._exit(_apart())
+    nested = os.wait()[1] == 0
+    while fds := socket.recv_fds(control, 1, 1)[1]:
+        line = Line(os.fdopen(fds[0], "rb"), os.fdopen(os.dup(fds[0]), "wb"))
+        if not nested:
+            control.close()
+            return serve(line, memory)
+        reader, writer = os.pipe()
+        if not (between := os.fork()):
+            _apart()
+            if pid := os.fork():  # the first process of its namespaces: with it all others in them end
+                os.write(writer, str(pid).encode())
+                os._exit(0)
+            for each in (control.fileno(), reader, writer):
+                os.close(each)
+            serve(line, memory)
+            os._exit(0)
+        line.close()
+        os.waitpid(between, 0)
+        pid = int(os.read(reader, 30))
+        for each in (reader, writer):
+            os.close(each)
+        if not control.recv(1):
+            break
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, 9)
+        control.send(b"+")
 
 
-def serve(judge: Connection, folder: Path, memory: int) -> None:
-    """Give up all that is not needed, and answer the judge until it has no more questions; then wait to be ended.
+def _apart() -> int:
+    """Leave the namespaces of this process for new ones, as the same user; return an exit status.
 
-    Who ends it looks for the processes that it has started, and no longer finds them once it is gone itself.
+    There it has an empty home and sees no process outside, and it gives up the right to change that.
     """
-    torch.set_num_threads(1)
-    isolate(folder, memory)
-    judge.send_bytes(Message().write(ready=True))
+    c, uid, gid = ctypes.CDLL(None), os.getuid(), os.getgid()
+    if c.unshare(_NEW):
+        return 1
+    for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
+        with open(f"/proc/self/{name}", "w") as file:
+            file.write(text)
+    for place, size in ((HOME, DISK), ("/proc", 4096)):
+        if c.mount(b"tmpfs", place.encode(), b"tmpfs", 6, f"size={size},nr_inodes=10000,mode=700".encode()):
+            os._exit(1)
+    os.chdir(HOME)
+    return c.capset((ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)())
+
+
+def serve(judge: Line, memory: int) -> None:
+    """Give up all that is not needed, and answer the judge until it has no more questions."""
+    silence = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(silence, stream)
+    for name, most in (("AS", memory), ("FSIZE", DISK), ("CORE", 0), ("NOFILE", 64)):
+        limit(f"RLIMIT_{name}", most)
+    judge.send(Message().write(ready=True))
     with contextlib.suppress(EOFError, ConnectionError):
         converse(judge)
-    time.sleep(_PATIENCE)
 
 
-def converse(judge: Connection) -> None:
-    """Make the answers that the judge asks for, and call them; EOFError ends it."""
+def grown(more: int) -> int:
+    """Return the bytes of memory that this process would have with so many more."""
+    return psutil.Process().memory_info().vms + more
+
+
+def limit(which: str, most: int) -> None:
+    """Set a limit of the system's for this process for good, unless it is lower already or the system has none."""
+    with contextlib.suppress(ImportError, OSError, ValueError):  # Windows has none, macOS does not keep all of them
+        import resource
+
+        _, hard = resource.getrlimit(getattr(resource, which))
+        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(getattr(resource, which), (most, most))
+
+
+def converse(judge: Line) -> None:
+    """Make the answer that the judge asks for, and call it; EOFError ends it."""
     answer: Any = None
     while True:
-        question = judge.recv_bytes()
+        question = judge.receive()
         message = Message()
         values = message.read(question, lambda n: _asked_back(judge, n))
         try:
             if "source" in values:
-                answer = _answer(values["preamble"], values["source"], values["answer"])
+                answer = _answer(values["source"], values["answer"])
                 reply = Message().write(value=answer)
             else:
                 reply = _called(answer, values, message)
-        except _BrokenCourse as problem:
-            reply = Message().write(broken=str(problem)[:_TEXT])
         except BaseException as problem:  # also SystemExit: the judge says what comes of it
             reply = _raised(problem)
-        judge.send_bytes(reply)
+        judge.send(reply)
 
 
-def _answer(preamble: str, source: str, answer: str) -> Any:
-    """Run what the course defines, then a student's cell; return the answer.
+def _answer(source: str, answer: str) -> Any:
+    """Run a student's cells, and return the answer.
 
-    Of the cell a statement that fails is passed over: it may need what an experiment further up has made. If the
-    answer does not need it, it does no harm; if it does, it fails as well.
+    A statement that fails is passed over: it may need what an experiment further up has made. If the answer does not
+    need it, it does no harm; if it does, it fails as well.
     """
     names: dict[str, Any] = {"__name__": "__main__"}
-    for statement in ast.parse(preamble).body:
-        try:
-            _run(statement, names)
-        except NameError:  # a default value that an experiment has made
-            continue
-        except Exception as problem:
-            raise _BrokenCourse(
-                f"{ast.unparse(statement):.80} stops with {type(problem).__name__}: {problem}"
-            ) from None
     for statement in ast.parse(source).body:
-        try:
-            _run(statement, names)
-        except Exception:
-            continue
+        with contextlib.suppress(Exception, SystemExit):
+            exec(compile(ast.Module([statement], []), "<exercise>", "exec"), names)
     return eval(answer, names)
-
-
-def _run(statement: ast.stmt, names: dict[str, Any]) -> None:
-    exec(compile(ast.Module([statement], []), "<exercise>", "exec"), names)
 
 
 def _called(answer: Callable[..., Any], values: dict[str, Any], question: Message) -> bytes:
@@ -105,12 +153,12 @@ def _gradients(result: Any, given: tuple[Any, ...]) -> list[torch.Tensor | None]
     return list(torch.autograd.grad(result, weights, retain_graph=True, allow_unused=True))
 
 
-def _asked_back(judge: Connection, n: int) -> Callable[..., Any]:
+def _asked_back(judge: Line, n: int) -> Callable[..., Any]:
     """Return what stands for a function among the arguments: it is the judge that computes it."""
 
     def ask(*given: Any) -> Any:
-        judge.send_bytes(ASKS_BACK + Message().write(function=n, given=given))
-        values = Message().read(judge.recv_bytes())
+        judge.send(ASKS_BACK + Message().write(function=n, given=given))
+        values = Message().read(judge.receive())
         if "raised" in values:
             raise getattr(builtins, values["raised"], RuntimeError)(values["text"])
         return values["result"]
@@ -122,3 +170,14 @@ def _raised(problem: BaseException) -> bytes:
     """Say which error it was; one for want of memory is called so, whoever noticed it."""
     kind = "MemoryError" if "allocate memory" in str(problem) else type(problem).__name__
     return Message().write(raised=kind, text=str(problem)[:_TEXT])
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    (torch.ones(2, 2) @ torch.ones(2, 2)).softmax(1)  # for which torch looks at /proc, once
+    most = grown(int(sys.argv[1]))
+    if "--nursery" in sys.argv:
+        nurse(socket.socket(fileno=os.dup(0)), most)
+    else:
+        serve(Line(os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")), most)
+        time.sleep(10)  # who ends it looks for what it has started, and would no longer find it

@@ -22,14 +22,20 @@ def hand_in(parser: argparse.ArgumentParser) -> None:
 def collect(parser: argparse.ArgumentParser) -> None:
     """Check the exercises that a class handed in, and write a table of the results.
 
-    FOLDER holds the files of `lecture hand-in`, or notebooks; folders in it are searched, too.
+    FOLDER holds the files of `lecture hand-in`, or notebooks; folders and zips in it are searched, too. Each hand-in
+    runs isolated: in bubblewrap, or in podman or docker with the course's image. A run that was stopped goes on where
+    it was.
     """
     parser.add_argument("folder", type=Path, metavar="FOLDER")
-    parser.add_argument("-o", "--output", type=Path, default=Path("table.csv"), metavar="TABLE", help="(table.csv)")
-    jobs = max(1, (os.cpu_count() or 2) // 2)
-    parser.add_argument("--jobs", type=_whole, default=jobs, metavar="N", help="files at a time (half of the cores)")
-    parser.add_argument("--seconds", type=_positive, default=20, help="for an exercise (20)")
+    parser.add_argument("-o", "--output", type=Path, default=Path("table.csv"), metavar="TABLE",
+                        help="a new file (table.csv)")  # fmt: skip
+    jobs = max(1, os.cpu_count() or 2)
+    parser.add_argument("--jobs", type=_whole, default=jobs, metavar="N", help="files at a time (one a core)")
+    parser.add_argument("--seconds", type=_positive, default=20, help="for an exercise, three times that a file (20)")
     parser.add_argument("--megabytes", type=_whole, default=1000, help="for an exercise (1000)")
+    parser.add_argument("--image", default="lecture", help="of the course, for podman or docker (lecture)")
+    parser.add_argument("--same-account", action="store_true",
+                        help="run strangers' code under this account, with all its rights: see the README")  # fmt: skip
     parser.set_defaults(run=_collect)
 
 
@@ -65,33 +71,51 @@ def _notebook(name: str) -> Path:
 
 
 def _collect(options: argparse.Namespace) -> None:
-    from lecturelib.workshop.classroom.collect import Limits, collect, files
+    from lecturelib.workshop.classroom.collect import Limits, collect
     from lecturelib.workshop.classroom.course import read_course
-    from lecturelib.workshop.classroom.table import plain, rows, summary, write_table
+    from lecturelib.workshop.classroom.files import Listing
+    from lecturelib.workshop.classroom.sandbox import choose
+    from lecturelib.workshop.classroom.table import Journal, plain, rows, summary, write_table
 
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")  # a name may hold what this terminal cannot show
     if not options.folder.is_dir():
         raise ValueError(f"{options.folder} is no folder: expected one with the files that were handed in")
     if not options.output.absolute().parent.is_dir():
         raise ValueError(f"{options.output.parent} is no folder: expected one to write the table to")
-    paths = files(options.folder)
-    if not paths:
-        raise ValueError(f"{options.folder} holds no .json and no .ipynb file: expected those that were handed in")
+    if os.path.lexists(options.output):
+        raise ValueError(f"{options.output} is there already, and nothing is overwritten: name another table with -o")
+    listing = Listing(options.folder)
+    if not listing.found:
+        raise ValueError(f"{options.folder} holds no hand-in and no notebook: expected those that were handed in")
     course = read_course()
-    if hasattr(os, "geteuid") and os.geteuid() == 0:
-        print("This runs the code of strangers as root: see lecturelib/workshop/classroom/README.md.", file=sys.stderr)
-    results = []
+    sandbox = choose(options.image, options.same_account)
+    print(sandbox.words, flush=True)
+    journal = Journal(options.output)
+    known = [journal.of(source) for source in listing.found]
+    results = [each for each in known if each]
+    if results:
+        print(f"{len(results)} of {len(known)} are known from a run that was stopped ({journal.path})")
+    sources = [source for source, each in zip(listing.found, known, strict=True) if not each]
     limits = Limits(options.seconds, options.megabytes * 1_000_000)
-    for n, result in enumerate(collect(paths, course, limits, options.jobs), 1):
-        results.append(result)
-        said = result.problem or ", ".join(each.name for each in result.found) or "no exercise"
-        name = plain(result.path.relative_to(options.folder).as_posix(), 60)
-        print(f"{n}/{len(paths)} {name}: {plain(said, 200)} ({result.seconds:.1f} s)", flush=True)
-    table = rows(results, course, options.folder)
+    try:
+        for result in collect(sources, sandbox, limits, options.jobs):
+            journal.add(result)
+            results.append(result)
+            said = result.problem or ", ".join(each.name for each in result.found) or "no exercise"
+            print(f"{len(results)}/{len(known)} {plain(result.source.place, 60)}: {plain(said, 200)}", flush=True)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("stopped; the same command goes on where it was") from None
+    table = rows(results, course)
     write_table(options.output, table, course)
+    journal.close()
     print("", *summary(table, course), "", f"{options.output}: {len(table)} rows", sep="\n")
     for row in table:
         if row.note:
             print(f"  {row.student}: {row.note}")
+    if listing.left:
+        print(f"left out: {len(listing.left)} files", *(f"  {plain(place, 120)}: {plain(why, 120)}"
+                                                         for place, why in listing.left), sep="\n")  # fmt: skip
 
 
 def _positive(text: str) -> float:

@@ -4,7 +4,6 @@ It needs nothing but Python, so that a hub can run it by the name of the file, a
 """
 
 import contextlib
-import os
 import sys
 from pathlib import Path
 
@@ -21,14 +20,17 @@ def copy_missing(source: Path, target: Path) -> list[str]:
     copied = []
     for notebook in notebooks:
         place = target / notebook.name
-        if os.path.lexists(place):
+        content = notebook.read_bytes()
+        try:
+            with place.open("xb") as file:  # nowhere where something is, be it a link that leads nowhere
+                file.write(content)
+        except FileExistsError:
             continue
-        draft = target / f".{notebook.name}.tmp"
-        draft.write_bytes(notebook.read_bytes())
-        with contextlib.suppress(FileExistsError):
-            os.link(draft, place)  # in one step, and not where a file has appeared meanwhile
-            copied.append(notebook.name)
-        draft.unlink()
+        except OSError:  # a full disk: no half of a notebook stays
+            with contextlib.suppress(OSError):
+                place.unlink()
+            raise
+        copied.append(notebook.name)
     return copied
 
 

@@ -1,27 +1,38 @@
-"""The course's own notebooks: which exercises there are, and what the cells above each of them define."""
+"""The course's exercises, and the sources of what was handed in."""
 
-import ast
+from __future__ import annotations
+
+import contextlib
 import json
-from collections.abc import Iterator
+import re
+from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from lecturelib.workshop.classroom.cells import attempts, definitions, parse
+from lecturelib import checks
 from lecturelib.workshop.notebooks import NOTEBOOKS
+
+_SOURCE = 200_000  # characters of a cell
+_CELLS = 2_000  # of a notebook
 
 
 class Lesson(NamedTuple):
-    """One exercise of the course: its check, the module that holds it, its notebook, and what is defined by then."""
+    """One exercise of the course: its check, the module that holds it, and its notebook."""
 
     check: str
     module: str
     notebook: str
-    preamble: str
 
 
-class _Everything:
-    def __contains__(self, name: object) -> bool:
-        return True
+@cache
+def exercises() -> dict[str, str]:
+    """Return the module of each check."""
+    found = {}
+    for path in sorted(Path(checks.__path__[0]).glob("*.py")):
+        for name in re.findall(r"(?m)^(check_\w+) = Exercise\(", path.read_text(encoding="utf-8")):
+            found[name] = f"{checks.__name__}.{path.stem}"
+    return found
 
 
 def read_course(folder: Path = NOTEBOOKS) -> dict[str, Lesson]:
@@ -31,8 +42,9 @@ def read_course(folder: Path = NOTEBOOKS) -> dict[str, Lesson]:
     """
     found = {}
     for path in sorted(folder.glob("*.ipynb")):
-        for lesson in _lessons(path.stem, code_cells(json.loads(path.read_text(encoding="utf-8")))):
-            found[lesson.check] = lesson
+        for name in re.findall(r"\b(check_\w+)\.hints\(\)", path.read_text(encoding="utf-8")):
+            if name in exercises():
+                found[name] = Lesson(name, exercises()[name], path.stem)
     if not found:
         raise ValueError(
             f"no exercise was found in {folder}: expected the notebooks of the course. They are no part of an "
@@ -41,30 +53,33 @@ def read_course(folder: Path = NOTEBOOKS) -> dict[str, Lesson]:
     return found
 
 
-def code_cells(notebook: object) -> list[str]:
-    """Return the sources of the code cells of a notebook of format 4.
+def read(content: bytes) -> tuple[str, float, list[list[str]], list[str]]:
+    """Return what a file says of itself: the student's name and when it was written, if it says so; and what it holds.
 
-    Raises: ValueError for anything else.
+    That is the code cells of a notebook, or the sources of a hand-in, each of which stands for itself; and the text
+    cells. Stored outputs are left out.
+
+    Raises: ValueError for anything else; RecursionError for lists that are nested too deeply.
     """
-    cells = notebook.get("cells") if isinstance(notebook, dict) else None
-    if not isinstance(cells, list):
-        raise ValueError("no notebook: expected an object with a list of cells, as Jupyter saves it")
-    return [source_of(cell) for cell in cells if isinstance(cell, dict) and cell.get("cell_type") == "code"]
+    given = json.loads(content)
+    if not isinstance(given, dict):
+        raise ValueError("no hand-in and no notebook: expected an object")
+    if isinstance(cells := given.get("cells"), list):
+        cells = [each for each in cells if isinstance(each, dict)][:_CELLS]
+        code, texts = ([source_of(each) for each in cells if each.get("cell_type") == kind or (kind == "text" and
+                        each.get("cell_type") in ("markdown", "raw"))] for kind in ("code", "text"))  # fmt: skip
+        return "", 0.0, [code], texts
+    if not isinstance(given.get("exercises"), list):
+        raise ValueError("no hand-in and no notebook: expected a list of exercises, or one of cells")
+    sources = [each.get("source") for each in given["exercises"][:_CELLS] if isinstance(each, dict)]
+    written = 0.0
+    with contextlib.suppress(ValueError, OverflowError):
+        written = datetime.fromisoformat(str(given.get("written"))).timestamp()
+    named = str(given.get("student", ""))[:200]
+    return named, written, [[each[:_SOURCE]] for each in sources if isinstance(each, str)], []
 
 
 def source_of(cell: dict) -> str:
     """Return the source of a cell, saved as one string or as a list of lines."""
     source = cell.get("source", "")
-    return "".join(map(str, source)) if isinstance(source, list) else str(source)
-
-
-def _lessons(notebook: str, cells: list[str]) -> Iterator[Lesson]:
-    above: list[ast.stmt] = []
-    for cell in cells:
-        tree = parse(cell)
-        made = list(definitions(tree)) if tree else []
-        for attempt in attempts([cell], _Everything()):
-            modules = [line.module for name, line in made if name == attempt.check and isinstance(line, ast.ImportFrom)]
-            if modules:
-                yield Lesson(attempt.check, str(modules[0]), notebook, "\n".join(map(ast.unparse, above)))
-        above += dict.fromkeys(line for _, line in made)
+    return ("".join(map(str, source)) if isinstance(source, list) else str(source))[:_SOURCE]

@@ -2,108 +2,96 @@
 
 from __future__ import annotations
 
-import ast
 import json
-import os
 import re
 import sys
 import unicodedata
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
-from typing import Any
 
-from lecturelib.workshop.classroom.cells import Attempt, attempts, parse
-from lecturelib.workshop.classroom.course import code_cells, source_of
+from lecturelib.workshop.classroom.cells import attempts
+from lecturelib.workshop.classroom.collect import Limits, collect
+from lecturelib.workshop.classroom.course import exercises, read
+from lecturelib.workshop.classroom.files import Source
+from lecturelib.workshop.classroom.sandbox import SAME_ACCOUNT, Sandbox
+from lecturelib.workshop.classroom.table import best
 
-FORMAT = 1
-
-
-class _AnyCheck:
-    def __contains__(self, name: object) -> bool:
-        return True
+FORMAT = 2
 
 
 def hand_in(name: str, folder: str | Path = ".") -> None:
-    """Write what the cells of this notebook's kernel hold of exercises into a file, and say what is in it.
+    """Write what the cells of this notebook's kernel hold of exercises into a file, and say what the table will say.
 
     Call it in a cell of the notebook, after the exercises were run. It needs no saved notebook, so it works in Binder,
     in Colab and at home alike.
 
     Raises: ValueError without a name, or where no exercise was run.
     """
-    names = vars(sys.modules["__main__"])
-    found = attempts([cell for cell in names.get("In", ()) if isinstance(cell, str)], _AnyCheck())
-    said = {attempt: _verdict(attempt, names) for attempt in found}
-    print(write(name, _topic(found), found, said, Path(folder)))
+    cells = vars(sys.modules["__main__"]).get("In", ())
+    print(write(name, "", [each for each in cells if isinstance(each, str)], [], Path(folder)))
 
 
 def hand_in_file(notebook: Path, name: str, folder: Path = Path(".")) -> str:
-    """Write what a saved notebook holds of exercises into a file; return what is in it, for the student to read.
+    """Write what a saved notebook holds of exercises into a file; return what the table will say, for the student.
 
     Raises: ValueError without a name, or for a file that is no notebook or holds no exercise.
     """
     try:
-        content = json.loads(notebook.read_text(encoding="utf-8"))
-        found = attempts(code_cells(content), _AnyCheck())
+        _, _, parts, texts = read(notebook.read_bytes())
     except OSError as problem:
         raise ValueError(f"{notebook} cannot be read ({problem.strerror}): expected a saved notebook") from None
     except (ValueError, RecursionError) as problem:
         raise ValueError(f"{notebook} is no notebook ({problem}): save it in Jupyter, and try again") from None
-    said = {attempt: _printed(attempt, content["cells"]) for attempt in found}
-    return write(name, notebook.stem, found, said, folder)
+    return write(name, notebook.stem, [cell for part in parts for cell in part], texts, folder)
 
 
-def write(name: str, notebook: str, found: list[Attempt], said: dict[Attempt, str], folder: Path) -> str:
-    """Write the file and return a text about it.
+def write(name: str, notebook: str, cells: list[str], texts: Sequence[str], folder: Path) -> str:
+    """Write the file, judge it in a fresh process as the collector will, and return a text about it.
 
     Raises: ValueError without a name or an exercise.
     """
     name = " ".join(name.split())
     if not name:
         raise ValueError("the name is empty: expected yours, as in --name 'Ada L.'")
+    found = attempts(cells, exercises(), texts)
+    misplaced = [each.fault[1] for each in found if each.fault]
+    found = [each for each in found if not each.fault]
     if not found:
-        raise ValueError(f"{notebook or 'this kernel'} holds no exercise: expected a cell that calls check_…(…)")
-    exercises = [{"check": each.check, "source": each.written, "said": said[each]} for each in found]
+        hint = "".join(f"\n{each}" for each in misplaced)
+        raise ValueError(f"{notebook or 'this kernel'} holds no exercise: expected a cell that calls check_…(…){hint}")
+    given = [{"check": each.check, "source": each.written} for each in found]
     written = datetime.now(UTC).isoformat(timespec="seconds")
-    content = {"format": FORMAT, "student": name, "notebook": notebook, "written": written, "exercises": exercises}
-    path = folder / f"{notebook or 'exercises'}-{_slug(name)}.json"
-    draft = path.with_name(f".{path.name}.tmp")
-    try:
-        draft.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        os.replace(draft, path)
-    except OSError as problem:
-        raise ValueError(f"{path} cannot be written ({problem.strerror}): expected a folder of yours") from None
-    lines = [f"  {each['check']}: {each['said'] or 'not run since it was changed'}" for each in exercises]
-    return "\n".join([f"{path} is for {name}. The checks said:", *lines, "Hand in that file."])
+    topic = notebook or exercises()[found[-1].check].rpartition(".")[2]
+    content = {"format": FORMAT, "student": name, "notebook": topic, "written": written, "exercises": given}
+    path = _saved(folder, f"{topic}-{_slug(name)}", json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    source = Source(str(path), [], path.name, 0.0)
+    (result,) = collect([source], Sandbox(SAME_ACCOUNT), Limits())
+    lines = [f"  {each.says or f'{each.check}: {each.name}'}" for each in best(result.found).values()]
+    wrong = {each.name for each in best(result.found).values()} - {"right", "not solved yet"}
+    if result.problem or wrong & {"error", "not readable"}:
+        lines.append("It was run from nothing, as it will be for the table. Right in the notebook? Then restart its "
+                     "kernel, run all its cells, and call this again.")  # fmt: skip
+    return "\n".join([f"{path} is for {name}. The table will say:", *lines, *misplaced, f"Hand in {path.name}."])
+
+
+def _saved(folder: Path, name: str, text: str) -> Path:
+    """Write a new file; one that is there is never overwritten."""
+    for n in count(1):
+        path = folder / f"{name}{f'-{n}' if n > 1 else ''}.json"
+        try:
+            with path.open("x", encoding="utf-8", errors="backslashreplace") as file:
+                file.write(text)
+            return path
+        except FileExistsError:
+            continue
+        except OSError as problem:
+            raise ValueError(f"{path} cannot be written ({problem.strerror}): expected a folder of yours") from None
+    raise AssertionError
 
 
 def _slug(name: str) -> str:
-    text = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"\W+", "-", text).strip("-")[:40] or "student"
-
-
-def _topic(found: list[Attempt]) -> str:
-    """Name what a kernel holds by the module of its checks, as a kernel does not know its notebook."""
-    modules = re.findall(r"from lecturelib\.checks\.(\w+) import", "\n".join(each.written for each in found))
-    return modules[-1] if modules else ""
-
-
-def _verdict(attempt: Attempt, names: dict[str, Any]) -> str:
-    """What the check says now about the answer that the kernel holds."""
-    try:
-        return str(names[attempt.check].verdict(eval(attempt.answer, names)).says)
-    except Exception as problem:
-        return f"{type(problem).__name__}: {problem}"
-
-
-def _printed(attempt: Attempt, cells: list[dict]) -> str:
-    """What stands under the last cell of a saved notebook that calls this check."""
-    for cell in reversed(cells):
-        source = source_of(cell) if cell.get("cell_type") == "code" else ""
-        tree = parse(source) if attempt.check in source else None
-        calls = {node.func.id for node in ast.walk(tree or ast.Module([], []))
-                 if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}  # fmt: skip
-        if attempt.check in calls:
-            texts = [output.get("text", "") for output in cell.get("outputs", []) if isinstance(output, dict)]
-            return "".join("".join(text) for text in texts).strip()
-    return ""
+    """Return a name as part of a file's name: letters of all scripts, Latin ones without accents."""
+    text = "".join(c for c in unicodedata.normalize("NFKD", name.casefold()) if not "\u0300" <= c <= "\u036f")
+    return re.sub(r"\W+", "-", unicodedata.normalize("NFC", text)).strip("-")[:40] or "student"

@@ -1,109 +1,108 @@
-"""The process that judges: it reads a file that was handed in, and puts the questions of each check to the child.
+"""The process that judges: it reads files that were handed in, and puts the questions of each check to a child.
 
 The verdict is that of `Exercise` itself: the child's answer is wrapped into a function that sends its arguments over
-and returns what comes back. Probes, right results, and all that a check does to an answer stay on this side.
+and returns what comes back. Probes, right results, and all that a check does to an answer stay on this side. It reads
+a task in a line, and writes lines with what it finds: `python -m lecturelib.workshop.classroom.judge`.
 """
 
 from __future__ import annotations
 
 import builtins
+import contextlib
+import ctypes
 import importlib
 import json
-from collections.abc import Callable
-from multiprocessing.connection import Connection
-from typing import Any, NamedTuple
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import Any
 
 import torch
 
 from lecturelib.checks.exercise import Exercise
 from lecturelib.workshop.classroom.cells import Attempt, attempts
-from lecturelib.workshop.classroom.course import Lesson, code_cells
-from lecturelib.workshop.classroom.limits import limit_memory
-from lecturelib.workshop.classroom.wire import ASKS_BACK, LIMIT, Message, renew
+from lecturelib.workshop.classroom.child import grown, limit
+from lecturelib.workshop.classroom.course import exercises, read
+from lecturelib.workshop.classroom.files import Source, fetch
+from lecturelib.workshop.classroom.sandbox import Child, Children, Sandbox
+from lecturelib.workshop.classroom.wire import ASKS_BACK, LIMIT, Line, Message, renew
 
-_MEMORY = 2_000_000_000  # bytes for the judge itself
-_SOURCE = 100_000  # characters of a cell
+_MEMORY = 3_000_000_000  # bytes for the judge itself
 
 
 class Stopped(BaseException):
     """The child can answer no more; no Exception, for a check takes these for results."""
 
 
-class Task(NamedTuple):
-    """A file that was handed in: its content, whether it is a notebook, and how many attempts are judged already."""
+def judged(content: bytes, children: Children, seconds: float) -> Iterator[dict[str, Any]]:
+    """Judge all attempts of a file, and yield what is found: first what is in it, then a verdict for each.
 
-    content: bytes
-    is_notebook: bool
-    done: int
-
-
-def judge(task: Task, course: dict[str, Lesson], child: Connection, report: Connection) -> None:
-    """Judge all attempts of a file that are not judged yet, and report each as it begins and as it ends."""
-
-    def say(**what: Any) -> None:
-        report.send_bytes(json.dumps(what).encode())
-
-    torch.set_num_threads(1)
-    limit_memory(_MEMORY)
-    try:
-        student, cells = read(task)
-        found = attempts(cells, course)
-    except (ValueError, RecursionError, MemoryError) as problem:
-        say(unreadable=str(problem)[:200] or type(problem).__name__)
-        return
-    say(student=student, checks=[attempt.check for attempt in found])
-    if task.done >= len(found):
-        say(end=True)
-        return
-    remote = Remote(child)
-    remote.ready()
-    for attempt in found[task.done :]:
-        say(begins=attempt.check)
-        try:
-            name, says = remote.verdict(attempt, course[attempt.check])
-        except Stopped as reason:
-            say(stopped=str(reason))
-            return
-        say(verdict=name, says=says)
-    say(end=True)
-
-
-def read(task: Task) -> tuple[str, list[str]]:
-    """Return the name that a file gives, "" if it is a notebook, and the sources of its cells.
-
-    Raises: ValueError for anything else; RecursionError for lists that are nested too deeply.
+    Each has so many seconds of computing, and the file three times that by the clock.
     """
-    content = json.loads(task.content)
-    if task.is_notebook:
-        return "", [cell[:_SOURCE] for cell in code_cells(content)]
-    exercises = content.get("exercises") if isinstance(content, dict) else None
-    if not isinstance(exercises, list):
-        raise ValueError("no hand-in: expected an object with a list of exercises")
-    sources = [each.get("source") for each in exercises if isinstance(each, dict)]
-    return str(content.get("student", ""))[:200], [source[:_SOURCE] for source in sources if isinstance(source, str)]
+    try:
+        student, written, cells, texts = read(content)
+        found = [each for cell in cells for each in attempts(cell, exercises(), texts)]
+    except (ValueError, RecursionError, MemoryError) as problem:
+        yield {"problem": str(problem)[:200] or type(problem).__name__}
+        return
+    yield {"student": student, "written": written, "checks": [attempt.check for attempt in found]}
+    child, left = None, 3 * seconds
+    for attempt in found:
+        name, says = attempt.fault or ("stopped: time", "")
+        if left > 0 and not attempt.fault:
+            began = time.monotonic()
+            try:
+                child = child or children.start()
+                began = _ready(child)
+                child.limit(seconds, left)
+                name, says = Remote(child.line).verdict(attempt)
+            except (Stopped, OSError) as reason:
+                name, says = (str(reason), "") if isinstance(reason, Stopped) else ("not readable", str(reason))
+            if child:
+                name = child.why or name
+                left -= time.monotonic() - began
+                if name.startswith(("stopped", "not readable")):  # the next one has a process of its own
+                    children.end(child)
+                    child = None
+        yield {"verdict": name, "says": says}
+    if child:
+        children.end(child)
+
+
+def _ready(child: Child) -> float:
+    """Wait until a child has started, and return the time."""
+    if not child.ready:
+        Remote(child.line).ready()
+        child.ready = True
+    return time.monotonic()
+
+
+@cache
+def exercise_of(check: str) -> Exercise:
+    """Return the exercise that a check is."""
+    return getattr(importlib.import_module(exercises()[check]), check)
 
 
 class Remote:
-    """The child, as a judge sees it."""
+    """The child, as a check sees it."""
 
-    def __init__(self, child: Connection) -> None:
+    def __init__(self, child: Line) -> None:
         self.child = child
 
     def ready(self) -> None:
         """Wait until it has started."""
         self._receive(Message(), [])
 
-    def verdict(self, attempt: Attempt, lesson: Lesson) -> tuple[str, str]:
+    def verdict(self, attempt: Attempt) -> tuple[str, str]:
         """Have the child make the answer, and let the exercise check it; return the verdict's name and sentence.
 
         Raises: Stopped where the child ends, or says what it never would.
         """
-        exercise = getattr(importlib.import_module(lesson.module), lesson.check)
-        assert isinstance(exercise, Exercise)
-        self.child.send_bytes(Message().write(preamble=lesson.preamble, source=attempt.source, answer=attempt.answer))
+        exercise = exercise_of(attempt.check)
+        self._send(Message().write(source=attempt.source, answer=attempt.answer))
         values = self._receive(Message(), [], self._answer)
-        if "broken" in values:
-            return "not run here", f"a cell of {lesson.notebook} itself does not run: {values['broken']}"
         if "raised" in values:
             problem = _error(values)
             return "error", f"{exercise.name}: your code stopped with {type(problem).__name__}: {problem}"
@@ -118,7 +117,7 @@ class Remote:
         def ask(*given: Any) -> Any:
             question = Message()
             dtype = str(torch.get_default_dtype()).removeprefix("torch.")
-            self.child.send_bytes(question.write(given=given, dtype=dtype))
+            self._send(question.write(given=given, dtype=dtype))
             reply = Message(question.memory)
             values = self._receive(reply, question.functions)
             if "raised" in values:
@@ -128,23 +127,31 @@ class Remote:
                 for old, new in zip(given, after, strict=True):
                     renew(old, new)
                 return values["result"] if gradients is None else _learnable(values["result"], gradients, given)
-            except (KeyError, TypeError, ValueError, RuntimeError) as problem:
+            except Exception as problem:
                 raise Stopped("not readable") from problem
 
         return ask
+
+    def _send(self, text: bytes) -> None:
+        try:
+            self.child.send(text)
+        except OSError:
+            raise Stopped("stopped: exit") from None
 
     def _receive(self, reply: Message, functions: list[Callable[..., Any]], call: Any = None) -> dict[str, Any]:
         """Wait for an answer; meanwhile compute what the child asks back."""
         try:
             while True:
-                text = self.child.recv_bytes(LIMIT)
+                text = self.child.receive()
+                if len(text) > LIMIT:
+                    raise ValueError("too long")
                 if not text.startswith(ASKS_BACK):
                     return reply.read(text, call)
                 values = Message().read(text.removeprefix(ASKS_BACK))
-                self.child.send_bytes(_computed(functions[values["function"]], values["given"]))
-        except EOFError:
+                self._send(_computed(functions[values["function"]], values["given"]))
+        except (EOFError, OSError):
             raise Stopped("stopped: exit") from None
-        except (OSError, ValueError, LookupError, TypeError):
+        except Exception:
             raise Stopped("not readable") from None
 
 
@@ -159,24 +166,20 @@ def _computed(function: Callable[..., Any], given: Any) -> bytes:
 def _error(values: dict[str, Any]) -> Exception:
     """The exception that a child tells of: of Python's own kinds, or one of no kind that a check knows.
 
-    Raises: Stopped for want of memory, and where the code wanted to end the process.
+    Raises: Stopped for want of memory.
     """
-    name, text = str(values["raised"]), str(values.get("text"))
+    name, text = str(values["raised"])[:60], str(values.get("text"))
     if name == "MemoryError":
         raise Stopped("stopped: memory")
     kind = getattr(builtins, name, None)
-    if not (isinstance(kind, type) and issubclass(kind, BaseException)):
-        return _Unknown(f"{name[:60]}: {text}")
-    if not issubclass(kind, Exception):
-        raise Stopped("stopped: exit")
-    try:
-        return kind(text)
-    except TypeError:  # one that takes more than a text
-        return _Unknown(f"{name}: {text}")
+    if isinstance(kind, type) and issubclass(kind, Exception):
+        with contextlib.suppress(TypeError):  # one that takes more than a text
+            return kind(text)
+    return _Unknown(f"{name}: {text}")
 
 
 class _Unknown(Exception):
-    """An exception of a class that the child made."""
+    """An exception of a class that the child made, or one that ends a process."""
 
 
 def _learnable(number: Any, gradients: Any, given: tuple[Any, ...]) -> torch.Tensor:
@@ -184,3 +187,31 @@ def _learnable(number: Any, gradients: Any, given: tuple[Any, ...]) -> torch.Ten
     weights = [w for each in given if isinstance(each, torch.nn.Module) for w in each.parameters()]
     slopes = [torch.zeros_like(w) if g is None else g.reshape(w.shape) for g, w in zip(gradients, weights, strict=True)]
     return number + sum(((w - w.detach()) * g).sum() for g, w in zip(slopes, weights, strict=True))
+
+
+def main() -> None:
+    """Judge a file for each line that arrives, and say in lines what is found."""
+    torch.set_num_threads(1)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, 9)  # it is killed when who started it ends, and bubblewrap with it
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="backslashreplace")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    settings = json.loads(sys.argv[1])
+    children = Children(Sandbox(*settings["sandbox"]), settings["memory"])
+    limit("RLIMIT_AS", grown(_MEMORY + settings["memory"]))
+    print(json.dumps({"ready": True}), file=out, flush=True)
+    for task in sys.stdin:
+        try:
+            content = fetch(Source(*json.loads(task)))
+        except Exception as problem:
+            news: Iterator[dict[str, Any]] = iter([{"problem": str(problem)[:200] or type(problem).__name__}])
+        else:
+            news = judged(content, children, settings["seconds"])
+        for each in news:
+            print(json.dumps(each), file=out, flush=True)
+        print(json.dumps({"end": True}), file=out, flush=True)
+    children.close()
+
+
+if __name__ == "__main__":
+    main()

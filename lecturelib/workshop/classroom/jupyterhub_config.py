@@ -28,20 +28,28 @@ IDLE = 3600  # seconds after which a server that nobody uses is stopped; what is
 
 
 def give_notebooks(spawner: Any) -> None:
-    """Give a user copies of the notebooks, as that user: what lies in a home could lead root elsewhere."""
+    """Give a user copies of the notebooks, as that user: what lies in a home could lead root elsewhere.
+
+    What goes wrong is logged; the server starts anyway.
+    """
     import pwd  # which Windows lacks
 
-    user = pwd.getpwnam(spawner.user.name)
-    subprocess.run(
-        [PYTHON, "-I", HERE / "copies.py", NOTEBOOKS, Path(user.pw_dir) / "notebooks"],
-        user=user.pw_uid,
-        group=user.pw_gid,
-        extra_groups=os.getgrouplist(user.pw_name, user.pw_gid),
-        cwd="/",
-        env={"PATH": os.defpath},
-        check=True,
-        timeout=60,
-    )
+    try:
+        user = pwd.getpwnam(spawner.user.name)
+        subprocess.run(
+            [PYTHON, "-I", HERE / "copies.py", NOTEBOOKS, Path(user.pw_dir) / "notebooks"],
+            user=user.pw_uid,
+            group=user.pw_gid,
+            extra_groups=os.getgrouplist(user.pw_name, user.pw_gid),
+            cwd="/",
+            env={"PATH": os.defpath},
+            check=True,
+            timeout=60,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    except (KeyError, OSError, subprocess.SubprocessError) as problem:
+        spawner.log.warning("No notebooks for %s: %s %s", spawner.user.name, problem, getattr(problem, "stderr", ""))
 
 
 if "." not in __name__:  # a hub runs this file; who imports it only reads

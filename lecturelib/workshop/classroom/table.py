@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import importlib
+import json
 import os
 import re
+import stat
 import unicodedata
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from lecturelib.workshop.classroom.collect import Found, Result
 from lecturelib.workshop.classroom.course import Lesson
+from lecturelib.workshop.classroom.files import Source, owners
 
 NAME = 80  # characters of a name in the table
 UNSOLVED = "not solved yet"
@@ -33,20 +37,84 @@ class Row(NamedTuple):
     written: float = 0.0
 
 
-def rows(results: Sequence[Result], course: dict[str, Lesson], folder: Path) -> list[Row]:
-    """Return a row for each student and notebook, in order; of several files of one student the latest one counts."""
-    found: dict[tuple[str, str], list[Row]] = {}
+class Journal:
+    """The results so far, in a file beside the table: each is written as it arrives, and a later run goes on there."""
+
+    def __init__(self, table: Path) -> None:
+        """Open it, or begin it.
+
+        Raises: ValueError for a file that somebody else may have put there.
+        """
+        self.path = table.with_name(f".{table.name}.part")
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
+        try:
+            self.file = os.fdopen(os.open(self.path, flags, 0o600), "r+", encoding="utf-8", errors="backslashreplace")
+        except OSError as problem:
+            raise ValueError(f"{self.path} cannot be opened ({problem.strerror}): expected none, or yours") from None
+        found = os.fstat(self.file.fileno())
+        if not stat.S_ISREG(found.st_mode) or (hasattr(os, "geteuid") and found.st_uid != os.geteuid()):
+            raise ValueError(f"{self.path} is not yours: delete it, or name another table with -o")
+        self.known: dict[str, Result] = {}
+        for line in self.file.read().splitlines():
+            try:
+                source, student, written, said, found = json.loads(line)
+                result = Result(Source(*source), student, written, said, [Found(*each) for each in found])
+            except (ValueError, TypeError):  # the last line of a run that was killed
+                continue
+            self.known[json.dumps(result.source)] = result
+        self.file.write("\n")
+
+    def of(self, source: Source) -> Result | None:
+        """Return what is known of a hand-in that has not changed since."""
+        return self.known.get(json.dumps(source))
+
+    def add(self, result: Result) -> None:
+        """Write down what came of a hand-in."""
+        self.file.write(json.dumps(dataclasses.astuple(result)) + "\n")
+        self.file.flush()
+
+    def close(self) -> None:
+        """Delete it: the table is complete."""
+        self.file.close()
+        self.path.unlink()
+
+
+def rows(results: Sequence[Result], course: dict[str, Lesson]) -> list[Row]:
+    """Return a row for each student and notebook, in order; of several files of one student the latest one counts.
+
+    A student is a name, within one folder if there are folders for students: two of one name are not taken for one.
+    """
+    owner = owners([result.source.place for result in results])
+    claimed = defaultdict(set)
     for result in results:
-        for row in _rows_of(result, course, folder):
-            found.setdefault((row.student.casefold(), row.notebook), []).append(row)
+        if result.student:
+            claimed[owner[result.source.place]].add(result.student)
+    found: dict[tuple[str, str, str], list[Row]] = defaultdict(list)
+    for result in results:
+        place = PurePosixPath(result.source.place)
+        home = owner[result.source.place]
+        alone = next(iter(claimed[home])) if home and len(claimed[home]) == 1 else ""
+        named = result.student or alone or PurePosixPath(home or place).name.removesuffix(".zip")
+        student = plain(named if result.student or alone or home else place.stem) or "(no name)"
+        for row in _rows_of(result, student, course):
+            found[student.casefold(), home, row.notebook].append(row)
     table = []
-    for same in found.values():
-        *earlier, last = sorted(same, key=lambda row: (row.written, row.file))
-        if earlier:
+    homes = defaultdict(set)
+    for student, home, _ in found:
+        homes[student].add(home)
+    for (student, home, _), same in found.items():
+        *earlier, last = sorted(same, key=lambda row: (row.written, _rights(row), row.file))
+        notes = [last.note] if last.note else []
+        if earlier and last.notebook:
             others = ", ".join(row.file for row in earlier)
-            last = last._replace(note=f"{last.note} {len(same)} files, the latest counts; not: {others}".strip())
-        table.append(last)
-    return sorted(table, key=lambda row: (row.notebook, row.student.casefold()))
+            notes.append(f"{len(same)} files, the latest counts; not: {others}")
+        if not last.notebook:  # each file that holds nothing is told
+            table += earlier
+        if len(homes[student]) > 1:
+            others = ", ".join(plain(each) or "no folder" for each in sorted(homes[student] - {home}))
+            notes.append(f"this name also stands in: {others}")
+        table.append(last._replace(note="; ".join(notes)))
+    return sorted(table, key=lambda row: (row.notebook, row.student.casefold(), row.file))
 
 
 def plain(text: str, length: int = NAME) -> str:
@@ -57,11 +125,14 @@ def plain(text: str, length: int = NAME) -> str:
 
 
 def write_table(path: Path, table: Sequence[Row], course: dict[str, Lesson]) -> None:
-    """Write the table as CSV, in one step: a column for each exercise of the notebooks that occur."""
+    """Write the table as CSV into a new file: a column for each exercise of the notebooks that occur.
+
+    Raises: FileExistsError where there is a file already.
+    """
     notebooks = {row.notebook for row in table}
     checks = [lesson.check for lesson in course.values() if lesson.notebook in notebooks]
-    draft = path.with_name(f".{path.name}.tmp")
-    with draft.open("w", encoding="utf-8-sig", newline="") as file:  # with the mark by which Excel knows UTF-8
+    # with the mark by which Excel knows UTF-8
+    with path.open("x", encoding="utf-8-sig", newline="", errors="backslashreplace") as file:
         writer = csv.writer(file)
         writer.writerow(["student", "notebook", "file", "note", *(title(course[check]) for check in checks)])
         for row in table:
@@ -71,7 +142,14 @@ def write_table(path: Path, table: Sequence[Row], course: dict[str, Lesson]) -> 
                 for check, own in zip(checks, of_notebook, strict=True)
             ]
             writer.writerow([row.student, row.notebook, row.file, row.note, *cells])
-    os.replace(draft, path)
+
+
+def best(found: Sequence[Found]) -> dict[str, Found]:
+    """Return what counts for each check: a right answer, or else the last one that is not empty."""
+    counts: dict[str, Found] = {}
+    for each in found:
+        counts[each.check] = max(each, counts.get(each.check, each), key=_worth)
+    return counts
 
 
 def title(lesson: Lesson) -> str:
@@ -102,23 +180,22 @@ def _mistakes(lesson: Lesson) -> set[str]:
     return {mistake.name for mistake in exercise.mistakes}
 
 
-def _rows_of(result: Result, course: dict[str, Lesson], folder: Path) -> Iterator[Row]:
+def _rows_of(result: Result, student: str, course: dict[str, Lesson]) -> Iterator[Row]:
     """Yield a row for each notebook of which a file holds an exercise; without any, one that says why."""
-    file = result.path.relative_to(folder)
-    student = plain(result.student or (file.parts[0] if len(file.parts) > 1 else file.stem)) or "(no name)"
-    written = result.path.lstat().st_mtime
-    best: dict[str, Found] = {}
-    for found in result.found:
-        best[found.check] = max(found, best.get(found.check, found), key=_worth)
-    notebooks = dict.fromkeys(course[check].notebook for check in best)
+    counts = {check: each for check, each in best(result.found).items() if check in course}
+    written, file = result.written or result.source.time, plain(result.source.place, 200)
+    notebooks = dict.fromkeys(course[check].notebook for check in counts)
     for notebook in notebooks:
-        verdicts = {check: found for check, found in best.items() if course[check].notebook == notebook}
-        yield Row(student, notebook, plain(str(file), 200), "", verdicts, written)
+        verdicts = {check: each for check, each in counts.items() if course[check].notebook == notebook}
+        yield Row(student, notebook, file, "", verdicts, written)
     if not notebooks:
         problem = f"not readable: {result.problem}" if result.problem else "holds no exercise of the course"
-        yield Row(student, "", plain(str(file), 200), plain(problem, 200), {}, written)
+        yield Row(student, "", file, plain(problem, 200), {}, written)
+
+
+def _rights(row: Row) -> int:
+    return sum(each.name == "right" for each in row.verdicts.values())
 
 
 def _worth(found: Found) -> int:
-    """Of several copies of an exercise a right one counts; else the last one that is not empty."""
-    return 2 if found.name == "right" else int(found.name != UNSOLVED)
+    return 2 if found.name == "right" else int(found.name not in (UNSOLVED, "in a text cell"))

@@ -8,10 +8,12 @@ which writes into what it was given, or hands it back, can be seen to do so.
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import math
+import struct
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import torch
@@ -37,6 +39,40 @@ class Foreign:
 
     def __repr__(self) -> str:
         return f"an object of the class {self.kind}"
+
+
+class Line:
+    """One end of what a judge and a child speak on: messages, each after its length."""
+
+    def __init__(self, reader: IO[bytes], writer: IO[bytes]) -> None:
+        self.reader, self.writer = reader, writer
+
+    def send(self, text: bytes) -> None:
+        """Send a message."""
+        self.writer.write(struct.pack(">I", len(text)) + text)
+        self.writer.flush()
+
+    def receive(self) -> bytes:
+        """Wait for a message.
+
+        Raises: EOFError at the end; ValueError for one that is too long.
+        """
+        (length,) = struct.unpack(">I", self._exactly(4))
+        if length > 2 * LIMIT:
+            raise ValueError(f"a message of {length} bytes: expected at most {LIMIT}")
+        return self._exactly(length)
+
+    def close(self) -> None:
+        """Close both directions."""
+        for each in (self.reader, self.writer):
+            with contextlib.suppress(OSError):
+                each.close()
+
+    def _exactly(self, length: int) -> bytes:
+        text = self.reader.read(length)
+        if len(text) < length:
+            raise EOFError
+        return text
 
 
 class Message:
@@ -178,6 +214,9 @@ class Message:
         sizes = [at, offset, *shape, *stride]
         if not all(type(size) is int and size >= 0 for size in sizes) or math.prod(shape) > _NUMBERS or len(shape) > 32:
             raise ValueError(f"no tensor of at most {_NUMBERS} numbers: {shape} by {stride} from {offset}")
+        last = sum((size - 1) * step for size, step in zip(shape, stride, strict=True)) if 0 not in shape else -1
+        if (offset + last + 1) * _DTYPES[dtype].itemsize > self.memory[at].nbytes():
+            raise ValueError(f"a tensor beyond its memory: {shape} by {stride} from {offset}")
         return torch.empty(0, dtype=_DTYPES[dtype]).set_(self.memory[at], offset, shape, stride)
 
     def _decode_layer(self, kind: str, *weights: Any) -> nn.Module:

@@ -2,17 +2,30 @@
 
 import json
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from lecturelib.workshop.classroom.collect import Limits, Result, collect, files
+from lecturelib.workshop.classroom.collect import Limits, Result, collect
 from lecturelib.workshop.classroom.course import read_course
+from lecturelib.workshop.classroom.files import Listing
+from lecturelib.workshop.classroom.sandbox import SAME_ACCOUNT, Sandbox
 from lecturelib.workshop.notebooks import NOTEBOOKS
 
 COURSE = read_course()
 SOLUTION = re.compile(r"\A<details><summary>Solution</summary>\n\n```python\n(.*?)\n```", re.DOTALL)
 CHECKED = re.compile(r"(?m)^check_\w+\(")
-QUICK = Limits(seconds=60)  # a limit that no honest answer meets, however busy the machine
+QUICK = Limits(seconds=200)  # a limit that no honest answer meets, however busy the machine
+
+RIGHT = "def share(labels):\n    return max(labels.count(k) for k in labels) / len(labels)\n"
+WRONG = "def share(labels):\n    return len(labels)\n"
+CHECK = "check_baseline(share)"
+
+
+@cache
+def isolated() -> bool:
+    """Whether bubblewrap works here."""
+    return Sandbox("bwrap").works()
 
 
 def notebook(stem: str) -> dict[str, Any]:
@@ -55,12 +68,6 @@ def save(folder: Path, name: str, content: Any) -> Path:
 
 
 def judged(folder: Path, limits: Limits = QUICK) -> dict[str, Result]:
-    """Collect a folder and return the results by the names of the files."""
-    return {result.path.name: result for result in collect(files(folder), COURSE, limits)}
-
-
-def verdicts(folder: Path, *sources: str, limits: Limits = QUICK) -> list[str]:
-    """Collect one notebook of these cells and return the verdicts."""
-    save(folder, "one.ipynb", code(*sources))
-    result = judged(folder, limits)["one.ipynb"]
-    return [found.name for found in result.found] or [result.problem]
+    """Collect a folder and return the results by the places of the files: isolated, where that can be."""
+    sandbox = Sandbox("bwrap" if isolated() else SAME_ACCOUNT)
+    return {each.source.place: each for each in collect(Listing(folder).found, sandbox, limits, jobs=2)}

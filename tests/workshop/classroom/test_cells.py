@@ -1,9 +1,15 @@
 """Exercises are found in whatever became of a notebook."""
 
-import pytest
+import json
 
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lecturelib.checks.start import check_baseline
 from lecturelib.workshop.classroom.cells import attempts, parse
-from lecturelib.workshop.classroom.course import code_cells, read_course
+from lecturelib.workshop.classroom.child import _answer
+from lecturelib.workshop.classroom.course import read, read_course
 from lecturelib.workshop.notebooks import NOTEBOOKS
 from tests.workshop.classroom.samples import COURSE, notebook, solved
 
@@ -67,6 +73,102 @@ def test_what_is_no_python_is_handed_on_as_it_is():
     assert found.source == "def f(:\ncheck_one(f)" and found.check == "check_one"
 
 
+# What stands above an answer that needs `one`, in all forms that Python has for it; `one()` must be 1 then.
+ONE = "def one():\n    return 1"
+FORMS = {
+    "def": [ONE],
+    "lambda": ["one = lambda: 1"],
+    "an import that may fail": ["try:\n    from nowhere import one\nexcept ImportError:\n    one = lambda: 1"],
+    "if": ["if True:\n    one = lambda: 1\nelse:\n    one = None"],
+    "star import": ["from math import *", "one = lambda: int(cos(0.0))"],
+    "import": ["import math as m", "one = lambda: int(m.cos(0.0))"],
+    "for": ["for n in (3, 2, 1):\n    k = n", "one = lambda: k"],
+    "while": ["k = 9", "while k > 1:\n    k -= 1", "one = lambda: k"],
+    "with": ["from io import StringIO", "with StringIO('1') as file:\n    k = int(file.read())", "one = lambda: k"],
+    "walrus": ["print(k := 1)", "one = lambda: k"],
+    "match": ["match 1:\n    case k:\n        pass", "one = lambda: k"],
+    "unpacked": ["[_, (k, *_)] = 0, (1, 2, 3)", "one = lambda: k"],
+    "annotated": ["k: int = 1", "one = lambda: k"],
+    "augmented": ["k = -1", "k += 2", "one = lambda: k"],
+    "an item": ["t = {}", "t['k'] = 1", "one = lambda: t['k']"],
+    "an attribute": ["class T:\n    k = 0", "T.k = 1", "one = lambda: T.k"],
+    "a patched method": ["class T:\n    def k(self):\n        pass", "T.k = lambda self: 1", "one = lambda: T().k()"],
+    "a patched module": ["import math", "math.one = lambda: 1", "import math as other", "one = lambda: other.one()"],
+    "setattr": ["class T:\n    k = 0", "setattr(T, 'k', 1)", "one = lambda: T.k"],
+    "a method that changes it": ["t = []", "t.append(1)", "one = lambda: t[0]"],
+    "a call that changes it": ["t = [2, 1]", "def turn(x):\n    x.reverse()", "turn(t)", "one = lambda: t[0]"],
+    "by another name": ["t = [0]", "u = t", "u[0] = 1", "one = lambda: t[0]"],
+    "a loop that changes it": ["t = [[0]]", "for row in t:\n    row[0] = 1", "one = lambda: t[0][0]"],
+    "a global of a function": ["def setup():\n    global k\n    k = 1", "setup()", "one = lambda: k"],
+    "in a function's body": ["t = []", "def f():\n    t.append(1)", "def g():\n    f()", "g()", "one = lambda: t[0]"],
+    "exec": ["exec('k = 1')", "one = lambda: k"],
+    "globals": ["globals()['k'] = 1", "one = lambda: k"],
+    "a decorator": ["def made(f):\n    return lambda: f() + 1", "@made\ndef one():\n    return 0"],
+    "a default": ["k = 1", "def one(k=k):\n    return k", "k = 2"],
+    "a closure": ["def make(k):\n    def one():\n        return k\n    return one", "one = make(1)"],
+    "a base class": ["class A:\n    def one(self):\n        return 1", "class B(A):\n    pass", "one = B().one"],
+    "written again": ["k = 1", "one = lambda k=k: k", "k = 2", "k += 1"],
+    "read before it is written again": ["k = 1", "j = k", "k = 2", "one = lambda: j"],
+    "a deletion": ["from builtins import max as k", "del k", "k = 1", "one = lambda: k"],
+    "a comprehension": ["k = [n for n in (1, 2)][0]", "one = lambda: k"],
+    "magics": ["%matplotlib inline\n%time k = 1\n!ls", "one = lambda: k"],
+}  # fmt: skip
+NOISE = ["print(nowhere)", "x = [train() for _ in range(9)]", "import sys\nsys.exit()", "k_other = t_other = 3",
+         "for model in models:\n    fit(model)", "raise RuntimeError", "check_baseline(...)", "# text"]  # fmt: skip
+ANSWER = "def share(labels):\n    return one() * max(map(labels.count, labels)) / len(labels)"
+
+
+@st.composite
+def layouts(draw):
+    """Cells that hold a right answer, with what it needs in one of the forms, cut and mixed with other things."""
+    parts = [*draw(st.sampled_from(list(FORMS.values()))), ANSWER]
+    cells, last = [], ""
+    for part in parts:
+        cells += draw(st.lists(st.sampled_from(NOISE), max_size=2))
+        if cells and last == cells[-1] and "%" not in part + last and draw(st.booleans()):
+            cells[-1] += "\n" + part
+        else:
+            cells.append(part)
+        last = cells[-1]
+    check = draw(
+        st.sampled_from(["check_baseline(share)", "found = check_baseline(answer=share)\nimport sys; sys.exit()"])
+    )
+    return [*cells[:-1], f"{cells[-1]}\n{check}"] if draw(st.booleans()) else [*cells, check]
+
+
+def verdicts(cells):
+    """Return what the check says of what was found in these cells."""
+    return [
+        check_baseline.verdict(_answer(each.source, each.answer)).name for each in attempts(cells, {"check_baseline"})
+    ]
+
+
+@settings(max_examples=200)
+@given(layouts())
+def test_a_right_answer_is_right_in_the_table_and_in_what_is_handed_in(cells):
+    assert verdicts(cells)[-1] == "right"
+    (*_, last) = attempts(cells, {"check_baseline"})
+    assert verdicts([last.written]) == ["right"]
+    assert "train" not in last.source and "fit" not in last.source
+
+
+@pytest.mark.parametrize("parts", FORMS.values(), ids=FORMS)
+def test_every_form_in_which_a_name_is_bound_or_changed_belongs_to_the_answer(parts):
+    assert verdicts([*parts, f"{ANSWER}\ncheck_baseline(share)"]) == ["right"]
+
+
+def test_an_answer_in_a_text_cell_is_named():
+    cells, texts = ["share = ...\ncheck_baseline(share)"], ["Some text.", "def share(labels):\n    return 1"]
+    for code, text in ((cells, texts), ([], ["share = 1\ncheck_baseline(share)"])):
+        *_, last = attempts(code, {"check_baseline"}, text)
+        assert last.fault and last.fault[0] == "in a text cell"
+    assert [each.fault for each in attempts(cells, {"check_baseline"}, texts[:1])] == [None]
+
+
+def test_shell_lines_without_end_are_read_at_once():
+    assert parse("\n".join("!ls" for _ in range(30_000))) is not None
+
+
 def test_experiments_are_not_brought_along():
     cells = [
         "f = [train() for _ in range(9)]",
@@ -89,13 +191,11 @@ def test_hostile_cells_end_in_nothing(cell):
 def test_each_notebook_solved_or_not_holds_its_exercises(stem):
     wanted = [lesson.check for lesson in COURSE.values() if lesson.notebook == stem]
     for content in (notebook(stem), solved(stem)):
-        assert [each.check for each in attempts(code_cells(content), COURSE)] == wanted
+        assert [each.check for each in attempts(read(json.dumps(content).encode())[2][0], COURSE)] == wanted
 
 
-def test_the_course_knows_the_modules_and_what_stands_above():
-    lesson = COURSE["check_attend"]
-    assert (lesson.module, lesson.notebook) == ("lecturelib.checks.attention", "03_attention")
-    assert "import math" in lesson.preamble and "def look_at" in lesson.preamble and "fit(" not in lesson.preamble
+def test_the_course_knows_modules_and_notebooks():
+    assert COURSE["check_attend"] == ("check_attend", "lecturelib.checks.attention", "03_attention")
     assert len(COURSE) == sum(path.read_text(encoding="utf-8").count(".hints()") for path in NOTEBOOKS.glob("*.ipynb"))
 
 

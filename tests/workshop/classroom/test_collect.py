@@ -1,367 +1,322 @@
-"""Every exercise can be collected, and a hand-in gains nothing by what it says of itself or does to its process."""
+"""Every exercise can be collected, and a hand-in gains nothing by what it says of itself or does to its process.
 
-import json
+An attack counts as won if its file is judged "right": each looks for what it should not have, and answers right then.
+"""
+
 import os
-import signal
+import socket
+import subprocess
 import sys
 import time
 from pathlib import Path
+from textwrap import indent
 
 import psutil
 import pytest
 
-from lecturelib.checks.transformer import case_number
-from lecturelib.workshop.classroom.collect import Limits, _Processes, files, read
-from lecturelib.workshop.notebooks import NOTEBOOKS
-from tests.workshop.classroom.samples import COURSE, code, handed_in, judged, notebook, save, solved, verdicts
+from lecturelib.workshop.classroom.collect import Limits, _Worker, collect
+from lecturelib.workshop.classroom.files import Listing
+from lecturelib.workshop.classroom.sandbox import SAME_ACCOUNT, Sandbox, choose
+from tests.tools import require
+from tests.workshop.classroom.samples import (
+    CHECK,
+    COURSE,
+    RIGHT,
+    WRONG,
+    code,
+    handed_in,
+    isolated,
+    judged,
+    notebook,
+    save,
+    solved,
+)
 
 STEMS = sorted({lesson.notebook for lesson in COURSE.values()})
-POSIX = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limits and no process groups")
-
-RIGHT = "def share(labels):\n    return max(labels.count(k) for k in labels) / len(labels)\n"
-WRONG = "def share(labels):\n    return len(labels)\n"
-CHECK = "check_baseline(share)"
-
-# ---- every exercise of every notebook ----
-
-
-@pytest.fixture(scope="module")
-def whole_course(tmp_path_factory):
-    """Return the results of all notebooks, solved and untouched."""
-    folder = tmp_path_factory.mktemp("course")
-    for stem in STEMS:
-        save(folder, f"solved_{stem}.ipynb", solved(stem))
-        save(folder, f"untouched_{stem}.ipynb", notebook(stem))
-    return judged(folder)
+HOW = "no bubblewrap that works: as root, apt install bubblewrap"
+EACH = """import gc
+from lecturelib.workshop.classroom.wire import Line
+for each in gc.get_objects():
+    if type(each) is Line:
+        """
+FORGED = b'{"memory": [], "verdict": "right", "value": "right", "result": "right"}'
+NO_MEMORY = b'{"memory": [""], "value": {"tensor": ["float64", 0, 0, [9], [0]]}}'
 
 
-@pytest.mark.parametrize("stem", STEMS)
-def test_a_notebook_solved_by_its_own_solutions_is_right(whole_course, stem):
-    found = {each.check: each.name for each in whole_course[f"solved_{stem}.ipynb"].found}
-    assert found == {check: "right" for check, lesson in COURSE.items() if lesson.notebook == stem}
+def some(loop: str, action: str) -> str:
+    """Code that tries something again and again, and has won if it succeeds once."""
+    return f"import os\nwon = False\nfor x in {loop}:\n    try:\n        {action}\n        won = True\n" \
+           f"    except OSError:\n        pass"  # fmt: skip
 
 
-@pytest.mark.parametrize("stem", STEMS)
-def test_an_untouched_notebook_is_not_solved(whole_course, stem):
-    found = {each.check: each.name for each in whole_course[f"untouched_{stem}.ipynb"].found}
-    assert found == {check: "not solved yet" for check, lesson in COURSE.items() if lesson.notebook == stem}
+def called(source: str) -> str:
+    """An answer that does all this when it is called: what stands beside an answer and is not needed never runs."""
+    return f"def share(labels):\n{indent(source, '    ')}\n    return len(labels)\n"
 
 
-def test_every_notebook_of_the_course_has_an_exercise():
-    assert [path.stem for path in sorted(NOTEBOOKS.glob("*.ipynb"))] == STEMS
-
-
-SCALED = next(name for name in "abcdefghijklmnop" if case_number(name) % 6 == 5)  # a patient with the wrong scale
-MISTAKES = {
-    "counts, no share": "check_baseline(lambda labels: max(labels.count(k) for k in labels))",
-    "counts the ones": "check_divisible([[0, 1], [1, 2], [2, 0]])",
-    "softmax over the queries": "import math\n\ndef masked_attend(q, k, v, mask):\n"
-    "    scores = (q @ k.mT / math.sqrt(q.shape[-1])).masked_fill(~mask, -math.inf)\n"
-    "    return scores.softmax(1) @ v\n\ncheck_attend(masked_attend)",
-    "written in place": "import torch\n\ndef block(x, context, norms, look, ask, think):\n"
-    "    x += look(norms[0](x), torch.ones(x.shape[1], x.shape[1], dtype=torch.bool).tril())\n"
-    "    x += ask(norms[1](x), context)\n    x += think(norms[2](x))\n    return x\n\ncheck_decoder_block(block)",
-    "tells_positions_apart": f"check_patient(['{SCALED}', 'positions never added'])",
-    "generator rewound": "import torch\n\ndef mask(n, patches, hidden, generator):\n"
-    "    generator.manual_seed(generator.initial_seed())\n"
-    "    return torch.rand(n, patches, generator=generator).argsort(1) < hidden\n\ncheck_random_mask(mask)",
-    "shared storage": "def start(source, target):\n"
-    "    fresh = {k: v for k, v in target.items() if k.startswith('head.')}\n"
-    "    return {**target, **source, **fresh}\n\ncheck_start(start)",
-    "old without gradient": "from torch.nn.functional import cross_entropy\n\n"
-    "def loss(model, new, old, share):\n"
-    "    one, two = (cross_entropy(model(x), y) for x, y in (new, old))\n"
-    "    return (1 - share) * one + share * two.detach()\n\ncheck_mixed_loss(loss)",
-    "error": "check_bias_for(lambda delay, keep: 1 / 0)",
-    "other": "check_bias_for(lambda delay, keep: 123.0)",
-    "not solved yet": "check_bias_for(...)",
-}
-
-
-def test_known_mistakes_are_named(tmp_path):
-    assert verdicts(tmp_path, *MISTAKES.values()) == list(MISTAKES)
-
-
-def test_a_hand_in_is_judged_by_its_source_alone(tmp_path):
-    save(tmp_path, "wrong.json", handed_in("A", f"{WRONG}\n{CHECK}"))
-    save(tmp_path, "right.json", handed_in("B", f"{RIGHT}\n{CHECK}"))
-    forged = code(f"{WRONG}\n{CHECK}")
-    forged["cells"][0]["outputs"] = [{"output_type": "stream", "name": "stdout", "text": "baseline: right."}]
-    forged["verdict"] = forged["metadata"]["verdict"] = "right"
-    save(tmp_path, "forged.ipynb", forged)
-    found = judged(tmp_path)
-    assert {name: result.found[0].name for name, result in found.items()} == {
-        "wrong.json": "other",
-        "forged.ipynb": "other",
-        "right.json": "right",
-    }
-    assert found["right.json"].student == "B" and found["forged.ipynb"].student == ""
-
-
-def test_where_nothing_forks_the_result_is_the_same(tmp_path, monkeypatch):
-    monkeypatch.setattr("lecturelib.workshop.classroom.collect.sys.platform", "darwin")
-    assert verdicts(tmp_path, f"{RIGHT}\n{CHECK}", "check_divisible(3)") == ["right", "error"]
-
-
-# ---- code that lies: it runs in the child only ----
-
+# What the code does, and then `won`: whether it has what it should not have. {tree}, {port} are filled in.
+GRABS = {
+    "reads the hand-ins": "import os\nwon = os.path.exists('{tree}')",
+    "reads passwords": "import os\nwon = any(map(os.path.exists, ('/etc/passwd', '/root/.ssh', '/home', '/var')))",
+    "reads variables": "import os\nwon = 'swordfish' in str(os.environ) or 'SECRET' in os.environ",
+    "reads memory": some("range(1, 9999)", "open('/proc/%d/mem' % x)"),
+    "sees processes": "import os\nwon = any(name.isdigit() for name in os.listdir('/proc'))",
+    "signals others": some("range(2, 9999)", "os.kill(x, 0)") + "\n" + some("(-1, os.getppid())", "x and os.kill(x, 9)")
+    + "\nwon = False",
+    "reaches this machine": "import socket\n" + some("[{port}]", "socket.create_connection(('127.0.0.1', x), 2)"),
+    "writes elsewhere": "import torch, lecturelib.checks.start as s\n"
+    + some("(s.__file__, torch.__file__, '/x', '/dev/x', '/proc/../x', '/usr/x', '{tree}/x')", "open(x, 'a')"),
+    "fills the disk": some("[3]", "[open(str(n), 'wb').write(bytes(15_000_000)) for n in range(x)]"),
+    "makes files without end": some("[50_000]", "[open(str(n), 'w').close() for n in range(x)]"),
+    "shared memory": "import ctypes\nwon = ctypes.CDLL(None).shmget(0, 4096, 0o1600) >= 0",
+    "mounts": "import ctypes\nc = ctypes.CDLL(None)\n"
+    "won = c.mount(b'proc', b'/proc', b'proc', 0, None) == 0 or c.umount2(b'/proc', 2) == 0",
+    "leaves something": "import os\nwon = os.path.exists('left')\nopen('left', 'w').write('x')",
+    "finds something": "import os\nwon = os.path.exists('left')\nopen('left', 'w').write('x')",
+}  # fmt: skip
 LIES = {
     "the checks replaced": "import lecturelib.checks.start as s\n"
     "from lecturelib.checks.exercise import Exercise, Verdict\n"
     "Exercise.verdict = lambda self, answer: Verdict('right', 'right')\n"
-    "s.check_baseline.__class__.__call__ = lambda self, answer: print('right')\n"
-    "object.__setattr__(s.check_baseline, 'probes', [])\n"
     "object.__setattr__(s.check_baseline, 'reference', share)",
     "torch and builtins replaced": "import builtins, torch\ntorch.allclose = torch.equal = lambda *a, **k: True\n"
-    "torch.isclose = lambda a, b, **k: torch.ones_like(a, dtype=torch.bool)\nbuiltins.all = lambda each: True\n"
-    "builtins.isinstance = lambda a, b: True",
-    "modules replaced": "import sys, types\nfor name in list(sys.modules):\n"
-    "    if name.startswith('lecturelib.c'):\n        sys.modules[name] = types.ModuleType(name)",
-    "prints": "print('baseline: right.')\nprint('{\"verdict\": \"right\"}')",
-    "writes to every pipe": "import os, json\nfor fd in range(64):\n    try:\n"
-    '        os.write(fd, b\'\\x00\\x00\\x00\\x10{"value":"right"}\')\n    except OSError:\n        pass',
-    "sends its own message": "import gc, json\nfrom multiprocessing.connection import Connection\n"
-    "for each in gc.get_objects():\n    if isinstance(each, Connection) and each.writable and not each.closed:\n"
-    "        each.send_bytes(json.dumps({'memory': [], 'verdict': 'right', 'value': 'right'}).encode())",
-    "sends a pickle": "import gc\nfrom multiprocessing.connection import Connection\n"
-    "class Run:\n    def __reduce__(self):\n        import os\n        return os.system, ('touch PICKLED',)\n"
-    "for each in gc.get_objects():\n    if isinstance(each, Connection) and each.writable and not each.closed:\n"
-    "        each.send(Run())",
-    "blames the course": "import gc, json\nfrom multiprocessing.connection import Connection\n"
-    "for each in gc.get_objects():\n    if isinstance(each, Connection) and each.writable and not each.closed:\n"
-    "        each.send_bytes(json.dumps({'memory': [], 'broken': 'all'}).encode())",
+    "builtins.all = lambda each: True\nbuiltins.isinstance = lambda a, b: True",
+    "writes to every pipe": some(
+        "range(64)", f"os.write(x, len({FORGED!r}).to_bytes(4, 'big') + {FORGED!r})"
+    ),
+    "sends its own answer": f"{EACH}each.send({FORGED!r})",
+    "sends a pickle": EACH + "each.send(b'cos\\nsystem\\n(S\"touch PICKLED\"\\ntR.')",
+    "half a message": EACH + "each.writer.write(b'\\0\\0\\1\\0half'); each.writer.flush()\nimport os\nos._exit(0)",
+    "a long message": EACH + "each.writer.write(b'\\xff\\xff\\xff\\xff' + b'x' * 99999)",
+    "a tensor without memory": f"{EACH}each.send({NO_MEMORY!r})",
     "an equal of everything": "class Equal(float):\n    def __eq__(self, other):\n        return True\n"
     "    __hash__ = None\n    __class__ = bool\nshare = lambda labels: Equal(2)",
-    "a tensor that agrees": "import torch\nclass Yes(torch.Tensor):\n"
-    "    @classmethod\n    def __torch_function__(cls, f, types, args=(), kwargs=None):\n        return True\n"
+    "a tensor that agrees": "import torch\nclass Yes(torch.Tensor):\n    @classmethod\n"
+    "    def __torch_function__(cls, f, types, args=(), kwargs=None):\n        return True\n"
     "share = lambda labels: torch.zeros(()).as_subclass(Yes)",
+}  # fmt: skip
+ENDINGS = {
+    "an exit": ("import os\ndef share(labels):\n    os._exit(0)", "stopped: exit"),
+    "a polite exit": ("def share(labels):\n    raise SystemExit(0)", "error"),
+    "a crash": ("import ctypes\ndef share(labels):\n    ctypes.string_at(0)", "stopped: exit"),
+    "a large tensor": ("import torch\ndef share(labels):\n    return torch.ones(10**11).sum()", "stopped: memory"),
+    "a result without end": ("def share(labels):\n    a = []\n    a.append(a)\n    return a", "other"),
+    "a gigantic result": ("import torch\ndef share(labels):\n    return torch.ones(10**7)", "error"),
+    "recursion": ("def share(labels):\n    return share(labels)", "error"),
+    "no Python": ("def share(labels:\n    return 1", "error"),
+    "a null byte": ("share = 1\0", "error"),
+    "folders in folders": (called("import os\nfor n in range(3000):\n    os.mkdir('d')\n    os.chdir('d')"), "other"),
+    "processes that stay": ("import subprocess, sys\nstarted = []\ndef share(labels):\n    for new in (True, False):\n"
+                            "        if len(started) < 2:\n"
+                            "            started.append(subprocess.Popen([sys.executable, '-c', 'import time; "
+                            "time.sleep(600)', '{mark}'], start_new_session=new))\n    return 7", "other"),
+    "threads": (f"import threading, time\n{RIGHT}old = share\ndef share(labels):\n"
+                "    threading.Thread(target=time.sleep, args=(600,), daemon=True).start()\n"
+                "    return old(labels)", "right"),
+    "nothing": ("def share(labels):\n    max(labels)", "nothing returned"),
+    "an ellipsis": ("def share(labels):\n    return ...", "not solved yet"),
+    "the result": ("share = 0.5", "no function"),
+}  # fmt: skip
+BUDGETS = {
+    "an endless loop": ("def share(labels):\n    while True:\n        pass", "stopped: time"),
+    "sleep while it is defined": ("import time\nshare = time.sleep(600)", "stopped: time"),
+    "half a message": (called(f"{EACH}each.writer.write(b'\\0\\0\\1\\0half'); each.writer.flush()\n"
+                              "import time\ntime.sleep(600)"), "stopped: time"),
+    "a bomb": ("import os, time\ndef share(labels):\n    for _ in range(60):\n        if os.fork() == 0:\n"
+               "            time.sleep(600)\n    time.sleep(600)", "stopped: processes"),
+    "memory of several": ("import os, time\ndef share(labels):\n    for _ in range(5):\n        if os.fork() == 0:\n"
+                          "            kept = b'x' * 390_000_000\n            time.sleep(600)\n    time.sleep(600)",
+                          "stopped: memory"),
+}  # fmt: skip
+BAD_FILES = {
+    "hello": ("hello", "Expecting value"),
+    "empty": ("", "Expecting value"),
+    "a_list": ("[]", "expected an object"),
+    "no_exercises": ("{}", "expected a list of exercises"),
+    "no_unicode": (b"\xff\xfe\x00", "utf"),
+    "nested": ("[" * 100_000, "recursion"),
+    "a_long_number": ("9" * 10_000, "digits"),
+    "old": ('{"worksheets": []}', "one of cells"),
+}
+LARGE = {"cell_type": "code", "source": f"{RIGHT}\n{CHECK}", "outputs": [{"data": {"image/png": "x" * 25_000_000}}]}
+CODES = {
+    "huge": [f"x = '{'x' * 3_000_000}'\n{RIGHT}\n{CHECK}", f"{RIGHT}\n{CHECK}"],
+    "deep": [f"x = {'(' * 5000}1{')' * 5000}\n{CHECK}", f"x = {'-' * 50_000}1\n{CHECK}", f"{RIGHT}\n{CHECK}"],
+    "shell": ["\n".join("!ls" for _ in range(20_000)), f"{RIGHT}\n{CHECK}"],
 }
 
 
-@pytest.mark.parametrize("lie", LIES.values(), ids=LIES)
-def test_a_lie_gains_nothing(tmp_path, lie):
-    found = verdicts(tmp_path, f"{WRONG}\n{lie}\n\n{CHECK}", f"{RIGHT}\n{CHECK}", limits=Limits(seconds=20))
-    assert found[0] in ("other", "error", "no function", "not readable", "not run here", "stopped: exit")
-    assert found[1] == "right" or found[0] != "not readable"  # the next exercise has a process of its own
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    """Return the results of one class that hands in all of this, by the places of the files; and its folder."""
+    folder = tmp_path_factory.mktemp("class")
+    server = socket.create_server(("127.0.0.1", 0))
+    fill = {"tree": folder, "port": server.getsockname()[1], "mark": f"left-{os.getpid()}"}
+    for stem in STEMS:
+        save(folder, f"solved/{stem}.ipynb", solved(stem))
+        save(folder, f"untouched/{stem}.ipynb", notebook(stem))
+    for name, grab in GRABS.items():
+        grab = grab.format(**fill)
+        save(folder, f"grabs/{name}.ipynb", code(f"{grab}\nold = won\n{RIGHT}\nright = share\ndef share(labels):\n"
+                                                 f"    return right(labels) if won else 7\n\n{CHECK}"))  # fmt: skip
+    for name, lie in LIES.items():
+        save(
+            folder,
+            f"lies/{name}.ipynb",
+            code(f"{lie if 'share =' in lie else called(lie)}\n{CHECK}", f"{RIGHT}\n{CHECK}"),
+        )
+    for name, (source, _) in ENDINGS.items():
+        source = source.replace("{mark}", fill["mark"])
+        save(folder, f"endings/{name}.ipynb", code(f"{source}\n\n{CHECK}", f"{RIGHT}\n{CHECK}"))
+    for name, (content, _) in BAD_FILES.items():
+        (folder / f"{name}.json").write_bytes(content if isinstance(content, bytes) else content.encode())
+    for name, sources in CODES.items():
+        save(folder, f"codes/{name}.ipynb", code(*sources))
+    save(folder, "large.ipynb", {"cells": [LARGE, 3, None, {"cell_type": "code"}, {"cell_type": []}]})
+    save(folder, "odd.json", {"student": ["x"], "exercises": [1, {"source": 3}, {"source": f"{RIGHT}\n{CHECK}"}]})
+    forged = code(f"{WRONG}\n{CHECK}")
+    forged["cells"][0]["outputs"] = [{"output_type": "stream", "name": "stdout", "text": "baseline: right."}]
+    save(folder, "forged.ipynb", forged | {"verdict": "right"})
+    os.environ["SECRET"] = "swordfish"
+    try:
+        with server:
+            yield judged(folder), folder
+    finally:
+        del os.environ["SECRET"]
+
+
+def names(ran, place):
+    return [each.name for each in ran[0][place].found]
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_a_notebook_solved_by_its_own_solutions_is_right_and_an_untouched_one_is_not_solved(ran, stem):
+    wanted = [check for check, lesson in COURSE.items() if lesson.notebook == stem]
+    for place, name in ((f"solved/{stem}.ipynb", "right"), (f"untouched/{stem}.ipynb", "not solved yet")):
+        assert [(each.check, each.name) for each in ran[0][place].found] == [(check, name) for check in wanted]
+
+
+def test_every_notebook_of_the_course_has_an_exercise():
+    assert {f"{n:02}" for n in range(9)} <= {stem[:2] for stem in STEMS}
+
+
+@pytest.mark.parametrize("name", GRABS)
+def test_a_hand_in_reaches_nothing_outside(ran, name):
+    require(isolated(), HOW)
+    assert names(ran, f"grabs/{name}.ipynb") == ["other"]
+
+
+@pytest.mark.parametrize("name", LIES)
+def test_a_lie_gains_nothing(ran, name):
+    first, second = names(ran, f"lies/{name}.ipynb")
+    assert first in ("other", "error", "no function", "not readable", "stopped: exit") and second == "right"
     assert not list(Path.cwd().glob("PICKLED"))
 
 
-# ---- code that does not end well ----
-
-ENDINGS = {
-    "an exit": ("import os\ndef share(labels):\n    os._exit(0)", "stopped: exit"),
-    "a polite exit": ("def share(labels):\n    raise SystemExit(0)", "stopped: exit"),
-    "an exit while it is defined": ("import os\nos._exit(0)\nshare = 1", "stopped: exit"),
-    "a crash": ("import ctypes\ndef share(labels):\n    ctypes.string_at(0)", "stopped: exit"),
-    "an endless loop": ("def share(labels):\n    while True:\n        pass", "stopped: time"),
-    "an endless loop while it is defined": ("while True:\n    pass\nshare = 1", "stopped: time"),
-    "sleep": ("import time\ndef share(labels):\n    time.sleep(1e6)", "stopped: time"),
-    "deaf to signals": (
-        "import signal\nfor n in range(1, 65):\n    try:\n        signal.signal(n, signal.SIG_IGN)\n"
-        "    except (OSError, ValueError):\n        pass\nwhile True:\n    pass\nshare = 1",
-        "stopped: time",
-    ),
-    "lists that double": ("def share(labels):\n    while True:\n        labels = labels + labels", "stopped: memory"),
-    "a large tensor": ("import torch\ndef share(labels):\n    return torch.ones(10**11).sum()", "stopped: memory"),
-    "many tensors": (
-        "import torch\nkept = []\ndef share(labels):\n    while True:\n        kept.append(torch.ones(10**6))",
-        "stopped: memory",
-    ),
-    "memory asked for again and again": (
-        "def share(labels):\n    while True:\n        try:\n            labels = labels + labels\n"
-        "        except MemoryError:\n            pass",
-        "stopped: time",
-    ),
-    "a result without end": ("def share(labels):\n    a = []\n    a.append(a)\n    return a", "other"),
-    "a gigantic result": ("import torch\ndef share(labels):\n    return torch.ones(10**7)", "error"),
-    "a gigantic number": ("def share(labels):\n    return 10**100_000", "error"),
-    "recursion": ("def share(labels):\n    return share(labels)", "error"),
-    "a class as answer": ("class share:\n    def __init__(self, labels):\n        pass", "other"),
-    "an unknown error": ("class E(Exception):\n    pass\ndef share(labels):\n    raise E", "error"),
-    "an error that needs arguments": ("def share(labels):\n    b'\\xff'.decode()", "error"),
-    "no Python": ("def share(labels:\n    return 1", "error"),
-    "a null byte": ("share = 1\0", "error"),
-    "much output": ("def share(labels):\n    for _ in range(10**5):\n        print('x' * 1000)\n    return 3", "other"),
-}
+@pytest.mark.parametrize("name", ENDINGS)
+def test_whatever_happens_is_noted_and_the_next_exercise_is_judged(ran, name):
+    assert names(ran, f"endings/{name}.ipynb") == [ENDINGS[name][1], "right"]
 
 
-@POSIX
-@pytest.mark.parametrize(("source", "verdict"), ENDINGS.values(), ids=ENDINGS)
-def test_whatever_happens_is_noted_and_the_next_exercise_is_judged(tmp_path, source, verdict):
-    limits = Limits(seconds=5 if verdict == "stopped: time" else 60, memory=500_000_000)
-    assert verdicts(tmp_path, f"{source}\n\n{CHECK}", f"{RIGHT}\n{CHECK}", limits=limits) == [verdict, "right"]
+def test_no_process_is_left_behind(ran):
+    time.sleep(0.5)  # what is killed goes at once, but not in no time
+    word = f"left-{os.getpid()}"
+    assert not [each for each in psutil.process_iter(["cmdline", "status"]) if word in (each.info["cmdline"] or ())
+                and each.info["status"] != psutil.STATUS_ZOMBIE]  # fmt: skip
 
 
-def test_memory_is_watched_where_the_system_sets_no_limit(tmp_path, monkeypatch):
-    start = _Processes.start
-    monkeypatch.setattr(
-        _Processes, "start", lambda self, task, folder, limits: start(self, task, folder, Limits(memory=10**12))
+@pytest.mark.parametrize("name", BAD_FILES)
+def test_a_bad_file_is_a_row_that_says_so(ran, name):
+    assert BAD_FILES[name][1] in ran[0][f"{name}.json"].problem
+
+
+def test_only_the_source_counts_and_odd_or_large_parts_are_passed_over(ran):
+    assert names(ran, "forged.ipynb") == ["other"]
+    assert names(ran, "odd.json") == names(ran, "large.ipynb") == ["right"]
+    assert all(names(ran, f"codes/{name}.ipynb")[-1] == "right" for name in CODES)
+
+
+def test_budgets_end_what_is_too_slow_or_too_large(tmp_path):
+    require(isolated(), HOW)
+    for name, (source, _) in BUDGETS.items():
+        save(tmp_path, f"{name}.ipynb", code(f"{source}\n\n{CHECK}"))
+    found = judged(tmp_path, Limits(seconds=4, memory=500_000_000))
+    assert {name: found[f"{name}.ipynb"].found[0].name for name in BUDGETS} == {k: v for k, (_, v) in BUDGETS.items()}
+
+
+def test_under_the_same_account_the_result_is_the_same(tmp_path):
+    save(tmp_path, "one.ipynb", code(f"{RIGHT}\n{CHECK}", "import os\ncheck_divisible(os._exit(0))"))
+    (found,) = collect(Listing(tmp_path).found, Sandbox(SAME_ACCOUNT), Limits(seconds=200))
+    assert [each.name for each in found.found] == ["right", "stopped: exit"]
+
+
+def test_a_worker_that_ends_is_one_row_and_the_next_file_is_judged(tmp_path, monkeypatch):
+    for name in "abc":
+        save(tmp_path, f"{name}.json", handed_in(name, f"{RIGHT}\n{CHECK}"))
+    hear, killed = _Worker._hear, []
+
+    def hear_and_kill(self, result, checks):
+        ended = hear(self, result, checks)
+        if checks and not killed:
+            killed.append(self.process.kill())
+        return ended
+
+    monkeypatch.setattr(_Worker, "_hear", hear_and_kill)
+    found = collect(Listing(tmp_path).found, Sandbox(SAME_ACCOUNT), Limits(seconds=200))
+    assert [each.found[0].name for each in found] == ["not readable", "right", "right"]
+
+
+# ---- which isolation ----
+
+
+def test_without_isolation_strangers_are_refused_and_the_choice_is_said(monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(ValueError, match="install bubblewrap"):
+        choose("lecture", same_account=False)
+    assert "under this account" in choose("lecture", same_account=True).words
+    assert Sandbox("podman", "lecture").words == "Each hand-in runs isolated, in podman (lecture)."
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the stand-in is a shell script")
+def test_a_container_has_no_network_no_rights_and_limits(tmp_path, monkeypatch):
+    """A stand-in for podman writes down how it is called, and runs the command that it is given."""
+    program = tmp_path / "podman"
+    program.write_text(
+        f'#!/bin/sh\necho "$@" >> {tmp_path}/called\n[ "$1" = run ] || exit 0\n'
+        f'while [ "$1" != lecture ]; do shift; done; shift 2\nexec {sys.executable} "$@"\n'
     )
-    grow = "import torch\nkept = []\ndef share(labels):\n    while True:\n        kept.append(torch.ones(10**6))"
-    limits = Limits(seconds=60, memory=400_000_000)
-    assert verdicts(tmp_path, f"{grow}\n\n{CHECK}", limits=limits) == ["stopped: memory"]
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    save(tmp_path, "in/one.ipynb", code(f"{RIGHT}\n{CHECK}", "import time\ncheck_divisible(time.sleep(600))"))
+    sandbox = Sandbox("podman", "lecture")
+    assert sandbox.works()
+    (found,) = collect(Listing(tmp_path / "in").found, sandbox, Limits(seconds=10))
+    assert [each.name for each in found.found] == ["right", "stopped: time"]
+    run = next(line for line in (tmp_path / "called").read_text().splitlines() if line.startswith("run"))
+    for word in ("--network=none", "--read-only", "--cap-drop=all", "--pids-limit=64", "--memory=1700000000", "--rm"):
+        assert word in run
+    assert "kill lecture-" in (tmp_path / "called").read_text()
 
 
-def left_behind(word):
-    """Return the processes in whose memory of arguments or environment a word stands, and that are alive."""
-    return [p.pid for p in psutil.process_iter(["cmdline", "status"]) if word in " ".join(p.info["cmdline"] or ())
-            and p.info["status"] != psutil.STATUS_ZOMBIE]  # fmt: skip
-
-
-@POSIX
-@pytest.mark.parametrize(
-    ("ends", "leaves"),  # that a process leaves the group and its parent ends at once only root can bring about
-    [("return 1", False), ("return 1", True), ("os._exit(0)", False), ("while True: pass", False),
-     ("while True: pass", True)],
-)  # fmt: skip
-def test_no_process_is_left_behind(tmp_path, ends, leaves):
-    mark = f"left-{os.getpid()}-{len(ends)}"
-    source = (
-        "import os, subprocess, sys\ndef share(labels):\n    try:\n"
-        f"        subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)', '{mark}'],\n"
-        f"                         start_new_session={leaves})\n"
-        f"    except OSError:\n        pass\n    {ends}"
+def test_bubblewrap_is_left_with_its_collector(tmp_path):
+    """Nothing runs on when the collector is killed."""
+    require(isolated(), HOW)
+    save(tmp_path, "in/one.ipynb", code(f"import time\nwhile True:\n    time.sleep(1)\nshare = 1\n{CHECK}"))
+    script = (
+        "from pathlib import Path\nfrom tests.workshop.classroom.samples import judged\n"
+        f"print('go', flush=True)\njudged(Path({str(tmp_path / 'in')!r}))"
     )
-    verdicts(tmp_path, f"{source}\n\n{CHECK}", limits=Limits(seconds=5))
-    assert not left_behind(mark)
-
-
-def in_hand_in_folders():
-    """Count the processes that stand in a hand-in's folder, also when it is deleted; other tests may have a few."""
-    return sum("hand-in-" in (p.info["cwd"] or "") for p in psutil.process_iter(["cwd"]))
-
-
-@POSIX
-def test_a_bomb_of_processes_is_ended(tmp_path):
-    source = "import os, time\ndef share(labels):\n    for _ in range(60):\n        if os.fork() == 0:\n"
-    source += "            time.sleep(600)\n    time.sleep(600)"
-    found = verdicts(tmp_path, f"{source}\n\n{CHECK}", limits=Limits(seconds=30))
-    # root may start them all; what they share counts for each, so their memory may be noticed before their number
-    assert found[0] in ({"stopped: processes", "stopped: memory"} if os.geteuid() == 0 else {"error"})
-    assert in_hand_in_folders() < 30
-
-
-@POSIX
-def test_a_thread_that_stays_does_no_harm(tmp_path):
-    source = "import threading, time\ndef share(labels):\n    try:\n"
-    source += (
-        "        threading.Thread(target=time.sleep, args=(600,)).start()\n    except RuntimeError:\n        pass\n"
-    )
-    source += "    return max(labels.count(k) for k in labels) / len(labels)"
-    assert verdicts(tmp_path, f"{source}\n\n{CHECK}") == ["right"]
-
-
-def test_the_child_sees_no_secret_and_a_folder_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.setenv("SECRET_TOKEN", "swordfish")
-    source = (
-        "import os\nseen = dict(os.environ)\ntry:\n    seen['first'] = open('/proc/self/environ').read()\n"
-        "except OSError:\n    pass\ndef share(labels):\n    raise ValueError(f'{os.getcwd()} {seen}')"
-    )
-    save(tmp_path, "one.ipynb", code(f"{source}\n\n{CHECK}"))
-    says = judged(tmp_path)["one.ipynb"].found[0].says
-    assert "lecturelib-" in says and "hand-in-" in says and str(tmp_path) not in says
-    peek = "seen = str(dict(os.environ)) + open('/proc/self/environ').read()"
-    source = f"import os\n{peek}\ndef share(labels):\n    return ... if 'swordfish' in seen else 1"
-    found = verdicts(tmp_path, f"{source}\n\n{CHECK}")
-    assert found == ["other"] or sys.platform != "linux"
-
-
-def test_all_folders_and_processes_are_gone_afterwards(tmp_path, monkeypatch):
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    before = {each.pid for each in psutil.Process().children(recursive=True)}
-    verdicts(tmp_path, f"open('mess', 'w').write('x')\n{RIGHT}\n{CHECK}")
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        new = [p for p in psutil.Process().children(recursive=True) if p.pid not in before]
-        if sum("forkserver" not in " ".join(p.cmdline()) and "resource_tracker" not in " ".join(p.cmdline())
-               for p in new) == 0:  # fmt: skip
-            break
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, cwd=Path(__file__).parents[3])
+    try:
+        deadline = time.monotonic() + 300
+        family = []
+        while not any("--nursery" in " ".join(each.cmdline()) for each in family) and time.monotonic() < deadline:
+            time.sleep(0.5)
+            family = psutil.Process(process.pid).children(recursive=True)
+    finally:
+        process.kill()
+        process.wait()
+    assert family
+    while any(each.is_running() and each.status() != psutil.STATUS_ZOMBIE for each in family):
+        assert time.monotonic() < deadline
         time.sleep(0.1)
-    assert [path.name for path in tmp_path.iterdir()] == ["one.ipynb"]
-
-
-# ---- files ----
-
-BAD_FILES = {
-    "no JSON": ("hello", "Expecting value"),
-    "empty": ("", "Expecting value"),
-    "a list": ("[]", "no hand-in"),
-    "no exercises": ("{}", "no hand-in"),
-    "no Unicode": (b"\xff\xfe\x00", "utf"),
-    "deep": ("[" * 100_000, "recursion"),
-    "a long number": ("9" * 10_000, "digits"),
-}
-
-
-@pytest.mark.parametrize(("content", "problem"), BAD_FILES.values(), ids=BAD_FILES)
-def test_a_bad_file_is_not_readable(tmp_path, content, problem):
-    (tmp_path / "bad.json").write_bytes(content if isinstance(content, bytes) else content.encode())
-    assert problem in judged(tmp_path)["bad.json"].problem
-
-
-def test_a_notebook_without_cells_and_one_without_exercises(tmp_path):
-    save(tmp_path, "old.ipynb", {"worksheets": []})
-    save(tmp_path, "other.ipynb", code("print(1)", "check_nothing(3)"))
-    found = judged(tmp_path)
-    assert "list of cells" in found["old.ipynb"].problem
-    assert found["other.ipynb"].problem == "" and found["other.ipynb"].found == []
-
-
-def test_odd_cells_and_fields_are_passed_over(tmp_path):
-    content = code(f"{RIGHT}\n{CHECK}")
-    content["cells"] += [3, None, {"cell_type": "code"}, {"cell_type": "code", "source": {"a": 1}}, {"cell_type": []}]
-    save(tmp_path, "odd.ipynb", content)
-    save(tmp_path, "odd.json", {"student": ["x"], "exercises": [1, {"source": 3}, {"source": f"{RIGHT}\n{CHECK}"}]})
-    found = judged(tmp_path)
-    assert [each.name for each in found["odd.ipynb"].found] == ["right"]
-    assert [each.name for each in found["odd.json"].found] == ["right"]
-
-
-def test_a_huge_source_is_cut_and_a_deep_one_does_no_harm(tmp_path):
-    save(tmp_path, "huge.ipynb", code(f"x = '{'x' * 3_000_000}'\n{RIGHT}\n{CHECK}", f"{RIGHT}\n{CHECK}"))
-    save(tmp_path, "deep.ipynb", code(f"x = {'(' * 5000}1{')' * 5000}\n{CHECK}", f"x = {'-' * 50_000}1\n{CHECK}",
-                                      f"{RIGHT}\n{CHECK}"))  # fmt: skip
-    found = judged(tmp_path)
-    assert [each.name for each in found["huge.ipynb"].found][-1:] == ["right"]
-    assert "right" in [each.name for each in found["deep.ipynb"].found] or found["deep.ipynb"].problem
-
-
-def test_links_large_files_and_what_is_hidden_are_left_alone(tmp_path, monkeypatch):
-    inside = tmp_path / "class"
-    secret = save(tmp_path, "secret.json", handed_in("me", f"{RIGHT}\n{CHECK}"))
-    save(inside, ".ipynb_checkpoints/a.ipynb", code(CHECK))
-    save(inside, "notes.txt", "x")
-    save(inside, "Ada/large.ipynb", "x" * 200)
-    (inside / "link.json").symlink_to(secret)
-    (inside / "folder").symlink_to(tmp_path, target_is_directory=True)
-    monkeypatch.setattr("lecturelib.workshop.classroom.collect.SIZE", 100)
-    assert [path.name for path in files(inside)] == ["large.ipynb", "link.json"]
-    found = judged(inside)
-    assert "larger than" in found["large.ipynb"].problem and "link" in found["link.json"].problem
-
-
-@POSIX
-def test_a_pipe_is_not_waited_for(tmp_path):
-    os.mkfifo(tmp_path / "pipe.json")
-    with pytest.raises(ValueError, match="no file"):
-        read(tmp_path / "pipe.json")
-
-
-@POSIX
-def test_a_judge_that_dies_while_reading_is_noted(tmp_path, monkeypatch):
-    save(tmp_path, "one.ipynb", code(f"{RIGHT}\n{CHECK}"))
-    real = json.loads
-    killed = []
-
-    def loads(text, *rest, **more):
-        content = real(text, *rest, **more)
-        if isinstance(content, dict) and "student" in content and not killed:
-            for process in psutil.Process().children(recursive=True):
-                if "forkserver" in " ".join(process.cmdline()) and process.ppid() != os.getpid():
-                    killed.append(process.pid)
-                    os.kill(process.pid, signal.SIGKILL)
-        return content
-
-    monkeypatch.setattr("lecturelib.workshop.classroom.collect.json.loads", loads)
-    found = judged(tmp_path)["one.ipynb"]
-    assert killed and [each.name for each in found.found] == ["not readable"]

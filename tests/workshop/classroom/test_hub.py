@@ -14,6 +14,7 @@ import time
 import uuid
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import psutil
@@ -58,6 +59,31 @@ def test_a_link_that_leads_nowhere_is_a_file_too(tmp_path, course):
     (target / "00_a.ipynb").symlink_to(tmp_path / "elsewhere")
     assert copy_missing(course, target) == ["01_b.ipynb"]
     assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the hub runs on Linux")
+def test_where_nothing_can_be_copied_the_server_starts_anyway(tmp_path, course, monkeypatch):
+    """A file called notebooks, a full disk: what a hub does about it, as far as it does not need root."""
+    (tmp_path / "notebooks").write_text("a file")
+    with pytest.raises(OSError):
+        copy_missing(course, tmp_path / "notebooks")
+    config = loaded(tmp_path, monkeypatch, f"load_subconfig({str(CONFIG)!r})")
+    said = []
+    monkeypatch.setattr("subprocess.run", lambda *_, **__: subprocess.check_call(["false"]))
+    spawner = SimpleNamespace(user=SimpleNamespace(name="root"), log=SimpleNamespace(warning=lambda *a: said.append(a)))
+    config.Spawner.pre_spawn_hook(spawner)
+    spawner.user.name = "nobody-of-that-name"
+    config.Spawner.pre_spawn_hook(spawner)
+    assert [each[1] for each in said] == ["root", "nobody-of-that-name"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such limit")
+def test_half_a_copy_is_not_left_behind(tmp_path, course):
+    full = "import resource\nfrom pathlib import Path\nfrom lecturelib.workshop.classroom.copies import copy_missing\n"
+    full += "resource.setrlimit(resource.RLIMIT_FSIZE, (3, 3))\n"
+    full += f"copy_missing(Path({str(course)!r}), Path({str(tmp_path / 'notebooks')!r}))"
+    assert subprocess.run([sys.executable, "-c", full], capture_output=True).returncode == 1
+    assert list((tmp_path / "notebooks").iterdir()) == []
 
 
 def test_the_command_says_what_is_wrong(tmp_path):

@@ -1,14 +1,18 @@
 """The table and the summary: what a spreadsheet may read, which file counts, and what is most frequent."""
 
 import csv
+import json
 import os
+import zipfile
 
 import pytest
 
 from lecturelib import __main__ as command
+from lecturelib.checks.attention import check_attend
 from lecturelib.workshop.classroom.collect import Found, Result
-from lecturelib.workshop.classroom.table import plain, rows, summary, write_table
-from tests.workshop.classroom.samples import COURSE, code, handed_in, save
+from lecturelib.workshop.classroom.files import Listing, Source, fetch, owners
+from lecturelib.workshop.classroom.table import Journal, plain, rows, summary, title, write_table
+from tests.workshop.classroom.samples import CHECK, COURSE, code, handed_in, isolated, save
 
 NAMES = {
     "Ada L.": "Ada L.",
@@ -32,19 +36,23 @@ def test_a_name_is_text_and_nothing_else(given, wanted):
     assert plain(given) == wanted
 
 
-def result(folder, name, student, **verdicts):
-    path = save(folder, name, "x")
-    return Result(path, student, found=[Found(check, *verdict) for check, verdict in verdicts.items()])
+def result(place, student="", when=0.0, written=0.0, problem="", **verdicts):
+    """A hand-in at some place: when the system, and when itself says that it was written, and what came of it."""
+    found = [Found(check, *verdict) for check, verdict in verdicts.items()]
+    return Result(Source(place, [], place, when), student, written, problem, found)
 
 
-def test_the_latest_file_of_a_student_counts_and_the_table_says_so(tmp_path):
-    results = [
-        result(tmp_path, "old.json", "Ada L.", check_attend=("right",)),
-        result(tmp_path, "new.json", "ada l.", check_attend=("no scale",)),
-        result(tmp_path, "other.json", "Ada L.", check_baseline=("right",)),
+def table_of(*results):
+    return [(row.student, row.file, row.note) for row in rows(results, COURSE)]
+
+
+def test_the_latest_file_of_a_student_counts_and_the_table_says_so():
+    found = [
+        result("old.json", "Ada L.", 1.0, check_attend=("right",)),
+        result("new.json", "ada l.", 2.0, check_attend=("no scale",)),
+        result("other.json", "Ada L.", check_baseline=("right",)),
     ]
-    os.utime(tmp_path / "old.json", (1_000, 1_000))
-    table = rows(results, COURSE, tmp_path)
+    table = rows(found, COURSE)
     assert [(row.notebook, row.file) for row in table] == [
         ("00_start_here", "other.json"),
         ("03_attention", "new.json"),
@@ -53,49 +61,183 @@ def test_the_latest_file_of_a_student_counts_and_the_table_says_so(tmp_path):
     assert table[1].verdicts["check_attend"].name == "no scale"
 
 
-def test_of_several_copies_a_right_one_counts_and_an_empty_one_never_against_it(tmp_path):
+def test_with_equal_times_what_the_file_says_decides_and_else_the_right_one_counts():
+    old = result("z.json", "Ada", 5.0, 1.0, check_attend=("no scale",))
+    new = result("a.json", "Ada", 5.0, 2.0, check_attend=("right",))
+    assert [row.file for row in rows([old, new], COURSE)] == ["a.json"]
+    same = [result(f"{n}.json", "Ada", 5.0, check_attend=(name,)) for n, name in enumerate(["right", "no scale"])]
+    assert [row.file for row in rows(same, COURSE)] == ["0.json"]
+
+
+def test_namesakes_in_two_folders_stay_two_and_a_folder_is_one_student():
+    right = {"check_attend": ("right",)}
+    table = table_of(
+        result("Ada_1/03_attention.ipynb", **right),
+        result("Ada_1/x.json", "Ada", check_baseline=("right",)),
+        result("Ada_2/x.json", "ada", **right),
+        result("陳_3/03_attention.ipynb", **right),
+    )
+    assert [row[:2] for row in table] == [
+        ("Ada", "Ada_1/x.json"),
+        ("Ada", "Ada_1/03_attention.ipynb"),
+        ("ada", "Ada_2/x.json"),
+        ("陳_3", "陳_3/03_attention.ipynb"),
+    ]
+    assert "this name also stands in: Ada_2" in table[1][2] and "this name" not in table[3][2]
+
+
+OWNERS = {
+    "flat": (["a.ipynb", "b.json"], ["", ""]),
+    "folders": (["Ada/03_attention.ipynb", "Bob/03_attention.ipynb"], ["Ada", "Bob"]),
+    "zips": (["Ada.zip/03_attention.ipynb", "Bob.zip/x/03_attention.ipynb"], ["Ada.zip", "Bob.zip"]),
+    "a class's zip": (["c.zip/Ada/03_attention.ipynb", "c.zip/Bob/03_attention (1).ipynb"], ["c.zip/Ada", "c.zip/Bob"]),
+    "a class's zip of zips": ([f"c.zip/{n}.zip/in/03_a.ipynb" for n in "ab"], ["c.zip/a.zip", "c.zip/b.zip"]),
+    "a class's zip of files": (["c.zip/ada.ipynb", "c.zip/bob.ipynb"], ["", ""]),
+    "a level too high": ([f"{g}/{n}/03_attention.ipynb" for g in "xy" for n in "abc"],
+                         [f"{g}/{n}" for g in "xy" for n in "abc"]),
+    "one student's parts": (["Ada/one/03_a.ipynb", "Ada/two/04_b.ipynb", "Bob/04_b.ipynb"], ["Ada", "Ada", "Bob"]),
+    "one student": (["Ada/03_attention.ipynb", "Ada/04_transformers.ipynb"], ["Ada", "Ada"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("places", "wanted"), OWNERS.values(), ids=OWNERS)
+def test_a_students_folder_is_known_from_a_classs(places, wanted):
+    assert [owners(places)[place] for place in places] == wanted
+
+
+def test_of_several_copies_a_right_one_counts_and_an_empty_one_never_against_it():
     def best(*names):
-        made = Result(save(tmp_path, "a.json", "x"), "A", found=[Found("check_attend", name) for name in names])
-        return rows([made], COURSE, tmp_path)[0].verdicts["check_attend"].name
+        made = result("a.json", "A")
+        made.found = [Found("check_attend", name) for name in names]
+        return rows([made], COURSE)[0].verdicts["check_attend"].name
 
     assert best("right", "no scale", "not solved yet") == "right"
     assert best("no scale", "softmax missing", "not solved yet") == "softmax missing"
     assert best("not solved yet") == "not solved yet"
 
 
-def test_who_gives_no_name_is_called_by_folder_or_file(tmp_path):
+def test_who_gives_no_name_is_called_by_folder_or_file_and_every_empty_file_is_a_row():
     found = [
-        result(tmp_path, "Ada_123/03_attention.ipynb", "", check_attend=("right",)),
-        result(tmp_path, "=1.ipynb", "", check_attend=("right",)),
-        Result(save(tmp_path, "broken.json", "x"), problem="no JSON"),
+        result("Ada_123/03_attention.ipynb", check_attend=("right",)),
+        result("=1.ipynb", check_attend=("right",)),
+        result("broken.json", problem="no JSON"),
+        result("Ada_123/one.json", problem="no JSON"),
+        result("Ada_123/two.json"),
     ]
-    table = rows(found, COURSE, tmp_path)
-    assert [row.student for row in table] == ["broken", "'=1", "Ada_123"]
-    assert table[0].note == "not readable: no JSON" and table[0].notebook == ""
+    table = rows(found, COURSE)
+    assert [row.student for row in table] == ["Ada_123", "Ada_123", "broken", "'=1", "Ada_123"]
+    assert table[2].note == "not readable: no JSON" and table[2].notebook == ""
+    assert table[1].note == "holds no exercise of the course"
+
+
+# ---- what lies in a folder ----
+
+
+def zipped(path, **files):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return path.read_bytes()
+
+
+def test_the_content_tells_what_a_file_is_and_what_is_left_out_is_told(tmp_path):
+    one = json.dumps(code(CHECK))
+    inner = zipped(tmp_path / "x", **{"a/03.ipynb": one, "__MACOSX/b.ipynb": one, ".c.ipynb": one, "d.pdf": "%PDF"})
+    zipped(tmp_path / "class/all.zip", **{"Ada.zip": inner, "Bob/03.ipynb": one, "bad.zip": b"PK\3\4 no zip"})
+    zipped(tmp_path / "class/more.zip", zeros="0", nested=inner)
+    for name in ("a.ipynb.txt", "b.ipynb.json", "c", "sub/d.IPYNB", ".ipynb_checkpoints/e.ipynb"):
+        save(tmp_path, f"class/{name}", one)
+    (tmp_path / "class/wide.json").write_bytes(one.encode("utf-16"))
+    for name, content in (("notes.txt", "x"), ("photo.png", "x"), ("all.rar", "Rar!"), ("empty.ipynb", "")):
+        save(tmp_path, f"class/{name}", content)
+    (tmp_path / "class/link.ipynb").symlink_to(tmp_path / "x")
+    (tmp_path / "class/folder").symlink_to(tmp_path, target_is_directory=True)
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "class/pipe.txt")
+    listing = Listing(tmp_path / "class")
+    assert [each.place for each in listing.found] == sorted([
+        "a.ipynb.txt", "all.zip/Ada.zip/a/03.ipynb", "all.zip/Bob/03.ipynb", "b.ipynb.json",
+        "more.zip/nested/a/03.ipynb", "c", "empty.ipynb", "link.ipynb", "sub/d.IPYNB", "wide.json",
+    ])  # fmt: skip
+    left = dict(listing.left)
+    assert left["all.rar"] == "an archive of another kind: unpack it" and left["notes.txt"] == "no notebook, no hand-in"
+    assert left["folder"] == "a link or no file" and "all.zip/bad.zip" in left and "photo.png" in left
+    for each in listing.found:
+        if each.place not in ("empty.ipynb", "link.ipynb"):
+            assert json.loads(fetch(each)) == json.loads(one)
+    with pytest.raises(ValueError, match="link"):
+        fetch(next(each for each in listing.found if each.place == "link.ipynb"))
+
+
+def test_a_zip_that_holds_too_much_spoils_nobody_elses(tmp_path, monkeypatch):
+    monkeypatch.setattr("lecturelib.workshop.classroom.files.SIZE", 100_000)
+    one = json.dumps(code(CHECK))
+    zipped(tmp_path / "x", **{str(n): "0" * 60_000 for n in range(9)})
+    nested = {f"{n}.zip": (tmp_path / "x").read_bytes() + b"0" * 60_000 for n in range(3)}
+    bomb = zipped(tmp_path / "y", **nested)
+    zipped(tmp_path / "class/all.zip", **{"eve.zip": bomb, "zoe.ipynb": one, "big.ipynb": "{" + "0" * 200_000})
+    listing = Listing(tmp_path / "class")
+    assert [each.place for each in listing.found] == ["all.zip/big.ipynb", "all.zip/zoe.ipynb"]
+    assert any("holds too much" in why for _, why in listing.left)
+    with pytest.raises(ValueError, match="larger than"):
+        fetch(listing.found[0])
+
+
+def test_a_later_run_goes_on_where_one_was_killed(tmp_path):
+    table = tmp_path / "t.csv"
+    journal = Journal(table)
+    done, again = result("a.json", "Ä\ud800", check_attend=("right", "says")), result("b.json", "B", 1.0)
+    journal.add(done)
+    journal.add(again)
+    journal.file.write('["half a li')
+    journal.file.flush()
+    journal = Journal(table)
+    assert journal.of(done.source) == done and journal.of(again.source._replace(time=2.0)) is None
+    journal.add(again)
+    assert Journal(table).of(again.source) == again
+    journal.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links need rights on Windows")
+def test_no_planted_link_is_followed_and_nothing_is_overwritten(tmp_path, capsys):
+    (tmp_path / "mine").write_text("mine")
+    (tmp_path / ".t.csv.part").symlink_to(tmp_path / "mine")
+    with pytest.raises(ValueError, match=r"\.t\.csv\.part cannot be opened"):
+        Journal(tmp_path / "t.csv")
+    for name in ("t.csv", "u.csv"):
+        (tmp_path / name).symlink_to(tmp_path / ("mine" if name == "t.csv" else "nowhere"))
+        with pytest.raises(FileExistsError):
+            write_table(tmp_path / name, [], COURSE)
+        assert command.main(["collect", str(tmp_path), "-o", str(tmp_path / name)]) == 2
+    assert "nothing is overwritten" in capsys.readouterr().err
+    assert (tmp_path / "mine").read_text() == "mine" and not (tmp_path / "nowhere").exists()
 
 
 def test_the_table_has_a_column_for_each_exercise_of_its_notebooks(tmp_path):
-    found = [result(tmp_path, "a.json", "A, \"B\"", check_attend=("right",)), result(tmp_path, "b.json", "=B",
-             check_baseline=("not solved yet",))]  # fmt: skip
-    write_table(tmp_path / "t.csv", rows(found, COURSE, tmp_path), COURSE)
+    found = [result("a.json", 'A, "B"', check_attend=("right",)),
+             result("b.json", "=B", check_baseline=("not solved yet",))]  # fmt: skip
+    write_table(tmp_path / "t.csv", rows(found, COURSE), COURSE)
     with (tmp_path / "t.csv").open(encoding="utf-8-sig", newline="") as file:
         table = list(csv.DictReader(file))
-    assert [*table[0]] == ["student", "notebook", "file", "note", "00 baseline", "03 attend", "03 attend with a mask",
-                           "03 mask of a decoder"]  # fmt: skip
+    titles = [title(lesson) for lesson in COURSE.values() if lesson.notebook[:2] in ("00", "03")]
+    assert [*table[0]] == ["student", "notebook", "file", "note", *titles]
     assert table[0]["student"] == "'=B" and table[0]["00 baseline"] == "not solved yet" and table[0]["03 attend"] == ""
-    assert table[1]["student"] == 'A, "B"' and table[1]["03 mask of a decoder"] == "not handed in"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "b.json", "t.csv"]
+    assert table[1]["student"] == 'A, "B"' and table[1][titles[-1]] == "not handed in"
+    assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
 
 
-def test_the_summary_begins_with_the_most_frequent_mistake(tmp_path):
+def test_the_summary_begins_with_the_most_frequent_mistake():
     says = "attend: not yet. Which axis should sum to 1?"
-    names = ["right", "no scale", *["softmax missing"] * 3, "not solved yet", "stopped: time"]
-    found = [result(tmp_path, f"{n}.json", str(n), check_attend=(name, says)) for n, name in enumerate(names)]
-    lines = list(summary(rows(found, COURSE, tmp_path), COURSE))
+    rare, often, *_ = [each.name for each in check_attend.mistakes]
+    names = ["right", rare, *[often] * 3, "not solved yet", "stopped: time"]
+    found = [result(f"{n}.json", str(n), check_attend=(name, says)) for n, name in enumerate(names)]
+    lines = list(summary(rows(found, COURSE), COURSE))
     assert lines[0] == "03 attend: 1 of 7 right, 1 not solved yet"
-    assert lines[1].split(": ")[0].split(maxsplit=1) == ["3", "softmax missing"]
+    assert lines[1].split(": ")[0].split(maxsplit=1) == ["3", often]
     assert lines[1].endswith(": Which axis should sum to 1?")
-    assert lines[2].endswith("no scale: Which axis should sum to 1?") and lines[3].split(maxsplit=1) == [
+    assert lines[2].endswith(f"{rare}: Which axis should sum to 1?") and lines[3].split(maxsplit=1) == [
         "1",
         "stopped: time",
     ]
@@ -107,11 +249,15 @@ def test_the_command_collects_a_folder(tmp_path, capsys, monkeypatch):
     right = "check_baseline(lambda labels: max(map(labels.count, labels)) / len(labels))"
     save(tmp_path, "class/a.json", handed_in("=Ada", right))
     save(tmp_path, "class/b.ipynb", code("check_baseline(lambda labels: max(map(labels.count, labels)))"))
-    save(tmp_path, "class/\x1b[31m.json", "x")
-    assert command.main(["collect", "class", "--jobs", "2"]) == 0
+    save(tmp_path, "class/\x1b[31m🙂.json", "x")
+    save(tmp_path, "class/c.pdf", "x")
+    how = [] if isolated() else ["--same-account"]
+    capsys.readouterr()
+    assert command.main(["collect", "class", "--jobs", "1", "--seconds", "200", *how]) == 0
     said = capsys.readouterr().out
-    assert "3/3 " in said and "\x1b" not in said
+    assert said.startswith("Each hand-in runs") and "3/3 " in said and "\x1b" not in said
     assert "00 baseline: 1 of 2 right, 0 not solved yet" in said and "1 counts, no share: You return how many" in said
-    assert "table.csv: 3 rows" in said and "not readable" in said
+    assert "table.csv: 3 rows" in said and "not readable" in said and "  c.pdf: no notebook, no hand-in" in said
     with (tmp_path / "table.csv").open(encoding="utf-8-sig", newline="") as file:
         assert [row["00 baseline"] for row in csv.DictReader(file)] == ["", "right", "counts, no share"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["class", "table.csv"]

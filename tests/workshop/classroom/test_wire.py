@@ -4,8 +4,8 @@ import base64
 import contextlib
 import importlib
 import json
+import socket
 import threading
-from multiprocessing import Pipe
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from torch import nn
 from lecturelib.workshop.classroom.cells import Attempt
 from lecturelib.workshop.classroom.child import converse
 from lecturelib.workshop.classroom.judge import Remote
-from lecturelib.workshop.classroom.wire import Foreign, Message, renew
+from lecturelib.workshop.classroom.wire import Foreign, Line, Message, renew
 from tests.checks.test_exercises import RIGHT, WRONG
 from tests.workshop.classroom.samples import COURSE
 
@@ -23,7 +23,7 @@ from tests.workshop.classroom.samples import COURSE
 @pytest.fixture
 def remote():
     """A judge's view of a child that is a thread of this process."""
-    ours, theirs = Pipe()
+    ours, theirs = (Line(each.makefile("rb"), each.makefile("wb")) for each in socket.socketpair())
 
     def talk():
         with contextlib.suppress(EOFError):
@@ -53,7 +53,7 @@ def test_a_distant_answer_gets_the_verdict_that_it_gets_at_home(remote, check, v
     attempt = Attempt(check, "from tests.checks.test_exercises import RIGHT, WRONG", answer, "")
     before = torch.get_default_dtype()
     try:
-        assert remote.verdict(attempt, COURSE[check]._replace(preamble=""))[0] == verdict
+        assert remote.verdict(attempt)[0] == verdict
     finally:
         torch.set_default_dtype(before)
 
@@ -152,6 +152,11 @@ HOSTILE = {
     "beyond its memory": json.dumps(
         {"memory": [EIGHT], "value": {"tensor": ["float64", 0, 0, [2], [1]]}}
     ).encode(),
+    "no memory at all": json.dumps({"memory": [""], "value": {"tensor": ["float64", 0, 0, [3], [0]]}}).encode(),
+    "far behind its memory": json.dumps(
+        {"memory": [EIGHT], "value": {"tensor": ["float64", 0, 2**60, [1], [1]]}}
+    ).encode(),
+    "nothing, far behind": json.dumps({"memory": [EIGHT], "value": {"tensor": ["bool", 0, 2**60, [0], [1]]}}).encode(),
     "before its memory": json.dumps({"memory": [EIGHT], "value": {"tensor": ["float64", 0, -1, [1], [1]]}}).encode(),
     "stretched": json.dumps(
         {"memory": [EIGHT], "value": {"tensor": ["float64", 0, 0, [10**6, 10**6], [0, 0]]}}
