@@ -190,7 +190,7 @@ def every_head(layers: int, heads: int, queries: list[str], keys: list[str]) -> 
     return attention_explorer.every_head(weights, queries, keys, None, names)
 
 
-def pointer_maps(count: int, n: int, title: str = "reverse, after 300 steps") -> Figure:
+def pointer_maps(count: int, n: int, title: str = "reverse, after 300 steps") -> style.LectureFigure:
     looks = {f"{title} {k}": (softmax(noise(n, n)), np.arange(n), np.arange(n)[::-1]) for k in range(count)}
     return attention.pointer_maps(looks)
 
