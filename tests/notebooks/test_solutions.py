@@ -99,20 +99,20 @@ def test_an_unsolved_exercise_says_so_in_the_saved_notebook(path):
 
 # What follows shows that the test bites.
 
-EXERCISE = """from lecturelib.checks.lstm import check_half_life
+EXERCISE = """from lecturelib.checks.lstm import check_bias_for
 
 
-def half_life(bias):
+def bias_for(delay, keep):
     return ...
 
 
-check_half_life(half_life)
-check_half_life.hints()"""
+check_bias_for(bias_for)
+check_bias_for.hints()"""
 ANSWER = """<details><summary>Solution</summary>
 
 ```python
-def half_life(bias):
-    return -math.log(2) / math.log(1 / (1 + math.exp(-bias)))
+def bias_for(delay, keep):
+    return -math.log(keep ** (-1 / delay) - 1)
 ```
 
 </details>"""
@@ -138,14 +138,14 @@ SPOILED: dict[str, tuple[str, Callable[[NotebookNode], object]]] = {
     "not folded": ("no folded solution", change(1, "<details><summary>Solution</summary>", "Solution")),
     "two blocks": ("no folded solution", change(1, "\n</details>", "\n```python\npass\n```\n\n</details>")),
     "not Python": ("no folded solution", change(1, "```python", "```text")),
-    "a wrong solution": ("does not call the solution right", change(1, "-math.log(2)", "math.log(2)")),
+    "a wrong solution": ("does not call the solution right", change(1, "-math.log(", "math.log(")),
     "an unsolved solution": ("does not call the solution right", change(1, "    return -", "    return ... #")),
-    "a solution that fails": ("does not call the solution right", change(1, "-bias", "-prejudice")),
-    "a solution with another name": ("stops with NameError", change(1, "half_life", "half_time")),
-    "a solution that needs an import": ("stops with NameError", change(1, "def half", "y = numpy.pi\ndef half")),
-    "no hints": ("expected one check", change(0, "\ncheck_half_life.hints()", "")),
-    "another check's hints": ("expected one check", change(0, "check_half_life.hints", "check_bias_for.hints")),
-    "solved in the notebook": ("unsolved it says", change(0, "...", "math.log(0.5) / -math.log1p(math.exp(-bias))")),
+    "a solution that fails": ("does not call the solution right", change(1, "/ delay", "/ prejudice")),
+    "a solution with another name": ("stops with NameError", change(1, "bias_for", "bias_of")),
+    "a solution that needs an import": ("stops with NameError", change(1, "def bias", "y = numpy.pi\ndef bias")),
+    "no hints": ("expected one check", change(0, "\ncheck_bias_for.hints()", "")),
+    "another check's hints": ("expected one check", change(0, "check_bias_for.hints", "check_gru_step.hints")),
+    "solved in the notebook": ("unsolved it says", change(0, "...", "-math.log(keep ** (-1 / delay) - 1)")),
     "wrong in the notebook": ("unsolved it says", change(0, "...", "1.0")),
 }
 
@@ -158,8 +158,8 @@ def test_a_good_exercise_passes():
 def test_a_spoiled_exercise_is_refused(says, spoil):
     nb = small()
     spoil(nb)
-    if "check_bias_for" in nb.cells[0].source:
-        nb.cells[0].source = "from lecturelib.checks.lstm import check_bias_for\n" + nb.cells[0].source
+    if "check_gru_step" in nb.cells[0].source:
+        nb.cells[0].source = "from lecturelib.checks.lstm import check_gru_step\n" + nb.cells[0].source
     found = faults(nb)
     assert any(says in fault for fault in found), found
 
@@ -168,6 +168,6 @@ def test_a_check_with_few_mistakes_is_refused(monkeypatch):
     from lecturelib.checks import lstm
 
     says = "a: A.\nb: B.\nc: C.\nright: Good.\nhint 1: One.\nhint 2: Two."
-    poor = replace(lstm.check_half_life, imitations=dict.fromkeys("abc", math.sin), says=says)
-    monkeypatch.setattr(lstm, "check_half_life", poor)
+    poor = replace(lstm.check_bias_for, imitations=dict.fromkeys("abc", math.sin), says=says)
+    monkeypatch.setattr(lstm, "check_bias_for", poor)
     assert any("3 mistakes: expected 4" in fault for fault in faults(small()))
