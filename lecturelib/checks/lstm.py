@@ -44,6 +44,10 @@ check_bias_for = Exercise(
         "the logarithm of the gate": lambda delay, keep: math.log(keep) / delay,
         "the sign": lambda delay, keep: -_logit(keep ** (1 / delay)),
         "a power instead of a root": lambda delay, keep: _logit(keep**delay),
+        "one step too many": lambda delay, keep: _logit(keep ** (1 / (delay + 1))),
+        "as if it shrank by equal steps": lambda delay, keep: _logit(1 - (1 - keep) / delay),
+        "the sigmoid instead of its inverse": lambda delay, keep: _sigmoid(keep ** (1 / delay)),
+        "the logarithm to the base 10": lambda delay, keep: _logit(keep ** (1 / delay)) / math.log(10),
     },
     says="""
         the gate, not its bias: That is the gate that you need. Which bias gives it after the sigmoid?
@@ -53,6 +57,12 @@ check_bias_for = Exercise(
         the sign: The sign is turned around: your bias closes the gate.
         a power instead of a root: You raise the share to the power of the delay. That is what is left if each step
             keeps `keep`; the question is the other way around.
+        one step too many: You count one step more than there are. After `delay` steps the gate was multiplied `delay`
+            times.
+        as if it shrank by equal steps: You take away the same amount at each step. A gate takes away the same share.
+        the sigmoid instead of its inverse: You apply the sigmoid to the gate. The bias goes into the sigmoid and the
+            gate comes out: which function leads back?
+        the logarithm to the base 10: You use the logarithm to the base 10. With which base is the sigmoid made?
         right: A bias of 5.9 keeps nine tenths over 40 steps.
         hint 1: Two questions, one after the other: which gate f has f**delay = keep? Which bias b has sigmoid(b) = f?
         hint 2: f = keep ** (1 / delay), and the inverse of the sigmoid is b = log(f / (1 - f)).
@@ -101,6 +111,7 @@ check_gru_step = Exercise(
         "update turned around": _gru(mix=lambda z, n, h: z * n + (1 - z) * h),
         "reset before the product": _gru(lambda x_n, h_n, r, h, w, b: torch.tanh(x_n + (r * h) @ w.T + b)),
         "reset on both parts": _gru(lambda x_n, h_n, r, h, w, b: torch.tanh(r * (x_n + h_n))),
+        "reset on the part of x": _gru(lambda x_n, h_n, r, h, w, b: torch.tanh(r * x_n + h_n)),
         "reset forgotten": _gru(lambda x_n, h_n, r, h, w, b: torch.tanh(x_n + h_n)),
         "gates exchanged": _gru(exchanged=True),
         "sigmoid for the candidate": _gru(lambda x_n, h_n, r, h, w, b: torch.sigmoid(x_n + r * h_n)),
@@ -115,6 +126,8 @@ check_gru_step = Exercise(
             the first paper; here, as in torch, r multiplies U_n h + b'_n after the product.
         reset on both parts: In your candidate the reset gate multiplies the part of x as well. It lets the unit forget
             its state, not the input: which of the two terms does the bracket behind r hold?
+        reset on the part of x: In your candidate r multiplies the part of x. It lets the unit forget its state:
+            which part comes from h?
         reset forgotten: The reset gate r does not appear in your candidate.
         gates exchanged: Your gates are exchanged: the first third of the rows is r, the second z.
         sigmoid for the candidate: Your candidate n goes through a sigmoid, so it can never be negative. It needs tanh.
@@ -122,8 +135,8 @@ check_gru_step = Exercise(
         old state lost: Your new state has no part of the old one: the term z h is missing.
         old state added: You add z h to the whole candidate. The candidate's share is (1 - z).
         right: It equals torch's GRUCell on inputs of two sizes.
-        hint 1: Compute x W_x^T + b_x and h W_h^T + b_h once, and cut each into three parts with .chunk(3, dim=-1): r,
-            z, n.
+        hint 1: Compute x W_x^T + b_x and h W_h^T + b_h once, and cut each into three along its last axis: r, z, n.
+            Without dim, .chunk(3) cuts the batch.
         hint 2: The candidate is the only place where the parts of x and h are not simply added: n = tanh(x_n + r *
             h_n).
     """,
@@ -134,15 +147,21 @@ KINDS = "not learned", "not held", "recoded", "not let go"
 _RIGHT = dict(zip("PQRST", ("not learned", "recoded", "not held", "not let go", "not learned"), strict=True))
 
 
+def _diagnosed(answer: Any) -> Callable[..., str]:
+    for name, given in answer.items() if isinstance(answer, Mapping) else ():
+        if given is not ... and given not in KINDS:
+            raise ValueError(
+                f"{name} is {given!r}. Write one of the four words as they stand there: {', '.join(KINDS)}."
+            )
+    return lambda networks: _first_wrong(answer)
+
+
 def _first_wrong(answer: Any) -> str:
     """What is the matter with a table of diagnoses: the first network whose diagnosis is wrong, and which that was."""
     if not isinstance(answer, Mapping) or sorted(map(str, answer)) != sorted(_RIGHT):
         return "no dictionary with the keys " + ", ".join(_RIGHT)
     if any(each is ... for each in answer.values()):
         raise NotImplementedError("a diagnosis is missing")
-    for name, given in answer.items():
-        if given not in KINDS:
-            return f"{name} is {given!r}, which is none of the four words"
     return next((f"{name} is {answer[name]}" for name in _RIGHT if answer[name] != _RIGHT[name]), "all as measured")
 
 
@@ -186,5 +205,5 @@ check_diagnosis = Exercise(
         hint 2: Wrong as trained: not learned. Right as trained, wrong beyond: recoded if the new readout is right,
             not held if that fails too. S has nothing to hold after the bar.
     """,
-    accept=lambda answer: lambda networks: _first_wrong(answer),
+    accept=_diagnosed,
 )

@@ -65,11 +65,11 @@ def learning(delays: Sequence[int], recall: Mapping[str, np.ndarray], chance: fl
     Shapes: recall[name] (seeds, delays). Raises: ValueError for other shapes.
     """
     figure, ax = panel(11, 4.8)
-    _arms(ax, list(range(len(delays))), results(recall, "recall", len(delays)))
+    _arms(ax, list(range(len(delays))), results(recall, "recall", len(delays)), "share of keys recalled")
     ax.set_xticks(range(len(delays)), [str(d) for d in delays])
     ax.axhline(chance, color=GREY, ls="--", lw=1.8)
     ax.text(0.5, chance - 0.02, "chance", color=GREY, va="top", ha="center")
-    ax.set(ylim=(0.1, 1.05), title="Trained at each delay: share of keys recalled", xlabel="delay (symbols between)")
+    ax.set(ylim=(0.1, 1.05), title="Trained anew at each delay", xlabel="delay (symbols between)")
     return figure
 
 
@@ -81,23 +81,23 @@ def letting_go(before: Sequence[int], right: Mapping[str, np.ndarray], trained: 
     Raises: ValueError for other shapes.
     """
     figure, ax = panel(11, 4.8)
-    _arms(ax, list(range(len(before))), results(right, "right answers", len(before)))
+    _arms(ax, list(range(len(before))), results(right, "right answers", len(before)), "share right, of ten")
     ax.set_xticks(range(len(before)), [str(n) for n in before])
-    ax.set(ylim=(-0.03, 1.05), title="Right answers after a reset", xlabel="a's counted before the reset")
+    ax.set(ylim=(-0.17, 1.05), title="Right answers after a bar", xlabel="a's counted before the bar")
     edge = np.interp(trained, before, range(len(before)))
     ax.axvline(edge, color=GREY, ls=":", lw=1.8)
-    ax.text(edge + 0.05, 0.02, "longer than in training", color=GREY, va="bottom")
+    ax.text(edge + 0.05, -0.1, "longer than in training", color=GREY, va="center")
     return figure
 
 
-def _arms(ax: Axes, places: Sequence[int], arms: Mapping[str, np.ndarray]) -> None:
+def _arms(ax: Axes, places: Sequence[int], arms: Mapping[str, np.ndarray], quantity: str) -> None:
     """Draw one line through the means for each arm, and a hollow mark for each seed, the arms side by side."""
     for k, (name, each) in enumerate(arms.items()):
-        x = np.array(places) + 0.13 * (k - (len(arms) - 1) / 2)
+        x = np.array(places) + 0.05 * (k - (len(arms) - 1) / 2)
         ax.plot(x, each.mean(axis=0), color=STATE_COLORS[k], lw=2.6, alpha=0.85)
         ax.plot(x, each.T, MARKERS[k], mfc="none", mec=STATE_COLORS[k], mew=1.8, ms=8)
         ax.plot([], [], MARKERS[k] + "-", color=STATE_COLORS[k], mfc="none", mew=1.8, ms=9, label=name)
-    ax.set_ylabel(f"line: mean of {len(next(iter(arms.values())))} seeds\nmark: one seed")
+    ax.set_ylabel(f"{quantity}\nline: mean of {len(next(iter(arms.values())))} seeds\nmark: one seed")
     columns = len(arms) if sum(map(len, arms)) < 70 else 2
     ax.figure.legend(loc="outside lower center", ncols=columns, fontsize=13)
 

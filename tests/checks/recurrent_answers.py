@@ -178,12 +178,14 @@ WRONG["diagnosis"] = {
     "not solved yet": [DIAGNOSIS | {"S": ...}, dict.fromkeys("PQRST", ...)],
     "P lost something": [dict.fromkeys("PQRST", "not held")],
     "Q never learned": [dict.fromkeys("PQRST", "not learned")],
-    "other": [None, 7, list(DIAGNOSIS.values()), DIAGNOSIS | {"Q": "Recoded"}, DIAGNOSIS | {"U": "recoded"}],
+    "error": [DIAGNOSIS | {"Q": "Recoded"}, DIAGNOSIS | {"R": 3}],
+    "other": [None, 7, list(DIAGNOSIS.values()), DIAGNOSIS | {"U": "recoded"}],
 }
 
 RIGHT["bias for a delay"] = [
     lambda delay, keep: torch.logit(torch.tensor(keep) ** (1 / delay)),
     lambda delay, keep: -math.log(math.expm1(-math.log(keep) / delay)),
+    lambda delay, keep: math.log(keep) / delay - math.log1p(-math.exp(math.log(keep) / delay)),
 ]
 WRONG["bias for a delay"] = {
     "the gate, not its bias": [lambda delay, keep: math.exp(math.log(keep) / delay)],
@@ -214,5 +216,5 @@ def gru(rows: str = "rzn", both: bool = False) -> Callable[..., Tensor]:
     return step
 
 
-RIGHT["GRU step"] = [gru_module, gru()]
+RIGHT["GRU step"] = [gru_module, gru(), torch.gru_cell]
 WRONG["GRU step"] = {"gates exchanged": [gru(rows="zrn")], "reset on both parts": [gru(both=True)]}
