@@ -47,6 +47,7 @@ def nurse(control: socket.socket, memory: int) -> None:
                 os._exit(0)
             for each in (control.fileno(), reader, writer):
                 os.close(each)
+            os.setsid()  # a signal to the own group reaches nobody outside
             serve(line, memory)
             os._exit(0)
         line.close()
