@@ -277,16 +277,16 @@ check_untold = Exercise(
         percent: Your numbers are above 1. Give shares: 0.5 for one half.
         exchanged: Your two numbers seem to have changed places: "right" is the share of symbols written rightly,
             "found" the weight on the cell that holds the answer.
-        still told: More than 0.6 of your weight is on the right cell, as in section 4. Is the head still told the
+        still told: More than 0.6 of your weight is on the right cell, as in section 3. Is the head still told the
             symbol before, in training or in the test? Both must be changed.
         hardly trained: Your head has hardly learned. Did you change `before` in training only, and test with the old
-            one? Train for as many steps as in section 4.
+            one? Train for as many steps as in section 3.
         another task: Less than a fifth of your weight is on the right cell. Is the task still sort?
         right: It still writes most symbols rightly, but most of the weight is no longer where the answer stands: the
             last linear layer reads the answer out of a mixture. A blurred map is not a wrong answer.
         hint 1: What must change is the second of the three tensors that `task` returns, `before`. Where is it used:
             in training, in the test, or in both?
         hint 2: In a copy of the function: x, before, y = task("sort", n, seed); return x, torch.full_like(before, 16),
-            y. Train three heads on that, as `trained` does, and compute `found` and `right` as in section 4.
+            y. Train three heads on that by `head_for`, and look at each by `look_at`, as in section 3.
     """,
 )

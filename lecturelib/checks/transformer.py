@@ -241,15 +241,15 @@ check_patient = Exercise(
     imitations={name: _wrong_pairs(name) for name in (*_TESTS, _MASKS)},
     says="""
         past_ignores_future: The test past_ignores_future would have shown it: its answer on your patient is not the one
-            that a model with your bug gives. Which bugs let a later token change an earlier output?
+            that a model with the bug you named gives. Which bugs let a later token change an earlier output?
         only_attention_mixes: The test only_attention_mixes would have shown it. Does a layer other than attention mix
             tokens in your patient? Which of the six bugs sits in such a layer?
         tells_positions_apart: The test tells_positions_apart would have shown it. Run it on your patient, then ask
             which bug takes the positions away.
         maps_follow_the_formula: The test maps_follow_the_formula would have shown it. Are your patient's weights those
             of the formula? Some bugs change the weights, others what happens before or after.
-        the tests cannot tell: Your bug and the patient's fail the same tests. A row of the map tells them apart: what
-            weights do the keys get that come later? Are they equal to each other, or not?
+        the tests cannot tell: The bug you named and the patient's fail the same tests. A row of the map tells them
+            apart: what weights do the keys get that come later? Are they equal to each other, or not?
         right: That is the bug. past_ignores_future finds four of the six; only_attention_mixes shows which one sits
             in a norm, tells_positions_apart the missing positions, maps_follow_the_formula what is wrong with the
             weights; a row of the map tells the last two apart.
@@ -276,7 +276,7 @@ def _read_shares(answer: Any) -> Callable[[str], Any]:
         return lambda removed: "percent"
     if not all(0 <= each <= 1 for each in shares):
         return lambda removed: f"no shares from 0 to 1, but {answer!r}"
-    words = ["works" if each > 0.8 else "fails" if each < 0.5 else "between" for each in shares]
+    words = ["works" if each > 0.8 else "fails" for each in shares]
     return lambda removed: ", ".join(words)
 
 
@@ -300,7 +300,8 @@ check_depths = Exercise(
             after you had changed the number?
         in the wrong order: You say that three blocks work and one does not. Is the share for depth 1 the first?
         percent: Write shares, such as 0.87, and not percent.
-        right: That is what we measured: the trouble begins with the second block.
+        right: That is what we measured in 80 steps at this rate. Give depth 2 more steps and a smaller rate before you
+            say that it cannot learn the task.
         hint 1: Which number do you have to change, and which cell do you run after that?
         hint 2: With depth = 1, 2 and 3 the measured shares go into shares = [..., ..., ...] in this order.
     """,

@@ -103,7 +103,7 @@ RIGHT["depth without residual connections"] = [
 WRONG["depth without residual connections"] = {
     "whole blocks": [[0.99, 1, 0.97]],
     "percent": [[99, 31.2, 18]],
-    "other": [[0.7, 0.3, 0.2], "one", [0.5, -1, 0], 3],
+    "other": [[0.2, 1.0, 0.2], "one", [0.5, -1, 0], 3],
     "error": [[1.0, 0.3]],
     "not solved yet": [[..., ..., ...]],
 }
