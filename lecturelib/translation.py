@@ -171,10 +171,10 @@ def share_exact(model: nn.Module, batch: tuple[torch.Tensor, ...]) -> torch.Tens
     return right.all(dim=1).float().mean()
 
 
-def copies(n: int, length: int, seed: int, symbols: int = 4) -> tuple[torch.Tensor, ...]:
+def copies(n: int, length: int, seed: int, vocab_size: int = 4) -> tuple[torch.Tensor, ...]:
     """Return n strings to copy, drawn at random: source, target behind a start symbol, lengths.
 
-    Shapes: (n, length), symbols from 0; (n, length + 1), where `symbols` is the start; (n,).
+    Shapes: (n, length), symbols from 0; (n, length + 1), where token `vocab_size` is the start; (n,).
     Raises: ValueError for numbers below 1.
     Taught: notebook 03, section 6.
 
@@ -182,6 +182,6 @@ def copies(n: int, length: int, seed: int, symbols: int = 4) -> tuple[torch.Tens
     >>> torch.equal(target[:, 1:], source), target[:, 0].tolist(), lengths.tolist()
     (True, [4, 4], [3, 3])
     """
-    check_whole(n=n, length=length, symbols=symbols)
-    source = torch.randint(symbols, (n, length), generator=torch.Generator().manual_seed(seed))
-    return source, torch.cat([torch.full((n, 1), symbols), source], dim=1), torch.full((n,), length)
+    check_whole(n=n, length=length, vocab_size=vocab_size)
+    source = torch.randint(vocab_size, (n, length), generator=torch.Generator().manual_seed(seed))
+    return source, torch.cat([torch.full((n, 1), vocab_size), source], dim=1), torch.full((n,), length)

@@ -187,10 +187,10 @@ def test_a_pointer_is_a_head_and_nothing_else_connects_its_places() -> None:
 
 
 def test_copies_are_drawn_from_all_symbols() -> None:
-    source, target, lengths = translation.copies(500, 6, seed=1, symbols=3)
+    source, target, lengths = translation.copies(500, 6, seed=1, vocab_size=3)
     assert source.unique().tolist() == [0, 1, 2] and target[:, 0].unique().tolist() == [3]
     assert torch.equal(source, target[:, 1:]) and lengths.tolist() == [6] * 500
-    assert not torch.equal(source, translation.copies(500, 6, seed=2, symbols=3)[0])
+    assert not torch.equal(source, translation.copies(500, 6, seed=2, vocab_size=3)[0])
 
 
 @pytest.mark.parametrize("attention", [True, False])
