@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from lecturelib.workshop.classroom.files import Source
 from lecturelib.workshop.classroom.sandbox import Sandbox
 
-_FILE = 4  # a file may take so many times the limit of one exercise, reading it included; a worker itself takes care
+_FILE = 8  # a file may take so many times the limit of one exercise, reading it included; a worker itself takes care
 _START = 600  # seconds until a worker must be ready, or to bring up children: only a machine that stands still is later
 
 

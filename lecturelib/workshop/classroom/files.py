@@ -92,7 +92,7 @@ def owners(places: list[str]) -> dict[str, str]:
     """Return whose each place is: the outermost folder or zip that is one student's, or "" where there is none.
 
     A folder is a class's if three of its folders hold the same notebook; or if it stands alone and two do, or two files
-    in it do not have a notebook's name.
+    in it do not have a notebook's name. What holds a class's folder is a class's, too.
     """
     within: dict[PurePosixPath, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     beside: dict[PurePosixPath, set[str]] = defaultdict(set)
@@ -103,13 +103,16 @@ def owners(places: list[str]) -> dict[str, str]:
             beside[parent].add(first)
             if more or not notebook:
                 within[parent][notebook[0] if notebook else str(bool(more))].add(first)
+    of_class = set()
+    for folder, same in within.items():
+        alone = len(beside[folder.parent]) == 1
+        loose, _ = len(same.pop("False", ())), same.pop("True", ())
+        if max(map(len, same.values()), default=0) > (1 if alone else 2) or (alone and loose > 1):
+            of_class |= {folder, *folder.parents}
     found = {}
     for path in map(PurePosixPath, places):
         for each in reversed(path.parents[:-1]):
-            same = {name: len(firsts) for name, firsts in within[each].items()}
-            alone = len(beside[each.parent]) == 1
-            loose, _ = same.pop("False", 0), same.pop("True", 0)
-            if not (max(same.values(), default=0) > (1 if alone else 2) or (alone and loose > 1)):
+            if each not in of_class:
                 found[str(path)] = str(each)
                 break
     return {place: found.get(str(PurePosixPath(place)), "") for place in places}

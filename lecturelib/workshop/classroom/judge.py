@@ -39,7 +39,7 @@ class Stopped(BaseException):
 def judged(content: bytes, children: Children, seconds: float) -> Iterator[dict[str, Any]]:
     """Judge all attempts of a file, and yield what is found: first what is in it, then a verdict for each.
 
-    Each has so many seconds of computing, and the file three times that by the clock.
+    Each has so many seconds of computing, three times that by the clock, and the file twice as much again.
     """
     try:
         student, written, cells, texts = read(content)
@@ -48,7 +48,7 @@ def judged(content: bytes, children: Children, seconds: float) -> Iterator[dict[
         yield {"problem": str(problem)[:200] or type(problem).__name__}
         return
     yield {"student": student, "written": written, "checks": [attempt.check for attempt in found]}
-    child, left = None, 3 * seconds
+    child, left = None, 6 * seconds
     for attempt in found:
         name, says = attempt.fault or ("stopped: time", "")
         if left > 0 and not attempt.fault:
@@ -56,7 +56,7 @@ def judged(content: bytes, children: Children, seconds: float) -> Iterator[dict[
             try:
                 child = child or children.start()
                 began = _ready(child)
-                child.limit(seconds, left)
+                child.limit(seconds, min(left, 3 * seconds))
                 name, says = Remote(child.line).verdict(attempt)
             except (Stopped, OSError) as reason:
                 name, says = (str(reason), "") if isinstance(reason, Stopped) else ("not readable", str(reason))

@@ -95,6 +95,8 @@ OWNERS = {
     "a class's zip of files": (["c.zip/ada.ipynb", "c.zip/bob.ipynb"], ["", ""]),
     "a level too high": ([f"{g}/{n}/03_attention.ipynb" for g in "xy" for n in "abc"],
                          [f"{g}/{n}" for g in "xy" for n in "abc"]),
+    "a class's zip beside a folder": (["A/z/03_a.ipynb", *(f"B.zip/B/{n}/03_a.ipynb" for n in "abc")],
+                                      ["A", "B.zip/B/a", "B.zip/B/b", "B.zip/B/c"]),
     "one student's parts": (["Ada/one/03_a.ipynb", "Ada/two/04_b.ipynb", "Bob/04_b.ipynb"], ["Ada", "Ada", "Bob"]),
     "one student": (["Ada/03_attention.ipynb", "Ada/04_transformers.ipynb"], ["Ada", "Ada"]),
 }  # fmt: skip
