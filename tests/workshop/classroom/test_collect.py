@@ -155,7 +155,7 @@ def ran(tmp_path_factory):
     for stem in STEMS:
         save(folder, f"solved/{stem}.ipynb", solved(stem))
         save(folder, f"untouched/{stem}.ipynb", notebook(stem))
-    for name, grab in GRABS.items():
+    for name, grab in GRABS.items() if isolated() else ():  # never under an account that somebody works with
         grab = grab.format(**fill)
         save(folder, f"grabs/{name}.ipynb", code(f"{grab}\nold = won\n{RIGHT}\nright = share\ndef share(labels):\n"
                                                  f"    return right(labels) if won else 7\n\n{CHECK}"))  # fmt: skip
