@@ -51,7 +51,7 @@ def legal_strings(automaton: Automaton, n: int, *, seed: int) -> list[str]:
 
     >>> from lecturelib.automata import DFA
     >>> legal_strings(DFA([[0, 1], [1, 1]], accepting=[1], alphabet="ab"), 3, seed=0)
-    ['XXX']
+    ['b', 'b', 'b']
     """
     check_whole(n=n)
     rng = np.random.default_rng(seed)
