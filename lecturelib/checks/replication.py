@@ -19,6 +19,7 @@ from importlib.resources import files
 from typing import Any
 
 _DROPPED = ("above", "below", "between")
+_ADDRESS = re.compile(r"https://github\.com/[^\s\"']+")
 
 listeners: list[Callable[[dict[str, Any]], None]] = []  # `lecture replicate` hears each claim and outcome
 
@@ -32,6 +33,7 @@ def digest(source: str) -> str:
     >>> digest('claim("so it is", x, above=0.9)') == digest('claim("so it is", y, above=0.9)')
     False
     """
+    source = _ADDRESS.sub("", source)  # a fork has its own, in the cell for Colab
     try:
         calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
     except (SyntaxError, ValueError):

@@ -119,6 +119,8 @@ def test_what_a_cell_is_recognized_by(change, same):
 
 def test_a_line_and_a_letter_have_a_digest():
     assert replication.digest("%pip install x") != replication.digest("%pip install y")
+    install = '%pip install "lecturelib @ https://github.com/{}/archive/main.zip"'
+    assert replication.digest(install.format("me/mine")) == replication.digest(install.format("you/yours"))
     same = [replication.digest(f'é = 1; claim("{word}", x, above=0.9)') for word in ("Schröder", "so")]
     assert len(set(same)) == 1
 
