@@ -11,13 +11,18 @@ from lecturelib.workshop import Failed, lab, notebooks
 
 TIMEOUT = 600  # seconds for a cell, also on a slow machine
 CLAIM = "Claim "  # how the line of a claim begins: "Claim holds: ..." or "Claim does not hold in this run: ..."
-PEAK = """import sys
-if sys.platform == "win32":
+# The highest memory of this process alone, in bytes. getrusage of Linux would count that of its parent as well.
+PEAK = """import re, sys
+from pathlib import Path
+status = Path("/proc/self/status")
+if status.exists():
+    print(int(re.search(r"VmHWM:\\s+(\\d+)", status.read_text())[1]) * 1024)
+elif sys.platform == "win32":
     import psutil
     print(psutil.Process().memory_info().peak_wset)
 else:
     import resource
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024))"""
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"""
 
 
 def start(parser: argparse.ArgumentParser) -> None:

@@ -7,7 +7,6 @@ figures; no test holds them, since a busy machine would decide.
 """
 
 import argparse
-import json
 import os
 import time
 from pathlib import Path
@@ -21,6 +20,7 @@ from nbformat.v4 import new_code_cell
 from lecturelib.workshop.notebooks import NOTEBOOKS, find
 from lecturelib.workshop.publish.execute import CELL_TIMEOUT, ENVIRONMENT
 from lecturelib.workshop.publish.form import WIDGET_VIEW
+from lecturelib.workshop.start import PEAK
 
 CPU_BAR = 60  # seconds
 SLOW = 8  # microseconds that the fixed loop takes for a step on a slow core
@@ -28,18 +28,12 @@ MEMORY_BAR = 700  # MB, at the peak
 LARGER = {"08_scaling": 900}  # whose subject is what memory is spent on
 MB = 2**20
 
-# The kernel's last cell: the notebook's costs, then the fixed loop, at its fastest. The peak stands in
-# psutil on Windows, elsewhere in `resource`: kB, macOS bytes.
-MEASURE = """
-import json, sys
+# The kernel's last cell: its peak of memory, its CPU seconds, then those of the fixed loop, at its fastest.
+MEASURE = f"""
+{PEAK}
 import psutil
 times = psutil.Process().cpu_times()
-cpu = times.user + times.system + getattr(times, "children_user", 0) + getattr(times, "children_system", 0)
-if sys.platform == "win32":
-    peak = psutil.Process().memory_info().peak_wset
-else:
-    import resource
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+print(times.user + times.system + getattr(times, "children_user", 0) + getattr(times, "children_system", 0))
 import time, torch
 rounds, x, w = [], torch.rand(32, 16), torch.rand(16, 16) / 16
 with torch.no_grad():
@@ -48,7 +42,7 @@ with torch.no_grad():
         for _ in range(5_000):
             x = torch.tanh(x @ w)
         rounds.append((time.process_time() - began) / 5_000 * 1e6)
-print(json.dumps([cpu, peak, min(rounds)]))
+print(min(rounds))
 """
 
 
@@ -85,7 +79,7 @@ def measure(path: Path) -> Costs:
     client.started = time.perf_counter()
     client.execute(env=os.environ | ENVIRONMENT)
     wall = time.perf_counter() - client.started
-    cpu, peak, step = json.loads(nb.cells[-1].outputs[0].text)
+    peak, cpu, step = map(float, "".join(output.text for output in nb.cells[-1].outputs).split())
     return Costs(cpu, wall, peak / MB, step, client.first_picture)
 
 

@@ -269,5 +269,13 @@ def _used(family: list[psutil.Process]) -> tuple[float, int]:
     for each in family:
         with contextlib.suppress(psutil.Error):
             seconds += sum(each.cpu_times()[:2])
-            memory += each.memory_info().rss
+            memory += _share(each)
     return seconds, memory
+
+
+def _share(process: psutil.Process) -> int:
+    """Return its bytes of memory; of what it shares with others (a fork's pages), its share where the system tells."""
+    with contextlib.suppress(psutil.AccessDenied):
+        full = process.memory_full_info()
+        return getattr(full, "pss", full.rss)
+    return process.memory_info().rss
