@@ -19,6 +19,7 @@ from importlib.resources import files
 from typing import Any
 
 _DROPPED = ("above", "below", "between")
+_LITERAL = (ast.Constant, ast.Tuple, ast.UnaryOp, ast.unaryop, ast.Load)
 _ADDRESS = re.compile(r"https://github\.com/[^\s\"']+")
 
 listeners: list[Callable[[dict[str, Any]], None]] = []  # `lecture replicate` hears each claim and outcome
@@ -34,25 +35,46 @@ def digest(source: str) -> str:
     False
     """
     source = _ADDRESS.sub("", source)  # a fork has its own, in the cell for Colab
-    try:
-        calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
-    except (SyntaxError, ValueError):
-        calls = []  # a line for the shell
     data = source.encode()
     starts = [0, *(match.end() for match in re.finditer(b"\n", data))]
     gone: list[tuple[int, int]] = []
-    for call in calls:
-        if isinstance(call.func, ast.Name) and call.func.id == "claim" and len(call.args) == 2:
-            parts: list[ast.expr | ast.keyword] = [call.args[0], *(w for w in call.keywords if w.arg in _DROPPED)]
-            for part in parts:
-                assert part.end_lineno is not None and part.end_col_offset is not None
-                gone.append(
-                    (starts[part.lineno - 1] + part.col_offset, starts[part.end_lineno - 1] + part.end_col_offset)
-                )
+    for call in _claims(source):
+        parts: list[ast.expr | ast.keyword] = [call.args[0], *_bounds(call)]
+        for part in parts:
+            assert part.end_lineno is not None and part.end_col_offset is not None
+            gone.append((starts[part.lineno - 1] + part.col_offset, starts[part.end_lineno - 1] + part.end_col_offset))
     for start, end in sorted(gone, reverse=True):
         data = data[:start] + data[end:]
     kept = re.sub(rb"\s+", b"", data)
     return hashlib.sha256(re.sub(rb",+\)", b")", kept)).hexdigest()[:12]
+
+
+def measures_bounds(source: str) -> bool:
+    """Return whether the bound of a claim in this cell is computed, so that it may be another one in each run.
+
+    >>> measures_bounds('claim("so it is", x, between=(-1, 1))'), measures_bounds('claim("so it is", x, above=y)')
+    (False, True)
+    """
+
+    def measured(bound: ast.expr) -> bool:
+        return not all(isinstance(node, _LITERAL) for node in ast.walk(bound))
+
+    return any(measured(bound.value) for call in _claims(source) for bound in _bounds(call))
+
+
+def _claims(source: str) -> list[ast.Call]:
+    """Return the calls of `claim` in a cell."""
+    try:
+        calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    except (SyntaxError, ValueError):
+        return []  # a line for the shell
+    return [
+        call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "claim" and len(call.args) == 2
+    ]
+
+
+def _bounds(call: ast.Call) -> list[ast.keyword]:
+    return [word for word in call.keywords if word.arg in _DROPPED]
 
 
 def within(value: float | bool | None, low: float | None, high: float | None) -> bool:
@@ -83,11 +105,10 @@ def told_outcome(question: str, measured: object, right: str | None) -> None:
 def held_in(table: dict[str, Any], cell: int, nth: int, low: float | None, high: float | None) -> tuple[int, int]:
     """Return in how many of the table's runs the nth claim of a cell holds, and of how many.
 
-    It must keep to these bounds; where each run has measured its own, to that.
+    It must keep to these bounds; where each run has measured its own, to those.
     """
     said = [run["claims"].get(f"{cell}.{nth}") for run in table["runs"].values()]
-    own = len({tuple(each[1:]) for each in said if each}) > 1
-    held = [within(each[0], *(each[1:] if own else (low, high))) for each in said if each]
+    held = [within(each[0], *(each[1:] or (low, high))) for each in said if each]
     return sum(held), len(said)
 
 

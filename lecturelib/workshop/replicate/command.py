@@ -72,9 +72,11 @@ def run_all(paths: list[Path], runs: int, jobs: int, fresh: bool = False) -> Non
     Raises: Failed for a table that is not whole.
     """
     kept: dict[Path, dict[str, Any]] = {}
+    own: dict[Path, set[int]] = {}
     waiting: list[tuple[Path, int]] = []
     for path in paths:
-        cells = tables.digests(nbformat.read(path, as_version=4))
+        nb = nbformat.read(path, as_version=4)
+        cells, own[path] = tables.digests(nb), tables.bounds_kept(nb)
         kept[path] = {"cells": cells, "runs": {}} if fresh else tables.read(tables.place(path.stem))
         if kept[path]["cells"] != cells:
             kept[path] = {"cells": cells, "runs": {}}
@@ -90,7 +92,7 @@ def run_all(paths: list[Path], runs: int, jobs: int, fresh: bool = False) -> Non
                 for task in [task for task in going if task.process.poll() is not None]:
                     going.remove(task)
                     table = kept[task.path]
-                    table["runs"][str(task.number)] = run = _result(task, table["cells"])
+                    table["runs"][str(task.number)] = run = _result(task, table["cells"], own[task.path])
                     tables.write(tables.place(task.path.stem), table)
                     bar.set_postfix_str(f"{task.path.stem[:2]} run {task.number} {run['failed'][:40]}")
                     bar.update()
@@ -110,14 +112,14 @@ def _begin(path: Path, number: int, folder: Path) -> _Task:
     return _Task(path, number, rows, process, time.monotonic())
 
 
-def _result(task: _Task, cells: list[str]) -> dict[str, Any]:
+def _result(task: _Task, cells: list[str], own: set[int]) -> dict[str, Any]:
     rows = [json.loads(line) for line in task.rows.read_text(encoding="utf-8").splitlines()]
     failed = ""
     if task.process.returncode != 0:
         said = task.rows.with_suffix(".txt").read_text(encoding="utf-8", errors="replace")
         lines = [line.strip() for line in said.splitlines() if line.strip() and "cell/s" not in line]
         failed = lines[-1][:200] if lines else f"exit status {task.process.returncode}"
-    return tables.as_run(rows, cells, time.monotonic() - task.began, failed)
+    return tables.as_run(rows, cells, own, time.monotonic() - task.began, failed)
 
 
 def _end(process: subprocess.Popen[str]) -> None:
