@@ -35,7 +35,7 @@ class RMSNorm(nn.Module):
     Equation: x / sqrt(mean(x^2) + eps) * g (Zhang and Sennrich 2019, equation 4; their g is our weight). A `LayerNorm`
         also subtracts the token's mean and adds a bias.
     Shapes: (..., D) to (..., D).
-    Tool: from notebook 09 on.
+    Taught: notebook 09, section 1.
 
     >>> RMSNorm(2)(torch.tensor([3.0, 4.0])).detach()  # the root of (9 + 16) / 2 is 3.54
     tensor([0.8485, 1.1314])
@@ -59,7 +59,7 @@ class GroupedQueryAttention(nn.Module):
         `apply_rotary`; values are not.
     Shapes: x (B, T, D); returns (B, T, D). The map has shape (B, H, T, S), where S - T tokens were in the cache.
     Raises: ValueError for heads that do not divide the width, or groups that do not divide the heads.
-    Tool: from notebook 09 on.
+    Taught: notebook 09, section 1.
     """
 
     def __init__(self, d_model: int, num_heads: int, num_kv_heads: int, base: float = 10_000.0) -> None:
@@ -108,7 +108,7 @@ class SwiGLU(nn.Module):
     Equation: W_2 (silu(W_1 x) * W_3 x), where silu(a) = a sigmoid(a) (Shazeer 2020, "GLU Variants", equation 6; their
         W, V and W_2 are our gate, up and down).
     Shapes: (..., D) to (..., D); inside (..., d_ff).
-    Tool: from notebook 09 on.
+    Taught: notebook 09, section 1.
     """
 
     def __init__(self, d_model: int, d_ff: int) -> None:
@@ -127,7 +127,7 @@ class LlamaBlock(nn.Module):
 
     Shapes: x (B, T, D); returns (B, T, D). A cache as in `GroupedQueryAttention`.
     Raises: ValueError as `GroupedQueryAttention`.
-    Tool: from notebook 09 on.
+    Taught: notebook 09, section 1.
     """
 
     def __init__(self, d_model: int, num_heads: int, num_kv_heads: int, d_ff: int, base: float = 10_000.0) -> None:
@@ -149,7 +149,7 @@ class LlamaModel(nn.Module):
     Shapes: tokens (B, T); returns (B, T, vocab_size), at t the logits of token t + 1. With a cache the tokens go on
         behind those that were read.
     Raises: ValueError for tokens as in `Embedding`, also where those in the cache and the new ones are too many.
-    Tool: from notebook 09 on.
+    Taught: notebook 09, section 1.
     """
 
     def __init__(
@@ -207,7 +207,7 @@ def write_with_cache(
 
     Shapes: prompt (B, T); yields (B,), `steps` times. Nothing is computed before a token is asked for.
     Raises: ValueError as `generate`, and for a text that becomes longer than the model's positions.
-    Tool: from notebook 09 on.
+    Taught: notebook 09, section 2.
     """
     cache: Cache = {}
 
@@ -250,7 +250,7 @@ class BertModel(nn.Module):
     here: what is added to each token is in the table of the positions.
     Shapes: tokens (B, T), lengths (B,) of the texts if the batch is padded; returns (B, T, D).
     Raises: ValueError as `Encoder`.
-    Tool: from notebook 09 on.
+    Taught: notebook 09, section 5.
     """
 
     def __init__(self, vocab_size: int, d_model: int, num_heads: int, num_layers: int, d_ff: int, max_len: int) -> None:

@@ -26,7 +26,9 @@ import nbval.kernel  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402  (reads the variables above)
 
+from lecturelib.pretrained.fetch import RELEASES, ready  # noqa: E402
 from tests.offline import sitecustomize  # noqa: E402, F401  (closes the sockets of this process too)
+from tests.tools import needs  # noqa: E402
 
 torch.set_num_threads(1)
 
@@ -58,6 +60,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     place = {prefix: k for k, prefix in enumerate(LONGEST)}
     items.sort(key=lambda item: next((place[p] for p in LONGEST if item.nodeid.startswith(p)), len(LONGEST)))
     for item in items:
+        if item.nodeid.startswith("notebooks/09"):
+            item.add_marker(
+                needs(all(map(ready, RELEASES)), "run `lecture fetch smollm2 minilm`: two models of notebook 09")
+            )
         if item.get_closest_marker("platform"):
             item.add_marker(pytest.mark.flaky(reruns=1))
         if hasattr(item, "output_timeout"):  # nbval's: how long it waits for the end of a cell that has answered

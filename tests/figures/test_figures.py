@@ -33,6 +33,7 @@ from lecturelib.figures import (
     colors,
     cost_explorer,
     drawings,
+    foundation,
     lstm,
     mae,
     maps,
@@ -565,6 +566,19 @@ CASES: dict[str, list[Callable[[], style.LectureFigure]]] = {
     ],
     "scaling_drawings.waiting": [partial(scaling_drawings.waiting, n) for n in (5, 6, 8)],
     "scaling_drawings.parallel_drawing": [partial(scaling_drawings.parallel_drawing, n) for n in (2, 4)],
+    "foundation.heads": [
+        lambda: foundation.heads({"weight on what followed last time": sigmoid(noise(30, 9)),
+                                  "weight on the first token": sigmoid(noise(30, 9, seed=1))}, [(17, 3), (23, 8)]),
+    ],
+    "foundation.spread": [
+        lambda: foundation.spread({"nothing\nremoved": [3.0], "6 others,\nsame layers": 3.4 + noise(20) / 3,
+                                   "6 best": [11.1]}, "loss, second half (nats)", ("first half", 14.4)),
+        lambda: foundation.spread({f"{k} example(s)": sigmoid(noise(4, seed=k)) for k in range(4)}, "dates right"),
+    ],
+    "foundation.by_labels": [
+        lambda: foundation.by_labels([1, 2, 5, 10, 30], seeds(["tf-idf", "MiniLM", "SmolLM2"], 5, 10, low=0.4),
+                                     {"MiniLM, no label: nearest description": 0.71, "chance": 1 / 6}),
+    ],
     "cost_explorer.cost_frame": [
         lambda: costs_of(400e6, 4.3e9, 2.2e9, 1.1e9),
         lambda: costs_of(1.2e12, 1.4e16, 9e15, 1e12, second=3e19, rate=1e3),

@@ -1,0 +1,91 @@
+"""Figures of notebook 09: all heads of a model at once, and results that scatter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from lecturelib.figures.colors import BLUE, GREY, MARKERS, ORANGE, STATE_COLORS
+from lecturelib.figures.style import LectureFigure, axes, new_figure, panel, styled
+
+
+@styled
+def heads(scores: Mapping[str, ArrayLike], marked: Sequence[tuple[int, int]] = ()) -> LectureFigure:
+    """Draw a number from 0 to 1 for each head, layers from left to right; `marked` (layer, head) get a frame.
+
+    Shapes: for each title an array (layers, heads).
+    """
+    arrays = {name: np.asarray(each, dtype=float) for name, each in scores.items()}
+    for name, array in arrays.items():
+        if array.ndim != 2 or not np.isfinite(array).all():
+            raise ValueError(f"{name!r} has shape {array.shape}: expected (layers, heads), finite numbers")
+    figure = new_figure(12, 0.9 + 2.7 * len(arrays))
+    for k, (ax, (name, array)) in enumerate(zip(axes(figure, len(arrays)), arrays.items(), strict=True)):
+        picture = ax.imshow(array.T, cmap="viridis", vmin=0, vmax=1, aspect="auto")
+        ax.set_title(name)
+        ax.set_ylabel("head")
+        ax.set_yticks(range(array.shape[1]), [str(n) if n % 2 == 0 else "" for n in range(array.shape[1])])
+        ax.set_xticks(range(0, array.shape[0], 5))
+        if k == len(arrays) - 1:
+            ax.set_xlabel("layer")
+        places = [place for place in marked if place[0] < array.shape[0] and place[1] < array.shape[1]]
+        if places:
+            layer, head = np.transpose(places)
+            ax.scatter(layer, head, s=190, marker="s", facecolors="none", edgecolors=ORANGE, linewidths=2.6)
+        figure.colorbar(picture, ax=ax, label="weight", pad=0.01)
+    return figure
+
+
+@styled
+def spread(groups: Mapping[str, ArrayLike], ylabel: str, line: tuple[str, float] | None = None) -> LectureFigure:
+    """Draw every run of each group as a dot, and their mean as a bar; `line` is a label and a height to compare with.
+
+    Shapes: for each group (runs,).
+    """
+    arrays = {name: np.atleast_1d(np.asarray(each, dtype=float)) for name, each in groups.items()}
+    for name, array in arrays.items():
+        if array.ndim != 1 or not len(array) or not np.isfinite(array).all():
+            raise ValueError(f"{name!r} has shape {array.shape}: expected one finite number for each run")
+    figure, ax = panel(10.5, 4.6)
+    for x, array in enumerate(arrays.values()):
+        aside = np.linspace(-0.13, 0.13, len(array)) if len(array) > 1 else np.zeros(1)
+        ax.plot([x - 0.28, x + 0.28], [array.mean()] * 2, color="black", lw=2.4, zorder=2)
+        ax.scatter(x + aside, array, s=46, color=BLUE, alpha=0.75, zorder=3)
+    if line is not None:
+        ax.axhline(line[1], color=ORANGE, ls="--", lw=2, zorder=1, label=line[0])
+        ax.legend(loc="best")
+    ax.set_xticks(range(len(arrays)), list(arrays))
+    ax.set_xlim(-0.6, len(arrays) - 0.4)
+    ax.set_ylim(bottom=0)
+    ax.set_ylabel(ylabel)
+    return figure
+
+
+@styled
+def by_labels(labels: Sequence[int], accuracy: Mapping[str, ArrayLike], lines: Mapping[str, float]) -> LectureFigure:
+    """Show accuracy against the number of labels of each class: the mean of the draws, and their standard deviation.
+
+    `lines` are accuracies that need no label. Shapes: accuracy[name] (draws, labels) from 0 to 1.
+    """
+    figure, ax = panel(11, 5.4)
+    for k, (name, each) in enumerate(accuracy.items()):
+        array = np.asarray(each, dtype=float)
+        if array.ndim != 2 or array.shape[1] != len(labels) or not np.isfinite(array).all():
+            raise ValueError(f"accuracy of {name!r} has shape {array.shape}: expected (draws, {len(labels)}), finite")
+        x = np.asarray(labels) * 1.03 ** (k - 1)  # beside one another
+        ax.errorbar(
+            x, array.mean(0), array.std(0, ddof=1), color=STATE_COLORS[k], marker=MARKERS[k], capsize=4, label=name
+        )
+    for (name, height), dashes in zip(lines.items(), ("--", ":", "-."), strict=False):
+        ax.axhline(height, color=GREY, ls=dashes, lw=2, label=name)
+    ax.set_xscale("log")
+    ax.set_xticks(list(labels), [str(each) for each in labels])
+    ax.minorticks_off()
+    ax.set_ylim(0, 1.15)
+    ax.set_yticks(np.arange(0, 1.01, 0.2))
+    ax.set_xlabel("labels of each class (log scale)")
+    ax.set_ylabel("right, of held-out sentences")
+    ax.legend(loc="upper left", ncols=2)
+    return figure
