@@ -30,25 +30,35 @@ _PARTS = ["Sequences", "Attention", "Vision, no labels", "Foundation models"]
 @styled
 def lecture_map() -> LectureFigure:
     """Draw the lecture as a map: one box per notebook, in its order."""
-    figure, ax = panel(12, 4.4, "the eight notebooks in the order of the lecture, each with its question")
+    figure, ax = panel(12, 5.3, "the nine notebooks in the order of the lecture, each with its question")
     w, h, dx, dy = 2.62, 1.5, 3.0, 1.95
     for number, title, question, column, row, color in _STOPS:
         x, y = column * dx, row * dy
-        box: dict[str, Any] = {"boxstyle": "round,pad=0.02,rounding_size=0.12", "lw": 2.6, "ec": color}
-        ax.add_patch(FancyBboxPatch((x, y), w, h, fc="white", zorder=2, **box))
-        ax.text(x + 0.14, y + h - 0.2, number, fontsize=13, color=color, weight="bold", va="top", zorder=3)
-        ax.text(x + 0.5, y + h - 0.2, title, fontsize=12.5, weight="bold", va="top", zorder=3)
-        ax.text(x + 0.14, y + 0.56, question, fontsize=12.5, va="center", zorder=3, linespacing=1.25)
+        _box(ax, (x, y), (w, h), number, title, question, color)
         if row == 1:
             _path(ax, (x + w / 2, y), (x + w / 2, y - dy + h))
         elif column < 3:
             _path(ax, (x + w, y + h * 0.62), ((column + 1) * dx, dy + h * 0.38))
+    _path(ax, (3 * dx + w / 2, 0), (3 * dx + w / 2, -0.45))
+    question = "What is inside a model that others trained on nearly everything, and when should you start from it?"
+    _box(ax, (0, -1.5), (3 * dx + w, 1.05), "09", "Foundation models", question, PURPLE)
     for column, part in enumerate(_PARTS):
         ax.text(column * dx, 2 * dy - 0.16, part, fontsize=14.5, color=GREY, va="center")
     ax.set_xlim(-0.1, 3 * dx + w + 0.1)
-    ax.set_ylim(-0.12, 2 * dy + 0.1)
+    ax.set_ylim(-1.62, 2 * dy + 0.1)
     hide_frame(ax)
     return figure
+
+
+def _box(
+    ax: Axes, corner: tuple[float, float], size: tuple[float, float], number: str, title: str, question: str, color: str
+) -> None:
+    (x, y), (w, h) = corner, size
+    look: dict[str, Any] = {"boxstyle": "round,pad=0.02,rounding_size=0.12", "lw": 2.6, "ec": color}
+    ax.add_patch(FancyBboxPatch((x, y), w, h, fc="white", zorder=2, **look))
+    ax.text(x + 0.14, y + h - 0.2, number, fontsize=13, color=color, weight="bold", va="top", zorder=3)
+    ax.text(x + 0.5, y + h - 0.2, title, fontsize=12.5, weight="bold", va="top", zorder=3)
+    ax.text(x + 0.14, y + 0.37 * h, question, fontsize=12.5, va="center", zorder=3, linespacing=1.25)
 
 
 def _path(ax: Axes, a: tuple[float, float], b: tuple[float, float]) -> None:
