@@ -35,12 +35,12 @@ class Pointer(nn.Module):
         self.symbol = nn.Embedding(vocab_size + 1, d_model)
         self.place = nn.Embedding(places, d_model)
         self.attention = attention
-        self.head = nn.Linear(attention.v_proj.out_features, vocab_size)
+        self.out = nn.Linear(attention.v_proj.out_features, vocab_size)
 
     def forward(self, tokens: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
         queries = self.symbol(before) + self.place.weight  # (B, T, D)
         keys = self.symbol(tokens) + self.place.weight  # (B, T, D)
-        logits: torch.Tensor = self.head(self.attention(queries, keys))
+        logits: torch.Tensor = self.out(self.attention(queries, keys))
         return logits
 
 
@@ -86,8 +86,8 @@ class Translator(nn.Module):
     """Read a sequence and write another: an encoder, a GRU that writes, and between them attention or one vector.
 
     The encoder's last state is where the writer starts. Without attention the writer is also fed this one vector at
-    every step, and so is the head. With attention each state of the writer is a query, the encoder's states are keys
-    and values, and the mix takes the vector's place in the head. Both have the same number of parameters.
+    every step, and so is the last layer. With attention each state of the writer is a query, the encoder's states are
+    keys and values, and the mix takes the vector's place there. Both have the same number of parameters.
 
     Equation: h_t = GRU(y_{t-1}, h_{t-1}), c_t = Attention(h_t W_Q, E W_K, E W_V), logits = W [h_t; c_t] + b
         (Luong, Pham and Manning 2015, the dot product in its scaled form). Without attention h_t =
@@ -106,7 +106,7 @@ class Translator(nn.Module):
         self.embedding = nn.Embedding(target_vocab_size, d_model)
         self.attention = Attention(d_model, d_k=d_model, d_v=d_model) if attention else None
         self.decoder = nn.GRU(d_model if attention else 2 * d_model, d_model, batch_first=True)
-        self.head = nn.Linear(2 * d_model, target_vocab_size)
+        self.out = nn.Linear(2 * d_model, target_vocab_size)
 
     def forward(self, source: torch.Tensor, target: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         check_tokens(target, "target")
@@ -122,7 +122,7 @@ class Translator(nn.Module):
             h, _ = self.decoder(y, h_0)  # (B, T, D): the queries
             real = steps_within(lengths, source.shape[1])[:, None]  # (B, 1, S): no padding
             c = self.attention(h, states, real)  # (B, T, D): a look-up at every step
-        return self.head(torch.cat([h, c], dim=-1))  # (B, T, target_vocab_size)
+        return self.out(torch.cat([h, c], dim=-1))  # (B, T, target_vocab_size)
 
 
 @torch.no_grad()

@@ -77,9 +77,7 @@ def test_a_translator_is_its_equation(shape: list[int], seed: int, kind: str) ->
                 q, k, v = look.q_proj.weight, look.k_proj.weight, look.v_proj.weight
                 weights = ((read @ k.T) @ (q @ h) / len(q) ** 0.5).softmax(0)  # (n,)
                 c = weights @ (read @ v.T)
-            torch.testing.assert_close(
-                logits[row, step], F.linear(torch.cat([h, c]), model.head.weight, model.head.bias)
-            )
+            torch.testing.assert_close(logits[row, step], F.linear(torch.cat([h, c]), model.out.weight, model.out.bias))
 
 
 @settings(max_examples=30)
@@ -121,7 +119,7 @@ def test_translate_is_greedy_by_hand(kind: str) -> None:
     model = translator(kind, 4, seed=3)
     source, _, lengths = batch(5, 7, 1, 3)
     graphs = list[bool]()
-    model.head.register_forward_hook(lambda *_: graphs.append(torch.is_grad_enabled()))
+    model.register_forward_hook(lambda *_: graphs.append(torch.is_grad_enabled()))
     written = translation.translate(model, source, lengths, start=2, steps=6)
     assert graphs == [False] * 6 and torch.is_grad_enabled()
     assert written.shape == (5, 6) and not written.is_floating_point()
@@ -178,12 +176,12 @@ def test_a_pointer_is_a_head_and_nothing_else_connects_its_places() -> None:
     pointer = random_weights(translation.Pointer(Attention(6, 2, 3), 11, 7), 1)
     source, before = batch(3, 7, 1, 1)[0], batch(3, 7, 1, 2)[0]
     queries, keys = (pointer.symbol.weight[each] + pointer.place.weight for each in (before, source))
-    torch.testing.assert_close(pointer(source, before), pointer.head(pointer.attention(queries, keys)))
+    torch.testing.assert_close(pointer(source, before), pointer.out(pointer.attention(queries, keys)))
     changed = before.clone()
     changed[:, 3] = 11  # nothing yet
     assert (pointer(source, changed) != pointer(source, before)).any(-1).any(0).tolist() == [k == 3 for k in range(7)]
     with record_attention(pointer, lambda path, weights: 0 * weights):
-        assert torch.equal(pointer(source, before), pointer.head.bias.expand(3, 7, 11))
+        assert torch.equal(pointer(source, before), pointer.out.bias.expand(3, 7, 11))
 
 
 def test_copies_are_drawn_from_all_symbols() -> None:

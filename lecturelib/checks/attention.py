@@ -41,7 +41,7 @@ def _masked(b: int, t: int, s: int, k: int, m: int, kind: int) -> tuple[Tensor, 
         # the last key is hidden from all: its score is high above, and the others' far below, any number used as a fill
         mask = mask.clone()
         mask[:, :, -1], mask[:, :, 0] = False, True
-        q, keys = q.abs() + 1, -1e5 * (keys.abs() + 1)
+        q, keys = q.abs() + 1, -1e7 * (keys.abs() + 1)
         keys[:, -1], v[:, -1] = 1e6, 1e6
     if kind == _FLAT:
         q, v = 0 * q, 1e6 * (v - v.mean(1, keepdim=True)).round(decimals=2)
@@ -105,7 +105,7 @@ check_attend = Exercise(
             _shared_out_again(torch.nan_to_num),
         ),
         "soft mask": (_filled(0.0), _filled(-1.0), _filled(1e-9), _filled(-1e-9)),
-        "fill too weak": (_filled(-20.0), _filled(-1e4)),
+        "fill too weak": (_filled(-20.0), _filled(-1e6)),
         "mask added": _by_hand(lambda scores, mask: (scores + mask).softmax(-1)),
         "not a number": _filled(math.inf),
         "no scale": _filled(scaled=False),

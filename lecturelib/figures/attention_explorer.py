@@ -43,7 +43,7 @@ def every_head(weights: np.ndarray, queries: Sequence[str], keys: Sequence[str],
         image = draw_map(ax, weights[layer, head], mask=mask)
         _name(ax, "y", names[0], high if n % columns == 0 else 0)
         _name(ax, "x", names[1], wide if n + columns >= L * H else 0)
-        if L == 1 or layer == 0:
+        if L * H > 1 and layer == 0:  # a single head needs no name
             ax.set_title(f"head {head + 1}" if wide > 0.7 else f"{head + 1}", fontsize=13 if wide > 1 else _LABEL)
         if n % columns == 0:
             unit = _count(T, "query", "queries")

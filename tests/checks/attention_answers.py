@@ -72,7 +72,7 @@ WRONG["attend"] = {
     "mask inverted": [lambda q, k, v, mask: F.scaled_dot_product_attention(q, k, v, ~mask)],
     "mask ignored": [lambda q, k, v, mask: F.scaled_dot_product_attention(q, k, v)],
     "shared out again": [renormalized, values_hidden_only],
-    "fill too weak": [filled(-100.0), filled(-1e4), filled(-1e5)],
+    "fill too weak": [filled(-100.0), filled(-1e4), filled(-1e7)],
     "no scale": [lambda q, k, v, mask: F.scaled_dot_product_attention(q, k, v, mask, scale=1.0)],
     "wrong scale": [lambda q, k, v, mask: F.scaled_dot_product_attention(q / q.shape[2] ** 0.5, k, v, mask)],
     "softmax over the queries": [softmax_of_columns],
