@@ -28,7 +28,7 @@ def visible_mean(images: torch.Tensor, mask: torch.Tensor, patch_size: int) -> t
 
     Shapes: images (B, C, height, width), mask (B, N) bool; returns (B, C, height, width).
     Raises: ValueError for images or masks that are not such, and an image without a visible patch.
-    Taught: notebook 06, section 5.
+    Taught: notebook 06, section 6.
 
     >>> image = torch.tensor([[[[0.2, 0.4], [0.9, 0.0]]]])
     >>> visible_mean(image, torch.tensor([[False, False, False, True]]), patch_size=1)
@@ -50,7 +50,7 @@ def biharmonic(images: torch.Tensor, mask: torch.Tensor, patch_size: int) -> tor
         and Hoang 2018). Results are cut to 0 to 1.
     Shapes: images (B, C, height, width), mask (B, N) bool; returns (B, C, height, width). One image after the other.
     Raises: ValueError as `visible_mean`.
-    Taught: notebook 06, section 5.
+    Taught: notebook 06, section 6.
     """
     from skimage.restoration import inpaint_biharmonic  # here, because it takes a second to import
 
@@ -94,7 +94,7 @@ class MeanImage(_Painter):
 
     Shapes: train (n, C, height, width).
     Raises: ValueError as `visible_mean`, and for images of another size than those of training.
-    Taught: notebook 06, section 3.
+    Taught: notebook 06, section 4.
     """
 
     def __init__(self, train: torch.Tensor) -> None:
@@ -111,18 +111,19 @@ class GaussianFill(_Painter):
     Equation: E[x_h | x_v] = mu_h + S_hv (S_vv + ridge I)^-1 (x_v - mu_v), with mean mu and covariance S of the
         training images (Bishop 2006, equation 2.81). It is the best linear prediction; `ridge` is the variance of
         noise that is thought to lie on the visible pixels, and makes S_vv invertible. Results are cut to 0 to 1.
+    With `stationary` one mean is taken for each channel, and one covariance for each displacement of two pixels,
+    wherever they lie: right for squares cut out at random places, and far fewer numbers to estimate.
     Shapes: train (n, C, height, width); the covariance takes 8 (C * height * width)^2 bytes.
     Raises: ValueError as `MeanImage`, for fewer than 2 training images, and a ridge that is not above 0.
-    Taught: notebook 06, section 3.
+    Taught: notebook 06, section 4.
     """
 
-    def __init__(self, train: torch.Tensor, ridge: float = 1e-3) -> None:
+    def __init__(self, train: torch.Tensor, ridge: float = 1e-3, stationary: bool = False) -> None:
         super().__init__(train, least=2)
         if not 0 < ridge < math.inf:
             raise ValueError(f"ridge={ridge}: expected a finite number above 0, such as 0.001")
         self.ridge = ridge
-        pixels = train.flatten(1).double()  # (n, P)
-        self.mean, self.covariance = pixels.mean(dim=0), pixels.T.cov()  # (P,), (P, P)
+        self.mean, self.covariance = _by_displacement(train) if stationary else _by_pixel(train)  # (P,), (P, P)
 
     def fill(self, images: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
         visible = ~hidden.expand_as(images).flatten(1)  # (B, P)
@@ -137,13 +138,36 @@ class GaussianFill(_Painter):
         return self.mean + (across @ torch.cholesky_solve(surprise, root))[:, 0]
 
 
+def _by_pixel(train: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the mean and the covariance of pixels."""
+    pixels = train.flatten(1).double()  # (n, P)
+    return pixels.mean(dim=0), pixels.T.cov()
+
+
+def _by_displacement(train: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the same, but means of a channel, and of all pairs of pixels that lie equally far apart, each way."""
+    _, C, height, width = train.shape
+    mean = train.mean(dim=(0, 2, 3))  # (C,)
+    room = (2 * height, 2 * width)  # so that a displacement does not come in again at the other side
+    spectrum = torch.fft.rfft2(train - mean[:, None, None], s=room)  # (n, C, ...)
+    pairs = torch.fft.rfft2(torch.ones(height, width), s=room)
+    count = torch.fft.irfft2(pairs.abs().square(), s=room).round().clamp(min=1)
+    product = torch.einsum("nahw,nbhw->abhw", spectrum.conj(), spectrum) / len(train)
+    covariance = torch.fft.irfft2(product, s=room) / count  # (C, C, rows apart, columns apart)
+    i, j = torch.arange(height), torch.arange(width)
+    down, right = (i[None] - i[:, None]) % room[0], (j[None] - j[:, None]) % room[1]
+    found = covariance[:, :, down[:, None, :, None], right[None, :, None, :]]  # (C, C, i, j, i', j')
+    found = found.permute(0, 2, 3, 1, 4, 5).reshape(C * height * width, -1).double()
+    return mean.repeat_interleave(height * width).double(), (found + found.T) / 2
+
+
 class NearestNeighbours(_Painter):
     """Paint hidden pixels with their mean in the k training images that are nearest on the visible pixels alone.
 
     Equation: nearest by sum over visible pixels p of (x_p - t_p)^2, for each training image t.
     Shapes: train (n, C, height, width).
     Raises: ValueError as `MeanImage`, and for k below 1 or above n.
-    Taught: notebook 06, section 3.
+    Taught: notebook 06, section 4.
 
     >>> train = torch.tensor([0.1, 0.2, 0.9]).view(3, 1, 1, 1).expand(3, 1, 1, 2)
     >>> image, mask = torch.tensor([[[[0.0, 0.7]]]]), torch.tensor([[False, True]])

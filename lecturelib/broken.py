@@ -1,8 +1,9 @@
-"""Language models with a bug: one switch for each, and every one of these was really shipped in teaching material.
+"""Models with a bug: one switch for each; those of the language model were really shipped in teaching material.
 
-    BUGS            name -> Bug: the right line, the wrong line, where it was seen, and the code that makes it
-    break_it        put one of them into a `LanguageModel`
-    blind_patient   a small model with one of them, which does not say which
+    BUGS              name -> Bug: the right line, the wrong line, where it was seen, and the code that makes it
+    break_it          put one of them into a `LanguageModel`
+    blind_patient     a small model with one of them, which does not say which
+    broken_painters   three masked autoencoders that paint wrongly, each for another reason
 
 None of them stops the program, and none warns.
 """
@@ -17,8 +18,12 @@ import torch
 from torch import nn
 
 from lecturelib.attention import AttentionMap, MultiHeadAttention
+from lecturelib.baselines import NearestNeighbours
 from lecturelib.edges import check_whole
+from lecturelib.mae import MaskedAutoencoder, random_mask, reconstruction_loss
+from lecturelib.training import Batch, fit
 from lecturelib.transformer import Embedding, LanguageModel
+from lecturelib.vision import VisionTransformer, patchify, unpatchify
 
 
 class Bug(NamedTuple):
@@ -169,3 +174,42 @@ BUGS: dict[str, Bug] = {
         _map(_ScaledByWidth),
     ),
 }
+
+
+Painter = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+def broken_painters(model: MaskedAutoencoder, images: torch.Tensor, steps: int = 120) -> dict[str, Painter]:
+    """Return painters of digits that are broken, by the name of their fault; each paints whole images, raw.
+
+    "leak" looks for neighbors on all pixels, the hidden ones too; "wrong cut" puts the patches of `model` back with a
+    reshape alone; "loss on the visible" is a small network that is trained here, on `images` (n, 1, 8, 8), with that
+    loss.
+    Tool: from notebook 06 on.
+    """
+    height, width = images.shape[2:]
+    size = model.encoder.patch_size
+
+    near = NearestNeighbours(images, k=3)
+
+    def leak(images: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        return near.fill(images, torch.zeros_like(images[:, :1], dtype=torch.bool))  # as if nothing were hidden
+
+    def wrong_cut(images: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        return patchify(model.paint(images, mask), size).reshape(images.shape)
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        other = MaskedAutoencoder(VisionTransformer((1, height, width), size, 32, 4, 1), 32, 4, 1)
+    masks = random_mask(len(images), height // size, width // size, generator=torch.Generator().manual_seed(0))
+
+    def visible_loss(model: nn.Module, batch: Batch) -> torch.Tensor:
+        return reconstruction_loss(model(*batch), patchify(batch[0], size), ~batch[1])
+
+    fit(other, visible_loss, (images, masks), steps=steps, batch_size=64, lr=3e-3)
+
+    @torch.no_grad()
+    def on_the_visible(images: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        return unpatchify(other(images, mask).clamp(0, 1), size, height, width)
+
+    return {"leak": leak, "wrong cut": wrong_cut, "loss on the visible": on_the_visible}

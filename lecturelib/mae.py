@@ -31,7 +31,7 @@ def random_mask(
     (what stays visible is spread evenly, from a random corner).
     Shapes: returns (n, rows * columns), bool, True = hidden.
     Raises: ValueError for fewer than 2 patches, a ratio that hides none or leaves none visible, an unknown kind.
-    Taught: notebook 06, section 2.
+    Taught: notebook 06, section 5.
 
     >>> random_mask(1, 2, 2, 0.75, generator=torch.Generator().manual_seed(0)).sum().item()
     3
@@ -86,7 +86,7 @@ class MaskedAutoencoder(nn.Module):
         (B, N, C * P * P), the predicted patches, also the visible ones.
     Raises: ValueError as `VisionTransformer`, for a mask that is not boolean or of another shape, and sizes of the
         decoder below 1; where the mask is counted, for no images, unequal rows, and a row with nothing visible.
-    Taught: notebook 06, section 2.
+    Taught: notebook 06, section 3.
     """
 
     decoder_pos_embed: torch.Tensor
@@ -165,7 +165,7 @@ class MaskedAutoencoder(nn.Module):
         if self.norm_pix_loss:
             raise ValueError(
                 "norm_pix_loss=True: this model predicts patches without their mean and contrast, and those of hidden "
-                "patches are unknown; expected one with norm_pix_loss=False (notebook 06, section 6, shows the leak)"
+                "patches are unknown; expected one with norm_pix_loss=False (notebook 06, section 7, shows the leak)"
             )
         _, height, width = self.encoder.image_size
         patch_size = self.encoder.patch_size
@@ -179,7 +179,7 @@ def normalize(patches: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.
     Equation: (x - mean) / sqrt(variance + 1e-6) (He and others 2022, section 4.1, "reconstruction target").
     Shapes: patches (B, N, pixels); returns the same, (B, N, 1) and (B, N, 1).
     Raises: ValueError for patches of fewer than 2 pixels, and bytes instead of floats.
-    Taught: notebook 06, section 6.
+    Taught: notebook 06, section 7.
     """
     if patches.shape[-1] < 2 or not patches.is_floating_point():
         raise ValueError(
@@ -199,7 +199,7 @@ def reconstruction_loss(
     A mask that hides nothing leaves no mean to take: NaN, which `fit` refuses.
     Shapes: predicted and target (B, N, pixels), mask (B, N) bool; returns a number.
     Raises: ValueError for shapes that differ, bytes instead of floats, no pixels, and an `on` that does not exist.
-    Taught: notebook 06, section 2.
+    Taught: notebook 06, section 5.
 
     >>> predicted, target = torch.zeros(1, 2, 4), torch.tensor([[[1.0] * 4, [3.0] * 4]])
     >>> reconstruction_loss(predicted, target, torch.tensor([[True, False]]))

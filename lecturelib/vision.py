@@ -69,7 +69,7 @@ def grid_positions(rows: int, columns: int, d_model: int) -> torch.Tensor:
     Equation: both halves are the sines and cosines of `sinusoidal_positions`, as in He and others 2022, appendix A.1.
     Shapes: returns (rows * columns, d_model), numbered row by row.
     Raises: ValueError for a d_model that is not a multiple of 4, and fewer than 1 row or column.
-    Taught: notebook 06, section 2.
+    Taught: notebook 06, section 3.
 
     >>> grid_positions(1, 2, d_model=4)
     tensor([[0.0000, 1.0000, 0.0000, 1.0000],

@@ -22,6 +22,7 @@ PAINTERS = {
     "visible mean": lambda train: baselines.visible_mean,
     "mean image": lambda train: baselines.MeanImage(train).paint,
     "gaussian": lambda train: baselines.GaussianFill(train).paint,
+    "gaussian, by displacement": lambda train: baselines.GaussianFill(train, 0.1, stationary=True).paint,
     "neighbours": lambda train: baselines.NearestNeighbours(train, k=3).paint,
     "biharmonic": lambda train: baselines.biharmonic,
 }
@@ -112,6 +113,26 @@ def test_gaussian_fill_finds_a_linear_law() -> None:
     # beyond 0 it is cut
     painted = painter.paint(torch.tensor([[[[1.0, 0.5]]]]), torch.tensor([[False, True]]), patch_size=1)
     assert painted.flatten().tolist() == [1.0, 0.0]
+
+
+@settings(max_examples=10)
+@given(seeds)
+def test_the_covariance_by_displacement_is_the_mean_over_all_pairs_that_far_apart(seed: int) -> None:
+    train = pictures(5, seed)
+    painter = baselines.GaussianFill(train, stationary=True)
+    _, channels, height, width = train.shape
+    x = (train - train.mean((0, 2, 3), keepdim=True)).double()
+    found = painter.covariance.view(channels, height, width, channels, height, width)
+    for a, b, down, right in ((0, 0, 0, 0), (0, channels - 1, 1, 0), (channels - 1, 0, 1, -2), (0, 0, 2, 1)):
+        pairs = [
+            (i, j, i + down, j + right)
+            for i in range(height - down)
+            for j in range(max(0, -right), width - max(0, right))
+        ]
+        products = torch.stack([(x[:, a, i, j] * x[:, b, k, m]).mean() for i, j, k, m in pairs])
+        for i, j, k, m in pairs:
+            assert found[a, i, j, b, k, m].item() == pytest.approx(products.mean().item(), abs=1e-5)
+            assert found[b, k, m, a, i, j].item() == pytest.approx(products.mean().item(), abs=1e-5)
 
 
 @settings(max_examples=20)

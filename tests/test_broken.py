@@ -8,9 +8,11 @@ import torch
 from torch import nn
 
 from lecturelib.attention import MultiHeadAttention, causal_mask, masked_softmax, record_attention
-from lecturelib.broken import BUGS, blind_patient, break_it
+from lecturelib.broken import BUGS, blind_patient, break_it, broken_painters
 from lecturelib.language import left_to_right_loss, next_token_loss
+from lecturelib.mae import MaskedAutoencoder, random_mask, reconstruction_loss
 from lecturelib.transformer import Embedding, LanguageModel
+from lecturelib.vision import VisionTransformer, patchify
 
 PEEK = {"no mask", "soft mask", "heads not moved back", "norm over time"}
 TOKENS = torch.randint(11, (5, 7), generator=torch.Generator().manual_seed(0))
@@ -128,3 +130,21 @@ def test_what_does_not_exist_is_refused():
         break_it(model(), "typo")
     with pytest.raises(ValueError, match=r"number=-1: expected"):
         blind_patient(-1, 11)
+
+
+def test_each_broken_painter_has_the_errors_of_its_fault() -> None:
+    torch.manual_seed(0)
+    spots = torch.rand(300, 1, 4, 4).repeat_interleave(2, 2).repeat_interleave(2, 3)  # each patch of one gray
+    images, new = spots[:250], spots[:250] * 0.98  # so alike that a neighbor on all pixels is the image itself
+    healthy = MaskedAutoencoder(VisionTransformer((1, 8, 8), 2, 8, 2, 1), 8, 2, 1)
+    mask = random_mask(250, 4, 4, generator=torch.Generator().manual_seed(1))
+    errors = {}
+    state = torch.get_rng_state()
+    for name, paint in broken_painters(healthy, images, steps=60).items():
+        painted, target = patchify(paint(new, mask), 2), patchify(new, 2)
+        errors[name] = [reconstruction_loss(painted, target, each).item() for each in (mask, ~mask)]
+    assert torch.equal(torch.get_rng_state(), state)
+    assert min(errors, key=lambda name: errors[name][0]) == "leak"
+    hidden, visible = errors["loss on the visible"]
+    assert visible < 0.5 * hidden
+    assert min(errors["wrong cut"]) > 0.03

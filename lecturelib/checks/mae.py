@@ -1,311 +1,290 @@
-"""The exercises of notebook 06: which patches are hidden, the visible ones alone, the way back, and the loss."""
+"""The exercises of notebook 06: the way through a masked autoencoder, three broken ones, and an honest painter."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import permutations
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 
-from lecturelib.checks.exercise import Draws, Exercise, Sized, as_drawn, described, normal, uneven
+from lecturelib.checks.exercise import Exercise, Sized, normal
+from lecturelib.checks.transformer import Layer, case_number
 
 Tensor = torch.Tensor
-Generator = torch.Generator
+Forward = Callable[..., Tensor]
 
-# ---- random mask ----
-
-
-def _as_mask(drawn: Any, n: int, patches: int, hidden: int) -> Any:
-    """What was drawn as a mask (n, patches), one row stretched to all; or words that say what it is instead."""
-    mask = as_drawn(drawn)
-    if not isinstance(mask, Tensor):
-        return mask
-    if mask.ndim == 0:
-        return f"a single {'number' if mask.dtype != torch.bool else 'truth value'}"
-    if mask.shape in ((patches,), (1, patches)):
-        mask = mask.expand(n, patches)
-    if mask.shape != (n, patches):
-        numbers = mask.shape == (n, hidden) and bool((mask == mask.round()).all())
-        return "numbers of patches" if numbers else f"a tensor of shape {tuple(mask.shape)}"
-    if mask.dtype != torch.bool:
-        return "0 and 1" if bool(((mask == 0) | (mask == 1)).all()) else "numbers"
-    return mask
+# ---- the way through ----
 
 
-def _miscounted(draws: Draws, n: int, patches: int, hidden: int) -> str | None:
-    """What is the matter with the number of hidden patches in a row, if anything."""
-    masks = [*draws.calls, draws.same_seed, draws.other_seed]
-    counts = torch.cat(masks).sum(1).double()
-    low, high = int(counts.min()), int(counts.max())
-    if low == high:
-        return None if low == hidden else f"{low} hidden in each row"
-    if all(int(mask.sum()) == n * hidden for mask in masks):
-        return "now more, now fewer hidden in a row, though as many in all"
-    error = counts.std() / len(counts) ** 0.5
-    with_repetition = patches * (1 - (1 - 1 / patches) ** hidden)  # the mean number of different ones
-    if low >= 1 and high <= hidden and abs(counts.mean() - with_repetition) < 6 * error:
-        return "fewer hidden in some rows, as if patches were drawn twice"
-    if abs(counts.mean() - hidden) < 6 * error:
-        return "now more, now fewer hidden in a row"
-    return f"{low} to {high} hidden in a row"
+def _way(b: int, n: int, visible: int, d: int, seed: int) -> tuple[Any, ...]:
+    """Tokens, an order of the patches for each image, and layers in which every token reaches every other."""
+    if visible >= n:
+        raise ValueError(f"{visible} of {n} patches: expected some to be hidden")
+    tokens, mask_token, positions, w, v, drawn = normal(seed, (b, n, d), (d,), (n, d), (d, d), (d, d), (b, n))
+    encode = Layer("the encoder", lambda x: torch.tanh(x @ w) + x.mean(dim=1, keepdim=True))
+    decode = Layer("the decoder", lambda x: torch.tanh(x @ v) + x.mean(dim=1, keepdim=True))
+    return tokens, drawn.argsort(dim=1), visible, encode, mask_token, positions, decode
 
 
-def _same_row(draws: Draws, *given: int) -> str | None:
-    """Whether all images of a call have the same mask, though calls differ."""
-    masks = [*draws.calls, draws.other_seed]
-    alike = all(bool((mask == mask[0]).all()) for mask in masks)
-    return "the same row for all images" if alike and any(not torch.equal(mask, masks[0]) for mask in masks) else None
+def _pick(tokens: Tensor, order: Tensor) -> Tensor:
+    """Take the tokens (B, n, D) that stand at the places `order` (B, m)."""
+    return torch.stack([image[row] for image, row in zip(tokens, order, strict=True)])
 
 
-def _not_at_random(draws: Draws, n: int, patches: int, hidden: int) -> str | None:
-    """Whether some patches, alone or in pairs, are hidden more often than chance allows."""
-    rows = torch.cat([*draws.calls, draws.other_seed])
-    if bool(((rows & ~rows.roll(1, dims=1)).sum(1) == 1).all()):
-        return "hidden patches that are neighbors"
-    wanted = torch.full((patches, patches), hidden * (hidden - 1) / (patches * (patches - 1)))
-    odd = uneven(rows, wanted.fill_diagonal_(hidden / patches))
-    return "some patches hidden more often than others" if bool(odd.any()) else None
+def _back(x: Tensor, order: Tensor) -> Tensor:
+    """Put token k of each row where the order says: to the inverse of `_pick`."""
+    placed = torch.empty_like(x)
+    for image, row, into in zip(x, order, placed, strict=True):
+        into[row] = image
+    return placed
 
 
-def _fine_mask(n: int, patches: int, hidden: int, generator: Generator | None = None) -> str:
-    return f"a random mask ({n}, {patches}), {hidden} hidden in each row"
+def _forward(
+    choose: Callable[[Tensor, int], Tensor] = lambda order, visible: order[:, :visible],
+    orders: Callable[[Tensor], Tensor] = lambda order: order,
+    restore: Callable[[Tensor, Tensor], Tensor] = _back,
+    share: float = 1.0,
+    reads: str = "visible",
+    placed: str = "last",
+    filled: str = "behind",
+) -> Forward:
+    """The way through a masked autoencoder, its steps left open."""
+
+    def forward(
+        tokens: Tensor, order: Tensor, visible: int, encode: Any, mask_token: Tensor, positions: Tensor, decode: Any
+    ) -> Tensor:
+        order = orders(order)
+        kept, hidden = _pick(tokens, choose(order, visible)), tokens.shape[1] - visible
+        rest = share * mask_token.expand(len(tokens), hidden, -1)
+        if reads == "all":
+            latents = _pick(encode(tokens), order)[:, :visible]
+        elif reads == "mask tokens":
+            x = encode(torch.cat([kept, rest], dim=1))
+        else:
+            latents = encode(kept) if reads == "visible" else kept
+        if reads != "mask tokens":
+            x = torch.cat([latents, rest] if filled == "behind" else [rest, latents], dim=1)
+        if placed == "first":
+            return decode(restore(x + positions, order))
+        x = restore(x, order)
+        return decode(x + positions if placed == "last" else x)
+
+    return forward
 
 
-def _rank(n: int, patches: int, generator: Generator | None) -> Tensor:
-    """In each row the numbers from 0 on, shuffled."""
-    return torch.rand(n, patches, generator=generator).argsort(1).argsort(1)
+check_forward = Exercise(
+    name="the way through",
+    reference=_forward(),
+    probes=Sized(_way, [(2, 7, 3, 5, 1), (3, 5, 2, 3, 2), (5, 11, 4, 2, 3)]),
+    imitations={
+        "not put back": _forward(restore=lambda x, order: x),
+        "put back by the order itself": _forward(restore=_pick),
+        "the first patches": _forward(choose=lambda order, visible: torch.arange(visible).expand(len(order), -1)),
+        "the hidden ones": _forward(choose=lambda order, visible: order[:, -visible:]),
+        "one order for the batch": _forward(orders=lambda order: order[:1].expand(len(order), -1)),
+        "the encoder sees everything": _forward(reads="all"),
+        "mask tokens in the encoder": _forward(reads="mask tokens"),
+        "not encoded": _forward(reads="nothing"),
+        "no positions": _forward(placed="never"),
+        "positions too early": _forward(placed="first"),
+        "zeros for mask tokens": _forward(share=0.0),
+        "mask tokens in front": _forward(filled="in front"),
+    },
+    says="""
+        not put back: Your decoder gets the visible patches first and the mask tokens behind them. Token n should stand
+            at place n of the image: what undoes the shuffle?
+        put back by the order itself: You shuffle once more instead of undoing the shuffle. `order` says which patch
+            came to place k. You need the opposite: to which place did patch n go?
+        the first patches: You keep the first patches of the image, whatever the order says. Which numbers stand in
+            the first `visible` places of `order`?
+        the hidden ones: Your encoder gets patches from the end of the order. Those are hidden.
+        one order for the batch: You use the order of the first image for all. Each image has a row of its own.
+        the encoder sees everything: Your encoder reads all tokens, and the hidden ones are dropped behind it. By then
+            attention has carried them into the visible ones: that is a leak.
+        mask tokens in the encoder: Your encoder gets the mask tokens too. When do they come in, in a masked
+            autoencoder?
+        not encoded: Your visible tokens never go through the encoder.
+        no positions: Your decoder cannot tell one mask token from another. What has to be added to them?
+        positions too early: You add positions before each token is back at its place, so they belong to other patches.
+        zeros for mask tokens: Your hidden places hold 0, or nothing. What was learned for them?
+        mask tokens in front: Your mask tokens stand in front of the latents. In `order` the visible patches come first.
+        right: What is hidden never meets the encoder, and each token is back at its place before it gets a position.
+        hint 1: Write down the shape after each of the five steps: keep, encode, fill up, put back, decode. The way
+            back is a permutation too: which one undoes `order`?
+        hint 2: tokens.gather(1, order[:, :visible, None].expand(-1, -1, D)) keeps; torch.cat([latents, ...], dim=1)
+            fills up; a second gather with order.argsort(dim=1) in place of order puts back.
+    """,
+)
+
+# ---- three broken ones ----
+
+FAULTS = ("leak", "wrong cut", "loss on the visible")
 
 
-def _with_replacement(n: int, patches: int, hidden: int, generator: Generator) -> Tensor:
-    chosen = torch.randint(patches, (n, hidden), generator=generator)
-    return torch.zeros(n, patches, dtype=torch.bool).scatter(1, chosen, True)
+def faults_of(student: str) -> tuple[str, ...]:
+    """Return the faults of a student's painters A, B and C: the same for the same name.
+
+    >>> sorted(faults_of("Ada Lovelace")) == sorted(FAULTS)
+    True
+    """
+    return list(permutations(FAULTS))[case_number(student) % 6]
 
 
-def _seeded(seed: Callable[[Generator], int]) -> Callable[[int, int, int, Generator], Tensor]:
-    """A right mask, but from a generator that was made inside."""
-    return lambda n, patches, hidden, generator: (
-        _rank(n, patches, torch.Generator().manual_seed(seed(generator))) < hidden
+def _diagnosis(answer: Any) -> Callable[[str], Any]:
+    """What is the matter with a diagnosis [student, faults]: the first fault that was taken for another."""
+    student, said = answer if isinstance(answer, tuple | list) and len(answer) == 2 else (None, answer)
+    if said is ...:
+        return lambda painters: ...
+    if not isinstance(student, str) or not isinstance(said, tuple | list) or len(said) != 3:
+        return lambda painters: f"no pair of your name and three faults, but {answer!r}"
+    if any(each is ... for each in said):
+        return lambda painters: ...
+    if unknown := [each for each in said if each not in FAULTS]:
+        raise ValueError(f"the fault {unknown[0]!r} is not in the list: expected {', '.join(FAULTS)}, in some order")
+    wrong = [f"{has} taken for {each}" for has, each in zip(faults_of(student), said, strict=True) if has != each]
+    return lambda painters: wrong[0] if wrong else "these faults"
+
+
+def _taken(has: str, said: str) -> tuple[list[Any], ...]:
+    """Diagnoses in which this is the first that is wrong, for students with each order of faults."""
+    students = {faults_of(f"student {n}"): f"student {n}" for n in range(60)}
+    pairs = [(order, other) for order in students for other in permutations(FAULTS)]
+    first = [next(((h, s) for h, s in zip(*pair, strict=True) if h != s), None) for pair in pairs]
+    return tuple(
+        [students[order], list(other)]
+        for (order, other), found in zip(pairs, first, strict=True)
+        if found == (has, said)
     )
 
 
-check_random_mask = Exercise(
-    name="random mask",
-    reference=_fine_mask,
-    # many images, so that chance settles nothing; never half of the patches
-    probes=[(701, 11, 5), (1009, 5, 3), (503, 7, 2)],
-    view=described(_as_mask, [_miscounted, _same_row, Draws.unvaried], _not_at_random, _fine_mask, calls=5),
-    imitations={
-        "inverted": lambda n, patches, hidden, generator: _rank(n, patches, generator) >= hidden,
-        "not exactly": lambda n, patches, hidden, generator: (
-            torch.rand(n, patches, generator=generator) < hidden / patches
-        ),
-        "with replacement": _with_replacement,
-        "one mask for the batch": lambda n, patches, hidden, generator: _rank(1, patches, generator) < hidden,
-        "always the same": _seeded(lambda generator: 0),
-        "generator ignored": lambda n, patches, hidden, generator: _rank(n, patches, None) < hidden,
-        "generator rewound": _seeded(lambda generator: generator.initial_seed()),
-        "neighbors only": lambda n, patches, hidden, generator: (
-            (torch.arange(patches) - torch.randint(patches, (n, 1), generator=generator)) % patches < hidden
-        ),
-        "not equally often": lambda n, patches, hidden, generator: (
-            F.pad(_rank(n, patches - 1, generator), (0, 1), value=patches) < hidden  # the last patch never
-        ),
-    },
+check_faults = Exercise(
+    name="three broken painters",
+    reference=lambda painters: "these faults",
+    probes=[("A, B and C",)],
+    accept=_diagnosis,
+    imitations={f"{has} taken for {said}": _taken(has, said) for has, said in permutations(FAULTS, 2)},
     says="""
-        inverted: Your mask is inverted: as many patches as should be hidden are visible. Here True = hidden.
-        not exactly: Some of your images have more hidden patches than others, so they do not fit into one tensor. Is
-            each patch hidden by a toss of its own? Exactly as many as asked for, in each image.
-        with replacement: Some of your images have too few hidden patches, none has too many. Can the same patch be
-            drawn twice? Draw without putting back.
-        one mask for the batch: All images of your batch have the same mask. The network would learn that one hole
-            within a step: draw for each image.
-        always the same: Every call gives the same mask, whatever the seed. Where does chance come in? If a seed is set
-            inside your function: it belongs to the caller.
-        generator ignored: The same seed gives another mask: use the generator that you were given.
-        generator rewound: The second call with the same generator repeats the mask of the first: all batches would be
-            masked alike. A generator goes on by itself; leave its seed alone.
-        neighbors only: Your hidden patches are neighbors in each image: one place was drawn, and the rest follows it.
-            Each patch should be drawn for itself.
-        not equally often: Some patches, or pairs of them, are hidden more often than others.
-        right: Exactly as many in each image, each choice equally likely, and the same again from the same seed.
-        hint 1: Shuffle the numbers from 0 to patches - 1 in each row, and hide the places that got the smallest ones:
-            then their count is exact, whatever the shuffle.
-        hint 2: torch.rand(n, patches, generator=generator).argsort(dim=1) shuffles 0 to patches - 1 in each row. How
-            many of these are smaller than `hidden`?
+        leak taken for wrong cut: One picture that you blame on the cut has every stroke at its place. Would a wrong cut
+            leave the visible patches alone?
+        leak taken for loss on the visible: One picture that you blame on the loss is good where patches are hidden.
+            What would a network paint there that was never asked about them?
+        wrong cut taken for leak: One picture that you call a leak is wrong even at visible patches, and its error is
+            high. Does a leak make an error larger?
+        wrong cut taken for loss on the visible: One picture that you blame on the loss is wrong at visible patches
+            too. Those are what that loss teaches.
+        loss on the visible taken for leak: One picture that you call a leak has a high error on hidden patches. What
+            does a leak do to that number?
+        loss on the visible taken for wrong cut: One picture that you blame on the cut is right at visible patches. Can
+            a wrong cut spare them?
+        right: A leak is too good where it should not know; a wrong cut is wrong everywhere, also where it copies; a
+            loss on the visible is right where there is nothing to paint. The two errors tell them apart.
+        hint 1: Two numbers stand under each picture: its error on hidden patches and that on visible ones. Which fault
+            makes which of them small?
+        hint 2: Compare the error on hidden patches with that of the checkpoint, about 0.034. One of the three is
+            below it. Of the other two, one is right where patches are visible.
     """,
 )
 
-# ---- the visible tokens ----
+# ---- an honest painter ----
 
 
-def _mask(b: int, n: int, visible: int, seed: int) -> Tensor:
-    """A mask (B, N) with as many visible in each row."""
-    if visible > n:
-        raise ValueError(f"{visible} of {n} patches cannot be visible")
-    return normal(seed, (b, n))[0].argsort(1) >= visible
+def _blobs(n: int, seed: int) -> Tensor:
+    """Images (n, 1, 8, 8), from 0 to 1: soft spots at random places."""
+    generator = torch.Generator().manual_seed(seed)
+    place = torch.rand(n, 2, 1, 1, generator=generator, dtype=torch.float64) * 7
+    side = torch.arange(8.0, dtype=torch.float64)
+    away = (side[:, None] - place[:, 0]).square() + (side - place[:, 1]).square()
+    return (-away / 5).exp()[:, None]
 
 
-def _visible_by_rows(tokens: Tensor, mask: Tensor) -> Tensor:
-    return torch.stack([image[~row] for image, row in zip(tokens, mask, strict=True)])
+def _hidden(mask: Tensor) -> Tensor:
+    """The pixels of hidden patches of 2 x 2: (B, 16) to (B, 1, 8, 8)."""
+    return mask.view(-1, 1, 4, 4).repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
 
 
-check_visible = Exercise(
-    name="visible tokens",
-    reference=_visible_by_rows,
-    probes=Sized(
-        lambda b, n, visible, d, seed: (normal(seed, (b, n, d))[0], _mask(b, n, visible, seed)),
-        [(2, 11, 3, 5, 1), (3, 7, 5, 2, 2), (5, 13, 4, 3, 3)],
-    ),
+def _honest(painter: Callable[..., Any]) -> Callable[..., Any]:
+    """Say in words what is the matter with a painter; nothing of it is scored."""
+
+    def described(train: Any, images: Any, mask: Any) -> Any:
+        train, images = _blobs(90, 1), _blobs(5, 2)
+        order = torch.rand(5, 16, generator=torch.Generator().manual_seed(3), dtype=torch.float64).argsort(dim=1)
+        mask = order < 12
+        kept = train.clone(), images.clone(), mask.clone()
+        painted = painter(train, images, mask)
+        if painted is None or painted is ...:
+            return painted
+        if not isinstance(painted, Tensor) or painted.shape != images.shape or not painted.isfinite().all():
+            shape = f"of shape {tuple(painted.shape)}" if isinstance(painted, Tensor) else ""
+            return f"not finite images of shape (5, 1, 8, 8), but a {type(painted).__name__} {shape}"
+        if not all(map(torch.equal, (train, images, mask), kept)):
+            return "writes into what it was given"
+        painted, hidden = painted.clone(), _hidden(mask)
+        if not torch.equal(painter(train, images, mask), painted):
+            return "another painting the second time"
+        other = torch.where(hidden, 1 - images, images)
+        if not torch.allclose(painter(train, other, mask)[hidden], painted[hidden]):
+            return "looks at hidden pixels"
+        if not torch.allclose(painter(train, images[2:3], mask[2:3]), painted[2:3]):
+            return "looks at the other images of the batch"
+        if not torch.allclose(painted[~hidden], images[~hidden]):
+            return "visible pixels changed"
+        other = torch.where(hidden, images, 0.5 * images.flip(3))
+        if torch.allclose(painter(train, other, mask)[hidden], painted[hidden]):
+            return "does not look at visible pixels"
+        return "an honest painting"
+
+    return described
+
+
+def _near(train: Tensor, images: Tensor, mask: Tensor, shown: Callable[[Tensor], Tensor] = lambda m: ~m) -> Tensor:
+    """The mean of the four training images that are nearest on some pixels, put into the hidden patches."""
+    hidden, seen = _hidden(mask), _hidden(shown(mask))
+    away = ((images[:, None] - train).square() * seen[:, None]).flatten(2).sum(dim=2)  # (B, n)
+    mean = train[away.topk(4, dim=1, largest=False).indices].mean(dim=1)
+    return torch.where(hidden, mean, images)
+
+
+def _writes(train: Tensor, images: Tensor, mask: Tensor) -> Tensor:
+    found = _near(train, images, mask)
+    return images.copy_(found)
+
+
+check_painter = Exercise(
+    name="an honest painter",
+    reference=lambda train, images, mask: "an honest painting",
+    probes=[("training digits", "digits", "which patches are hidden")],
+    view=_honest,
     imitations={
-        "the hidden ones": lambda tokens, mask: _visible_by_rows(tokens, ~mask),
-        "one mask for the batch": lambda tokens, mask: tokens[:, ~mask[0]],
-        "zeroed instead of removed": lambda tokens, mask: tokens.masked_fill(mask[..., None], 0),
-        "images joined": lambda tokens, mask: tokens[~mask],
-        "images mixed": lambda tokens, mask: tokens[~mask].unflatten(0, (-1, len(tokens))).transpose(0, 1),
-        "order lost": lambda tokens, mask: _visible_by_rows(tokens, mask).flip(1),
-        "the first ones": lambda tokens, mask: tokens[:, : int((~mask[0]).sum())],
-    },
-    says="""
-        the hidden ones: You hand over the hidden patches. The encoder must never see them: here True = hidden.
-        one mask for the batch: You take the mask of the first image for all. Each image has a row of its own.
-        zeroed instead of removed: You set the hidden tokens to 0, and they are still there. They should be gone.
-        images joined: You have the right tokens, but those of all images in one row, (B V, D). Cut it again.
-        images mixed: You have the right tokens, but in the wrong images: B stands before V.
-        order lost: You have the right tokens of each image, but turned around. The way back counts on the order.
-        the first ones: You take the first tokens of each image, as many as are visible. Which ones are, says the mask.
-        right: Three quarters of the patches hidden make the encoder's sentence four times shorter.
-        hint 1: A mask in brackets picks: tokens[...] with a mask (B, N) gives one long list of tokens, image after
-            image. Each image has as many, so the list can be cut again.
-        hint 2: tokens[~mask] is (B V, D); .view(B, -1, D) cuts it into images.
-    """,
-)
-
-# ---- back to their places ----
-
-
-def _filled_by_rows(latents: Tensor, mask: Tensor, mask_token: Tensor) -> Tensor:
-    """Image by image, each patch takes what comes next: of the latents if it is visible."""
-    images = []
-    for found, row in zip(latents, mask.tolist(), strict=True):
-        following = iter(found)
-        images.append(torch.stack([mask_token if hidden else next(following) for hidden in row]))
-    return torch.stack(images)
-
-
-def _put(
-    latents_of: Callable[[Tensor], Tensor] = lambda latents: latents,
-    places: Callable[[Tensor], Tensor] = lambda mask: ~mask,
-    share: float = 1.0,
-) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
-    """Latents put at places in an image full of mask tokens."""
-
-    def fill(latents: Tensor, mask: Tensor, mask_token: Tensor) -> Tensor:
-        full = share * mask_token.expand(*mask.shape, -1).clone()  # (B, N, D)
-        full[places(mask)] = latents_of(latents).flatten(0, 1)
-        return full
-
-    return fill
-
-
-def _rest(latents: Tensor, mask: Tensor, mask_token: Tensor) -> Tensor:
-    """A mask token for each patch that is hidden."""
-    return mask_token.expand(len(latents), mask.shape[1] - latents.shape[1], -1)
-
-
-def _latents(b: int, n: int, visible: int, d: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
-    latents, mask_token = normal(seed, (b, visible, d), (d,))
-    return latents, _mask(b, n, visible, seed), mask_token
-
-
-check_fill = Exercise(
-    name="fill in",
-    reference=_filled_by_rows,
-    # in the second half of the patches are hidden
-    probes=Sized(_latents, [(2, 11, 3, 5, 1), (3, 10, 5, 7, 2), (5, 13, 4, 3, 3)]),
-    imitations={
-        "mask tokens at one end": (
-            lambda latents, mask, mask_token: torch.cat([latents, _rest(latents, mask, mask_token)], dim=1),
-            lambda latents, mask, mask_token: torch.cat([_rest(latents, mask, mask_token), latents], dim=1),
+        "looks at hidden pixels": (
+            lambda train, images, mask: _near(train, images, mask, lambda m: torch.ones_like(m)),
+            lambda train, images, mask: images.clone(),
         ),
-        "inverted": _put(places=lambda mask: mask),
-        "one mask for the batch": _put(places=lambda mask: ~mask[:1].expand(mask.shape)),
-        "zeros instead of the token": _put(share=0.0),
-        "order reversed": _put(lambda latents: latents.flip(1)),
-        "images mixed": _put(lambda latents: latents.transpose(0, 1)),
-        "written into the token itself": lambda latents, mask, mask_token: latents[-1, -1].expand(*mask.shape, -1),
-    },
-    says="""
-        mask tokens at one end: Your mask tokens stand at one end, so nothing is back in its place.
-        inverted: Your latents stand where patches are hidden, and there are more or fewer places than latents. Here
-            True = hidden.
-        one mask for the batch: You put all latents where the first image has its own. Each image has a row.
-        zeros instead of the token: Your latents are in place, but hidden patches hold 0, not the mask token.
-        order reversed: Your latents are at the visible places, but the last one comes first.
-        images mixed: Your latents are at visible places of the wrong images: B must stand before V.
-        written into the token itself: All your places hold the latent that was written last. An expanded tensor is one
-            token seen many times: whoever writes into one place writes into all. Each place needs memory of its own.
-        right: What is visible came back to where it was; every other place holds the one token that says: hidden.
-        hint 1: Begin with an image full of mask tokens, (B, N, D). Then overwrite the visible places with the latents:
-            a mask in brackets can also be assigned to.
-        hint 2: full = mask_token.expand(B, N, D).clone(), for an expanded tensor cannot be written; then full[~mask] =
-            latents.reshape(-1, D).
-    """,
-)
-
-# ---- the loss ----
-
-
-def _loss_by_patches(predicted: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-    """One list of all hidden pixels, given to torch."""
-    hidden = [(b, n) for b, row in enumerate(mask.tolist()) for n, is_hidden in enumerate(row) if is_hidden]
-    return F.mse_loss(torch.cat([predicted[at] for at in hidden]), torch.cat([target[at] for at in hidden]))
-
-
-def _painted(b: int, n: int, pixels: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Predictions, targets, and a mask with unequal numbers of hidden patches, at least one in each image."""
-    if n < 2:
-        raise ValueError("a single patch is hidden or not")
-    predicted, target = normal(seed, (b, n, pixels), (b, n, pixels))
-    return predicted, target, torch.cat([_mask(1, n, 1 + k % (n - 1), seed + k) for k in range(b)])
-
-
-check_masked_loss = Exercise(
-    name="masked loss",
-    reference=_loss_by_patches,
-    probes=Sized(_painted, [(2, 7, 5, 1), (5, 3, 2, 2), (3, 11, 7, 3)]),
-    imitations={
-        "loss on the visible": lambda p, t, mask: (p - t)[~mask].square().mean(),
-        "loss on all": lambda p, t, mask: F.mse_loss(p, t),
-        "divided by all patches": lambda p, t, mask: ((p - t).square() * mask[..., None]).mean(),
-        "a sum": (
-            lambda p, t, mask: (p - t)[mask].square().sum(),
-            lambda p, t, mask: (p - t)[mask].square().mean(-1).sum(),
-            lambda p, t, mask: (p - t)[mask].square().sum(-1).mean(),
-            lambda p, t, mask: (p - t)[mask].square().sum() / len(p),
+        "looks at the batch": lambda train, images, mask: (
+            _near(train, images, mask) * 0.9
+            + 0.1 * torch.where(_hidden(mask), images.mul(~_hidden(mask)).mean(), images)
         ),
-        "mean of image means": lambda p, t, mask: torch.stack(
-            [(a - b)[m].square().mean() for a, b, m in zip(p, t, mask, strict=True)]
-        ).mean(),
-        "not one number": lambda p, t, mask: (p - t)[mask].square().mean(-1),
-        "absolute": lambda p, t, mask: (p - t)[mask].abs().mean(),
-        "not squared": (lambda p, t, mask: (p - t)[mask].mean(), lambda p, t, mask: (t - p)[mask].mean()),
-        "squared after the mean": lambda p, t, mask: (p - t)[mask].mean().square(),
+        "visible pixels changed": lambda train, images, mask: _near(train, images * ~_hidden(mask), mask).mul(0.9),
+        "visible pixels ignored": lambda train, images, mask: torch.where(_hidden(mask), train.mean(0), images),
+        "drawn anew each time": lambda train, images, mask: torch.where(
+            _hidden(mask), _near(train, images, mask) + 0.01 * torch.rand(images.shape), images
+        ),
+        "written into the images": _writes,
     },
     says="""
-        loss on the visible: You judge the visible patches, which the network was shown. Here True = hidden.
-        loss on all: You judge all patches, and most of what is easy among them. Only the hidden ones are to count.
-        divided by all patches: You divide by the number of all patches. The loss would fall when fewer are hidden.
-        a sum: You sum where a mean is asked for, over patches or pixels. How many numbers were compared?
-        mean of image means: You average within each image first, so a patch counts more where few are hidden.
-        not one number: You return one error for each hidden patch. The mean of them is still to be taken.
-        absolute: You take absolute differences. They are to be squared.
-        not squared: You average the differences themselves: too bright here and too dark there cancel each other.
-        squared after the mean: You square after the mean, when bright and dark have cancelled each other.
-        right: What the network says about visible patches costs nothing: whoever copies them has won nothing.
-        hint 1: Which numbers are compared? Those of hidden patches, in all images together. Take these out first; the
-            rest is the mean squared error that you know.
-        hint 2: predicted[mask] is (number of hidden patches, E), and target[mask] too. Their difference, squared, and
-            the mean of all.
+        looks at hidden pixels: Your painting changes when hidden pixels change. A leak: which line sees the images
+            before the mask is applied?
+        looks at the batch: Your painting of an image changes when it comes alone. Which mean runs over the batch?
+        visible pixels changed: Your visible pixels come out changed. Only hidden ones are to be painted.
+        visible pixels ignored: Your painting is the same whatever is visible: the mean image can do that.
+        drawn anew each time: Your painter paints differently the second time. A score that changes by itself compares
+            badly.
+        written into the images: Your painter writes into the images it was given. The next painter would see them
+            painted.
+        right: It looks at visible pixels and training digits alone. The board below says how good it is.
+        hint 1: Two painters that err differently are often better averaged than alone. And must the linear painter
+            be fitted to all digits, or only to those that resemble this one?
+        hint 2: NearestNeighbours(train, k=50).neighbours(images, hidden pixels) names the 50 nearest of each image; a
+            GaussianFill of these 50 with ridge=0.03, averaged with 12 neighbors, beats the 8 neighbors.
     """,
 )

@@ -15,7 +15,7 @@ import numpy as np
 
 from lecturelib.edges import check_whole
 
-SPLITS = ("shuffled", "halves")
+SPLITS = ("shuffled", "halves", "checkpoint")
 
 
 class Digits(NamedTuple):
@@ -30,7 +30,8 @@ def digits(seed: int = 0, *, test: int = 500, split: str = "shuffled") -> tuple[
 
     `split="shuffled"` draws the test digits from all, by the seed. `split="halves"` takes the last `test` as the file
     has them: its writers follow one another, so that most test digits are of people who wrote no training digit. That
-    is harder, and a different question.
+    is harder, and a different question. `split="checkpoint"` is always that of seed 0, by which the checkpoints were
+    trained: also where `lecture replicate` shifts all seeds, its test digits are those that no checkpoint has seen.
     Raises: ValueError for a number of test digits that leaves nothing to train on, an unknown split, and a seed or
         number that is not whole.
 
@@ -48,6 +49,8 @@ def digits(seed: int = 0, *, test: int = 500, split: str = "shuffled") -> tuple[
     order = np.arange(len(images))
     if split == "shuffled":
         order = np.random.default_rng(seed).permutation(len(images))
+    elif split == "checkpoint":
+        order = np.random.Generator(np.random.PCG64(0)).permutation(len(images))  # no generator that is shifted
     train, held_out = order[:-test], order[-test:]
     return Digits(images[train], labels[train]), Digits(images[held_out], labels[held_out])
 

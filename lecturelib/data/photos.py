@@ -70,8 +70,9 @@ def reduced(name: str, factor: int) -> np.ndarray:
     return found
 
 
-def crops(n: int, *, size: int, held_out: bool, seed: int, coarsest: int = 3, varied: bool = False) -> np.ndarray:
-    """Cut n squares out of the photographs: of the two held-out ones, or of all the others.
+def crops(n: int, *, size: int, held_out: bool, seed: int, coarsest: int = 3, varied: bool = False,
+          only: str | None = None) -> np.ndarray:  # fmt: skip
+    """Cut n squares out of the photographs: of the two held-out ones, or of all the others; or of `only` one of these.
 
     For each, a photograph is drawn, then how much it is reduced (by 1, that is not at all, up to `coarsest`), then
     the place. If `varied`, half of them are mirrored, half turned about the diagonal, and half draw an order of their
@@ -83,7 +84,11 @@ def crops(n: int, *, size: int, held_out: bool, seed: int, coarsest: int = 3, va
     >>> crops(2, size=32, held_out=True, seed=0).shape
     (2, 3, 32, 32)
     """
-    names = HELD_OUT if held_out else TRAINING
+    names: tuple[str, ...] = HELD_OUT if held_out else TRAINING
+    if only is not None:
+        if only not in names:
+            raise ValueError(f"only={only!r}: expected one of {', '.join(names)}")
+        names = (only,)
     check_whole(n=n, size=size, coarsest=coarsest)
     check_whole(0, seed=seed)
     shortest = min(min(photo(name).shape[1:]) for name in names)

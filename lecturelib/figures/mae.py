@@ -1,4 +1,4 @@
-"""Figures of notebook 06: free labels, reconstructions, errors of hidden pixels, the leak."""
+"""Figures of notebook 06: free labels, holes, reconstructions, errors of hidden pixels, the leak."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import NullFormatter
 
 from lecturelib.figures.colors import BLUE, GREY, MARKERS, RED, STATE_COLORS
-from lecturelib.figures.given import as_many, known, results, same_shape
+from lecturelib.figures.given import as_many, few, growing, known, results, same_shape
 from lecturelib.figures.paper import paper
 from lecturelib.figures.parts import Curves, bracket, curves_and_levels, ink, label_ends, means_and_seeds, wrapped
 from lecturelib.figures.pictures import picture
-from lecturelib.figures.style import LectureFigure, new_figure, panel, styled
+from lecturelib.figures.style import LectureFigure, axes, new_figure, panel, styled
 
 _DIGITS = ((1, 2, 3, 5), (1, 3), (1,))  # of the ticks on a log scale: as many as fit
 
@@ -103,27 +103,27 @@ def _log_errors(ax: Axes, values: Sequence[float] | np.ndarray, margin: float = 
         ticks = [tick for tick in nice if low <= tick <= high]
         if len(ticks) <= 9:
             break
-    ax.set_yticks(ticks, [f"{tick:.10f}".rstrip("0") for tick in ticks])
+    ax.set_yticks(ticks, [f"{tick:.10f}".rstrip("0").rstrip(".") for tick in ticks])
     ax.yaxis.set_minor_formatter(NullFormatter())
 
 
 @styled
-def ratio_sweep(ratios: Sequence[float], errors: Mapping[str, np.ndarray], trained: float) -> LectureFigure:
-    """Show the error on hidden pixels against the share that is hidden, and the share hidden in training.
+def holes(widths: Sequence[int], left: Mapping[str, np.ndarray]) -> LectureFigure:
+    """Show how much of the uncertainty about a hidden symbol is left, once those at both ends of the hole are known.
 
-    Shapes: errors[name] (seeds, n) at n ratios from 0 to 1, above 0, on a log scale.
+    Shapes: left[name] (n,), shares from 0 on, for holes of n widths that grow.
     """
-    arrays = results(errors, "errors", len(ratios))
-    figure, ax = panel(11.5, 5)
-    percent = 100 * np.asarray(ratios, float)
-    ax.axvline(100 * trained, color=RED, ls="--", lw=2.5, zorder=0)
-    ends = means_and_seeds(ax, percent, arrays)
-    _log_errors(ax, np.concatenate([np.ravel(each) for each in arrays.values()]), margin=0.12)
-    ax.text(100 * trained, 1.01, "hidden in training", transform=ax.get_xaxis_transform(), color=RED, fontsize=14,
-            ha="center", va="bottom")  # fmt: skip
-    ax.set_xticks(percent, [f"{each:.3g}" for each in percent])
-    ax.set(xlabel="hidden patches (%)", ylabel="error on hidden pixels (log scale)\nline: mean; hollow: one seed each")
-    label_ends(ax, float(percent[-1]), ends, STATE_COLORS, 4.0, points=14)
+    growing("widths", widths)
+    arrays = results({name: np.asarray(each, float)[None] for name, each in left.items()}, "shares", len(widths))
+    figure, ax = panel(10, 4.6)
+    ends = means_and_seeds(ax, np.asarray(widths, float), {name: 100 * each for name, each in arrays.items()})
+    ax.axhline(100, color=GREY, ls="--", lw=2)
+    ax.text(widths[0], 101, "the neighbors say nothing", color=ink(GREY), fontsize=14, va="bottom")
+    ax.set(xscale="log", ylim=(0, 114), xlabel="width of the hole (characters, or pixels)")
+    ax.set_xticks(widths, [str(width) for width in widths])
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.set_ylabel("uncertainty left about\nits middle (% of bits)")
+    label_ends(ax, widths[-1], ends, STATE_COLORS, 3.7, points=15)
     return figure
 
 
@@ -213,26 +213,54 @@ def leak(columns: Mapping[str, np.ndarray], errors: Mapping[str, np.ndarray], ma
 
 
 @styled
-def by_content(bins: Sequence[str], errors: Mapping[str, np.ndarray]) -> LectureFigure:
-    """Show the error of each method by the kind of content; the best of each kind is ringed and named.
+def by_content(bins: Sequence[str], errors: Mapping[str, Mapping[str, np.ndarray]], against: str) -> LectureFigure:
+    """Show the error of each method as a multiple of one's, by the kind of content, a panel for each photo.
 
-    Shapes: errors[name] (n,), above 0, on a log scale, at n kinds. Raises: ValueError for others.
+    The best of each kind is ringed and named.
+    Shapes: errors[photo][name] (n,), above 0, on a log scale, at n kinds; one to three photos, the same names in each.
     """
-    arrays = results({name: np.asarray(each, float)[None] for name, each in errors.items()}, "errors", len(bins))
-    figure, ax = panel(12, 5.4)
-    ends = means_and_seeds(ax, range(len(bins)), arrays)
-    names, table = list(arrays), np.concatenate(list(arrays.values()))
-    _log_errors(ax, table.ravel(), margin=0.14)
-    above: dict[str, Any] = {"va": "bottom", "fontsize": 14, "transform": ax.get_xaxis_transform()}
-    for n, k in enumerate(table.argmin(0)):
-        ax.plot(n, table[k, n], "o", mfc="none", mec="black", mew=2.2, ms=22)
-        best = wrapped(names[k], 7.0 / len(bins), 17)
-        ax.text(n, 1.02, best, ha="center", weight="bold", color=ink(STATE_COLORS[k % 6]), linespacing=1.0, **above)
-    ax.text(-0.5, 1.02, "best:", ha="right", **above)
-    ax.set_xticks(range(len(bins)), bins, fontsize=14)
-    ax.set(xlim=(-0.4, len(bins) - 0.7), ylabel="error on hidden pixels (log scale)")
-    label_ends(ax, len(bins) - 1, ends, STATE_COLORS, 4.2, points=14)
+    few("photos", errors, 3)
+    tables = {
+        photo: results({name: np.asarray(each, float)[None] for name, each in given.items()}, "errors", len(bins))
+        for photo, given in errors.items()
+    }
+    methods = list(next(iter(tables.values())))
+    known("against", [against], methods)
+    for photo, arrays in tables.items():
+        if list(arrays) != methods:
+            raise ValueError(
+                f"errors of {photo!r} name {list(arrays)}: expected {methods}, as the first photo has them"
+            )
+        tables[photo] = {name: each / arrays[against] for name, each in arrays.items()}
+    figure = new_figure(12, 5.4)
+    places = axes(figure, 1, len(tables), sharey=True)
+    every = np.concatenate([each.ravel() for arrays in tables.values() for each in arrays.values()])
+    for ax, (photo, arrays) in zip(places, tables.items(), strict=True):
+        means_and_seeds(ax, range(len(bins)), arrays)
+        table = np.concatenate(list(arrays.values()))
+        _log_errors(ax, every, margin=0.1)
+        for n, k in enumerate(table.argmin(0)):
+            ax.plot(n, table[k, n], "o", mfc="none", mec="black", mew=2.2, ms=22)
+            best = wrapped(methods[k], 11.0 / len(bins) / len(tables), 15)
+            ax.text(n, 0.98, best, ha="center", va="top", weight="bold", fontsize=14, color=ink(STATE_COLORS[k % 6]),
+                    transform=ax.get_xaxis_transform(), linespacing=1.0)  # fmt: skip
+        ax.set_title(f"{photo} (best: above)", fontsize=16, loc="center")
+        ax.set_xticks(range(len(bins)), bins, fontsize=14)
+        ax.set_xlim(-0.45, len(bins) - 0.55)
+        ax.set_ylim(top=ax.get_ylim()[1] * 1.7)
+    places[0].set_ylabel(f"error on hidden pixels,\n{against} = 1 (log scale)")
+    handles, names = places[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=len(methods), fontsize=14)
     return figure
+
+
+FREE_LABELS = (  # data, what is hidden in it, the label that is free
+    ("a text: GPT", "the next token", "that token"),
+    ("a text: BERT", "15 % of the tokens", "those tokens"),
+    ("an image: denoising autoencoder", "the clean image, under noise", "the clean image"),
+    ("an image: MAE", "75 % of the patches", "their pixels"),
+    ("an image: contrastive learning, DINO", "that two crops show one image", "which crops belong together"),
+)
 
 
 @styled

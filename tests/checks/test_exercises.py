@@ -199,7 +199,9 @@ def test_what_a_notebook_has_set_changes_no_verdict() -> None:
         assert attention.check_attend.verdict(wrong).name == "no scale"
         assert transfer.check_mixed_loss.verdict(RIGHT["a loss that remembers"][0]).name == "right"
     before = torch.get_rng_state()
-    assert mae.check_random_mask.verdict(mae_answers.seed_inside).name == "always the same"
+    assert (
+        mae.check_painter.verdict(mae.check_painter.imitations["drawn anew each time"]).name == "drawn anew each time"
+    )
     assert torch.equal(torch.get_rng_state(), before) and torch.get_default_dtype() == torch.float32
 
 
@@ -277,10 +279,8 @@ def test_what_is_drawn_at_random_has_one_verdict_whatever_was_drawn_before(shift
 
         return draw
 
-    assert mae.check_random_mask.verdict(later(mae_answers.mask_by_argsort)).name == "right"
     assert transfer.check_draw.verdict(later(transfer_answers.draw_by_class)).name == "right"
     for exercise, names in (
-        (mae.check_random_mask, ["not exactly", "with replacement", "neighbors only", "not equally often"]),
         (
             transfer.check_draw,
             ["not balanced", "the same row twice", "places within the class", "labels instead of rows"],
@@ -291,16 +291,10 @@ def test_what_is_drawn_at_random_has_one_verdict_whatever_was_drawn_before(shift
 
 
 def test_draws_that_no_mistake_explains_are_described() -> None:
-    others = WRONG["random mask"]["other"], WRONG["a few labels"]["other"]
     for exercise, answers, words in (
         (
-            mae.check_random_mask,
-            others[0],
-            ["0 to ", "6 hidden in each row", "(11, 701)", "0 and 1", "numbers of pat", "list"],
-        ),
-        (
             transfer.check_draw,
-            others[1],
+            WRONG["a few labels"]["other"],
             ["a table", "2 rows of each", "rows of one class only", "not there", "not whole"],
         ),
     ):
@@ -322,11 +316,9 @@ def test_hidden_keys_and_values_are_huge_and_real_scores_low() -> None:
 
 
 def test_probes_are_such_that_no_wrong_answer_is_right_by_chance() -> None:
-    for exercise in (mae.check_visible, mae.check_fill):
-        for probe in exercise._asked:  # each image has a mask of its own, with as many hidden
-            assert len(probe[1].unique(dim=0)) == len(probe[1]) and len(probe[1].sum(1).unique()) == 1
-    for _, _, mask in mae.check_masked_loss._asked:
-        assert len(mask.sum(1).unique()) > 1 and mask.any(1).all() and not mask.all(1).any()
+    for _, order, visible, *_ in mae.check_forward._asked:  # each image has an order of its own, and none undoes itself
+        assert len(order.unique(dim=0)) == len(order) and 0 < visible < order.shape[1]
+        assert not torch.equal(order.argsort(dim=1), order)
     for labels, each in transfer.check_draw._asked:
         for some in (labels[: each * len(labels.unique())], labels[-each * len(labels.unique()) :]):
             assert (some.bincount() != each).any()

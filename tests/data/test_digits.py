@@ -45,6 +45,12 @@ def test_pixels_are_sixteenths_from_0_to_1() -> None:
     assert [len(part.images) for part in digits.digits()] == [1297, 500]
 
 
+def test_the_split_of_the_checkpoints_is_that_of_seed_0_whatever_the_seed() -> None:
+    for seed in (0, 5):
+        for part, of_seed_0 in zip(digits.digits(seed, split="checkpoint"), digits.digits(0), strict=True):
+            assert all(map(np.array_equal, part, of_seed_0))
+
+
 def test_halves_are_the_beginning_and_the_end_of_the_file() -> None:
     for seed in (0, 5):
         train, held_out = digits.digits(seed, test=900, split="halves")
@@ -74,7 +80,7 @@ def test_a_seed_says_all() -> None:
     assert np.array_equal(np.random.get_state(legacy=False)["state"]["key"], before[2])
 
 
-@pytest.mark.parametrize("split", ["shuffled", "halves"])
+@pytest.mark.parametrize("split", ["shuffled", "halves", "checkpoint"])
 def test_what_is_written_into_the_digits_does_not_come_back(split: str) -> None:
     before = [named(part) for part in digits.digits(0, split=split)]
     for part in digits.digits(0, split=split):
@@ -92,7 +98,7 @@ def test_what_is_written_into_the_digits_does_not_come_back(split: str) -> None:
         (lambda: digits.digits(test=1797), ["test=1797", "1 to 1796"]),
         (lambda: digits.digits(test=500.0), ["test=500.0", "whole number"]),
         (lambda: digits.digits(None), ["seed=None", "whole number"]),
-        (lambda: digits.digits(split="thirds"), ["'thirds'", "['shuffled', 'halves']"]),
+        (lambda: digits.digits(split="thirds"), ["'thirds'", "['shuffled', 'halves', 'checkpoint']"]),
     ],
 )
 def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:

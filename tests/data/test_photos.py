@@ -162,6 +162,13 @@ def test_a_seed_says_all() -> None:
     assert np.array_equal(np.random.get_state(legacy=False)["state"]["key"], before[2])
 
 
+def test_crops_of_one_photograph_are_squares_of_it() -> None:
+    whole = photos.photo("rocket")
+    windows = np.lib.stride_tricks.sliding_window_view(whole, (3, 9, 9))[0]
+    for square in photos.crops(3, size=9, held_out=False, seed=2, coarsest=1, only="rocket"):
+        assert (windows == square).all(axis=(2, 3, 4)).any()
+
+
 def kept(factor: int) -> bool:
     """Let the reduced photograph be kept, where a factor that only equals this one might find it."""
     return photos.reduced("chelsea", factor).size > 0
@@ -178,6 +185,7 @@ def kept(factor: int) -> bool:
         (lambda: photos.crops(2, size="8", held_out=True, seed=0), ["size='8'", "whole number"]),
         (lambda: photos.crops(2, size=1, held_out=True, seed=0, coarsest=301), ["coarsest=301", "from 1 to 300"]),
         (lambda: photos.crops(2, size=101, held_out=True, seed=0), ["size=101", "1 to 100", "reduced by 3"]),
+        (lambda: photos.crops(2, size=8, held_out=True, seed=0, only="rocket"), ["only='rocket'", "chelsea, flower"]),
         (lambda: photos.crops(2, size=304, held_out=False, seed=0, coarsest=1), ["size=304", "1 to 303", "smallest"]),
     ],
 )

@@ -347,6 +347,7 @@ def leaked(*names: str) -> style.LectureFigure:
     return mae.leak(columns, errors, hide(3, 16), [names[-1]], ["5 % visible"])
 
 
+BY_THIRD = {name: each[0] for name, each in seeds(METHODS, 3).items()}
 FREE = [("a text", "the next character", "the character"),
         ("an image and a sentence that describes it", "whether the two belong together",
          "they do, or they were exchanged")]  # fmt: skip
@@ -518,15 +519,12 @@ CASES: dict[str, list[Callable[[], style.LectureFigure]]] = {
             dict(zip(METHODS, [0.075, 0.041, 0.04, 0.0401], strict=True)),
         )
     ],
-    "mae.ratio_sweep": [
-        lambda: mae.ratio_sweep([0.1, 0.25, 0.4, 0.5, 0.6, 0.75, 0.9, 0.95], seeds(METHODS, 8, low=0.03), 0.75)
-    ],
+    "mae.holes": [lambda: mae.holes([1, 3, 7, 31], {"text": [0.5, 0.8, 1, 1.02], "photos": [0.3, 0.4, 0.5, 0.7]})],
     "mae.mask_kinds": [lambda: kinds(*METHODS), lambda: kinds("MAE")],
     "mae.leak": [lambda: leaked("MAE on pixels", "true statistics")],
     "mae.by_content": [
-        lambda: mae.by_content(
-            ["smooth third", "middle third", "detailed third"], {n: x[0] for n, x in seeds(METHODS, 3).items()}
-        )
+        lambda: mae.by_content(["smooth", "middle", "detailed"], {"a cat": BY_THIRD, "a flower": BY_THIRD}, METHODS[0]),
+        lambda: mae.by_content(["smooth", "middle", "detailed"], {"a cat": BY_THIRD}, METHODS[-1]),
     ],
     "mae.free_labels": [lambda: mae.free_labels(FREE * 3)],
     "transfer.label_curves": [
@@ -823,7 +821,8 @@ def test_the_best_of_each_kind_is_bold():
     said = texts(rebuilt(2, "original", "masked", errors=errors))
     bold = {text.get_text() for text, _ in said if text.get_fontweight() == "bold"}
     assert bold == {"0.400", "0.020"}
-    figure = mae.by_content(["smooth", "detailed"], {"a": np.array([0.1, 0.4]), "b": np.array([0.2, 0.3])})
+    found = {"a": np.array([0.1, 0.4]), "b": np.array([0.2, 0.3])}
+    figure = mae.by_content(["smooth", "detailed"], {"a photo": found}, "b")
     best = [text for text, _ in texts(figure) if text.get_fontweight() == "bold"]
     assert [(text.get_text(), text.get_position()[0]) for text in best] == [("a", 0), ("b", 1)]
 
@@ -978,6 +977,9 @@ BAD: list[tuple[Callable[[], object], str]] = [
     (lambda: mae.reconstructions({"a": images(1)}, hide(1, 16) * 1.0, ["a"]), "type float64: expected .* bool"),
     (lambda: mae.errors_along({"a": ([0, 1], [1.0])}, {}), r"shapes \(2,\) and \(1,\)"),
     (lambda: mae.mask_kinds({"a": (image(), hide(1, 16)[0])}, {}), r"examples of \['a'\], errors of \[\]"),
+    (lambda: mae.holes([1, 1], {"a": [0.5, 0.6]}), "expected numbers that grow"),
+    (lambda: mae.by_content(["x"], {"a": {"b": [1.0]}, "c": {"d": [1.0]}}, "b"), "errors of 'c' name"),
+    (lambda: mae.by_content(["x"], {"a": {"b": [1.0]}}, "d"), "against names"),
     (lambda: mae.free_labels([("a", "b")]), "1 rows: expected 1 to 6, each of three texts"),
     (lambda: transfer.label_curves([5, 1], {"a": TWO}, 0.1), "labels are .*: expected numbers that grow"),
     (lambda: transfer.label_curves([1], {"a": ONE}, 0.1), "accuracy of 'a' has 1 seed: expected 2"),

@@ -1,4 +1,4 @@
-"""What notebook 04 writes out under the library's names computes the same as the library, and as torch."""
+"""What notebooks 04 and 06 write out under the library's names computes the same as the library, and as torch."""
 
 import ast
 from typing import Any
@@ -7,20 +7,27 @@ import nbformat
 import pytest
 import torch
 
-from lecturelib import attention, transformer
+from lecturelib import attention, mae, transformer
+from lecturelib.vision import VisionTransformer
 from tests.notebooks.test_hygiene import ROOT, code_of
 from tests.twins import attention_twin
 
 
-@pytest.fixture(scope="module")
-def written() -> dict[str, Any]:
-    """The imports and classes of notebook 04, without its experiments."""
+def classes_of(notebook: str) -> dict[str, Any]:
+    """The imports and classes of a notebook, without its experiments; a class written out stays, if imported later."""
     names: dict[str, Any] = {}
-    for cell in nbformat.read(ROOT / "notebooks" / "04_transformers.ipynb", as_version=4).cells:
+    classes: dict[str, Any] = {}
+    for cell in nbformat.read(ROOT / "notebooks" / f"{notebook}.ipynb", as_version=4).cells:
         if cell.cell_type == "code" and "%pip" not in cell.source:
             kept = [each for each in code_of(cell).body if isinstance(each, ast.ImportFrom | ast.Import | ast.ClassDef)]
-            exec(compile(ast.Module(kept, []), "<notebook 04>", "exec"), names)
-    return names
+            exec(compile(ast.Module(kept, []), f"<{notebook}>", "exec"), names)
+            classes |= {each.name: names[each.name] for each in kept if isinstance(each, ast.ClassDef)}
+    return names | classes
+
+
+@pytest.fixture(scope="module")
+def written() -> dict[str, Any]:
+    return classes_of("04_transformers")
 
 
 def same_weights(ours: torch.nn.Module, theirs: torch.nn.Module) -> None:
@@ -45,3 +52,14 @@ def test_block(written: dict[str, Any]) -> None:
     same_weights(ours, library)
     x, mask = torch.randn(2, 5, 12, dtype=torch.float64), attention.causal_mask(5)
     torch.testing.assert_close(ours(x, mask), library(x, mask))
+
+
+def test_masked_autoencoder() -> None:
+    encoder = VisionTransformer((1, 8, 8), patch_size=2, d_model=12, num_heads=3, num_layers=2).double()
+    library = mae.MaskedAutoencoder(encoder, 8, 2, 1).double()
+    ours = classes_of("06_masked_autoencoder")["MaskedAutoencoder"](encoder, 8, 2, 1).double()
+    ours.decoder_pos_embed = library.decoder_pos_embed
+    same_weights(ours, library)
+    images = torch.randn(5, 1, 8, 8, dtype=torch.float64)
+    mask = mae.random_mask(5, 4, 4, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(ours(images, mask), library(images, mask))

@@ -1,0 +1,36 @@
+"""Lines of 27 symbols: letters as they stand in the text, gray levels as common as each other, and no held-out line."""
+
+import numpy as np
+import pytest
+
+from lecturelib.data.symbol_rows import symbol_rows
+from lecturelib.data.text import split_by_topic
+
+
+@pytest.mark.parametrize("held_out", [False, True])
+def test_letters_are_those_of_the_text(held_out: bool) -> None:
+    lines, text = symbol_rows("text", held_out=held_out).ravel(), split_by_topic()[held_out].lower()
+    assert len(text) - 128 < len(lines) <= len(text)
+    for code, letter in zip(lines[:5000].tolist(), text, strict=False):
+        assert chr(code + 96) == letter if "a" <= letter <= "z" else code == 0
+
+
+def test_gray_levels_are_equally_common_in_the_training_photographs_and_drawn_by_the_seed() -> None:
+    lines = symbol_rows("photos", held_out=False, seed=1)
+    assert lines.shape == (60 * 128, 128) and lines.min() == 0 and lines.max() == 26
+    shares = np.bincount(lines.ravel(), minlength=27) / lines.size
+    assert abs(shares - 1 / 27).max() < 0.02
+    assert np.array_equal(lines, symbol_rows("photos", held_out=False, seed=1))
+    other = symbol_rows("photos", held_out=False, seed=2)
+    assert not np.array_equal(lines, other)
+    assert (
+        abs(np.bincount(symbol_rows("photos", held_out=True, seed=1).ravel(), minlength=27) / lines.size - 1 / 27).max()
+        > 0.02
+    )
+
+
+def test_bad_input_is_refused_in_words() -> None:
+    with pytest.raises(ValueError, match="kind 'sound' is unknown"):
+        symbol_rows("sound", held_out=False)
+    with pytest.raises(ValueError, match="seed"):
+        symbol_rows("text", held_out=False, seed=0.5)  # type: ignore[arg-type]
