@@ -33,7 +33,7 @@ OLD = [
     "backcall==0.2.0", "decorator==4.4.2", "entrypoints==0.4", "ipython-genutils==0.2.0", "nest-asyncio==1.6.0",
     "pickleshare==0.7.5", "matplotlib==3.10.0",
 ]  # fmt: skip
-LARGE = ["torch", "numpy", "scipy", "scikit-learn", "scikit-image", "psutil", "tqdm"]
+LARGE = ["torch", "numpy", "scipy", "scikit-learn", "scikit-image", "psutil", "tqdm", "tokenizers", "huggingface-hub"]
 # what the old ones need, in any version
 SMALL = [
     "contourpy", "cycler", "debugpy", "fonttools", "jedi", "jupyter-core", "kiwisolver", "matplotlib-inline", "pexpect",

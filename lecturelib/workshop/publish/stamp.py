@@ -63,23 +63,24 @@ def badges(repo: Repository, notebook: str) -> str:
 # What a notebook needs beside the packages that Colab has had for years. Today Colab has these too, and pip finds them
 # there; anywidget needs psygnal. JupyterLab is not needed: the page is Colab's own.
 COLAB_LACKS = "anywidget psygnal babel safetensors"
+MODELS = {"09_foundation_models": "smollm2 minilm"}  # what else a notebook fetches there; gguf reads them
 
 
-def install(repo: Repository) -> str:
+def install(repo: Repository, notebook: str = "") -> str:
     """Return the code of the cell that fetches the library on Colab, and only there.
 
     Colab's torch, numpy and ipywidgets fit one another, so no dependency is touched: it does not matter that some are
     older, or newer, than pyproject.toml allows (its ipywidgets is 7.7, its IPython 7.34). tests/colab holds that.
     """
     archive = f"https://github.com/{repo.name}/archive/{repo.branch}.zip"
-    return "\n".join(
-        [
-            "import sys",
-            "",
-            'if "google.colab" in sys.modules:  # on Colab only: elsewhere the library is installed already',
-            f'    %pip install -q --no-deps {COLAB_LACKS} "lecturelib @ {archive}"',
-        ]
-    )
+    models = MODELS.get(notebook)
+    lines = [
+        "import sys",
+        "",
+        'if "google.colab" in sys.modules:  # on Colab only: elsewhere the library is installed already',
+        f'    %pip install -q --no-deps {COLAB_LACKS}{" gguf" if models else ""} "lecturelib @ {archive}"',
+    ]
+    return "\n".join([*lines, f"    !lecture fetch {models}"] if models else lines)
 
 
 def stamp_notebook(nb: NotebookNode, repo: Repository, notebook: str) -> NotebookNode:
@@ -98,7 +99,7 @@ def stamp_notebook(nb: NotebookNode, repo: Repository, notebook: str) -> Noteboo
             execution_count=counts[0] if counts else None,
             metadata=_metadata(INSTALL_TAG),
             outputs=[],
-            source=install(repo),
+            source=install(repo, notebook),
         ),
     ]
     nb.cells[1:1] = stamps

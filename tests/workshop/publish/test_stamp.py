@@ -10,7 +10,17 @@ from xml.etree import ElementTree
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from lecturelib.workshop.publish.stamp import Repository, badges, install, repository, stamp_notebook, stamp_readme
+from lecturelib.pretrained.fetch import RELEASES
+from lecturelib.workshop.notebooks import NOTEBOOKS
+from lecturelib.workshop.publish.stamp import (
+    MODELS,
+    Repository,
+    badges,
+    install,
+    repository,
+    stamp_notebook,
+    stamp_readme,
+)
 
 BINDER = "https://mybinder.org/v2/gh/me/mine/main?urlpath=lab/tree/notebooks/01_x.ipynb"
 COLAB = "https://colab.research.google.com/github/me/mine/blob/main/notebooks/01_x.ipynb"
@@ -75,6 +85,13 @@ def test_the_install_cell_is_short_and_leaves_other_packages_alone():
     *options, archive = command.split(maxsplit=8)
     assert options == ["%pip", "install", "-q", "--no-deps", "anywidget", "psygnal", "babel", "safetensors"]
     assert archive == '"lecturelib @ https://github.com/me/mine/archive/main.zip"'
+
+
+def test_the_cell_of_a_notebook_with_models_also_fetches_them():
+    plain, *more = install(MINE, "09_foundation_models").splitlines()[3:]
+    assert plain == install(MINE).splitlines()[3].replace("safetensors", "safetensors gguf")
+    assert [each.split() for each in more] == [["!lecture", "fetch", *RELEASES]]
+    assert set(MODELS) <= {path.stem for path in NOTEBOOKS.glob("*.ipynb")}
 
 
 @pytest.mark.parametrize(("setup", "installs"), [("", False), ("sys.modules['google.colab'] = sys", True)])
