@@ -128,6 +128,11 @@ def test_matplotlibs_list_of_fonts_is_there(image):
     assert list(image.home.glob(".cache/matplotlib/fontlist-*.json"))
 
 
+def test_the_models_of_notebook_09_are_there(image):
+    code = "from lecturelib.pretrained.fetch import ready; print(ready('smollm2'), ready('minilm'))"
+    assert image.run(image.python, "-c", code).stdout.split() == ["True", "True"]
+
+
 def test_a_link_without_a_notebook_opens_the_first(get):
     assert (ROOT / FIRST).exists()
     with get("/") as page:

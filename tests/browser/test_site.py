@@ -34,7 +34,7 @@ PAGES = [
     "replication",
     "search",
 ]
-EXHIBITS = {"04_transformers": 1, "06_masked_autoencoder": 1, "exhibits": 4}
+EXHIBITS = {"04_transformers": 1, "06_masked_autoencoder": 1, "09_foundation_models": 1, "exhibits": 5}
 # What scrolls in itself may be wide.
 WIDER = """() => document.documentElement.scrollWidth > innerWidth || [...document.querySelectorAll('article *')].some(
   (node) => !node.closest('pre, .cell_output, .exhibit-root, .table-wrapper, .formula, math')
@@ -185,6 +185,19 @@ def test_the_attention_explorer_follows_mouse_and_keys(visit, name):
     place.locator(".token").nth(10).click()
     page.keyboard.press("ArrowRight")
     assert "no. 12" in status(page, place)
+
+
+def test_the_circuit_shows_an_induction_head_and_its_sink(visit):
+    page = visit("09_foundation_models")
+    wake(page, EXHIBITS["09_foundation_models"])
+    place = exhibit(page, "circuit")
+    assert "“van” no. 17 in layer 18, head 7 looks most at “i” no. 5" in status(page, place)
+    place.locator(".token").nth(16).click()  # let go
+    place.locator(".token").nth(12).hover()
+    assert "masked" in status(page, place) and "“Professor” (" not in status(page, place)
+    place.get_by_label("mask").first.uncheck()
+    place.locator(".token").nth(12).hover()
+    assert "looks most at “Professor” (9" in status(page, place)
 
 
 @pytest.mark.parametrize(("name", "count"), [("hidden_digits", 16), ("hidden_photos", 64)])

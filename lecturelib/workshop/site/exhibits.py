@@ -62,7 +62,7 @@ class Exhibit(NamedTuple):
 
 def exhibits() -> list[Exhibit]:
     """Make all of them: a few seconds."""
-    return [characters(), hidden_digits(), hidden_photos(), printed_digits()]
+    return [characters(), circuit(), hidden_digits(), hidden_photos(), printed_digits()]
 
 
 SENTENCE = "An object is an instance of a class. A class is an object"  # that of notebook 04
@@ -81,6 +81,48 @@ def characters(sentence: str = SENTENCE) -> Exhibit:
         "A language model of 4 layers with 4 heads reads a sentence, character by character. Point at a character to "
         "see where it looks; choose a layer and a head among the small maps.",
         "04_transformers",
+        widget,
+        ("data", *attention_explorer.SETTINGS),
+    )
+
+
+MAPS = FOLDER / "smollm2_maps.npz"  # what `measured_maps` gave: scores and tokens
+LAYERS = (16, 17, 18)
+REPEATED = "Professor Zorvani gave the lecture. After the lecture, Professor Zorvani"  # that of notebook 09
+
+
+def measured_maps() -> dict[str, np.ndarray]:
+    """Run SmolLM2, which has to be fetched, on a sentence: scores (layers, H, T, T), float16, and the T tokens."""
+    from lecturelib.pretrained.smollm2 import load_smollm2
+
+    model, tokenizer = load_smollm2()
+    read = tokenizer.encode(REPEATED).ids
+    with record_attention(model) as seen:
+        model(torch.tensor([read]))
+    scores = torch.stack([seen[f"blocks.{layer}.attention"].scores[0] for layer in LAYERS])
+    return {
+        "scores": scores.numpy().astype(np.float16),
+        "tokens": np.array([tokenizer.decode([each]) for each in read]),
+    }
+
+
+def circuit() -> Exhibit:
+    """Where three layers of SmolLM2 look in a sentence, as in notebook 09, from stored scores."""
+    with np.load(MAPS) as stored:
+        scores, tokens = stored["scores"].astype(float), stored["tokens"].tolist()
+    past = causal_mask(len(tokens)).numpy()
+    mask = past.copy()
+    mask[1:, 0] = False  # the sink
+    layers = [f"layer {layer}" for layer in LAYERS]
+    widget = AttentionExplorer(np.where(past, scores, -1e4), tokens, mask=mask, layers=layers)
+    widget.layer, widget.head, widget.selected = 2, 6, len(tokens) - 2
+    return Exhibit(
+        "circuit",
+        "How a language model copies a name",
+        "SmolLM2, a language model of 135 million parameters, reads a made-up name a second time. Head 7 of layer 18 "
+        "looks at what followed the name the first time; head 1 of layer 16 looks one token back. Switch the mask off, "
+        "and most heads look at the first token.",
+        "09_foundation_models",
         widget,
         ("data", *attention_explorer.SETTINGS),
     )

@@ -94,7 +94,7 @@ def front_page(readme: str, notebooks: Sequence[str], repo: Repository) -> str:
     first, *rest = re.split(r"(?m)^(?=## )", linked(readme, repo, Path()))
     here = (
         "Every notebook can be read here as it came out when it was last run. Some of its figures live in the page: "
-        "they stand in notebooks 04 and 06, and together under [Exhibits](exhibits.md). Under "
+        "they stand in notebooks 04, 06 and 09, and together under [Exhibits](exhibits.md). Under "
         "[How often it comes out](replication.md) stands what other seeds give. To run and change everything, "
         "open a notebook in Binder or Colab, or install it as described below.\n\n"
     )

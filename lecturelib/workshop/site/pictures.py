@@ -17,7 +17,7 @@ from typing import Any
 from PIL import Image
 
 from lecturelib.workshop import Failed
-from lecturelib.workshop.site.exhibits import Exhibit, characters, hidden_photos
+from lecturelib.workshop.site.exhibits import Exhibit, characters, circuit, hidden_photos
 
 STATIC = Path(__file__).parent / "static"
 LIMIT = 300_000  # bytes of a picture
@@ -38,6 +38,15 @@ def film_characters(page: Any) -> Iterator[int]:
     for n in CHARACTERS:
         _point(page, tokens.nth(n))
         yield 800
+
+
+def film_circuit(page: Any) -> Iterator[int]:
+    """Point at the tokens of the sentence's end, where a name comes again; yield how long each frame stays."""
+    page.locator(".lec-explorer .strip .token").nth(len(CIRCUIT) + 7).click()  # let go of the one that is held
+    tokens = page.locator(".lec-explorer .strip .token")
+    for n in CIRCUIT:
+        _point(page, tokens.nth(n))
+        yield 900
 
 
 def film_photo(page: Any) -> Iterator[int]:
@@ -71,9 +80,11 @@ def film_photo(page: Any) -> Iterator[int]:
 
 HEAD = 6  # the third head of layer 2: it looks at few characters at once
 CHARACTERS = range(8, 20)
+CIRCUIT = range(9, 18)
 STROKE = [(2, 2), (2, 3), (2, 4), (2, 5), (3, 5), (4, 5), (5, 5), (5, 4)]  # rows and columns of patches
 FILMS: dict[str, tuple[Callable[[], Exhibit], int, Callable[[Any], Iterator[int]]]] = {
     "attention_explorer.webp": (lambda: characters("A class is an object"), 970, film_characters),
+    "induction_head.webp": (circuit, 970, film_circuit),
     "patch_playground.webp": (hidden_photos, 780, film_photo),
 }
 

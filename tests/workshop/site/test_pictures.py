@@ -4,16 +4,22 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from lecturelib.__main__ import main
+from lecturelib.pretrained.fetch import ready
 from tests.browser import lab
 from tests.tools import needs
 from tests.workshop.site.pages import HOW, MISSING
 
 FOLDER = Path(__file__).parents[3] / ".github"
-SIZES = {"attention_explorer.webp": (1455, 1296), "patch_playground.webp": (1170, 747)}
+SIZES = {
+    "attention_explorer.webp": (1455, 1296),
+    "induction_head.webp": (1455, 1742),
+    "patch_playground.webp": (1170, 747),
+}
 LIMIT = 300_000  # bytes
 
 
@@ -45,6 +51,17 @@ def test_one_command_makes_them_again(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == set(SIZES)
     for name in SIZES:
         assert told(tmp_path / name)[1] == told(FOLDER / name)[1]
+
+
+@needs(ready("smollm2"), "run `lecture fetch smollm2`")
+def test_the_stored_maps_are_those_of_the_model():
+    from lecturelib.workshop.site import exhibits
+
+    made = exhibits.measured_maps()
+    with np.load(exhibits.MAPS) as stored:
+        assert stored["tokens"].tolist() == made["tokens"].tolist()
+        past = np.tril(np.ones(stored["scores"].shape[-2:], dtype=bool))
+        np.testing.assert_allclose(stored["scores"][..., past], made["scores"][..., past], atol=0.05)
 
 
 @needs(not MISSING, HOW)

@@ -97,9 +97,10 @@ def test_every_interactive_figure_lives_or_says_why_not(site):
     assert lives == [
         ("04_transformers", "characters"),
         ("06_masked_autoencoder", "hidden_digits"),
+        ("09_foundation_models", "circuit"),
     ]
     together = [each["data-exhibit"] for each in Page(site / "exhibits.html").named("figure")]
-    assert together == ["characters", "hidden_digits", "hidden_photos", "printed_digits"]
+    assert together == ["characters", "circuit", "hidden_digits", "hidden_photos", "printed_digits"]
 
 
 def test_a_page_says_how_often_each_claim_held(site):
