@@ -50,8 +50,8 @@ class Mistake(NamedTuple):
 class Verdict(NamedTuple):
     """What a check found, and what it says.
 
-    The name is that of a mistake, or "right", "not solved yet", "no function", "nothing returned", "too coarse",
-    "error", "other".
+    The name is that of a mistake, or "right", "not solved yet", "no function", "nothing returned",
+    "more than one result", "too coarse", "error", "other".
     """
 
     name: str
@@ -170,6 +170,8 @@ class Exercise:
             return self._verdict("too coarse", _TOO_COARSE)
         if right:
             return self._verdict("right", f"right. {self._texts['right']}")
+        if _alike([each[0] if isinstance(each, tuple) and each else each for each in got], self._wanted):
+            return self._verdict("more than one result", _MORE_THAN_ONE)
         found = {mistake.name: mistake for mistake, like in self._imitated if _alike(got, like)}
         if len(found) == 1:  # in few digits several may look the same
             (mistake,) = found.values()
@@ -258,6 +260,9 @@ _GIVE_THE_FUNCTION = (
     "behind it."
 )
 _NOTHING = "your function gives nothing back (None). Does it end without a line that begins with return?"
+_MORE_THAN_ONE = (
+    "not yet, but nearly. Your function returns several results, and the first of them is right: return that one alone."
+)
 _TOO_COARSE = (
     "right as far as its few digits go: your result is in half precision. Compute in the type of the arguments, so "
     "that one can tell."

@@ -112,6 +112,13 @@ def _states(t: int, h: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
     return W_h, states.tanh().round(decimals=2).clamp(-0.95, 0.95), last
 
 
+def _entrywise(W_h: Tensor, states: Tensor, last: Tensor) -> list[Tensor]:
+    gradients = [last]
+    for h in states.flip(0)[:-1]:
+        gradients.append(W_h.T * ((1 - h**2) * gradients[-1]))
+    return gradients[::-1]
+
+
 check_backward = Exercise(
     name="back through time",
     reference=_by_autograd,
@@ -124,6 +131,7 @@ check_backward = Exercise(
         "tanh twice": _backward(lambda W, before, after, g: W.T @ ((1 - after.tanh() ** 2) * g)),
         "slope after the matrix": _backward(lambda W, before, after, g: (1 - after**2) * (W.T @ g)),
         "from the last one each time": _backward(_step_back, forget=True),
+        "times the matrix, entry by entry": _entrywise,
         "turned around": _backward(_step_back, turned=True),
     },
     says="""
@@ -138,6 +146,8 @@ check_backward = Exercise(
             last? Backward it comes first.
         from the last one each time: Each of your steps begins at the last gradient again. It should go on from the one
             that it found before.
+        times the matrix, entry by entry: You multiply the entries of the matrix by the vector (*). A matrix times a
+            vector is written @.
         turned around: Your gradients stand in the wrong order: the first row belongs to h_1.
         right: It is what torch's autograd computes. Multiply ten such steps, and you see why gradients vanish or
             explode.
@@ -208,6 +218,7 @@ check_final_states = Exercise(
     probes=Sized(_padded, [(5, 7, 1), (7, 5, 2), (3, 4, 3)]),
     imitations={
         "still one symbol too many": _loop(lambda t, n: t <= n),
+        "only one step skipped": _loop(lambda t, n: t != n),
         "one symbol too few": _loop(lambda t, n: t < n - 1),
         "reads the padding": _loop(lambda t, n: n >= 0),
         "stops with the shortest": _loop(lambda t, n: (t < n.min()).expand(len(n))),
@@ -220,6 +231,7 @@ check_final_states = Exercise(
     says="""
         still one symbol too many: That is the code as you found it: each string but the longest reads one symbol too
             many. A string of length n has the steps 0 to n - 1.
+        only one step skipped: Each string skips one step, and then reads on in its padding. It should never move again.
         one symbol too few: Now each string stops one symbol early. At which t is the last symbol of a string of length
             n read?
         reads the padding: Your states move on over the padding. Which strings have come to their end at step t?

@@ -1,4 +1,4 @@
-"""Figures of notebook 01: automata, the loop unrolled, gradients, groups of states, pushes, counting, next symbols."""
+"""Figures of notebook 01: automata, the loop unrolled, gradients, groups of states, pushes, next symbols."""
 
 from __future__ import annotations
 
@@ -128,15 +128,20 @@ def read_back(states: np.ndarray, strings: Sequence[str], found: Any, dfa: Any) 
             hide_frame(ax)
             ax.text(0.5, 0.5, "not read back:\ntoo many groups", ha="center", va="center", transform=ax.transAxes)
         return figure
-    group, smallest = found.clusters[:, 1:].ravel(), found.dfa.minimize()
-    names = [chr(65 + k) for k in range(len(found.dfa.table))]
+    smallest = found.dfa.minimize()
+    minimized = np.array(_groups_of(found.dfa, smallest))
+    order = minimized.argsort(kind="stable")  # on the ring, groups of one state stand side by side
+    rank = order.argsort()
+    table, accepting = rank[np.asarray(found.dfa.table)[order]], {int(rank[s]) for s in found.dfa.accepting}
+    group = rank[found.clusters[:, 1:].ravel()]
+    names = [chr(65 + k) for k in range(len(table))]
     shown = [k for k in range(len(names)) if (group == k).any()]
     anchors = np.array([np.median(plane[group == k], axis=0) for k in shown])
     for k, (x, y), (right_by, up_by) in zip(shown, anchors, _offsets(anchors, plane), strict=True):
         left.annotate(names[k], (x, y), xytext=(right_by, up_by), textcoords="offset points", ha="center", va="center",
                       fontsize=13, weight="bold", arrowprops={"arrowstyle": "-", "color": GREY, "lw": 1})  # fmt: skip
-    draw_automaton(middle, found.dfa.table, found.dfa.accepting, found.dfa.alphabet, start=found.dfa.start, names=names,
-                   colors=[STATE_COLORS[g % 6] for g in _groups_of(found.dfa, smallest)])  # fmt: skip
+    draw_automaton(middle, table, accepting, found.dfa.alphabet, start=int(rank[found.dfa.start]), names=names,
+                   colors=[STATE_COLORS[g % 6] for g in minimized[order]])  # fmt: skip
     middle.set_title("The groups and their moves")
     most = [[int(np.bincount(each[group == k]).argmax()) for each in (true, symbol)] for k in shown]
     meaning = [f"{names[k]}: {s} after {dfa.alphabet[a]}" for k, (s, a) in zip(shown, most, strict=True)]
@@ -185,51 +190,32 @@ def _groups_of(found: Any, smallest: Any) -> list[int]:
 def pushes(sizes: Sequence[float], distance: np.ndarray, back: np.ndarray) -> LectureFigure:
     """Show how far a pushed state is from where it would have been, step by step, and how many strings come back.
 
-    Shapes: distance (networks, sizes, strings, steps); back (networks, sizes), shares of strings.
-    Raises: ValueError for others.
+    Shapes: distance (networks, sizes, strings, steps), after training; back (2, networks, sizes), shares of strings
+    before training and after it. Raises: ValueError for others.
     """
-    same_shape("distance and (networks, sizes)", distance.shape[:2], back.shape)
-    same_shape("back and (networks, sizes)", back.shape, (len(back), len(sizes)))
+    same_shape("distance and (networks, sizes)", distance.shape[:2], back.shape[1:])
+    same_shape("back and (2, networks, sizes)", back.shape, (2, len(distance), len(sizes)))
     figure = new_figure(12, 4.6)
     left, right = axes(figure, 1, 2)
     steps = np.arange(1, distance.shape[-1] + 1)
     for k, size in enumerate(sizes):
         if k % 2:
             continue  # every second size: more lines would hide each other
-        color, networks = STATE_COLORS[k // 2 % 6], np.median(distance[:, k], axis=1).clip(1e-6)
+        color, networks = STATE_COLORS[k // 2 % 6], np.median(distance[:, k], axis=1).clip(1e-9)
         left.plot(steps, networks.T, color=color, lw=1, alpha=0.5)
         left.plot(steps, np.median(networks, axis=0), color=color, lw=2.8, marker=MARKERS[k // 2 % 6], markevery=4,
                   label=f"pushed by {size:g}")  # fmt: skip
-    left.set(yscale="log", ylim=(5e-7, 90), xlabel="symbols read after the push", ylabel="distance (median)")
-    left.set_title("How far from where it would have been?")
+    left.set(yscale="log", ylim=(1e-6, 90), xlabel="symbols read after the push", ylabel="distance (median)")
+    left.set_title("Trained: how far from where it would be?")
     left.legend(loc="upper right", ncols=3, fontsize=12, handlelength=1.5, columnspacing=1.2)
-    right.plot(sizes, back.T, "o", color=BLUE, mfc="none", ms=9)
-    right.plot(sizes, back.mean(0), "-", color=BLUE)
-    right.set(xscale="log", ylim=(0, 1.05), xlabel="size of the push", ylabel="strings (hollow: one network)")
+    for share, color, name in ((back[0], GREY, "before training"), (back[1], BLUE, "after training")):
+        right.plot(sizes, share.T, "o", color=color, mfc="none", ms=9)
+        right.plot(sizes, share.mean(0), "-", color=color, label=name)
+    right.set(xscale="log", ylim=(0, 1.08), xlabel="size of the push", ylabel="strings (hollow: one network)")
     right.set_xticks(list(sizes), [f"{size:g}" for size in sizes])
     right.minorticks_off()
-    right.set_title("How many are back within 0.01 after 20 symbols?")
-    return figure
-
-
-@styled
-def counting_limits(right: np.ndarray, trained: int) -> LectureFigure:
-    """Show for which n each network completes a^n b^n without a mistake, and up to which n it was trained.
-
-    Shapes: right (seeds, N), boolean, for n = 1..N.
-    """
-    seeds, last = np.shape(right)
-    figure, ax = panel(11, 1.6 + 0.35 * seeds)
-    draw_map(ax, np.asarray(right), cmap="cividis", vmin=0, vmax=1.15)
-    separate(ax, np.shape(right))
-    ax.set_yticks(range(seeds), [f"network {k}" for k in range(seeds)])
-    ax.tick_params("y", length=0)
-    ax.axvline(trained - 0.5, color=RED, lw=3)
-    ax.text(trained - 0.7, -0.75, "seen in training", ha="right", color=RED, fontsize=13)
-    ax.text(trained - 0.3, -0.75, "longer than in training", ha="left", color=RED, fontsize=13)
-    ax.set_xlabel("n in $a^n b^n$; light: completed without a mistake, dark: not")
-    ax.set_xticks([0, *range(4, last, 5)], ["1", *map(str, range(5, last + 1, 5))])
-    ax.spines[["left", "bottom"]].set_visible(False)
+    right.legend(loc="lower left", fontsize=13)
+    right.set_title(f"Back within 0.01 after {len(steps)} symbols?")
     return figure
 
 

@@ -108,6 +108,7 @@ WRONG["back through time"] = {
     "not transposed": [with_loop(lambda W_h, h, g: torch.mv(W_h, g - h * h * g))],
     "no slope": [with_loop(lambda W_h, h, g: g @ W_h)],
     "slope after the matrix": [with_loop(lambda W_h, h, g: (g @ W_h) * (1 - h * h))],
+    "times the matrix, entry by entry": [with_loop(lambda W_h, h, g: (1 - h * h) * g * W_h.T)],
     "other": [
         with_loop(lambda W_h, h, g: W_h.T @ (h**2 * g)),
         with_loop(lambda W_h, h, g: (W_h.T @ ((1 - h**2) * g)).clamp(-1, 1)),
@@ -160,6 +161,7 @@ def kept(goes_on: Callable[[int, Tensor], Tensor]) -> Callable[..., Tensor]:
 RIGHT["the last real state"] = [all_then_gather, longest_first, row_by_row, kept(lambda t, n: t < n)]
 WRONG["the last real state"] = {
     "still one symbol too many": [kept(lambda t, n: t - 1 < n)],
+    "only one step skipped": [kept(lambda t, n: (t < n) | (t > n))],
     "one symbol too few": [kept(lambda t, n: t + 1 < n)],
     "reads the padding": [kept(lambda t, n: n == n)],
     "other": [kept(lambda t, n: n < 0), lambda step, h, tokens, lengths: step(tokens[:, -1], h)],

@@ -47,7 +47,15 @@ FILES += [scaling_answers, foundation_answers]
 RIGHT = {name: answers for file in FILES for name, answers in file.RIGHT.items()}
 WRONG = {name: answers for file in FILES for name, answers in file.WRONG.items()}
 SOLUTIONS = {name: pieces for file in FILES for name, pieces in file.SOLUTIONS.items()}
-REFUSED = ("not solved yet", "no function", "nothing returned", "too coarse", "error", "other")  # no mistakes
+REFUSED = (
+    "not solved yet",
+    "no function",
+    "nothing returned",
+    "more than one result",
+    "too coarse",
+    "error",
+    "other",
+)  # no mistakes
 
 each_exercise = pytest.mark.parametrize("name", EXERCISES)
 
@@ -173,6 +181,8 @@ def test_a_truth_value_may_come_in_any_form(kind: Any) -> None:
         (lambda y: y.numpy().astype(np.float16), "too coarse"),
         (lambda y: y.long(), "other"),
         (lambda y: y + 0j, "other"),
+        (lambda y: (y, y), "more than one result"),
+        (lambda y: (y + 1, y), "other"),
         (lambda y: y.to("meta"), "other"),
         (lambda y: [*y, "and more"], "other"),
         (lambda y: [{}, {}], "other"),

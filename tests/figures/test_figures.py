@@ -375,11 +375,8 @@ CASES: dict[str, list[Callable[[], style.LectureFigure]]] = {
     ],
     "recurrent_networks.pushes": [
         lambda: recurrent_networks.pushes(
-            [0.1, 0.5, 1, 2, 4], np.exp(noise(5, 5, 7, 40) - np.arange(40) / 3), sigmoid(noise(5, 5))
+            [0.1, 0.5, 1, 2, 4], np.exp(noise(5, 5, 7, 40) - np.arange(40) / 3), sigmoid(noise(2, 5, 5))
         )
-    ],
-    "recurrent_networks.counting_limits": [
-        lambda: recurrent_networks.counting_limits(np.arange(1, 41) < 10 + np.arange(5)[:, None], 10)
     ],
     "recurrent_networks.padded_batch": [lambda: recurrent_networks.padded_batch([10, 17, 24, 31, 14, 33])],
     "recurrent_networks.next_symbols": [
