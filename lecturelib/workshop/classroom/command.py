@@ -82,8 +82,6 @@ def _collect(options: argparse.Namespace) -> None:
     from lecturelib.workshop.classroom.sandbox import choose
     from lecturelib.workshop.classroom.table import Journal, plain, rows, summary, write_table
 
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="replace")  # a name may hold what this terminal cannot show
     if not options.folder.is_dir():
         raise ValueError(f"{options.folder} is no folder: expected one with the files that were handed in")
     if not options.output.absolute().parent.is_dir():

@@ -1,0 +1,72 @@
+"""Commands in a folder with spaces and umlauts, on a terminal of another code page, and where nothing may be written.
+
+LANG=C and a stream in cp1252 stand for Windows and for bare containers: what such a terminal cannot show must not stop
+a command.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from tests.tools import require
+from tests.working_tree import ROOT, files
+
+ODD = {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LANG": "C", "LC_ALL": "C"}
+COMMANDS = {
+    "sheets": "",
+    "mistakes 03": "masked attention",
+    "publish --text-only 00_start_here": "",
+    "replicate --report 02": "10 of 10",
+    "start 00 --help": "usage",
+}
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory):
+    """A clone of the course in a folder with an odd name."""
+    folder = tmp_path_factory.mktemp("Übung mit Leerzeichen, 漢字")
+    for name in files():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
+    return folder
+
+
+def lecture(course, *arguments, before=(), **environment):
+    return subprocess.run(
+        [*before, sys.executable, "-m", "lecturelib", *arguments], cwd=course, capture_output=True,
+        env=os.environ | {"PYTHONPATH": str(course)} | environment,
+    )  # fmt: skip
+
+
+@pytest.mark.platform
+@pytest.mark.parametrize("stream", ["cp1252", "ascii"])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_terminal_of_another_code_page_stops_no_command(course, command, stream):
+    done = lecture(course, *command.split(), PYTHONIOENCODING=stream, **ODD)
+    assert done.returncode == 0, done.stderr
+    assert COMMANDS[command] in done.stdout.decode(stream) and b"Traceback" not in done.stderr
+
+
+@pytest.mark.platform
+def test_a_machine_is_tried_in_a_folder_with_umlauts(course):
+    done = lecture(course, "start", "00", "--check", PYTHONIOENCODING="cp1252", **ODD)
+    assert done.returncode == 0, done.stderr
+    assert "2 of 2 claims hold" in done.stdout.decode("cp1252")
+
+
+@pytest.mark.platform
+@pytest.mark.parametrize(
+    ("command", "status"),
+    [("replicate --report 02", 0), ("start 00 --check", 0), ("publish --text-only 02", 1), ("replicate 02", 1)],
+)
+def test_where_nothing_can_be_written_a_command_works_or_says_so_in_a_line(course, command, status):
+    """Also for root, whom no missing right stops: the whole disk is read-only."""
+    require(shutil.which("bwrap"), "no bubblewrap: install it, as `apt-get install bubblewrap` does")
+    disk = ["bwrap", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/var/tmp"]
+    done = lecture(course, *command.split(), before=disk, TMPDIR="/var/tmp", HOME="/var/tmp")
+    said = done.stderr.decode()
+    assert done.returncode == status, said
+    assert "Traceback" not in said and (status == 0 or "Read-only file system" in said)
