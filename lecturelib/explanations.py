@@ -2,6 +2,7 @@
 
 attention_rollout      what a token may have seen through all layers, by their attention maps alone
 occlusion              how much less probable the class is with each patch covered: a measurement beside the maps
+logits_without         what the network says with several patches covered, or their tokens left out
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
-from lecturelib.vision import check_images, check_patches, patchify, unpatchify
+from lecturelib.vision import VisionTransformer, check_images, check_patches, patchify, unpatchify
 
 
 def attention_rollout(maps: Iterable[torch.Tensor]) -> torch.Tensor:
@@ -21,7 +22,7 @@ def attention_rollout(maps: Iterable[torch.Tensor]) -> torch.Tensor:
         stands for the residual connection). It knows nothing of values, norms and feed-forward networks.
     Shapes: each map (B, H, T, T), the first layer first; returns (B, T, T). Its rows sum to 1.
     Raises: ValueError for no maps, maps that are not square or of one size, and rows that do not sum to 1.
-    Taught: notebook 05, section 4.
+    Taught: notebook 05, section 6.
 
     >>> attention_rollout([torch.full((1, 2, 2, 2), 0.5)])
     tensor([[[0.7500, 0.2500],
@@ -55,7 +56,7 @@ def occlusion(model: nn.Module, images: torch.Tensor, patch_size: int, fill: flo
     Shapes: images (B, C, height, width); returns (B, N), the probability with the image whole minus that with patch n
         filled with `fill`. Works with any network that gives logits (B, num_classes).
     Raises: ValueError for images that `patch_size` does not divide, a model in training mode, and other logits.
-    Taught: notebook 05, section 4.
+    Taught: notebook 05, section 6.
     """
     check_images(images)
     check_patches(images, patch_size)
@@ -74,3 +75,27 @@ def occlusion(model: nn.Module, images: torch.Tensor, patch_size: int, fill: flo
         left = model(unpatchify(covered, patch_size, *images.shape[2:])).softmax(dim=-1)
         drops.append((whole - left).gather(1, named))  # (B, 1)
     return torch.cat(drops, dim=1)
+
+
+@torch.no_grad()
+def logits_without(
+    model: VisionTransformer, images: torch.Tensor, away: torch.Tensor, leave_out: bool = False
+) -> torch.Tensor:
+    """Return the logits with patches taken away: painted with 0, or with `leave_out` their tokens missing.
+
+    Shapes: images (B, C, height, width), away (B, N) bool, True = taken away; returns (B, num_classes).
+    Raises: ValueError for another `away`, and with `leave_out` for images that lose unequal numbers of tokens.
+    Taught: notebook 05, section 6.
+    """
+    if away.dtype != torch.bool or away.shape != (len(images), model.rows * model.columns):
+        raise ValueError(
+            f"away is {tuple(away.shape)} of {away.dtype}: expected "
+            f"({len(images)}, {model.rows * model.columns}) of bool"
+        )
+    if not leave_out:
+        left = patchify(images, model.patch_size).masked_fill(away[..., None], 0.0)
+        return model(unpatchify(left, model.patch_size, *images.shape[2:]))
+    if len(set(away.sum(dim=1).tolist())) > 1:
+        raise ValueError("the images lose different numbers of tokens: expected equally many, to make one batch")
+    tokens = model.embed(images)[~away].unflatten(0, (len(images), -1))  # (B, N - n, D)
+    return model.head(model.pool_tokens(model.encode(tokens)))

@@ -167,7 +167,7 @@ def as_one(models: Sequence[nn.Module]) -> bool:
 def fit_many(
     models: Sequence[nn.Module],
     loss: Loss,
-    train: Batch,
+    train: Batch | list[Batch],
     valid: Batch | None = None,
     *,
     steps: int = 500,
@@ -178,11 +178,13 @@ def fit_many(
 ) -> list[History]:
     """Train several models as `fit` would train one after the other, each by its own seed: 0, 1, 2, ... unless told.
 
+    `train` is the same for all models, or a list with data of each model's own, maybe not equally many.
     Small networks of one shape train as one, where that is faster (see `as_one`); others one after the other. The
     histories and weights are the same, to rounding. As one, `torch.func.vmap` must be able to compute `loss`: no
     `.item()`, no `if` on values, not torch's fused attention. Where it is not, the models train one after the other.
     Returns: a `History` for each model.
-    Raises: ValueError as `fit`, for unequal numbers of models and seeds, and a model that stands there twice.
+    Raises: ValueError as `fit`, for unequal numbers of models, seeds and lists of data, and a model that stands there
+        twice.
     Tool: from notebook 01 on.
 
     >>> models = [nn.Linear(1, 1) for _ in range(3)]
@@ -199,13 +201,17 @@ def fit_many(
             "copy.deepcopy makes another"
         )
     how: dict[str, Any] = {"steps": steps, "batch_size": batch_size, "lr": lr}
-    check_fit(models, train, valid, seeds, **how)
-    if as_one(models) and _can_be_asked(models, loss, train):
-        return _fit_as_one(models, loss, train, valid, seeds, label=label, **how)
+    each_train = train if isinstance(train, list) else [train] * len(models)
+    if len(each_train) != len(models):
+        raise ValueError(f"train is a list of {len(each_train)}: expected data for each of {len(models)} models")
+    for own in each_train if isinstance(train, list) else [train]:
+        check_fit(models, own, valid, seeds, **how)
+    if as_one(models) and _can_be_asked(models, loss, each_train[0]):
+        return _fit_as_one(models, loss, each_train, valid, seeds, label=label, **how)
     histories: list[History] = []
-    for model, seed in zip(models, seeds, strict=True):
-        own = f"{label}, seed {seed}" if label else None
-        histories.append(fit(model, loss, train, valid, seed=seed, label=own, **how))
+    for model, own, seed in zip(models, each_train, seeds, strict=True):
+        named = f"{label}, seed {seed}" if label else None
+        histories.append(fit(model, loss, own, valid, seed=seed, label=named, **how))
         if histories[-1].stopped:
             break  # the others stay as they are
     return histories + [History(stopped=True) for _ in models[len(histories) :]]
@@ -214,7 +220,7 @@ def fit_many(
 def _fit_as_one(
     models: list[nn.Module],
     loss: Loss,
-    train: Batch,
+    train: list[Batch],
     valid: Batch | None,
     seeds: list[int],
     *,
@@ -235,8 +241,11 @@ def _fit_as_one(
     with Stock(models, judge, steps, lr, label, stack.write_back) as stock, flushed_denormals():
         for step in range(1, steps + 1):
             stack.train()
-            pick = torch.stack([torch.randint(len(train[0]), (batch_size,), generator=each) for each in generators])
-            values = stack.ask(loss, tuple(each[pick] for each in train), own=True)  # (S,)
+            rows = []
+            for own, generator in zip(train, generators, strict=True):
+                pick = torch.randint(len(own[0]), (batch_size,), generator=generator)
+                rows.append([each[pick] for each in own])
+            values = stack.ask(loss, tuple(map(torch.stack, zip(*rows, strict=True))), own=True)  # (S,)
             check_loss(values[0])
             optimizer.zero_grad()
             values.sum().backward()  # the gradients of two networks do not meet

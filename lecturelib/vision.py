@@ -2,6 +2,7 @@
 
     patchify, unpatchify   an image as a row of patches, and back
     grid_positions         sines and cosines that tell rows apart, and columns
+    resize_positions       learned positions for an image of another size
     VisionTransformer      patches become tokens, an encoder mixes them, a linear layer names the class
     check_images           what every edge asks of a batch of images
 
@@ -14,12 +15,13 @@ from __future__ import annotations
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from lecturelib.edges import check_whole
 from lecturelib.transformer import POSITIONS, Block, sinusoidal_positions
 
-POOLS = ("mean", "class")
+POOLS = ("mean", "class", "concat")
 
 
 def patchify(images: torch.Tensor, patch_size: int) -> torch.Tensor:
@@ -82,16 +84,34 @@ def grid_positions(rows: int, columns: int, d_model: int) -> torch.Tensor:
     return torch.cat([row, column], dim=-1).flatten(0, 1)
 
 
+def resize_positions(table: torch.Tensor, old: tuple[int, int], new: tuple[int, int]) -> torch.Tensor:
+    """Stretch learned positions over a grid of another size, as one scales an image.
+
+    Equation: bilinear interpolation (Dosovitskiy and others 2021, section 3.2).
+    Shapes: table (rows * columns, D) for `old` = (rows, columns); returns such a table for `new`.
+    Raises: ValueError for a table that does not fill the old grid.
+    Taught: notebook 05, section 5.
+
+    >>> resize_positions(torch.tensor([[0.0], [4.0]]), old=(1, 2), new=(1, 4)).T
+    tensor([[0., 1., 3., 4.]])
+    """
+    if table.ndim != 2 or len(table) != old[0] * old[1]:
+        raise ValueError(f"table {tuple(table.shape)}: expected ({old[0] * old[1]}, D), a row for each place in {old}")
+    grid = table.T.unflatten(1, old)[None]  # (1, D, rows, columns): an image with D channels
+    return F.interpolate(grid, size=new, mode="bilinear")[0].flatten(1).T
+
+
 class VisionTransformer(nn.Module):
     """Read an image as a sentence of patches.
 
     Equation: z_0 = [x_p^1 E; ...; x_p^N E] + E_pos, then the blocks of an encoder, a norm, and a linear layer on
-        the pooled token (Dosovitskiy and others 2021, equations 1 to 4). That is the mean of the tokens
-        (`pool="mean"`), or a token of its own that stands in front of them (`pool="class"`, as in the paper).
+        one vector (Dosovitskiy and others 2021, equations 1 to 4). That is the mean of the tokens (`pool="mean"`), a
+        token of its own that stands in front of them (`pool="class"`, as in the paper), or all tokens side by side
+        (`pool="concat"`), which takes images of one size only, with no patch left out.
     `positions` is "learned" (a table that is trained), "sinusoidal" (`grid_positions`), or "none". Without
-    `num_classes` there is no head, and the network returns the pooled token itself.
+    `num_classes` there is no head, and the network returns the vector itself.
     Shapes: images (B, C, height, width) as `image_size` = (C, height, width) says; returns the logits
-        (B, num_classes), or (B, D).
+        (B, num_classes), or (B, D), (B, N D) for "concat".
     Raises: ValueError for a patch size that does not divide the image, a `pool` or kind of positions that does not
         exist, and sizes below 1; in `forward`, where only shapes and types are looked at, for images of another size
         or number of channels, and bytes instead of floats.
@@ -137,7 +157,8 @@ class VisionTransformer(nn.Module):
         self.cls_token = nn.Parameter(torch.randn(1, 1, d_model) * 0.02) if pool == "class" else None
         self.blocks = nn.ModuleList(Block(d_model, num_heads) for _ in range(num_layers))
         self.norm = nn.LayerNorm(d_model)
-        self.head = nn.Linear(d_model, num_classes) if num_classes is not None else nn.Identity()
+        width_out = self.rows * self.columns * d_model if pool == "concat" else d_model
+        self.head = nn.Linear(width_out, num_classes) if num_classes is not None else nn.Identity()
 
     def embed(self, images: torch.Tensor) -> torch.Tensor:
         """Turn images into tokens, each with its position: (B, C, height, width) to (B, N, D)."""
@@ -155,8 +176,10 @@ class VisionTransformer(nn.Module):
         return self.norm(tokens)
 
     def pool_tokens(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Make one vector out of what `encode` returned: (B, n, D) to (B, D)."""
-        return tokens[:, 0] if self.cls_token is not None else tokens.mean(dim=1)
+        """Make one vector out of what `encode` returned: (B, n, D) to (B, D), or (B, n D)."""
+        if self.pool == "concat":
+            return tokens.flatten(1)
+        return tokens[:, 0] if self.pool == "class" else tokens.mean(dim=1)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return self.head(self.pool_tokens(self.encode(self.embed(images))))

@@ -173,7 +173,7 @@ def test_the_classical_methods_name_digits_in_silence_and_wrong_labels_are_count
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         right = baselines.fit_classical(x, y, tested, labels)
-    assert list(right) == ["logistic regression", "5 nearest neighbours", "support vector machine"]
+    assert list(right) == ["logistic regression", "support vector machine"]
     assert capfd.readouterr() == ("", "") and all(type(each) is float and 0.96 < each < 1 for each in right.values())
     wrong = baselines.fit_classical(x, y, tested, torch.where(torch.arange(500) < 100, 9 - labels, labels))
     for name in right:
@@ -242,7 +242,6 @@ LABELS = torch.tensor([0, 1, 2, 0, 1])
         (lambda: baselines.fit_classical(X, LABELS[:4], X, LABELS), ["train_labels", "(4,)", "expected (5,)"]),
         (lambda: baselines.fit_classical(X, LABELS, X, LABELS.float()), ["test_labels", "torch.float32"]),
         (lambda: baselines.fit_classical(X, LABELS, X[:, :1], LABELS), ["(5, 1, 6, 10)", "(B, 2, 6, 10)"]),
-        (lambda: baselines.fit_classical(X[:4], LABELS[:4], X, LABELS), ["4 training images", "at least 5"]),
         (lambda: baselines.fit_classical(X, LABELS * 0, X, LABELS), ["1 classes", "at least 2 classes"]),
         (lambda: baselines.ConvolutionalNetwork((1, 0, 8)), ["height=0", "1 or more"]),
         (lambda: baselines.ConvolutionalNetwork((1, 8, 8))(X), ["(5, 2, 6, 10)", "(B, 1, 8, 8)"]),

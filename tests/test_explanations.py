@@ -110,6 +110,30 @@ def test_occlusion_leaves_the_model_as_it_was(training: bool) -> None:
     assert all(each.grad is None for each in model.parameters())
 
 
+# ---- several patches taken away ----
+
+
+@settings(max_examples=15)
+@given(sizes(5), seeds)
+def test_patches_are_covered_with_0_or_their_tokens_left_out(shape: list[int], seed: int) -> None:
+    model, images, patch_size = vit(shape, seed), images_of(3, shape, seed), shape[3]
+    n = shape[1] * shape[2]
+    count = seed % n
+    gone = normal(3, n, seed=seed).argsort(dim=1)[:, :count]
+    away = torch.zeros(3, n, dtype=torch.bool).scatter(1, gone, True)
+    for k in range(3):
+        covered = images[k : k + 1].clone()
+        for place, square in enumerate(squares(covered, patch_size)):
+            if place in gone[k]:
+                square[:] = 0
+        found = explanations.logits_without(model, images, away)
+        torch.testing.assert_close(found[k : k + 1], model(covered))
+        kept = [place for place in range(n) if place not in gone[k]]
+        tokens = model.embed(images[k : k + 1])[:, kept]
+        found = explanations.logits_without(model, images, away, leave_out=True)
+        torch.testing.assert_close(found[k : k + 1], model.head(model.pool_tokens(model.encode(tokens))))
+
+
 # ---- refusals ----
 
 X = normal(2, 3, 4, 6, seed=0)
@@ -133,6 +157,7 @@ def test_what_a_layer_recorded_is_no_map_but_holds_one() -> None:
 
 
 ROLLOUT, OCCLUDE = explanations.attention_rollout, explanations.occlusion
+UNEQUAL = torch.arange(12).view(2, 6) < 2
 ONE_CLASS = vit([3, 2, 3, 2, 2], 0, num_classes=1).eval()
 
 
@@ -150,6 +175,11 @@ ONE_CLASS = vit([3, 2, 3, 2, 2], 0, num_classes=1).eval()
         (lambda: OCCLUDE(MODEL, X + torch.nan, 2), ["NaN", "finite"]),
         (lambda: OCCLUDE(half_awake(), X, 2), ["training mode", "model.eval()"]),
         (lambda: OCCLUDE(nn.Identity().eval(), X, 2), ["(2, 3, 4, 6)", "(2, 2 classes or more)"]),
+        (
+            lambda: explanations.logits_without(MODEL, X, torch.ones(2, 6)),
+            ["(2, 6) of torch.float32", "(2, 6) of bool"],
+        ),
+        (lambda: explanations.logits_without(MODEL, X, UNEQUAL, leave_out=True), ["equally many"]),
         (lambda: OCCLUDE(ONE_CLASS, X, 2), ["(2, 1)", "(2, 2 classes or more)"]),
     ],
 )

@@ -115,6 +115,17 @@ def test_fit_many_is_fit_one_after_the_other(name: str, monkeypatch: pytest.Monk
     assert len({each.best for each in found} | {tuple(each.train) for each in found}) > 3  # not thrice the same
 
 
+@pytest.mark.parametrize("name", ["linear", "convolutions"])
+def test_each_network_may_train_on_data_of_its_own(name: str) -> None:
+    make, loss, data = (STACKED | IN_TURN)[name]
+    models, alone = networks(make), networks(make)
+    own = [tuple(each[k : k + 9 + k] for each in data) for k in range(3)]  # not equally many
+    stacks.fit_many(models, loss, own, steps=20, batch_size=4)
+    for s, model in enumerate(alone):
+        fit(model, loss, own[s], steps=20, batch_size=4, seed=s)
+    compare(models, alone)
+
+
 def test_the_seeds_are_0_1_2_unless_told() -> None:
     make, loss, data = STACKED["linear"]
     models, others = networks(make), networks(make)
@@ -232,6 +243,7 @@ def test_an_interruption_in_turn_leaves_the_later_models_alone(monkeypatch: pyte
         (lambda: stacks.fit_many([], towards, THREE), ["0 models, 0 seeds", "one seed for each"]),
         (lambda: stacks.fit_many([Numbers()], towards, THREE, seeds=[1, 2]), ["1 models, 2 seeds"]),
         (lambda: stacks.fit_many([Numbers()] * 2, towards, THREE), ["each model once", "copy.deepcopy"]),
+        (lambda: stacks.fit_many([Numbers()], towards, [THREE] * 2), ["list of 2", "each of 1 models"]),
         (lambda: stacks.fit_many([Numbers(), Numbers().requires_grad_(False)], towards, THREE), ["nothing to train"]),
         (lambda: stacks.fit_many([Numbers(), Numbers()], lambda m, b: m.value - b[0], THREE), ["one number", "mean()"]),
         (

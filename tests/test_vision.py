@@ -19,7 +19,7 @@ from tests.test_transformer import stack
 from tests.twins import parameters_that_rest, random_weights
 
 CLASSES = 3
-POOLS = ["mean", "class"]
+POOLS = ["mean", "class", "concat"]
 POSITIONS = ["learned", "sinusoidal", "none"]
 
 
@@ -100,6 +100,19 @@ def test_grid_positions_tell_the_row_and_then_the_column(shape: list[int]) -> No
     assert len(table.unique(dim=0)) == rows * columns
 
 
+@given(sizes(4), seeds)
+def test_positions_are_resized_as_a_picture(shape: list[int], seed: int) -> None:
+    rows, columns, width, more = shape
+    table = normal(rows * columns, width, seed=seed)
+    torch.testing.assert_close(vision.resize_positions(table, (rows, columns), (rows, columns)), table)
+    new = (rows + more, 2 * columns)
+    found = vision.resize_positions(table, (rows, columns), new).view(*new, width)
+    for d in range(width):
+        picture = table[:, d].view(1, 1, rows, columns)
+        expected = F.interpolate(picture, size=new, mode="bilinear")[0, 0]
+        torch.testing.assert_close(found[..., d], expected)
+
+
 # ---- the network ----
 
 
@@ -121,7 +134,9 @@ def test_it_is_a_strided_convolution_and_torchs_stack(
     if model.cls_token is not None:
         x = torch.cat([model.cls_token.reshape(1, 1, width).repeat(b, 1, 1), x], dim=1)
     read = stack(model)(x)
-    summed = read[:, 0] if pool == "class" else sum(read.unbind(1)) / read.shape[1]
+    summed = {"mean": sum(read.unbind(1)) / read.shape[1], "class": read[:, 0], "concat": torch.cat(read.unbind(1), 1)}[
+        pool
+    ]
     torch.testing.assert_close(model(images), F.linear(summed, model.head.weight, model.head.bias))
 
 
@@ -132,7 +147,7 @@ def test_forward_is_embed_encode_pool_tokens(pool: str) -> None:
     tokens = model.embed(images)
     read = model.encode(tokens)
     assert tokens.shape == (2, 10, 4) and read.shape == (2, 10 + (pool == "class"), 4)
-    expected = read[:, 0] if pool == "class" else read.mean(1)
+    expected = {"mean": read.mean(1), "class": read[:, 0], "concat": read.flatten(1)}[pool]
     assert torch.equal(model.pool_tokens(read), expected) and torch.equal(model(images), expected)
     assert torch.equal(named(images), named.head(named.pool_tokens(named.encode(named.embed(images)))))
     assert named(images).shape == (2, CLASSES) and len({id(block) for block in model.blocks}) == 2
@@ -149,7 +164,8 @@ def test_only_positions_tell_where_a_patch_stood(shape: list[int], seed: int, po
         order = order.roll(1)
     shuffled = vision.unpatchify(patches[:, order], patch_size, rows * patch_size, columns * patch_size)
     blind = vit(shape, seed, pool, "none")
-    torch.testing.assert_close(blind(shuffled), blind(images))
+    if pool != "concat":  # which has an order of its own
+        torch.testing.assert_close(blind(shuffled), blind(images))
     for positions in ("learned", "sinusoidal"):
         reader = vit(shape, seed, pool, positions)
         assert ((reader(shuffled) - reader(images)).abs() > 1e-6).any(-1).all()
@@ -254,7 +270,7 @@ def test_whole_numbers_of_numpy_are_whole_numbers() -> None:
         (lambda: vision.patchify(X[0], 2), ["(3, 4, 6)", "(B, C, height, width)", "image goes in as x[None]"]),
         (lambda: vision.unpatchify(torch.zeros(2, 5, 12), 2, 4, 6), ["(2, 5, 12)", "(B, 6, a multiple of 4)"]),
         (lambda: small(patch_size=3), ["4 x 6", "size 3", "one of [1, 2]"]),
-        (lambda: small(pool="max"), ["pool='max'", "['mean', 'class']"]),
+        (lambda: small(pool="max"), ["pool='max'", "['mean', 'class', 'concat']"]),
         (lambda: small(positions="rotary"), ["positions='rotary'", "['learned', 'sinusoidal', 'none']"]),
         (lambda: small(d_model=6, positions="sinusoidal"), ["d_model=6", "multiple of 4"]),
         (lambda: vision.grid_positions(2, 3, 0), ["d_model=0", "multiple of 4"]),
@@ -266,6 +282,7 @@ def test_whole_numbers_of_numpy_are_whole_numbers() -> None:
         (lambda: small()(X[0]), ["(3, 4, 6)", "(B, 3, 4, 6)", "image goes in as x[None]"]),
         (lambda: small()(X.to(torch.uint8)), ["torch.uint8", "floats from 0 to 1", "images / 255"]),
         (lambda: small().encode(X[0, ..., :5]), ["(3, 4, 5)", "(B, 1 or more, 8)"]),
+        (lambda: vision.resize_positions(X[0, 0], (2, 3), (4, 6)), ["(4, 6)", "(6, D)", "(2, 3)"]),
         (lambda: vision.check_images(X.numpy()), ["ndarray", "torch.from_numpy"]),
         (lambda: vision.check_images(X[:0]), ["(0, 3, 4, 6)", "at least one image"]),
         (lambda: vision.check_images(X - torch.inf), ["infinity", "finite"]),
@@ -294,9 +311,11 @@ test_mutants = planted(
             test_unpatchify_puts_each_patch_into_its_square,
         ),
         Mutant("[row, column]", "[column, row]", test_grid_positions_tell_the_row_and_then_the_column),
+        Mutant("table.T.unflatten", "table.reshape(table.mT.shape).unflatten", test_positions_are_resized_as_a_picture),
         Mutant(PLACED, "patchify(images, self.patch_size))", STACK),
         Mutant(PLACED, PLACED + ".detach()", test_gradients_flow_through_the_network),
         Mutant("return tokens[:, 0] if", "return tokens.mean(1) if", STACK),
+        Mutant("return tokens.flatten(1)", "return tokens.mT.flatten(1)", STACK),
         Mutant("return self.norm(tokens)", "return tokens", STACK),
     ],
 )

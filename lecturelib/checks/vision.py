@@ -1,9 +1,9 @@
-"""The exercises of notebook 05: images cut into patches, patches made into tokens, attention through layers."""
+"""The exercises of notebook 05: patches made into tokens, a suspect with two faults, the side of a patch."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import reduce
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -11,71 +11,6 @@ import torch.nn.functional as F
 from lecturelib.checks.exercise import Exercise, Sized, normal
 
 Tensor = torch.Tensor
-
-# ---- patches ----
-
-
-def _images(b: int, c: int, rows: int, columns: int, patch_size: int, seed: int) -> tuple[Tensor, int]:
-    """Images whose pixels are numbered."""
-    shape = (b, c, rows * patch_size, columns * patch_size)
-    return torch.arange(float(shape[0] * shape[1] * shape[2] * shape[3])).view(shape).double(), patch_size
-
-
-def _in_order(*order: int) -> Callable[[Tensor, int], Tensor]:
-    """Cut into (B, C, rows, P, columns, P), put these dimensions in an order, and call the result (B, N, C P P)."""
-
-    def patchify(images: Tensor, patch_size: int) -> Tensor:
-        b, c, height, width = images.shape
-        cut = images.reshape(b, c, height // patch_size, patch_size, width // patch_size, patch_size)
-        return cut.permute(order).reshape(b, height * width // patch_size**2, -1)
-
-    return patchify
-
-
-check_patchify = Exercise(
-    name="patchify",
-    reference=lambda images, patch_size: F.unfold(images, patch_size, stride=patch_size).mT,
-    # the last images are square
-    probes=Sized(_images, [(2, 3, 5, 7, 2, 1), (5, 2, 3, 2, 3, 1), (2, 3, 5, 5, 3, 1)]),
-    imitations={
-        "reshape alone": _in_order(0, 1, 2, 3, 4, 5),
-        "pixels transposed": _in_order(0, 2, 4, 1, 5, 3),
-        "patches by columns": _in_order(0, 4, 2, 1, 3, 5),
-        "all by columns": _in_order(0, 4, 2, 1, 5, 3),
-        "channels last": _in_order(0, 2, 4, 3, 5, 1),
-        "strips of rows": (
-            lambda images, patch_size: images.unflatten(2, (-1, patch_size)).transpose(1, 2).flatten(2),
-            _in_order(0, 2, 1, 3, 4, 5),
-        ),
-        "channels as patches": (
-            lambda images, patch_size: (
-                _in_order(0, 1, 2, 4, 3, 5)(images, patch_size).unflatten(2, (-1, patch_size**2)).flatten(1, 2)
-            ),
-            _in_order(0, 1, 2, 4, 3, 5),
-        ),
-        "overlapping patches": lambda images, patch_size: F.unfold(images, patch_size).mT,
-        "patches in the last dimension": lambda images, patch_size: F.unfold(images, patch_size, stride=patch_size),
-    },
-    says="""
-        reshape alone: You cut the numbers as they lie in memory. There the first C P P numbers are the upper rows of
-            the first channel, not a square. Which dimensions must change places first?
-        pixels transposed: Your patches are the right squares, but each is turned: its pixels come column by column. A
-            model still trains with that; the way back into an image must make the same turn.
-        patches by columns: You number the squares by columns. The second patch should stand right of the first.
-        all by columns: You number the patches by columns, and their pixels too. In both cases rows come first.
-        channels last: Your patches are the right squares, but the channels of a pixel stand side by side. Here all
-            pixels of the first channel come first, then those of the second.
-        strips of rows: You cut the height only: a patch is a piece of a strip as wide as the image. Who cuts the width?
-        channels as patches: Your channels number the patches. A row should hold one square of all channels.
-        overlapping patches: Your patches overlap. The next one should begin where this one ends.
-        patches in the last dimension: Your patches are right, but they stand in columns. A token is a row.
-        right: It equals torch's unfold, also where an image is wider than high or has two channels.
-        hint 1: Split the height into (rows of patches, P) and the width into (columns of patches, P): six dimensions.
-            Write their names down. Which two number a patch, and which three number a pixel in it?
-        hint 2: images.reshape(B, C, rows, P, columns, P).permute(0, 2, 4, 1, 3, 5) is (B, rows, columns, C, P, P); a
-            last reshape joins two and three of these.
-    """,
-)
 
 # ---- tokens ----
 
@@ -133,86 +68,110 @@ check_tokens = Exercise(
     """,
 )
 
-# ---- rollout ----
+# ---- a suspect ----
+
+_LINES = "ABCDEFG"
+_BAD = {"D", "E"}
 
 
-def _maps(num_layers: int, b: int, num_heads: int, t: int, seed: int) -> tuple[list[Tensor]]:
-    """Maps with rows that sum to 1, one for each layer."""
-    return ([(2 * each).softmax(-1) for each in normal(seed, *[(b, num_heads, t, t)] * num_layers)],)
+def _read_lines(answer: Any) -> Callable[[str], Any]:
+    """What a set of lines, named by their letters, says of the suspect."""
+    if answer is ... or (isinstance(answer, tuple | list | set) and any(each is ... for each in answer)):
+        return lambda suspect: ...
+    if not isinstance(answer, str | tuple | list | set) or not all(isinstance(each, str) for each in answer):
+        return lambda suspect: f"no letters of lines, but {answer!r}"
+    letters = {each for each in "".join(answer).upper() if each not in " ,;"}
+    if unknown := sorted(letters - set(_LINES)):
+        raise ValueError(f'there is no line {", ".join(unknown)}: expected letters from A to G, such as "AB"')
+    if innocent := sorted(letters - _BAD):
+        return lambda suspect: f"line {innocent[0]}"
+    return lambda suspect: " and ".join(sorted(letters)) or "none"
 
 
-def _eye(maps: list[Tensor]) -> Tensor:
-    return torch.eye(maps[0].shape[-1], dtype=torch.float64)
-
-
-def _layer(
-    heads: Callable[[Tensor], Tensor] = lambda w: w.mean(1), share: float = 0.5, residual: float = 0.5
-) -> Callable[[Tensor], Tensor]:
-    """One layer's share of attention, and of the residual connection."""
-    return lambda weights: share * heads(weights) + residual * torch.eye(weights.shape[-1], dtype=weights.dtype)
-
-
-def _followed(layer: Callable[[Tensor], Tensor]) -> Callable[[list[Tensor]], Tensor]:
-    """The product of all layers, the last one in front."""
-    return lambda maps: reduce(lambda flow, weights: layer(weights) @ flow, maps[1:], layer(maps[0]))
-
-
-def _layers(maps: list[Tensor]) -> Tensor:
-    return torch.stack([_layer()(weights) for weights in maps])
-
-
-def _rolled_out(maps: list[Tensor]) -> Tensor:
-    layers = [(sum(weights.unbind(1)) / weights.shape[1] + _eye(maps)) / 2 for weights in maps]
-    images = zip(*layers, strict=True)  # for each image its layers, the first one first
-    return torch.stack([reduce(torch.mm, reversed(image)) for image in images])
-
-
-check_rollout = Exercise(
-    name="rollout",
-    reference=_rolled_out,
-    probes=Sized(_maps, [(3, 2, 3, 5, 1), (2, 5, 2, 7, 2), (5, 3, 7, 2, 3)]),
+check_suspect = Exercise(
+    name="the suspect",
+    reference=lambda suspect: "D and E",
+    probes=[("forward",)],
+    accept=_read_lines,
     imitations={
-        "no residual connection": _followed(_layer(share=1.0, residual=0.0)),
-        "residual connection once": (
-            lambda maps: (_followed(_layer(share=1.0, residual=0.0))(maps) + _eye(maps)) / 2,
-            lambda maps: _followed(_layer(share=1.0, residual=0.0))(maps) + _eye(maps),
-        ),
-        "not halved": (
-            _followed(_layer(share=1.0, residual=1.0)),
-            lambda maps: _followed(_layer(share=1.0, residual=1.0))(maps) / 2,
-            _followed(_layer(residual=1.0)),
-            _followed(_layer(share=1.0)),
-        ),
-        "wrong order": lambda maps: _followed(_layer())(maps[::-1]),
-        "turned": lambda maps: _followed(_layer())(maps).mT,
-        "elementwise product": (lambda maps: _layers(maps).prod(0), lambda maps: _layers(maps).prod(0) * _eye(maps)),
-        "heads not averaged": (
-            _followed(_layer(lambda w: w.prod(1))),
-            _followed(_layer(lambda w: w.sum(1))),
-            _followed(_layer(lambda w: w.amax(1))),
-        ),
-        "one head only": _followed(_layer(lambda w: w[:, 0])),
-        "heads kept apart": (_followed(_layer(lambda w: w)), lambda maps: _followed(_layer(lambda w: w))(maps).mean(1)),
-        "layers not multiplied": (lambda maps: _layers(maps).sum(0), lambda maps: _layers(maps).mean(0)),
-        "only the last layer": (lambda maps: _layer()(maps[-1]), lambda maps: maps[-1].mean(1)),
+        "line A": ("A", "AD", "DAE"),
+        "line B": ("B", "BD", "DEB"),
+        "line C": ("C", "CE", "CDE"),
+        "line F": ("F", "FD", "DEF"),
+        "line G": ("G", "GE", "DEG"),
+        "D alone": "D",
+        "E alone": "E",
+        "none": "",
     },
     says="""
-        no residual connection: Your product has no residual connection in it: a token would keep nothing of itself but
-            what it attends to. Half of each layer is the identity.
-        residual connection once: Your residual connection leads around all layers at once. Each layer has its own.
-        not halved: Your rows do not sum to 1. In each layer attention and identity count one half each.
-        wrong order: Your layers are in the wrong order. A row of the last layer says which of its inputs a token takes:
-            what it multiplies must be what these inputs hold, so the last layer stands on the left.
-        turned: Your result is turned: rows should be the last tokens, columns the first ones, and rows sum to 1.
-        elementwise product: You multiply number by number. A token holds another by way of all between: a sum.
-        heads not averaged: You join the heads of a layer, but not by their mean: its rows no longer sum to 1.
-        one head only: You follow the first head only. All heads of a layer count, by their mean.
-        heads kept apart: You follow each head by itself. But a layer mixes what its heads found: average in each layer.
-        layers not multiplied: You add the layers. They work one after the other, so their matrices are multiplied.
-        only the last layer: Your result is that of the last layer alone. Its tokens are mixtures already: of what?
-        right: Its rows sum to 1: how much of each patch a token may hold at the end, by the maps alone.
-        hint 1: For each layer one matrix (B, T, T) whose rows sum to 1: half the mean of its heads, half the identity.
-            Then multiply them, beginning below. On which side does the next layer stand?
-        hint 2: flow = torch.eye(T); for each map: flow = (map.mean(dim=1) + torch.eye(T)) / 2 @ flow.
+        line A: You named line A. It names rows and columns of patches and moves no pixel: compare it with section 1.
+        line B: You named line B. Which three dimensions number the pixels of a patch, and do they stand at the end?
+        line C: You named line C. The patch embedding works on the last dimension, C P P: is it the last one here?
+        line F: You named line F. One norm after the last block is right; `y` is what that block gave.
+        line G: You named line G. The mean goes over dimension 1: what does it number in (B, N, D)?
+        D alone: One of the two is found. Now the blocks: which of them can change the logits? What did the second
+            printed line say about their gradients?
+        E alone: One of the two is found. The first printed line says that the order of the patches does not matter:
+            which line should tell where a patch stood?
+        none: Both printed lines speak of a fault. Read what each line of `forward` makes, with its shape.
+        right: Line D gives every patch the first row of the table, so the network reads a bag of patches. In line E
+            every block reads x, the input of the first, so only the last block counts. Neither raises an error.
+        hint 1: Take the two printed lines one by one. In which line do positions enter? What does each block read?
+        hint 2: self.pos_embed[:1] has the shape (1, D), and x the shape (B, N, D). And what would have to be written
+            so that the second block reads what the first one gave?
+    """,
+)
+
+# ---- the side of a patch ----
+
+
+def _read_sides(answer: Any) -> Callable[[str], Any]:
+    """What three shares of right answers, for patches of side 8, 4 and 2, say in words."""
+    if answer is ... or (isinstance(answer, tuple | list) and any(each is ... for each in answer)):
+        return lambda readout: ...
+    try:
+        shares = [float(each) for each in answer]
+    except (TypeError, ValueError):
+        return lambda readout: f"no list of three numbers, but {answer!r}"
+    if len(shares) != 3:
+        raise ValueError(f"{len(shares)} numbers: expected three, the shares for patches of side 8, 4 and 2")
+    if max(shares) > 1.5:
+        return lambda readout: "percent"
+    if min(shares) < 0:
+        return lambda readout: f"no shares from 0 to 1, but {answer!r}"
+    if max(shares) < 0.3:
+        return lambda readout: "nothing learned"
+    if shares[0] == shares[1] or shares[1] == shares[2]:
+        return lambda readout: "the same twice"
+    one, four, sixteen = shares
+    if one > sixteen + 0.05:
+        return lambda readout: "one token is better than sixteen" if four > sixteen else "four are the worst"
+    return lambda readout: "sixteen are better" if sixteen > one + 0.05 else "all alike"
+
+
+check_sides = Exercise(
+    name="the side of a patch",
+    reference=lambda readout: "one token is better than sixteen",
+    probes=[("mean",)],
+    accept=_read_sides,
+    imitations={
+        "sixteen are better": [0.55, 0.7, 0.8],
+        "four are the worst": [0.8, 0.5, 0.6],
+        "all alike": [0.8, 0.79, 0.81],
+        "the same twice": [0.8, 0.8, 0.55],
+        "nothing learned": [0.1, 0.12, 0.09],
+        "percent": [80, 73, 55],
+    },
+    says="""
+        sixteen are better: In your list 16 small patches beat the whole image. Is the first number that of side 8?
+        four are the worst: In your list side 4 has the lowest share. Did the cell run after each change?
+        all alike: Your three shares are alike. That is what concatenation would give: is the readout still "mean"?
+        the same twice: Two of your shares are equal. Did the cell run again after you changed the side?
+        nothing learned: All three are near chance, 0.1. Were the networks trained, by `learn`, on `few`?
+        percent: Write shares, such as 0.73, and not percent.
+        right: With the mean and 50 labels, one large patch beats sixteen small ones. With a single token the mean is
+            the concatenation, so this is the readout again. A single token has no use for attention, either.
+        hint 1: Run the cell three times, with patch_size = 8, 4 and 2. Each time it prints one share.
+        hint 2: shares = [..., ..., ...] in this order: side 8, side 4, side 2.
     """,
 )

@@ -6,21 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import NullFormatter, NullLocator
+from matplotlib.ticker import NullLocator
 
 from lecturelib.figures.colors import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, STATE_COLORS
-from lecturelib.figures.given import as_many, few, known, positive, results, same_shape
+from lecturelib.figures.given import as_many, few, known, results, same_shape
 from lecturelib.figures.paper import arrow, paper
 from lecturelib.figures.parts import bracket, label_ends, means_and_seeds, wrapped
-from lecturelib.figures.pictures import HALO, cell, checked, mosaic, picture, side_of, spread
+from lecturelib.figures.pictures import HALO, cell, checked, mosaic, picture, side_of
 from lecturelib.figures.style import LectureFigure, axes, new_figure, panel, styled
-
-_WASH = LinearSegmentedColormap.from_list("wash", [(*to_rgb(RED), 0.0), (*to_rgb(RED), 0.9)])
-_SIGNED = LinearSegmentedColormap.from_list(
-    "signed", [(0, (*to_rgb(BLUE), 0.9)), (0.5, (*to_rgb(BLUE), 0)), (0.5, (*to_rgb(RED), 0)), (1, (*to_rgb(RED), 0.9))]
-)
 
 
 @styled
@@ -109,32 +103,46 @@ def cuts(image: np.ndarray, cut: Mapping[str, np.ndarray], pixels: Mapping[str, 
 
 
 @styled
-def accuracies(scores: Mapping[str, np.ndarray], chance: float, highlight: str | None = None) -> LectureFigure:
-    """Show the test accuracy of several models: a hollow mark per seed, a tick and a number for the mean.
+def accuracies(
+    panels: Mapping[str, Mapping[str, np.ndarray]], chance: float, highlight: Sequence[str] = ()
+) -> LectureFigure:
+    """Show how often several ways are right, in panels that share their rows: hollow marks for seeds, ticks for means.
 
-    Shapes: scores[name] (seeds,) from 0 to 1. Raises: ValueError for others, and an unknown name to highlight.
+    Shapes: panels[title][name] (seeds,) from 0 to 1, with the same names in each. Raises: ValueError for others, more
+    than three panels, and unknown names to highlight.
     """
-    arrays = {name: 100 * each for name, each in results(scores, "scores").items()}
-    known("highlight", [highlight] if highlight is not None else [], arrays)
-    figure, ax = panel(11, 1.6 + 0.55 * len(arrays))
-    low, high = bracket(arrays.values())
-    ax.set_yticks(range(len(arrays)), list(arrays), fontsize=15)
-    for row, ((name, each), label) in enumerate(zip(arrays.items(), ax.get_yticklabels(), strict=True)):
-        color, weight = (BLUE, "bold") if name == highlight else (GREY, "normal")
-        if name == highlight:
-            ax.axhspan(row - 0.46, row + 0.46, color=BLUE, alpha=0.1, lw=0)
-        mean = each.mean()
-        ax.plot(each, np.full(len(each), row), "o", mfc="none", mec=color, mew=2, ms=11)
-        ax.plot([mean, mean], [row - 0.34, row + 0.34], color=color, lw=4.5)
-        right: dict[str, Any] = {"transform": ax.get_yaxis_transform(), "weight": weight}
-        ax.text(1.015, row, f"{mean:.1f} %", va="center", fontsize=16, **right)
-        label.set_fontweight(weight)
-    ax.tick_params("y", length=0)
-    if low < 100 * chance < high:
-        ax.axvline(100 * chance, color=GREY, ls="--")
-    ax.set(ylim=(len(arrays) - 0.5, -0.5), xlim=(np.floor(low), min(high, 100.5)))
-    ax.set_xlabel(f"right on test images (%); {_NOT_ZERO}, chance is {100 * chance:.0f}")
-    ax.set_title("tick and number: mean; hollow: one seed each", fontsize=13)
+    few("panels", panels, 3)
+    parts = {title: {n: 100 * e for n, e in results(each, "scores").items()} for title, each in panels.items()}
+    names = list(next(iter(parts.values())))
+    for title, each in parts.items():
+        known(f"the panel {title!r}", each, names)
+        as_many(f"the first panel and {title!r}", names, each)
+    known("highlight", highlight, names)
+    figure = new_figure(12 if len(parts) > 1 else 10, 1.7 + 0.55 * len(names))
+    columns = axes(figure, 1, len(parts), sharey=True)
+    low, high = bracket([e for each in parts.values() for e in each.values()])
+    for ax, (title, each) in zip(columns, parts.items(), strict=True):
+        for row, name in enumerate(names):
+            strong = name in highlight
+            color, weight = (BLUE, "bold") if strong else (GREY, "normal")
+            if strong:
+                ax.axhspan(row - 0.46, row + 0.46, color=BLUE, alpha=0.1, lw=0)
+            mean = each[name].mean()
+            ax.plot(each[name], np.full(len(each[name]), row), "o", mfc="none", mec=color, mew=2, ms=10)
+            ax.plot([mean, mean], [row - 0.34, row + 0.34], color=color, lw=4.5)
+            right: dict[str, Any] = {"transform": ax.get_yaxis_transform(), "weight": weight}
+            ax.text(1.02, row, f"{mean:.0f}", va="center", fontsize=16, **right)
+        ax.tick_params("y", length=0)
+        if low < 100 * chance < high:
+            ax.axvline(100 * chance, color=GREY, ls="--")
+        ax.set(ylim=(len(names) - 0.5, -0.5), xlim=(max(0, np.floor(low)), min(high, 102)))
+        ax.set_xlabel("right on test images (%)")
+        ax.set_title(title, fontsize=15)
+    columns[0].set_yticks(range(len(names)), names, fontsize=15)
+    for name, label in zip(names, columns[0].get_yticklabels(), strict=True):
+        label.set_fontweight("bold" if name in highlight else "normal")
+    starts = "" if low <= 0 else f"; {_NOT_ZERO}"
+    figure.suptitle(f"tick and number: mean; hollow: one seed each; chance is {100 * chance:.0f}{starts}", fontsize=13)
     return figure
 
 
@@ -142,101 +150,36 @@ _NOT_ZERO = "the axis does not begin at 0"
 
 
 @styled
-def shuffled(example: tuple[np.ndarray, np.ndarray],
-             scores: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> LectureFigure:  # fmt: skip
-    """Show an image as it is and with its patches shuffled, and what the same shuffle in all images costs a network.
+def before_after(examples: Mapping[str, np.ndarray], scores: Mapping[str, tuple[np.ndarray, np.ndarray]],
+                 ends: tuple[str, str]) -> LectureFigure:  # fmt: skip
+    """Show example images, and how often each method is right before a change and after it.
 
-    Shapes: example two images (C, height, width); scores[name] a pair of (seeds,) from 0 to 1, without the shuffle and
-    with it. Raises: ValueError for others.
+    Shapes: examples[title] (C, height, width), at most 3; scores[name] a pair of (seeds,) from 0 to 1, for the two
+    `ends`. Raises: ValueError for others.
     """
-    for name, (as_is, moved) in scores.items():
-        same_shape(f"the two scores of {name!r}", np.shape(as_is), np.shape(moved))
+    few("examples", examples, 3)
+    for name, (before, after) in scores.items():
+        same_shape(f"the two scores of {name!r}", np.shape(before), np.shape(after))
     pairs = results({name: 100 * np.stack(list(map(np.asarray, p)), -1) for name, p in scores.items()}, "scores", 2)
     figure = new_figure(12, 4.8)
-    panels = figure.subplot_mosaic([["as it is", "right"], ["patches shuffled", "right"]], width_ratios=[1, 3.1])
+    panels = figure.subplot_mosaic([[title, "right"] for title in examples], width_ratios=[1, 3.1])
     right = panels.pop("right")
-    for (title, place), image in zip(panels.items(), example, strict=True):
+    for (title, place), image in zip(panels.items(), examples.values(), strict=True):
         picture(place, image)
-        place.set_title(title)
-    ends = means_and_seeds(right, [0, 1], pairs)
+        place.set_title(title, fontsize=14)
+    lines = means_and_seeds(right, [0, 1], pairs)
     low, high = bracket(pairs.values())
     right.set(xlim=(-0.15, 1.05), ylim=(np.floor(low), high))
-    right.set_xticks([0, 1], ["as they are", "one shuffle for all images"], fontsize=15)
+    right.set_xticks([0, 1], list(ends), fontsize=15)
     right.set_ylabel(f"right on test images (%);\n{_NOT_ZERO}")
-    right.set_title("line: mean; hollow: a seed each", fontsize=13)
-    named = {f"{name}: {_points(each.mean(0)[1] - each.mean(0)[0])}": ends[name] for name, each in pairs.items()}
+    right.set_title("line: mean; hollow: one seed each", fontsize=13)
+    named = {f"{name}: {_points(each.mean(0)[1] - each.mean(0)[0])}": lines[name] for name, each in pairs.items()}
     label_ends(right, 1, named, STATE_COLORS, 3.6, points=15)
     return figure
 
 
 def _points(change: float) -> str:
     return f"{change:+.1f} points".replace("-", "−").replace("+0.0", "0.0").replace("−0.0", "0.0")
-
-
-@styled
-def looked_at(images: np.ndarray, maps: Mapping[str, np.ndarray], signed: Sequence[str] = ()) -> LectureFigure:
-    """Show for each image where a network looks: a row per image, a column per map, washed over the faint image.
-
-    Shapes: images (n, C, height, width), maps[name] (n, rows, columns); those in `signed` may be negative.
-    Raises: ValueError for others, and for unknown names.
-    """
-    count, arrays = len(images), {name: np.asarray(each, float) for name, each in maps.items()}
-    known("signed", signed, arrays)
-    for name, each in arrays.items():
-        if each.ndim != 3 or len(each) != count:
-            raise ValueError(f"map {name!r} has shape {each.shape}: expected ({count}, rows, columns)")
-        if name not in signed and each.min() < 0:
-            raise ValueError(f"map {name!r} holds negative numbers: expected none; name it in `signed`")
-    size = min(1.75, 11.6 / (1 + len(arrays)) - 0.12, 5.6 / count - 0.32)
-    pitch = size + 0.12
-    top = count * (size + 0.36) + 0.65
-    width = max(0.4 + (1 + len(arrays)) * pitch, 7.6)  # what the scales below need
-    figure, page = paper(width, top + 0.6, f"where a network looks in each image: {', '.join(arrays)}")
-    for k, name in enumerate(["image", *arrays]):
-        x = 0.3 + k * pitch
-        title = wrapped(name, pitch, 14)
-        page.text(x + size / 2, top + 0.08, title, fontsize=14, ha="center", va="bottom", linespacing=1.0)
-        for n in range(count):
-            place = (x, top - n * (size + 0.36) - size, size, size)
-            if k == 0:
-                picture(page, images[n], place=place)
-                continue
-            each = arrays[name][n]
-            most, mark = float(np.abs(each).max()) or 1.0, "±" if name in signed else ""
-            picture(page, _drained(images[n]), place=place, ink=0.35)
-            spread(page, each, place, cmap=_SIGNED if mark else _WASH, vmin=-most if mark else 0, vmax=most)
-            page.text(x + size / 2, place[1] - 0.15, f"{mark}{most:.2f}", fontsize=12, ha="center", va="center")
-    for x, low, high, cmap in ((0.3, "0", "the number below the map", _WASH), (5.4, "−", "+", _SIGNED)):
-        if len(signed) < len(arrays) if cmap is _WASH else signed:
-            spread(page, np.linspace(0, 1, 64)[None], (x + 0.2, 0.34, 1.5, 0.2), cmap=cmap)
-            page.text(x + 0.12, 0.44, low, fontsize=14, ha="right", va="center")
-            page.text(x + 1.8, 0.44, high, fontsize=14, va="center")
-    return figure
-
-
-def _drained(image: np.ndarray) -> np.ndarray:
-    """An image without its colors, as ink on white."""
-    shown = checked(image)
-    return shown if len(shown) == 1 else 1 - shown.mean(0, keepdims=True)
-
-
-@styled
-def deletion(
-    removed: Sequence[int], accuracy: Mapping[str, np.ndarray], chance: float, way: str = "taken away"
-) -> LectureFigure:
-    """Show the accuracy against the number of patches taken away in some `way`, a line for each order.
-
-    Shapes: accuracy[name] (seeds, n) from 0 to 1, at n numbers of patches. Raises: ValueError for others.
-    """
-    arrays = {name: 100 * each for name, each in results(accuracy, "accuracy", len(removed)).items()}
-    figure, ax = panel(11, 4.8)
-    ends = means_and_seeds(ax, removed, arrays)
-    ax.axhline(100 * chance, color=GREY, ls="--", lw=2)
-    ax.set(ylim=(-3, 104), xlabel=f"patches {way}", ylabel="still right (%)\nline: mean; hollow: one seed each")
-    ax.set_xticks(list(removed))
-    ax.set_title(f"Patches {way}, most important first: the steeper the fall, the better the order", fontsize=15)
-    label_ends(ax, removed[-1], {**ends, "chance": 100 * chance}, STATE_COLORS, 3.7)
-    return figure
 
 
 @styled
@@ -269,44 +212,3 @@ def by_training_size(
     label_ends(ax, sizes[-1], named, STATE_COLORS, 4.2, points=14)
     ax.set_xlim(left=sizes[0] * 0.62)  # room for the gap's label
     return figure
-
-
-@styled
-def patch_sides(sides: Sequence[int], tokens: Sequence[int], cost: Sequence[float] | np.ndarray,
-                accuracy: np.ndarray) -> LectureFigure:  # fmt: skip
-    """Show what the side of a patch does: the accuracy, and the work for one image, with the number of tokens.
-
-    Shapes: tokens and cost (n,), in FLOPs; accuracy (seeds, n) from 0 to 1, at n sides. Raises: ValueError for others.
-    """
-    as_many("sides and tokens", sides, tokens)
-    work = positive("FLOPs", cost, (len(sides),))
-    right = 100 * results({"accuracy": accuracy}, "accuracy", len(sides))["accuracy"]
-    figure = new_figure(12, 4.7)
-    one, two = axes(figure, 1, 2)
-    places = np.arange(len(sides))
-    means_and_seeds(one, places, {"_": right})
-    for x, mean in enumerate(right.mean(0)):
-        one.annotate(f"{mean:.1f}", (x, mean), xytext=(11, 9), textcoords="offset points", fontsize=14, color=BLUE,
-                     path_effects=HALO)  # fmt: skip
-    low, high = bracket([right], 0.14)
-    one.set(ylim=(np.floor(low), high), ylabel=f"right on test images (%);\n{_NOT_ZERO}")
-    one.set_title("Accuracy; hollow: one seed each")
-    two.bar(places, work, width=0.55, color=ORANGE)
-    for x, each in enumerate(work):
-        two.text(x, each * 1.12, _flops(each), ha="center", va="bottom", fontsize=14)
-    two.set(yscale="log", ylabel="FLOPs for one image (log scale)", ylim=(min(work) / 3, max(work) * 3))
-    two.yaxis.set_minor_formatter(NullFormatter())
-    two.set_title("Work for one image")
-    names = [f"{side} × {side}:\n{n} {'token' if n == 1 else 'tokens'}" for side, n in zip(sides, tokens, strict=True)]
-    for ax in (one, two):
-        ax.set_xticks(places, names, fontsize=14)
-        ax.set(xlim=(-0.5, len(sides) - 0.5), xlabel="pixels of a patch")
-    return figure
-
-
-def _flops(work: float) -> str:
-    """A count of operations in words, three digits."""
-    for unit, name in ((1e9, "billion"), (1e6, "million"), (1e3, "thousand")):
-        if work >= unit:
-            return f"{work / unit:.3g} {name}"
-    return f"{work:.0f}"

@@ -324,11 +324,6 @@ def filled_in(n: int, channels: int) -> style.LectureFigure:
     return patch_playground.painted(given, hide(n, 16), images(n, channels, 8, seed=9), 2, [(0.04, 0.4)] * n, "network")
 
 
-def looked(n: int, channels: int, heads: int) -> style.LectureFigure:
-    found = {f"head {k + 1}": sigmoid(noise(n, 4, 4, seed=k)) for k in range(heads)}
-    return vision.looked_at(images(n, channels), {**found, "occlusion": noise(n, 4, 4)}, ["occlusion"])
-
-
 def rebuilt(n: int, *names: str, channels: int = 1, **options: Any) -> style.LectureFigure:
     columns = {name: images(n, channels) for name in names}
     return mae.reconstructions(columns, hide(n, 16), names[1:2], **options)
@@ -485,19 +480,16 @@ CASES: dict[str, list[Callable[[], style.LectureFigure]]] = {
         lambda: ways(image(3, 32), 8, "patchify", "reshape alone", "rows and columns exchanged"),
     ],
     "vision.accuracies": [
-        lambda: vision.accuracies(last(*CLASSIFIERS), chance=0.1, highlight="ViT"),
-        lambda: vision.accuracies({"a": np.array([0.05, 0.2]), "b": np.array([0.1])}, chance=0.1),
+        lambda: vision.accuracies({"covered": last(*CLASSIFIERS), "left out": last(*CLASSIFIERS)}, 0.1, ["ViT"]),
+        lambda: vision.accuracies({"both": {"a": np.array([0.05, 0.2]), "b": np.array([0.1])}}, chance=0.1),
     ],
-    "vision.shuffled": [lambda: vision.shuffled((image(), image(seed=1)), PAIRS)],
-    "vision.looked_at": [lambda: looked(3, 1, 5), lambda: looked(4, 3, 1), lambda: looked(1, 1, 0)],
-    "vision.deletion": [lambda: vision.deletion([0, 2, 8, 15], seeds(CLASSIFIERS, 4, high=0.1, low=0.9), chance=0.1)],
+    "vision.before_after": [
+        lambda: vision.before_after({"as it is": image(), "patches shuffled": image(seed=1)}, PAIRS, ("as is", "after"))
+    ],
     "vision.by_training_size": [
         lambda: vision.by_training_size(
             [50, 100, 200, 400, 800, 1297], seeds(CLASSIFIERS, 6), chance=0.1, highlight=["CNN", "ViT"]
         )
-    ],
-    "vision.patch_sides": [
-        lambda: vision.patch_sides([1, 2, 4, 8], [64, 16, 4, 1], [7.5e6, 1.9e6, 4.6e5, 900], seeds(["a"], 4)["a"])
     ],
     "vision_drawings.vit_drawing": [lambda: vision_drawings.vit_drawing(image())],
     "vision_drawings.mae_drawing": [
@@ -914,7 +906,7 @@ def test_the_best_width_of_a_budget_is_ringed_and_named():
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda: vision.shuffled((image(), image()), SHUFFLED),
+        (lambda: vision.before_after({"a": image()}, SHUFFLED, ("before", "after")),
          {"CNN: −15.0 points", "ViT: +2.0 points"}),
         (lambda: mixing(4, "norm", "attention", "causal"),
          {"norm:\neach token alone", "attention:\nmixes tokens", "causal:\nmixes, not ahead"}),
@@ -963,11 +955,10 @@ BAD: list[tuple[Callable[[], object], str]] = [
     (lambda: vision.patches(image(), np.zeros((15, 1, 2, 2))), "15 patches do not fill an image of 8 x 8"),
     (lambda: vision.patches(image()[0], np.zeros((16, 1, 2, 2))), r"shape \(8, 8\): expected \(C, height, width\)"),
     (lambda: vision.patches(image(1, 18), pieces(image(1, 18), 2)), "81 patches: expected 1 to 64"),
-    (lambda: vision.accuracies({"a": np.ones((2, 2))}, 0.1), r"scores of 'a' have shape \(2, 2\): expected \(seeds,\)"),
-    (lambda: vision.looked_at(images(1), {"a": np.ones((2, 4, 4))}), r"map 'a' has shape \(2, 4, 4\)"),
-    (lambda: vision.looked_at(images(1), {"a": -np.ones((1, 4, 4))}), "map 'a' holds negative numbers"),
+    (lambda: vision.accuracies({"p": {"a": np.ones((2, 2))}}, 0.1), r"scores of 'a' have shape \(2, 2\): expected"),
+    (lambda: vision.accuracies({"p": {"a": np.ones(2)}, "q": {"b": np.ones(2)}}, 0.1), r"the panel 'q' names \['b'\]"),
+    (lambda: vision.before_after({}, PAIRS, ("a", "b")), "0 examples: expected 1 to 3"),
     (lambda: vision.by_training_size([1], {"a": ONE}, 0.1, ["a"]), "highlight and the two ends"),
-    (lambda: vision.patch_sides([1, 2], [4], [1, 2], TWO), "sides and tokens have shapes"),
     (lambda: vision_drawings.mae_drawing(image(), np.ones(16, bool), image()), "hides 16 of 16 patches"),
     (lambda: mae.reconstructions({"a": images(1), "b": images(2)}), "columns have shapes"),
     (lambda: mae.reconstructions({"a": images(1)}, hatched=["a"]), "without a mask"),

@@ -1,4 +1,4 @@
-"""What notebooks 04 and 06 write out under the library's names computes the same as the library, and as torch."""
+"""What notebooks 04, 05 and 06 write out under the library's names computes the same as the library, and as torch."""
 
 import ast
 from typing import Any
@@ -63,3 +63,12 @@ def test_masked_autoencoder() -> None:
     images = torch.randn(5, 1, 8, 8, dtype=torch.float64)
     mask = mae.random_mask(5, 4, 4, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(ours(images, mask), library(images, mask))
+
+
+def test_vision_transformer() -> None:
+    sizes = (3, 4, 6), 2, 12, 3, 2, 5
+    ours = classes_of("05_vision_transformer")["VisionTransformer"](*sizes).double()
+    library = VisionTransformer(*sizes).double()
+    same_weights(ours, library)
+    images = torch.rand(2, 3, 4, 6, dtype=torch.float64)
+    torch.testing.assert_close(ours(images), library(images))
