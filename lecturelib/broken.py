@@ -3,6 +3,7 @@
     BUGS              name -> Bug: the right line, the wrong line, where it was seen, and the code that makes it
     break_it          put one of them into a `LanguageModel`
     blind_patient     a small model with one of them, which does not say which
+    maps_follow_the_formula   one of the tests that find them: are the weights those of the formula?
     broken_painters   three masked autoencoders that paint wrongly, each for another reason
 
 None of them stops the program, and none warns.
@@ -12,12 +13,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
-from lecturelib.attention import AttentionMap, MultiHeadAttention
+from lecturelib.attention import AttentionMap, MultiHeadAttention, attention_weights, causal_mask, record_attention
 from lecturelib.baselines import NearestNeighbours
 from lecturelib.edges import check_whole
 from lecturelib.mae import MaskedAutoencoder, random_mask, reconstruction_loss
@@ -68,6 +69,23 @@ def blind_patient(number: int, vocab_size: int) -> LanguageModel:
         torch.manual_seed(number)
         model = LanguageModel(vocab_size, d_model=32, num_heads=2, num_layers=1, max_len=64)
     return break_it(model, list(BUGS)[number % len(BUGS)]).requires_grad_(False)
+
+
+def maps_follow_the_formula(model: LanguageModel) -> bool:
+    """Whether the weights of a model's first layer are those of the formula, under a causal mask.
+
+    Taught: notebook 04, section 7.
+
+    >>> maps_follow_the_formula(LanguageModel(5, d_model=8, num_heads=2, num_layers=1, max_len=6))
+    True
+    """
+    layer: Any = model.blocks[0].attention
+    x = torch.sin(torch.arange(6.0 * layer.q_proj.in_features)).view(1, 6, -1)  # (1, T, D), six tokens
+    q, k = layer.split(layer.q_proj(x)), layer.split(layer.k_proj(x))  # (1, H, T, K)
+    scores = q @ k.mT / math.sqrt(q.shape[-1])  # k.mT: the last two dimensions exchanged
+    with record_attention(layer) as seen:
+        layer(x, is_causal=True)  # it makes the causal mask itself
+    return torch.allclose(seen["attention"].weights, attention_weights(scores, causal_mask(6)), atol=1e-5)
 
 
 class _Silent(nn.Module):
@@ -152,13 +170,13 @@ BUGS: dict[str, Bug] = {
     "heads not moved back": Bug(
         "x = heads.transpose(1, 2).reshape(B, T, D)",
         "x = heads.reshape(B, T, D)",
-        "ajhalthor/Transformer-Neural-Network, pull request 4, 2023",
+        "ajhalthor/Transformer-Neural-Network, issue 1, 2023",
         _instead(MultiHeadAttention, _NotMovedBack),
     ),
     "norm over time": Bug(
         "mean, variance = x.mean(dim=2, keepdim=True), x.var(dim=2, keepdim=True, correction=0)",
         "mean, variance = x.mean(dim=1, keepdim=True), x.var(dim=1, keepdim=True, correction=0)",
-        "MorvanZhou/NLP-Tutorials, issue 10, 2020",
+        "jadore801120/attention-is-all-you-need-pytorch, pull request 17, 2017",
         _instead(nn.LayerNorm, _OverTime),
     ),
     "positions never added": Bug(

@@ -136,10 +136,14 @@ check_decoder_block = Exercise(
             *(_block(wraps={part: lambda x, norm, layer: x + layer(x)}) for part in "scf"),
         ),
         "one norm for all": _block(numbers=(0, 0, 0)),
+        "one norm twice": (_block(numbers=(0, 0, 2)), _block(numbers=(0, 0, 1)), _block(numbers=(0, 1, 1))),
         "norms in another order": (_block(numbers=(2, 1, 0)), _block(numbers=(0, 2, 1)), _block(numbers=(1, 0, 2))),
         "no mask": _block(mask=lambda h: _triangle(h) | True),
         "mask turned": _block(mask=lambda h: _triangle(h).T),
+        "mask turned, itself hidden": _block(mask=lambda h: ~_triangle(h)),
+        "a token hidden from itself": _block(mask=lambda h: _triangle(h) & _triangle(h).T.logical_not()),
         "the context is not used": _block(cross=lambda layer, h, context, norm: layer(h, h)),
+        "queries from the context": _block(cross=lambda layer, h, context, norm: layer(context, h)),
         "context normalized": _block(cross=lambda layer, h, context, norm: layer(h, norm(context))),
         "another order": (_block("csf"), _block("sfc"), _block("fsc"), _block("cfs"), _block("fcs")),
         "side by side": _block(side_by_side=True),
@@ -157,11 +161,18 @@ check_decoder_block = Exercise(
         norm of the layer's output: You normalize what comes out of each layer. Where does the norm stand in pre-norm?
         no norm: At least one layer sees x as it is. Which norm belongs in front of it?
         one norm for all: You use the first norm three times. Each has parameters of its own, and there are three.
+        one norm twice: You use one of the three norms twice. Each has parameters of its own, and there are three.
         norms in another order: The three norms belong to the three layers in the order in which they are given.
         no mask: Your decoder's tokens may look ahead: the mask of the self-attention hides nothing.
         mask turned: Your tokens look ahead and not back. True means may look: which triangle has to be True?
+        mask turned, itself hidden: Your tokens look ahead only, and the last one nowhere: its softmax is NaN. True
+            means may look: which triangle has to be True, and does the diagonal belong to it?
+        a token hidden from itself: Your tokens may not look at themselves, and the first one nowhere: its softmax is
+            NaN. Does the diagonal belong to the mask?
         the context is not used: Your second attention looks at the decoder's own tokens. What the encoder read does
             not reach the output. What is the second argument of cross_attention?
+        queries from the context: Your cross-attention lets the context look at the decoder's tokens. Who asks, and who
+            is asked? The first argument makes the queries.
         context normalized: You normalize the context. The encoder ends with a norm of its own: use it as it is.
         another order: Your three steps are right, but not their order. What comes first in a decoder's block?
         side by side: All your layers look at the x from the start. Each should see what the one before has added.

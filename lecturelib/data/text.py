@@ -113,67 +113,48 @@ def pieces(text: str, length: int) -> np.ndarray:
     return VOCABULARY.encode(text[: whole * length]).reshape(whole, length)
 
 
-def ngram_entropy(text: str, n: int) -> float:
-    """Return how hard it is to guess a character of this text from the n - 1 before it, for one who counted in it.
+def ngram_loss(train: str, asked: np.ndarray, n: int) -> float:
+    """Return the loss of a table that counted the n-grams of a text, on pieces of another: what a model has to beat.
 
-    The conditional entropy of the text's own n-grams: what the best table of counts reaches on the very text that it
-    was counted on. On other text a table does worse.
-    Units: nats per character.
-    Raises: ValueError for n below 1, or a text shorter than n.
-
-    >>> round(ngram_entropy("abababab", 1), 3), ngram_entropy("abababab", 2)
-    (0.693, 0.0)
-    """
-    check_whole(n=n)
-    if len(text) < n:
-        raise ValueError(f"n={n} for a text of {len(text)} characters: expected a longer text")
-    codes = np.frombuffer(text.encode("utf-32-le"), np.uint32)
-    grams = np.stack([codes[k : len(codes) - n + 1 + k] for k in range(n)], axis=1)  # (places, n)
-    _, counts = np.unique(grams, axis=0, return_counts=True)
-    joint = _entropy(counts)
-    if n == 1:
-        return joint
-    _, before = np.unique(grams[:, :-1], axis=0, return_counts=True)
-    return max(0.0, joint - _entropy(before))
-
-
-def ngram_loss(train: str, text: str, n: int) -> float:
-    """Return the loss, on a text, of a table that counted the n-grams of another text: what a model has to beat.
-
-    Equation: p(c | h) = (count(h c) + kinds(h) p(c | h')) / (count(h) + kinds(h)), where h are the n - 1 characters
-        before, h' is h without its first, kinds(h) how many characters were seen behind h; a context that was never
-        seen leaves the choice to h', and no context at all to the alphabet, all equally likely.
-    Units: nats per character; the first n - 1 characters of the text are not asked for.
-    Raises: ValueError for n outside 1 to 9, a text shorter than n, and characters outside the alphabet.
+    It guesses what a language model guesses on the same pieces: each character but the first of a piece, from those
+    before it in the piece, at most n - 1.
+    Equation: p(c | h) = (count(h c) + kinds(h) p(c | h')) / (count(h) + kinds(h)), where h are the characters before,
+        h' is h without its first, kinds(h) how many characters were seen behind h; a context that was never seen
+        leaves the choice to h', and no context at all to the alphabet, all equally likely.
+    Shapes: asked (N, L), numbers of characters, as `pieces` gives them. Units: nats per character.
+    Raises: ValueError for n outside 1 to 9, pieces of fewer than 2 characters, and characters outside the alphabet.
     Source: I. Witten and T. Bell, The zero-frequency problem, 1991 (their method C).
 
-    >>> round(ngram_loss("abababab", "abab", 2), 2), round(ngram_loss("abababab", "zzzz", 1), 2)
+    >>> abab = pieces("abababab", 4)
+    >>> round(ngram_loss("abababab", abab, 2), 2), round(ngram_loss("abababab", pieces("zzzz", 4), 1), 2)
     (0.14, 6.17)
     """
     check_whole(n=n)
-    if n > 9 or min(len(train), len(text)) < n:
+    asked = np.asarray(asked)
+    if n > 9 or asked.ndim != 2 or not asked.size or asked.shape[1] < 2 or len(train) < n:
         raise ValueError(
-            f"n={n}: expected 1 to 9, and at most the {min(len(train), len(text))} characters of the texts"
+            f"n={n}, a text of {len(train)} characters and pieces {asked.shape}: expected n from 1 to 9, at least n "
+            "characters, and pieces of two or more, (N, L)"
         )
-    seen, asked = VOCABULARY.encode(train), VOCABULARY.encode(text)[None, :]
-    asked = np.stack([asked[0, k : asked.shape[1] - n + 1 + k] for k in range(n)])  # (n, places)
-    likely = np.full(asked.shape[1], 1 / len(VOCABULARY))
-    for order in range(1, n + 1):
+    seen, length = VOCABULARY.encode(train), asked.shape[1]
+    likely = np.full(asked.shape, 1 / len(VOCABULARY))
+    for order in range(1, min(n, length) + 1):
         grams, counts = np.unique(
             _numbers([seen[k : len(seen) - order + 1 + k] for k in range(order)]), return_counts=True
         )
         contexts, kinds = np.unique(grams // len(VOCABULARY), return_counts=True)
         totals = np.bincount(np.searchsorted(contexts, grams // len(VOCABULARY)), counts)
-        wanted = _numbers(list(asked[n - order :]))
+        wanted = _numbers([asked[:, k : length - order + 1 + k] for k in range(order)])  # (N, L - order + 1)
         count = _found(grams, counts, wanted)
         total, kind = (_found(contexts, each, wanted // len(VOCABULARY)) for each in (totals, kinds))
-        likely = np.where(total > 0, (count + kind * likely) / np.maximum(total + kind, 1), likely)
-    return float(-np.log(likely).mean())
+        shorter = likely[:, order - 1 :]  # the guess from one character less; at the start of a piece it stays
+        likely[:, order - 1 :] = np.where(total > 0, (count + kind * shorter) / np.maximum(total + kind, 1), shorter)
+    return float(-np.log(likely[:, 1:]).mean())
 
 
 def _numbers(columns: list[np.ndarray]) -> np.ndarray:
     """One whole number for each n-gram, its characters as digits."""
-    number = np.zeros(len(columns[0]), dtype=np.int64)
+    number = np.zeros(columns[0].shape, dtype=np.int64)
     for column in columns:
         number = number * len(VOCABULARY) + column
     return number
@@ -183,8 +164,3 @@ def _found(keys: np.ndarray, values: np.ndarray, wanted: np.ndarray) -> np.ndarr
     """The value of each wanted key, 0 where there is none; keys are sorted."""
     place = np.searchsorted(keys, wanted).clip(max=len(keys) - 1)
     return np.where(keys[place] == wanted, values[place], 0)
-
-
-def _entropy(counts: np.ndarray) -> float:
-    p = counts / counts.sum()
-    return float(-(p * np.log(p)).sum())

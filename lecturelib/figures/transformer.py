@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -122,7 +123,8 @@ def _dots(ax: Axes, right: Mapping[str, np.ndarray], chance: float) -> None:
         ax.plot(beside, each, "o", mfc="none", mec="black", ms=9, mew=1.6, zorder=2)
     ax.axhline(chance, color=GREY, ls="--", lw=2)
     ax.text(len(right) - 0.55, chance - 0.015, "chance", ha="right", va="top", color=GREY, fontsize=13)
-    ax.set_xticks(range(len(right)), [wrapped(name, 6.2 / len(right), 13) for name in right], fontsize=13)
+    names = [re.sub(r" (?=[\d.]+$)", "\u00a0", name) for name in right]  # a number stays with the word before it
+    ax.set_xticks(range(len(right)), [wrapped(name, 6.2 / len(right), 13) for name in names], fontsize=13)
     ax.set(xlim=(-0.5, len(right) - 0.5), ylim=(-0.04, 1.06))
     ax.set_ylabel("right answers\nbar: mean; hollow: one seed each")
 
@@ -158,14 +160,14 @@ def honest_or_not(bugs: Sequence[str], parallel: np.ndarray, left_to_right: np.n
     figure, ax = panel(12, min(6.5, 1.5 + 0.45 * len(bugs)))
     rows = np.arange(len(bugs))
     ax.hlines(rows, parallel, left_to_right, color=GREY, lw=3, zorder=1)
-    ax.plot(parallel, rows, "o", color=BLUE, ms=12, label="all positions at once, as in training")
-    ax.plot(left_to_right, rows, "D", color=ORANGE, mec="black", ms=11, label="left to right, as when it writes")
+    ax.plot(parallel, rows, "o", mfc="none", mec=BLUE, mew=3.5, ms=19, label="all positions at once, as in training")
+    ax.plot(left_to_right, rows, "D", color=ORANGE, mec="black", ms=9, label="left to right, as when it writes")
     ax.axvline(correct, color="black", ls="--", lw=1.8, zorder=0)
     ax.axhspan(-0.5, 0.5, color="black", alpha=0.06, lw=0)
     ax.set_yticks(rows, list(bugs), fontsize=14)
     ax.tick_params("y", length=0)
-    widest = max(parallel.max(), left_to_right.max(), correct)
-    ax.set(ylim=(len(bugs) - 0.5, -0.5), xlim=(-0.03 * widest, 1.04 * widest), xlabel="loss (nats per character)")
+    ax.set(ylim=(len(bugs) - 0.5, -0.5), xlabel="loss (nats per character)")
+    ax.set_xlim(bracket([parallel, left_to_right, np.array([correct])], 0.06))
     ax.text(correct, -0.6, "the right model", ha="center", va="bottom", fontsize=13)
     figure.legend(loc="outside lower center", ncols=2, fontsize=14)
     return figure

@@ -92,9 +92,9 @@ def test_the_parts_are_whole_topics_and_all_of_them() -> None:
 
 def test_longer_contexts_help_and_the_parts_are_of_one_kind() -> None:
     train, held_out = text.split_by_topic()
-    one, two, three = (text.ngram_entropy(train, n) for n in (1, 2, 3))
+    one, two, three = (text.ngram_loss(train, text.pieces(held_out, 33), n) for n in (1, 2, 3))
     assert math.log(len(text.ALPHABET)) > one > two > three > 1
-    assert abs(text.ngram_entropy(held_out, 1) - one) < 0.1
+    assert abs(text.ngram_loss(train, text.pieces(train, 33), 1) - one) < 0.1
 
 
 # ---- windows ----
@@ -140,16 +140,23 @@ def test_pieces_are_the_text_one_after_the_other(source: str, data: st.DataObjec
     assert text.VOCABULARY.decode(cut.flatten()) == source[: len(source) - len(source) % length]
 
 
-# ---- entropy ----
+# ---- tables of n-grams ----
 
 
-@given(st.text("abcé\n", min_size=5, max_size=40), st.integers(1, 5))
-def test_ngram_entropy_is_the_mean_surprise_of_the_best_table(source: str, n: int) -> None:
-    grams = [source[k : k + n] for k in range(len(source) - n + 1)]
-    whole, before = Counter(grams), Counter(gram[:-1] for gram in grams)
-    surprise = [-math.log(whole[gram] / before[gram[:-1]]) for gram in grams]
-    assert text.ngram_entropy(source, n) == pytest.approx(sum(surprise) / len(surprise), abs=1e-9)
-    assert text.ngram_entropy(source, n) >= 0
+@given(st.text("abc\n", min_size=5, max_size=40), st.text("abcd", min_size=8, max_size=30), st.integers(1, 5))
+def test_ngram_loss_is_counted_by_hand_and_stays_within_each_piece(source: str, other: str, n: int) -> None:
+    def likely(context: str, following: str) -> float:
+        shorter = likely(context[1:], following) if context else 1 / len(text.ALPHABET)
+        behind = [source[k + len(context)] for k in range(len(source) - len(context)) if source[k:].startswith(context)]
+        if not behind:
+            return shorter
+        kinds = len(set(behind))
+        return (behind.count(following) + kinds * shorter) / (len(behind) + kinds)
+
+    pieces = text.pieces(other, 4)
+    written = [text.VOCABULARY.decode(piece) for piece in pieces]
+    surprise = [-math.log(likely(each[max(0, k - n + 1) : k], each[k])) for each in written for k in range(1, 4)]
+    assert text.ngram_loss(source, pieces, n) == pytest.approx(sum(surprise) / len(surprise))
 
 
 # ---- refusals ----
@@ -163,8 +170,9 @@ def test_ngram_entropy_is_the_mean_surprise_of_the_best_table(source: str, n: in
         (lambda: text.windows("abcdéf", 2, 3, seed=0), ["['é']", "replace or leave them out"]),
         (lambda: text.pieces("abcdef", 0), ["length=0", "1 or more"]),
         (lambda: text.pieces("abcdef", 7), ["length=7", "6 characters", "1 to 6"]),
-        (lambda: text.ngram_entropy("abc", 0), ["n=0", "1 or more"]),
-        (lambda: text.ngram_entropy("abc", 4), ["n=4", "3 characters", "longer text"]),
+        (lambda: text.ngram_loss("abc", text.pieces("abcd", 2), 0), ["n=0", "1 or more"]),
+        (lambda: text.ngram_loss("abc", text.pieces("abcd", 2), 4), ["n=4", "3 characters", "at least n"]),
+        (lambda: text.ngram_loss("abc", text.pieces("abcd", 1), 2), ["(4, 1)", "two or more"]),
     ],
 )
 def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:
