@@ -1,4 +1,4 @@
-"""Figures of notebook 06: free labels, holes, reconstructions, errors of hidden pixels, the leak."""
+"""Figures of notebook 06: holes, reconstructions, errors of hidden pixels, the leak."""
 
 from __future__ import annotations
 
@@ -252,38 +252,3 @@ def by_content(bins: Sequence[str], errors: Mapping[str, Mapping[str, np.ndarray
     handles, names = places[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=len(methods), fontsize=14)
     return figure
-
-
-FREE_LABELS = (  # data, what is hidden in it, the label that is free
-    ("a text: GPT", "the next token", "that token"),
-    ("a text: BERT", "15 % of the tokens", "those tokens"),
-    ("an image: denoising autoencoder", "the clean image, under noise", "the clean image"),
-    ("an image: MAE", "75 % of the patches", "their pixels"),
-    ("an image: contrastive learning, DINO", "that two crops show one image", "which crops belong together"),
-)
-
-
-@styled
-def free_labels(rows: Sequence[tuple[str, str, str]]) -> LectureFigure:
-    """Show a table: the data, what is hidden, and the label that comes for free.
-
-    Raises: ValueError for no rows, more than six, and one that does not hold three texts.
-    """
-    if not 1 <= len(rows) <= 6 or any(len(row) != 3 for row in rows):
-        raise ValueError(f"{len(rows)} rows: expected 1 to 6, each of three texts: data, hidden, label")
-    cells = [[wrapped(text, wide, 20) for text, wide in zip(row, (3.4, 3.4, 3.6), strict=True)] for row in rows]
-    highs = [0.34 * max(cell.count("\n") + 1 for cell in row) + 0.32 for row in cells]
-    figure, page = paper(12, 0.95 + sum(highs), "a table of data, what is hidden in it, and the label that is free")
-    top = 0.85 + sum(highs)
-    for x, words in zip(_TABLE, ("the data", "what is hidden", "the label, for free"), strict=True):
-        page.text(x, top - 0.35, words, fontsize=18, weight="bold", va="center", color=BLUE if x > 8 else "black")
-    y = top - 0.75
-    for row, high in zip(cells, highs, strict=True):
-        page.plot([0.2, 11.8], [y, y], color=GREY, lw=1.2)
-        for x, words in zip(_TABLE, row, strict=True):
-            page.text(x, y - high / 2, words, fontsize=17, va="center", linespacing=1.2)
-        y -= high
-    return figure
-
-
-_TABLE = (0.3, 4.3, 8.2)  # inches: where the columns of `free_labels` begin

@@ -343,9 +343,6 @@ def leaked(*names: str) -> style.LectureFigure:
 
 
 BY_THIRD = {name: each[0] for name, each in seeds(METHODS, 3).items()}
-FREE = [("a text", "the next character", "the character"),
-        ("an image and a sentence that describes it", "whether the two belong together",
-         "they do, or they were exchanged")]  # fmt: skip
 SHUFFLED = {"CNN": (np.array([0.9, 1.0]), np.array([0.8, 0.8])), "ViT": (np.array([0.9]), np.array([0.92]))}
 PAIRS = {name: (np.array([0.98, 0.99]), np.array([end, end + 0.01]))
          for name, end in zip(("CNN", "ViT"), (0.8, 0.98), strict=True)}  # fmt: skip
@@ -508,14 +505,15 @@ CASES: dict[str, list[Callable[[], style.LectureFigure]]] = {
             dict(zip(METHODS, [0.075, 0.041, 0.04, 0.0401], strict=True)),
         )
     ],
-    "mae.holes": [lambda: mae.holes([1, 3, 7, 31], {"text": [0.5, 0.8, 1, 1.02], "photos": [0.3, 0.4, 0.5, 0.7]})],
+    "mae.holes": [
+        lambda: mae.holes([1, 3, 7], {"text": np.array([0.5, 0.8, 1.02]), "photos": np.array([0.3, 0.4, 0.7])})
+    ],
     "mae.mask_kinds": [lambda: kinds(*METHODS), lambda: kinds("MAE")],
     "mae.leak": [lambda: leaked("MAE on pixels", "true statistics")],
     "mae.by_content": [
         lambda: mae.by_content(["smooth", "middle", "detailed"], {"a cat": BY_THIRD, "a flower": BY_THIRD}, METHODS[0]),
         lambda: mae.by_content(["smooth", "middle", "detailed"], {"a cat": BY_THIRD}, METHODS[-1]),
     ],
-    "mae.free_labels": [lambda: mae.free_labels(FREE * 3)],
     "transfer.label_curves": [
         lambda: transfer.label_curves(LABELS, seeds(SOURCES, 7, 5), 0.1, ["pixels"], SOURCES[:1]),
         lambda: transfer.label_curves([5], {"pixels": np.array([[0.86], [0.87]])}, 0.1),
@@ -965,10 +963,9 @@ BAD: list[tuple[Callable[[], object], str]] = [
     (lambda: mae.reconstructions({"a": images(1)}, hide(1, 16) * 1.0, ["a"]), "type float64: expected .* bool"),
     (lambda: mae.errors_along({"a": ([0, 1], [1.0])}, {}), r"shapes \(2,\) and \(1,\)"),
     (lambda: mae.mask_kinds({"a": (image(), hide(1, 16)[0])}, {}), r"examples of \['a'\], errors of \[\]"),
-    (lambda: mae.holes([1, 1], {"a": [0.5, 0.6]}), "expected numbers that grow"),
-    (lambda: mae.by_content(["x"], {"a": {"b": [1.0]}, "c": {"d": [1.0]}}, "b"), "errors of 'c' name"),
-    (lambda: mae.by_content(["x"], {"a": {"b": [1.0]}}, "d"), "against names"),
-    (lambda: mae.free_labels([("a", "b")]), "1 rows: expected 1 to 6, each of three texts"),
+    (lambda: mae.holes([1, 1], {"a": np.array([0.5, 0.6])}), "expected numbers that grow"),
+    (lambda: mae.by_content(["x"], {"a": {"b": np.ones(1)}, "c": {"d": np.ones(1)}}, "b"), "errors of 'c' name"),
+    (lambda: mae.by_content(["x"], {"a": {"b": np.ones(1)}}, "d"), "against names"),
     (lambda: transfer.label_curves([5, 1], {"a": TWO}, 0.1), "labels are .*: expected numbers that grow"),
     (lambda: transfer.label_curves([1], {"a": ONE}, 0.1), "accuracy of 'a' has 1 seed: expected 2"),
     (lambda: transfer.label_curves([1], {"a": np.full((2, 1), np.nan)}, 0.1), "'a' holds NaN or infinity"),
