@@ -198,15 +198,19 @@ def pushes(sizes: Sequence[float], distance: np.ndarray, back: np.ndarray) -> Le
     figure = new_figure(12, 4.6)
     left, right = axes(figure, 1, 2)
     steps = np.arange(1, distance.shape[-1] + 1)
-    for k, size in enumerate(sizes):
+    for k, size in enumerate(sizes[:-1]):
         if k % 2:
             continue  # every second size: more lines would hide each other
         color, networks = STATE_COLORS[k // 2 % 6], np.median(distance[:, k], axis=1).clip(1e-9)
         left.plot(steps, networks.T, color=color, lw=1, alpha=0.5)
         left.plot(steps, np.median(networks, axis=0), color=color, lw=2.8, marker=MARKERS[k // 2 % 6], markevery=4,
-                  label=f"pushed by {size:g}")  # fmt: skip
-    left.set(yscale="log", ylim=(1e-6, 90), xlabel="symbols read after the push", ylabel="distance (median)")
-    left.set_title("Trained: how far from where it would be?")
+                  label=f"{size:g} (median)")  # fmt: skip
+    single = distance[0, -1, :20].clip(1e-9)
+    left.plot(
+        steps, single.T, color=STATE_COLORS[2], lw=1.2, label=[f"{sizes[-1]:g} (20 strings)", *[""] * 19][: len(single)]
+    )
+    left.set(yscale="log", ylim=(1e-6, 90), xlabel="symbols read after the push", ylabel="distance")
+    left.set_title("Trained and pushed: how far off?")
     left.legend(loc="upper right", ncols=3, fontsize=12, handlelength=1.5, columnspacing=1.2)
     for share, color, name in ((back[0], GREY, "before training"), (back[1], BLUE, "after training")):
         right.plot(sizes, share.T, "o", color=color, mfc="none", ms=9)
