@@ -149,16 +149,18 @@ def _by_displacement(train: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     _, C, height, width = train.shape
     mean = train.mean(dim=(0, 2, 3))  # (C,)
     room = (2 * height, 2 * width)  # so that a displacement does not come in again at the other side
-    spectrum = torch.fft.rfft2(train - mean[:, None, None], s=room)  # (n, C, ...)
     pairs = torch.fft.rfft2(torch.ones(height, width), s=room)
     count = torch.fft.irfft2(pairs.abs().square(), s=room).round().clamp(min=1)
-    product = torch.einsum("nahw,nbhw->abhw", spectrum.conj(), spectrum) / len(train)
+    product = torch.zeros(C, C, *pairs.shape, dtype=torch.cfloat)
+    for part in train.float().split(100):  # a few at a time: spectra are large
+        spectrum = torch.fft.rfft2(part - mean[:, None, None].float(), s=room)  # (100, C, ...)
+        product += torch.einsum("nahw,nbhw->abhw", spectrum.conj(), spectrum) / len(train)
     covariance = torch.fft.irfft2(product, s=room) / count  # (C, C, rows apart, columns apart)
     i, j = torch.arange(height), torch.arange(width)
     down, right = (i[None] - i[:, None]) % room[0], (j[None] - j[:, None]) % room[1]
     found = covariance[:, :, down[:, None, :, None], right[None, :, None, :]]  # (C, C, i, j, i', j')
-    found = found.permute(0, 2, 3, 1, 4, 5).reshape(C * height * width, -1).double()
-    return mean.repeat_interleave(height * width).double(), (found + found.T) / 2
+    found = found.permute(0, 2, 3, 1, 4, 5).reshape(C * height * width, -1)
+    return mean.repeat_interleave(height * width).double(), found.double()
 
 
 class NearestNeighbours(_Painter):
