@@ -132,7 +132,7 @@ class GaussianFill(_Painter):
 
     def _expect(self, image: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
         """Return the expected pixels of one image, given those that are seen: (P,) and (P,) to (P,)."""
-        across = self.covariance[:, seen]  # (P, V)
+        across = self.covariance[:, seen].double()  # (P, V)
         root = torch.linalg.cholesky(across[seen] + self.ridge * torch.eye(across.shape[1], dtype=across.dtype))
         surprise = (image - self.mean)[seen, None]  # (V, 1)
         return self.mean + (across @ torch.cholesky_solve(surprise, root))[:, 0]
@@ -160,7 +160,7 @@ def _by_displacement(train: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     down, right = (i[None] - i[:, None]) % room[0], (j[None] - j[:, None]) % room[1]
     found = covariance[:, :, down[:, None, :, None], right[None, :, None, :]]  # (C, C, i, j, i', j')
     found = found.permute(0, 2, 3, 1, 4, 5).reshape(C * height * width, -1)
-    return mean.repeat_interleave(height * width).double(), found.double()
+    return mean.repeat_interleave(height * width).double(), found
 
 
 class NearestNeighbours(_Painter):
