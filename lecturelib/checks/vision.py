@@ -169,8 +169,9 @@ check_sides = Exercise(
         the same twice: Two of your shares are equal. Did the cell run again after you changed the side?
         nothing learned: All three are near chance, 0.1. Were the networks trained, by `learn`, on `few`?
         percent: Write shares, such as 0.73, and not percent.
-        right: With the mean and 50 labels, one large patch beats sixteen small ones. With a single token the mean is
-            the concatenation, so this is the readout again. A single token has no use for attention, either.
+        right: With the mean and 50 labels, one large patch beats sixteen small ones. With a single token there is
+            nothing to average, and the embedding reads every pixel by its place: either would help. A single token has
+            no use for attention.
         hint 1: Run the cell three times, with patch_size = 8, 4 and 2. Each time it prints one share.
         hint 2: shares = [..., ..., ...] in this order: side 8, side 4, side 2.
     """,
