@@ -69,7 +69,7 @@ def learning(delays: Sequence[int], recall: Mapping[str, np.ndarray], chance: fl
     ax.set_xticks(range(len(delays)), [str(d) for d in delays])
     ax.axhline(chance, color=GREY, ls="--", lw=1.8)
     ax.text(0.5, chance - 0.02, "chance", color=GREY, va="top", ha="center")
-    ax.set(ylim=(0.1, 1.05), title="Trained anew at each delay", xlabel="delay (symbols between)")
+    ax.set(ylim=(-0.05, 1.05), title="Trained anew at each delay", xlabel="delay (symbols between)")
     return figure
 
 
