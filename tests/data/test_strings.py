@@ -131,7 +131,7 @@ LEGAL = test_each_legal_symbol_comes_equally_often
 test_mutants = planted(
     strings,
     [
-        Mutant("legal[rng.integers(len(legal))]", "legal[0]", LEGAL),
+        Mutant("legal[rng.integers(len(legal))]", "legal[-1]", LEGAL),
         Mutant("np.where(tokens == 2, total, 0)", "np.where(tokens == 2, total - 1, 0)", COUNTED),
         Mutant("total - until_reset, 9", "total - until_reset, 10", COUNTED),
     ],
