@@ -60,13 +60,13 @@ WRONG["tokens"] = {
 
 # ---- a suspect ----
 
-RIGHT["the suspect"] = ["DE", "e, d", ["D", "E"], {"E", "D"}]
+RIGHT["the suspect"] = ["DE", "e, d", ["D", "E"], ("E", "D")]
 WRONG["the suspect"] = {
     "line A": [["A", "E"], "ABCDEFG"],
     "line B": ["bde"],
     "line C": [("C",)],
     "line F": ["F, E"],
-    "line G": [{"G", "D"}],
+    "line G": [("G", "D")],
     "D alone": [["D"]],
     "E alone": ["e"],
     "none": [[]],

@@ -202,7 +202,7 @@ MEAN, PART = test_a_reduced_photo_is_the_mean_of_each_square, test_no_held_out_p
 test_mutants = planted(
     photos,
     [
-        Mutant("names = HELD_OUT if held_out else TRAINING", "names = TRAINING", PART),
+        Mutant("= HELD_OUT if held_out else TRAINING", "= TRAINING", PART),
         Mutant("mean(axis=(2, 4))", "max(axis=(2, 4))", MEAN),
     ],
 )
