@@ -200,7 +200,7 @@ def by_training_size(
     lower, upper = sorted(arrays[name][:, 0].mean() for name in highlight)
     x = sizes[0] * 0.93
     ax.annotate("", (x, lower), (x, upper), arrowprops={"arrowstyle": "<->", "lw": 1.8, "shrinkA": 0, "shrinkB": 0})
-    ax.text(x * 0.96, (upper + lower) / 2, f"{upper - lower:.0f}\npoints", ha="right", va="center", fontsize=15)
+    ax.text(x * 1.04, (upper + lower) / 2, f"{upper - lower:.0f}\npoints", ha="left", va="center", fontsize=15)
     low, high = bracket(arrays.values())
     ax.set(xscale="log", ylim=(np.floor(low), high + 0.1 * (high - low)), xlabel="training images (log scale)")
     ax.set_yticks([tick for tick in ax.get_yticks() if np.floor(low) <= tick <= 100])
