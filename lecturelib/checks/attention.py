@@ -93,7 +93,14 @@ check_attend = Exercise(
     name="attend",
     reference=lambda q, k, v, mask: F.scaled_dot_product_attention(q, k, v, attn_mask=mask),
     probes=Sized(
-        _masked, [(2, 5, 7, 3, 11, 1), (3, 7, 5, 2, 13, _ONE_FOR_ALL), (2, 3, 5, 7, 2, _HUGE), (2, 5, 3, 2, 7, _FLAT)]
+        _masked,
+        [
+            (2, 5, 7, 3, 11, 1),
+            (5, 2, 3, 4, 7, 1),  # each key is seen in some sequence, so that a softmax over these gives numbers
+            (3, 7, 5, 2, 13, _ONE_FOR_ALL),
+            (2, 3, 5, 7, 2, _HUGE),
+            (2, 5, 3, 2, 7, _FLAT),
+        ],
     ),
     imitations={
         "mask inverted": _filled(places=lambda mask: mask),

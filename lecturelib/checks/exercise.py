@@ -36,7 +36,8 @@ _SHOWN = 60  # numbers of a tensor that are printed one by one
 _ROUNDING = {torch.float64: (1e-5, 0.0), torch.float32: (1e-4, 1e-6), torch.float16: (1e-2, 5e-3)}
 _COARSE = (5e-2, 3e-2)  # bfloat16, and what has still fewer digits
 _LIBRARIES = (*map(sysconfig.get_path, ("stdlib", "purelib", "platlib")), str(Path(__file__).parents[1]), "<frozen")
-_TORCHS_OWN = ("Could not run", "Cannot copy out of meta", "Module [")  # how torch's own NotImplementedErrors begin
+# how torch's own NotImplementedErrors begin; a quotation mark: "softmax" not implemented for 'Bool'
+_TORCHS_OWN = ("Could not run", "Cannot copy out of meta", "Module [", '"')
 
 
 class Mistake(NamedTuple):

@@ -39,17 +39,20 @@ def _as_rows(drawn: Any, labels: Tensor, each: int) -> Any:
 
 def _repeated(draws: Draws, labels: Tensor, each: int) -> str | None:
     """Whether a row comes twice in a draw, and what the numbers are if they are no rows."""
-    if all(len(rows.unique()) == len(rows) for rows in draws.calls):
+    repeats = [len(rows.unique()) < len(rows) for rows in draws.calls]
+    if not any(repeats):
         return None
     counts = labels.bincount()
-    if all(len(rows) == len(counts) * each for rows in draws.calls):
-        tables = torch.stack(draws.calls).unflatten(1, (-1, each))  # (draws, classes, each), if they come by class
-        apart = all(len(line.unique()) == each for line in tables.flatten(0, 1))
-        if apart and bool((tables < counts[:, None]).all()):
-            return "numbers that begin at 0 in every class"
-        if bool((tables < len(counts)).all()):
-            return "labels"
-    return "a row twice"
+    if any(len(rows) != len(counts) * each for rows in draws.calls):
+        return "a row twice, and another number of rows"
+    tables = torch.stack(draws.calls).unflatten(1, (-1, each))  # (draws, classes, each), if they come by class
+    apart = all(len(line.unique()) == each for line in tables.flatten(0, 1))
+    if apart and bool((tables < counts[:, None]).all()):
+        return "numbers that begin at 0 in every class"
+    if bool((tables < len(counts)).all()):
+        return "labels"
+    # chance alone repeats a row also within a class, and not in each draw
+    return "a row for two classes" if apart and all(repeats) else "a row twice"
 
 
 def _miscounted(draws: Draws, labels: Tensor, each: int) -> str | None:

@@ -193,6 +193,7 @@ def test_a_truth_value_may_come_in_any_form(kind: Any) -> None:
         (lambda y: object(), "other"),
         (lambda y: torch.empty(3, device="meta") + y, "error"),
         (lambda y: torch.nn.Module()(y), "error"),
+        (lambda y: (y > 1).softmax(0), "error"),
         (lambda y: exit(), "error"),
     ],
 )
