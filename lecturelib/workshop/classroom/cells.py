@@ -11,7 +11,6 @@ import ast
 import builtins
 import re
 import symtable
-from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator
 from typing import NamedTuple
@@ -66,7 +65,7 @@ def attempts(cells: list[str], known: Container[str], texts: Iterable[str] = ())
         try:
             if answer is None or not needs:
                 raise ValueError
-            taken = sorted(needs.of(answer, place))
+            taken = needs.of(answer, place)
             source = "".join(f"{ast.unparse(bare[each][1])}\n" for each in taken)
             above = "".join(f"{ast.unparse(bare[each][1])}\n" for each in taken if bare[each][0] != n)
             found.append(Attempt(check, source, ast.unparse(answer), above + cell))
@@ -108,30 +107,25 @@ class _Checks(ast.NodeTransformer):
 
 
 class _Statement:
-    """What a statement does with names: which it reads, now or when something that it defines is called; and so on.
+    """What a statement does with names.
 
-    `binds`: gives them a value, `anew`: whatever they were before. `stores`: changes a part of what they stand for.
-    `touches`: may do so, by a call. `same`: what it binds may be the same object. `later`: what a function that it
-    defines binds or changes when it is called.
+    `now`, `later`: reads them at once, or when a function that it defines is called. `binds`: gives them a value,
+    `anew`: whatever they were before. `stores`: changes a part of what they stand for, `touches`: may do so, by a call.
+    `same`: what it binds may be the same object as these. `effects`, `may`: what a function that it defines binds and
+    stores, and what it touches, when it is called.
     """
 
     def __init__(self, node: ast.stmt) -> None:
         self.now, self.later, self.binds, declared = _names(node)
-        self.anew: set[str] = set()
-        if isinstance(node, (*_DEFINE, ast.Import, ast.ImportFrom)):
-            self.anew = set(self.binds)
-        elif isinstance(node, ast.Assign | ast.AnnAssign) and node.value:
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            names = [each for t in targets for each in (t.elts if isinstance(t, ast.Tuple | ast.List) else [t])]
-            self.anew = {each.id for each in names if isinstance(each, ast.Name)}
+        self.defines = isinstance(node, _DEFINE)
+        self.imports = isinstance(node, ast.Import | ast.ImportFrom)
+        self.anew = set(self.binds) if self.defines or self.imports else _targets(node)
         self.stores, self.touches = _changed(node)
         self.same = _base(node.value) if isinstance(node, ast.Assign) else set()
         if self.now & _WILD or (isinstance(node, ast.ImportFrom) and node.names[0].name == "*"):
             self.binds.add(_ANY)
         if isinstance(node, _COMPOUND):
             self.touches |= self.now
-        self.defines = isinstance(node, _DEFINE)
-        self.imports = isinstance(node, ast.Import | ast.ImportFrom)
         inside = [_changed(each) for each in ast.walk(node) if isinstance(each, ast.stmt)] if self.later else []
         self.effects = set().union(*(stores for stores, _ in inside)) & self.later | declared
         self.may = set().union(*(touches for _, touches in inside)) & self.later
@@ -139,76 +133,72 @@ class _Statement:
             self.effects.add(_ANY)
 
 
-def _statement(node: ast.stmt) -> _Statement:
-    """What a statement does; nothing, if Python would refuse it."""
-    try:
-        return _Statement(node)
-    except _UNREADABLE:
-        return _Statement(ast.Pass())
-
-
 class _Needs:
-    """Which statements an answer needs."""
+    """Which statements an answer needs, found backwards: those that make what is needed below, and what these need."""
 
     def __init__(self, nodes: list[ast.stmt]) -> None:
-        self.all = [_statement(node) for node in nodes]
+        self.all = [_Statement(node) for node in nodes]
         data = set().union(*(each.binds for each in self.all if not each.defines and not each.imports))
         own = set().union(*(each.binds for each in self.all if not each.imports))
-        effects: dict[str, set[str]] = defaultdict(set)
-        calls: dict[str, set[str]] = defaultdict(set)
+        functions = set().union(*(each.binds for each in self.all if each.later))
+        self.calls: dict[str, set[str]] = defaultdict(set)  # what it may read to call what a name stands for
+        effects: dict[str, set[str]] = defaultdict(set)  # and what that changes
+        alias: dict[str, set[str]] = defaultdict(set)  # other names of the same object
         for each in self.all:
-            for name in each.binds if each.later or each.effects else ():
+            for name in each.binds:
+                self.calls[name] |= each.later | each.now & functions
                 effects[name] |= each.effects | each.may & data
-                calls[name] |= each.later
-        for _ in range(len(effects)):  # what the functions that it calls change
-            before = sum(map(len, effects.values()))
-            for name in effects:
-                effects[name] |= set().union(*(effects[each] for each in calls[name] & effects.keys()))
-            if before == sum(map(len, effects.values())):
-                break
-        self.where: dict[str, list[int]] = defaultdict(list)
-        self.anew: dict[str, list[int]] = defaultdict(list)
-        for n, each in enumerate(self.all):
-            changed = each.binds | each.stores | (each.touches | each.same) & data
-            if each.stores - own:  # a part of a module, which an answer may use by another name
-                changed.add(_ANY)
-            for name in () if each.defines else each.now & effects.keys():
-                changed |= effects[name]
-            for name in changed:
-                self.where[name].append(n)
-            for name in each.anew:
-                self.anew[name].append(n)
+                for other in each.same & data:
+                    alias[name].add(other)
+                    alias[other].add(name)
+        self.changes: list[set[str]] = []
+        for each in self.all:
+            part = each.stores | each.touches & data
+            if not each.defines:
+                part = part.union(*(effects.get(name, ()) for name in _reached(each.now, self.calls)))
+            anything = {_ANY} if each.stores - own else set()  # of a module, which an answer may use by another name
+            self.changes.append(each.binds | anything | _reached(part, alias))
 
-    def of(self, answer: ast.expr, place: int) -> set[int]:
-        """Return the numbers of the statements that an expression needs after the first `place` of them."""
-        taken: set[int] = set()
+    def of(self, answer: ast.expr, place: int) -> list[int]:
+        """Return the numbers of the statements that an expression needs after the first `place` of them, in order.
+
+        What none of these binds is taken from below, as if that stood above all.
+        """
         now, later, *_ = _names(ast.Expr(answer))
-        wanted = [(name, place) for name in (*now, *later, _ANY)]
-        seen = set(wanted)
-        while wanted:
-            name, at = wanted.pop()
-            for n in self._chain(name, at, place):
-                taken.add(n)
-                each = self.all[n]
-                new = {(read, n) for read in (each.now if each.defines else each.now | each.later)}
-                new |= {(read, place) for read in each.later}
-                if name in each.same:
-                    new |= {(bound, place) for bound in each.binds}
-                fresh = new - seen
-                seen |= fresh
-                wanted += fresh
-        return taken
+        wanted = _reached(now | later, self.calls) | {_ANY}
+        above = self._taken(wanted, range(place))
+        wanted -= {_ANY}.union(*(self.all[n].binds for n in above))
+        return self._taken(wanted, range(place, len(self.all))) + above
 
-    def _chain(self, name: str, at: int, place: int) -> list[int]:
-        """Return the statements that make what a name stands for at one point, and that change it up to the end."""
-        where, anew = self.where.get(name, []), self.anew.get(name, [])
-        k = bisect_left(anew, at)
-        first = anew[k - 1] if k else 0
-        last = anew[k] if k < len(anew) and anew[k] < place else place
-        found = where[bisect_left(where, first) : bisect_left(where, max(last, at))]
-        if found or name == _ANY:
-            return found
-        return [n for n in where if n >= at and name in self.all[n].binds][:1]  # or else the first one below
+    def _taken(self, wanted: set[str], numbers: range) -> list[int]:
+        """Return the statements that make or change what is wanted, in order; it becomes what is wanted above them."""
+        taken = []
+        for n in reversed(numbers):
+            each = self.all[n]
+            if self.changes[n] & wanted:
+                taken.append(n)
+                wanted -= each.anew
+                wanted |= each.now | each.later if each.defines else _reached(each.now | each.later, self.calls)
+        return taken[::-1]
+
+
+def _reached(names: set[str], more: dict[str, set[str]]) -> set[str]:
+    """Return names, and all to which they lead."""
+    found, new = set(names), list(names)
+    while new:
+        fresh = more.get(new.pop(), set()) - found
+        found |= fresh
+        new += fresh
+    return found
+
+
+def _targets(node: ast.stmt) -> set[str]:
+    """Return the names that an assignment binds, whatever they were before."""
+    if isinstance(node, ast.Assign):
+        targets = [each for t in node.targets for each in (t.elts if isinstance(t, ast.Tuple | ast.List) else [t])]
+    else:
+        targets = [node.target] if isinstance(node, ast.AnnAssign) and node.value else []
+    return {each.id for each in targets if isinstance(each, ast.Name)}
 
 
 def _base(node: ast.AST | None) -> set[str]:
@@ -221,14 +211,11 @@ def _base(node: ast.AST | None) -> set[str]:
 def _here(node: ast.AST) -> Iterator[ast.AST]:
     """Yield a statement and what is in it, but not what runs only when a function is called."""
     yield node
-    for child in ast.iter_child_nodes(node):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) and child in _list(node.body):
-            continue
+    inside = ast.iter_child_nodes(node)
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+        inside = iter([node.args, *getattr(node, "decorator_list", [])])
+    for child in inside:
         yield from _here(child)
-
-
-def _list(body: object) -> list:
-    return body if isinstance(body, list) else [body]
 
 
 def _changed(node: ast.stmt) -> tuple[set[str], set[str]]:
@@ -249,7 +236,10 @@ def _changed(node: ast.stmt) -> tuple[set[str], set[str]]:
 def _names(node: ast.stmt) -> tuple[set[str], set[str], set[str], set[str]]:
     """Return the names that code reads at once, or when a function in it is called, and that it binds likewise."""
     now, later, binds, declared = set[str](), set[str](), set[str](), set[str]()
-    tables = [(symtable.symtable(ast.unparse(node), "<cell>", "exec"), False)]
+    try:
+        tables = [(symtable.symtable(ast.unparse(node), "<cell>", "exec"), False)]
+    except _UNREADABLE:  # Python would refuse it
+        return now, later, binds, declared
     for table, after in tables:  # which grows meanwhile
         outermost = table is tables[0][0]
         for symbol in table.get_symbols():

@@ -16,50 +16,60 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 from typing import Any
 
 import psutil
 import torch
 
-from lecturelib.workshop.classroom.wire import ASKS_BACK, Line, Message
+from lecturelib.workshop.classroom.wire import ASKS_BACK, Message
 
 HOME = "/hand-in"
 DISK = 16_000_000  # bytes that it may write
 _TEXT = 300  # characters of an error's message
 _NEW = 0x20000 | 0x8000000 | 0x10000000 | 0x20000000 | 0x40000000  # namespaces: mounts, IPC, users, processes, network
 
+Receive = Callable[[], bytes]
+Send = Callable[[bytes], None]
+
 
 def nurse(control: socket.socket, memory: int) -> None:
-    """Fork a child for each line that arrives, in namespaces of its own; without these, serve one and no more."""
+    """Fork a child for each line that arrives, in namespaces of its own; without these, serve one and no more.
+
+    First it says which; the next line waits until all processes of the last child have ended.
+    """
     if not os.fork():  # does the system allow them?
         os._exit(_apart())
     nested = os.wait()[1] == 0
+    control.send(b"+" if nested else b"-")
     while fds := socket.recv_fds(control, 1, 1)[1]:
-        line = Line(os.fdopen(fds[0], "rb"), os.fdopen(os.dup(fds[0]), "wb"))
-        if not nested:
-            control.close()
-            return serve(line, memory)
-        reader, writer = os.pipe()
-        if not (between := os.fork()):
-            _apart()
-            if pid := os.fork():  # the first process of its namespaces: with it all others in them end
-                os.write(writer, str(pid).encode())
+        line = Connection(fds[0])
+        if nested and os.fork():
+            line.close()
+            os.wait()
+            continue
+        control.close()
+        if nested:
+            if _apart():
+                os._exit(1)
+            if os.fork():  # the first process of its namespaces: with it all others in them end
+                line.close()
+                os.wait()
                 os._exit(0)
-            for each in (control.fileno(), reader, writer):
-                os.close(each)
             os.setsid()  # a signal to the own group reaches nobody outside
-            serve(line, memory)
-            os._exit(0)
-        line.close()
-        os.waitpid(between, 0)
-        pid = int(os.read(reader, 30))
-        for each in (reader, writer):
-            os.close(each)
-        if not control.recv(1):
-            break
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, 9)
-        control.send(b"+")
+        serve(line.recv_bytes, line.send_bytes, memory)
+        os._exit(0)
+
+
+def alone(line: Connection, memory: int, folder: str) -> None:
+    """Serve as a process of the account that collects."""
+    torch.set_num_threads(1)
+    os.environ["MPLBACKEND"] = "agg"  # no window opens
+    os.chdir(folder)
+    if hasattr(os, "setsid"):
+        os.setsid()
+    serve(line.recv_bytes, line.send_bytes, grown(memory))
+    time.sleep(10)  # who ends it looks for what it has started, and would no longer find it
 
 
 def _apart() -> int:
@@ -80,16 +90,16 @@ def _apart() -> int:
     return c.capset((ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)())
 
 
-def serve(judge: Line, memory: int) -> None:
+def serve(receive: Receive, send: Send, memory: int) -> None:
     """Give up all that is not needed, and answer the judge until it has no more questions."""
     silence = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(silence, stream)
     for name, most in (("AS", memory), ("FSIZE", DISK), ("CORE", 0), ("NOFILE", 64)):
         limit(f"RLIMIT_{name}", most)
-    judge.send(Message().write(ready=True))
-    with contextlib.suppress(EOFError, ConnectionError):
-        converse(judge)
+    with contextlib.suppress(EOFError, OSError):
+        send(Message().write(ready=True))
+        converse(receive, send)
 
 
 def grown(more: int) -> int:
@@ -107,25 +117,25 @@ def limit(which: str, most: int) -> None:
         resource.setrlimit(getattr(resource, which), (most, most))
 
 
-def converse(judge: Line) -> None:
+def converse(receive: Receive, send: Send) -> None:
     """Make the answer that the judge asks for, and call it; EOFError ends it."""
     answer: Any = None
     while True:
-        question = judge.receive()
+        question = receive()
         message = Message()
-        values = message.read(question, lambda n: _asked_back(judge, n))
+        values = message.read(question, lambda n: _asked_back(receive, send, n))
         try:
             if "source" in values:
-                answer = _answer(values["source"], values["answer"])
+                answer = make(values["source"], values["answer"])
                 reply = Message().write(value=answer)
             else:
                 reply = _called(answer, values, message)
         except BaseException as problem:  # also SystemExit: the judge says what comes of it
             reply = _raised(problem)
-        judge.send(reply)
+        send(reply)
 
 
-def _answer(source: str, answer: str) -> Any:
+def make(source: str, answer: str) -> Any:
     """Run a student's cells, and return the answer.
 
     A statement that fails is passed over: it may need what an experiment further up has made. If the answer does not
@@ -154,12 +164,12 @@ def _gradients(result: Any, given: tuple[Any, ...]) -> list[torch.Tensor | None]
     return list(torch.autograd.grad(result, weights, retain_graph=True, allow_unused=True))
 
 
-def _asked_back(judge: Line, n: int) -> Callable[..., Any]:
+def _asked_back(receive: Receive, send: Send, n: int) -> Callable[..., Any]:
     """Return what stands for a function among the arguments: it is the judge that computes it."""
 
     def ask(*given: Any) -> Any:
-        judge.send(ASKS_BACK + Message().write(function=n, given=given))
-        values = Message().read(judge.receive())
+        send(ASKS_BACK + Message().write(function=n, given=given))
+        values = Message().read(receive())
         if "raised" in values:
             raise getattr(builtins, values["raised"], RuntimeError)(values["text"])
         return values["result"]
@@ -180,5 +190,4 @@ if __name__ == "__main__":
     if "--nursery" in sys.argv:
         nurse(socket.socket(fileno=os.dup(0)), most)
     else:
-        serve(Line(os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")), most)
-        time.sleep(10)  # who ends it looks for what it has started, and would no longer find it
+        serve(Connection(os.dup(0), writable=False).recv_bytes, Connection(os.dup(1), readable=False).send_bytes, most)

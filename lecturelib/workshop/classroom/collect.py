@@ -1,28 +1,27 @@
-"""Judge hand-ins, several at a time: each worker is a process of `judge`, which has a child run the stranger's code.
+"""Judge hand-ins, several at a time: each file by a process of its own, which has a child run the stranger's code.
 
-This process reads nothing of a file. It hands out tasks, writes down what it hears, and ends a worker that is late; the
-file's row says so, and the next file gets a new one.
+This process reads nothing of a file. It starts a judge and a child, writes down what the judge says, and ends the two
+when a budget is used up; what is left of the file gets new ones.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import subprocess
-import sys
-import threading
+import math
+import time
+from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
-from queue import SimpleQueue
+from multiprocessing.connection import wait
 from typing import Any, NamedTuple
 
 from lecturelib.workshop.classroom.files import Source
-from lecturelib.workshop.classroom.sandbox import Sandbox
+from lecturelib.workshop.classroom.judge import judge
+from lecturelib.workshop.classroom.sandbox import AROUND, CONTEXT, Sandbox
 
-_FILE = 8  # a file may take so many times the limit of one exercise, reading it included; a worker itself takes care
-_START = 600  # seconds until a worker must be ready, or to bring up children: only a machine that stands still is later
+_EXERCISE, _FILE = 3, 6  # so many times the limit of computing may pass by the clock, for an exercise and for a file
+_START = 600  # seconds until a judge or a child must be there: only a machine that stands still is later
+_PROCESSES = 12  # of one hand-in, with those that stand around it
+_LOOK = 0.25  # seconds between two looks at what a child has used
 
 
 class Limits(NamedTuple):
@@ -53,102 +52,116 @@ class Result:
 
 def collect(sources: Sequence[Source], sandbox: Sandbox, limits: Limits, jobs: int = 1) -> Iterator[Result]:
     """Judge these hand-ins, several at a time, and yield the result of each as it is ready."""
-    workers = [_Worker(sandbox, limits) for _ in range(min(jobs, len(sources)))]
-    idle: SimpleQueue[_Worker] = SimpleQueue()
-    for each in workers:
-        idle.put(each)
-
-    def one(source: Source) -> Result:
-        worker = idle.get()
-        try:
-            return worker.judge(source)
-        finally:
-            idle.put(worker)
-
-    pool = ThreadPoolExecutor(max(1, len(workers)))
+    waiting = deque(sources)
+    desks = [_Desk(sandbox, limits) for _ in range(min(jobs, len(sources)))]
     try:
-        for done in as_completed([pool.submit(one, source) for source in sources]):
-            yield done.result()
+        while waiting or any(desk.result for desk in desks):
+            for desk in desks:
+                if waiting and not desk.result:
+                    desk.begin(waiting.popleft())
+            busy = [desk for desk in desks if desk.result]
+            wait([desk.news for desk in busy], _LOOK)
+            for desk in busy:
+                if result := desk.look():
+                    yield result
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for each in workers:
-            each.close()
+        for desk in desks:
+            desk.close()
 
 
-class _Worker:
-    """A process that judges, started when it is needed."""
+class _Desk:
+    """Where one file after another is judged."""
 
     def __init__(self, sandbox: Sandbox, limits: Limits) -> None:
-        self.limits = limits
-        self.settings = json.dumps({"sandbox": sandbox, "seconds": limits.seconds, "memory": limits.memory})
-        self.process: subprocess.Popen | None = None
+        self.limits, self.place = limits, sandbox.place(limits.memory)
+        self.result: Result | None = None
+        self.checks: list[str] | None = None  # of the file, as soon as its judge has read it
+        self.looked = 0.0
 
-    def judge(self, source: Source) -> Result:
-        """Have one hand-in judged."""
-        result = Result(source)
-        checks: list[str] = []
-        ended = False
+    def begin(self, source: Source) -> None:
+        """Begin with a file."""
+        self.checks, self.left = None, _FILE * self.limits.seconds
+        self._start(Result(source))
+
+    def look(self) -> Result | None:
+        """Hear what the judge says, and look at the budgets; return the result if the file is done."""
+        assert self.result
+        result, why = self.result, ""
         try:
-            process = self.process or self._start()
-            assert process.stdin
-            with self._no_longer_than(_FILE * self.limits.seconds + _START / 10):
-                process.stdin.write(json.dumps(source) + "\n")
-                process.stdin.flush()
-                while not ended:
-                    ended = self._hear(result, checks)
-        except (OSError, ValueError, LookupError, TypeError) as problem:
-            self.close()
-            if not checks:
-                result.problem = result.problem or f"the process that read it ended ({type(problem).__name__})"
-            for check in checks[len(result.found) :]:
-                result.found.append(Found(check, "not readable"))
+            while self.news.poll():
+                self._hear(self.news.recv())
+        except (EOFError, OSError):
+            why = "not readable"
+        why = why or self._used_up()
+        if not why:
+            return None
+        self._end()
+        if self.checks is None and not result.problem:
+            result.problem = f"the process that read it ended ({why})"
+        missing = (self.checks or [])[len(result.found) :]
+        if missing and self.trying:
+            result.found.append(Found(missing.pop(0), why))
+            self.left -= time.monotonic() - self.began
+        if self.left <= 0:
+            result.found += [Found(check, "stopped: time") for check in missing]
+        elif missing:
+            self._start(result)
+            return None
+        self.result = None
         return result
 
     def close(self) -> None:
-        """End it; what runs in bubblewrap ends with it."""
-        if self.process:
-            self.process.kill()
-            self.process.wait()
-            for pipe in (self.process.stdin, self.process.stdout):
-                with contextlib.suppress(OSError):
-                    pipe.close()  # type: ignore[union-attr]
-            self.process = None
+        """End all that was started."""
+        if self.result:
+            self._end()
+        self.place.close()
 
-    def _start(self) -> subprocess.Popen:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "lecturelib.workshop.classroom.judge", self.settings],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8",
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"},
-        )  # fmt: skip
-        with self._no_longer_than(_START):
-            self._line()
-        return self.process
+    def _start(self, result: Result) -> None:
+        child = self.place.start()
+        self.news, theirs = CONTEXT.Pipe(duplex=False)
+        with child, theirs:
+            task = (result.source, len(result.found), child, theirs)
+            self.judge = CONTEXT.Process(target=judge, args=task, daemon=True)
+            self.judge.start()
+        self.result, self.trying = result, True
+        self._allow(math.inf, _START / 10 + self.left)
 
-    @contextlib.contextmanager
-    def _no_longer_than(self, seconds: float) -> Iterator[None]:
-        assert self.process
-        timer = threading.Timer(seconds, self.process.kill)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
+    def _end(self) -> None:
+        self.judge.kill()
+        self.judge.join()
+        self.news.close()
+        self.place.end()
 
-    def _line(self) -> dict[str, Any]:
-        assert self.process and self.process.stdout
-        if not (line := self.process.stdout.readline()):
-            raise OSError("it has ended")
-        return json.loads(line)
+    def _hear(self, news: Any) -> None:
+        """Take in what the judge says."""
+        assert self.result
+        if news is None:  # it begins with the next exercise
+            self.trying = True
+            self._allow(self.limits.seconds, min(self.left, _EXERCISE * self.limits.seconds))
+        elif isinstance(news, str):
+            self.result.problem = news
+        elif len(news) == 3:
+            self.result.student, self.result.written, self.checks = news
+            self._allow(math.inf, _START)
+        elif self.checks:
+            self.result.found.append(Found(self.checks[len(self.result.found)], *news))
+            self.left -= time.monotonic() - self.began
+            self.trying = False
 
-    def _hear(self, result: Result, checks: list[str]) -> bool:
-        """Take in a line; return whether it was the last one about this file."""
-        news = self._line()
-        if "problem" in news:
-            result.problem = news["problem"]
-        elif "checks" in news:
-            result.student, result.written = news["student"], news["written"]
-            checks += news["checks"]
-        elif "verdict" in news:
-            result.found.append(Found(checks[len(result.found)], news["verdict"], news["says"]))
-        return "end" in news
+    def _allow(self, seconds: float, clock: float) -> None:
+        """From now on the child may take so many seconds of computing, and so many by the clock."""
+        self.began = time.monotonic()
+        self.seconds, self.deadline, self.before = seconds, self.began + clock, math.inf
+
+    def _used_up(self) -> str:
+        """Say which budget is used up, if one is."""
+        if (now := time.monotonic()) < self.looked + _LOOK:
+            return ""
+        self.looked = now
+        many, spent, memory = self.place.used()
+        self.before = min(self.before, spent)
+        if now > self.deadline or spent - self.before > self.seconds:
+            return "stopped: time"
+        if many > _PROCESSES:
+            return "stopped: processes"
+        return "stopped: memory" if memory > self.limits.memory + AROUND else ""

@@ -31,12 +31,7 @@ def collect(parser: argparse.ArgumentParser) -> None:
                         help="a new file (table.csv)")  # fmt: skip
     jobs = max(1, os.cpu_count() or 2)
     parser.add_argument("--jobs", type=_whole, default=jobs, metavar="N", help="files at a time (one a core)")
-    parser.add_argument(
-        "--seconds",
-        type=_positive,
-        default=20,
-        help="of computing for an exercise (20)",
-    )
+    parser.add_argument("--seconds", type=_positive, default=20, help="of computing for an exercise (20)")
     parser.add_argument("--megabytes", type=_whole, default=1000, help="for an exercise (1000)")
     parser.add_argument("--image", default="lecture", help="of the course, for podman or docker (lecture)")
     parser.add_argument("--same-account", action="store_true",

@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import re
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
 
 from lecturelib import checks
+from lecturelib.checks.exercise import Exercise
 from lecturelib.workshop.notebooks import NOTEBOOKS
 
 _SOURCE = 200_000  # characters of a cell
 _CELLS = 2_000  # of a notebook
-
-
-class Lesson(NamedTuple):
-    """One exercise of the course: its check, the module that holds it, and its notebook."""
-
-    check: str
-    module: str
-    notebook: str
 
 
 @cache
@@ -35,8 +28,14 @@ def exercises() -> dict[str, str]:
     return found
 
 
-def read_course(folder: Path = NOTEBOOKS) -> dict[str, Lesson]:
-    """Return the exercises of all notebooks of a folder, by the names of their checks, in order.
+@cache
+def exercise_of(check: str) -> Exercise:
+    """Return the exercise that a check is."""
+    return getattr(importlib.import_module(exercises()[check]), check)
+
+
+def read_course(folder: Path = NOTEBOOKS) -> dict[str, str]:
+    """Return the notebook of each check that a folder of notebooks uses, in order.
 
     Raises: ValueError where there is no notebook with an exercise.
     """
@@ -44,7 +43,7 @@ def read_course(folder: Path = NOTEBOOKS) -> dict[str, Lesson]:
     for path in sorted(folder.glob("*.ipynb")):
         for name in re.findall(r"\b(check_\w+)\.hints\(\)", path.read_text(encoding="utf-8")):
             if name in exercises():
-                found[name] = Lesson(name, exercises()[name], path.stem)
+                found[name] = path.stem
     if not found:
         raise ValueError(
             f"no exercise was found in {folder}: expected the notebooks of the course. They are no part of an "

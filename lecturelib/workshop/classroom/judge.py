@@ -1,99 +1,77 @@
-"""The process that judges: it reads files that were handed in, and puts the questions of each check to a child.
+"""The process that judges a file: it reads it, and puts the questions of each check to a child.
 
 The verdict is that of `Exercise` itself: the child's answer is wrapped into a function that sends its arguments over
-and returns what comes back. Probes, right results, and all that a check does to an answer stay on this side. It reads
-a task in a line, and writes lines with what it finds: `python -m lecturelib.workshop.classroom.judge`.
+and returns what comes back. Probes, right results, and all that a check does to an answer stay on this side.
 """
 
 from __future__ import annotations
 
 import builtins
 import contextlib
-import ctypes
-import importlib
-import json
-import os
-import sys
-import time
-from collections.abc import Callable, Iterator
-from functools import cache
+import signal
+import warnings
+from collections.abc import Callable
+from multiprocessing.connection import Connection
 from typing import Any
 
 import torch
 
-from lecturelib.checks.exercise import Exercise
 from lecturelib.workshop.classroom.cells import Attempt, attempts
 from lecturelib.workshop.classroom.child import grown, limit
-from lecturelib.workshop.classroom.course import exercises, read
+from lecturelib.workshop.classroom.course import exercise_of, exercises, read
 from lecturelib.workshop.classroom.files import Source, fetch
-from lecturelib.workshop.classroom.sandbox import Child, Children, Sandbox
-from lecturelib.workshop.classroom.wire import ASKS_BACK, LIMIT, Line, Message, renew
+from lecturelib.workshop.classroom.wire import ASKS_BACK, LIMIT, Message, renew
 
-_MEMORY = 3_000_000_000  # bytes for the judge itself
+_MEMORY = 4_000_000_000  # bytes for the judge itself
 
 
 class Stopped(BaseException):
     """The child can answer no more; no Exception, for a check takes these for results."""
 
 
-def judged(content: bytes, children: Children, seconds: float) -> Iterator[dict[str, Any]]:
-    """Judge all attempts of a file, and yield what is found: first what is in it, then a verdict for each.
+def judge(source: Source, done: int, child: Connection, news: Connection) -> None:
+    """Judge what a file holds, after the first `done` attempts, until the child can answer no more.
 
-    Each has so many seconds of computing, three times that by the clock, and the file twice as much again.
+    What it sends: a problem with the file, as a text; or (student, when it was written, the checks of all attempts),
+    and then for each attempt None when it begins, and (the verdict's name, its sentence) at its end.
     """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is who collects that ends it
+    warnings.simplefilter("ignore")  # of Python, about a student's code
+    torch.set_num_threads(1)
+    limit("RLIMIT_AS", grown(_MEMORY))
     try:
-        student, written, cells, texts = read(content)
+        student, written, cells, texts = read(fetch(source))
         found = [each for cell in cells for each in attempts(cell, exercises(), texts)]
-    except (ValueError, RecursionError, MemoryError) as problem:
-        yield {"problem": str(problem)[:200] or type(problem).__name__}
+    except Exception as problem:
+        news.send(str(problem)[:200] or type(problem).__name__)
         return
-    yield {"student": student, "written": written, "checks": [attempt.check for attempt in found]}
-    child, left = None, 6 * seconds
-    for attempt in found:
-        name, says = attempt.fault or ("stopped: time", "")
-        if left > 0 and not attempt.fault:
-            began = time.monotonic()
+    news.send((student, written, [attempt.check for attempt in found]))
+    remote = Remote(child)
+    with contextlib.suppress(ConnectionError):  # who collects was ended
+        for attempt in found[done:]:
             try:
-                child = child or children.start()
-                began = _ready(child)
-                child.limit(seconds, min(left, 3 * seconds))
-                name, says = Remote(child.line).verdict(attempt)
-            except (Stopped, OSError) as reason:
-                name, says = (str(reason), "") if isinstance(reason, Stopped) else ("not readable", str(reason))
-            if child:
-                name = child.why or name
-                left -= time.monotonic() - began
-                if name.startswith(("stopped", "not readable")):  # the next one has a process of its own
-                    children.end(child)
-                    child = None
-        yield {"verdict": name, "says": says}
-    if child:
-        children.end(child)
-
-
-def _ready(child: Child) -> float:
-    """Wait until a child has started, and return the time."""
-    if not child.ready:
-        Remote(child.line).ready()
-        child.ready = True
-    return time.monotonic()
-
-
-@cache
-def exercise_of(check: str) -> Exercise:
-    """Return the exercise that a check is."""
-    return getattr(importlib.import_module(exercises()[check]), check)
+                if not attempt.fault:
+                    remote.start()
+                news.send(None)
+                verdict = attempt.fault or remote.verdict(attempt)
+            except Stopped as reason:
+                news.send((str(reason), ""))
+                return
+            news.send(verdict)
 
 
 class Remote:
     """The child, as a check sees it."""
 
-    def __init__(self, child: Line) -> None:
+    def __init__(self, child: Connection) -> None:
         self.child = child
+        self.started = False
 
-    def ready(self) -> None:
+    def start(self) -> None:
         """Wait until it has started."""
-        self._receive(Message(), [])
+        if not self.started:
+            self._receive(Message(), [])
+            self.started = True
 
     def verdict(self, attempt: Attempt) -> tuple[str, str]:
         """Have the child make the answer, and let the exercise check it; return the verdict's name and sentence.
@@ -107,7 +85,8 @@ class Remote:
             problem = _error(values)
             return "error", f"{exercise.name}: your code stopped with {type(problem).__name__}: {problem}"
         try:
-            return exercise.verdict(values.get("value"))
+            name, says = exercise.verdict(values.get("value"))
+            return name, says
         except Exception as problem:  # an answer that a check did not reckon with would stop it in the notebook too
             return "error", f"{exercise.name}: the check stopped with {type(problem).__name__}"
 
@@ -118,8 +97,7 @@ class Remote:
             question = Message()
             dtype = str(torch.get_default_dtype()).removeprefix("torch.")
             self._send(question.write(given=given, dtype=dtype))
-            reply = Message(question.memory)
-            values = self._receive(reply, question.functions)
+            values = self._receive(Message(question.memory), question.functions)
             if "raised" in values:
                 raise _error(values)
             try:
@@ -134,29 +112,25 @@ class Remote:
 
     def _send(self, text: bytes) -> None:
         try:
-            self.child.send(text)
+            self.child.send_bytes(text)
         except OSError:
             raise Stopped("stopped: exit") from None
 
     def _receive(self, reply: Message, functions: list[Callable[..., Any]], call: Any = None) -> dict[str, Any]:
         """Wait for an answer; meanwhile compute what the child asks back."""
         try:
-            while True:
-                text = self.child.receive()
-                if len(text) > LIMIT:
-                    raise ValueError("too long")
-                if not text.startswith(ASKS_BACK):
-                    return reply.read(text, call)
+            while (text := self.child.recv_bytes(LIMIT + 1)).startswith(ASKS_BACK):
                 values = Message().read(text.removeprefix(ASKS_BACK))
                 self._send(_computed(functions[values["function"]], values["given"]))
-        except (EOFError, OSError):
+            return reply.read(text, call)
+        except (EOFError, ConnectionError):
             raise Stopped("stopped: exit") from None
         except Exception:
             raise Stopped("not readable") from None
 
 
 def _computed(function: Callable[..., Any], given: Any) -> bytes:
-    """A function of the probe on arguments from the child, or the ValueError by which it refuses them."""
+    """A function of the probe on arguments from the child, or the error by which it refuses them."""
     try:
         return Message().write(result=function(*given))
     except Exception as problem:
@@ -187,31 +161,3 @@ def _learnable(number: Any, gradients: Any, given: tuple[Any, ...]) -> torch.Ten
     weights = [w for each in given if isinstance(each, torch.nn.Module) for w in each.parameters()]
     slopes = [torch.zeros_like(w) if g is None else g.reshape(w.shape) for g, w in zip(gradients, weights, strict=True)]
     return number + sum(((w - w.detach()) * g).sum() for g, w in zip(slopes, weights, strict=True))
-
-
-def main() -> None:
-    """Judge a file for each line that arrives, and say in lines what is found."""
-    torch.set_num_threads(1)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, 9)  # it is killed when who started it ends, and bubblewrap with it
-    out = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="backslashreplace")
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    settings = json.loads(sys.argv[1])
-    children = Children(Sandbox(*settings["sandbox"]), settings["memory"])
-    limit("RLIMIT_AS", grown(_MEMORY + settings["memory"]))
-    print(json.dumps({"ready": True}), file=out, flush=True)
-    for task in sys.stdin:
-        try:
-            content = fetch(Source(*json.loads(task)))
-        except Exception as problem:
-            news: Iterator[dict[str, Any]] = iter([{"problem": str(problem)[:200] or type(problem).__name__}])
-        else:
-            news = judged(content, children, settings["seconds"])
-        for each in news:
-            print(json.dumps(each), file=out, flush=True)
-        print(json.dumps({"end": True}), file=out, flush=True)
-    children.close()
-
-
-if __name__ == "__main__":
-    main()

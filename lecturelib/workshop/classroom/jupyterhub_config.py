@@ -37,17 +37,10 @@ def give_notebooks(spawner: Any) -> None:
     try:
         user = pwd.getpwnam(spawner.user.name)
         subprocess.run(
-            [PYTHON, "-I", HERE / "copies.py", NOTEBOOKS, Path(user.pw_dir) / "notebooks"],
-            user=user.pw_uid,
-            group=user.pw_gid,
-            extra_groups=os.getgrouplist(user.pw_name, user.pw_gid),
-            cwd="/",
-            env={"PATH": os.defpath},
-            check=True,
-            timeout=60,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+            [PYTHON, "-I", HERE / "copies.py", NOTEBOOKS, Path(user.pw_dir) / "notebooks"], user=user.pw_uid,
+            group=user.pw_gid, extra_groups=os.getgrouplist(user.pw_name, user.pw_gid), cwd="/",
+            env={"PATH": os.defpath}, check=True, timeout=60, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
     except (KeyError, OSError, subprocess.SubprocessError) as problem:
         spawner.log.warning("No notebooks for %s: %s %s", spawner.user.name, problem, getattr(problem, "stderr", ""))
 

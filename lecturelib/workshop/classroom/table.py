@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import importlib
 import json
 import os
 import re
@@ -16,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from lecturelib.workshop.classroom.collect import Found, Result
-from lecturelib.workshop.classroom.course import Lesson
+from lecturelib.workshop.classroom.course import exercise_of
 from lecturelib.workshop.classroom.files import Source, owners
 
 NAME = 80  # characters of a name in the table
@@ -79,7 +78,7 @@ class Journal:
         self.path.unlink()
 
 
-def rows(results: Sequence[Result], course: dict[str, Lesson]) -> list[Row]:
+def rows(results: Sequence[Result], course: dict[str, str]) -> list[Row]:
     """Return a row for each student and notebook, in order; of several files of one student the latest one counts.
 
     A student is a name, within one folder if there are folders for students: two of one name are not taken for one.
@@ -124,24 +123,21 @@ def plain(text: str, length: int = NAME) -> str:
     return f"'{text}" if _FORMULA.match(text) else text
 
 
-def write_table(path: Path, table: Sequence[Row], course: dict[str, Lesson]) -> None:
+def write_table(path: Path, table: Sequence[Row], course: dict[str, str]) -> None:
     """Write the table as CSV into a new file: a column for each exercise of the notebooks that occur.
 
     Raises: FileExistsError where there is a file already.
     """
     notebooks = {row.notebook for row in table}
-    checks = [lesson.check for lesson in course.values() if lesson.notebook in notebooks]
+    checks = [check for check, notebook in course.items() if notebook in notebooks]
     # with the mark by which Excel knows UTF-8
     with path.open("x", encoding="utf-8-sig", newline="", errors="backslashreplace") as file:
         writer = csv.writer(file)
-        writer.writerow(["student", "notebook", "file", "note", *(title(course[check]) for check in checks)])
+        writer.writerow(["student", "notebook", "file", "note", *(title(check, course) for check in checks)])
         for row in table:
-            of_notebook = [course[check].notebook == row.notebook for check in checks]
-            cells = [
-                row.verdicts.get(check, Found(check, MISSING)).name if own else ""
-                for check, own in zip(checks, of_notebook, strict=True)
-            ]
-            writer.writerow([row.student, row.notebook, row.file, row.note, *cells])
+            own = {check: MISSING for check in checks if course[check] == row.notebook}
+            own |= {check: found.name for check, found in row.verdicts.items()}
+            writer.writerow([row.student, row.notebook, row.file, row.note, *(own.get(check, "") for check in checks)])
 
 
 def best(found: Sequence[Found]) -> dict[str, Found]:
@@ -152,16 +148,15 @@ def best(found: Sequence[Found]) -> dict[str, Found]:
     return counts
 
 
-def title(lesson: Lesson) -> str:
+def title(check: str, course: dict[str, str]) -> str:
     """Return the heading of an exercise's column: the notebook's number and the exercise's name."""
-    name = getattr(importlib.import_module(lesson.module), lesson.check).name
-    return f"{lesson.notebook.partition('_')[0]} {name}"
+    return f"{course[check].partition('_')[0]} {exercise_of(check).name}"
 
 
-def summary(table: Sequence[Row], course: dict[str, Lesson]) -> Iterator[str]:
+def summary(table: Sequence[Row], course: dict[str, str]) -> Iterator[str]:
     """Yield the lines for the hall: of each exercise how many are right, and its most frequent mistakes."""
-    for lesson in course.values():
-        found = [row.verdicts.get(lesson.check) for row in table if row.notebook == lesson.notebook]
+    for check, notebook in course.items():
+        found = [row.verdicts.get(check) for row in table if row.notebook == notebook]
         given = [each for each in found if each]
         if not given:
             continue
@@ -169,24 +164,18 @@ def summary(table: Sequence[Row], course: dict[str, Lesson]) -> Iterator[str]:
         says = {each.name: each.says.partition(": ")[2].removeprefix("not yet. ") for each in given}
         right, missing = names.pop("right", 0), len(found) - len(given)
         open_ = names.pop(UNSOLVED, 0) + missing
-        yield f"{title(lesson)}: {right} of {len(found)} right, {open_} not solved yet"
+        yield f"{title(check, course)}: {right} of {len(found)} right, {open_} not solved yet"
         for name, count in names.most_common(SHOWN):
-            known = name in _mistakes(lesson)
-            yield f"  {count:4} {name}{': ' + says[name] if known else ''}"
+            yield f"  {count:4} {name}{': ' + says[name] if name in exercise_of(check).imitations else ''}"
 
 
-def _mistakes(lesson: Lesson) -> set[str]:
-    exercise = getattr(importlib.import_module(lesson.module), lesson.check)
-    return {mistake.name for mistake in exercise.mistakes}
-
-
-def _rows_of(result: Result, student: str, course: dict[str, Lesson]) -> Iterator[Row]:
+def _rows_of(result: Result, student: str, course: dict[str, str]) -> Iterator[Row]:
     """Yield a row for each notebook of which a file holds an exercise; without any, one that says why."""
     counts = {check: each for check, each in best(result.found).items() if check in course}
     written, file = result.written or result.source.time, plain(result.source.place, 200)
-    notebooks = dict.fromkeys(course[check].notebook for check in counts)
+    notebooks = dict.fromkeys(course[check] for check in counts)
     for notebook in notebooks:
-        verdicts = {check: each for check, each in counts.items() if course[check].notebook == notebook}
+        verdicts = {check: each for check, each in counts.items() if course[check] == notebook}
         yield Row(student, notebook, file, "", verdicts, written)
     if not notebooks:
         problem = f"not readable: {result.problem}" if result.problem else "holds no exercise of the course"

@@ -8,12 +8,10 @@ which writes into what it was given, or hands it back, can be seen to do so.
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
 import math
-import struct
 from collections.abc import Callable, Mapping
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -41,40 +39,6 @@ class Foreign:
         return f"an object of the class {self.kind}"
 
 
-class Line:
-    """One end of what a judge and a child speak on: messages, each after its length."""
-
-    def __init__(self, reader: IO[bytes], writer: IO[bytes]) -> None:
-        self.reader, self.writer = reader, writer
-
-    def send(self, text: bytes) -> None:
-        """Send a message."""
-        self.writer.write(struct.pack(">I", len(text)) + text)
-        self.writer.flush()
-
-    def receive(self) -> bytes:
-        """Wait for a message.
-
-        Raises: EOFError at the end; ValueError for one that is too long.
-        """
-        (length,) = struct.unpack(">I", self._exactly(4))
-        if length > 2 * LIMIT:
-            raise ValueError(f"a message of {length} bytes: expected at most {LIMIT}")
-        return self._exactly(length)
-
-    def close(self) -> None:
-        """Close both directions."""
-        for each in (self.reader, self.writer):
-            with contextlib.suppress(OSError):
-                each.close()
-
-    def _exactly(self, length: int) -> bytes:
-        text = self.reader.read(length)
-        if len(text) < length:
-            raise EOFError
-        return text
-
-
 class Message:
     """One message as it is written or read: values, and the pieces of memory that their tensors lie in.
 
@@ -84,13 +48,14 @@ class Message:
     def __init__(self, memory: list[torch.UntypedStorage] | None = None) -> None:
         self.memory = list(memory or ())
         self.functions: list[Callable[..., Any]] = []
+        self.call: Callable[[int], Callable[..., Any]] | None = None
 
     def write(self, **values: Any) -> bytes:
         """Return a message that holds these values under their names.
 
         Raises: ValueError where it would be too large.
         """
-        content = {name: self._encode(value, 0) for name, value in values.items()}
+        content = {name: self._encode(value) for name, value in values.items()}
         content["memory"] = [base64.b64encode(_bytes_of(each).numpy().tobytes()).decode() for each in self.memory]
         text = json.dumps(content).encode()
         if len(text) > LIMIT:
@@ -104,23 +69,16 @@ class Message:
 
         Raises: ValueError for anything that `write` would not have written.
         """
+        self.call = call
         try:
             content = json.loads(text)
             for n, encoded in enumerate(content.pop("memory")):
                 self._take(n, base64.b64decode(encoded, validate=True))
-            return {name: self._decode(value, call, 0) for name, value in content.items()}
-        except (
-            AttributeError,
-            IndexError,
-            KeyError,
-            OverflowError,
-            RecursionError,
-            RuntimeError,
-            TypeError,
-        ) as problem:
+            return {name: self._decode(value) for name, value in content.items()}
+        except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError) as problem:
             raise ValueError(f"no message: {type(problem).__name__}: {problem}") from None
 
-    def _encode(self, value: Any, depth: int) -> Any:
+    def _encode(self, value: Any, depth: int = 0) -> Any:
         if depth > _DEPTH:
             return {"foreign": "list that is nested too deeply"}
         if value is None or type(value) in (bool, int, float, str):
@@ -129,11 +87,6 @@ class Message:
             return {"ellipsis": True}
         if isinstance(value, torch.Tensor):
             return self._encode_tensor(value.detach())
-        if isinstance(value, np.ndarray | np.generic):
-            try:
-                return {"array": self._encode_tensor(torch.as_tensor(np.asarray(value)))}
-            except (TypeError, ValueError):  # an array of strings or of objects
-                return {"foreign": type(value).__name__}
         if isinstance(value, torch.Generator):
             return {"generator": self._encode_tensor(value.get_state())}
         if isinstance(value, Mapping):
@@ -143,6 +96,8 @@ class Message:
             return {kind: [self._encode(each, depth + 1) for each in value]}
         if isinstance(value, nn.Sequential):
             return {"layers": [self._encode_layer(layer) for layer in value]}
+        if isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "biuf":
+            return {"array": self._encode_tensor(torch.as_tensor(np.asarray(value)))}
         if callable(value):
             self.functions.append(value)
             return {"function": len(self.functions) - 1}
@@ -156,16 +111,17 @@ class Message:
             return {"foreign": f"tensor of {tensor.dtype} on {tensor.device}"}
         tensor = tensor.resolve_neg()
         memory = tensor.untyped_storage()
-        known = [each.data_ptr() for each in self.memory]
-        if memory.data_ptr() not in known or not memory.nbytes():
+        if memory.data_ptr() not in self._places():
             self.memory.append(memory)
-            known.append(memory.data_ptr())
-        at = known.index(memory.data_ptr()) if memory.nbytes() else len(known) - 1
+        at = self._places().index(memory.data_ptr())
         return {"tensor": [name, at, tensor.storage_offset(), list(tensor.shape), list(tensor.stride())]}
+
+    def _places(self) -> list[int]:
+        return [each.data_ptr() for each in self.memory]
 
     def _encode_layer(self, layer: nn.Module) -> Any:
         if isinstance(layer, nn.Linear):
-            return ["Linear", self._encode(layer.weight, 0), self._encode(layer.bias, 0)]
+            return ["Linear", self._encode(layer.weight), self._encode(layer.bias)]
         kind = type(layer).__name__
         if kind not in _LAYERS:
             raise ValueError(f"a layer {kind} does not travel: expected Linear, {', '.join(_LAYERS)}")
@@ -182,32 +138,31 @@ class Message:
         if not torch.equal(old, new):
             old.copy_(new)
 
-    def _decode(self, value: Any, call: Callable[[int], Callable[..., Any]] | None, depth: int) -> Any:
+    def _decode(self, value: Any, depth: int = 0) -> Any:
         if not isinstance(value, dict):
             if isinstance(value, list) or depth > _DEPTH + 1:
                 raise ValueError("a list without a kind, or one that is nested too deeply")
             return value
         ((kind, content),) = value.items()
         if kind in ("list", "tuple"):
-            parts = [self._decode(each, call, depth + 1) for each in content]
+            parts = [self._decode(each, depth + 1) for each in content]
             return parts if kind == "list" else tuple(parts)
         if kind == "dict":
-            return {self._decode(k, call, depth + 1): self._decode(v, call, depth + 1) for k, v in content}
+            return {self._decode(key, depth + 1): self._decode(each, depth + 1) for key, each in content}
         if kind == "ellipsis":
             return ...
         if kind == "tensor":
             return self._decode_tensor(*content)
         if kind == "array":
-            decoded = self._decode(content, None, depth + 1)
-            return decoded.numpy() if isinstance(decoded, torch.Tensor) else decoded
+            return self._decode(content, depth + 1).numpy()
         if kind == "generator":
             generator = torch.Generator()
-            generator.set_state(self._decode(content, None, depth + 1))
+            generator.set_state(self._decode(content, depth + 1))
             return generator
         if kind == "layers":
             return nn.Sequential(*(self._decode_layer(*layer) for layer in content))
-        if kind == "function" and call:
-            return call(int(content))
+        if kind == "function" and self.call:
+            return self.call(int(content))
         return Foreign(f"{content:.60}" if isinstance(content, str) else kind[:60])
 
     def _decode_tensor(self, dtype: str, at: int, offset: int, shape: list[int], stride: list[int]) -> torch.Tensor:
@@ -222,7 +177,7 @@ class Message:
     def _decode_layer(self, kind: str, *weights: Any) -> nn.Module:
         if kind != "Linear":
             return _LAYERS[kind]()
-        weight, bias = (self._decode(each, None, 0) for each in weights)
+        weight, bias = map(self._decode, weights)
         layer = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None)
         layer.weight = nn.Parameter(weight)
         if bias is not None:

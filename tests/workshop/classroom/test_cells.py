@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from lecturelib.checks.start import check_baseline
 from lecturelib.workshop.classroom.cells import attempts, parse
-from lecturelib.workshop.classroom.child import _answer
-from lecturelib.workshop.classroom.course import read, read_course
+from lecturelib.workshop.classroom.child import make
+from lecturelib.workshop.classroom.course import exercise_of, read, read_course
 from lecturelib.workshop.notebooks import NOTEBOOKS
 from tests.workshop.classroom.samples import COURSE, notebook, solved
 
@@ -106,6 +106,7 @@ FORMS = {
     "a decorator": ["def made(f):\n    return lambda: f() + 1", "@made\ndef one():\n    return 0"],
     "a default": ["k = 1", "def one(k=k):\n    return k", "k = 2"],
     "a closure": ["def make(k):\n    def one():\n        return k\n    return one", "one = make(1)"],
+    "what a closure reads": ["k = 0", "def make():\n    return lambda: k", "one = make()", "k = 1"],
     "a base class": ["class A:\n    def one(self):\n        return 1", "class B(A):\n    pass", "one = B().one"],
     "written again": ["k = 1", "one = lambda k=k: k", "k = 2", "k += 1"],
     "read before it is written again": ["k = 1", "j = k", "k = 2", "one = lambda: j"],
@@ -138,9 +139,7 @@ def layouts(draw):
 
 def verdicts(cells):
     """Return what the check says of what was found in these cells."""
-    return [
-        check_baseline.verdict(_answer(each.source, each.answer)).name for each in attempts(cells, {"check_baseline"})
-    ]
+    return [check_baseline.verdict(make(each.source, each.answer)).name for each in attempts(cells, {"check_baseline"})]
 
 
 @settings(max_examples=200)
@@ -158,7 +157,7 @@ def test_every_form_in_which_a_name_is_bound_or_changed_belongs_to_the_answer(pa
 
 
 def test_an_answer_in_a_text_cell_is_named():
-    cells, texts = ["share = ...\ncheck_baseline(share)"], ["Some text.", "def share(labels):\n    return 1"]
+    cells, texts = ["share = ...\ncheck_baseline(share)"], ["return 1 == 1", "def share(labels):\n    return 1"]
     for code, text in ((cells, texts), ([], ["share = 1\ncheck_baseline(share)"])):
         *_, last = attempts(code, {"check_baseline"}, text)
         assert last.fault and last.fault[0] == "in a text cell"
@@ -187,15 +186,15 @@ def test_hostile_cells_end_in_nothing(cell):
     assert all(each.check == "check_one" for each in attempts([cell, cell + "\ncheck_one(x)"], KNOWN))
 
 
-@pytest.mark.parametrize("stem", sorted({lesson.notebook for lesson in COURSE.values()}))
+@pytest.mark.parametrize("stem", sorted(set(COURSE.values())))
 def test_each_notebook_solved_or_not_holds_its_exercises(stem):
-    wanted = [lesson.check for lesson in COURSE.values() if lesson.notebook == stem]
+    wanted = [check for check, notebook in COURSE.items() if notebook == stem]
     for content in (notebook(stem), solved(stem)):
         assert [each.check for each in attempts(read(json.dumps(content).encode())[2][0], COURSE)] == wanted
 
 
 def test_the_course_knows_modules_and_notebooks():
-    assert COURSE["check_attend"] == ("check_attend", "lecturelib.checks.attention", "03_attention")
+    assert COURSE["check_attend"] == "03_attention" and exercise_of("check_attend").name == "attend"
     assert len(COURSE) == sum(path.read_text(encoding="utf-8").count(".hints()") for path in NOTEBOOKS.glob("*.ipynb"))
 
 

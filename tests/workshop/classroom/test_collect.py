@@ -8,13 +8,14 @@ import socket
 import subprocess
 import sys
 import time
+from multiprocessing import forkserver
 from pathlib import Path
 from textwrap import indent
 
 import psutil
 import pytest
 
-from lecturelib.workshop.classroom.collect import Limits, _Worker, collect
+from lecturelib.workshop.classroom.collect import Limits, _Desk, collect
 from lecturelib.workshop.classroom.files import Listing
 from lecturelib.workshop.classroom.sandbox import SAME_ACCOUNT, Sandbox, choose
 from tests.tools import require
@@ -32,12 +33,12 @@ from tests.workshop.classroom.samples import (
     solved,
 )
 
-STEMS = sorted({lesson.notebook for lesson in COURSE.values()})
+STEMS = sorted(set(COURSE.values()))
 HOW = "no bubblewrap that works: as root, apt install bubblewrap"
 EACH = """import gc
-from lecturelib.workshop.classroom.wire import Line
+from multiprocessing.connection import Connection
 for each in gc.get_objects():
-    if type(each) is Line:
+    if type(each) is Connection:
         """
 FORGED = b'{"memory": [], "verdict": "right", "value": "right", "result": "right"}'
 NO_MEMORY = b'{"memory": [""], "value": {"tensor": ["float64", 0, 0, [9], [0]]}}'
@@ -69,6 +70,9 @@ GRABS = {
     + some("(s.__file__, torch.__file__, '/x', '/dev/x', '/proc/../x', '/usr/x', '{tree}/x')", "open(x, 'a')"),
     "fills the disk": some("[3]", "[open(str(n), 'wb').write(bytes(15_000_000)) for n in range(x)]"),
     "makes files without end": some("[50_000]", "[open(str(n), 'w').close() for n in range(x)]"),
+    "memory that belongs to nobody": "import os\n" + some("'x'", "os.memfd_create(x)"),
+    "reaches the server of forks": "import socket\n"
+    + some("['{fork}']", "socket.socket(socket.AF_UNIX).connect(x)"),
     "shared memory": "import ctypes\nwon = ctypes.CDLL(None).shmget(0, 4096, 0o1600) >= 0",
     "mounts": "import ctypes\nc = ctypes.CDLL(None)\n"
     "won = c.mount(b'proc', b'/proc', b'proc', 0, None) == 0 or c.umount2(b'/proc', 2) == 0",
@@ -85,11 +89,11 @@ LIES = {
     "writes to every pipe": some(
         "range(64)", f"os.write(x, len({FORGED!r}).to_bytes(4, 'big') + {FORGED!r})"
     ),
-    "sends its own answer": f"{EACH}each.send({FORGED!r})",
-    "sends a pickle": EACH + "each.send(b'cos\\nsystem\\n(S\"touch PICKLED\"\\ntR.')",
-    "half a message": EACH + "each.writer.write(b'\\0\\0\\1\\0half'); each.writer.flush()\nimport os\nos._exit(0)",
-    "a long message": EACH + "each.writer.write(b'\\xff\\xff\\xff\\xff' + b'x' * 99999)",
-    "a tensor without memory": f"{EACH}each.send({NO_MEMORY!r})",
+    "sends its own answer": f"{EACH}each.send_bytes({FORGED!r})",
+    "sends a pickle": EACH + "each.send_bytes(b'cos\\nsystem\\n(S\"touch PICKLED\"\\ntR.')",
+    "half a message": EACH + "import os; os.write(each.fileno(), b'\\0\\0\\1\\0half')\nos._exit(0)",
+    "a long message": EACH + "import os; os.write(each.fileno(), b'\\x7f\\xff\\xff\\xff' + b'x' * 99999)",
+    "a tensor without memory": f"{EACH}each.send_bytes({NO_MEMORY!r})",
     "an equal of everything": "class Equal(float):\n    def __eq__(self, other):\n        return True\n"
     "    __hash__ = None\n    __class__ = bool\nshare = lambda labels: Equal(2)",
     "a tensor that agrees": "import torch\nclass Yes(torch.Tensor):\n    @classmethod\n"
@@ -121,7 +125,7 @@ ENDINGS = {
 BUDGETS = {
     "an endless loop": ("def share(labels):\n    while True:\n        pass", "stopped: time"),
     "sleep while it is defined": ("import time\nshare = time.sleep(600)", "stopped: time"),
-    "half a message": (called(f"{EACH}each.writer.write(b'\\0\\0\\1\\0half'); each.writer.flush()\n"
+    "half a message": (called(f"{EACH}import os; os.write(each.fileno(), b'\\0\\0\\1\\0half')\n"
                               "import time\ntime.sleep(600)"), "stopped: time"),
     "a bomb": ("import os, time\ndef share(labels):\n    for _ in range(60):\n        if os.fork() == 0:\n"
                "            time.sleep(600)\n    time.sleep(600)", "stopped: processes"),
@@ -152,7 +156,9 @@ def ran(tmp_path_factory):
     """Return the results of one class that hands in all of this, by the places of the files; and its folder."""
     folder = tmp_path_factory.mktemp("class")
     server = socket.create_server(("127.0.0.1", 0))
-    fill = {"tree": folder, "port": server.getsockname()[1], "mark": f"left-{os.getpid()}"}
+    forkserver.ensure_running()
+    fork = forkserver._forkserver._forkserver_address
+    fill = {"fork": fork, "tree": folder, "port": server.getsockname()[1], "mark": f"left-{os.getpid()}"}
     for stem in STEMS:
         save(folder, f"solved/{stem}.ipynb", solved(stem))
         save(folder, f"untouched/{stem}.ipynb", notebook(stem))
@@ -192,7 +198,7 @@ def names(ran, place):
 
 @pytest.mark.parametrize("stem", STEMS)
 def test_a_notebook_solved_by_its_own_solutions_is_right_and_an_untouched_one_is_not_solved(ran, stem):
-    wanted = [check for check, lesson in COURSE.items() if lesson.notebook == stem]
+    wanted = [check for check, each in COURSE.items() if each == stem]
     for place, name in ((f"solved/{stem}.ipynb", "right"), (f"untouched/{stem}.ipynb", "not solved yet")):
         assert [(each.check, each.name) for each in ran[0][place].found] == [(check, name) for check in wanted]
 
@@ -251,20 +257,22 @@ def test_under_the_same_account_the_result_is_the_same(tmp_path):
     assert [each.name for each in found.found] == ["right", "stopped: exit"]
 
 
-def test_a_worker_that_ends_is_one_row_and_the_next_file_is_judged(tmp_path, monkeypatch):
-    for name in "abc":
-        save(tmp_path, f"{name}.json", handed_in(name, f"{RIGHT}\n{CHECK}"))
-    hear, killed = _Worker._hear, []
+@pytest.mark.parametrize("after", [1, 2])
+def test_a_judge_that_ends_is_one_verdict_and_the_rest_is_judged(tmp_path, monkeypatch, after):
+    for name in "ab":
+        save(tmp_path, f"{name}.json", handed_in(name, *[f"{RIGHT}\n{CHECK}"] * 2))
+    hear, heard = _Desk._hear, []
 
-    def hear_and_kill(self, result, checks):
-        ended = hear(self, result, checks)
-        if checks and not killed:
-            killed.append(self.process.kill())
-        return ended
+    def hear_and_kill(self, news):
+        hear(self, news)
+        heard.append(news)
+        if len(heard) == after:
+            self.judge.kill()
+            self.news.close()
 
-    monkeypatch.setattr(_Worker, "_hear", hear_and_kill)
+    monkeypatch.setattr(_Desk, "_hear", hear_and_kill)
     found = collect(Listing(tmp_path).found, Sandbox(SAME_ACCOUNT), Limits(seconds=200))
-    assert [each.found[0].name for each in found] == ["not readable", "right", "right"]
+    assert [[each.name for each in result.found] for result in found] == [["not readable", "right"], ["right"] * 2]
 
 
 # ---- which isolation ----

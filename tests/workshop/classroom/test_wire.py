@@ -2,10 +2,9 @@
 
 import base64
 import contextlib
-import importlib
 import json
-import socket
 import threading
+from multiprocessing import Pipe
 
 import numpy as np
 import pytest
@@ -14,8 +13,9 @@ from torch import nn
 
 from lecturelib.workshop.classroom.cells import Attempt
 from lecturelib.workshop.classroom.child import converse
+from lecturelib.workshop.classroom.course import exercise_of
 from lecturelib.workshop.classroom.judge import Remote
-from lecturelib.workshop.classroom.wire import Foreign, Line, Message, renew
+from lecturelib.workshop.classroom.wire import Foreign, Message, renew
 from tests.checks.test_exercises import RIGHT, WRONG
 from tests.workshop.classroom.samples import COURSE
 
@@ -23,11 +23,11 @@ from tests.workshop.classroom.samples import COURSE
 @pytest.fixture
 def remote():
     """A judge's view of a child that is a thread of this process."""
-    ours, theirs = (Line(each.makefile("rb"), each.makefile("wb")) for each in socket.socketpair())
+    ours, theirs = Pipe()
 
     def talk():
         with contextlib.suppress(EOFError):
-            converse(theirs)
+            converse(theirs.recv_bytes, theirs.send_bytes)
 
     thread = threading.Thread(target=talk, daemon=True)
     thread.start()
@@ -38,13 +38,13 @@ def remote():
 
 def known_answers():
     """Yield (check, the verdict that it must have, where to find the answer) for all that the checks are tested on."""
-    for lesson in COURSE.values():
-        name = getattr(importlib.import_module(lesson.module), lesson.check).name
+    for check in COURSE:
+        name = exercise_of(check).name
         for n in range(len(RIGHT[name])):
-            yield pytest.param(lesson.check, "right", f"RIGHT[{name!r}][{n}]", id=f"{lesson.check}-right-{n}")
+            yield pytest.param(check, "right", f"RIGHT[{name!r}][{n}]", id=f"{check}-right-{n}")
         for mistake, answers in WRONG[name].items():
             where = f"WRONG[{name!r}][{mistake!r}][0]"
-            yield pytest.param(lesson.check, mistake, where, id=f"{lesson.check}-{mistake}")
+            yield pytest.param(check, mistake, where, id=f"{check}-{mistake}")
             assert answers
 
 
