@@ -65,6 +65,8 @@ export const ARROWS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1],
 
 // The key, or null where a modifier makes it another one.
 const modified = (event) => event.ctrlKey || event.metaKey || event.altKey;
+const theirs = (event) =>
+  modified(event) || (event.shiftKey && event.key === "Enter") || /^(Page(Up|Down)|F\d+)$/.test(event.key);
 export const plainKey = (event) => (modified(event) || event.shiftKey ? null : event.key);
 
 // Small maps in rows of `across`, of which one is chosen with the mouse or the arrows.
@@ -147,10 +149,12 @@ export class View {
     this.status = make("p", { class: "status", role: "status", "aria-live": "polite" });
     this.listeners = settings.map((name) => [`change:${name}`, () => this.changed(name)]);
     this.resized = new ResizeObserver(() => this.draw("layout"));
+    this.marking = (event) => this.markKey(event);
   }
 
   start(host) {
     host.append(this.root);
+    window.addEventListener("keydown", this.marking, true);
     for (const [event, listener] of this.listeners) this.model.on(event, listener);
     this.resized.observe(this.root);
     this.draw("all");
@@ -158,6 +162,7 @@ export class View {
 
   remove() {
     for (const [event, listener] of this.listeners) this.model.off(event, listener);
+    window.removeEventListener("keydown", this.marking, true);
     this.resized.disconnect();
     cancelAnimationFrame(this.frame);
     this.frame = -1; // and none is asked for again
@@ -193,14 +198,18 @@ export class View {
   }
 
   // JupyterLab reads keys, too: it gets those that nothing here uses and that help there (running a cell, the pages of
-  // a presentation), and no others, or a letter would cut a cell.
+  // a presentation), and no others, or a letter would cut a cell. Jupyter Notebook 7 reads them before they arrive,
+  // but passes over what has the focus where it has this mark.
+  markKey(event) {
+    if (!this.root.contains(event.target)) return;
+    event.target.toggleAttribute("data-lm-suppress-shortcuts", event.key !== "Escape" && !theirs(event));
+  }
+
   keyAnywhere(event) {
-    const theirs = modified(event) || (event.shiftKey && event.key === "Enter")
-      || /^(Page(Up|Down)|F\d+)$/.test(event.key);
     if (event.key === "Escape") {
       if (!this.letGo()) return;
       event.preventDefault();
-    } else if (theirs) {
+    } else if (theirs(event)) {
       // a slider that has the focus would take the page keys of a remote control
       if (event.target.type === "range" && event.key.startsWith("Page")) event.preventDefault();
       return;

@@ -70,3 +70,20 @@ def test_where_nothing_can_be_written_a_command_works_or_says_so_in_a_line(cours
     said = done.stderr.decode()
     assert done.returncode == status, said
     assert "Traceback" not in said and (status == 0 or "Read-only file system" in said)
+
+
+IMPORTS = """
+import importlib, pkgutil, sys, torch
+torch.set_default_device("meta")
+import lecturelib
+for each in pkgutil.walk_packages(lecturelib.__path__, "lecturelib."):
+    if not each.name.startswith("lecturelib.workshop") and not each.name.endswith("__main__"):
+        importlib.import_module(each.name)
+print(len([name for name in sys.modules if name.startswith("lecturelib.")]))
+"""
+
+
+@pytest.mark.platform
+def test_a_default_device_that_was_set_before_an_import_is_in_nobodys_way():
+    done = subprocess.run([sys.executable, "-c", IMPORTS], cwd=ROOT, capture_output=True, encoding="utf-8")
+    assert done.returncode == 0 and int(done.stdout) > 50, done.stderr

@@ -80,6 +80,8 @@ def run_all(paths: list[Path], runs: int, jobs: int, fresh: bool = False) -> Non
         kept[path] = {"cells": cells, "runs": {}} if fresh else tables.read(tables.place(path.stem))
         if kept[path]["cells"] != cells:
             kept[path] = {"cells": cells, "runs": {}}
+        if fresh:  # at once: when it goes on after a stop, no older run may count
+            tables.write(tables.place(path.stem), kept[path])
         waiting += [(path, number) for number in range(1, runs + 1) if str(number) not in kept[path]["runs"]]
     waiting.sort(key=lambda task: task[1])
     going: list[_Task] = []

@@ -221,6 +221,14 @@ def test_it_goes_on_where_it_was_stopped_and_anew_for_a_changed_notebook(place, 
     assert begun == [1, 3, 1, 2, 3]
     run_all([path], runs=2, jobs=1, fresh=True)
     assert begun[5:] == [1, 2] and len(tables.read(tables.place("03_small"))["runs"]) == 2
+    monkeypatch.setattr(command, "_begin", _stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run_all([path], runs=2, jobs=1, fresh=True)
+    assert tables.read(tables.place("03_small"))["runs"] == {}  # what was forgotten does not count when it goes on
+
+
+def _stopped(*_):
+    raise KeyboardInterrupt
 
 
 def finished(path, number):
