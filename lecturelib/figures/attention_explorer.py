@@ -15,6 +15,7 @@ _HIGHEST = 8.5  # of all maps together
 _LABEL = 11  # points
 _PITCH = 0.2  # inches from one label to the next, at least
 _LONGEST = 10  # letters of a label
+_MANY = 100  # maps: more than that are tiles of one picture
 
 
 @styled
@@ -23,9 +24,12 @@ def every_head(weights: np.ndarray, queries: Sequence[str], keys: Sequence[str],
     """Show the attention weights of each head: a row per query, a column per key, one color scale from 0 to 1.
 
     Shapes: weights (L, H, T, S); T queries, S keys, L names of layers; mask (T, S), True = may look, else hatched.
-    A row of maps is a layer; the heads of a single layer stand in rows of at most four.
+    A row of maps is a layer; the heads of a single layer stand in rows of at most four. More than a hundred maps are
+    tiles of one picture, layers from left to right, and what is masked is white there.
     """
     L, H, T, S = weights.shape
+    if L * H > _MANY:
+        return _tiles(weights, mask, layers)
     names = [[_label(token) for token in tokens] for tokens in (queries, keys)]
     columns, wide, high = _arrangement(L, H, T, S, names[0])
     rows = -(-L * H // columns)
@@ -53,6 +57,27 @@ def every_head(weights: np.ndarray, queries: Sequence[str], keys: Sequence[str],
                           ticks=[0, 0.5, 1])  # fmt: skip
     bar.set_label("weight; hatched: masked" if mask is not None and not mask.all() else "weight", fontsize=12)
     bar.ax.tick_params(labelsize=12)
+    return figure
+
+
+def _tiles(weights: np.ndarray, mask: np.ndarray | None, layers: Sequence[str]) -> LectureFigure:
+    L, H, T, S = weights.shape
+    tiles = np.full((H, T + 1, L, S + 1), np.nan)  # an empty row and column between two maps
+    tiles[:, :T, :, :S] = (weights if mask is None else np.where(mask, weights, np.nan)).transpose(1, 2, 0, 3)
+    figure = new_figure(_WIDTH, round(min(max(_WIDTH * H * T / (L * S), 2.0), _HIGHEST) + 1.5, 2))
+    (ax,) = axes(figure)
+    picture = np.ma.masked_invalid(tiles.reshape(H * (T + 1), L * (S + 1))[:-1, :-1])
+    image = ax.imshow(picture, cmap="viridis", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
+    every = -(-L // 10)
+    ax.set_xticks([(S + 1) * n + S / 2 for n in range(0, L, every)], [_label(each) for each in layers[::every]],
+                  fontsize=_LABEL, parse_math=False)  # fmt: skip
+    ax.set_yticks([(T + 1) * n + T / 2 for n in range(H)], [str(n + 1) for n in range(H)], fontsize=_LABEL)
+    ax.tick_params(length=0)
+    ax.set_ylabel("head", fontsize=12)
+    size = f"{_count(T, 'query', 'queries')} by {_count(S, 'key', 'keys')}"
+    ax.set_xlabel(f"each tile a head: {size}", fontsize=12)
+    bar = figure.colorbar(image, ax=ax, pad=0.01, ticks=[0, 0.5, 1])
+    bar.set_label("weight" if mask is None or mask.all() else "weight; white: masked", fontsize=12)
     return figure
 
 

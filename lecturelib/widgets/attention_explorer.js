@@ -197,7 +197,10 @@ class Explorer extends View {
     this.heads = new SmallMaps("head", L > 1 ? "layer and head" : "head", choose);
     this.heads.node.hidden = L * H === 1;
     this.arrangeHeads(this.columns);
-    const most = L > 1 ? clamp(Math.min(300 / H - 10, 420 / L), 26, 72) : { 1: 110, 2: 96, 4: 64 }[this.columns];
+    const dense = L > 12; // many layers: as small as a finger can choose
+    this.heads.node.classList.toggle("dense", dense);
+    const several = clamp(Math.min(300 / H - 10, 420 / L), dense ? 18 : 26, 72);
+    const most = L > 1 ? several : { 1: 110, 2: 96, 4: 64 }[this.columns];
     const [width, height] = [S, T].map((n) => Math.max(Math.round((n * most) / Math.max(T, S)), 12));
     this.headSize = width + 14; // with what stands around it
     const caption = (text, kind = "") => hidden("span", { class: `caption ${kind}`, text });

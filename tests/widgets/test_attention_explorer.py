@@ -147,6 +147,16 @@ def test_the_picture_shows_all_heads_as_they_are_set():
     assert explorer(says="dates").says == "dates"
 
 
+def test_many_heads_fit_into_a_page_and_are_tiles_of_one_picture():
+    widget = AttentionExplorer(scores(30, 9, 18, 18), words(18), mask=causal(18))  # as SmolLM2 in notebook 09
+    (picture,) = [ax.images[0].get_array() for ax in widget.picture().axes if ax.images]
+    assert picture.shape == (9 * 19 - 1, 30 * 19 - 1)
+    for layer, head in ((0, 0), (18, 6), (29, 8)):
+        tile = picture[19 * head :, 19 * layer :][:18, :18]
+        np.testing.assert_array_equal(np.ma.filled(tile, 0), widget.weights()[layer, head])
+        assert (np.ma.getmaskarray(tile) == ~causal(18)).all()
+
+
 def test_a_view_can_be_set_and_is_kept():
     widget = explorer(selected=4)
     assert (widget.layer, widget.head, widget.selected, widget.temperature) == (0, 0, 4, 1)
