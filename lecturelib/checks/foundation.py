@@ -31,6 +31,19 @@ def _in_turn(x: Tensor, q: Tensor) -> Tensor:
     return x.repeat(1, q.shape[1] // x.shape[1], 1, 1)
 
 
+def _causal(shift: Callable[[Tensor], int]) -> Callable[..., Tensor]:
+    def mix(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        scores = q @ _next(k, q).mT / q.shape[-1] ** 0.5
+        past = torch.ones(scores.shape[-2:], dtype=torch.bool).tril(shift(scores))
+        return scores.masked_fill(~past, -torch.inf).softmax(-1) @ _next(v, q)
+
+    return mix
+
+
+def _three(x: Tensor) -> Tensor:
+    return x.repeat_interleave(3, dim=1)
+
+
 check_grouped = Exercise(
     name="grouped queries",
     reference=lambda q, k, v: F.scaled_dot_product_attention(q, k, v, enable_gqa=True),
@@ -38,6 +51,8 @@ check_grouped = Exercise(
     imitations={
         "groups in turn": lambda q, k, v: _attend(q, _in_turn(k, q), _in_turn(v, q)),
         "values in turn": lambda q, k, v: _attend(q, _next(k, q), _in_turn(v, q)),
+        "three heads for each group": lambda q, k, v: _attend(q, _three(k), _three(v)),
+        "causal mask": (_causal(lambda scores: 0), _causal(lambda scores: scores.shape[-1] - scores.shape[-2])),
         "first group for all": lambda q, k, v: _attend(q, k[:, :1], v[:, :1]),
         "mean of the groups": lambda q, k, v: _attend(q, k.mean(1, keepdim=True), v.mean(1, keepdim=True)),
         "no root": lambda q, k, v: _attend(q, _next(k, q), _next(v, q), scale=1.0),
@@ -50,6 +65,9 @@ check_grouped = Exercise(
             heads, heads 0 to 2 use group 0. Which of torch's two functions repeats each entry before the next one?
         values in turn: Your keys are shared by neighbors, but your values are taken in turn. A key and its value must
             come from the same group.
+        three heads for each group: You repeat each group three times, as in SmolLM2. Other models have other numbers:
+            how many heads of q are there for each group of k?
+        causal mask: Your queries do not look at the keys behind them. There is no mask in this exercise.
         first group for all: All of your heads use group 0. Here each head has one of several groups.
         mean of the groups: You average the groups. Each head has one group of its own, and looks at that alone.
         no root: Your scores are not divided by the root of the width of a head.
@@ -85,6 +103,9 @@ check_one_back = Exercise(
         "a sum": lambda weights: weights.diagonal(-1, -2, -1).sum(-1),
         "the largest": lambda weights: weights.diagonal(-1, -2, -1).amax(-1),
         "divided by T": lambda weights: weights.diagonal(-1, -2, -1).sum(-1) / weights.shape[-1],
+        "from t = 0": lambda weights: (
+            weights.diagonal(-1, -2, -1).sum(-1) / weights.shape[-1] + weights[:, :, 0, -1] / weights.shape[-1]
+        ),
     },
     says="""
         its own place: That is the weight of each token on itself. One back is column t - 1 of row t.
@@ -95,6 +116,8 @@ check_one_back = Exercise(
         a sum: You add the weights up. A mean can be compared between texts of different lengths.
         the largest: That is the largest of them. One lucky token is no habit: take the mean.
         divided by T: You divide by T, but the first token has none in front: there are T - 1 weights.
+        from t = 0: You start at t = 0. There t - 1 is -1, and column -1 is the last one. Which is the first t that has
+            a token in front?
         right: Now find the head that does it most.
         hint 1: In section 3 the weight on what followed last time was weights[:, :, t, t - 31]. What is t - 31 here?
         hint 2: t = torch.arange(1, weights.shape[-1]), then weights[:, :, t, t - 1], and the mean over dim 2.
@@ -113,9 +136,14 @@ def _first_wrong(answer: Any) -> str:
     if any(each is ... for each in answer.values()):
         raise NotImplementedError("a head is missing")
     for name, given in answer.items():
-        if given not in KINDS:
+        if _word(given) not in KINDS:
             return f"{name} is {given!r}, which is none of the five words"
-    return next((f"{name} is {answer[name]}" for name in _RIGHT if answer[name] != _RIGHT[name]), "all as shown")
+    words = {str(name): _word(given) for name, given in answer.items()}
+    return next((f"{name} is {words[name]}" for name in _RIGHT if words[name] != _RIGHT[name]), "all as shown")
+
+
+def _word(given: Any) -> Any:
+    return given.strip().lower() if isinstance(given, str) else given
 
 
 def _but(name: str, *kinds: str) -> tuple[dict[str, str], ...]:

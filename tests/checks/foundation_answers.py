@@ -42,6 +42,10 @@ WRONG["grouped queries"] = {
             q, *(torch.cat([x] * (q.shape[1] // x.shape[1]), 1) for x in (k, v))
         )
     ],
+    "three heads for each group": [
+        lambda q, k, v: F.scaled_dot_product_attention(q, k.repeat_interleave(3, 1), v.repeat_interleave(3, 1))
+    ],
+    "causal mask": [lambda q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)],
     "error": [lambda q, k: q],
     "no function": [torch.zeros(3)],
 }
@@ -52,7 +56,15 @@ def row_by_row(weights: Tensor) -> Tensor:
 
 
 RIGHT["one back"] = [row_by_row, lambda w: torch.diagonal(w[..., 1:, :-1], dim1=-2, dim2=-1).mean(-1)]
-WRONG["one back"] = {"every place": [lambda w: w[:, :, 1:].mean(-1).mean(-1)], "error": [lambda w: w[:, :, 999]]}
+WRONG["one back"] = {
+    "every place": [lambda w: w[:, :, 1:].mean(-1).mean(-1)],
+    "from t = 0": [lambda w: w[:, :, torch.arange(w.shape[-1]), torch.arange(w.shape[-1]) - 1].mean(2)],
+    "error": [lambda w: w[:, :, 999]],
+}
 AS_SHOWN = {"P": "induction", "Q": "sink", "R": "one back", "S": "earlier copy", "T": "even"}
-RIGHT["five heads"] = [AS_SHOWN, dict(reversed(AS_SHOWN.items()))]
+RIGHT["five heads"] = [
+    AS_SHOWN,
+    dict(reversed(AS_SHOWN.items())),
+    {name: kind.capitalize() + " " for name, kind in AS_SHOWN.items()},
+]
 WRONG["five heads"] = {"other": [AS_SHOWN | {"T": "nothing"}, {"P": "sink"}, [1, 2]]}
