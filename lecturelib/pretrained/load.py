@@ -11,9 +11,27 @@ from typing import Any
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from lecturelib.pretrained.models import MODELS
 from lecturelib.vision import VisionTransformer
+
+
+class Undrawn(TorchFunctionMode):
+    """Make modules whose weights are not drawn, since others will take their place.
+
+    >>> import torch
+    >>> with torch.device("meta"), Undrawn():  # there, to draw numbers would take a second
+    ...     table = nn.Embedding(3, 2)
+    >>> table.weight.is_meta
+    True
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return (*args, *(kwargs or {}).values())[0]
+        return func(*args, **(kwargs or {}))
+
 
 FOLDER = Path(__file__).parent
 SOURCES = {  # of notebook 07: what a network of one build learned from, and the name of its weights

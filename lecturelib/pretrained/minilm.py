@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from lecturelib.foundation import BertModel
 from lecturelib.lengths import pad, real_steps
 from lecturelib.pretrained.fetch import path_of
+from lecturelib.pretrained.load import Undrawn
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -65,7 +66,7 @@ def bert_of(weights: dict[str, torch.Tensor], num_heads: int = HEADS) -> BertMod
     words, places = (weights[f"embeddings.{each}_embeddings.weight"] for each in ("word", "position"))
     num_layers = len({name.split(".")[2] for name in weights if name.startswith("encoder.layer.")})
     d_ff = len(weights["encoder.layer.0.intermediate.dense.bias"])
-    with torch.device("meta"):
+    with torch.device("meta"), Undrawn():
         model = BertModel(len(words), words.shape[1], num_heads, num_layers, d_ff, len(places))
     ours = {"embedding.tokens.weight": words}
     ours["embedding.table"] = places + weights["embeddings.token_type_embeddings.weight"][0]
