@@ -44,6 +44,7 @@ class Stack:
             )
         self.models = models
         self.weights, self.buffers = stack_module_state(models)  # (S, ...) each
+        self._held = [dict(each.named_parameters()) | dict(each.named_buffers()) for each in models]
         self._base = _written_out(copy.deepcopy(models[0]))
 
     def __call__(self, x: torch.Tensor, own: bool = False) -> torch.Tensor:
@@ -70,8 +71,7 @@ class Stack:
     @torch.no_grad()
     def write_back(self) -> None:
         """Give the networks the weights that they have in the stack."""
-        for s, model in enumerate(self.models):
-            held = dict(model.named_parameters()) | dict(model.named_buffers())
+        for s, held in enumerate(self._held):
             for name, each in (self.weights | self.buffers).items():
                 held[name].copy_(each[s])
 

@@ -357,7 +357,7 @@ test_mutants = planted(
     [
         Mutant("            model.load_state_dict(weights)\n", "", BEST),
         Mutant("(history.valid or history.train)[-1]", "history.train[-1]", BEST),
-        Mutant("(now, copy.deepcopy(model.state_dict()))", "(now, model.state_dict())", BEST),
+        Mutant("(now, _copied(model))", "(now, model.state_dict())", BEST),
         Mutant("            optimizer.zero_grad()\n", "", ADAM),
         Mutant("clip_grad_norm_(model.parameters(), 1.0)", "clip_grad_norm_(model.parameters(), 10.0)", ADAM),
         Mutant("(batch_size,), generator=generator", "(batch_size,)", test_one_seed_gives_one_history_and_one_network),

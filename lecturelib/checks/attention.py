@@ -10,7 +10,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from lecturelib.checks.exercise import Exercise, Sized, normal
+from lecturelib.checks.exercise import Exercise, Sized, is_percent, normal
 
 Tensor = torch.Tensor
 
@@ -247,25 +247,38 @@ check_reading = Exercise(
 
 
 def _measured(answer: Any) -> Callable[[], Any]:
-    """Say what two measured shares look like."""
+    """Say what two measured shares look like; the bounds lie between what several ways to go wrong have given."""
     if not isinstance(answer, Mapping) or not {"right", "found"} <= answer.keys():
         return lambda: "no dictionary with the entries 'right' and 'found'"
-    if any(answer[name] is ... for name in ("right", "found")):
+    said = answer["right"], answer["found"]
+    if any(each is ... for each in said):
         return lambda: ...
     try:
-        right, found = float(answer["right"]), float(answer["found"])
-    except (TypeError, ValueError):
+        numbers = [[float(part) for part in torch.as_tensor(each).flatten()] for each in said]
+    except (TypeError, ValueError, RuntimeError):
         return lambda: "no two numbers"
+    if any(len(each) == 3 for each in numbers):
+        return lambda: "one for each head"
+    if not all(len(each) == 1 for each in numbers):
+        return lambda: "no two numbers"
+    (right,), (found,) = numbers
+    blurred = 0.28 < found < 0.5
     for words, holds in (
-        ("percent", max(right, found) > 1),
-        ("exchanged", found > right),
-        ("still told", found > 0.6),
-        ("hardly trained", right < 0.5),
-        ("another task", found < 0.2),
+        ("percent", is_percent(right, found)),
+        ("a sum", 2.4 < right <= 3 and 0.84 < found < 1.5),
+        ("no shares from 0 to 1", not (0 <= right <= 1 and 0 <= found <= 1)),
+        ("exchanged", found > 0.8 and 0.28 < right < 0.5),
+        ("at chance", right < 0.15 and 0.05 < found < 0.18),
+        ("all weights", right > 0.8 and abs(found - 1 / 8) < 0.002),
+        ("told the answer", right > 0.993 and 0.1 < found < 0.5),
+        ("hardly trained", 0.15 < right < 0.8 and 0.18 < found < 0.45),
+        ("still told", right > 0.95 and 0.8 < found < 0.94),
+        ("another task", right > 0.95 and found > 0.96),
+        ("right", right > 0.8 and blurred),
     ):
         if holds:
             return lambda: words
-    return lambda: "right"
+    return lambda: "two shares that none of our runs gave"
 
 
 check_untold = Exercise(
@@ -275,20 +288,33 @@ check_untold = Exercise(
     accept=_measured,
     imitations={
         "percent": {"right": 93.0, "found": 36.0},
-        "exchanged": {"right": 0.36, "found": 0.93},
+        "a sum": {"right": 2.91, "found": 1.07},
+        "one for each head": {"right": [0.94, 0.98, 0.99], "found": [0.35, 0.35, 0.36]},
+        "exchanged": {"right": 0.36, "found": 0.96},
         "still told": {"right": 0.99, "found": 0.86},
-        "hardly trained": {"right": 0.2, "found": 0.14},
-        "another task": {"right": 0.99, "found": 0.12},
+        "told the answer": {"right": 1.0, "found": 0.24},
+        "all weights": {"right": 0.96, "found": 0.125},
+        "hardly trained": ({"right": 0.39, "found": 0.33}, {"right": 0.26, "found": 0.26}),
+        "at chance": {"right": 0.06, "found": 0.13},
+        "another task": {"right": 1.0, "found": 1.0},
     },
     says="""
-        percent: Your numbers are above 1. Give shares: 0.5 for one half.
+        percent: Give shares and not percent: 0.5 for one half.
+        a sum: Your numbers are above 1, about what the three heads give together. Divide each by 3.
+        one for each head: You give three numbers, one for each head. Write their mean.
         exchanged: Your two numbers seem to have changed places: "right" is the share of symbols written rightly,
             "found" the weight on the cell that holds the answer.
-        still told: More than 0.6 of your weight is on the right cell, as in section 3. Is the head still told the
-            symbol before, in training or in the test? Both must be changed.
-        hardly trained: Your head has hardly learned. Did you change `before` in training only, and test with the old
-            one? Train for as many steps as in section 3.
-        another task: Less than a fifth of your weight is on the right cell. Is the task still sort?
+        still told: As much of your weight is on the right cell as in section 3. Is the head still told the symbol
+            before, in training and in the test? Both must be changed.
+        told the answer: Every symbol is right, but hardly through the map. Does the query know the answer? What stands
+            in the second of the three tensors that your `task` returns?
+        all weights: Your "found" is 1 / 8, the mean of all weights, whatever a head has learned. Take the weight on the
+            cell of the answer alone: the second thing that `look_at` returns.
+        hardly trained: Your head has learned too little, or something else than your test asks. Did you change `before`
+            both in training and in the test, and train as long as in section 3?
+        at chance: Your numbers are those of guesses: 1 symbol in 16, 1 cell in 8. Did you look at the heads that
+            `head_for` returned, trained on the task of your test?
+        another task: All of your weight is on the right cell, as for copy and reverse. Is the task still sort?
         right: It still writes most symbols rightly, but most of the weight is no longer where the answer stands: the
             last linear layer reads the answer out of a mixture. A blurred map is not a wrong answer.
         hint 1: What must change is the second of the three tensors that `task` returns, `before`. Where is it used:

@@ -480,6 +480,35 @@ def normal(seed: int, *shapes: tuple[int, ...]) -> tuple[Tensor, ...]:
     )
 
 
+def three_shares(of: str, words: Callable[[list[float]], str]) -> Callable[[Any], Function]:
+    """Return what reads an answer of three measured shares: `words` says what three shares from 0 to 1 show.
+
+    `of` says which shares they are, such as "at depth 1, 2 and 3".
+    """
+
+    def read(answer: Any) -> Function:
+        if answer is ... or (isinstance(answer, tuple | list) and any(each is ... for each in answer)):
+            return lambda asked: ...
+        try:
+            shares = [float(each) for each in answer]
+        except (TypeError, ValueError):
+            return lambda asked: f"no list of three numbers, but {answer!r}"
+        if len(shares) != 3:
+            raise ValueError(f"{len(shares)} numbers: expected three, the shares {of}")
+        if is_percent(*shares):
+            return lambda asked: "percent"
+        if not all(0 <= each <= 1 for each in shares):
+            return lambda asked: f"no shares from 0 to 1, but {answer!r}"
+        return lambda asked: words(shares)
+
+    return read
+
+
+def is_percent(*numbers: float) -> bool:
+    """Say whether these are percent where shares are asked for; numbers just above 1 are something else."""
+    return min(numbers) >= 0 and 10 < max(numbers) <= 100
+
+
 def untouched(reference: Function) -> Callable[[Function], Function]:
     """Return a view in which a right answer says in words if it has written into its arguments.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import permutations
@@ -11,7 +12,7 @@ from typing import Any
 
 import torch
 
-from lecturelib.checks.exercise import Exercise, Sized, normal, spoiling, untouched
+from lecturelib.checks.exercise import Exercise, Sized, normal, spoiling, three_shares, untouched
 
 Tensor = torch.Tensor
 
@@ -202,6 +203,7 @@ FAILS = {
 }
 _TESTS = ("past_ignores_future", "only_attention_mixes", "tells_positions_apart", "maps_follow_the_formula")
 _MASKS = "the tests cannot tell"
+_HEALTHY = ("none", "no bug", "nothing", "the right model", "right model")
 
 
 def case_number(student: str) -> int:
@@ -229,12 +231,27 @@ def _diagnosis(answer: Any) -> Callable[[str], Any]:
     student, bug = answer if isinstance(answer, tuple | list) and len(answer) == 2 else (None, answer)
     if bug is ...:
         return lambda patient: ...
-    if not isinstance(student, str) or not isinstance(bug, str):
+    said = list(bug) if isinstance(bug, tuple | list | set) else [bug]
+    if not isinstance(student, str) or not all(isinstance(each, str) for each in said):
         return lambda patient: f"no pair of your name and a bug's name, but {answer!r}"
-    if bug not in FAILS:
+    plain = _plain(" and ".join(said))
+    named = [each for each in FAILS if each in plain]
+    if len(named) > 1:
+        return lambda patient: "more than one bug"
+    if any(test in plain.replace(" ", "_") for test in _TESTS):
+        return lambda patient: "a test, not a bug"
+    if plain in _HEALTHY:
+        return lambda patient: "no bug"
+    if not named and _plain(student) in FAILS:
+        return lambda patient: "exchanged"
+    if plain not in FAILS:
         raise ValueError(f"the bug {bug!r} is not in the list: expected one of {', '.join(FAILS)}")
     has = _has(student)
-    return lambda patient: "this bug" if bug == has else _contradiction(has, bug)
+    return lambda patient: "this bug" if plain == has else _contradiction(has, plain)
+
+
+def _plain(name: str) -> str:
+    return " ".join(re.sub(r"[\s_-]+", " ", name).lower().split())
 
 
 def _wrong_pairs(contradiction: str) -> tuple[list[str], ...]:
@@ -249,7 +266,13 @@ check_patient = Exercise(
     reference=lambda patient: "this bug",
     probes=[("yours",)],
     accept=_diagnosis,
-    imitations={name: _wrong_pairs(name) for name in (*_TESTS, _MASKS)},
+    imitations={name: _wrong_pairs(name) for name in (*_TESTS, _MASKS)}
+    | {
+        "a test, not a bug": (["Ada Lovelace", "past_ignores_future"], ["Ada Lovelace", "only attention mixes"]),
+        "no bug": (["Ada Lovelace", "none"], ["Ada Lovelace", "the right model"]),
+        "more than one bug": (["Ada Lovelace", "no mask or soft mask"], ["Ada Lovelace", ["no mask", "wrong scale"]]),
+        "exchanged": ["wrong scale", "Ada Lovelace"],
+    },
     says="""
         past_ignores_future: The test past_ignores_future would have shown it: its answer on your patient is not the one
             that a model with the bug you named gives. Which bugs let a later token change an earlier output?
@@ -261,6 +284,12 @@ check_patient = Exercise(
             of the formula? Some bugs change the weights, others what happens before or after.
         the tests cannot tell: The bug you named and the patient's fail the same tests. A row of the map tells them
             apart: what weights do the keys get that come later? Are they equal to each other, or not?
+        a test, not a bug: That is the name of a test. It tells you what is wrong; which of the six bugs in section 7's
+            list would make it fail?
+        no bug: Every patient has one of the six bugs. Which tests fail on yours?
+        more than one bug: You name more than one bug, and a patient has exactly one. Two bugs may fail the same tests:
+            then a row of the map decides.
+        exchanged: You have written the bug where your name belongs, and the patient depends on the name.
         right: That is the bug. past_ignores_future finds four of the six; only_attention_mixes shows which one sits
             in a norm, tells_positions_apart the missing positions, maps_follow_the_formula what is wrong with the
             weights; a row of the map tells the last two apart.
@@ -273,43 +302,43 @@ check_patient = Exercise(
 # ---- how deep without residual connections? ----
 
 
-def _read_shares(answer: Any) -> Callable[[str], Any]:
-    """What three shares of right answers say, in words."""
-    if answer is ... or (isinstance(answer, tuple | list) and any(each is ... for each in answer)):
-        return lambda removed: ...
-    try:
-        shares = [float(each) for each in answer]
-    except (TypeError, ValueError):
-        return lambda removed: f"no list of three numbers, but {answer!r}"
-    if len(shares) != 3:
-        raise ValueError(f"{len(shares)} numbers: expected three, the shares at depth 1, 2 and 3")
-    if max(shares) > 1.5:
-        return lambda removed: "percent"
-    if not all(0 <= each <= 1 for each in shares):
-        return lambda removed: f"no shares from 0 to 1, but {answer!r}"
-    words = ["works" if each > 0.8 else "fails" for each in shares]
-    return lambda removed: ", ".join(words)
+def _depths(shares: list[float]) -> str:
+    """What the shares of right answers at depth 1, 2 and 3 say in words."""
+    works = [each > 0.8 for each in shares]
+    if all(0.07 < each < 0.18 for each in shares):
+        return "at chance"
+    if works == [True, False, False] and shares[1] == shares[2]:
+        return "the same twice"
+    if sum(works) == 1 and not works[0]:
+        return "another depth works"
+    return ", ".join("works" if each else "fails" for each in works)
 
 
 check_depths = Exercise(
     name="depth without residual connections",
     reference=lambda removed: "works, fails, fails",
     probes=[("residual",)],
-    accept=_read_shares,
+    accept=three_shares("at depth 1, 2 and 3", _depths),
     imitations={
         "whole blocks": [1.0, 1.0, 1.0],
-        "nothing works": [0.2, 0.2, 0.2],
+        "at chance": [0.13, 0.12, 0.12],
+        "nothing works": [0.6, 0.2, 0.2],
         "two blocks work": [1.0, 1.0, 0.2],
-        "in the wrong order": [0.2, 0.3, 1.0],
+        "the same twice": [1.0, 0.3, 0.3],
+        "another depth works": ([0.2, 0.3, 1.0], [0.2, 1.0, 0.3]),
         "percent": [100, 30, 20],
     },
     says="""
         whole blocks: Nothing fails in your runs. Were the residual connections removed? The second
             argument of fit_seeds says what is.
+        at chance: All three are near chance, 1 in 8, and one block too. Were the stacks trained, by `fit_seeds`, on
+            `task`?
         nothing works: One block fails in your runs too. Did you train it as in the cell, at learning rate 0.01?
         two blocks work: Two blocks work in your runs, and three do not. Run depth 2 once more: did the cell run
             after you had changed the number?
-        in the wrong order: You say that three blocks work and one does not. Is the share for depth 1 the first?
+        the same twice: Your last two shares are equal. Did the cell run again after you had changed the depth?
+        another depth works: Only one depth works in your list, and it isn't depth 1. Is the share for depth 1 the
+            first?
         percent: Write shares, such as 0.87, and not percent.
         right: That is what we measured in 80 steps at this rate. Give depth 2 more steps and a smaller rate before you
             say that it cannot learn the task.

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from lecturelib.checks.exercise import Exercise, Sized, normal
+from lecturelib.checks.exercise import Exercise, Sized, normal, three_shares
 
 Tensor = torch.Tensor
 
@@ -125,35 +125,23 @@ check_suspect = Exercise(
 # ---- the side of a patch ----
 
 
-def _read_sides(answer: Any) -> Callable[[str], Any]:
+def _sides(shares: list[float]) -> str:
     """What three shares of right answers, for patches of side 8, 4 and 2, say in words."""
-    if answer is ... or (isinstance(answer, tuple | list) and any(each is ... for each in answer)):
-        return lambda readout: ...
-    try:
-        shares = [float(each) for each in answer]
-    except (TypeError, ValueError):
-        return lambda readout: f"no list of three numbers, but {answer!r}"
-    if len(shares) != 3:
-        raise ValueError(f"{len(shares)} numbers: expected three, the shares for patches of side 8, 4 and 2")
-    if max(shares) > 1.5:
-        return lambda readout: "percent"
-    if min(shares) < 0:
-        return lambda readout: f"no shares from 0 to 1, but {answer!r}"
     if max(shares) < 0.3:
-        return lambda readout: "nothing learned"
+        return "nothing learned"
     if shares[0] == shares[1] or shares[1] == shares[2]:
-        return lambda readout: "the same twice"
+        return "the same twice"
     one, four, sixteen = shares
     if one > sixteen + 0.05:
-        return lambda readout: "one token is better than sixteen" if four > sixteen else "four are the worst"
-    return lambda readout: "sixteen are better" if sixteen > one + 0.05 else "all alike"
+        return "one token is better than sixteen" if four > sixteen else "four are the worst"
+    return "sixteen are better" if sixteen > one + 0.05 else "all alike"
 
 
 check_sides = Exercise(
     name="the side of a patch",
     reference=lambda readout: "one token is better than sixteen",
     probes=[("mean",)],
-    accept=_read_sides,
+    accept=three_shares("for patches of side 8, 4 and 2", _sides),
     imitations={
         "sixteen are better": [0.55, 0.7, 0.8],
         "four are the worst": [0.8, 0.5, 0.6],

@@ -105,10 +105,30 @@ WRONG["read a map"] = {
 RIGHT["sort, untold"] = [
     {"right": 0.93, "found": 0.36},
     {"right": torch.tensor(0.85), "found": np.float32(0.34), "seeds": 3},
+    {"right": torch.tensor([0.975]), "found": torch.tensor(0.35)},
 ]
 WRONG["sort, untold"] = {
-    "percent": [{"right": 93, "found": 0.36}],
+    "percent": [{"right": 93, "found": 0.36}, {"right": 97.5, "found": 35}],
+    "a sum": [{"right": torch.tensor(2.8), "found": torch.tensor(1.0)}],
+    "one for each head": [{"right": torch.tensor([0.95, 0.96, 0.98]), "found": 0.35}],
+    "exchanged": [{"right": 0.35, "found": 0.97}],
     "still told": [{"right": torch.tensor(1.0), "found": 0.88}],
+    "told the answer": [{"right": 1, "found": 0.16}],
+    "all weights": [{"right": 0.97, "found": torch.full((8, 8), 1 / 8).mean()}],
+    "hardly trained": [{"right": 0.37, "found": 0.24}, {"right": 0.77, "found": 0.36}],
+    "at chance": [{"right": 0.064, "found": 0.127}, {"right": 0.11, "found": 0.11}],
+    "another task": [{"right": 1.0, "found": 0.999}],
     "not solved yet": [{"right": ..., "found": 0.3}],
-    "other": [{"right": "most", "found": 0.3}, 0.93, {"right": 0.9}],
+    # of no known kind: no name
+    "other": [
+        {"right": "most", "found": 0.3},
+        0.93,
+        {"right": 0.9},
+        {"right": -0.5, "found": 0.3},
+        {"right": 1.5, "found": 0.3},
+        {"right": 0.9, "found": 0.7},
+        {"right": 0.4, "found": 0.6},
+        {"right": [0.9, 0.8], "found": 0.3},
+        {"right": 0.0, "found": 0.0},
+    ],
 }

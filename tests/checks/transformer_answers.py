@@ -85,11 +85,21 @@ WRONG["a decoder's block"] = {
 PATIENTS = {list(FAILS)[case_number(f"patient {n}") % 6]: f"patient {n}" for n in range(40)}
 
 RIGHT["the blind patient"] = [[student, bug] for bug, student in PATIENTS.items()]
+RIGHT["the blind patient"] += [
+    (f" {PATIENTS['wrong scale'].title()} ", "Wrong Scale"),
+    [PATIENTS["heads not moved back"], "heads_not_moved_back"],
+    [PATIENTS["soft mask"], " soft-mask"],
+    [PATIENTS["no mask"], ["no mask"]],
+]
 WRONG["the blind patient"] = {
     "tells_positions_apart": [(PATIENTS["positions never added"], "wrong scale")],
     "the tests cannot tell": [(PATIENTS["no mask"].upper(), "soft mask")],
-    "error": [["me", "the third one"]],
-    "other": ["soft mask", ["soft mask"], [3, "soft mask"]],
+    "a test, not a bug": [["me", "tells positions apart"], ["me", "maps_follow_the_formula fails"]],
+    "no bug": [["me", "None"], ["soft mask", "no bug"]],
+    "more than one bug": [["me", "Soft mask, no mask"], ["me", ("norm over time", "wrong scale")]],
+    "exchanged": [["Soft_mask", "me"]],
+    "error": [["me", "the third one"], ["me", "mask"], ["me", ""], ["me", "not wrong scale"]],
+    "other": ["soft mask", ["soft mask"], [3, "soft mask"], ["me", None], ["me", 5]],
     "not solved yet": [["me", ...]],
 }
 
@@ -102,8 +112,14 @@ RIGHT["depth without residual connections"] = [
 ]
 WRONG["depth without residual connections"] = {
     "whole blocks": [[0.99, 1, 0.97]],
-    "percent": [[99, 31.2, 18]],
-    "other": [[0.2, 1.0, 0.2], "one", [0.5, -1, 0], 3],
+    "at chance": [torch.tensor([0.124, 0.119, 0.131])],
+    "nothing works": [[0.5, 0.31, 0.2], [0.31, 0.19, 0.15]],
+    "two blocks work": [[0.99, 0.93, 0.3]],
+    "the same twice": [[1, 0.44, 0.44], [0.99, 0.2, 0.2]],
+    "another depth works": [[0.44, 1.0, 0.2], (0.18, 0.44, 1.0)],
+    "percent": [[99, 31.2, 18], [100, 0.31, 0.18]],
+    # losses and counts are no percent
+    "other": [[1.0, 0.2, 0.9], [0.2, 0.9, 0.9], "one", [0.5, -1, 0], 3, [0.02, 1.6, 2.1], [2400, 1056, 480]],
     "error": [[1.0, 0.3]],
     "not solved yet": [[..., ..., ...]],
 }
