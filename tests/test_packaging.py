@@ -82,7 +82,9 @@ def test_every_package_that_the_library_imports_is_declared():
     found = packages_distributions()
     imports = {canonicalize_name(found.get(name, [name])[0]) for name in names - sys.stdlib_module_names}
     extras = [
-        line for name in ("foundation", "test", "docs", "browser") for line in PROJECT["optional-dependencies"][name]
+        line
+        for name in ("foundation", "test", "docs", "browser", "live")
+        for line in PROJECT["optional-dependencies"][name]
     ]
     undeclared = imports - set(ranges(PROJECT["dependencies"] + extras)) - {"lecturelib"} - BROUGHT
     assert not undeclared, f"add {sorted(undeclared)} to the three lists of dependencies"

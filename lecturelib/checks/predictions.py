@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import html
+import json
+import urllib.request
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,13 +13,55 @@ import ipywidgets
 from lecturelib.checks import replication
 from lecturelib.widgets.picture import ShownByBundle
 
+_hall: list[_Hall] = []  # the poll that this notebook votes in, if it joined one
+
+
+class _Hall:
+    """The poll of a lecture hall: it knows this notebook by a cookie, as it does a phone."""
+
+    def __init__(self, link: str) -> None:
+        self.link = link.rstrip("/")
+        self.opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+        self.opener.open(self.link, timeout=5).close()
+
+    def vote(self, question: str, choice: str) -> str:
+        """Vote, if the hall is asked this question now; return what came of it, in words."""
+        try:
+            with self.opener.open(f"{self.link}/now", timeout=5) as answer:
+                now = json.load(answer)
+            if now.get("question") != question or not now["open"]:
+                return "The hall is not asked this now: your choice stays here."
+            body = json.dumps({"number": now["number"], "choice": now["choices"].index(choice)}).encode()
+            self.opener.open(f"{self.link}/vote", body, timeout=5).close()
+        except (OSError, ValueError):
+            return "The hall's poll does not answer: choose again in a moment."
+        return "Your choice is counted in the hall's poll."
+
+
+def join_poll(link: str) -> None:
+    """Let the predictions of this notebook vote in the poll of a lecture hall, too; the link is that for phones.
+
+    Raises: ValueError where there is no poll.
+    """
+    try:
+        _hall[:] = [_Hall(link)]
+    except (OSError, ValueError) as problem:
+        raise ValueError(f"no poll at {link} ({problem}): expected the link that stands on the slide") from None
+
 
 class Prediction(ShownByBundle, ipywidgets.VBox):
     """A question with choices, or with a number to give. Show it in a cell; call `outcome` once it is measured."""
 
     def __init__(self, question: str, answer: ipywidgets.ValueWidget, listing: str, choices: Sequence[str]) -> None:
         self.question, self.answer, self.listing, self.choices = question, answer, listing, choices
-        super().__init__([ipywidgets.HTML(f"<b>Predict:</b> {html.escape(question)}"), answer])
+        children = [ipywidgets.HTML(f"<b>Predict:</b> {html.escape(question)}"), answer]
+        if _hall:
+            said = ipywidgets.HTML()
+            children.append(said)
+            answer.observe(
+                lambda change: said.set_trait("value", _hall[0].vote(question, change["new"])), names="value"
+            )
+        super().__init__(children)
 
     def outcome(self, measured: object, right: object = None) -> Outcome:
         """Return the measured value beside the prediction; a prediction that was made is kept as it is from now on.

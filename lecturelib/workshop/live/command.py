@@ -2,6 +2,9 @@
 
 import argparse
 import os
+import time
+from contextlib import ExitStack
+from pathlib import Path
 
 from lecturelib.workshop import lab
 from lecturelib.workshop.live import serve
@@ -14,6 +17,11 @@ KEYS = """The slides of {name} open in the browser (F11 gives it the whole scree
   F7                          runs all cells above
   F9, Shift-F9                hides the code of a cell, so that its figure grows; shows it again
   F8                          leaves the slides, and returns to them"""
+POLL = """The class votes at {link} (the slide shows it, with a QR code).
+  F2                          opens the vote on the prediction of this slide
+  F3                          shows how many chose what; hides it again
+  F4                          asks again, after the discussion
+  F6                          closes the vote; once more, puts it away"""
 
 
 def live(parser: argparse.ArgumentParser) -> None:
@@ -23,6 +31,11 @@ def live(parser: argparse.ArgumentParser) -> None:
     JupyterLab.
     """
     parser.add_argument("notebook", nargs="?", default="00", metavar="NOTEBOOK", help="such as 03 or 03_attention (00)")
+    parser.add_argument("--warm", action="store_true", help="run all its cells once, before the lecture")
+    parser.add_argument("--poll", action="store_true", help="let the class vote on the predictions, by phone")
+    parser.add_argument("--bind", default="127.0.0.1", metavar="ADDRESS", help="where the poll, and only that, listens:"
+                        " an address of this machine, or 0.0.0.0 for all (127.0.0.1: no phone reaches it)")  # fmt: skip
+    parser.add_argument("--link", default="", metavar="URL", help="where phones reach the poll, if that is elsewhere")
     parser.set_defaults(run=_present, others=True)
 
 
@@ -39,8 +52,19 @@ def mistakes(parser: argparse.ArgumentParser) -> None:
 
 def _present(given: argparse.Namespace) -> int:
     path = find(given.notebook, folder())
-    with serve.stage(sorted(path.parent.glob("*.ipynb"))) as stage:
+    with ExitStack() as stack:
+        hall = ""
+        if given.poll:
+            from lecturelib.workshop.live.poll.start import poll
+
+            table = Path(time.strftime(f"poll_{path.stem}_%Y-%m-%d_%H%M.csv")).absolute()
+            settings = stack.enter_context(poll(table, given.bind, given.link)).settings
+            hall = settings["hall_link"]
+        notebooks = sorted(path.parent.glob("*.ipynb"))
+        stage = stack.enter_context(serve.stage(notebooks, hall, path.stem if given.warm else ""))
         print(KEYS.format(name=path.stem), flush=True)
+        if given.poll:
+            print(POLL.format(link=settings["link"]), flush=True)
         command = serve.command(stage, path.name, given.others)
         return lab.run(command, {**os.environ, **stage.environment}, serve.address(path.name))
 

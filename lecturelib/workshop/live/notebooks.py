@@ -31,6 +31,7 @@ class Question:
     choices: list[str]
     outcome: str = ""
     slide: int = 0  # where the outcome is shown
+    cells: tuple[str, str] = ("", "")  # the ids of the cell that asks, and of the one that shows the outcome
 
 
 @dataclass
@@ -106,12 +107,13 @@ def _note_questions(cell: NotebookNode, section: Section, asked: dict[str, Quest
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
             if (called := _name(node.value.func)) in ("predict", "predict_number"):
                 text, *rest = map(ast.literal_eval, node.value.args)
-                question = Question(text, rest[0] if called == "predict" else [])
+                question = Question(text, rest[0] if called == "predict" else [], cells=(cell.get("id", ""), ""))
                 asked[_name(node.targets[0])] = question
                 section.questions.append(question)
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "outcome":
             if (answered := asked.get(_name(node.func.value))) and not answered.outcome:
                 answered.outcome, answered.slide = _shown(cell).removeprefix(_UNMEASURED), slide
+                answered.cells = (answered.cells[0], cell.get("id", ""))
         elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("lecturelib.checks."):
             for alias in node.names:
                 if alias.name.startswith("check_") and section.exercises:

@@ -25,6 +25,7 @@ from lecturelib.workshop.publish.stamp import repository
 from lecturelib.workshop.replicate.report import page
 from lecturelib.workshop.site.exhibits import Exhibit, exhibits
 from lecturelib.workshop.site.pages import BADGES, exhibits_page, front_page, notebook_page, pictures_of
+from lecturelib.workshop.site.quizzes import quizzes
 
 STATIC = Path(__file__).parent / "static"
 LIST = ".site"  # the files of a site, in its folder: a new one replaces these, and no others
@@ -143,7 +144,7 @@ def write_sources(source: Path, shown: list[Exhibit], root: Path = ROOT) -> None
     source.mkdir(parents=True)
     names = []
     for path in sorted((root / "notebooks").glob("*.ipynb")):
-        nb = notebook_page(nbformat.read(path, as_version=4), path.stem, shown, repo)
+        nb = notebook_page(nbformat.read(path, as_version=4), path.stem, shown, repo, quizzes(path))
         (source / path.name).write_text(nbformat.writes(nb), encoding="utf-8")
         names.append(path.stem)
     for badge, file in BADGES.items():

@@ -6,7 +6,7 @@ import base64
 import copy
 import html
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -26,11 +26,14 @@ _PNG = "data:image/png;base64,"
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
-def notebook_page(nb: NotebookNode, name: str, exhibits: Iterable[Exhibit], repo: Repository) -> NotebookNode:
+def notebook_page(
+    nb: NotebookNode, name: str, exhibits: Iterable[Exhibit], repo: Repository, quizzes: Mapping[str, str]
+) -> NotebookNode:
     """Return a notebook as a page shows it.
 
     The cell for Colab is gone, and imports are folded. Pictures get their text for those who cannot see them, and
-    where an exhibit has its picture, it stands around it. Links to files of the project lead to its repository.
+    where an exhibit has its picture, it stands around it. A cell that asks for a prediction shows its quiz, given by
+    its id. Links to files of the project lead to its repository.
     Raises: ValueError where an exhibit of this notebook finds no picture.
     """
     nb = copy.deepcopy(nb)
@@ -45,6 +48,8 @@ def notebook_page(nb: NotebookNode, name: str, exhibits: Iterable[Exhibit], repo
             continue
         if cell.metadata.get("slideshow", {}).get("slide_type") == "skip":
             cell.metadata.tags = [*cell.metadata.get("tags", []), "hide-input"]
+        if cell.id in quizzes and cell.outputs:
+            cell.outputs[-1].data = NotebookNode({"text/html": quizzes[cell.id]})
         for output in cell.outputs:
             data = output.get("data", {})
             if "image/png" not in data:

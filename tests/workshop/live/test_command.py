@@ -1,14 +1,18 @@
 """The command, without a browser: what it lays out and starts, and how it refuses."""
 
 import json
+import sys
 from pathlib import Path
 
+import nbformat
 import pytest
 
 from lecturelib.__main__ import main
 from lecturelib.workshop import lab
 from lecturelib.workshop.live import serve, settings
 from lecturelib.workshop.notebooks import NOTEBOOKS
+from tests.tools import needs
+from tests.workshop.live.phones import HOW, READY
 
 NAMES = [path.name for path in sorted(NOTEBOOKS.glob("*.ipynb"))]
 
@@ -39,6 +43,42 @@ def test_copies_are_presented_on_this_machine_alone(started, capsys):
     assert "--LabApp.default_url=/doc/tree/03_attention.ipynb" in arguments
     assert str(folder.parent) in environment["JUPYTERLAB_SETTINGS_DIR"]
     assert "PageDown" in capsys.readouterr().out
+
+
+@needs(READY, HOW)
+def test_the_copies_say_where_the_poll_is_and_what_it_asks(started, monkeypatch, tmp_path, capsys):
+    asked = {}
+
+    def read(arguments, environment, address):
+        folder = Path(next(a for a in arguments if "root_dir" in a).split("=")[1])
+        beside = Path(next(a for a in arguments if "extra_labextensions_path" in a).split("=")[1]) / serve.BESIDE
+        about = json.loads((beside / "package.json").read_text(encoding="utf-8"))["jupyterlab"]["_build"]
+        assert (beside / about["load"]).read_bytes() == (Path(serve.__file__).parent / "beside.js").read_bytes()
+        asked.update({path.stem: nbformat.read(path, as_version=4) for path in folder.glob("*.ipynb")})
+        return 0
+
+    monkeypatch.setattr(lab, "run", read)
+    monkeypatch.chdir(tmp_path)
+    assert main(["live", "03", "--poll", "--warm"]) == 0
+    said = capsys.readouterr().out
+    for stem, nb in asked.items():
+        told, cells = nb.metadata["lecture"], {cell.id: cell for cell in nb.cells}
+        assert told["warm"] == (stem == "03_attention") and told["hall"].startswith("http://127.0.0.1:")
+        assert told["questions"]
+        for question in told["questions"]:
+            asks, shows = question["cells"]
+            assert "predict(" in cells[asks].source and ".outcome(" in cells[shows].source
+            assert len(question["choices"]) > 1
+        names = [question["name"] for question in told["questions"]]
+        assert names == [f"{stem} {n}" for n in range(1, len(names) + 1)]
+    assert "F2" in said and "The class votes at http://127.0.0.1:" in said
+    assert not list(tmp_path.iterdir())  # nobody voted
+
+
+def test_a_poll_without_its_packages_says_how_to_get_them(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "segno", None)
+    assert main(["live", "03", "--poll"]) == 1
+    assert 'segno is not installed: run python -m pip install -e ".[live]"' in capsys.readouterr().err
 
 
 def test_without_a_name_the_first_notebook_is_shown(started):

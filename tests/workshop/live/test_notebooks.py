@@ -44,6 +44,8 @@ def test_sections_have_their_slides_words_and_lines(path):
 def test_a_question_knows_its_outcome_and_where_it_is_shown(path):
     (question,) = read(path).sections[1].questions
     assert (question.text, question.choices, question.outcome, question.slide) == ("Which?", ["a", "b"], "7 of 9.", 3)
+    cells = nbformat.read(path, as_version=4).cells
+    assert question.cells == (cells[3].id, cells[4].id)
 
 
 def test_an_exercise_knows_its_check_and_takes_no_time_of_the_talk(path):

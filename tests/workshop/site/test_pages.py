@@ -6,6 +6,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from lecturelib.workshop.notebooks import NOTEBOOKS
 from lecturelib.workshop.publish.stamp import Repository
 from tests.tools import needs
 from tests.workshop.site.pages import HOW, MISSING
@@ -42,7 +43,7 @@ def notebook(said: str, png: str = PNG) -> nbformat.NotebookNode:
 def page(said: str, *shown) -> nbformat.NotebookNode:
     from lecturelib.workshop.site.pages import notebook_page
 
-    return notebook_page(notebook(said), "01_one", shown, REPO)
+    return notebook_page(notebook(said), "01_one", shown, REPO, {})
 
 
 def test_the_cell_for_colab_is_gone_and_imports_are_folded():
@@ -71,7 +72,7 @@ def test_a_picture_that_is_none_is_refused(png, said):
     from lecturelib.workshop.site.pages import notebook_page
 
     with pytest.raises(ValueError, match=rf"the picture that says '{said}' holds something else .*lecture publish"):
-        notebook_page(notebook(said, png), "01_one", (), REPO)
+        notebook_page(notebook(said, png), "01_one", (), REPO, {})
 
 
 def test_an_exhibit_that_finds_no_picture_stops_the_build():
@@ -125,3 +126,30 @@ def test_a_formula_that_would_be_shown_wrong_is_refused(latex):
 
     with pytest.raises(ValueError, match=r"formula|not known"):
         mathml(latex)
+
+
+# ---- quizzes ----
+
+
+def test_a_quiz_asks_and_keeps_the_answer_for_later():
+    from lecturelib.workshop.live.notebooks import Question
+    from lecturelib.workshop.site.quizzes import quiz
+
+    asked = Question("Is 1 < 2?", ["yes", "<b>no</b>"], "2 of 3. Right was: yes.", 4, ("ask", "tell"))
+    said = quiz(asked, 9, 10)
+    assert "Predict: Is 1 &lt; 2?" in said and "&lt;b&gt;no" in said and said.count('name="ask"') == 2
+    assert "Measured: 2 of 3. Right was: yes. The same choice was right in 9 of 10 runs with other seeds." in said
+    assert "runs" not in quiz(asked, 0, 0)
+
+
+@pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_every_prediction_with_choices_is_a_quiz_of_its_page(path):
+    from lecturelib.workshop.site.pages import notebook_page
+    from lecturelib.workshop.site.quizzes import quizzes
+
+    found = quizzes(path)
+    nb = notebook_page(nbformat.read(path, as_version=4), path.stem, (), REPO, found)
+    shown = [cell.outputs[-1].data for cell in nb.cells if cell.cell_type == "code" and "= predict(" in cell.source]
+    assert [data["text/html"] for data in shown if list(data) == ["text/html"]] == list(found.values())
+    assert len(found) >= len(shown) - 1  # the outcome of an exercise may be the reader's own
+    assert all("Measured: " in each and "No prediction" not in each for each in found.values())
