@@ -58,7 +58,7 @@ def attention_drawing() -> LectureFigure:
         (1.65, 2.0, "scores", "q @ k.mT\n/ sqrt(d_k)"),
         (4.45, 1.85, "mask", "masked_fill(\n ~mask, -inf)"),
         (7.1, 1.85, "weights", "softmax(\n dim=-1)"),
-        (9.75, 1.6, "mix", "weights @ v"),
+        (9.65, 1.5, "mix", "weights @ v"),
     ]
     for x, w, name, code in boxes:
         box(ax, x, top, w, high, name, code, ORANGE if name == "mix" else BLUE, points=16)
@@ -68,12 +68,12 @@ def attention_drawing() -> LectureFigure:
         start = boxes[k][0] + boxes[k][1]
         arrow(ax, (start, top + high / 2), (boxes[k + 1][0], top + high / 2))
         ax.text((start + boxes[k + 1][0]) / 2, top + 0.84, "(T, S)", ha="center", va="center", fontsize=13)
-    arrow(ax, (11.35, top + high / 2), (11.95, top + high / 2))
-    ax.text(11.6, top + 0.84, "(T, d_v)", ha="center", va="center", fontsize=13)
+    arrow(ax, (11.15, top + high / 2), (11.95, top + high / 2))
+    ax.text(11.58, top + 0.84, "(T, d_v)", ha="center", va="center", fontsize=13)
     ax.text(5.38, 5.2, "mask: True = may look", ha="center", va="center", fontsize=13)
     arrow(ax, (5.38, 5.03), (5.38, top + high))
-    ax.plot([0.8, 10.55], [1.06, 1.06], color=INK, lw=2)
-    arrow(ax, (10.55, 1.06), (10.55, top))
+    ax.plot([0.8, 10.4], [1.06, 1.06], color=INK, lw=2)
+    arrow(ax, (10.4, 1.06), (10.4, top))
     for x, values, words in ((1.95, scores, "one score for each\nquery and key"),
                              (4.68, np.where(mask, scores, np.nan), "hatched: -inf,\nmay not look"),
                              (7.33, weights, "each row\nsums to 1")):  # fmt: skip
