@@ -40,7 +40,7 @@ COMMANDS = {
     "site": Command("site.command:site", "build the course as a web site", "docs"),
     "film": Command("site.command:film", "film two interactive figures for the README", "docs,browser"),
     "train": Command("train.command:train", "train a pretrained model again"),
-    "sweep": Command("sweep.command:sweep", "measure the tables of notebooks 07 and 08 again"),
+    "sweep": Command("sweep.command:sweep", "measure the table of notebook 07 again"),
 }
 
 

@@ -27,7 +27,7 @@ class KVCache:
     are filled. The room is taken at once, for the longest text that the model has positions for.
     Shapes: keys and values: a list of L tensors (B, H, max_len, K).
     Raises: ValueError for another kind of model, and a batch below 1.
-    Taught: notebook 08, section 4.
+    Taught: notebook 08, section 3.
 
     >>> cache = KVCache(LanguageModel(vocab_size=5, d_model=8, num_heads=2, num_layers=3, max_len=16), batch_size=1)
     >>> cache.length, len(cache.keys), cache.keys[0].shape
@@ -51,7 +51,7 @@ def read_on(model: LanguageModel, tokens: torch.Tensor, cache: KVCache) -> torch
     Shapes: tokens (B, n); returns (B, n, vocab_size).
     Raises: ValueError for tokens as in `Embedding`, another batch or other layers than the cache has, and a text that
         becomes longer than the model's positions; the cache then is as it was.
-    Taught: notebook 08, section 4.
+    Taught: notebook 08, section 3.
     """
     _check_fit(model, tokens, cache)
     old, new = cache.length, cache.length + tokens.shape[1]
@@ -84,7 +84,7 @@ def generate_with_cache(
     Shapes: prompt (B, T); returns (B, T + steps). Arguments as in `generate`; the same seed draws the same text.
     Raises: ValueError as `generate`, and for a text longer than the model's positions: `generate` then moves its
         window along, which gives every token a new position, so that no cache would hold.
-    Taught: notebook 08, section 4.
+    Taught: notebook 08, section 3.
     """
     _check_model(model)
 
@@ -105,7 +105,7 @@ def cache_bytes(batch_size: int, length: int, d_model: int, num_layers: int, siz
     """Return the bytes of the keys and values of `length` tokens: 2 B T D L numbers of `size` bytes each.
 
     Raises: ValueError for a number that is not whole, or below 1.
-    Taught: notebook 08, section 4.
+    Taught: notebook 08, section 3.
 
     >>> cache_bytes(batch_size=1, length=256, d_model=128, num_layers=4)
     1048576

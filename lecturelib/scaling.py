@@ -6,6 +6,7 @@
     block_cost               attention, feed-forward, norms
     language_model_cost      a whole network, without its loss
     counted                  what torch counts while a function runs
+    PowerLaw                 a line through losses on logarithmic axes, and how sure it is
 
 All costs are of one forward pass. A backward pass takes twice the operations: for each product of the forward pass one
 for the gradient of either factor; only the gradient by the input itself is left out.
@@ -13,10 +14,14 @@ for the gradient of either factor; only the gradient by the input itself is left
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import ArrayLike
+from scipy.stats import linregress, t
 from torch import nn
 from torch.autograd.graph import Node, saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
@@ -164,6 +169,46 @@ def counted(function: Callable[[], torch.Tensor]) -> Cost:
         )
     total = sum(each.untyped_storage().nbytes() for each in kept.values())
     return Cost(counter.get_total_flops(), total, _steps(result.grad_fn))
+
+
+class PowerLaw:
+    """A power law L = a C^-b, fitted to losses by least squares on logarithmic axes.
+
+    `exponent` is b, `interval` its 95 % interval, if the logarithms scatter around a line like normal numbers.
+    Shapes: operations (n,), losses (n, seeds). Raises: ValueError for fewer than 2 budgets or 3 losses, and numbers
+        that are not above 0.
+    Taught: notebook 08, section 7.
+
+    >>> law = PowerLaw([1, 10, 100], [[4.0, 4.0], [2.0, 2.0], [1.0, 1.0]])
+    >>> round(law.exponent, 3), round(law.predict(1000)[0], 3)
+    (0.301, 0.5)
+    """
+
+    def __init__(self, operations: Sequence[float], losses: ArrayLike) -> None:
+        self.operations, self.losses = np.asarray(operations, float), np.asarray(losses, float)
+        values = np.concatenate([self.operations, self.losses.ravel()])
+        fits = self.losses.ndim == 2 and len(self.losses) == len(set(operations)) > 1 and self.losses.size > 2
+        if not (fits and (values > 0).all() and np.isfinite(values).all()):
+            raise ValueError(
+                f"{len(self.operations)} budgets and losses of shape {self.losses.shape}: expected (n, seeds), n of 2 "
+                "or more different budgets, at least 3 losses, all above 0"
+            )
+        self._x = np.log(self.operations).repeat(self.losses.shape[1])
+        y = np.log(self.losses).ravel()
+        self._line = linregress(self._x, y)
+        self._free = len(y) - 2
+        self._scatter = math.sqrt(((y - self._line.intercept - self._line.slope * self._x) ** 2).sum() / self._free)
+        self.exponent = -self._line.slope
+        half = t.ppf(0.975, self._free) * self._line.stderr
+        self.interval = self.exponent - half, self.exponent + half
+
+    def predict(self, operations: float) -> tuple[float, float, float]:
+        """Return the loss that the law gives, and between which two a new run should lie (95 %)."""
+        away = self._x - self._x.mean()
+        far = (math.log(operations) - self._x.mean()) ** 2 / (away**2).sum()
+        half = t.ppf(0.975, self._free) * self._scatter * math.sqrt(1 + 1 / len(self._x) + far)
+        middle = self._line.intercept + self._line.slope * math.log(operations)
+        return math.exp(middle), math.exp(middle - half), math.exp(middle + half)
 
 
 def _fused_flops(q: torch.Size, k: torch.Size, v: torch.Size, *_: Any, **__: Any) -> int:

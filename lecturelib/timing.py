@@ -1,9 +1,9 @@
 """Timing that stays honest on a machine where other work goes on.
 
     timed           run functions in turn, round after round; the seconds of each
+    product_seconds how long matrix products take
     paired_ratio    how much longer one takes than another, by the median over rounds
     exponent        how fast seconds (or bytes) grow with a size
-    crossing        the size from which one is larger than another
     peak_bytes      the most memory that tensors held while a function ran
 
 A single run says little: another program may have had the core. Two functions that are run close together share the
@@ -18,6 +18,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -62,6 +63,31 @@ def timed(
             if turn >= 0:
                 seconds[name].append(read() - began)
     return seconds
+
+
+def product_seconds(shapes: Mapping[str, tuple[int, int, int]], rounds: int = 5) -> dict[str, float]:
+    """Return the processor seconds of a product (rows, inner) by (inner, columns) for each shape: the fastest round.
+
+    Short products are repeated until a round is long enough for the clock.
+    Raises: ValueError for sizes that are not whole, or below 1.
+    Tool: from notebook 08 on.
+
+    >>> seconds = product_seconds({"one row": (1, 64, 64), "many": (1024, 256, 256)}, rounds=2)
+    >>> seconds["one row"] < seconds["many"]
+    True
+    """
+    runs, repeats = {}, {}
+    for name, (rows, inner, columns) in shapes.items():
+        check_whole(rows=rows, inner=inner, columns=columns)
+        left, right = torch.ones(rows, inner), torch.ones(inner, columns)
+        repeats[name] = 1 + 10**8 // (rows * inner * columns)
+        runs[name] = partial(_repeat, left, right, repeats[name])
+    return {name: min(each) / repeats[name] for name, each in timed(runs, rounds=rounds).items()}
+
+
+def _repeat(left: torch.Tensor, right: torch.Tensor, times: int) -> None:
+    for _ in range(times):
+        left @ right
 
 
 class Ratio(NamedTuple):
@@ -118,28 +144,6 @@ def exponent(sizes: Sequence[float], values: Sequence[float]) -> float:
         )
     x, y = [math.log(each) for each in sizes], [math.log(each) for each in values]
     return statistics.linear_regression(x, y).slope
-
-
-def crossing(sizes: Sequence[float], first: Sequence[float], second: Sequence[float]) -> float | None:
-    """Return the size at which `first` stops being smaller than `second`: on logarithmic axes, on straight lines.
-
-    None if it is never smaller, or at every size. Where it crosses several times, the last one counts.
-    Raises: ValueError for fewer than 2 sizes, sizes that do not rise, unequal numbers, and what is not above 0.
-    Tool: from notebook 08 on.
-
-    >>> crossing([1, 10, 100], [1.0, 10.0, 100.0], [10.0, 10.0, 10.0])
-    10.0
-    """
-    exponent(sizes, first), exponent(sizes, second)  # refuses what cannot be drawn on such axes
-    if list(sizes) != sorted(set(sizes)):
-        raise ValueError(f"sizes={list(sizes)}: expected rising sizes, none twice")
-    x = [math.log(each) for each in sizes]
-    gap = [math.log(a / b) for a, b in zip(first, second, strict=True)]
-    for i in range(len(x) - 1, 0, -1):
-        if gap[i - 1] < 0 <= gap[i]:
-            share = -gap[i - 1] / (gap[i] - gap[i - 1])
-            return round(math.exp(x[i - 1] + share * (x[i] - x[i - 1])), 6)
-    return None
 
 
 def peak_bytes(function: Callable[[], object]) -> int:

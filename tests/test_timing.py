@@ -79,6 +79,16 @@ def test_waiting_is_for_a_gpu_that_was_used(monkeypatch: pytest.MonkeyPatch) -> 
         assert len(waited) == (there and used)
 
 
+def test_short_products_are_repeated_and_the_fastest_round_is_divided_by_how_often(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    done: list[tuple[torch.Size, int]] = []
+    monkeypatch.setattr(timing, "_repeat", lambda left, right, times: done.append((left.shape + right.shape, times)))
+    monkeypatch.setattr(timing, "timed", lambda runs, rounds: {k: [run() or 6.0, 2.0] for k, run in runs.items()})
+    assert timing.product_seconds({"a": (100, 10, 10**3), "b": (1, 1, 1)}) == {"a": 2 / 101, "b": 2 / (10**8 + 1)}
+    assert done == [((100, 10, 10, 1000), 101), ((1, 1, 1, 1), 10**8 + 1)]
+
+
 def test_the_ratio_is_the_median_of_each_rounds_ratio() -> None:
     uneven = {"a": [1.0, 6.0, 5.0], "b": [1.0, 2.0, 10.0]}  # ratios 1, 3, 1/2; medians 5 and 2
     assert timing.paired_ratio(uneven, "a", "b") == timing.Ratio(median=1.0, low=0.75, high=2.0)
@@ -98,18 +108,6 @@ def test_the_exponent_is_the_slope_by_least_squares_on_logarithmic_axes() -> Non
     # log2: (0, 0), (1, 3), (2, 3): mean 1 and 2; slope (1 * 2 + 0 + 1 * 1) / 2
     assert timing.exponent([1, 2, 4], [1, 8, 8]) == pytest.approx(1.5)
     assert timing.exponent([4, 1, 2], [8, 1, 8]) == pytest.approx(1.5)
-
-
-def test_a_crossing_lies_where_the_lines_meet_the_last_time() -> None:
-    sizes = [10, 100, 1000]
-    linear, square = [10.0 * n for n in sizes], [0.05 * n**2 for n in sizes]
-    assert timing.crossing(sizes, square, linear) == pytest.approx(200)
-    assert timing.crossing(sizes, [2 * each for each in square], linear) == pytest.approx(100)
-    assert timing.crossing(sizes, linear, square) is None  # never smaller, then smaller to the end
-    assert timing.crossing([1, 2], [1, 1], [2, 2]) is None
-    sizes = [1, 10, 100, 1000]
-    assert timing.crossing(sizes, [1, 4, 1, 4], [2, 2, 2, 2]) == pytest.approx(10**2.5)
-    assert timing.crossing(sizes, [1, 4, 4, 1], [2, 2, 2, 2]) == pytest.approx(10**0.5)
 
 
 def test_what_is_held_at_one_time_is_added_and_what_is_gone_is_not() -> None:
@@ -168,14 +166,12 @@ test_bad_input_is_refused_in_words = refuses(
     (lambda: timing.timed({"a": never}, rounds=0), ["rounds=0", "1 or more"]),
     (lambda: timing.timed({"a": never}, warmup=-1), ["warmup=-1", "0 or more"]),
     (lambda: timing.timed({"a": never}, clock="sun"), ["clock='sun'", "['cpu', 'wall']"]),
+    (lambda: timing.product_seconds({"a": (1, 0, 2)}), ["inner=0", "1 or more"]),
     (lambda: timing.paired_ratio(SECONDS, "c", "a"), ["'c' was not timed", "'a', 'b'"]),
     (lambda: timing.paired_ratio(SECONDS, "a", "short"), ["'a' has 2 rounds and 'short' 1", "as many"]),
     (lambda: timing.paired_ratio(SECONDS, "none", "none"), ["'none' has 0 rounds", "at least 1"]),
     (lambda: timing.paired_ratio(SECONDS, "zero", "nan"), ["longer than 0 seconds", "repeat its work"]),
     *((lambda bad=bad: timing.exponent(*bad), [f"2 sizes and {len(bad[1])} values"]) for bad in UNFIT),
-    (lambda: timing.crossing([1, 2], [1], [1, 2]), ["2 sizes and 1 values", "as many"]),
-    (lambda: timing.crossing([1, 2], [1, 2], [1, 0]), ["2 sizes and 2 values", "above 0"]),
-    (lambda: timing.crossing([1, 2, 2], [1, 2, 3], [1, 2, 3]), ["sizes=[1, 2, 2]", "rising sizes, none twice"]),
     (lambda: timing.peak_bytes(torch.ones(3)), ["Tensor", "a function without arguments"]),
 )
 

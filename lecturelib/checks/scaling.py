@@ -1,4 +1,4 @@
-"""The exercises of notebook 08: the operations of attention, a step with a cache, a softmax in pieces, shared rows."""
+"""The exercises of notebook 08: a softmax in pieces, unequal shares of a batch, a law with less text."""
 
 from __future__ import annotations
 
@@ -7,155 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from torch.utils.flop_counter import FlopCounterMode
 
-from lecturelib.checks.exercise import Exercise, Sized, normal, spoiling, untouched
+from lecturelib.checks.exercise import Exercise, Sized, normal, untouched
 
 Tensor = torch.Tensor
-
-# ---- the operations of attention ----
-
-
-def _flops_by_torch(B: int, T: int, D: int) -> int:
-    """Count while attention runs."""
-    x, w = torch.zeros(B, T, D), torch.zeros(D, D)
-    with FlopCounterMode(display=False) as counter:
-        q, k, v = x @ w, x @ w, x @ w
-        _ = (q @ k.mT).softmax(-1) @ v @ w
-    return int(counter.get_total_flops())
-
-
-def _flops(projections: float, table: float) -> Callable[[int, int, int], float]:
-    """So many times B T D^2, and so many times B T^2 D."""
-    return lambda B, T, D: projections * B * T * D**2 + table * B * T**2 * D
-
-
-_right = _flops(8, 4)
-
-check_attention_flops = Exercise(
-    name="operations of attention",
-    reference=_flops_by_torch,
-    probes=Sized(lambda B, T, D: (B, T, D), [(2, 3, 5), (7, 5, 2), (3, 128, 32)]),
-    imitations={
-        "multiplications only": _flops(4, 2),
-        "no output projection": _flops(6, 4),
-        "half the n x n part": _flops(8, 2),
-        "no n^2 part": _flops(8, 0),
-        "the batch is forgotten": lambda B, T, D: _right(1, T, D),
-        "the batch is squared": lambda B, T, D: _right(1, B * T, D),
-        "n and D exchanged": lambda B, T, D: _right(B, D, T),
-        "with the backward pass": _flops(24, 12),
-    },
-    says="""
-        multiplications only: You count half of it: the multiplications. A number of a matrix product is a sum of
-            products, so for each multiplication there is an addition.
-        no output projection: You count the projections to queries, keys and values. The mix goes through one more.
-        half the n x n part: You count half of the n x n part: it has two products, and both multiply and add.
-        no n^2 part: You count the projections only: your cost grows as n, and nobody would worry about long texts. In
-            which products does every token meet every other?
-        the batch is forgotten: Your number is that of one sequence: it does not grow with the batch.
-        the batch is squared: Your tokens look at the tokens of all sequences. Each sequence has a table of its own.
-        n and D exchanged: You exchange n and D. A projection multiplies with a square matrix of the width; the table
-            has a row and a column for each token.
-        with the backward pass: You count a step of training. The forward pass alone is asked for: a third of it.
-        right: It is torch's own count. Where n is 2 D both parts are equal; beyond, the table wins.
-        hint 1: Write down all six matrix products with their shapes: three projections, scores, mix, output. A product
-            of (T, D) and (D, M) has T M numbers, each a sum of D products.
-        hint 2: A projection costs 2 * B * T * D * D, and there are four; the scores cost 2 * B * T * T * D over all
-            heads together, and the mix as much.
-    """,
-)
-
-# ---- one step with a cache ----
-
-ReadOne = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Any]
-
-
-def _behind(cache: Tensor, new: Tensor) -> Tensor:
-    return torch.cat([cache, new], dim=2)
-
-
-def _read_by_torch(q: Tensor, k: Tensor, v: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, ...]:
-    keys, values = _behind(keys, k), _behind(values, v)
-    return F.scaled_dot_product_attention(q, keys, values), keys, values
-
-
-def _mix(q: Tensor, keys: Tensor, values: Tensor, scale: float | None = None, dim: int = -1) -> Tensor:
-    scores = q @ keys.mT / (math.sqrt(q.shape[-1]) if scale is None else scale)  # (B, H, 1, S + 1)
-    return scores.softmax(dim) @ values
-
-
-def _look_up(mix: Callable[[Tensor, Tensor, Tensor], Tensor]) -> ReadOne:
-    """A step whose cache is right, with its own way to look up."""
-
-    def read_one(q: Tensor, *given: Tensor) -> Any:
-        _, keys, values = _read_by_torch(q, *given)
-        return mix(q, keys, values), keys, values
-
-    return read_one
-
-
-def _grow(grow: Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]) -> ReadOne:
-    """A step that looks up rightly, in a cache that grew in its own way from (k, v, keys, values)."""
-
-    def read_one(q: Tensor, *given: Tensor) -> Any:
-        keys, values = grow(*given)
-        return _mix(q, keys, values), keys, values
-
-    return read_one
-
-
-check_read_one = Exercise(
-    name="one step with a cache",
-    reference=_read_by_torch,
-    # in the last, one token was read before
-    probes=Sized(
-        lambda b, h, s, k, seed: normal(seed, *[(b, h, 1, k)] * 3, *[(b, h, s, k)] * 2),
-        [(2, 3, 5, 7, 1), (3, 2, 7, 5, 2), (2, 5, 1, 3, 3)],
-    ),
-    view=untouched(_read_by_torch),
-    imitations={
-        "the new key is left out": _look_up(lambda q, keys, values: _mix(q, keys[:, :, :-1], values[:, :, :-1])),
-        "not scaled": _look_up(lambda q, keys, values: _mix(q, keys, values, 1.0)),
-        "wrong scale": (
-            _look_up(lambda q, keys, values: _mix(q, keys, values, q.shape[-1])),
-            _look_up(lambda q, keys, values: _mix(q, keys, values, math.sqrt(keys.shape[2]))),
-        ),
-        "softmax over the wrong axis": _look_up(lambda q, keys, values: _mix(q, keys, values, dim=2)),
-        "keys and values exchanged in the cache": lambda *given: tuple(_read_by_torch(*given)[i] for i in (0, 2, 1)),
-        "new key and value exchanged": _grow(lambda k, v, old, values: (_behind(old, v), _behind(values, k))),
-        "put in front": _grow(lambda k, v, old, values: (_behind(k, old), _behind(v, values))),
-        "the last one replaced": _grow(
-            lambda k, v, old, values: (_behind(old[:, :, :-1], k), _behind(values[:, :, :-1], v))
-        ),
-        "cache not returned longer": (
-            lambda *given: (_read_by_torch(*given)[0], *given[3:]),
-            lambda *given: (_read_by_torch(*given)[0], *given[1:3]),
-        ),
-        "changed in place": spoiling(_read_by_torch),
-    },
-    says="""
-        the new key is left out: You look up among the old keys only. The new token may look at itself.
-        not scaled: Your scores are the bare dot products. The formula is the old one: what are they divided by?
-        wrong scale: Your scale is the width of a head itself, or made of the number of keys. Of how many products is
-            one dot product the sum, and how does its standard deviation grow?
-        softmax over the wrong axis: Your softmax runs over the queries. There is one, so every weight is 1 and the mix
-            is the sum of all values. Which axis numbers the keys?
-        keys and values exchanged in the cache: Your mix is right, but you return the values where the keys should be.
-        new key and value exchanged: Your new value stands among the keys, and the new key among the values.
-        put in front: Your mix is right, but in the cache the new token stands in front of the old ones. Column t should
-            be token t: the mask and the next reader rely on it.
-        the last one replaced: Your new key and value replace the last old ones: a token is forgotten at every step.
-        cache not returned longer: Your mix is right, but your cache is the old one, or the new token alone.
-        changed in place: The result is right, but you write into what you were given. Look for /= or a name in _.
-        right: One query meets all keys, and no key is computed twice.
-        hint 1: First the cache, then the look-up. Which of the four dimensions of the cache numbers the tokens? The
-            scores are (B, H, 1, S + 1), and their rows sum to 1.
-        hint 2: keys = torch.cat([keys, k], dim=2), and the same with values. Then attention as in notebook 03: q @
-            keys.mT / q.shape[-1] ** 0.5, the softmax over the last dimension, @ values.
-    """,
-)
 
 # ---- two pieces of a softmax ----
 
@@ -303,5 +158,51 @@ check_data_parallel = Exercise(
         hint 1: The mean over all rows is a mean of means in which each share counts by its rows. The gradient of a sum
             is the sum of the gradients, so it is made the same way, weight by weight.
         hint 2: total = sum(sizes); for each name, the sum of n / total * gradient[name] over zip(gradients, sizes).
+    """,
+)
+
+# ---- the same operations, less text ----
+
+
+def _read_losses(answer: Any) -> Callable[[str], Any]:
+    """What three losses say, in words."""
+    if answer is ... or (isinstance(answer, tuple | list) and any(each is ... for each in answer)):
+        return lambda model: ...
+    try:
+        losses = [float(each) for each in answer]
+    except (TypeError, ValueError):
+        return lambda model: f"no list of three numbers, but {answer!r}"
+    if len(losses) != 3:
+        raise ValueError(f"{len(losses)} numbers: expected three, the losses at share 1, 0.1 and 0.02")
+    if not all(-1 < each < 5 for each in losses):
+        return lambda model: f"no losses in nats, but {answer!r}"
+    if max(losses) < 1:
+        return lambda model: "differences"
+    first, *less = losses
+    words = ["lower" if each < first - 0.1 else "close" if each < first + 0.15 else "higher" for each in less]
+    return lambda model: ", ".join(words)
+
+
+check_shares = Exercise(
+    name="the same operations, less text",
+    reference=lambda model: "close, higher",
+    probes=[("the second model",)],
+    accept=_read_losses,
+    imitations={
+        "all alike": [1.96, 1.96, 1.96],
+        "a tenth is not enough": [1.96, 2.36, 2.36],
+        "in the wrong order": [2.36, 1.99, 1.96],
+        "differences": [0.0, 0.03, 0.4],
+    },
+    says="""
+        all alike: Your three losses are about the same. Did you run the cell again after you had changed the share?
+        a tenth is not enough: Your loss with a tenth of the text is as high as with a fiftieth. Did you set 0.02 for
+            both?
+        in the wrong order: You say that less text is better. Is the loss of the whole text the first of the three?
+        differences: These are differences to the loss with all text. Write down the three losses themselves.
+        right: That is what we measured: read ten times over, text is nearly as good as new; fifty times, it is not.
+            (Large models: up to about four times, Muennighoff and others 2023.)
+        hint 1: Which number do you have to change, and which cell do you run after that?
+        hint 2: The losses at share = 1, 0.1 and 0.02 go into three = [..., ..., ...] in this order.
     """,
 )

@@ -1,8 +1,6 @@
-"""Tables that take longer than a notebook may. They come with the course; `lecture sweep` measures them again.
+"""A table that takes longer than a notebook may. It comes with the course; `lecture sweep` measures it again.
 
 transfer_table   notebook 07: the accuracy of every arm, with 1 to 100 labels for each class and ten seeds
-budget_table     notebook 08: the loss of language models of several widths, each trained with several budgets
-budget_texts     what these models learn from, and what their loss is measured on
 
 Source: measured by lecturelib.workshop.sweep on one core; transfer.json says with which settings and versions.
 """
@@ -10,7 +8,6 @@ Source: measured by lecturelib.workshop.sweep on one core; transfer.json says wi
 from __future__ import annotations
 
 import csv
-import functools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -18,18 +15,8 @@ from typing import Any, NamedTuple
 
 import torch
 
-from lecturelib.data.text import VOCABULARY, pieces, split_by_topic
-
 TRANSFER = Path(__file__).with_name("transfer.csv")
 TRANSFER_COLUMNS: dict[str, Callable[[str], Any]] = {"arm": str, "labels": int, "seed": int, "accuracy": float}
-BUDGET = Path(__file__).with_name("budget.csv")
-BUDGET_COLUMNS: dict[str, Callable[[str], Any]] = {
-    "budget": float, "width": int, "seed": int, "steps": int, "loss": float, "cpu_seconds": float,
-}  # fmt: skip
-
-# How each language model of the budget table is trained.
-BATCH_SIZE, CONTEXT = 8, 64
-LEARNING_RATES = {8: 0.028, 16: 0.028, 32: 0.02, 64: 0.014, 128: 0.007}  # by width: the best of three, with seed 0
 
 
 class Transfer(NamedTuple):
@@ -38,18 +25,6 @@ class Transfer(NamedTuple):
     labels: list[int]
     accuracy: dict[str, torch.Tensor]
     about: dict[str, Any]
-
-
-class Budgets(NamedTuple):
-    """What the table of notebook 08 holds. Shapes: loss (nats per character) and CPU seconds (budgets, widths, seeds).
-
-    Units: a budget is the number of operations of all training steps, forward and backward.
-    """
-
-    budgets: list[float]
-    widths: list[int]
-    loss: torch.Tensor
-    seconds: torch.Tensor
 
 
 def transfer_table(file: Path = TRANSFER) -> Transfer:
@@ -64,27 +39,6 @@ def transfer_table(file: Path = TRANSFER) -> Transfer:
     measured = rows(file, TRANSFER_COLUMNS)
     (arms, _, labels), accuracy = _grid(file, measured, ("arm", "seed", "labels"), "accuracy")
     return Transfer(labels, dict(zip(arms, accuracy, strict=True)), about(file))
-
-
-def budget_table(file: Path = BUDGET) -> Budgets:
-    """Return the losses and seconds that were measured for notebook 08.
-
-    Raises: ValueError for a table that is not there, is damaged or is not finished.
-
-    >>> budget_table().widths
-    [8, 16, 32, 64, 128]
-    """
-    measured = rows(file, BUDGET_COLUMNS)
-    axes = ("budget", "width", "seed")
-    (budgets, widths, _), loss = _grid(file, measured, axes, "loss")
-    return Budgets(budgets, widths, loss, _grid(file, measured, axes, "cpu_seconds")[1])
-
-
-@functools.cache
-def budget_texts() -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the characters to learn from, (N,), and the held-out pieces, (n, 65), that every loss is measured on."""
-    training, held_out = split_by_topic()
-    return torch.from_numpy(VOCABULARY.encode(training)), torch.from_numpy(pieces(held_out, CONTEXT + 1))
 
 
 def rows(file: Path, columns: Mapping[str, Callable[[str], Any]]) -> list[dict[str, Any]]:

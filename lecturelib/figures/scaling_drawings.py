@@ -8,23 +8,19 @@ from lecturelib.figures.colors import BLUE, GREY, ORANGE
 from lecturelib.figures.paper import INK, PALE, arrow, box, legend, numbered, paper, rounded
 from lecturelib.figures.style import LectureFigure, styled
 
-_STAGES = (("q, k, v", BLUE), ("scores", ORANGE), ("mix", ORANGE), ("out", BLUE))  # the products of attention
+# the products of a block, one waiting for the other
+_STAGES = (("q, k, v", BLUE), ("scores", ORANGE), ("mix", ORANGE), ("out", BLUE), ("up", BLUE), ("down", BLUE))
+_TOKENS = 8
 
 
 @styled
-def waiting(length: int = 6) -> LectureFigure:
-    """Draw which product waits for which: an LSTM reads token after token, attention takes four steps for any number.
-
-    Raises: ValueError for fewer than 5 or more than 8 tokens.
-    """
-    if not 5 <= length <= 8:
-        raise ValueError(f"length={length!r}: expected 5 to 8 tokens, what one slide holds")
-    says = f"an LSTM needs {length} steps for {length} tokens, attention four steps for all of them at once"
+def waiting() -> LectureFigure:
+    """Draw which product waits for which: an LSTM reads token after token, a block takes six steps for any number."""
+    says = f"an LSTM needs {_TOKENS} steps for {_TOKENS} tokens, a block six steps for all of them at once"
     figure, page = paper(12, 6.4, says)
-    pitch = 10.9 / length
-    wide = min(1.3, pitch - 0.45)
-    columns = [0.95 + pitch * k for k in range(length)]
-    page.text(0.15, 6.1, f"LSTM: {length} tokens, {length} steps", fontsize=19, weight="bold", va="center")
+    pitch, wide = 1.36, 0.92
+    columns = [0.95 + pitch * k for k in range(_TOKENS)]
+    page.text(0.15, 6.1, f"LSTM: {_TOKENS} tokens, {_TOKENS} steps", fontsize=19, weight="bold", va="center")
     page.text(11.85, 6.1, "each waits for the one before", fontsize=16, ha="right", va="center")
     for k, x in enumerate(columns):
         box(page, x, 4.72, wide, 0.8, "cell", color=ORANGE, points=17)
@@ -34,11 +30,11 @@ def waiting(length: int = 6) -> LectureFigure:
         if k:
             arrow(page, (columns[k - 1] + wide, 5.12), (x, 5.12))
     page.plot([0.15, 11.85], [3.78, 3.78], color=GREY, lw=1.2)
-    page.text(0.15, 3.42, f"Attention: {length} tokens, 4 steps", fontsize=19, weight="bold", va="center")
+    page.text(0.15, 3.42, f"A transformer's block: {_TOKENS} tokens, 6 steps", fontsize=19, weight="bold", va="center")
     page.text(11.85, 3.42, "all tokens at once", fontsize=16, ha="right", va="center")
-    lanes = [2.72 - 1.75 * k / (length - 1) for k in range(length)]
-    page.text(0.1, 1.85, f"tokens\n1 to {length}", fontsize=14, va="center", linespacing=1.2)
-    end = columns[3] + wide
+    lanes = [2.72 - 1.75 * k / (_TOKENS - 1) for k in range(_TOKENS)]
+    page.text(0.1, 1.85, f"tokens\n1 to {_TOKENS}", fontsize=14, va="center", linespacing=1.2)
+    end = columns[len(_STAGES) - 1] + wide
     for y in lanes:
         page.plot([0.87, end + 0.15], [y, y], color=GREY, lw=1.6, zorder=1)
         arrow(page, (end, y), (end + 0.4, y), color=GREY)
@@ -50,8 +46,7 @@ def waiting(length: int = 6) -> LectureFigure:
                 page.plot([x + 0.1, x + wide - 0.1], [a, b], color=color, lw=1.6, zorder=3)
         numbered(page, x + 0.02, 2.84, k + 1, 0.21, 15)
         page.text(x + 0.3, 3.02, name, fontsize=15, weight="bold", va="center")
-    page.text(end + 0.55, 1.85, "done: a longer\ntext adds no step", fontsize=17 if length > 5 else 14, va="center",
-              linespacing=1.3)  # fmt: skip
+    page.text(end + 0.55, 1.85, "done: a longer\ntext adds no step", fontsize=14, va="center", linespacing=1.3)
     legend(page, 0.15, 0.38, ORANGE, "mixes tokens")
     legend(page, 2.5, 0.38, BLUE, "each token alone")
     page.text(11.85, 0.38, "numbers: the order in which they can be computed", fontsize=15, ha="right", va="center")

@@ -1,17 +1,14 @@
 """Answers to the exercises of notebook 08, written apart from the catalogues of the checks.
 
-The catalogue multiplies whole tensors; here are counts of single products, loops over tokens, and torch's own layers.
+The catalogue multiplies whole tensors; here are cases, and loops over processes.
 """
 
 import copy
 import math
-from collections.abc import Callable
-from itertools import product
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 Tensor = torch.Tensor
 Gradient = dict[str, Tensor]
@@ -19,102 +16,9 @@ RIGHT: dict[str, list[Any]] = {}
 WRONG: dict[str, dict[str, list[Any]]] = {}
 # What a student would have to write, in pieces; no verdict may hold one of them. (The second hint may.)
 SOLUTIONS = {
-    "operations of attention": ["8 *", "4 *", "2 *", "** 2", "8 B", "4 B", "8 n", "4 n", "D * D", "T * T"],
-    "one step with a cache": ["torch.cat", "softmax(", "sqrt(", "@ keys", "@ values", "dim=", "scaled_dot"],
     "two pieces of a softmax": ["torch.", "maximum", "m_1 - m", "m_2 - m", "l_1 *", "a_1 *", "logaddexp"],
     "one gradient from several processes": ["sum(", "/ total", "n /", "zip(", "* gradient", "for name"],
-}
-
-# ---- the operations of attention ----
-
-
-def products(*each: tuple[int, int, int]) -> int:
-    """The operations of products of matrices (a, b) and (b, c)."""
-    return sum(a * c * (b + b) for a, b, c in each)
-
-
-def by_products(B: int, T: int, D: int) -> int:
-    return B * products(*[(T, D, D)] * 4, (T, D, T), (T, T, D))
-
-
-RIGHT["operations of attention"] = [
-    lambda B, T, D: 8 * B * T * D**2 + 4 * B * T**2 * D,
-    by_products,
-    lambda B, T, D: 4.0 * B * T * D * (2 * D + T),
-    lambda B, T, D: np.int64(4 * B * T * D) * (D + D + T),
-    lambda B, T, D: torch.tensor(by_products(B, T, D)),
-]
-WRONG["operations of attention"] = {
-    "multiplications only": [lambda B, T, D: by_products(B, T, D) // 2],
-    "no output projection": [lambda B, T, D: B * products(*[(T, D, D)] * 3, (T, D, T), (T, T, D))],
-    "half the n x n part": [lambda B, T, D: B * products(*[(T, D, D)] * 4, (T, D, T))],
-    "the batch is squared": [
-        lambda B, T, D: products(*[(B * T, D, D)] * 4, (B * T, D, B * T), (B * T, B * T, D)),
-    ],
-    "n and D exchanged": [lambda B, T, D: B * products(*[(D, T, T)] * 4, (D, T, D), (D, D, T))],
-    "other": [lambda B, T, D: by_products(B, T, D) + D],
-}
-
-# ---- one step with a cache ----
-
-Weigh = Callable[[Tensor, int], list[float]]
-
-
-def shares(scores: Tensor, width: int) -> list[float]:
-    """The weights of one query of one head from its dot products."""
-    powers = [math.exp(each / width**0.5) for each in scores.tolist()]
-    return [each / sum(powers) for each in powers]
-
-
-def token_by_token(
-    weigh: Weigh = shares, seen: slice = slice(None), behind: Callable[..., Any] = lambda old, new: (*old, *new)
-) -> Callable[..., Any]:
-    """Write the step as loops over texts and heads: what the weights are, who is looked at, and how a cache grows."""
-
-    def read_one(q: Tensor, k: Tensor, v: Tensor, keys: Tensor, values: Tensor) -> Any:
-        b, h, _, width = q.shape
-        mix = torch.zeros(b, h, 1, width)
-        grown: tuple[list[Tensor], list[Tensor]] = [], []
-        for i, j in product(range(b), range(h)):
-            for cache, old, new in zip(grown, (keys, values), (k, v), strict=True):
-                cache.append(torch.stack(behind(old[i, j].unbind(0), new[i, j].unbind(0))))
-            looked_at, found = (cache[-1][seen] for cache in grown)
-            weights = weigh(looked_at @ q[i, j, 0], width)
-            mix[i, j, 0] = sum(w * value for w, value in zip(weights, found, strict=True))
-        return mix, *(torch.stack(cache).unflatten(0, (b, h)) for cache in grown)
-
-    return read_one
-
-
-def read_by_kernel(q: Tensor, k: Tensor, v: Tensor, keys: Tensor, values: Tensor) -> Any:
-    keys, values = torch.concat((keys, k), -2), torch.concat((values, v), -2)
-    return F.scaled_dot_product_attention(q, keys, values), keys, values
-
-
-def shrunk_in_place(q: Tensor, k: Tensor, v: Tensor, keys: Tensor, values: Tensor) -> Any:
-    keys, values = torch.cat([keys, k], 2), torch.cat([values, v], 2)
-    q /= math.sqrt(q.shape[-1])
-    return (q @ keys.mT).softmax(-1) @ values, keys, values
-
-
-def wrong_and_in_place(q: Tensor, *rest: Tensor) -> Any:
-    q *= q.shape[-1] ** 0.5
-    return read_by_kernel(q, *rest)
-
-
-RIGHT["one step with a cache"] = [
-    token_by_token(),
-    read_by_kernel,
-    lambda *given: [each.float().requires_grad_() for each in read_by_kernel(*given)],
-    lambda *given: tuple(each.numpy() for each in read_by_kernel(*given)),
-]
-WRONG["one step with a cache"] = {
-    "the new key is left out": [token_by_token(seen=slice(-1))],
-    "not scaled": [wrong_and_in_place],
-    "softmax over the wrong axis": [token_by_token(lambda scores, width: [1.0] * len(scores))],
-    "put in front": [token_by_token(behind=lambda old, new: (*new, *old))],
-    "changed in place": [shrunk_in_place],
-    "too coarse": [lambda *given: [each.bfloat16() for each in read_by_kernel(*given)]],
+    "the same operations, less text": ["1.96", "1.99", "2.36"],
 }
 
 # ---- two pieces of a softmax ----
@@ -226,4 +130,24 @@ WRONG["one gradient from several processes"] = {
         lambda gradients, sizes: [gradients[0]],
         lambda gradients, sizes: gradients[0] | {"in.bias": None},
     ],
+}
+
+# ---- the same operations, less text ----
+
+
+def plain_mean_in_place(gradients: list[Gradient], sizes: list[int]) -> Gradient:
+    mean = sum_in_place(gradients, sizes)
+    for name in mean:
+        mean[name] /= len(gradients)
+    return mean
+
+
+WRONG["one gradient from several processes"]["plain mean"] += [plain_mean_in_place]  # the code that is to be mended
+RIGHT["the same operations, less text"] = [[1.97, 2.02, 2.41], (2.0, 1.98, 2.3), torch.tensor([1.9, 1.95, 2.2])]
+WRONG["the same operations, less text"] = {
+    "all alike": [[2.0, 2.01, 2.02]],
+    "in the wrong order": [[2.4, 2.0, 2.0]],
+    "other": ["one", [2.0, 1.5, 2.4], [196, 199, 236]],
+    "error": [[1.96, 1.99]],
+    "not solved yet": [[..., ..., ...]],
 }

@@ -6,9 +6,7 @@ import shutil
 import pytest
 import torch
 
-from lecturelib.data.sweeps import BUDGET, TRANSFER, budget_table, transfer_table
-
-TABLES = {"transfer": (transfer_table, TRANSFER), "budget": (budget_table, BUDGET)}
+from lecturelib.data.sweeps import TRANSFER, transfer_table
 
 
 def shuffled(file, folder):
@@ -28,15 +26,6 @@ def test_each_accuracy_stands_at_its_place_whatever_the_order_of_the_rows(tmp_pa
     assert here.accuracy["pixels"][3, here.labels.index(5)] == torch.tensor(float(line.split(",")[3]))
 
 
-def test_each_loss_stands_at_its_place_whatever_the_order_of_the_rows(tmp_path):
-    there, here = budget_table(), budget_table(shuffled(BUDGET, tmp_path))
-    assert torch.equal(there.loss, here.loss) and torch.equal(there.seconds, here.seconds)
-    (line,) = [
-        line for line in BUDGET.read_text(encoding="utf-8").splitlines() if line.startswith("4" + "0" * 10 + ".0,32,1,")
-    ]
-    assert here.loss[1, here.widths.index(32), 1] == torch.tensor(float(line.split(",")[4]))
-
-
 DAMAGE = {
     "not there": (lambda text: None, "is not there: measure it with `lecture sweep"),
     "empty": (lambda text: "", "is damaged"),
@@ -49,14 +38,13 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize(("change", "says"), DAMAGE.values(), ids=DAMAGE)
-@pytest.mark.parametrize(("read", "file"), TABLES.values(), ids=TABLES)
-def test_a_table_that_is_not_whole_is_refused(tmp_path, read, file, change, says):
-    text = change(file.read_text(encoding="utf-8"))
+def test_a_table_that_is_not_whole_is_refused(tmp_path, change, says):
+    text = change(TRANSFER.read_text(encoding="utf-8"))
     if text is not None:
-        (tmp_path / file.name).write_text(text, encoding="utf-8")
-    with pytest.raises(ValueError, match=f"{file.name} {says}") as refusal:
-        read(tmp_path / file.name)
-    assert f"`lecture sweep {file.stem}" in str(refusal.value)
+        (tmp_path / TRANSFER.name).write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=f"{TRANSFER.name} {says}") as refusal:
+        transfer_table(tmp_path / TRANSFER.name)
+    assert "`lecture sweep transfer" in str(refusal.value)
 
 
 @pytest.mark.parametrize("text", [None, "{", "[]", '{"settings": {}}'])

@@ -269,37 +269,32 @@ def rounds(*shape: int, seed: int = 0) -> np.ndarray:
     return np.exp(0.06 * noise(*shape, seed=seed))  # factors near 1, as times of several rounds differ
 
 
-def crossed(*names: str, time: tuple[float | None, float | None],
-            memory: tuple[float | None, float | None] = (48, 70)) -> style.LectureFigure:  # fmt: skip
-    """Times and bytes that grow with n^2, n and n; the last time has no prediction."""
-    n, times, held = np.array(SIZES, float), {}, {}
-    for k, name in enumerate(names):
-        line = 1e-6 * (k + 1) * n + (1e-8 * n**2 if k == 0 else 0)
-        times[name] = (None if k == 2 else line, line * rounds(5, 8, seed=k))
-        held[name] = (1e9 * line, 1.2e9 * line)
-    pairs = {"time": "attention and nn.LSTM", "memory": "these two"}
-    return scaling.crossing(SIZES, times, held, {"time": time, "memory": memory}, pairs)
-
-
-def ways_to_attend(sizes: list[int], *names: str) -> style.LectureFigure:
+def held_by(sizes: list[int], *names: str) -> style.LectureFigure:
     n = np.array(sizes, float)
-    times = {name: 1e-8 * (k + 1) * n**2 * rounds(5, len(n)) for k, name in enumerate(names)}
     held = {name: 100.0 * n ** (2 if k == 0 else 1) for k, name in enumerate(names)}
-    return scaling.three_ways(sizes, times, held, dict.fromkeys(names, (1.96, 1.04)))
+    return scaling.memory(sizes, {name: (each, 1.1 * each) for name, each in held.items()})
 
 
-def written(lengths: list[int], each: float) -> style.LectureFigure:
-    n = np.array(lengths, float)
-    return scaling.writing(n, (1e-3 + 6e-5 * n) * rounds(5, len(n)), 1.2e-3 * rounds(5, len(n)), each * n)
+def written(*names: str, n: int = 1000) -> style.LectureFigure:
+    """What grows with the position, and what does not."""
+    at = np.arange(1, n + 1)
+    pairs = {
+        name: (each, 1e-4 * each * rounds(n)) for name, each in zip(names, (1.0 + 0 * at, at, at**2), strict=False)
+    }
+    return scaling.writing({name: (each, each) for name, (each, _) in pairs.items()}, pairs)
 
 
-def budgets(*budgets: float, chance: float | None, missing: int = 0) -> style.LectureFigure:
-    losses, best = {}, {}
-    for k, each in enumerate(budgets):
-        losses[each] = 2.6 - 0.3 * k + 0.1 * (np.arange(5) - k - 0.5) ** 2 + 0.02 * noise(3, 5, seed=k)
-        losses[each][:, 5 - missing :] = np.nan
-        best[each] = SIZES[min(k, 3)]
-    return scaling.budget(SIZES[:5], losses, chance, best)
+def under_a_roof(layers: int) -> style.LectureFigure:
+    names = ["LSTM training, a step of 8 texts", *(f"a layer of width {2**k}" for k in range(8))][:layers]
+    return scaling.roofline(1e11, 1e10, {name: (0.5 * 3**k, 4e9 * 1.6**k) for k, name in enumerate(names)})
+
+
+def predicted_law(count: int, seeds: int) -> style.LectureFigure:
+    spent, along = 3e9 * 1.7 ** np.arange(count), np.geomspace(3e9, 3e11, 20)
+    losses, law = (2.2 * (each / 3e9) ** -0.05 for each in (spent, along))
+    shown = {"letter pairs": 2.3, "chance": 3.3} if count == 2 else {"letter pairs": 2.3}
+    fitted, line = (spent, losses[:, None] * rounds(count, seeds) ** 0.1), (along, law, 0.98 * law, 1.02 * law)
+    return scaling.scaling_law(fitted, line, (3e11, [1.7, 1.8]), shown)
 
 
 def costs_of(*held: float, second: float = 1e12, memory: float = 2e9, rate: float = 35e9) -> style.LectureFigure:
@@ -539,17 +534,11 @@ CASES: dict[str, list[Callable[[], style.LectureFigure]]] = {
     "transfer_lab.learning_curves": [
         lambda: trained("4: handwriting, masked, linear probe, 76 %", "2: ink, fine-tuned, 62 %", "1: from scratch")
     ],
-    "scaling.crossing": [
-        lambda: crossed("explicit attention", "nn.LSTM", "LSTM as a loop", time=(128, 190)),
-        lambda: crossed("attention", "LSTM", time=(2048, 16), memory=(16, 2048)),
-    ],
-    "scaling.three_ways": [lambda: ways_to_attend([256, 512, 1024, 2048], "explicit", "fused", "in chunks")],
-    "scaling.writing": [lambda: written(list(range(16, 257, 16)), 4096)],
-    "scaling.budget": [
-        lambda: budgets(1e10, 3e10, 1e11, 3.16e11, chance=4.4),
-        lambda: budgets(1e10, 2e10, chance=None, missing=1),
-    ],
-    "scaling_drawings.waiting": [partial(scaling_drawings.waiting, n) for n in (5, 6, 8)],
+    "scaling.memory": [lambda: held_by([256, 512, 1024, 2048], "explicit", "fused"), lambda: held_by(SIZES, *"abcd")],
+    "scaling.writing": [lambda: written("LSTM", "KV cache"), lambda: written("LSTM", "KV cache", "no cache", n=100)],
+    "scaling.roofline": [partial(under_a_roof, 6), partial(under_a_roof, 8)],
+    "scaling.scaling_law": [lambda: predicted_law(4, 3), lambda: predicted_law(2, 1)],
+    "scaling_drawings.waiting": [scaling_drawings.waiting],
     "scaling_drawings.parallel_drawing": [partial(scaling_drawings.parallel_drawing, n) for n in (2, 4)],
     "foundation.heads": [
         lambda: foundation.heads({"weight on what followed last time": sigmoid(noise(30, 9)),
@@ -861,44 +850,20 @@ def test_what_the_source_lost_is_counted_from_the_state_before():
     assert {"−59 points": colors.RED, "0 points": "black", "+1 points": "black"}.items() <= said.items()
 
 
-@pytest.mark.parametrize(
-    ("pair", "says"),
-    [
-        ((128, 192), "crossing 1.5 × later than predicted"),
-        ((128, 32), "crossing 4 × earlier than predicted"),
-        ((128, 130), "crossing as predicted"),
-        ((None, 130), "a crossing only measured"),
-        ((130, None), "a crossing only predicted"),
-        ((None, None), "no crossing"),
-    ],
-)
-def test_the_miss_of_a_prediction_is_said_and_marked(pair, says):
-    figure = crossed("attention", "LSTM", time=pair)
-    said = said_by(figure)
-    assert f"Time, attention and nn.LSTM:\n{says}" in said
-    for words, value in zip(("predicted", "measured"), pair, strict=True):
-        assert (f"{words} {value}" in said) == (value is not None)
+def test_the_predicted_times_begin_at_the_first_measured_mark():
+    at = np.arange(1.0, 101)
+    figure = scaling.writing({"a": (at, 2 * at)}, {"a": (5 * at, 0 * at + 3e-3)})
+    (held, seconds) = [[line.get_ydata().tolist() for line in ax.lines] for ax in figure.axes]
+    assert held == [[25.5, 75.5], [51, 151]]
+    np.testing.assert_allclose(seconds, [[3e-3, 3e-3 * 75.5 / 25.5], [3e-3, 3e-3]])
+
+
+def test_a_layer_stands_at_its_intensity_and_rate():
+    figure = scaling.roofline(1e11, 1e10, {"a": (0.5, 4e9), "b": (50, 8e10)})
     ax = figure.axes[0]
-    marked = [line for line in ax.lines if line.get_marker() == "^" and line.get_transform() == ax.transAxes]
-    to_data = ax.transAxes + ax.transData.inverted()
-    places = [to_data.transform(line.get_xydata()[0])[0] for line in marked]
-    np.testing.assert_allclose(places, [value for value in pair if value is not None])
-
-
-def test_a_filled_mark_is_the_median_of_the_rounds():
-    times = np.array([[1.0, 4], [2, 5], [9, 60]])
-    figure = scaling.three_ways([16, 32], {"a": times}, {"a": [10, 20]}, {"a": (1.5, 1.0)})
-    left, right = figure.axes
-    assert left.lines[-1].get_ydata().tolist() == [2, 5] and right.lines[-1].get_ydata().tolist() == [10, 20]
-    assert [line.get_ydata().tolist() for line in left.lines[:-1]] == times.tolist()
-    assert {"a\n~ $n^{1.5}$", "a\n~ $n^{1.0}$"} <= said_by(figure)
-
-
-def test_the_best_width_of_a_budget_is_ringed_and_named():
-    figure = scaling.budget([16, 32], {1e11: [[3.0, 2], [3, 4]], 1e9: [[1, np.nan]]}, None, {1e11: 32, 1e9: 16})
-    rings = [line.get_xydata()[0].tolist() for line in figure.axes[0].lines if line.get_markersize() > 20]
-    assert rings == [[16, 1], [32, 3]]
-    assert {"10⁹ operations\nbest: 16 wide", "10¹¹ operations\nbest: 32 wide"} <= said_by(figure)
+    assert [line.get_xydata().tolist() for line in ax.lines[-2:]] == [[[0.5, 4e9]], [[50, 8e10]]]
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), np.minimum(1e11, 1e10 * ax.lines[0].get_xdata()))
+    assert ax.lines[1].get_xdata()[0] == 10
 
 
 @pytest.mark.parametrize(
@@ -908,8 +873,6 @@ def test_the_best_width_of_a_budget_is_ringed_and_named():
          {"CNN: −15.0 points", "ViT: +2.0 points"}),
         (lambda: mixing(4, "norm", "attention", "causal"),
          {"norm:\neach token alone", "attention:\nmixes tokens", "causal:\nmixes, not ahead"}),
-        (lambda: scaling.writing([8, 16], [[2e-3, 12e-3]], [[1e-3, 4e-3]], [1e6, 2e6]),
-         {"At 16 tokens: 3 times as fast with a cache", "without cache\n12 ms", "Keys, values: 2 MB"}),
     ],
 )  # fmt: skip
 def test_what_follows_from_the_data_is_written_beside_it(make, says):
@@ -981,16 +944,13 @@ BAD: list[tuple[Callable[[], object], str]] = [
     (lambda: transfer_drawings.arms_drawing({"a": 1}, 2), r"counts of \['a'\], total 2: expected counts of"),
     (lambda: transfer_drawings.costs([1, 2], {"a": np.ones(3)}, {"b": 1}, 1), r"shape \(3,\): expected \(2,\)"),
     (lambda: transfer_drawings.decision_card(["1"], ["a"], [["b", "c"]]), r"cells have rows of \[2\]: expected 1"),
-    (lambda: scaling_drawings.waiting(4), "length=4: expected 5 to 8"),
     (lambda: scaling_drawings.parallel_drawing(1), "processes=1: expected 2 to 4"),
-    (lambda: ways_to_attend([1], "a"), "sizes are .*: expected 2 or more finite"),
-    (lambda: scaling.three_ways([1, 2], {"a": TWO}, {}, {}), r"seconds of \['a'\], memory of \[\], exponents of \[\]"),
-    (lambda: scaling.three_ways([1, 2], {"a": 0 * TWO}, {"a": [1, 1]}, {"a": (1, 1)}), "not all finite and above 0"),
-    (lambda: crossed("a", time=(1, 20)), "predicted crossing is 1: expected one within the sizes 16 to 2048"),
-    (lambda: crossed("a", time=(20, np.nan)), "measured crossing is nan: expected a number of tokens"),
-    (lambda: scaling.budget([1, 2], {1e9: TWO}, None, {1e8: 1}), "expected the same budgets"),
-    (lambda: scaling.budget([1, 2], {1e9: TWO}, None, {1e9: 3}), "best of 1e.09 is 3: expected one of"),
-    (lambda: scaling.budget([1, 2], {1e9: [[1.0, 2], [1, np.nan]]}, None, {1e9: 1}), "NaN or infinite for some seeds"),
+    (lambda: held_by([1], "a"), "sizes are .*: expected 2 or more finite"),
+    (lambda: scaling.memory([1, 2], {"a": ([1, 2], [0, 1])}), "not all finite and above 0"),
+    (lambda: scaling.writing({"a": ([1] * 50, [1] * 50)}, {}), "has 50 characters: expected 100, 150"),
+    (lambda: scaling.writing({}, {}), "0 writers: expected 1 to 4"),
+    (lambda: scaling.roofline(1e9, 0, {"a": (1, 1)}), "not all finite and above 0"),
+    (lambda: scaling.scaling_law(([1, 2], [[1], [2]]), ([1, 2], [1, 1], [1, 1], [1]), (3, [1]), {}), "expected .2,."),
     (lambda: patch_playground.looked_at(images(2), {}, ["a"]), "titles: 1 for 2 images; expected one for"),
     (lambda: transfer_lab.learning_curves({}, {}, ""), "0 runs: expected 1 to 4"),
 ]  # fmt: skip

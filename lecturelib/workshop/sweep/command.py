@@ -10,9 +10,8 @@ def sweep(parser: argparse.ArgumentParser) -> None:
     """Measure a table that takes longer than a notebook may. A stopped sweep goes on where it was.
 
     transfer   notebook 07: every arm, 1 to 100 labels for each class, ten seeds (20 minutes of one core)
-    budget     notebook 08: one number of operations, spent on wide networks or on much text (half an hour)
     """
-    parser.add_argument("name", nargs="?", choices=("transfer", "budget"), default="transfer")
+    parser.add_argument("name", nargs="?", choices=("transfer",), default="transfer")
     parser.add_argument("--file", type=Path, help="the table (that of the course, in lecturelib/data)")
     parser.add_argument("--fresh", action="store_true", help="start anew, and remove the table that is there")
     parser.add_argument("--threads", type=int, default=1, help="threads of the processor (1)")
@@ -22,13 +21,13 @@ def sweep(parser: argparse.ArgumentParser) -> None:
 def _run(given: argparse.Namespace) -> None:
     import torch
 
-    from lecturelib.data.sweeps import BUDGET, TRANSFER
+    from lecturelib.data.sweeps import TRANSFER
 
     torch.set_num_threads(given.threads)
-    file = given.file or {"transfer": TRANSFER, "budget": BUDGET}[given.name]
+    file = given.file or TRANSFER
     if given.fresh:
         file.unlink(missing_ok=True)
-    (_transfer if given.name == "transfer" else _budget)(file)
+    _transfer(file)
 
 
 def _transfer(file: Path) -> None:
@@ -42,14 +41,3 @@ def _transfer(file: Path) -> None:
     for name, accuracy in measured.accuracy.items():
         cells = (f"{mean:.2f} ± {half:.2f}" for mean, half in zip(*interval(accuracy), strict=True))
         print(name.ljust(32), *(cell.rjust(11) for cell in cells))
-
-
-def _budget(file: Path) -> None:
-    from lecturelib.data.sweeps import budget_table
-    from lecturelib.workshop.sweep.budget import run
-
-    run(file)
-    found = budget_table(file)
-    print("operations".ljust(12), *(f"{f'width {width}':>10}" for width in found.widths))
-    for operations, losses in zip(found.budgets, found.loss.mean(dim=-1).tolist(), strict=True):
-        print(f"{operations:<12.2g}", *(f"{loss:>10.3f}" for loss in losses))
