@@ -4,10 +4,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial, reduce
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from scipy.stats import t as student
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -170,7 +172,26 @@ def test_an_error_in_the_function_passes_through_and_leaves_nothing_counting() -
     assert scaling.counted(lambda: layer(x())) == (96, 48, 1)
 
 
+def test_a_power_law_is_the_line_of_linear_models_with_their_intervals() -> None:
+    spent, noise = np.array([1e9, 3e9, 1e10, 2e10]), np.random.default_rng(0).normal(size=(4, 3))
+    losses = 3 * spent[:, None] ** -0.1 * np.exp(0.02 * noise)
+    law = scaling.PowerLaw(spent.tolist(), losses)
+    design = np.stack([np.ones(12), np.log(spent).repeat(3)], axis=1)
+    weights, (rest,), *_ = np.linalg.lstsq(design, np.log(losses).ravel(), rcond=None)
+    spread = rest / 10 * np.linalg.inv(design.T @ design)  # covariance of both weights
+    factor = student.ppf(0.975, 10)
+    assert law.exponent == pytest.approx(-weights[1])
+    assert law.interval[1] - law.exponent == pytest.approx(factor * spread[1, 1] ** 0.5)
+    at = np.array([1, np.log(1e11)])
+    half = factor * (rest / 10 + at @ spread @ at) ** 0.5
+    assert law.predict(1e11) == pytest.approx([np.exp(at @ weights + side * half) for side in (0, -1, 1)])
+
+
 test_bad_input_is_refused_in_words = refuses(
+    *(
+        (lambda given=given: scaling.PowerLaw(*given), ["budgets and losses of shape", "expected (n, seeds)"])
+        for given in (([1, 2], [1, 2]), ([1, 1], [[1, 2], [1, 2]]), ([1, 2], [[1], [2]]), ([1, 2], [[1, 0], [2, 2]]))
+    ),
     (lambda: scaling.lstm_cost(1, 2, 4, 2.0), ["hidden_size=2.0: expected a whole number of 1"]),
     (lambda: scaling.attention_cost(1, 0, 4, 2), ["length=0: expected a whole number of 1"]),
     (lambda: scaling.attention_cost(1, 2, 4, 3), ["d_model=4", "num_heads=3", "divide"]),
