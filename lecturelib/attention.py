@@ -97,7 +97,7 @@ def attend_fused(
     Shapes: q (..., T, K), k (..., S, K), v (..., S, M), mask as in `attention_weights`; returns (..., T, M).
     Raises: ValueError for shapes that do not fit, as `attend`, and for a mask beside `is_causal`. What a mask holds it
         does not look at: a query that may look nowhere gets 0 or NaN.
-    Taught: notebook 08, section 2.
+    Tool: from notebook 08 on.
 
     >>> q, k, v = torch.tensor([[9.0]]), torch.tensor([[-9.0], [9.0]]), torch.tensor([[1.0], [2.0]])
     >>> attend_fused(q, k, v)

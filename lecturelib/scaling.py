@@ -80,7 +80,7 @@ def attention_cost(
         counts the products that the explicit way hides, and that the kernel partly leaves out.
     Shapes: tokens (B, T, D); the lecture writes n for T. `fused` is what the layer chooses, unless told.
     Raises: ValueError for a number that is not whole, or below 1, and a width that the heads do not divide.
-    Taught: notebook 08, section 1.
+    Tool: from notebook 08 on.
 
     >>> [attention_cost(batch_size=1, length=T, d_model=8, num_heads=2, fused=False).bytes for T in (16, 32)]
     [4608, 13312]
@@ -103,7 +103,7 @@ def block_cost(
 
     Equation: 24 B T D^2 + 4 B T^2 D operations, of which 16 B T D^2 belong to the feed-forward network.
     Arguments and errors as in `attention_cost`.
-    Tool: from notebook 08 on.
+    Taught: notebook 08, section 1.
 
     >>> block_cost(batch_size=1, length=16, d_model=8, num_heads=2).flops == 24 * 16 * 8 * 8 + 4 * 16 * 16 * 8
     True
@@ -128,7 +128,7 @@ def language_model_cost(
     """Return the cost of a `LanguageModel`, from tokens to logits.
 
     Arguments and errors as in `attention_cost`.
-    Tool: from notebook 08 on.
+    Taught: notebook 08, section 1.
     """
     check_whole(vocab_size=vocab_size, num_layers=num_layers)
     block = block_cost(batch_size, length, d_model, num_heads, causal=True, fused=fused)
