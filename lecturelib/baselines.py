@@ -157,10 +157,11 @@ def _by_displacement(train: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         product += torch.einsum("nahw,nbhw->abhw", spectrum.conj(), spectrum) / len(train)
     covariance = torch.fft.irfft2(product, s=room) / count  # (C, C, rows apart, columns apart)
     i, j = torch.arange(height), torch.arange(width)
-    down, right = (i[None] - i[:, None]) % room[0], (j[None] - j[:, None]) % room[1]
-    found = covariance[:, :, down[:, None, :, None], right[None, :, None, :]]  # (C, C, i, j, i', j')
-    found = found.permute(0, 2, 3, 1, 4, 5).reshape(C * height * width, -1)
-    return mean.repeat_interleave(height * width).double(), found
+    down = ((i - i[:, None]) % room[0]).view(height, 1, 1, height, 1)  # from row i to row i'
+    right = ((j - j[:, None]) % room[1]).view(width, 1, 1, width)
+    a, b = torch.arange(C).view(C, 1, 1, 1, 1, 1), torch.arange(C).view(C, 1, 1)  # the channels of both
+    found = covariance[a, b, down, right]  # (C, i, j, C, i', j')
+    return mean.repeat_interleave(height * width).double(), found.view(C * height * width, -1)
 
 
 class NearestNeighbours(_Painter):

@@ -22,7 +22,6 @@ _BY_SKLEARN = {"china": "china.jpg", "flower": "flower.jpg"}
 _BY_SKIMAGE = {"hubble": "hubble_deep_field"}  # where the name differs
 
 
-@functools.cache
 def photo(name: str) -> np.ndarray:
     """Return a photograph; a gray one with three equal channels.
 
@@ -32,6 +31,14 @@ def photo(name: str) -> np.ndarray:
     >>> photo("chelsea").shape
     (3, 300, 451)
     """
+    found = _pixels(name).astype(np.float32) / 255
+    found.flags.writeable = False
+    return found
+
+
+@functools.cache
+def _pixels(name: str) -> np.ndarray:
+    """Return a photograph in bytes, a quarter of the room: only these are kept."""
     if name not in TRAINING + HELD_OUT:
         raise ValueError(f"photo {name!r} is unknown: expected one of {', '.join(TRAINING + HELD_OUT)}")
     if name in _BY_SKLEARN:
@@ -44,7 +51,7 @@ def photo(name: str) -> np.ndarray:
         pixels = getattr(skimage.data, _BY_SKIMAGE.get(name, name))()
     if pixels.ndim == 2:
         pixels = np.repeat(pixels[..., None], 3, axis=2)
-    found = np.ascontiguousarray(pixels.transpose(2, 0, 1), dtype=np.float32) / 255
+    found = np.ascontiguousarray(pixels.transpose(2, 0, 1))
     found.flags.writeable = False
     return found
 
@@ -60,13 +67,10 @@ def reduced(name: str, factor: int) -> np.ndarray:
     (3, 75, 112)
     """
     check_whole(factor=factor)
-    whole = photo(name)
-    _, height, width = whole.shape
-    if factor == 1:
-        return whole  # one copy is enough
+    _, height, width = _pixels(name).shape
     if factor > min(height, width):
         raise ValueError(f"factor={factor}: expected a whole number from 1 to {min(height, width)} for {name}")
-    cut = whole[:, : height // factor * factor, : width // factor * factor]
+    cut = photo(name)[:, : height // factor * factor, : width // factor * factor]
     found = cut.reshape(3, height // factor, factor, width // factor, factor).mean(axis=(2, 4))
     found.flags.writeable = False
     return found
@@ -93,7 +97,7 @@ def crops(n: int, *, size: int, held_out: bool, seed: int, coarsest: int = 3, va
         names = (only,)
     check_whole(n=n, size=size, coarsest=coarsest)
     check_whole(0, seed=seed)
-    shortest = min(min(photo(name).shape[1:]) for name in names)
+    shortest = min(min(_pixels(name).shape[1:]) for name in names)
     if coarsest > shortest:
         raise ValueError(f"coarsest={coarsest}: expected from 1 to {shortest}, the side of the smallest photograph")
     smallest = shortest // coarsest
@@ -105,7 +109,8 @@ def crops(n: int, *, size: int, held_out: bool, seed: int, coarsest: int = 3, va
     rng = np.random.default_rng(seed)
     found = np.empty((n, 3, size, size), np.float32)
     for row in found:
-        picture = reduced(names[rng.integers(len(names))], int(rng.integers(1, coarsest + 1)))
+        name, factor = names[rng.integers(len(names))], int(rng.integers(1, coarsest + 1))
+        picture = reduced(name, factor) if factor > 1 else _pixels(name)
         i, j = (int(rng.integers(side - size + 1)) for side in picture.shape[1:])
         square = picture[:, i : i + size, j : j + size]
         if varied:
@@ -113,5 +118,5 @@ def crops(n: int, *, size: int, held_out: bool, seed: int, coarsest: int = 3, va
             square = square[:, :, ::-1] if mirrored else square
             square = square.transpose(0, 2, 1) if turned else square
             square = square[rng.permutation(3)] if exchanged else square
-        row[:] = square
+        row[:] = square if factor > 1 else square.astype(np.float32) / 255
     return found

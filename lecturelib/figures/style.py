@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import matplotlib.style
 from matplotlib.axes import Axes
+from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -80,6 +81,7 @@ def png(figure: Figure) -> bytes:
     for ax, kind, place in places:  # the layout begins where the last one ended: let the next begin here too
         ax.set_position(place, kind)
         ax.set_in_layout(True)  # `set_position` took it out
+    FigureCanvasBase(figure)  # the figure lets go of the pixels that were drawn
     return buffer.getvalue()
 
 

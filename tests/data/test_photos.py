@@ -22,7 +22,7 @@ def marked(name: str) -> np.ndarray:
     number = EVERY.index(name)
     height, width = 6 + number % 3, 8 - number % 2
     i, j = np.mgrid[:height, :width]
-    return np.stack([i, 100 + j, np.full_like(i, 200 + number)]).astype(np.float32)
+    return np.stack([i, 100 + j, np.full_like(i, 200 + number)]).astype(np.uint8)
 
 
 def all_squares(size: int, coarsest: int, held_out: bool) -> set[bytes]:
@@ -40,7 +40,7 @@ def all_squares(size: int, coarsest: int, held_out: bool) -> set[bytes]:
 def marked_photos() -> Iterator[None]:
     """Let the module know the marked photographs instead of its own."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(photos, "photo", marked)
+        patch.setattr(photos, "_pixels", marked)
         photos.reduced.cache_clear()
         try:
             yield
@@ -94,7 +94,7 @@ def test_a_reduced_photo_is_the_mean_of_each_square(factor: int) -> None:
 @pytest.mark.parametrize("held_out", [False, True])
 def test_crops_are_of_their_part_and_of_all_of_it_equally_often(held_out: bool) -> None:
     with marked_photos():
-        numbers = photos.crops(600, size=2, held_out=held_out, seed=1)[:, 2] - 200
+        numbers = np.rint(255 * photos.crops(600, size=2, held_out=held_out, seed=1)[:, 2]) - 200
     assert (numbers == numbers[:, :1, :1]).all()
     drawn, counts = np.unique(numbers[:, 0, 0].astype(int), return_counts=True)
     names = photos.HELD_OUT if held_out else photos.TRAINING
@@ -105,10 +105,10 @@ def test_crops_are_of_their_part_and_of_all_of_it_equally_often(held_out: bool) 
 @pytest.mark.parametrize("varied", [False, True])
 def test_no_held_out_pixel_is_in_a_training_crop(varied: bool) -> None:
     def shining(name: str) -> np.ndarray:
-        return np.full((3, 6, 7), float(name in ("chelsea", "flower")), np.float32)
+        return np.full((3, 6, 7), 255 * (name in ("chelsea", "flower")), np.uint8)
 
     with marked_photos(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(photos, "photo", shining)
+        patch.setattr(photos, "_pixels", shining)
         assert (photos.crops(300, size=2, held_out=False, seed=1, varied=varied) == 0).all()
         assert (photos.crops(300, size=2, held_out=True, seed=1, varied=varied) == 1).all()
 
@@ -120,7 +120,7 @@ def test_every_square_of_every_reduction_is_drawn_and_nothing_else(size: int, co
         expected = all_squares(size, coarsest, held_out)
     assert found.shape == (8000, 3, size, size) and found.dtype == np.float32
     assert {square.tobytes() for square in found} == expected
-    factors, counts = np.unique(found[:, 0, 1, 0] - found[:, 0, 0, 0], return_counts=True)
+    factors, counts = np.unique(np.rint(255 * (found[:, 0, 1, 0] - found[:, 0, 0, 0])), return_counts=True)
     assert factors.tolist() == list(range(1, coarsest + 1))
     assert counts.min() > 0.9 * 8000 / coarsest
 
@@ -132,7 +132,7 @@ def test_varied_mirrors_turns_and_exchanges_colours_half_of_the_time_each() -> N
     seen: Counter[tuple[bool, bool]] = Counter()
     orders: Counter[tuple[int, ...]] = Counter()
     for crop in found:
-        order = tuple(int(level) for level in crop[:, 0, 0] // 100)
+        order = tuple(int(level) for level in 255 * crop[:, 0, 0] // 100)
         square = crop[np.argsort(order)]  # row, column, photograph again
         turned = square[0, 0, 0] != square[0, 0, 1]
         square = square.transpose(0, 2, 1) if turned else square
