@@ -67,6 +67,8 @@ def _forward(
             x = torch.cat([latents, rest] if filled == "behind" else [rest, latents], dim=1)
         if placed == "first":
             return decode(restore(x + positions, order))
+        if placed == "shuffled":
+            return decode(x + positions[order])
         x = restore(x, order)
         return decode(x + positions if placed == "last" else x)
 
@@ -80,6 +82,8 @@ check_forward = Exercise(
     imitations={
         "not put back": _forward(restore=lambda x, order: x),
         "put back by the order itself": _forward(restore=_pick),
+        "the order the other way round": _forward(orders=lambda order: order.argsort(dim=1)),
+        "positions shuffled instead": _forward(placed="shuffled"),
         "the first patches": _forward(choose=lambda order, visible: torch.arange(visible).expand(len(order), -1)),
         "the hidden ones": _forward(choose=lambda order, visible: order[:, -visible:]),
         "one order for the batch": _forward(orders=lambda order: order[:1].expand(len(order), -1)),
@@ -96,6 +100,10 @@ check_forward = Exercise(
             at place n of the image: what undoes the shuffle?
         put back by the order itself: You shuffle once more instead of undoing the shuffle. `order` says which patch
             came to place k. You need the opposite: to which place did patch n go?
+        the order the other way round: You read `order` the other way round, as the place of each patch. Here
+            order[b, 0] is the number of the patch that comes first.
+        positions shuffled instead: Your decoder gets the right positions, but its tokens, and so its predictions, still
+            stand in the shuffled order. Row n should be patch n.
         the first patches: You keep the first patches of the image, whatever the order says. Which numbers stand in
             the first `visible` places of `order`?
         the hidden ones: Your encoder gets patches from the end of the order. Those are hidden.
@@ -166,7 +174,7 @@ check_faults = Exercise(
     imitations={f"{has} taken for {said}": _taken(has, said) for has, said in permutations(FAULTS, 2)},
     says="""
         leak taken for wrong cut: One picture that you blame on the cut has every stroke at its place. Would a wrong cut
-            leave the visible patches alone?
+            keep a stroke together?
         leak taken for loss on the visible: One picture that you blame on the loss is good where patches are hidden.
             What would a network paint there that was never asked about them?
         wrong cut taken for leak: One picture that you call a leak is wrong even at visible patches, and its error is
@@ -192,8 +200,8 @@ check_faults = Exercise(
 def _blobs(n: int, seed: int) -> Tensor:
     """Images (n, 1, 8, 8), from 0 to 1: soft spots at random places."""
     generator = torch.Generator().manual_seed(seed)
-    place = torch.rand(n, 2, 1, 1, generator=generator, dtype=torch.float64) * 7
-    side = torch.arange(8.0, dtype=torch.float64)
+    place = torch.rand(n, 2, 1, 1, generator=generator) * 7
+    side = torch.arange(8.0)
     away = (side[:, None] - place[:, 0]).square() + (side - place[:, 1]).square()
     return (-away / 5).exp()[:, None]
 
@@ -208,7 +216,7 @@ def _honest(painter: Callable[..., Any]) -> Callable[..., Any]:
 
     def described(train: Any, images: Any, mask: Any) -> Any:
         train, images = _blobs(90, 1), _blobs(5, 2)
-        order = torch.rand(5, 16, generator=torch.Generator().manual_seed(3), dtype=torch.float64).argsort(dim=1)
+        order = torch.rand(5, 16, generator=torch.Generator().manual_seed(3)).argsort(dim=1)
         mask = order < 12
         kept = train.clone(), images.clone(), mask.clone()
         painted = painter(train, images, mask)
@@ -225,13 +233,15 @@ def _honest(painter: Callable[..., Any]) -> Callable[..., Any]:
         other = torch.where(hidden, 1 - images, images)
         if not torch.allclose(painter(train, other, mask)[hidden], painted[hidden]):
             return "looks at hidden pixels"
-        if not torch.allclose(painter(train, images[2:3], mask[2:3]), painted[2:3]):
+        if not torch.allclose(painter(train, images[2:3], mask[2:3]), painted[2:3], atol=1e-5):
             return "looks at the other images of the batch"
         if not torch.allclose(painted[~hidden], images[~hidden]):
             return "visible pixels changed"
         other = torch.where(hidden, images, 0.5 * images.flip(3))
         if torch.allclose(painter(train, other, mask)[hidden], painted[hidden]):
             return "does not look at visible pixels"
+        if torch.allclose(painter(train.flip(3).mul(0.5), images, mask)[hidden], painted[hidden]):
+            return "does not look at training digits"
         return "an honest painting"
 
     return described
@@ -266,6 +276,9 @@ check_painter = Exercise(
         ),
         "visible pixels changed": lambda train, images, mask: _near(train, images * ~_hidden(mask), mask).mul(0.9),
         "visible pixels ignored": lambda train, images, mask: torch.where(_hidden(mask), train.mean(0), images),
+        "training digits ignored": lambda train, images, mask: torch.where(
+            _hidden(mask), images.mul(~_hidden(mask)).sum(dim=(1, 2, 3), keepdim=True) / 16, images
+        ),
         "drawn anew each time": lambda train, images, mask: torch.where(
             _hidden(mask), _near(train, images, mask) + 0.01 * torch.rand(images.shape), images
         ),
@@ -277,13 +290,15 @@ check_painter = Exercise(
         looks at the batch: Your painting of an image changes when it comes alone. Which mean runs over the batch?
         visible pixels changed: Your visible pixels come out changed. Only hidden ones are to be painted.
         visible pixels ignored: Your painting is the same whatever is visible: the mean image can do that.
+        training digits ignored: Your painting is the same whatever is in `train`. Did a checkpoint paint it? Use
+            `train`, and nothing that was trained before.
         drawn anew each time: Your painter paints differently the second time. A score that changes by itself compares
             badly.
         written into the images: Your painter writes into the images it was given. The next painter would see them
             painted.
         right: It looks at visible pixels and training digits alone. The board below says how good it is.
-        hint 1: Two painters that err differently are often better averaged than alone. And must the linear painter
-            be fitted to all digits, or only to those that resemble this one?
+        hint 1: Must the linear painter be fitted to all digits, or only to those that resemble this one? Then average
+            it with a painter of about the same error that errs differently.
         hint 2: NearestNeighbours(train, k=50).neighbours(images, hidden pixels) names the 50 nearest of each image; a
             GaussianFill of these 50 with ridge=0.03, averaged with 12 neighbors, beats the 8 neighbors.
     """,

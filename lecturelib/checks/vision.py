@@ -16,6 +16,8 @@ Tensor = torch.Tensor
 
 
 def _patches(b: int, n: int, e: int, d: int, seed: int) -> tuple[Tensor, ...]:
+    if n < 2:
+        raise ValueError(f"{n} patch: its position would be added to the class token as well, without an error")
     return normal(seed, (b, n, e), (e, d), (n, d), (d,))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from lecturelib.baselines import GaussianFill, NearestNeighbours
+from lecturelib.baselines import GaussianFill, NearestNeighbours, visible_mean
 from lecturelib.checks.mae import FAULTS, faults_of
 
 Tensor = torch.Tensor
@@ -68,6 +68,17 @@ def without_positions(tokens, order, visible, encode, mask_token, positions, dec
     return by_rows(tokens, order, visible, encode, mask_token, 0 * positions, decode)
 
 
+def by_mask(tokens, order, visible, encode, mask_token, positions, decode):
+    keep = order < visible  # as if order held the place of each patch
+    x = mask_token.repeat(*order.shape, 1)
+    x[keep] = encode(tokens[keep].unflatten(0, (len(tokens), -1))).flatten(0, 1)
+    return decode(x + positions)
+
+
+def moved_positions(tokens, order, visible, encode, mask_token, positions, decode):
+    return not_back(tokens, order, visible, encode, mask_token, positions[order], decode)
+
+
 def undecoded(tokens, order, visible, encode, mask_token, positions, decode):
     return by_rows(tokens, order, visible, encode, mask_token, positions, lambda x: x)
 
@@ -76,6 +87,8 @@ RIGHT["the way through"] = [by_gathering, by_scattering, by_rows]
 WRONG["the way through"] = {
     "not put back": [not_back],
     "put back by the order itself": [shuffled_twice],
+    "the order the other way round": [by_mask],
+    "positions shuffled instead": [moved_positions],
     "the encoder sees everything": [leaking],
     "no positions": [without_positions],
     "other": [undecoded, lambda tokens, *rest: tokens],
@@ -145,6 +158,7 @@ WRONG["an honest painter"] = {
     "looks at hidden pixels": [peeking],
     "visible pixels changed": [dimmed],
     "visible pixels ignored": [black],
+    "training digits ignored": [lambda train, images, mask: visible_mean(images, mask, 2)],
     "other": [lambda train, images, mask: images[0], lambda train, images, mask: images * torch.nan],
     "error": [lambda train, images, mask: images[99]],
 }
