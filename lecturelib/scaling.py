@@ -198,8 +198,8 @@ class PowerLaw:
         self._line = linregress(self._x, y)
         self._free = len(y) - 2
         self._scatter = math.sqrt(((y - self._line.intercept - self._line.slope * self._x) ** 2).sum() / self._free)
-        self.exponent = -self._line.slope
-        half = t.ppf(0.975, self._free) * self._line.stderr
+        self.exponent = -float(self._line.slope)
+        half = float(t.ppf(0.975, self._free) * self._line.stderr)
         self.interval = self.exponent - half, self.exponent + half
 
     def predict(self, operations: float) -> tuple[float, float, float]:
