@@ -1,6 +1,6 @@
 """Fine-tuning: train networks on from the weights that they have, several at once.
 
-fine_tune   whole networks, the last layers, or deeper layers in smaller steps; with rehearsal of an earlier task
+fine_tune   whole networks or the last layers; with rehearsal of an earlier task
 Stack       networks of one build whose weights lie side by side
 """
 
@@ -63,7 +63,6 @@ def fine_tune(
     lr: float = 3e-3,
     seeds: Sequence[int] | None = None,
     last: int | None = None,
-    layer_decay: float = 1.0,
     rehearsal: Examples | None = None,
     watch: Watch | None = None,
     every: int = 10,
@@ -73,26 +72,21 @@ def fine_tune(
     Each step draws `batch_size` examples of each network's set, with replacement, by the network's own seed, and
     follows the gradient with Adam; gradients longer than 1 are cut to length 1. The learning rate falls from `lr` to 0
     in a line. `last` trains only that many last blocks, with the final norm and the head (0: those two alone).
-    `layer_decay` lowers the learning rate layer by layer: the head has lr, the last block lr * layer_decay, the one
-    before lr * layer_decay^2, ..., patches and positions come last.
     `rehearsal` are examples of an earlier task: half of each batch is drawn there.
     `watch(step, stack)` is called before the first step, every `every` steps, and at the end.
     An exception (an interruption, say) leaves the networks as they were.
 
     Raises: ValueError for numbers out of range, a set that does not fit its network, unequal counts of networks, sets
         and seeds, one network twice, networks with nothing to train, and a loss that is not finite.
-    Taught: notebook 07, section 1.
+    Tool: from notebook 07 on.
     """
     models, sets = list(models), list(sets)
     seeds = list(range(len(models)) if seeds is None else seeds)
     stack = Stack(models)
-    _check_tuning(
-        models, sets, seeds, rehearsal, steps=steps, batch_size=batch_size, lr=lr, layer_decay=layer_decay, every=every
-    )
-    groups = _learning_rates(stack, lr=lr, last=last, layer_decay=layer_decay)
-    optimizer = torch.optim.Adam(groups, fused=True)
+    _check_tuning(models, sets, seeds, rehearsal, steps=steps, batch_size=batch_size, lr=lr, every=every)
+    trained = _trained(stack, last)
+    optimizer = torch.optim.Adam(trained, lr, fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / steps)
-    trained = [weight for group in groups for weight in group["params"]]
     generators = [torch.Generator().manual_seed(int(seed)) for seed in seeds]
     if watch:
         watch(0, stack)
@@ -123,24 +117,22 @@ def _draw(examples: Examples, generator: torch.Generator, batch_size: int, rehea
     return torch.cat([drawn[0], rehearsal[0][pick]]), torch.cat([drawn[1], rehearsal[1][pick]])
 
 
-def _learning_rates(stack: Stack, *, lr: float, last: int | None, layer_decay: float) -> list[dict[str, Any]]:
-    """Sort the weights into groups with their learning rates; what stays frozen is in none."""
+def _trained(stack: Stack, last: int | None) -> list[torch.Tensor]:
+    """Return the weights to train; the others are frozen."""
     layers = len(stack.first.blocks)
     if last is not None:
         check_whole(0, last=last)
         if last > layers:
             raise ValueError(f"last={last}: expected at most {layers}, the number of blocks; None trains everything")
-    depths: dict[int, list[torch.Tensor]] = {}
     for name, weight in stack.weights.items():
         part, _, rest = name.partition(".")
         below = layers - int(rest.split(".")[0]) if part == "blocks" else 0 if part in ("head", "norm") else layers + 1
         frozen = last is not None and below > last
         weight.requires_grad_(weight.requires_grad and not frozen)
-        if weight.requires_grad:
-            depths.setdefault(below, []).append(weight)
-    if not depths:
+    trained = [weight for weight in stack.weights.values() if weight.requires_grad]
+    if not trained:
         raise ValueError("every weight is frozen: expected some to train; model.requires_grad_(True) frees them")
-    return [{"params": weights, "lr": lr * layer_decay**below} for below, weights in sorted(depths.items())]
+    return trained
 
 
 def _check_tuning(
@@ -152,7 +144,6 @@ def _check_tuning(
     steps: int,
     batch_size: int,
     lr: float,
-    layer_decay: float,
     every: int,
 ) -> None:
     if not len(models) == len(sets) == len(seeds):
@@ -165,8 +156,6 @@ def _check_tuning(
     check_whole(1 if rehearsal is None else 2, batch_size=batch_size)  # half of it is for the rehearsal
     if not 0 < lr < math.inf:
         raise ValueError(f"lr={lr}: expected a finite number above 0")
-    if not 0 < layer_decay <= 1:
-        raise ValueError(f"layer_decay={layer_decay}: expected above 0, up to 1 (the same learning rate everywhere)")
     for examples in [*sets, *([rehearsal] if rehearsal is not None else [])]:
         _check_fits(models[0], examples)
 

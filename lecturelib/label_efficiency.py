@@ -3,7 +3,6 @@
     Pixels, Probe, Tune       ways to learn from few labels ("arms")
     label_efficiency          every arm on the same draws: arms x labels x seeds
     interval                  a mean, and how far it may be off
-    harm_ends                 from how many labels on a source no longer harms
 
 An arm turns sets of examples into accuracies on test data. All arms see the same sets, so that what they differ in is
 the arm. Arms share no generator.
@@ -11,7 +10,6 @@ the arm. Arms share no generator.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -27,6 +25,7 @@ from lecturelib.transfer import (
     check_examples,
     copy_encoder,
     draw_labelled,
+    probe_head,
 )
 from lecturelib.vision import VisionTransformer
 
@@ -47,7 +46,7 @@ class Arm(Protocol):
 class Pixels:
     """Logistic regression on the pixels: the control that has seen no source at all.
 
-    Taught: notebook 07, section 1.
+    Tool: from notebook 07 on.
     """
 
     strength: float = 1.0
@@ -68,7 +67,7 @@ class Probe:
     """A linear probe on a frozen encoder.
 
     `encoder` is a network, or a function that makes one from a seed (an untrained one, say).
-    Taught: notebook 07, section 2.
+    Tool: from notebook 07 on.
     """
 
     encoder: VisionTransformer | Build
@@ -87,16 +86,17 @@ class Tune:
     """Train a network on, all arms of one call in a stack; without a source, from scratch.
 
     `build(seed)` makes a network with a head; the weights of `source` are copied into it, with its head if
-    `keep_head`. With a `rank` only low-rank updates and the head are trained. `how` goes to `fine_tune`: steps,
-    batch_size, lr, last, layer_decay, ...
+    `keep_head`; `probe_first` begins with the head of a linear probe instead. With a `rank` only low-rank updates and
+    the head are trained. `how` goes to `fine_tune`: steps, batch_size, lr, last, ...
     Raises: ValueError for a head that is to be kept without a source, and as `copy_encoder` and `fine_tune`.
-    Taught: notebook 07, section 1.
+    Tool: from notebook 07 on.
     """
 
     build: Build
     source: VisionTransformer | None = None
     keep_head: bool = False
     rank: int | None = None
+    probe_first: bool = False
     how: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -113,6 +113,8 @@ class Tune:
     def accuracies(self, sets: Sequence[Examples], test: Examples, seeds: Sequence[int]) -> list[float]:
         """Train one network on each set, by its seed."""
         models = [self.start(seed) for seed in seeds]
+        if self.probe_first:
+            models = [probe_head(model, *examples) for model, examples in zip(models, sets, strict=True)]
         fine_tune(models, sets, seeds=seeds, **self.how)
         return Stack(models).accuracy(test).tolist()
 
@@ -132,7 +134,7 @@ def label_efficiency(
     Shapes: returns for each arm (seeds, labels).
     Raises: ValueError for more labels than there are, the same seed twice, a test image that is in the pool, no arms,
         an arm that returns another number of accuracies, and examples that are not such.
-    Taught: notebook 07, section 1.
+    Tool: from notebook 07 on.
     """
     labels, seeds = list(labels), list(seeds)
     if not arms or not labels or not seeds or len(set(seeds)) < len(seeds):
@@ -168,7 +170,7 @@ def interval(values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         distribution with n - 1 degrees of freedom: it holds for values that are roughly normal.
     Shapes: values (seeds, ...); returns (...) and (...).
     Raises: ValueError for fewer than 2 seeds, and values that are not floats.
-    Taught: notebook 07, section 1.
+    Tool: from notebook 07 on.
 
     >>> mean, half = interval(torch.tensor([1.0, 2.0, 3.0]))
     >>> round(mean.item(), 2), round(half.item(), 2)
@@ -184,34 +186,6 @@ def interval(values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         raise ValueError(f"{n} seeds: expected 2 or more, since one has no standard deviation")
     half = values.std(dim=0) * float(t.ppf(0.975, n - 1)) / n**0.5
     return values.mean(dim=0), half
-
-
-def harm_ends(labels: Sequence[int], differences: torch.Tensor) -> int | None:
-    """Return from how many labels on a source does no harm that can be told from chance; None if it harms to the end.
-
-    `differences` are accuracies minus those from scratch, seed by seed; a source harms where their whole interval
-    lies below 0. A source that never harms has ended with the first number of labels.
-    Shapes: differences (seeds, labels).
-    Raises: ValueError as `interval`, for another number of labels, labels that do not rise, and NaN.
-    Taught: notebook 07, section 3.
-
-    >>> harm_ends([1, 5, 20], torch.tensor([[-0.20, -0.1, 0.1], [-0.21, 0.1, 0.1]]))
-    5
-    """
-    labels = list(labels)
-    if differences.ndim != 2 or differences.shape[1] != len(labels):
-        raise ValueError(
-            f"differences {tuple(differences.shape)}: expected (seeds, {len(labels)}), a column for each of labels"
-        )
-    if any(a >= b for a, b in itertools.pairwise(labels)):
-        raise ValueError(f"labels {labels}: expected them to rise; sort them, and the columns of the differences")
-    mean, half = interval(differences)
-    if not torch.isfinite(differences).all():
-        raise ValueError("differences hold NaN or infinity: expected finite numbers; look where they come from")
-    harms = [k for k, below in enumerate((mean + half < 0).tolist()) if below]
-    if not harms:
-        return labels[0]
-    return labels[harms[-1] + 1] if harms[-1] + 1 < len(labels) else None
 
 
 def check_apart(pool: torch.Tensor, test: torch.Tensor) -> None:

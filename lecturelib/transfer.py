@@ -3,7 +3,7 @@
     draw_labelled             a few labelled examples of each class
     copy_encoder              start a network from the encoder of another
     features, LinearProbe     a frozen encoder, and logistic regression on what it says
-    interpolate_weights       part of the way back to the network before
+    probe_head                begin fine-tuning with the head of a probe
     LoRA, add_lora            train a small update beside frozen weights
     stored_bytes              what one more task costs on disk
 
@@ -31,7 +31,7 @@ def draw_labelled(labels: torch.Tensor, each: int, *, seed: int, num_classes: in
     Shapes: labels (n,), whole numbers from 0 to classes - 1; returns (classes * each,), the rows that were drawn.
     Raises: ValueError for labels that are not such, a class with fewer examples than `each`, an `each` below 1, and a
         seed that is not a whole number.
-    Taught: notebook 07, section 1.
+    Tool: from notebook 07 on.
 
     >>> labels = torch.tensor([0, 1, 0, 1, 1])
     >>> labels[draw_labelled(labels, 2, seed=0)].tolist()
@@ -110,7 +110,7 @@ def features(encoder: VisionTransformer, images: torch.Tensor) -> torch.Tensor:
 
     Shapes: images (B, C, height, width); returns (B, D).
     Raises: ValueError for images that do not fit, and a network of another kind.
-    Taught: notebook 07, section 2.
+    Tool: from notebook 07 on.
     """
     if not isinstance(encoder, VisionTransformer):
         raise ValueError(f"the encoder is a {type(encoder).__name__}: expected a VisionTransformer")
@@ -130,7 +130,7 @@ class LinearProbe:
     finds the weights (Alain and Bengio 2017 named it a probe).
     `strength` is scikit-learn's C: smaller keeps the weights smaller.
     Raises: ValueError as `features`, for labels that do not fit, and a training set of a single class.
-    Taught: notebook 07, section 2.
+    Tool: from notebook 07 on.
     """
 
     def __init__(self, encoder: VisionTransformer, images: torch.Tensor, labels: torch.Tensor, strength: float = 1.0):
@@ -155,30 +155,25 @@ class LinearProbe:
         return float((self.predict(images) == labels).float().mean())
 
 
-def interpolate_weights(before: nn.Module, after: nn.Module, share: float) -> nn.Module:
-    """Return a network whose weights lie between two: `share` of the way from `before` to `after`.
+def probe_head(model: VisionTransformer, images: torch.Tensor, labels: torch.Tensor) -> VisionTransformer:
+    """Write a linear probe on a network's own features into its head, and return the network: fine-tune it next.
 
-    Equation: theta = (1 - share) theta_before + share theta_after (Wortsman and others 2022, "WiSE-FT").
-    Raises: ValueError for networks of different builds, and a share outside 0 to 1.
-    Taught: notebook 07, section 5.
-
-    >>> a, b = nn.Linear(1, 1), nn.Linear(1, 1)
-    >>> middle = interpolate_weights(a, b, 0.5).weight
-    >>> torch.allclose(middle, (a.weight + b.weight) / 2)
-    True
+    Equation: with the mean m and the standard deviation s of each feature, W_head = W / s, b_head = b - W_head m
+        (Kumar and others 2022, "LP-FT").
+    Raises: ValueError as `LinearProbe`, and for a head of other classes than the labels', of which there are 3 or more.
+    Taught: notebook 07, section 3.
     """
-    if not 0 <= share <= 1:
-        raise ValueError(f"share={share}: expected from 0 (the network before) to 1 (the network after)")
-    one, two = before.state_dict(), after.state_dict()
-    if {k: v.shape for k, v in one.items()} != {k: v.shape for k, v in two.items()}:
-        raise ValueError("the two networks have weights of other names or shapes: expected two of the same build")
-    if isinstance(before, VisionTransformer) and isinstance(after, VisionTransformer):
-        builds = [build_of(each) for each in (before, after)]
-        if builds[0] != builds[1]:
-            raise ValueError(f"before has {builds[0]}, after {builds[1]}: expected two networks of the same build")
-    mixed = copy.deepcopy(after)
-    mixed.load_state_dict({k: torch.lerp(one[k], two[k], share) for k in one})
-    return mixed
+    scaler, regression = LinearProbe(model, images, labels).learned
+    weight = torch.from_numpy(regression.coef_ / scaler.scale_)  # (classes, D)
+    bias = torch.from_numpy(regression.intercept_) - weight @ torch.from_numpy(scaler.mean_)
+    wanted = getattr(model.head, "weight", torch.empty(0)).shape
+    if weight.shape != wanted:
+        raise ValueError(
+            f"the probe has weights {tuple(weight.shape)}, the head {tuple(wanted)}: expected a head of as "
+            "many classes as there are labels, 3 or more"
+        )
+    model.head.load_state_dict({"weight": weight, "bias": bias})
+    return model
 
 
 class LoRA(nn.Module):
@@ -188,7 +183,7 @@ class LoRA(nn.Module):
         "LoRA", section 4.1; their scale alpha / r is 1 here).
     Shapes: as the linear layer.
     Raises: ValueError for another layer, and a rank below 1 or above the smaller side of W.
-    Tool: from notebook 07 on.
+    Taught: notebook 07, section 7.
     """
 
     def __init__(self, linear: nn.Linear, rank: int, generator: torch.Generator | None = None) -> None:
@@ -215,7 +210,7 @@ def add_lora(model: VisionTransformer, rank: int, *, seed: int = 0) -> VisionTra
 
     The updates begin at random by the seed, and change nothing before the first step.
     Raises: ValueError as `LoRA`, for a network of another kind, and a seed that is not a whole number.
-    Taught: notebook 07, section 6.
+    Taught: notebook 07, section 7.
     """
     if not isinstance(model, VisionTransformer):
         raise ValueError(f"the model is a {type(model).__name__}: expected a VisionTransformer")

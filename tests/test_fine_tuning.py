@@ -128,7 +128,6 @@ def tuned_alone(
     batch_size: int,
     lr: float,
     last: int | None = None,
-    layer_decay: float = 1.0,
     rehearsal: Examples | None = None,
 ) -> tuple[dict[str, torch.Tensor], list[float]]:
     """Return the weights of one network after plain training, and how long its gradients were before the cut."""
@@ -137,7 +136,7 @@ def tuned_alone(
     for name, parameter in model.named_parameters():
         depth = depth_of(name, len(model.blocks))
         if parameter.requires_grad and (last is None or depth <= last):
-            rates.append((parameter, lr * layer_decay**depth))
+            rates.append((parameter, lr))
         parameter.requires_grad_(parameter.requires_grad and (last is None or depth <= last))
     optimizer = torch.optim.Adam([{"params": [each], "lr": rate} for each, rate in rates])
     lengths = []
@@ -161,19 +160,17 @@ def tuned_alone(
 @given(
     st.sampled_from(BUILDS),
     st.sampled_from([None, None, 0, 1, 2]),
-    st.sampled_from([1.0, 0.5, 0.3]),
     st.booleans(),
     st.sampled_from([2, 3, 5]),
     seeds,
 )
 def test_it_is_the_loop_written_out_for_each_network(
-    build: dict[str, Any], last: int | None, layer_decay: float, rehearses: bool, batch_size: int, seed: int
+    build: dict[str, Any], last: int | None, rehearses: bool, batch_size: int, seed: int
 ) -> None:
     models = [network(seed + 100 * s, loud=loud, **build) for s, loud in enumerate((0.1, 1.0, 12.0))]
     sets = [examples(n, seed + n) for n in (3, 7, 4)]
     own = [seed % 1000, seed % 1000 + 1, 5]
     how: dict[str, Any] = {"steps": 3, "batch_size": batch_size, "lr": 0.02, "last": last}
-    how |= {"layer_decay": layer_decay}
     how["rehearsal"] = examples(5, seed + 9) if rehearses else None
     expected = [tuned_alone(*each, **how)[0] for each in zip(models, sets, own, strict=True)]
     fine_tuning.fine_tune(models, sets, seeds=own, **how)
@@ -223,18 +220,6 @@ def test_last_leaves_what_lies_deeper_bit_for_bit_and_trains_the_rest(last: int,
         assert moved <= due and all(name.endswith("k_proj.bias") for name in due - moved)
         # the network itself is not frozen by it, and holds no gradients
         assert all(each.requires_grad and each.grad is None for each in model.parameters())
-
-
-@pytest.mark.parametrize(("layer_decay", "num_layers"), [(1.0, 1), (0.1, 3)])
-def test_the_first_step_of_a_layer_is_as_long_as_its_depth_says(layer_decay: float, num_layers: int) -> None:
-    model = network(1, num_layers=num_layers, pool="class")
-    before = state(model)
-    fine_tuning.fine_tune([model], [examples(6, 1)], steps=1, lr=0.03, layer_decay=layer_decay)
-    for name, value in model.state_dict().items():
-        if not name.endswith("k_proj.bias"):
-            # Adam's first step is lr times the sign of the gradient, but where that is as small as its eps
-            step = (value - before[name]).abs().max().item()
-            assert step == pytest.approx(0.03 * layer_decay ** depth_of(name, num_layers), rel=1e-4), name
 
 
 def test_steps_fall_from_lr_to_almost_0_in_a_line() -> None:
@@ -372,7 +357,6 @@ def tune(models: Any = None, sets: Any = None, **how: Any) -> None:
         (lambda: tune(seeds=[0.5]), ["seed=0.5", "whole number"]),
         (lambda: tune(lr=float("nan")), ["lr=nan", "above 0"]),
         (lambda: tune(steps=2.5), ["steps=2.5", "whole number of 1 or more"]),
-        (lambda: tune(layer_decay=1.5), ["layer_decay=1.5", "above 0, up to 1"]),
         (lambda: tune(last=3), ["last=3", "at most 2", "None trains everything"]),
         (lambda: tune(last=-1), ["last=-1", "whole number of 0 or more"]),
         (lambda: tune(batch_size=1, rehearsal=OWN), ["batch_size=1", "2 or more"]),
@@ -395,7 +379,7 @@ def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:
 def test_a_refusal_changes_nothing() -> None:
     models = [network(1), network(20)]
     before = [state(each) for each in models]
-    for how in ({"sets": [OWN, (OWN[0], OWN[1] + 2)]}, {"last": 3}, {"layer_decay": 2.0}):
+    for how in ({"sets": [OWN, (OWN[0], OWN[1] + 2)]}, {"last": 3}):
         with pytest.raises(ValueError):
             tune(models, **how)
         assert all(unchanged(model, old) for model, old in zip(models, before, strict=True))
@@ -423,7 +407,7 @@ test_mutants = planted(
         Mutant("lambda step: 1 - step / steps", "lambda step: 1 - (step + 1) / steps", THE_LOOP),
         Mutant("            stacks.cut_each(trained)\n", "", THE_LOOP),
         Mutant("losses.sum().backward()", "losses.mean().backward()", THE_LOOP),
-        Mutant("else layers + 1\n", "else layers\n", test_the_first_step_of_a_layer_is_as_long_as_its_depth_says),
+        Mutant("else layers + 1\n", "else layers\n", THE_LOOP),
         Mutant("weight.requires_grad and not frozen", "not frozen", test_what_is_frozen_in_the_networks_stays_frozen),
         Mutant("old = batch_size // 2 if rehearsal else 0", "old = batch_size if rehearsal else 0", BATCH),
         Mutant(

@@ -1,4 +1,4 @@
-"""Label efficiency: every arm sees the same draws and nothing else; means, intervals and ends by hand."""
+"""Label efficiency: every arm sees the same draws and nothing else; means, intervals by hand."""
 
 import itertools
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 
 from lecturelib import label_efficiency
 from lecturelib.fine_tuning import fine_tune
-from lecturelib.transfer import Examples, LinearProbe, add_lora, draw_labelled
+from lecturelib.transfer import Examples, LinearProbe, add_lora, copy_encoder, draw_labelled, probe_head
 from lecturelib.vision import VisionTransformer
 from tests.mutants import Mutant, planted
 from tests.strategies import normal, seeds
@@ -210,6 +210,15 @@ def test_tune_starts_where_it_should_and_trains_each_network_on_its_set(with_sou
     assert all(torch.equal(value, before[name]) for name, value in source.state_dict().items())
 
 
+def test_probe_first_begins_with_the_head_of_a_probe_on_each_set() -> None:
+    heads: list[torch.Tensor] = []
+    how: dict[str, Any] = STEPS | {"watch": lambda step, stack: heads.append(stack.weights["head.weight"].clone())}
+    label_efficiency.Tune(build, build(7), probe_first=True, how=how).accuracies(SETS[::2], TEST, [4, 9])
+    for head, seed, examples in zip(heads[0], (4, 9), SETS[::2], strict=True):
+        expected = probe_head(copy_encoder(build(7), build(seed)), *examples).head.weight
+        torch.testing.assert_close(head, expected)
+
+
 def test_with_a_rank_only_updates_of_low_rank_and_the_head_are_trained() -> None:
     source, ends = build(7), []
     how: dict[str, Any] = STEPS | {"watch": lambda step, stack: ends.append((step, dict(stack.weights)))}
@@ -238,38 +247,6 @@ def test_the_interval_is_students(n: int, columns: int, seed: int) -> None:
         column = values[:, k].numpy()
         low, high = scipy.stats.t.interval(0.95, n - 1, loc=column.mean(), scale=scipy.stats.sem(column))
         assert (mean - half)[k].item() == pytest.approx(low) and (mean + half)[k].item() == pytest.approx(high)
-
-
-# ---- where the harm ends ----
-
-
-def differences(*signs: int) -> torch.Tensor:
-    """Return differences over 4 seeds, in a column each: surely below 0 (-1), surely above (1), or unsure (0)."""
-    spread = torch.tensor([0.01, -0.01, 0.02, -0.02])[:, None]
-    return torch.tensor(signs)[None] * 0.2 + spread
-
-
-@pytest.mark.parametrize(
-    ("signs", "ends"),
-    [
-        ((0, 0, 0, 0), 1),
-        ((-1, 0, 0, 0), 2),
-        ((-1, -1, -1, 1), 20),
-        ((1, -1, 1, 1), 5),
-        ((1, 1, 1, -1), None),
-        ((-1, -1, -1, -1), None),
-    ],
-)
-def test_the_harm_ends_behind_the_last_harm(signs: tuple[int, ...], ends: int | None) -> None:
-    assert label_efficiency.harm_ends([1, 2, 5, 20], differences(*signs)) == ends
-
-
-def test_it_harms_only_where_the_whole_interval_lies_below_0() -> None:
-    # mean -1, deviation s of n = 2 seeds: the interval ends at -1 + 12.706 s / sqrt(2), which is 0 at s = 0.1113
-    for deviation, ends in ((0.110, None), (0.113, 1)):
-        column = torch.tensor([[-1 - deviation / 2**0.5], [-1 + deviation / 2**0.5]], dtype=torch.float64)
-        assert label_efficiency.harm_ends([1], column) == ends
-    assert label_efficiency.harm_ends([3], torch.zeros(4, 1)) == 3
 
 
 # ---- bad input ----
@@ -303,9 +280,6 @@ class Short:
         (lambda: measure({"a": label_efficiency.Tune(build, how={"lr": -1})}), ["lr=-1", "above 0"]),
         (lambda: label_efficiency.interval(torch.ones(1, 3)), ["1 seeds", "2 or more"]),
         (lambda: label_efficiency.interval(torch.tensor(0.5)), ["torch.float32 ()", "floats (seeds, ...)"]),
-        (lambda: label_efficiency.harm_ends([1, 2], torch.ones(3, 3)), ["(3, 3)", "(seeds, 2)", "a column for each"]),
-        (lambda: label_efficiency.harm_ends([2, 2], torch.ones(3, 2)), ["[2, 2]", "rise", "sort them"]),
-        (lambda: label_efficiency.harm_ends([1, 2], torch.ones(3, 2) * torch.nan), ["NaN", "finite"]),
     ],
 )
 def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:
@@ -335,7 +309,6 @@ test_mutants = planted(
         Mutant("self.encoder(seed)", "self.encoder(0)", test_a_probe_is_one_on_the_encoder_or_on_one_for_each_seed),
         Mutant(COPIED, "copy_encoder(self.source, model, head=True)", STARTS),
         Mutant("fine_tune(models, sets, seeds=seeds, **", "fine_tune(models, sets, **", STARTS),
-        Mutant("mean + half < 0", "mean < 0", test_it_harms_only_where_the_whole_interval_lies_below_0),
         Mutant("    check_apart(pool[0], test[0])\n", "", test_bad_input_is_refused_in_words),
     ],
 )

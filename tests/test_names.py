@@ -25,7 +25,6 @@ OLD = {
     "LowRank": "LoRA",
     "masked": "mask",
     "minimise": "minimize",
-    "mix_weights": "interpolate_weights",
     "normalise": "normalize",
     "normalised": "norm_pix_loss",
     "source_symbols": "source_vocab_size",
@@ -68,7 +67,7 @@ def test_no_old_name_has_come_back(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "code", ["def f(longest): pass", "g(symbols=3)", "model.class_token", "class LowRank: pass", "def mix_weights(): 0"]
+    "code", ["def f(longest): pass", "g(symbols=3)", "model.class_token", "class LowRank: pass", "def masked(): 0"]
 )
 def test_an_old_name_is_found(code: str) -> None:
     assert len(old_names(code)) == 1

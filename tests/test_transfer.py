@@ -1,4 +1,4 @@
-"""Transfer: what is drawn, copied, frozen, mixed and stored, each against its definition."""
+"""Transfer: what is drawn, copied, frozen and stored, each against its definition."""
 
 import itertools
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 from torch import nn
@@ -194,22 +194,21 @@ def test_a_probe_is_logistic_regression_on_standardised_features(strength: float
     assert torch.equal(x, old[0]) and torch.equal(y, old[1])
 
 
-# ---- mixing ----
+# ---- probe first ----
 
 
-@settings(max_examples=20)
-@given(st.sampled_from(BUILDS), st.floats(0, 1))
-def test_mixed_weights_lie_between(build: dict[str, Any], share: float) -> None:
-    before, after = network(1, **build).train(), network(2, **build).eval()
-    states = state(before), state(after)
-    mixed = transfer.interpolate_weights(before, after, share)
-    for name, value in mixed.state_dict().items():
-        torch.testing.assert_close(value, (1 - share) * states[0][name] + share * states[1][name])
-    assert unchanged(before, states[0]) and unchanged(after, states[1])
-    assert not storages(mixed) & (storages(before) | storages(after))
-    assert type(mixed) is VisionTransformer and not mixed.training
-    for end, expected in enumerate(states):  # at the ends bit for bit
-        assert unchanged(transfer.interpolate_weights(before, after, end), expected)
+def test_a_network_with_the_head_of_a_probe_names_what_the_probe_names() -> None:
+    model = network(2)
+    probe = transfer.LinearProbe(model, X, Y)
+    before = state(model)
+    assert transfer.probe_head(model, X, Y) is model
+    asked = images(50, 8)
+    with torch.no_grad():
+        assert torch.equal(model(asked).argmax(dim=1), probe.predict(asked))
+    assert {n for n, value in model.state_dict().items() if not torch.equal(value, before[n])} == {
+        "head.weight",
+        "head.bias",
+    }
 
 
 # ---- low rank ----
@@ -302,9 +301,7 @@ X = images(6, 1)
         (lambda: transfer.LinearProbe(MODEL, X[:5], Y), ["5 images, 6 labels"]),
         (lambda: transfer.LinearProbe(MODEL, X, Y, strength=0), ["0", "'C'"]),  # in scikit-learn's words
         (lambda: transfer.LinearProbe(MODEL, X, Y).accuracy(X, Y[:5]), ["6 images, 5 labels"]),
-        (lambda: transfer.interpolate_weights(MODEL, TARGET, 1.01), ["share=1.01", "from 0"]),
-        (lambda: transfer.interpolate_weights(MODEL, network(2, d_model=12), 0.5), ["names or shapes", "same build"]),
-        (lambda: transfer.interpolate_weights(MODEL, network(2, num_heads=4), 0.5), ["2 heads", "4 heads"]),
+        (lambda: transfer.probe_head(network(1, num_classes=4), X, Y), ["(3, 8)", "(4, 8)", "as many classes"]),
         (lambda: transfer.LoRA(nn.ReLU(), 1), ["ReLU", "expected a linear layer"]),
         (lambda: transfer.LoRA(nn.Linear(7, 3), 4), ["rank=4", "1"]),
         (lambda: transfer.copy_encoder(MODEL, nn.Linear(2, 2)), ["the target is a Linear"]),
@@ -337,6 +334,8 @@ COPIED = test_the_encoder_is_copied_and_the_head_only_if_asked
 FEATURES = test_features_are_what_the_network_says_without_its_head
 LORA = test_lora_is_the_dense_layer_with_b_a_added
 
+FIRST = test_a_network_with_the_head_of_a_probe_names_what_the_probe_names
+
 test_mutants = planted(
     transfer,
     [
@@ -345,7 +344,8 @@ test_mutants = planted(
         Mutant(ENCODER, ENCODER[:-1] + ", assign=True)", COPIED),
         Mutant("encoder.encode(encoder.embed(images))", "encoder.embed(images)", FEATURES),
         Mutant("StandardScaler(), Log", "Log", test_a_probe_is_logistic_regression_on_standardised_features),
-        Mutant("lerp(one[k], two[k], share)", "lerp(two[k], one[k], share)", test_mixed_weights_lie_between),
+        Mutant("regression.coef_ / scaler.scale_", "regression.coef_", FIRST),
+        Mutant("- weight @ torch.from_numpy(scaler.mean_)", "", FIRST),
         Mutant(f"self.linear(x) + {UPDATE}", UPDATE, LORA),
         Mutant('("q_proj", "v_proj")', '("q_proj", "k_proj")', test_add_lora_trains_a_copys_queries_values_and_head),
     ],

@@ -112,32 +112,29 @@ def label_curves(labels: Sequence[int], accuracy: Mapping[str, ArrayLike], chanc
 
 
 @styled
-def differences(labels: Sequence[int], differences: Mapping[str, ArrayLike], ends: Mapping[str, int | None],
+def differences(labels: Sequence[int], differences: Mapping[str, ArrayLike], resolved: Mapping[str, Sequence[bool]],
                 controls: Sequence[str] = ()) -> LectureFigure:  # fmt: skip
-    """Show by how many points each source beats training from scratch; where it harms, and where the harm ends.
+    """Show by how many points each start beats training from scratch; a full mark is a difference that is resolved.
 
-    `ends[name]` is as `label_efficiency.harm_ends` finds it. Controls are gray and dashed, without a ring.
+    `resolved[name]` says for each number of labels whether the difference is told from 0. Controls are gray and dashed.
     Shapes: differences[name] (seeds, labels), accuracy minus that from scratch, from -1 to 1, 2 seeds or more.
-    Raises: ValueError for others, more than 7 sources, names that differ, and ends that are not among the labels.
+    Raises: ValueError for others, more than 7 names, and `resolved` of other names or lengths.
     """
     x = growing("labels", labels)
     arrays = _percent(differences, len(x), "differences")
-    if set(ends) != set(arrays) or len(arrays) > 7:
-        raise ValueError(f"differences of {list(arrays)}, ends of {list(ends)}: expected the same, at most 7")
-    for name, end in ends.items():
-        if end is not None and end not in x:
-            raise ValueError(f"ends of {name!r} is {end}: expected one of the labels {x.tolist()}, or None")
+    if {name: len(each) for name, each in resolved.items()} != dict.fromkeys(arrays, len(x)) or len(arrays) > 7:
+        raise ValueError(f"resolved of {list(resolved)}: expected {len(x)} for each of {list(arrays)}, at most 7")
     known("controls", controls, arrays)
     figure, ax = panel(12, 5.8)
     looks: dict[str, dict[str, Any]] = {
-        name: {"color": _COLORS[k], "marker": _MARKERS[k], "ms": 9, "lw": 2.8, "zorder": 3}
-        | ({"color": GREY, "ms": 6, "lw": 1.8, "ls": "--"} if name in controls else {})
+        name: {"color": _COLORS[k], "lw": 2.8, "zorder": 3} | ({"color": GREY, "ls": "--"} if name in controls else {})
         for k, name in enumerate(arrays)
     }
     found = _with_interval(ax, x, arrays, looks)
-    for name, end in ends.items():
-        if end not in (None, x[0]) and name not in controls:
-            ax.plot(end, found[name][0][x == end], "o", mfc="none", mec="black", mew=2.4, ms=24, zorder=4)
+    for k, (name, (mean, _)) in enumerate(found.items()):
+        for place, y, full in zip(x * 1.012 ** (k - (len(arrays) - 1) / 2), mean, resolved[name], strict=True):
+            color = looks[name]["color"]
+            ax.plot(place, y, _MARKERS[k], ms=12, mec=color, mfc=color if full else "white", mew=2.4, zorder=4)
     low = min(-5.0, *((mean - half).min() for mean, half in found.values()))
     high = max(5.0, *((mean + half).max() for mean, half in found.values()))
     low, high = min(low, -0.15 * high), max(high, -0.15 * low)  # room for the names of both halves
@@ -149,23 +146,10 @@ def differences(labels: Sequence[int], differences: Mapping[str, ArrayLike], end
         ax.text(0.985, y, words, transform=ax.transAxes, ha="right", va=side, fontsize=24, weight="bold", color=color,
                 path_effects=HALO, zorder=5)  # fmt: skip
     ax.set_ylabel("points above or below\ntraining from scratch", fontsize=15)
-    rings = "; ring: the harm ends" if any(end not in (None, x[0]) for end in ends.values()) else ""
-    ax.set_title(_seeds(arrays) + rings, fontsize=14)
-    named = {name + _harm(x, mean + half < 0, ends[name]): float(mean[-1]) for name, (mean, half) in found.items()}
-    label_ends(ax, float(x[-1]), named, [looks[name]["color"] for name in arrays], 4.7, points=15)
+    ax.set_title(f"{_seeds(arrays)}; full marks: resolved among all {len(x) * len(arrays)}", fontsize=14)
+    ends = {name: float(mean[-1]) for name, (mean, _) in found.items()}
+    label_ends(ax, float(x[-1]), ends, [looks[name]["color"] for name in arrays], 4.7, points=15)
     return figure
-
-
-def _harm(labels: np.ndarray, below: np.ndarray, end: int | None) -> str:
-    """Say where a source harms, given where its whole interval is below 0, and where the harm ends."""
-    if end is not None:
-        return "" if end == labels[0] else f": harm ends at {end}"
-    start = int(np.flatnonzero(~below)[-1]) + 1 if not below.all() else 0
-    if start == 0:
-        return ": harms to the end"
-    if start == len(labels) or below[:start].any():
-        return f": harms at {', '.join(f'{each:g}' for each in labels[below])}"
-    return f": harms at {labels[-1]:g}" if start == len(labels) - 1 else f": harms from {labels[start]:g} on"
 
 
 @styled
@@ -200,16 +184,19 @@ def ranking(accuracy: Mapping[str, ArrayLike], baseline: str, controls: Sequence
             words += f"   {change:+.0f} ± {most - change:.0f}".replace("-", "−")
         if name in controls:
             look, marker = {"color": GREY}, "D"
+        ax.plot(arrays[name], np.full(len(arrays[name]), row), "o", mfc="none", mec=look["color"], ms=6, alpha=0.7)
         ax.plot([begin, end], [row, row], "|-", ms=11, mew=2, color=look["color"], lw=2.6)
         ax.plot(mean, row, marker, ms=10, color=look["color"])
         ax.text(1.015, row, words, transform=ax.get_yaxis_transform(), va="center", fontsize=14, **look)
         label.set(**look)
     ax.tick_params("y", length=0)
     ax.set_ylim(len(order) - 0.4, -0.6)
-    ends = [100 * chance, *(each for bounds in found.values() for each in bounds)]
+    ends = [100 * chance, *(each for bounds in found.values() for each in bounds), *np.concatenate([*arrays.values()])]
     ax.set_xlim(min(ends) - 2, max(ends) + 2)
     ax.set_xlabel(f"right on test images (%); dotted: chance, {100 * chance:.0f} %", fontsize=15)
-    ax.set_title(f"{_seeds(arrays)}; gray: controls\nright: points against {baseline}, seed by seed", fontsize=14)
+    ax.set_title(
+        f"{_seeds(arrays)}; hollow: one seed each\nright: points against {baseline}, seed by seed", fontsize=14
+    )
     return figure
 
 
@@ -252,40 +239,4 @@ def forgetting(
     ax.set(xlim=(-2, 104), ylim=(len(order) - 0.5, -0.5))
     ax.set_xlabel(f"right on test images (%), {_seeds(arrays[0])}", fontsize=15)
     figure.legend(loc="outside upper center", ncols=2, fontsize=15)
-    return figure
-
-
-@styled
-def mixing_path(
-    shares: Sequence[float], source: ArrayLike, target: ArrayLike, tasks: tuple[str, str], chosen: float | None = None
-) -> LectureFigure:
-    """Show the accuracy on source and target, named in `tasks`, from the network before fine-tuning to that after.
-
-    Shapes: shares (k,) that grow from 0 to 1, source and target (seeds, k) from 0 to 1, 2 seeds or more; `chosen` marks
-    one share. Raises: ValueError for others.
-    """
-    x = np.asarray(shares, float)
-    if x.ndim != 1 or len(x) < 2 or x[0] < 0 or x[-1] > 1 or (np.diff(x) <= 0).any():
-        raise ValueError(f"shares are {x.tolist()}: expected two or more that grow, from 0 (before) to 1 (after)")
-    if chosen is not None and not np.isclose(x, chosen).any():
-        raise ValueError(f"chosen={chosen}: expected one of the shares {x.tolist()}, or None")
-    arrays = _percent({tasks[0]: source, tasks[1]: target}, len(x))
-    figure, ax = panel(11, 5.0)
-    looks = {name: {"color": color, "marker": marker, "lw": 3.2, "ms": 9}
-             for name, color, marker in zip(tasks, (ORANGE, BLUE), "so", strict=True)}  # fmt: skip
-    found = _with_interval(ax, x, arrays, looks, tasks)
-    if chosen is not None:
-        at = int(np.abs(x - chosen).argmin())
-        ax.axvline(x[at], color=GREY, ls=_DASHES[0], lw=1.8, zorder=0)
-        heights = sorted(float(mean[at]) for mean, _ in found.values())
-        for y, aside, side in zip(heights, (-15, 15), ("top", "bottom"), strict=True):
-            ax.plot(x[at], y, "o", mfc="none", mec="black", mew=2.2, ms=20, zorder=4)
-            ax.annotate(f"{y:.0f} %", (x[at], y), xytext=(0, aside), textcoords="offset points", ha="center", va=side,
-                        fontsize=16, weight="bold", path_effects=HALO)  # fmt: skip
-    ax.set_xticks((0, 0.25, 0.5, 0.75, 1), ("0\nbefore", "0.25", "0.5", "0.75", "1\nafter"), fontsize=15)
-    ax.set(xlim=(-0.03, 1.03), ylim=(0, 112), yticks=range(0, 101, 20))
-    ax.set_xlabel("share of the way from the weights before to those after", fontsize=15)
-    ax.set_ylabel("right on test images (%)", fontsize=15)
-    ax.set_title(_seeds(arrays), fontsize=14)
-    label_ends(ax, float(x[-1]), {name: float(mean[-1]) for name, (mean, _) in found.items()}, (ORANGE, BLUE), 4.0, 16)
     return figure

@@ -1,32 +1,29 @@
-"""Drawings of notebook 07: pictures of the sources, which weights are trained, costs, a decision card."""
+"""Drawings of notebook 07: pictures of the sources, which weights are trained, a decision card."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.patches import FancyBboxPatch, Rectangle
-from matplotlib.ticker import NullFormatter, NullLocator
 from numpy.typing import ArrayLike
 
-from lecturelib.figures.colors import BLUE, GREEN, GREY, MARKERS, ORANGE, STATE_COLORS
-from lecturelib.figures.given import few, growing, positive
+from lecturelib.figures.colors import BLUE, GREEN, GREY, ORANGE
+from lecturelib.figures.given import few
 from lecturelib.figures.paper import INK, PALE, arrow, paper
-from lecturelib.figures.parts import label_ends, wrapped
+from lecturelib.figures.parts import wrapped
 from lecturelib.figures.pictures import HALO, picture
-from lecturelib.figures.style import LectureFigure, axes, new_figure, styled
-from lecturelib.figures.units import BYTES, in_unit
+from lecturelib.figures.style import LectureFigure, styled
 
 _STACK = ("patches +\npositions", "block 1", "block 2", "norm", "head")  # from the input up
 _ARMS = {  # of each part of the stack: is it copied from the source or new, is it trained or frozen
     "from scratch": ("new trained",) * 5,
     "fine-tuned": ("copied trained",) * 4 + ("new trained",),
-    "last block": ("copied frozen",) * 2 + ("copied trained",) * 2 + ("new trained",),
     "linear probe": ("copied frozen",) * 4 + ("new trained",),
-    "low rank": ("copied frozen",) * 4 + ("new trained",),
+    "probe first": ("copied trained",) * 4 + ("probe's trained",),
+    "LoRA": ("copied frozen",) * 4 + ("new trained",),
 }
 _FILL = {"trained": "#ffd98c", "frozen": "#e4e9ee"}
 _WASHES = (PALE[BLUE], PALE[ORANGE], PALE[GREEN], "#f6e3ee", "#e2f1fb", "#fbe3d6")  # of the cells of a card
@@ -66,7 +63,7 @@ def arms_drawing(counts: Mapping[str, int], total: int) -> LectureFigure:
         x, y = 0.2 + 2.36 * k, 1.5
         page.text(x + 1.08, 6.18, name, fontsize=18, weight="bold", ha="center", va="center")
         for n, (part, state) in enumerate(zip(_STACK, parts, strict=True)):
-            lora = name == "low rank" and part.startswith("block")
+            lora = name == "LoRA" and part.startswith("block")
             high = 0.95 if "\n" in part else 0.7
             _part(page, x, y, 1.29 if lora else 2.16, high, part, state)
             if lora:
@@ -111,53 +108,6 @@ def _strip(page: Axes, x: float, y: float, w: float, h: float, copied: bool) -> 
     """Where weights come from: a full strip for the source, a dotted one for a random start."""
     look: dict[str, Any] = {"fc": "#00785a", "ec": INK} if copied else {"fc": "white", "ec": GREY, "hatch": "..."}
     page.add_patch(Rectangle((x, y), w, h, lw=1, zorder=3, **look))
-
-
-@styled
-def costs(tasks: Sequence[int], stored: Mapping[str, ArrayLike], seconds: Mapping[str, float],
-          pretraining: float) -> LectureFigure:  # fmt: skip
-    """Show what is kept on disk for k tasks, and the CPU seconds of each adaptation beside the one pretraining.
-
-    Shapes: stored[name] (tasks,), bytes above 0, at most 6 kinds. Raises: ValueError for others, and no seconds.
-    """
-    x = growing("tasks", tasks)
-    few("kinds", stored, 6)
-    few("arms", seconds, 8)
-    arrays = {name: positive(f"bytes of {name!r}", each, x.shape) for name, each in stored.items()}
-    bars = {"one pretraining": float(pretraining)} | {name: float(each) for name, each in seconds.items()}
-    times = positive("seconds", list(bars.values()), (len(bars),))
-    figure = new_figure(12, 5.4)
-    left, right = axes(figure, 1, 2, width_ratios=[1, 1.05])
-    for k, (name, each) in enumerate(arrays.items()):
-        left.plot(x, each, color=STATE_COLORS[k], marker=MARKERS[k], lw=3, ms=9, label=name)
-    flat = np.concatenate(list(arrays.values()))
-    left.set(xscale="log", yscale="log", ylim=(flat.min() / 2, flat.max() * 2))
-    left.set_xticks(x, [f"{each:g}" for each in x], fontsize=14)
-    left.xaxis.set_minor_locator(NullLocator())
-    _powers(left.yaxis, *left.get_ylim(), lambda count: in_unit(count, BYTES))
-    left.set_xlabel("tasks", fontsize=15)
-    left.set_title("What is kept on disk", fontsize=16)
-    named = {f"{name}\n{in_unit(each[-1], BYTES)}": float(each[-1]) for name, each in arrays.items()}
-    label_ends(left, float(x[-1]), named, STATE_COLORS, 2.1, points=14)
-    for row, (name, time) in enumerate(bars.items()):
-        first = row == 0
-        right.barh(row, time, height=0.45, color=GREEN if first else BLUE, hatch="//" if first else None, ec="white",
-                   label=name)  # fmt: skip
-        right.text(time * 1.15, row, f"{time:,.3g} s" if time < 100 else f"{time:,.0f} s", va="center", fontsize=15)
-        right.text(0.0, row - 0.28, name, va="bottom", fontsize=15, transform=right.get_yaxis_transform(),
-                   weight="bold" if first else "normal")  # fmt: skip
-    right.set(xscale="log", yticks=[], ylim=(len(bars) - 0.6, -0.85), xlim=(times.min() / 3, times.max() * 8))
-    _powers(right.xaxis, *right.get_xlim(), lambda each: f"{each:,.6f}".rstrip("0").rstrip("."))
-    right.set_xlabel("CPU seconds (log scale)", fontsize=15)
-    right.set_title("Once, and then for each task", fontsize=16)
-    return figure
-
-
-def _powers(axis: Axis, low: float, high: float, words: Callable[[float], str]) -> None:
-    """Ticks at the powers of ten, and how each is written."""
-    ticks = [10.0**p for p in range(-6, 15) if low <= 10.0**p <= high]
-    axis.set_ticks(ticks, labels=[words(each) for each in ticks], fontsize=14)
-    axis.set_minor_formatter(NullFormatter())
 
 
 @styled

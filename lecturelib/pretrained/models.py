@@ -28,8 +28,14 @@ def language_model() -> nn.Module:
 
 def digits_mae() -> nn.Module:
     """Return the masked autoencoder of handwritten digits of notebook 06."""
-    encoder = VisionTransformer((1, 8, 8), patch_size=2, d_model=64, num_heads=4, num_layers=4, positions="sinusoidal")
-    return MaskedAutoencoder(encoder, d_model=64, num_heads=4, num_layers=2)
+    return MaskedAutoencoder(large_vit(), d_model=64, num_heads=4, num_layers=2)
+
+
+def large_vit(num_classes: int | None = None) -> VisionTransformer:
+    """Return the encoder of the digits' masked autoencoder, with a head if there are classes."""
+    return VisionTransformer(
+        (1, 8, 8), patch_size=2, d_model=64, num_heads=4, num_layers=4, num_classes=num_classes, positions="sinusoidal"
+    )
 
 
 def photos_mae() -> nn.Module:
@@ -45,14 +51,14 @@ def vit(num_classes: int | None = None) -> VisionTransformer:
     return VisionTransformer((1, 8, 8), patch_size=2, d_model=32, num_heads=4, num_layers=2, num_classes=num_classes)
 
 
-def network(seed: int, num_classes: int = 10) -> VisionTransformer:
-    """Return the vision transformer of notebook 05 with random weights, by the seed.
+def network(seed: int, num_classes: int = 10, build: Callable[[int], VisionTransformer] = vit) -> VisionTransformer:
+    """Return the vision transformer of notebook 05, or one of another build, with random weights, by the seed.
 
     The pretrained ones were built with seed 0. These seeds lie elsewhere: a head that print began with is no fresh one.
     """
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(5_000 + seed)
-        return vit(num_classes)
+        return build(num_classes)
 
 
 def small_mae() -> nn.Module:

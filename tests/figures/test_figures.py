@@ -55,7 +55,7 @@ from lecturelib.figures import (
 from lecturelib.figures.units import BYTES, LONG_TIMES, SECONDS, in_unit, plain, power
 from lecturelib.figures.words import in_words
 from lecturelib.fine_tuning import fine_tune
-from lecturelib.label_efficiency import harm_ends, interval
+from lecturelib.label_efficiency import interval
 from lecturelib.mae import MaskedAutoencoder
 from lecturelib.transfer import add_lora
 from lecturelib.transformer import EncoderDecoder
@@ -224,9 +224,10 @@ def ways(shown: np.ndarray, side: int, *names: str) -> style.LectureFigure:
 
 
 def against_scratch(names: list[str], low: float, high: float) -> style.LectureFigure:
-    found = seeds(names, len(LABELS), 5, low, high)
-    ends = {name: harm_ends(LABELS, torch.tensor(x)) for name, x in found.items()}
-    return transfer.differences(LABELS, found, ends, [name for name in names if name == "pixels"])
+    resolved = {name: [k % 2 == 0] * len(LABELS) for k, name in enumerate(names)}
+    return transfer.differences(
+        LABELS, seeds(names, len(LABELS), 5, low, high), resolved, list({"pixels"} & set(names))
+    )
 
 
 def ranked(count: int) -> style.LectureFigure:
@@ -239,18 +240,6 @@ def forgot(lost: float, *more: str) -> style.LectureFigure:
     pairs = {name: (0.99 - lost * k + 0.01 * noise(3, seed=k), 0.8 + 0.02 * noise(3)) for k, name in
              enumerate(("before fine-tuning", *more))}  # fmt: skip
     return transfer.forgetting(pairs, "before fine-tuning", ("print", "handwriting"))
-
-
-def mixed(after: float, chosen: float | None) -> style.LectureFigure:
-    shares = np.linspace(0, 1, 11)
-    source, target = 0.99 - (0.99 - after) * shares**3, 0.4 + 0.4 * shares
-    both = source + 0.01 * noise(3, 11), target + 0.01 * noise(3, 11)
-    return transfer.mixing_path(shares, *both, ("print", "handwriting"), chosen)
-
-
-def kept(tasks: list[int], *kinds: str) -> style.LectureFigure:
-    stored = {name: 1e5 * np.array(tasks) ** (1 / (k + 1)) for k, name in enumerate(kinds)}
-    return transfer_drawings.costs(tasks, stored, {"fine-tuned": 1.64, "linear probe": 0.0213}, 43.0)
 
 
 def card(rows: int, columns: int, cell: str) -> style.LectureFigure:
@@ -519,14 +508,12 @@ CASES: dict[str, list[Callable[[], style.LectureFigure]]] = {
     ],
     "transfer.ranking": [lambda: ranked(18), lambda: ranked(3)],
     "transfer.forgetting": [lambda: forgot(0.3, "fine-tuned", "with rehearsal, half of each batch")],
-    "transfer.mixing_path": [lambda: mixed(0.3, 0.5), lambda: mixed(0.8, 1.0)],
     "transfer_drawings.glyph_rows": [
         lambda: transfer_drawings.glyph_rows({f"{n}: a long name": images(12, side=8) for n in SOURCES[:5]})
     ],
     "transfer_drawings.arms_drawing": [
         lambda: transfer_drawings.arms_drawing(dict.fromkeys(transfer_drawings._ARMS, 987_654), 987_654)
     ],
-    "transfer_drawings.costs": [lambda: kept([1, 2, 5, 10, 100], "full copies", "one copy and low rank", "probes")],
     "transfer_drawings.decision_card": [
         lambda: card(3, 3, "handwriting, masked, probe\n93 %\n7 points above pixels"),
         lambda: card(5, 4, "a probe\n93 %"),
@@ -719,19 +706,19 @@ def test_the_code_in_a_drawing_names_attributes_of_the_model(name):
     assert len(named) >= 5 and all(hasattr(model, each) for each in named), named
 
 
-@pytest.mark.parametrize("arm", ["fine-tuned", "last block", "low rank"])
+@pytest.mark.parametrize("arm", ["fine-tuned", "LoRA"])
 def test_the_drawing_of_the_arms_says_what_is_trained(arm):
     model = VisionTransformer((1, 4, 4), 2, 8, 2, 2, num_classes=2)
-    model = add_lora(model, 1) if arm == "low rank" else model
+    model = add_lora(model, 1) if arm == "LoRA" else model
     before = {name: weight.clone() for name, weight in model.state_dict().items()}
     examples = torch.as_tensor(images(4, side=4)).float(), torch.tensor([0, 1, 0, 1])
-    fine_tune([model], [examples], steps=2, batch_size=4, last=1 if arm == "last block" else None)
+    fine_tune([model], [examples], steps=2, batch_size=4)
     moved = {name for name, weight in model.state_dict().items() if not torch.equal(weight, before[name])}
     places = ["patch_embed", "blocks.0", "blocks.1", "norm", "head"]  # of the parts of the drawing, from the input up
     added = (".A", ".B")
     changed = [any(n.startswith(place) and not n.endswith(added) for n in moved) for place in places]
     assert changed == [state.endswith("trained") for state in transfer_drawings._ARMS[arm]]
-    assert any(name.endswith(added) for name in moved) == (arm == "low rank")
+    assert any(name.endswith(added) for name in moved) == (arm == "LoRA")
 
 
 def test_masked_cells_are_not_drawn_and_expected_cells_are_outlined():
@@ -809,22 +796,12 @@ def test_the_interval_that_is_drawn_is_that_of_label_efficiency():
         np.testing.assert_allclose(ours, theirs)
 
 
-def test_where_harm_ends_is_said_and_ringed():
+def test_a_mark_is_full_only_where_a_difference_is_resolved():
     steady = np.array([[0.01], [0.0], [-0.01]])
-    found = {
-        "a": steady + np.array([-0.2, 0.0, 0.1]),
-        "b": steady - np.array([0.2, 0.1, 0.1]),
-        "c": steady + np.array([0.2, 0.1, 0]),
-        "d": steady + np.array([0.2, -0.1, -0.1]),
-        "e": steady + np.array([0.2, 0.1, -0.1]),
-        "f": steady + np.array([-0.2, 0.1, -0.1]),
-    }
-    figure = transfer.differences([1, 5, 20], found, {"a": 5, "c": 1, **dict.fromkeys("bdef")})
-    said = {"a: harm ends at 5", "b: harms to the end", "c", "d: harms from 5 on", "e: harms at 20",
-            "f: harms at 1, 20"}  # fmt: skip
-    assert said <= said_by(figure)
-    (ring,) = [line for line in figure.axes[0].lines if line.get_markersize() > 20]
-    np.testing.assert_allclose([ring.get_xdata()[0], ring.get_ydata()[0]], [5, 0], atol=1e-9)
+    figure = transfer.differences([1, 5], {"a": steady + np.array([-0.2, 0.1])}, {"a": [True, False]})
+    marks = [line for line in figure.axes[0].lines if line.get_markersize() == 12]
+    assert [mark.get_markerfacecolor() != "white" for mark in marks] == [True, False]
+    np.testing.assert_allclose([mark.get_ydata()[0] for mark in marks], [-20, 10])
 
 
 def test_an_arm_is_below_only_where_the_interval_of_its_difference_is():
@@ -933,16 +910,12 @@ BAD: list[tuple[Callable[[], object], str]] = [
     (lambda: transfer.label_curves([1], {"a": ONE}, 0.1), "accuracy of 'a' has 1 seed: expected 2"),
     (lambda: transfer.label_curves([1], {"a": np.full((2, 1), np.nan)}, 0.1), "'a' holds NaN or infinity"),
     (lambda: transfer.label_curves([1], {str(k): ONE for k in range(8)}, 0.1), "8 arms, 0 controls"),
-    (lambda: transfer.differences([1], {"a": ONE}, {"b": 1}), r"ends of \['b'\]: expected the same"),
-    (lambda: transfer.differences([1], {"a": ONE}, {"a": 3}), "ends of 'a' is 3: expected one of"),
+    (lambda: transfer.differences([1], {"a": ONE}, {"b": [True]}), r"resolved of \['b'\]: expected 1 for each of"),
     (lambda: transfer.ranking({"a": np.ones(2)}, "b"), r"baseline names \['b'\]"),
     (lambda: transfer.forgetting({"a": np.ones((3, 2))}, "a", ("", "")),  # type: ignore[dict-item]
      "'a' has 3 accuracies: expected a pair"),
-    (lambda: transfer.mixing_path([1, 0], TWO, TWO, ("a", "b"), None), "expected two or more that grow"),
-    (lambda: transfer.mixing_path([0, 1], TWO, TWO, ("a", "b"), 0.5), "chosen=0.5: expected one"),
     (lambda: transfer_drawings.glyph_rows({"a": image()}), r"'a' has shape \(1, 8, 8\): expected \(n, C"),
     (lambda: transfer_drawings.arms_drawing({"a": 1}, 2), r"counts of \['a'\], total 2: expected counts of"),
-    (lambda: transfer_drawings.costs([1, 2], {"a": np.ones(3)}, {"b": 1}, 1), r"shape \(3,\): expected \(2,\)"),
     (lambda: transfer_drawings.decision_card(["1"], ["a"], [["b", "c"]]), r"cells have rows of \[2\]: expected 1"),
     (lambda: scaling_drawings.parallel_drawing(1), "processes=1: expected 2 to 4"),
     (lambda: held_by([1], "a"), "sizes are .*: expected 2 or more finite"),

@@ -9,7 +9,7 @@ from pathlib import Path
 def sweep(parser: argparse.ArgumentParser) -> None:
     """Measure a table that takes longer than a notebook may. A stopped sweep goes on where it was.
 
-    transfer   notebook 07: every arm, 1 to 100 labels for each class, ten seeds (20 minutes of one core)
+    transfer   notebook 07: every arm, 1 to 100 labels for each class, twenty seeds (ten minutes of one core)
     """
     parser.add_argument("name", nargs="?", choices=("transfer",), default="transfer")
     parser.add_argument("--file", type=Path, help="the table (that of the course, in lecturelib/data)")
