@@ -3,7 +3,8 @@
     RMSNorm                  change 1: divide by the root mean square; subtract no mean, add no bias
     GroupedQueryAttention    changes 2 and 3: rotary positions, and several heads that share one pair of keys and values
     SwiGLU                   change 4: a feed-forward network with a gate
-    LlamaBlock, LlamaModel   the `Block` and the `LanguageModel` of notebook 04 with these four changes
+    LlamaBlock, LlamaModel   the `Block` and the `LanguageModel` of notebook 04 with these four changes; two small ones:
+                             no biases, and one table of tokens for both ends
     write_with_cache         the writing loop, in which each token is read once
     BertBlock, BertModel     the `Block` and the `Encoder` of notebook 04 with the norm behind each residual connection
 

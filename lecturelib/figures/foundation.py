@@ -39,10 +39,12 @@ def heads(scores: Mapping[str, ArrayLike], marked: Sequence[tuple[int, int]] = (
 
 
 @styled
-def spread(groups: Mapping[str, ArrayLike], ylabel: str, line: tuple[str, float] | None = None) -> LectureFigure:
-    """Draw every run of each group as a dot, and their mean as a bar; `line` is a label and a height to compare with.
+def spread(
+    groups: Mapping[str, ArrayLike], ylabel: str, lines: Mapping[str, float] | None = None, top: float | None = None
+) -> LectureFigure:
+    """Draw every run of each group as a dot, and a bar at the mean of several; `lines` are heights to compare with.
 
-    Shapes: for each group (runs,).
+    The axis ends at 0, and at `top` where that is given. Shapes: for each group (runs,).
     """
     arrays = {name: np.atleast_1d(np.asarray(each, dtype=float)) for name, each in groups.items()}
     for name, array in arrays.items():
@@ -51,14 +53,16 @@ def spread(groups: Mapping[str, ArrayLike], ylabel: str, line: tuple[str, float]
     figure, ax = panel(10.5, 4.6)
     for x, array in enumerate(arrays.values()):
         aside = np.linspace(-0.13, 0.13, len(array)) if len(array) > 1 else np.zeros(1)
-        ax.plot([x - 0.28, x + 0.28], [array.mean()] * 2, color="black", lw=2.4, zorder=2)
-        ax.scatter(x + aside, array, s=46, color=BLUE, alpha=0.75, zorder=3)
-    if line is not None:
-        ax.axhline(line[1], color=ORANGE, ls="--", lw=2, zorder=1, label=line[0])
+        if len(array) > 1:
+            ax.plot([x - 0.28, x + 0.28], [array.mean()] * 2, color="black", lw=2.4, zorder=2)
+        ax.scatter(x + aside, array, s=46 if len(array) > 1 else 80, color=BLUE, alpha=0.75, zorder=3, clip_on=False)
+    for (name, height), color, dashes in zip((lines or {}).items(), (ORANGE, GREY), ("--", ":"), strict=False):
+        ax.axhline(height, color=color, ls=dashes, lw=2, zorder=1, label=name)
+    if lines:
         ax.legend(loc="best")
     ax.set_xticks(range(len(arrays)), list(arrays))
     ax.set_xlim(-0.6, len(arrays) - 0.4)
-    ax.set_ylim(bottom=0)
+    ax.set_ylim(0, top)
     ax.set_ylabel(ylabel)
     return figure
 

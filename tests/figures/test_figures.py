@@ -418,6 +418,7 @@ CASES: dict[str, list[Callable[[], style.LectureFigure]]] = {
         lambda: every_head(1, 1, ["a"], ["a"]),
         lambda: every_head(1, 5, WORDS * 4, WORDS * 4),
         lambda: every_head(3, 12, WORDS[:12], WORDS[:12]),
+        lambda: every_head(30, 9, WORDS[:12], WORDS[:12]),
         lambda: every_head(2, 2, ["Donaudampfschiff"] * 20, ["$x_1$", "\\frac{", "Donaudampfschiff"]),
     ],
     "drawings.attention_drawing": [drawings.attention_drawing],
@@ -533,8 +534,10 @@ CASES: dict[str, list[Callable[[], style.LectureFigure]]] = {
     ],
     "foundation.spread": [
         lambda: foundation.spread({"nothing\nremoved": [3.0], "6 others,\nsame layers": 3.4 + noise(20) / 3,
-                                   "6 best": [11.1]}, "loss, second half (nats)", ("first half", 14.4)),
-        lambda: foundation.spread({f"{k} example(s)": sigmoid(noise(4, seed=k)) for k in range(4)}, "dates right"),
+                                   "6 best": [11.1]}, "loss, second half (nats)",
+                                  {"first half": 14.4, "all tokens equally likely": 10.8}),
+        lambda: foundation.spread({f"{k} example(s)": sigmoid(noise(4, seed=k)) for k in range(4)}, "dates right",
+                                  top=1),
     ],
     "foundation.by_labels": [
         lambda: foundation.by_labels([1, 2, 5, 10, 30], seeds(["tf-idf", "MiniLM", "SmolLM2"], 5, 10, low=0.4),
