@@ -10,7 +10,7 @@ READY = find_spec("segno") is not None
 HOW = 'no segno, which draws the link of a poll: python -m pip install -e ".[live]"'
 
 QUESTION, CHOICES = "Heads or tails?", ["heads", "tails", "<img src=x onerror=alert(1)>"]
-ONE = {"name": "03_attention 1", "question": QUESTION, "choices": CHOICES}
+ONE: dict[str, Any] = {"name": "03_attention 1", "question": QUESTION, "choices": CHOICES}
 
 
 class Phone:
