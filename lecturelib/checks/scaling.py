@@ -136,6 +136,7 @@ check_data_parallel = Exercise(
     imitations={
         "sum": _weighted(lambda n: [1] * len(n)),
         "plain mean": _weighted(lambda n: [1 / len(n)] * len(n)),
+        "not divided by all rows": (_weighted(lambda n: n), _weighted(lambda n: [each / len(n) for each in n])),
         "the first process only": _weighted(lambda n: [1] + [0] * (len(n) - 1)),
         "weights turned round": (
             _weighted(lambda n: [each / sum(n) for each in reversed(n)]),
@@ -148,6 +149,7 @@ check_data_parallel = Exercise(
     says="""
         sum: You add the gradients. Each is that of a mean: with P processes the step would be P times as long.
         plain mean: You take the plain mean over the processes: a row of a small share counts more.
+        not divided by all rows: You count each share by its rows, but then do not divide by the number of all rows.
         the first process only: Your gradient is that of the first process. What the others computed is lost.
         weights turned round: Your weights are turned round: a process counts by the rows that others have.
         changes the gradients in place: The result is right, but you wrote into the gradients that you were given. Begin

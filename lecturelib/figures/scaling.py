@@ -142,7 +142,7 @@ def roofline(peak: float, bandwidth: float, layers: Mapping[str, tuple[float, fl
     ax.tick_params(labelsize=14)
     ax.set_xlabel("operations for each byte (log scale)", fontsize=15)
     ax.set_ylabel("operations a second (log scale)", fontsize=15)
-    ax.set_title("black line: the most that this core can do", fontsize=16)
+    ax.set_title("black line: from a large product and a long read of memory", fontsize=16)
     figure.legend(loc="outside right upper", fontsize=14, labelspacing=0.9)
     return figure
 
