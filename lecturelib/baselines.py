@@ -262,11 +262,11 @@ class ConvolutionalNetwork(nn.Module):
     """Name what an image shows with two layers of 3 x 3 convolutions: small windows, the same at every place.
 
     Each layer is followed by a batch norm (Ioffe and Szegedy 2015); between them the largest of each 3 x 3 pixels is
-    kept, two pixels apart. The mean over all places comes last: which features there are, and not where. So the
-    network relies on neighbours being neighbours; one that ends in a linear layer on all places relies on it less.
+    kept, two pixels apart. Last comes the readout, as in `VisionTransformer`: the mean over all places ("mean"), which
+    tells which features there are and not where, or all places side by side ("concat").
     Shapes: images (B, C, height, width) as `image_size` = (C, height, width) says; returns the logits
         (B, num_classes).
-    Raises: ValueError for images of another size, and a size or number below 1.
+    Raises: ValueError for images of another size, a size or number below 1, and a `pool` that does not exist.
     Taught: notebook 05, section 3.
 
     >>> network = ConvolutionalNetwork((1, 8, 8))
@@ -274,18 +274,23 @@ class ConvolutionalNetwork(nn.Module):
     (torch.Size([5, 10]), 29290)
     """
 
-    def __init__(self, image_size: tuple[int, int, int], width: int = 32, num_classes: int = 10) -> None:
+    def __init__(
+        self, image_size: tuple[int, int, int], width: int = 32, num_classes: int = 10, pool: str = "mean"
+    ) -> None:
         super().__init__()
         channels, height, columns = image_size
+        if pool not in ("mean", "concat"):
+            raise ValueError(f"pool={pool!r}: expected 'mean' or 'concat'")
         check_whole(channels=channels, height=height, columns=columns, width=width, num_classes=num_classes)
         self.image_size = tuple(image_size)
         self.first, self.norm_first = nn.Conv2d(channels, width, 3, padding=1), nn.BatchNorm2d(width)
         self.second, self.norm_second = nn.Conv2d(width, 3 * width, 3, padding=1), nn.BatchNorm2d(3 * width)
-        self.pool = nn.MaxPool2d(3, stride=2, padding=1)
-        self.head = nn.Linear(3 * width, num_classes)
+        self.largest, self.pool = nn.MaxPool2d(3, stride=2, padding=1), pool
+        places = -(-height // 2) * -(-columns // 2) if pool == "concat" else 1
+        self.head = nn.Linear(3 * width * places, num_classes)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         check_shape(images, self.image_size)
-        x = self.pool(self.norm_first(self.first(images)).relu())  # (B, features, rows / 2, columns / 2)
+        x = self.largest(self.norm_first(self.first(images)).relu())  # (B, features, rows / 2, columns / 2)
         x = self.norm_second(self.second(x)).relu()  # (B, 3 features, rows / 2, columns / 2)
-        return self.head(x.mean(dim=(2, 3)))
+        return self.head(x.flatten(1) if self.pool == "concat" else x.mean(dim=(2, 3)))

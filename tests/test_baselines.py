@@ -180,16 +180,17 @@ def test_the_classical_methods_name_digits_in_silence_and_wrong_labels_are_count
         assert wrong[name] == pytest.approx(right[name] - 0.2, abs=0.02)
 
 
-def test_the_network_has_the_layers_that_it_names() -> None:
+@pytest.mark.parametrize("pool", ["mean", "concat"])
+def test_the_network_has_the_layers_that_it_names(pool: str) -> None:
     torch.manual_seed(0)
-    network = baselines.ConvolutionalNetwork((2, 6, 9), width=3, num_classes=5).double()
+    network = baselines.ConvolutionalNetwork((2, 6, 9), width=3, num_classes=5, pool=pool).double()
     network(normal(7, 2, 6, 9, seed=2))  # so that the norms know a mean and a variance
     network.eval()
     images = normal(4, 2, 6, 9, seed=1).sigmoid()
     layers = torch.nn.Sequential(
         network.first, network.norm_first, torch.nn.ReLU(), torch.nn.MaxPool2d(3, 2, 1),
         network.second, network.norm_second, torch.nn.ReLU(),
-        torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), network.head,
+        torch.nn.AdaptiveAvgPool2d(1) if pool == "mean" else torch.nn.Identity(), torch.nn.Flatten(), network.head,
     )  # fmt: skip
     assert network(images).shape == (4, 5)
     torch.testing.assert_close(network(images), layers(images))
@@ -244,6 +245,7 @@ LABELS = torch.tensor([0, 1, 2, 0, 1])
         (lambda: baselines.fit_classical(X, LABELS, X[:, :1], LABELS), ["(5, 1, 6, 10)", "(B, 2, 6, 10)"]),
         (lambda: baselines.fit_classical(X, LABELS * 0, X, LABELS), ["1 classes", "at least 2 classes"]),
         (lambda: baselines.ConvolutionalNetwork((1, 0, 8)), ["height=0", "1 or more"]),
+        (lambda: baselines.ConvolutionalNetwork((1, 8, 8), pool="class"), ["pool='class'", "'mean' or 'concat'"]),
         (lambda: baselines.ConvolutionalNetwork((1, 8, 8))(X), ["(5, 2, 6, 10)", "(B, 1, 8, 8)"]),
     ],
 )

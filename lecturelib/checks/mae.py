@@ -297,8 +297,8 @@ check_painter = Exercise(
         written into the images: Your painter writes into the images it was given. The next painter would see them
             painted.
         right: It looks at visible pixels and training digits alone. The board below says how good it is.
-        hint 1: Two painters that err differently are often better averaged than alone. And must the linear painter
-            be fitted to all digits, or only to those that resemble this one?
+        hint 1: Must the linear painter be fitted to all digits, or only to those that resemble this one? Then average
+            it with a painter of about the same error that errs differently.
         hint 2: NearestNeighbours(train, k=50).neighbours(images, hidden pixels) names the 50 nearest of each image; a
             GaussianFill of these 50 with ridge=0.03, averaged with 12 neighbors, beats the 8 neighbors.
     """,

@@ -76,13 +76,13 @@ def reduced(name: str, factor: int) -> np.ndarray:
     return found
 
 
-def crops(n: int, *, size: int, held_out: bool, seed: int, coarsest: int = 3, varied: bool = False,
-          only: str | None = None) -> np.ndarray:  # fmt: skip
+def crops(n: int, *, size: int, held_out: bool, seed: int, finest: int = 1, coarsest: int = 3,
+          varied: bool = False, only: str | None = None) -> np.ndarray:  # fmt: skip
     """Cut n squares out of the photographs: of the two held-out ones, or of all the others; or of `only` one of these.
 
-    For each, a photograph is drawn, then how much it is reduced (by 1, that is not at all, up to `coarsest`), then
-    the place. If `varied`, half of them are mirrored, half turned about the diagonal, and half draw an order of their
-    three colors anew (one draw in six is the old order).
+    For each, a photograph is drawn, then how much it is reduced (by `finest`, 1 is not at all, up to `coarsest`),
+    then the place. If `varied`, half of them are mirrored, half turned about the diagonal, and half draw an order of
+    their three colors anew (one draw in six is the old order).
     Shapes: returns (n, 3, size, size), float32 from 0 to 1.
     Raises: ValueError for a count below 1, a size that does not fit into the smallest photograph so reduced, and
         numbers that are not whole.
@@ -95,11 +95,13 @@ def crops(n: int, *, size: int, held_out: bool, seed: int, coarsest: int = 3, va
         if only not in names:
             raise ValueError(f"only={only!r}: expected one of {', '.join(names)}")
         names = (only,)
-    check_whole(n=n, size=size, coarsest=coarsest)
+    check_whole(n=n, size=size, finest=finest, coarsest=coarsest)
     check_whole(0, seed=seed)
     shortest = min(min(_pixels(name).shape[1:]) for name in names)
-    if coarsest > shortest:
-        raise ValueError(f"coarsest={coarsest}: expected from 1 to {shortest}, the side of the smallest photograph")
+    if not finest <= coarsest <= shortest:
+        raise ValueError(
+            f"coarsest={coarsest}: expected from {finest} to {shortest}, the side of the smallest photograph"
+        )
     smallest = shortest // coarsest
     if size > smallest:
         raise ValueError(
@@ -109,7 +111,7 @@ def crops(n: int, *, size: int, held_out: bool, seed: int, coarsest: int = 3, va
     rng = np.random.default_rng(seed)
     found = np.empty((n, 3, size, size), np.float32)
     for row in found:
-        name, factor = names[rng.integers(len(names))], int(rng.integers(1, coarsest + 1))
+        name, factor = names[rng.integers(len(names))], int(rng.integers(finest, coarsest + 1))
         picture = reduced(name, factor) if factor > 1 else _pixels(name)
         i, j = (int(rng.integers(side - size + 1)) for side in picture.shape[1:])
         square = picture[:, i : i + size, j : j + size]

@@ -159,7 +159,7 @@ def mask_kinds(examples: Mapping[str, tuple[np.ndarray, np.ndarray]],
             _dots(ax, x, arrays[kind][method], m, label=method if k == 0 else None)
     ax.set(xlim=(-0.5, len(arrays) - 0.5), xticks=[], ylabel="error on hidden\npixels (log scale)")
     figure.legend(loc="outside lower center", ncols=min(len(methods), 4), fontsize=14,
-                  title="filled: mean, with its number; hollow: one seed each", title_fontsize=13)  # fmt: skip
+                  title="filled: mean, with its number; hollow: one draw of masks each", title_fontsize=13)  # fmt: skip
     return figure
 
 

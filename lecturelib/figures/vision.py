@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import NullLocator
 
 from lecturelib.figures.colors import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, STATE_COLORS
 from lecturelib.figures.given import as_many, few, known, results, same_shape
 from lecturelib.figures.paper import arrow, paper
 from lecturelib.figures.parts import bracket, label_ends, means_and_seeds, wrapped
 from lecturelib.figures.pictures import HALO, cell, checked, mosaic, picture, side_of
-from lecturelib.figures.style import LectureFigure, axes, new_figure, panel, styled
+from lecturelib.figures.style import LectureFigure, axes, new_figure, styled
 
 
 @styled
@@ -180,35 +179,3 @@ def before_after(examples: Mapping[str, np.ndarray], scores: Mapping[str, tuple[
 
 def _points(change: float) -> str:
     return f"{change:+.1f} points".replace("-", "−").replace("+0.0", "0.0").replace("−0.0", "0.0")
-
-
-@styled
-def by_training_size(
-    sizes: Sequence[int], accuracy: Mapping[str, np.ndarray], chance: float, highlight: Sequence[str]
-) -> LectureFigure:
-    """Show the accuracy by the number of training images; the gap between two models in `highlight` is marked.
-
-    Shapes: accuracy[name] (seeds, n) from 0 to 1, at n sizes. Raises: ValueError for others, and for unknown names.
-    """
-    arrays = {name: 100 * each for name, each in results(accuracy, "accuracy", len(sizes)).items()}
-    known("highlight", highlight, arrays)
-    as_many("highlight and the two ends of a gap", highlight, (0, 1))
-    figure, ax = panel(11, 5.2)
-    ends = means_and_seeds(ax, sizes, arrays)
-    for line in ax.lines:
-        line.set_linewidth(4 if line.get_label() in highlight else 1.6)
-    lower, upper = sorted(arrays[name][:, 0].mean() for name in highlight)
-    x = sizes[0] * 0.93
-    ax.annotate("", (x, lower), (x, upper), arrowprops={"arrowstyle": "<->", "lw": 1.8, "shrinkA": 0, "shrinkB": 0})
-    ax.text(x * 1.04, (upper + lower) / 2, f"{upper - lower:.0f}\npoints", ha="left", va="center", fontsize=15)
-    low, high = bracket(arrays.values())
-    ax.set(xscale="log", ylim=(np.floor(low), high + 0.1 * (high - low)), xlabel="training images (log scale)")
-    ax.set_yticks([tick for tick in ax.get_yticks() if np.floor(low) <= tick <= 100])
-    ax.set_ylabel("right on test images (%)\nline: mean; hollow: one seed each")
-    ax.set_title(f"{_NOT_ZERO}; chance is {100 * chance:.0f}", fontsize=13)
-    ax.set_xticks(list(sizes), [f"{size:,}" for size in sizes])
-    ax.xaxis.set_minor_locator(NullLocator())
-    named = {f"{name}: {arrays[name][:, 0].mean():.0f} to {end:.0f}": end for name, end in ends.items()}
-    label_ends(ax, sizes[-1], named, STATE_COLORS, 4.2, points=14)
-    ax.set_xlim(left=sizes[0] * 0.62)  # room for the gap's label
-    return figure

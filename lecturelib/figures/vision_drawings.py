@@ -57,7 +57,7 @@ def vit_drawing(image: np.ndarray) -> LectureFigure:
     ax.plot([6.5, 9.2], [top, top], color=INK, lw=1.6, ls=(0, (3, 2)), zorder=1)
     ax.add_patch(Rectangle((6.3, top - 0.1), 0.2, 0.2, fc="white", ec=INK, lw=1.6, ls=(0, (2, 1.5))))
     ax.text(6.22, top + 0.02, "optional: self.cls_token", fontsize=12.5, family=MONO, ha="right", va="center")
-    box(ax, 10.65, middle - 0.5, 0.75, 1.0, "head", "self.\nhead", BLUE, points=15)
+    box(ax, 10.65, middle - 0.5, 0.75, 1.0, "head", "self.\nhead", GREY, points=15)
     arrow(ax, (10.35, middle), (10.65, middle))
     arrow(ax, (11.4, middle), (11.62, middle))
     for k, logit in enumerate((0.1, 0.06, 0.14, 0.28, 0.08, 0.12, 0.05)):  # one class stands out
@@ -65,7 +65,8 @@ def vit_drawing(image: np.ndarray) -> LectureFigure:
         ax.add_patch(Rectangle((11.66, y - 0.04), logit, 0.08, fc=GREEN if logit > 0.2 else GREY, lw=0))
     for x, at, top_of, shape in ((1.53, 1.53, middle, "(B, C, height, width)"), (3.6, 3.6, low + 0.15, "(B, N, C P P)"),
                                  (6.45, 6.45, low + 0.15, "(B, N, D)"), (9.1, 9.1, low + 0.15, "(B, N, D)"),
-                                 (10.45, 10.3, middle, "(B, D)"), (11.48, 11.35, middle, "(B, classes)")):  # fmt: skip
+                                 (10.45, 10.3, middle, "(B, D) or\n(B, N D)"),
+                                 (11.48, 11.35, middle, "(B, classes)")):  # fmt: skip
         ax.text(at, low - 0.3, shape, fontsize=12.5, ha="center", va="center")
         link(ax, x, top_of, low - 0.17)
     legend(ax, 0.15, 0.4, ORANGE, "mixes tokens")

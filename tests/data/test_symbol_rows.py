@@ -17,7 +17,7 @@ def test_letters_are_those_of_the_text(held_out: bool) -> None:
 
 def test_gray_levels_are_equally_common_in_the_training_photographs_and_drawn_by_the_seed() -> None:
     lines = symbol_rows("photos", held_out=False, seed=1)
-    assert lines.shape == (60 * 128, 128) and lines.min() == 0 and lines.max() == 26
+    assert lines.shape == (240 * 64, 64) and lines.min() == 0 and lines.max() == 26
     shares = np.bincount(lines.ravel(), minlength=27) / lines.size
     assert abs(shares - 1 / 27).max() < 0.02
     assert np.array_equal(lines, symbol_rows("photos", held_out=False, seed=1))
@@ -29,8 +29,19 @@ def test_gray_levels_are_equally_common_in_the_training_photographs_and_drawn_by
     )
 
 
+def test_pixels_of_a_reduced_photograph_differ_more_from_their_neighbors() -> None:
+    steps = []
+    for factor in (1, 4):
+        lines = symbol_rows("photos", held_out=True, factor=factor)
+        assert lines.shape == (240 * 64, 64)
+        steps.append(abs(np.diff(lines, axis=1)).mean())
+    assert steps[1] > 1.3 * steps[0]
+
+
 def test_bad_input_is_refused_in_words() -> None:
     with pytest.raises(ValueError, match="kind 'sound' is unknown"):
         symbol_rows("sound", held_out=False)
+    with pytest.raises(ValueError, match="finest"):
+        symbol_rows("photos", held_out=False, factor=0)
     with pytest.raises(ValueError, match="seed"):
         symbol_rows("text", held_out=False, seed=0.5)  # type: ignore[arg-type]

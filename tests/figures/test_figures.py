@@ -468,11 +468,6 @@ CASES: dict[str, list[Callable[[], style.LectureFigure]]] = {
     "vision.before_after": [
         lambda: vision.before_after({"as it is": image(), "patches shuffled": image(seed=1)}, PAIRS, ("as is", "after"))
     ],
-    "vision.by_training_size": [
-        lambda: vision.by_training_size(
-            [50, 100, 200, 400, 800, 1297], seeds(CLASSIFIERS, 6), chance=0.1, highlight=["CNN", "ViT"]
-        )
-    ],
     "vision_drawings.vit_drawing": [lambda: vision_drawings.vit_drawing(image())],
     "vision_drawings.mae_drawing": [
         lambda: vision_drawings.mae_drawing(image(), hide(1, 16)[0], image(seed=1)),
@@ -899,7 +894,6 @@ BAD: list[tuple[Callable[[], object], str]] = [
     (lambda: vision.accuracies({"p": {"a": np.ones((2, 2))}}, 0.1), r"scores of 'a' have shape \(2, 2\): expected"),
     (lambda: vision.accuracies({"p": {"a": np.ones(2)}, "q": {"b": np.ones(2)}}, 0.1), r"the panel 'q' names \['b'\]"),
     (lambda: vision.before_after({}, PAIRS, ("a", "b")), "0 examples: expected 1 to 3"),
-    (lambda: vision.by_training_size([1], {"a": ONE}, 0.1, ["a"]), "highlight and the two ends"),
     (lambda: vision_drawings.mae_drawing(image(), np.ones(16, bool), image()), "hides 16 of 16 patches"),
     (lambda: mae.reconstructions({"a": images(1), "b": images(2)}), "columns have shapes"),
     (lambda: mae.reconstructions({"a": images(1)}, hatched=["a"]), "without a mask"),
