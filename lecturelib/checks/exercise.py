@@ -512,7 +512,7 @@ def is_percent(*numbers: float) -> bool:
 def untouched(reference: Function) -> Callable[[Function], Function]:
     """Return a view in which a right answer says in words if it has written into its arguments.
 
-    The right result may also stand in the arguments alone, or lie in the memory of the first of them.
+    The right result may also stand in the arguments alone, or lie in their memory.
     """
 
     def view(answer: Function) -> Function:
@@ -520,7 +520,7 @@ def untouched(reference: Function) -> Callable[[Function], Function]:
             before = copy.deepcopy(given)
             result = answer(*given)
             changed = not all(map(_identical, given, before))
-            if not changed and not _memory(given[0]) & _memory(result):
+            if not changed and not _memory(given) & _memory(result):
                 return result
             nested = [part for each in given for part in (each if isinstance(each, list) else [each])]
             wanted = _plain(reference(*before))

@@ -74,7 +74,12 @@ check_start = Exercise(
         },
         "head copied too": _copied(lambda mae, key: mae.get(_PART + key)),
         "written in place": lambda mae, target: target.update(_copied(_found)(mae, target)) or target,
-        "shared memory": _copied(_found, clone=False),
+        "shared memory": (
+            _copied(_found, clone=False),
+            lambda mae, target: (
+                target | {key: each.clone() for key in target if (each := _found(mae, key)) is not None}
+            ),
+        ),
     },
     says="""
         names do not match: Nothing of the autoencoder came over. Its names begin with "encoder.", the network's do not.
@@ -167,7 +172,7 @@ def _read_leads(answer: Any) -> Callable[[str], Any]:
     if unlike == like:
         return lambda source: "the same twice"
     if like - unlike > 0.05:
-        return lambda source: "mostly letters like digits" if like > 0.08 else "no lead"
+        return lambda source: "mostly letters like digits" if like > 0.03 else "no lead"
     return lambda source: "exchanged" if unlike - like > 0.05 else "alike"
 
 
@@ -189,7 +194,7 @@ check_leads = Exercise(
         alike: Your two leads are alike. Did the cell run with both alphabets, ten letters each?
         the same twice: Your two numbers are equal. Did the cell run again after you changed the alphabet?
         points: Write shares, such as 0.17, and not points.
-        no lead: In your list print leads nowhere. Is it the probe minus the pixels?
+        no lead: In your list print leads on neither alphabet. Is it the probe minus the pixels?
         no list of two numbers, but 0.17: One number is there. Write two, in brackets: unlike digits, then like digits.
         right: Print helps most where a letter looks like a digit. Letters share no class with the source, but Z and 2,
             S and 5, or B and 8 need nearly the same features. Ask of a source what it had to tell apart.
