@@ -45,9 +45,9 @@ def judge(source: Source, done: int, child: Connection, news: Connection) -> Non
     except Exception as problem:
         news.send(str(problem)[:200] or type(problem).__name__)
         return
-    news.send((student, written, [attempt.check for attempt in found]))
     remote = Remote(child)
     with contextlib.suppress(ConnectionError):  # who collects was ended
+        news.send((student, written, [attempt.check for attempt in found]))
         for attempt in found[done:]:
             try:
                 if not attempt.fault:
