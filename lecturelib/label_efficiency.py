@@ -43,7 +43,7 @@ class Arm(Protocol):
 
 
 @dataclass(frozen=True)
-class Pixels:
+class Pixels(Arm):
     """Logistic regression on the pixels: the control that has seen no source at all.
 
     Tool: from notebook 07 on.
@@ -63,7 +63,7 @@ class Pixels:
 
 
 @dataclass(frozen=True)
-class Probe:
+class Probe(Arm):
     """A linear probe on a frozen encoder.
 
     `encoder` is a network, or a function that makes one from a seed (an untrained one, say).
@@ -82,7 +82,7 @@ class Probe:
 
 
 @dataclass(frozen=True)
-class Tune:
+class Tune(Arm):
     """Train a network on, all arms of one call in a stack; without a source, from scratch.
 
     `build(seed)` makes a network with a head; the weights of `source` are copied into it, with its head if
