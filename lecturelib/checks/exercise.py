@@ -504,6 +504,30 @@ def three_shares(of: str, words: Callable[[list[float]], str]) -> Callable[[Any]
     return read
 
 
+def named_lines(lines: str, bad: str, example: str) -> Callable[[Any], Function]:
+    """Return what reads an answer that names the wrong lines of a code by their letters.
+
+    `lines` are the letters that there are, `bad` the wrong ones, `example` an answer that shows the form.
+    """
+
+    def read(answer: Any) -> Function:
+        if answer is ... or (isinstance(answer, tuple | list | set) and any(each is ... for each in answer)):
+            return lambda code: ...
+        if not isinstance(answer, str | tuple | list | set) or not all(isinstance(each, str) for each in answer):
+            return lambda code: f"no letters of lines, but {answer!r}"
+        letters = {each for each in "".join(answer).upper() if each not in " ,;"}
+        if unknown := sorted(letters - set(lines)):
+            raise ValueError(
+                f"there is no line {', '.join(unknown)}: expected letters from {lines[0]} to {lines[-1]}, such as "
+                f'"{example}"'
+            )
+        if innocent := sorted(letters - set(bad)):
+            return lambda code: f"line {innocent[0]}"
+        return lambda code: " and ".join(sorted(letters)) or "none"
+
+    return read
+
+
 def is_percent(*numbers: float) -> bool:
     """Say whether these are percent where shares are asked for; numbers just above 1 are something else."""
     return min(numbers) >= 0 and 10 < max(numbers) <= 100

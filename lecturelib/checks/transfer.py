@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from lecturelib.checks.exercise import Exercise, Sized, normal, untouched
+from lecturelib.checks.exercise import Exercise, Sized, named_lines, normal, untouched
 
 Tensor = torch.Tensor
 Weights = dict[str, Tensor]
@@ -103,28 +103,11 @@ check_start = Exercise(
 
 # ---- somebody's experiment ----
 
-_LINES, _BAD = "ABCDEFGH", {"A", "D"}
-
-
-def _read_lines(answer: Any) -> Callable[[str], Any]:
-    """What a set of lines, named by their letters, says of the experiment."""
-    if answer is ...:
-        return lambda code: ...
-    if not isinstance(answer, str | tuple | list | set) or not all(isinstance(each, str) for each in answer):
-        return lambda code: f"no letters of lines, but {answer!r}"
-    letters = {each for each in "".join(answer).upper() if each not in " ,;"}
-    if unknown := sorted(letters - set(_LINES)):
-        raise ValueError(f'there is no line {", ".join(unknown)}: expected letters from A to H, such as "BC"')
-    if innocent := sorted(letters - _BAD):
-        return lambda code: f"line {innocent[0]}"
-    return lambda code: " and ".join(sorted(letters)) or "none"
-
-
 check_experiment = Exercise(
     name="somebody's experiment",
     reference=lambda code: "A and D",
     probes=[("experiment",)],
-    accept=_read_lines,
+    accept=named_lines("ABCDEFGH", bad="AD", example="BC"),
     imitations={
         "line B": ("B", "AB", "BAD"),
         "line C": ("C", "CD", "ACD"),

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 
-from lecturelib.checks.exercise import Exercise, Sized, normal, three_shares
+from lecturelib.checks.exercise import Exercise, Sized, named_lines, normal, three_shares
 
 Tensor = torch.Tensor
 
@@ -72,29 +69,11 @@ check_tokens = Exercise(
 
 # ---- a suspect ----
 
-_LINES = "ABCDEFG"
-_BAD = {"D", "E"}
-
-
-def _read_lines(answer: Any) -> Callable[[str], Any]:
-    """What a set of lines, named by their letters, says of the suspect."""
-    if answer is ... or (isinstance(answer, tuple | list | set) and any(each is ... for each in answer)):
-        return lambda suspect: ...
-    if not isinstance(answer, str | tuple | list | set) or not all(isinstance(each, str) for each in answer):
-        return lambda suspect: f"no letters of lines, but {answer!r}"
-    letters = {each for each in "".join(answer).upper() if each not in " ,;"}
-    if unknown := sorted(letters - set(_LINES)):
-        raise ValueError(f'there is no line {", ".join(unknown)}: expected letters from A to G, such as "AB"')
-    if innocent := sorted(letters - _BAD):
-        return lambda suspect: f"line {innocent[0]}"
-    return lambda suspect: " and ".join(sorted(letters)) or "none"
-
-
 check_suspect = Exercise(
     name="the suspect",
     reference=lambda suspect: "D and E",
     probes=[("forward",)],
-    accept=_read_lines,
+    accept=named_lines("ABCDEFG", bad="DE", example="AB"),
     imitations={
         "line A": ("A", "AD", "DAE"),
         "line B": ("B", "BD", "DEB"),
