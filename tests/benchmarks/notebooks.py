@@ -1,9 +1,10 @@
 """Print what each notebook costs: python -m tests.benchmarks.notebooks [NAME ...].
 
-Each runs whole, in a kernel of its own, on one thread. How fast the core is says a fixed loop of small operations in
-the same kernel, in microseconds a step: the notebooks train small networks, where a step costs about the same whatever
-its size. The last CPU seconds are those that a slow core such as Binder's would take. The bars are printed beside the
-figures; no test holds them, since a busy machine would decide.
+Each runs whole, in a kernel of its own, on one thread. How fast the core is says a fixed loop of small operations,
+timed in the same kernel before and after each cell, in microseconds a step: the notebooks train small networks, where a
+step costs about the same whatever its size, and a shared core can change its speed by half between two cells. The last
+CPU seconds are those that a slow core such as Binder's would take. The bars are printed beside the figures; no test
+holds them, since a busy machine would decide.
 """
 
 import argparse
@@ -26,24 +27,34 @@ CPU_BAR = 60  # seconds
 LONGER = {"09_foundation_models": 90}
 SLOW = 8  # microseconds that the fixed loop takes for a step on a slow core
 MEMORY_BAR = 700  # MB, at the peak
-LARGER = {"08_scaling": 900, "09_foundation_models": 1300}  # whose subject is what memory is spent on
+LARGER = {
+    "05_vision_transformer": 800,
+    "06_masked_autoencoder": 800,
+    "07_transfer_learning": 800,
+    "08_scaling": 900,
+    "09_foundation_models": 1300,
+}  # images, and where the subject is what memory is spent on
 MB = 2**20
 
-# The kernel's last cell: its peak of memory, its CPU seconds, then those of the fixed loop, at its fastest.
-MEASURE = f"""
-{PEAK}
-import psutil
-times = psutil.Process().cpu_times()
-print(times.user + times.system + getattr(times, "children_user", 0) + getattr(times, "children_system", 0))
-import time, torch
-rounds, x, w = [], torch.rand(32, 16), torch.rand(16, 16) / 16
-with torch.no_grad():
-    for _ in range(5):
-        began = time.process_time()
-        for _ in range(5_000):
-            x = torch.tanh(x @ w)
-        rounds.append((time.process_time() - began) / 5_000 * 1e6)
-print(min(rounds))
+# Goes before and after each cell of the notebook: prints the kernel's CPU seconds so far, the microseconds of a step of
+# the fixed loop, then the CPU seconds so far once more, so that the loop's own can be left out.
+LOOP = """
+def _pace():
+    import time, psutil, torch
+    def spent():
+        times = psutil.Process().cpu_times()
+        return times.user + times.system + getattr(times, "children_user", 0) + getattr(times, "children_system", 0)
+    before, rounds = spent(), []
+    generator = torch.Generator().manual_seed(0)
+    x, w = torch.rand(32, 16, generator=generator), torch.rand(16, 16, generator=generator) / 16
+    with torch.no_grad():
+        for _ in range(4):
+            began = time.process_time()
+            for _ in range(2_000):
+                x = torch.tanh(x @ w)
+            rounds.append((time.process_time() - began) / 2_000 * 1e6)
+    print(before, sorted(rounds)[1], spent())
+_pace()
 """
 
 
@@ -60,47 +71,76 @@ class Stopwatch(NotebookClient):
         return super().process_message(msg, cell, cell_index)
 
 
-class Costs(NamedTuple):
-    """What a notebook costs: seconds, MB, and the microseconds of a step of the fixed loop."""
+class Cell(NamedTuple):
+    """What a cell costs: CPU seconds, and microseconds of a step of the fixed loop meanwhile."""
 
+    begins: str
     cpu: float
+    step: float
+
+    @property
+    def slow(self) -> float:
+        """CPU seconds on a slow core."""
+        return self.cpu * SLOW / self.step
+
+
+class Costs(NamedTuple):
+    """What a notebook costs: its cells, seconds on the clock, MB."""
+
+    cells: list[Cell]
     wall: float
     peak: float
-    step: float
     first_picture: float | None
 
 
 def measure(path: Path) -> Costs:
     """Run a notebook and return what it costs."""
     nb = nbformat.read(path, as_version=4)
-    nb.cells.append(new_code_cell(MEASURE))
+    code = [cell for cell in nb.cells if cell.cell_type == "code"]
+    loops = [new_code_cell(LOOP) for _ in range(len(code) + 1)]
+    memory = new_code_cell(PEAK)
+    nb.cells = [loops[0], *(cell for pair in zip(code, loops[1:], strict=True) for cell in pair), memory]
     client = Stopwatch(
-        nb, timeout=CELL_TIMEOUT, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}}
+        nb,
+        timeout=CELL_TIMEOUT,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(path.parent)}},
+        extra_arguments=["--log-level=ERROR"],
     )
     client.started = time.perf_counter()
     client.execute(env=os.environ | ENVIRONMENT)
     wall = time.perf_counter() - client.started
-    peak, cpu, step = map(float, "".join(output.text for output in nb.cells[-1].outputs).split())
-    return Costs(cpu, wall, peak / MB, step, client.first_picture)
+    cells = []
+    left, pace = 0.0, None  # what the kernel spent before the first cell, on its imports, counts as well
+    for loop, cell in zip(loops, [None, *code], strict=True):
+        before, step, after = map(float, loop.outputs[0].text.split())
+        seconds = before - left
+        cells.append(Cell(cell.source.partition("\n")[0] if cell else "imports", seconds, ((pace or step) + step) / 2))
+        left, pace = after, step
+    return Costs(cells, wall, float(memory.outputs[0].text) / MB, client.first_picture)
 
 
 def main(argv: list[str] | None = None) -> None:
     """Measure the notebooks that are named, or all, and print one row for each."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.notebooks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="such as 01_recurrent_networks; without, all")
-    names = parser.parse_args(argv).names
-    paths = [find(name) for name in names] or sorted(NOTEBOOKS.glob("*.ipynb"))
+    parser.add_argument("--cells", action="store_true", help="print the five dearest cells of each as well")
+    arguments = parser.parse_args(argv)
+    paths = [find(name) for name in arguments.names] or sorted(NOTEBOOKS.glob("*.ipynb"))
     slow = f"CPU s at {SLOW} us"
-    print(f"{'notebook':<28}{'CPU s':>12}{'us/step':>9}{slow:>15}{'wall s':>9}{'peak MB':>14}{'first picture s':>17}")
+    print(f"{'notebook':<28}{'CPU s':>7}{'us/step':>9}{slow:>15}{'wall s':>13}{'peak MB':>14}{'first picture s':>17}")
     for path in paths:
         costs = measure(path)
+        cpu, scaled = sum(cell.cpu for cell in costs.cells), sum(cell.slow for cell in costs.cells)
         picture = "none" if costs.first_picture is None else f"{costs.first_picture:.1f}"
-        bar = LONGER.get(path.stem, CPU_BAR)
         print(
-            f"{path.stem:<28}{costs.cpu:>7.1f} /{bar:>3}{costs.step:>9.2f}{costs.cpu * SLOW / costs.step:>15.1f}"
-            f"{costs.wall:>9.1f}{costs.peak:>8.0f} /{LARGER.get(path.stem, MEMORY_BAR):>4}{picture:>17}",
+            f"{path.stem:<28}{cpu:>7.1f}{cpu * SLOW / scaled:>9.2f}{scaled:>15.1f} /{LONGER.get(path.stem, CPU_BAR):>3}"
+            f"{costs.wall:>8.1f}{costs.peak:>8.0f} /{LARGER.get(path.stem, MEMORY_BAR):>4}{picture:>17}",
             flush=True,
         )
+        if arguments.cells:
+            for cell in sorted(costs.cells, key=lambda cell: -cell.slow)[:5]:
+                print(f"    {cell.cpu:>7.1f}{cell.step:>9.2f}{cell.slow:>15.1f}  {cell.begins}")
 
 
 if __name__ == "__main__":
