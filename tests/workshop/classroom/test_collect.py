@@ -299,7 +299,7 @@ def test_a_container_has_no_network_no_rights_and_limits(tmp_path, monkeypatch):
     save(tmp_path, "in/one.ipynb", code(f"{RIGHT}\n{CHECK}", "import time\ncheck_divisible(time.sleep(600))"))
     sandbox = Sandbox("podman", "lecture")
     assert sandbox.works()
-    (found,) = collect(Listing(tmp_path / "in").found, sandbox, Limits(seconds=10))
+    (found,) = collect(Listing(tmp_path / "in").found, sandbox, Limits(seconds=4))
     assert [each.name for each in found.found] == ["right", "stopped: time"]
     run = next(line for line in (tmp_path / "called").read_text().splitlines() if line.startswith("run"))
     for word in ("--network=none", "--read-only", "--cap-drop=all", "--pids-limit=64", "--memory=1700000000", "--rm"):

@@ -16,14 +16,18 @@ NAME = "01_small"
 PROJECT = '[project]\nname = "x"\n[project.urls]\nRepository = "https://github.com/{}"\n'
 
 
+def project(folder: Path) -> Path:
+    """Return a small project whose one notebook was never executed."""
+    (folder / "notebooks").mkdir()
+    (folder / "pyproject.toml").write_text(PROJECT.format("me/mine"), encoding="utf-8")
+    (folder / "README.md").write_text("<!-- badges -->\n<!-- /badges -->\n", encoding="utf-8")
+    write(folder, "import os\nos.getcwd().endswith('notebooks')", "os.environ['OMP_NUM_THREADS'], hash('a')")
+    return folder
+
+
 @pytest.fixture
 def root(tmp_path):
-    """Return a small project whose one notebook was never executed."""
-    (tmp_path / "notebooks").mkdir()
-    (tmp_path / "pyproject.toml").write_text(PROJECT.format("me/mine"), encoding="utf-8")
-    (tmp_path / "README.md").write_text("<!-- badges -->\n<!-- /badges -->\n", encoding="utf-8")
-    write(tmp_path, "import os\nos.getcwd().endswith('notebooks')", "os.environ['OMP_NUM_THREADS'], hash('a')")
-    return tmp_path
+    return project(tmp_path)
 
 
 def main(arguments: list[str], root: Path) -> int:
@@ -46,6 +50,14 @@ def write(root: Path, *sources: str) -> bytes:
 
 def read(root: Path) -> nbformat.NotebookNode:
     return nbformat.read(path_in(root), as_version=4)
+
+
+@pytest.fixture(scope="module")
+def committed(tmp_path_factory):
+    """The small notebook as the command writes it: executed once, for the tests that change it by hand."""
+    root = project(tmp_path_factory.mktemp("committed"))
+    assert main([NAME], root) == 0
+    return path_in(root).read_bytes()
 
 
 def test_a_notebook_is_executed_and_written_twice_to_the_same_bytes(root):
@@ -124,8 +136,8 @@ def test_a_mark_of_byte_order_is_left_out_and_a_space_does_not_break_the_badges(
     assert path.read_text().count("notebooks/02%20with%20a%20space.ipynb") == 2
 
 
-def test_a_new_address_is_stamped_without_executing(root, monkeypatch):
-    assert main([NAME], root) == 0
+def test_a_new_address_is_stamped_without_executing(root, committed, monkeypatch):
+    path_in(root).write_bytes(committed)
     outputs = [cell.outputs for cell in read(root).cells if cell.cell_type == "code"]
     (root / "pyproject.toml").write_text(PROJECT.format("you/yours"), encoding="utf-8")
     monkeypatch.setattr(command, "execute", None)  # calling it would fail
@@ -136,8 +148,8 @@ def test_a_new_address_is_stamped_without_executing(root, monkeypatch):
     assert "me/mine" not in path_in(root).read_text(encoding="utf-8")
 
 
-def test_changed_texts_and_slide_types_are_taken_over_without_executing(root, monkeypatch):
-    assert main([NAME], root) == 0
+def test_changed_texts_and_slide_types_are_taken_over_without_executing(root, committed, monkeypatch):
+    path_in(root).write_bytes(committed)
     nb = read(root)
     outputs = [cell.outputs for cell in nb.cells if cell.cell_type == "code"]
     nb.cells[0].source = "# Another title"
@@ -167,9 +179,9 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_changed_code_or_outputs_must_be_executed(root, capsys, change):
+def test_changed_code_or_outputs_must_be_executed(root, committed, capsys, change):
     if change:
-        assert main([NAME], root) == 0
+        path_in(root).write_bytes(committed)
         nb = read(root)
         change(nb)
         nbformat.write(nb, path_in(root))
@@ -186,8 +198,8 @@ def test_changed_code_or_outputs_must_be_executed(root, capsys, change):
         ("README.md", "<!-- badges -->\n", "README.md has a <!-- badges --> without its other half"),
     ],
 )
-def test_an_address_or_a_readme_that_cannot_be_stamped_leaves_every_file(root, file, text, words):
-    assert main([NAME], root) == 0
+def test_an_address_or_a_readme_that_cannot_be_stamped_leaves_every_file(root, committed, file, text, words):
+    path_in(root).write_bytes(committed)
     (root / file).write_text(text, encoding="utf-8")
     before = path_in(root).read_bytes()
     with pytest.raises(ValueError, match=re.escape(words)):
