@@ -47,7 +47,7 @@ def _three(x: Tensor) -> Tensor:
 check_grouped = Exercise(
     name="grouped queries",
     reference=lambda q, k, v: F.scaled_dot_product_attention(q, k, v, enable_gqa=True),
-    probes=Sized(_probe, [(2, 2, 3, 4, 5, 1), (1, 3, 2, 5, 4, 2)]),
+    probes=Sized(_probe, [(2, 2, 3, 4, 5, 1), (1, 3, 2, 5, 4, 2), (3, 2, 3, 2, 4, 3)]),
     imitations={
         "groups in turn": lambda q, k, v: _attend(q, _in_turn(k, q), _in_turn(v, q)),
         "values in turn": lambda q, k, v: _attend(q, _next(k, q), _in_turn(v, q)),
