@@ -127,8 +127,11 @@ class GaussianFill(_Painter):
 
     def fill(self, images: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
         visible = ~hidden.expand_as(images).flatten(1)  # (B, P)
-        pairs = zip(images.flatten(1).double(), visible, strict=True)
-        return torch.stack([self._expect(image, seen) for image, seen in pairs]).clamp(0, 1).view_as(images)
+        pixels = images.flatten(1).double()
+        found = torch.empty_like(pixels)  # at once: results laid between large temporaries would keep their memory
+        for row, image, seen in zip(found, pixels, visible, strict=True):
+            row[:] = self._expect(image, seen)
+        return found.clamp(0, 1).view_as(images)
 
     def _expect(self, image: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
         """Return the expected pixels of one image, given those that are seen: (P,) and (P,) to (P,)."""
