@@ -61,8 +61,8 @@ def vit_drawing(image: np.ndarray) -> LectureFigure:
     arrow(ax, (10.35, middle), (10.65, middle))
     arrow(ax, (11.4, middle), (11.62, middle))
     for k, logit in enumerate((0.1, 0.06, 0.14, 0.28, 0.08, 0.12, 0.05)):  # one class stands out
-        y = middle + 0.36 - 0.12 * k
-        ax.add_patch(Rectangle((11.66, y - 0.04), logit, 0.08, fc=GREEN if logit > 0.2 else GREY, lw=0))
+        level = middle + 0.36 - 0.12 * k
+        ax.add_patch(Rectangle((11.66, level - 0.04), logit, 0.08, fc=GREEN if logit > 0.2 else GREY, lw=0))
     for x, at, top_of, shape in ((1.53, 1.53, middle, "(B, C, height, width)"), (3.6, 3.6, low + 0.15, "(B, N, C P P)"),
                                  (6.45, 6.45, low + 0.15, "(B, N, D)"), (9.1, 9.1, low + 0.15, "(B, N, D)"),
                                  (10.45, 10.3, middle, "(B, D) or\n(B, N D)"),
