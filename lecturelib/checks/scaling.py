@@ -120,7 +120,9 @@ _mean = _weighted(lambda n: [each / sum(n) for each in n])
 
 
 def _shared(processes: int, d: int, seed: int) -> tuple[Gradients, list[int]]:
-    """The gradients of processes with unequal numbers of rows."""
+    """The gradients of several processes with unequal numbers of rows."""
+    if processes < 2:
+        raise ValueError(f"{processes} process: expected several")
     shapes = {"in.weight": (d, d), "in.bias": (d,), "out.weight": (2, d)}
     drawn = normal(seed, *list(shapes.values()) * processes)
     shares = [drawn[at : at + len(shapes)] for at in range(0, len(drawn), len(shapes))]

@@ -120,7 +120,7 @@ def mae_drawing(image: np.ndarray, mask: np.ndarray, painted: np.ndarray) -> Lec
     ax.text(7.3, high + 0.1, words, ha="center", va="bottom", fontsize=12.5, family=MONO, linespacing=1.15)
     box(ax, 7.65, low, 0.85, high - low, "de-\ncoder", "self.\ndecoder\n_blocks", ORANGE, points=14)
     box(ax, 8.58, low, 0.85, high - low, "linear", "self.\ndecoder\n_pred", BLUE, points=14)
-    ax.text(8.5, low - 0.33, "small, all tokens\n(B, N, D) to (B, N, C P P)", ha="center", va="center", fontsize=13)
+    ax.text(8.5, low - 0.33, "small, all tokens\n(B, N, W) to (B, N, C P P)", ha="center", va="center", fontsize=13)
     arrow(ax, (9.43, middle), (9.75, middle))
     picture(ax, painted, place=(9.8, middle - 0.55, 1.1, 1.1))
     ax.text(10.35, middle + 0.75, "painted", ha="center", va="center", fontsize=15, weight="bold")
