@@ -2,7 +2,6 @@
 
     timed           run functions in turn, round after round; the seconds of each
     product_seconds how long matrix products take
-    paired_ratio    how much longer one takes than another, by the median over rounds
     exponent        how fast seconds (or bytes) grow with a size
     peak_bytes      the most memory that tensors held while a function ran
 
@@ -19,7 +18,6 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
 
 import torch
 from torch.profiler import ProfilerActivity, profile
@@ -87,45 +85,6 @@ def product_seconds(shapes: Mapping[str, tuple[int, int, int]], rounds: int = 5)
 def _repeat(left: torch.Tensor, right: torch.Tensor, times: int) -> None:
     for _ in range(times):
         left @ right
-
-
-class Ratio(NamedTuple):
-    """How many times as long one function takes as another: median over rounds, and the middle half of the rounds.
-
-    Units: none; below 1 the first is the faster.
-    Tool: from notebook 08 on.
-    """
-
-    median: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f"{self.median:.2f} ({self.low:.2f} to {self.high:.2f})"
-
-
-def paired_ratio(seconds: Mapping[str, Sequence[float]], over: str, under: str) -> Ratio:
-    """Return how many times as long `over` took as `under`, from the seconds of `timed`: a ratio in each round.
-
-    Raises: ValueError for a name that was not timed, unequal numbers of rounds, and seconds that are not above 0.
-    Tool: from notebook 08 on.
-
-    >>> paired_ratio({"a": [2.0, 40.0, 3.0], "b": [1.0, 10.0, 1.0]}, "a", "b").median
-    3.0
-    """
-    for name in (over, under):
-        if name not in seconds:
-            raise ValueError(f"{name!r} was not timed: expected one of {sorted(seconds)}")
-    pairs = list(zip(seconds[over], seconds[under], strict=False))
-    positive = all(0 < each < math.inf for pair in pairs for each in pair)
-    if not pairs or len(seconds[over]) != len(seconds[under]) or not positive:
-        raise ValueError(
-            f"{over!r} has {len(seconds[over])} rounds and {under!r} {len(seconds[under])}: expected as many, at least "
-            "1, each longer than 0 seconds; a function too short for the clock has to repeat its work"
-        )
-    ratios = [a / b for a, b in pairs]
-    low, median, high = statistics.quantiles(ratios, n=4, method="inclusive") if len(ratios) > 1 else ratios * 3
-    return Ratio(median, low, high)
 
 
 def exponent(sizes: Sequence[float], values: Sequence[float]) -> float:

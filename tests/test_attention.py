@@ -381,7 +381,6 @@ def test_edits_count_at_every_length(length: int, is_causal: bool) -> None:
 Q, K, V = (normal(2, n, 3, seed=n) for n in (5, 7, 7))
 NOWHERE = torch.ones(5, 7, dtype=torch.bool)
 NOWHERE[3] = False
-MAY = ~NOWHERE
 
 # q, k, v and a mask whose shapes or types do not fit, and words of the refusal
 UNFIT: list[tuple[tuple[torch.Tensor, ...], list[str]]] = [

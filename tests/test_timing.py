@@ -10,8 +10,6 @@ from itertools import pairwise
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from lecturelib import timing
 from tests.mutants import Mutant, planted
@@ -89,21 +87,6 @@ def test_short_products_are_repeated_and_the_fastest_round_is_divided_by_how_oft
     assert done == [((100, 10, 10, 1000), 101), ((1, 1, 1, 1), 10**8 + 1)]
 
 
-def test_the_ratio_is_the_median_of_each_rounds_ratio() -> None:
-    uneven = {"a": [1.0, 6.0, 5.0], "b": [1.0, 2.0, 10.0]}  # ratios 1, 3, 1/2; medians 5 and 2
-    assert timing.paired_ratio(uneven, "a", "b") == timing.Ratio(median=1.0, low=0.75, high=2.0)
-    assert timing.paired_ratio(uneven, "b", "a").median == 1.0
-    assert timing.paired_ratio({"a": [3.0], "b": [2.0]}, "a", "b") == (1.5, 1.5, 1.5)
-    assert str(timing.Ratio(median=1.234, low=0.5, high=2.0)) == "1.23 (0.50 to 2.00)"
-
-
-@given(st.lists(st.tuples(*[st.floats(0.01, 100)] * 2), min_size=1, max_size=8))
-def test_the_ratio_lies_between_the_quarters_of_the_rounds(pairs: list[tuple[float, float]]) -> None:
-    seconds = {"a": [a for a, _ in pairs], "b": [b for _, b in pairs]}
-    found, ratios = timing.paired_ratio(seconds, "a", "b"), torch.tensor([a / b for a, b in pairs], dtype=torch.float64)
-    assert found == pytest.approx(torch.quantile(ratios, torch.tensor([0.5, 0.25, 0.75]).double()).tolist())
-
-
 def test_the_exponent_is_the_slope_by_least_squares_on_logarithmic_axes() -> None:
     # log2: (0, 0), (1, 3), (2, 3): mean 1 and 2; slope (1 * 2 + 0 + 1 * 1) / 2
     assert timing.exponent([1, 2, 4], [1, 8, 8]) == pytest.approx(1.5)
@@ -150,7 +133,6 @@ def test_the_profiler_writes_nothing() -> None:
     assert (ran.stdout, ran.stderr) == ("[20, 20]\n", "")
 
 
-SECONDS = {"a": [1.0, 2.0], "b": [3.0, 4.0], "short": [1.0], "none": [], "zero": [0.0, 1.0], "nan": [math.nan, 1.0]}
 UNFIT = [([2, 2], [1, 3]), ([1, 2], [1]), ([1, 2], [1, 0]), ([0, 2], [1, 1]), ([1, 2], [1, math.nan])]
 
 
@@ -167,10 +149,6 @@ test_bad_input_is_refused_in_words = refuses(
     (lambda: timing.timed({"a": never}, warmup=-1), ["warmup=-1", "0 or more"]),
     (lambda: timing.timed({"a": never}, clock="sun"), ["clock='sun'", "['cpu', 'wall']"]),
     (lambda: timing.product_seconds({"a": (1, 0, 2)}), ["inner=0", "1 or more"]),
-    (lambda: timing.paired_ratio(SECONDS, "c", "a"), ["'c' was not timed", "'a', 'b'"]),
-    (lambda: timing.paired_ratio(SECONDS, "a", "short"), ["'a' has 2 rounds and 'short' 1", "as many"]),
-    (lambda: timing.paired_ratio(SECONDS, "none", "none"), ["'none' has 0 rounds", "at least 1"]),
-    (lambda: timing.paired_ratio(SECONDS, "zero", "nan"), ["longer than 0 seconds", "repeat its work"]),
     *((lambda bad=bad: timing.exponent(*bad), [f"2 sizes and {len(bad[1])} values"]) for bad in UNFIT),
     (lambda: timing.peak_bytes(torch.ones(3)), ["Tensor", "a function without arguments"]),
 )
@@ -179,9 +157,6 @@ test_bad_input_is_refused_in_words = refuses(
 test_mutants = planted(
     timing,
     [
-        Mutant("ratios = [a / b for a, b in pairs]",
-               "ratios = [statistics.median(seconds[over]) / statistics.median(seconds[under])]",
-               test_the_ratio_is_the_median_of_each_rounds_ratio),
         Mutant("peak = max(peak, held)", "peak = max(peak, event.nbytes())",
                test_what_is_held_at_one_time_is_added_and_what_is_gone_is_not),
     ],

@@ -1,11 +1,9 @@
-"""Drawings of notebook 08: what waits for what in time and between processes."""
+"""Drawings of notebook 08: what waits for what."""
 
 from __future__ import annotations
 
-from matplotlib.patches import Rectangle
-
 from lecturelib.figures.colors import BLUE, GREY, ORANGE
-from lecturelib.figures.paper import INK, PALE, arrow, box, legend, numbered, paper, rounded
+from lecturelib.figures.paper import arrow, box, legend, numbered, paper
 from lecturelib.figures.style import LectureFigure, styled
 
 # the products of a block, one waiting for the other
@@ -50,43 +48,4 @@ def waiting() -> LectureFigure:
     legend(page, 0.15, 0.38, ORANGE, "mixes tokens")
     legend(page, 2.5, 0.38, BLUE, "each token alone")
     page.text(11.85, 0.38, "numbers: the order in which they can be computed", fontsize=15, ha="right", va="center")
-    return figure
-
-
-@styled
-def parallel_drawing(processes: int = 2) -> LectureFigure:
-    """Draw a training step with several processes: a share of the batch each, the mean gradient, the same step on all.
-
-    Raises: ValueError for fewer than 2 or more than 4 processes.
-    """
-    if not 2 <= processes <= 4:
-        raise ValueError(f"processes={processes!r}: expected 2 to 4, what one slide holds")
-    lane = {2: 1.75, 3: 1.4, 4: 1.2}[processes]
-    tall = 0.78 * lane
-    low, high = 1.05, 1.05 + lane * processes
-    figure, page = paper(12, high + 0.95, f"a training step with {processes} processes, and which waits for which")
-    heads = ((0.85, "one batch"), (3.0, "its share"), (5.35, "forward,\nbackward"), (8.05, "mean of\ngradients"),
-             (10.75, "the step"))  # fmt: skip
-    for x, words in heads:
-        page.text(x, high + 0.45, words, fontsize=17, weight="bold", ha="center", va="center", linespacing=1.0)
-    page.add_patch(Rectangle((0.35, low), 1.0, high - low, fc=PALE[GREY], ec=INK, lw=2))
-    for k in range(processes):
-        y = high - lane * (k + 1) + (lane - tall) / 2
-        center = y + tall / 2
-        if k:
-            page.plot([0.2, 1.5], [high - lane * k] * 2, color=INK, lw=2, ls=(0, (4, 3)))
-        page.text(0.85, center, f"1/{processes}", fontsize=19, ha="center", va="center")
-        arrow(page, (1.4, center), (2.2, center))
-        box(page, 2.2, y, 1.6, tall, f"process {k}", "its data", BLUE, points=15)
-        arrow(page, (3.8, center), (4.4, center))
-        box(page, 4.4, y, 1.9, tall, "weights W", "gradient " + "gₖ".replace("ₖ", "₀₁₂₃"[k]), BLUE, points=15)
-        arrow(page, (6.3, center), (7.2, center), color=INK)
-        arrow(page, (8.9, center), (9.75, center))
-        box(page, 9.75, y, 2.0, tall, "W − step", "on the mean", BLUE, points=15)
-    rounded(page, 7.2, low, 1.7, high - low, fc=PALE[ORANGE], ec=ORANGE, lw=4, zorder=2)
-    page.text(8.05, (low + high) / 2, "all-reduce:\nwaits for\nall of them", fontsize=17, weight="bold", ha="center",
-              va="center", zorder=3, linespacing=1.25)  # fmt: skip
-    legend(page, 0.35, 0.62, BLUE, "each process alone, at the same time")
-    legend(page, 5.9, 0.62, ORANGE, "processes exchange numbers, and wait")
-    page.text(0.35, 0.22, "W: the same weights in each process, before the step and after it", fontsize=15, va="center")
     return figure

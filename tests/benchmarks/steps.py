@@ -12,7 +12,7 @@ import importlib
 import statistics
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,7 +25,7 @@ from torch import nn
 from lecturelib.language import next_token_loss
 from lecturelib.mae import MaskedAutoencoder, random_mask, reconstruction_loss
 from lecturelib.scaling import counted
-from lecturelib.timing import paired_ratio, timed
+from lecturelib.timing import timed
 from lecturelib.transformer import Block, LanguageModel
 from lecturelib.vision import VisionTransformer
 
@@ -274,6 +274,24 @@ def measure(arms: Arms) -> tuple[dict[str, list[float]], float]:
     functions = {key: partial(turn, one) for key, (_, one) in arms.steps.items()}
     seconds = timed(functions, rounds=ROUNDS if once < 4 * TURN else FEWER, warmup=1)
     return seconds, statistics.median(seconds["ours"]) / repeats
+
+
+class Ratio(NamedTuple):
+    """How many times as long one takes as another, round by round: the median, and the middle half of the rounds."""
+
+    median: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.median:.2f} ({self.low:.2f} to {self.high:.2f})"
+
+
+def paired_ratio(seconds: Mapping[str, Sequence[float]], over: str, under: str) -> Ratio:
+    """Return how many times as long `over` took as `under`: two that run close together share the weather."""
+    ratios = [a / b for a, b in zip(seconds[over], seconds[under], strict=True)]
+    low, median, high = statistics.quantiles(ratios, n=4, method="inclusive")
+    return Ratio(median, low, high)
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -522,7 +522,6 @@ CASES: dict[str, list[Callable[[], style.LectureFigure]]] = {
     "scaling.roofline": [partial(under_a_roof, 6), partial(under_a_roof, 8)],
     "scaling.scaling_law": [lambda: predicted_law(4, 3), lambda: predicted_law(2, 1)],
     "scaling_drawings.waiting": [scaling_drawings.waiting],
-    "scaling_drawings.parallel_drawing": [partial(scaling_drawings.parallel_drawing, n) for n in (2, 4)],
     "foundation.heads": [
         lambda: foundation.heads({"weight on what followed last time": sigmoid(noise(30, 9)),
                                   "weight on the first token": sigmoid(noise(30, 9, seed=1))}, [(17, 3), (23, 8)]),
@@ -665,7 +664,7 @@ def test_a_drawing_keeps_the_words_of_a_box_inside_the_box():
     names = ["attention.translator_drawing",
              "drawings.attention_drawing", "drawings.architecture_drawing", "drawings.multi_head_drawing",
              "vision_drawings.vit_drawing", "vision_drawings.mae_drawing", "transfer_drawings.arms_drawing",
-             "scaling_drawings.parallel_drawing", "lstm.cell_drawing"]  # fmt: skip
+             "lstm.cell_drawing"]  # fmt: skip
     for name in names:
         figure = CASES[name][-1]()
         boxes = [patch.get_window_extent() for patch in figure.findobj(FancyBboxPatch)]
@@ -914,7 +913,6 @@ BAD: list[tuple[Callable[[], object], str]] = [
     (lambda: transfer_drawings.glyph_rows({"a": image()}), r"'a' has shape \(1, 8, 8\): expected \(n, C"),
     (lambda: transfer_drawings.arms_drawing({"a": 1}, 2), r"counts of \['a'\], total 2: expected counts of"),
     (lambda: transfer_drawings.decision_card(["1"], ["a"], [["b", "c"]]), r"cells have rows of \[2\]: expected 1"),
-    (lambda: scaling_drawings.parallel_drawing(1), "processes=1: expected 2 to 4"),
     (lambda: held_by([1], "a"), "sizes are .*: expected 2 or more finite"),
     (lambda: scaling.memory([1, 2], {"a": ([1, 2], [0, 1])}), "not all finite and above 0"),
     (lambda: scaling.writing({"a": ([1] * 50, [1] * 50)}, {}), "has 50 characters: expected 100, 150"),
