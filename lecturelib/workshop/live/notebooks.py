@@ -1,4 +1,10 @@
-"""A notebook as a speaker sees it: sections, slides, questions to the hall, exercises."""
+"""A notebook as a speaker sees it: sections, slides, questions to the hall, exercises, and the minutes of all this.
+
+The clock: what is said about a text is as long as the text, at 130 words a minute; formulas count as words. Code is
+pointed at, not read out: 4 seconds a line, also for code of the library that a cell shows. A figure takes half a
+minute, one that is played with a minute and a half. A question to the hall takes two minutes: read it, wait for the
+phones or the hands, look at the shares. Everything has run before; an exercise is not presented.
+"""
 
 import ast
 import re
@@ -15,11 +21,13 @@ OPENING = "Opening"  # what stands before the first section
 STARTS = ("slide", "subslide")
 UNSEEN = ("skip", "notes")
 
-# What a class follows: slow speech, code that is read aloud, and a show of hands.
-WORDS_A_MINUTE = 110
+WORDS_A_MINUTE = 130
 LINES_A_MINUTE = 15
-MINUTES_A_QUESTION = 1.5
+MINUTES_A_FIGURE = 0.5
+MINUTES_OF_PLAY = 1.5
+MINUTES_A_QUESTION = 2
 
+_ALIVE = "Interactive figure"
 _UNMEASURED = "No prediction was made. Measured: "
 
 
@@ -32,6 +40,7 @@ class Question:
     outcome: str = ""
     slide: int = 0  # where the outcome is shown
     cells: tuple[str, str] = ("", "")  # the ids of the cell that asks, and of the one that shows the outcome
+    asked: int = 0  # the slide that asks
 
 
 @dataclass
@@ -44,13 +53,29 @@ class Exercise:
 
 
 @dataclass
-class Section:
-    """A part of a notebook under one heading; slides are counted from 1."""
+class Slide:
+    """What a section has on one slide, counted from 1: its cells, by their ids, and what there is to speak about."""
 
-    title: str
-    slides: list[int] = field(default_factory=list)
+    number: int
+    cells: list[str] = field(default_factory=list)
     words: int = 0
     lines: int = 0
+    figures: int = 0
+    played: int = 0  # figures that answer
+
+    @property
+    def minutes(self) -> float:
+        """The minutes that it takes to present it, without a question to the hall."""
+        talk = self.words / WORDS_A_MINUTE + self.lines / LINES_A_MINUTE
+        return talk + self.figures * MINUTES_A_FIGURE + self.played * MINUTES_OF_PLAY
+
+
+@dataclass
+class Section:
+    """A part of a notebook under one heading."""
+
+    title: str
+    slides: list[Slide] = field(default_factory=list)
     questions: list[Question] = field(default_factory=list)
     exercises: list[Exercise] = field(default_factory=list)
 
@@ -59,7 +84,7 @@ class Section:
         """The minutes that it takes to present it; an exercise is not presented."""
         if self.exercises:
             return 0
-        talk = self.words / WORDS_A_MINUTE + self.lines / LINES_A_MINUTE + MINUTES_A_QUESTION * len(self.questions)
+        talk = sum(slide.minutes for slide in self.slides) + MINUTES_A_QUESTION * len(self.questions)
         return max(1, round(talk))
 
 
@@ -90,14 +115,32 @@ def read(path: Path) -> Notebook:
         section = sections[-1]
         if kind in UNSEEN:
             continue
-        if slide not in section.slides:
-            section.slides.append(slide)
-        if cell.cell_type == "markdown":
-            section.words += len(re.sub(r"(?s)<details>.*?</details>", "", cell.source).split())
-            continue
-        section.lines += sum(1 for line in cell.source.splitlines() if line.strip())
-        _note_questions(cell, section, open_questions, slide)
+        if not section.slides or section.slides[-1].number != slide:
+            section.slides.append(Slide(slide))
+        _note_content(cell, section.slides[-1])
+        if cell.cell_type != "markdown":
+            _note_questions(cell, section, open_questions, slide)
     return Notebook(path.stem, title, _first(r"^\*\*(.+)\*\*$", nb.cells[0].source), sections)
+
+
+def _note_content(cell: NotebookNode, slide: Slide) -> None:
+    """Note what a cell gives to speak about."""
+    slide.cells.append(cell.get("id", ""))
+    if cell.cell_type == "markdown":
+        slide.words += len(re.sub(r"(?s)<details>.*?</details>", "", cell.source).split())
+        return
+    slide.lines += _lines(cell.source)
+    for shown in (output.data for output in cell.outputs if "data" in output):
+        if "image/png" in shown and shown.get("text/plain", "").startswith(_ALIVE):
+            slide.played += 1
+        elif "image/png" in shown:
+            slide.figures += 1
+        elif "```python" in shown.get("text/markdown", ""):
+            slide.lines += _lines(shown["text/plain"])
+
+
+def _lines(code: str) -> int:
+    return sum(1 for line in code.splitlines() if line.strip())
 
 
 def _note_questions(cell: NotebookNode, section: Section, asked: dict[str, Question], slide: int) -> None:
@@ -107,7 +150,8 @@ def _note_questions(cell: NotebookNode, section: Section, asked: dict[str, Quest
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
             if (called := _name(node.value.func)) in ("predict", "predict_number"):
                 text, *rest = map(ast.literal_eval, node.value.args)
-                question = Question(text, rest[0] if called == "predict" else [], cells=(cell.get("id", ""), ""))
+                choices = rest[0] if called == "predict" else []
+                question = Question(text, choices, cells=(cell.get("id", ""), ""), asked=slide)
                 asked[_name(node.targets[0])] = question
                 section.questions.append(question)
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "outcome":

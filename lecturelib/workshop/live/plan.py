@@ -6,21 +6,49 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lecturelib.workshop.live.notebooks import OPENING, Notebook, Section
+from lecturelib.workshop.live.notebooks import (
+    MINUTES_A_QUESTION,
+    OPENING,
+    Notebook,
+    Question,
+    Section,
+    Slide,
+)
 
 PLAN = Path(__file__).parent / "plan.toml"
+
+# The path through the whole lecture. Its minutes are whole ones, and those of the clock are not.
 MINUTES = 75
+POLLS = 7
+MINUTES_A_NOTEBOOK = 0.25  # to open the next one
+TOLERANCE = 0.75  # minutes, of one stop
+TOLERANCE_IN_ALL = 1.5
 
 
 @dataclass(frozen=True)
 class Stop:
-    """A section on the path through the whole lecture: its minutes, the topics it covers, and what to run live."""
+    """A section on the path through the whole lecture: its minutes, the topics it covers, and what to run live.
+
+    `show` names the slides that are shown, each by the id of its first cell: all, if there are none. With `poll` the
+    hall votes on the section's question. If one is late, the stops with a `skip` are left out: 1 first.
+    """
 
     notebook: str
     section: str
     minutes: int
     topics: tuple[str, ...]
     run: str
+    show: tuple[str, ...] = ()
+    poll: bool = False
+    skip: int | None = None
+
+    def slides(self, section: Section) -> list[Slide]:
+        """The slides of the section that are shown."""
+        return [slide for slide in section.slides if not self.show or slide.cells[0] in self.show]
+
+    def question(self, section: Section) -> Question | None:
+        """The question that the hall votes on."""
+        return next((q for q in section.questions if q.choices), None) if self.poll else None
 
 
 @dataclass(frozen=True)
@@ -69,13 +97,54 @@ def faults(plan: Plan, notebooks: Sequence[Notebook]) -> list[str]:
     for at, given in plan.advice.items():
         if at in sections:
             found += [f"{at[0]}, {at[1]!r}: {fault}" for fault in _wrong(given, sections[at])]
-    found += [f"the path stops at {s.notebook}, {s.section!r}: no such section" for s in plan.path
-              if (s.notebook, s.section) not in sections]  # fmt: skip
+    return found + _faults_of_path(plan, sections)
+
+
+def clock(plan: Plan, notebooks: Sequence[Notebook]) -> list[float]:
+    """Return the minutes that each stop of the path takes, by the clock of the notebooks."""
+    sections = {(nb.name, section.title): section for nb in notebooks for section in nb.sections}
+    return _clock(plan, sections)
+
+
+def _clock(plan: Plan, sections: Mapping[tuple[str, str], Section]) -> list[float]:
+    taken, open_now = [], plan.path[0].notebook if plan.path else ""
+    for stop in plan.path:
+        section = sections[stop.notebook, stop.section]
+        talk = sum(slide.minutes for slide in stop.slides(section))
+        taken.append(talk + MINUTES_A_QUESTION * stop.poll + MINUTES_A_NOTEBOOK * (stop.notebook != open_now))
+        open_now = stop.notebook
+    return taken
+
+
+def _faults_of_path(plan: Plan, sections: Mapping[tuple[str, str], Section]) -> list[str]:
+    """Say where the path does not fit the notebooks, the topics or its time."""
+    found = [f"the path stops at {s.notebook}, {s.section!r}: no such section" for s in plan.path
+             if (s.notebook, s.section) not in sections]  # fmt: skip
     if (total := sum(stop.minutes for stop in plan.path)) != MINUTES:
         found.append(f"the path takes {total} minutes: expected {MINUTES}")
-    covered = {topic for stop in plan.path for topic in stop.topics}
-    found += [f"no stop of the path covers the topic {topic!r}" for topic in plan.topics if topic not in covered]
-    found += [f"the path covers an unknown topic {topic!r}" for topic in sorted(covered - set(plan.topics))]
+    if (polls := sum(stop.poll for stop in plan.path)) > POLLS:
+        found.append(f"the path has {polls} polls: expected at most {POLLS}")
+    for words, stops in (
+        ("no stop of the path covers the topic", plan.path),
+        ("who is late leaves out all stops that cover the topic", [s for s in plan.path if not s.skip]),
+    ):
+        covered = {topic for stop in stops for topic in stop.topics}
+        found += [f"{words} {topic!r}" for topic in plan.topics if topic not in covered]
+    named = {topic for stop in plan.path for topic in stop.topics}
+    found += [f"the path covers an unknown topic {topic!r}" for topic in sorted(named - set(plan.topics))]
+    if any((s.notebook, s.section) not in sections for s in plan.path):
+        return found
+    for stop, minutes in zip(plan.path, taken := _clock(plan, sections), strict=True):
+        at, section = f"the path at {stop.notebook}, {stop.section!r}", sections[stop.notebook, stop.section]
+        starts, slides = [slide.cells[0] for slide in section.slides], {s.number for s in stop.slides(section)}
+        found += [f"{at}, shows {cell!r}: no slide there begins with it" for cell in stop.show if cell not in starts]
+        if abs(stop.minutes - minutes) > TOLERANCE:
+            found.append(f"{at}, is given {stop.minutes} minutes, and takes {minutes:.1f}")
+        question = stop.question(section)
+        if stop.poll and (question is None or not {question.asked, question.slide} <= slides):
+            found.append(f"{at}, has a poll, but no question whose slide and outcome are shown")
+    if abs(sum(taken) - MINUTES) > TOLERANCE_IN_ALL:
+        found.append(f"the path takes {sum(taken):.1f} minutes by the clock: expected {MINUTES}")
     return found
 
 

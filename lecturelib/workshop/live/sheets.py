@@ -5,8 +5,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from lecturelib.workshop.live.notebooks import OPENING, Exercise, Notebook, Question, Section
-from lecturelib.workshop.live.plan import MINUTES, Advice, Plan
+from lecturelib.workshop.live.notebooks import OPENING, Exercise, Notebook, Question, Section, Slide
+from lecturelib.workshop.live.plan import MINUTES, Advice, Plan, Stop
 
 FOLDER = Path(__file__).parent / "sheets"
 PATH_SHEET = "path_75.md"
@@ -40,18 +40,27 @@ def sheet(nb: Notebook, plan: Plan) -> str:
 def path_sheet(notebooks: Sequence[Notebook], plan: Plan) -> str:
     """Return the page of the whole lecture, in Markdown."""
     sections = {(nb.name, section.title): section for nb in notebooks for section in nb.sections}
+    late = sorted((stop for stop in plan.path if stop.skip), key=lambda stop: stop.skip or 0)
     lines = [f"# The lecture in {MINUTES} minutes", "", _MADE, ""]
-    lines += ["| clock | min | notebook, section, slides | run live |", "| --- | ---: | --- | --- |"]
+    lines += [f"Late? Leave out {', then '.join(f'{_place(s)} ({s.minutes} min)' for s in late)}.", ""]
+    lines += ["| clock | min | notebook, section, slides | show, run or play |", "| --- | ---: | --- | --- |"]
     clock = 0
     for stop in plan.path:
-        slides = sections[stop.notebook, stop.section].slides
-        where = f"{stop.notebook[:2]}: {stop.section} ({_slides(slides)})"
-        lines.append(f"| {clock // 60}:{clock % 60:02} | {stop.minutes} | {where} | {stop.run} |")
+        slides = stop.slides(sections[stop.notebook, stop.section])
+        where = f"{stop.notebook[:2]}: {_plain(stop.section)} ({_slides(slides)})"
+        run = f"**poll**; {stop.run}" if stop.poll else stop.run
+        lines.append(f"| {clock // 60}:{clock % 60:02} | {stop.minutes} | {where} | {run} |")
         clock += stop.minutes
-    lines += ["", f"The end: {clock // 60}:{clock % 60:02}.", "", "## Where each line of the lecture is", ""]
+    lines += [f"| {clock // 60}:{clock % 60:02} | | the end | |", "", "## The polls, 2 minutes each", ""]
+    for stop in plan.path:
+        if question := stop.question(sections[stop.notebook, stop.section]):
+            asked = [q for q in sections[stop.notebook, stop.section].questions if q.choices]
+            right = plan.advice[stop.notebook, stop.section].right[asked.index(question)]
+            lines.append(_ask(question, right, f"{_place(stop)}: "))
+    lines += ["", "## Where each line of the lecture is", ""]
     for topic, words in plan.topics.items():
-        places = [f"{stop.notebook[:2]}.{_number_of(stop.section)}" for stop in plan.path if topic in stop.topics]
-        lines.append(f"- {words}: {', '.join(places)}")
+        places = [_place(stop) for stop in plan.path if topic in stop.topics]
+        lines.append(f"{words}: **{', '.join(places)}**.")
     return "\n".join(lines) + "\n"
 
 
@@ -66,28 +75,46 @@ def mistakes(exercise: Exercise) -> list[str]:
 def _section(section: Section, advice: Advice) -> list[str]:
     """Return the lines of one section."""
     time = f"{section.minutes} min, " if section.minutes else ""
-    lines = [f"**{section.title}** ({time}{_slides(section.slides)}) {advice.say}"]
+    lines = [f"**{_plain(section.title)}** ({time}{_slides(section.slides)}) {advice.say}"]
     right = iter(advice.right)
     lines += [_ask(question, next(right) if question.choices else "") for question in section.questions]
     for exercise in section.exercises:
         known = mistakes(exercise)
         usual = " / ".join(_END_OF_SENTENCE.split(says)[0] for says in known[:SHOWN])
         told = f" Usual: {usual} ({min(SHOWN, len(known))} of {len(known)})" if known else ""
-        lines.append(f"- {exercise.title}.{told}")
+        lines.append(f"- {exercise.title.rstrip('?.')}.{told}")
     return lines
 
 
-def _ask(question: Question, right: str) -> str:
+def _ask(question: Question, right: str, place: str = "Ask: ") -> str:
     """Return the line of one question: what to ask, what was measured and where, and the usual wrong answers."""
-    measured = question.outcome.rstrip(".")
+    measured = question.outcome.split(" Right was:")[0].rstrip(".")
+    found = f" Slide {question.slide}: {measured}." if measured else ""
     if not question.choices:
-        return f"- Ask: {question.text} A number. Slide {question.slide}: {measured}."
+        return f"- {place}{question.text} A number.{found}"
     wrong = " / ".join(choice for choice in question.choices if choice != right)
-    return f"- Ask: {question.text} **{right}**; wrong: {wrong}. Slide {question.slide}: {measured}."
+    return f"- {place}{question.text} **{right}**; wrong: {wrong}.{found}"
 
 
-def _slides(numbers: Sequence[int]) -> str:
-    return f"slide {numbers[0]}" if len(numbers) == 1 else f"slides {numbers[0]}-{numbers[-1]}"
+def _slides(slides: Sequence[Slide]) -> str:
+    """Return the numbers of slides, those in a row as first and last."""
+    rows: list[list[int]] = []
+    for number in (slide.number for slide in slides):
+        if rows and rows[-1][-1] == number - 1:
+            rows[-1].append(number)
+        else:
+            rows.append([number])
+    said = ", ".join(str(row[0]) if len(row) == 1 else f"{row[0]}-{row[-1]}" for row in rows)
+    return f"slide {said}" if len(slides) == 1 else f"slides {said}"
+
+
+def _place(stop: Stop) -> str:
+    return f"{stop.notebook[:2]}.{_number_of(stop.section)}"
+
+
+def _plain(title: str) -> str:
+    """Return a title as it is printed where no formula is set."""
+    return title.replace("$", "")
 
 
 def _skip(nb: Notebook, plan: Plan, section: Section) -> int:

@@ -4,7 +4,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from lecturelib.workshop.live.notebooks import read
+from lecturelib.workshop.live.notebooks import Slide, read
 from lecturelib.workshop.notebooks import find
 
 
@@ -18,12 +18,19 @@ def typed(cell, slide_type=None):
 @pytest.fixture
 def path(tmp_path):
     shown = new_output("execute_result", data={"text/plain": "No prediction was made. Measured: 7 of 9."})
+    figure, alive = (
+        new_output("display_data", data={"image/png": "", "text/plain": f"{kind}: curves"})
+        for kind in ("Figure", "Interactive figure")
+    )
+    code = "def half(x):\n\n    return x / 2"
+    listing = new_output("display_data", data={"text/markdown": f"```python\n{code}\n```", "text/plain": code})
+    outputs = [figure, alive, listing, shown]
     cells = [
         typed(new_markdown_cell("# 03 Small\n\n**Why?**\n\nYou can"), "slide"),
         typed(new_code_cell("import torch"), "skip"),
         typed(new_markdown_cell("## 1. One\n\n" + "word " * 328), "slide"),
         new_code_cell('guess = predict("Which?", ["a", "b"])\nguess'),
-        typed(new_code_cell("%time\nx = 1\n\nguess.outcome(x)", outputs=[shown]), "subslide"),
+        typed(new_code_cell("%time\nx = 1\n\nguess.outcome(x)", outputs=outputs), "subslide"),
         typed(new_markdown_cell("## Exercises\n\n### Exercise 1 (easy, 5 minutes): half"), "slide"),
         new_code_cell("from lecturelib.checks.start import check_baseline\n\ncheck_baseline(...)"),
         typed(new_markdown_cell("The end."), "notes"),
@@ -32,18 +39,24 @@ def path(tmp_path):
     return tmp_path / "03_small.ipynb"
 
 
-def test_sections_have_their_slides_words_and_lines(path):
+def test_sections_have_their_slides_words_lines_and_figures(path):
     nb = read(path)
     assert (nb.name, nb.title, nb.question) == ("03_small", "03 Small", "Why?")
-    assert [(s.title, s.slides) for s in nb.sections] == [("Opening", [1]), ("1. One", [2, 3]), ("Exercises", [4])]
-    one = nb.sections[1]
-    assert (one.words, one.lines) == (331, 5)
-    assert one.minutes == 5  # 3 of words, a third of code, and a question
+    numbers = [(section.title, [slide.number for slide in section.slides]) for section in nb.sections]
+    assert numbers == [("Opening", [1]), ("1. One", [2, 3]), ("Exercises", [4])]
+    one, cells = nb.sections[1], [cell.id for cell in nbformat.read(path, as_version=4).cells]
+    assert one.slides == [
+        Slide(2, cells[2:4], words=331, lines=2),
+        Slide(3, cells[4:5], lines=3 + 2, figures=1, played=1),  # two of them are shown by the cell
+    ]
+    assert [slide.minutes for slide in one.slides] == [331 / 130 + 2 / 15, 5 / 15 + 0.5 + 1.5]
+    assert one.minutes == 7  # 2.7 and 2.3, and a question
 
 
 def test_a_question_knows_its_outcome_and_where_it_is_shown(path):
     (question,) = read(path).sections[1].questions
-    assert (question.text, question.choices, question.outcome, question.slide) == ("Which?", ["a", "b"], "7 of 9.", 3)
+    assert (question.text, question.choices, question.outcome) == ("Which?", ["a", "b"], "7 of 9.")
+    assert (question.asked, question.slide) == (2, 3)
     cells = nbformat.read(path, as_version=4).cells
     assert question.cells == (cells[3].id, cells[4].id)
 
