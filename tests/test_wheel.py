@@ -52,7 +52,12 @@ def test_every_module_can_be_imported(installed):
     *missing, place = done.stdout.split()
     assert place.startswith(str(folder)) and set(missing) <= {"sphinx", "latex2mathml", "playwright", "PIL"}
     held = {path.suffix for path in (folder / "lib" / "lecturelib").rglob("*.*")}
-    assert held >= {".py", ".js", ".css", ".svg", ".csv", ".json", ".safetensors", ".toml"}
+    assert held >= {".py", ".js", ".css", ".svg", ".csv", ".json", ".gz", ".safetensors", ".toml"}
+    assert {each.name for each in (folder / "lib").glob("*.dist-info/licenses/**/LICENSE*")} == {
+        "LICENSE",
+        "LICENSE-Python.txt",
+        "LICENSE-SciPy.txt",
+    }
 
 
 @pytest.mark.parametrize(
@@ -63,7 +68,7 @@ def test_every_module_can_be_imported(installed):
         (("start",), 2, "they are no part of the installed package"),
         (("live",), 2, "they are no part of the installed package"),
         (("publish",), 2, "run in a clone"),
-        (("collect", "class"), 2, "holds no .json and no .ipynb file"),
+        (("collect", "class"), 2, "holds no hand-in and no notebook"),
         (("train", "digits_mae", "--batch-size", "0"), 1, "batch_size=0: expected at least 1"),
     ],
 )

@@ -1,27 +1,29 @@
-"""English text that comes with Python: the help topics of the language reference.
+"""English prose: the help topics of Python's language reference, as they came with Python 3.11.7.
 
-Source: `pydoc_data.topics` in the standard library, what `help("with")` shows: 79 topics, about 465,000 characters in
-    Python 3.11. Nothing is downloaded.
-Licence: PSF License Agreement, as Python itself.
+Source: `pydoc_data.topics` in the standard library, what `help("with")` shows: 79 topics, about 465,000 characters.
+    Their prose lies beside this file (python_help.json.gz), since other versions of Python say other things;
+    `lecturelib.workshop.sources` made it. Nothing is downloaded.
+Licence: PSF License Agreement, as Python itself: Copyright Python Software Foundation, see LICENSE-Python.txt.
 Kept is the prose: paragraphs without grammar rules, tables and code, with curly quotes and dashes written plainly,
-so that the alphabet is the same in every version of Python: printable ASCII and the line break. The topics repeat
-one another, a fifth of their prose word for word: each paragraph is kept once, and one that a held-out topic holds is
-not in the text to train on.
+in printable ASCII and the line break. The topics repeat one another, a fifth of their prose word for word: each
+paragraph is kept once, and one that a held-out topic holds is not in the text to train on.
 """
 
 from __future__ import annotations
 
 import functools
-import re
+import gzip
+import json
+from pathlib import Path
 
 import numpy as np
 
 from lecturelib.data.vocabulary import Vocabulary
 from lecturelib.edges import check_whole
 
+FILE = Path(__file__).with_name("python_help.json.gz")
 ALPHABET = "\n" + "".join(chr(n) for n in range(32, 127))
 VOCABULARY = Vocabulary(ALPHABET)
-_PLAIN = str.maketrans({"“": '"', "”": '"', "’": "'", "‘": "'", "–": "-", "—": "-", "…": "...", "\t": " "})
 # Topics that no model is trained on, a tenth of the prose.
 HELD_OUT = ("context-managers", "exceptions", "execmodel", "id-classes", "identifiers", "import", "numeric-types",
             "operator-summary", "power", "raise", "truth")  # fmt: skip
@@ -36,41 +38,7 @@ def topics() -> dict[str, list[str]]:
     >>> topics()["assert"][0]
     'The "assert" statement'
     """
-    from pydoc_data.topics import topics as raw  # half a megabyte: only who asks for text pays for it
-
-    names = sorted(raw, key=lambda name: (name not in HELD_OUT, name))  # a shared paragraph goes to the held-out topic
-    seen: set[str] = set()
-    kept: dict[str, list[str]] = {}
-    for name in names:
-        fresh = [each for each in dict.fromkeys(paragraphs(raw[name])) if each not in seen]
-        seen.update(fresh)
-        kept[name] = fresh
-    return {name: kept[name] for name in sorted(kept) if kept[name]}
-
-
-def paragraphs(text: str) -> list[str]:
-    r"""Return the paragraphs of prose in a help topic, each on one line, in characters of the alphabet.
-
-    Left out are code, grammar, tables, and the lines of stars and dashes under headings.
-
-    >>> paragraphs("Title\n*****\n\nOne line\nand two.\n\n   x = 1\n")
-    ['Title', 'One line and two.']
-    """
-    kept = []
-    for block in re.split(r"\n\s*\n", text.translate(_PLAIN)):
-        lines = [line for line in block.split("\n") if line.strip() and not re.fullmatch(r"[*=~^\-\" ]+", line)]
-        if not lines or "::=" in block or "----" in block or lines[0].lstrip().startswith(("+", "|")):
-            continue
-        paragraph = re.sub(r"\s+", " ", " ".join(lines)).strip()
-        if not lines[0].startswith(" ") or _reads_like_prose(paragraph):
-            kept.append("".join(c for c in paragraph if c in ALPHABET))
-    return [each for each in kept if each.strip()]
-
-
-def _reads_like_prose(paragraph: str) -> bool:
-    """Whether an indented paragraph is a description, and not code."""
-    begins = re.match(r"""(\* )?["*(]*[A-Z]""", paragraph)
-    return bool(begins) and paragraph.endswith((".", ":")) and len(paragraph.split()) >= 6
+    return json.loads(gzip.decompress(FILE.read_bytes()))["topics"]
 
 
 def split_by_topic() -> tuple[str, str]:

@@ -1,10 +1,9 @@
 """The text of Python's help: prose alone, no paragraph in both parts, and entropies counted by hand."""
 
-import copy
+import hashlib
 import math
 import random
 from collections import Counter
-from pydoc_data.topics import topics as raw
 
 import numpy as np
 import pytest
@@ -19,39 +18,9 @@ from tests.mutants import Mutant, planted
 # ---- paragraphs ----
 
 
-@pytest.mark.parametrize(
-    ("given_text", "kept"),
-    [
-        ("One line.", ["One line."]),
-        ("One line\nand   two.\n\nAnother.", ["One line and two.", "Another."]),
-        ("One.\n \t \nTwo.", ["One.", "Two."]),
-        ("Title\n*****\n\nSub\n===\n\nMore\n~~~~\n\nLast\n^^^^\n", ["Title", "Sub", "More", "Last"]),
-        ("Text:\n\n   x = 1\n   y = 2\n\nMore.", ["Text:", "More."]),
-        ("   An indented sentence that ends as one does.", ["An indented sentence that ends as one does."]),
-        ("   * An indented item of a list, in words.", ["* An indented item of a list, in words."]),
-        ("   Too short here.", []),
-        ("   An indented line of six words without an end", []),
-        ("   no capital letter stands at its beginning.", []),
-        ('rule ::= "a" "b"', []),
-        ("+----+----+\n| a  | b  |\n+----+----+", []),
-        ("| a line block of a table |", []),
-        ("head   tail\n------------", []),
-        ("“Quoted” – it’s ‘so’…", ["\"Quoted\" - it's 'so'..."]),
-        ("Caf\u00e9 \u2192 bar", ["Caf  bar"]),
-        ("a\tb", ["a b"]),
-        ("\u4e2d\u6587", []),
-        ("", []),
-    ],
-)
-def test_paragraphs_are_the_prose(given_text: str, kept: list[str]) -> None:
-    assert text.paragraphs(given_text) == kept
-
-
 def test_topics_hold_each_paragraph_in_one_topic_and_in_the_alphabet() -> None:
-    before = copy.deepcopy(raw)
-    text.topics.cache_clear()
     topics = text.topics()
-    assert raw == before and set(topics) <= set(raw) and list(topics) == sorted(topics)
+    assert list(topics) == sorted(topics) and set(text.HELD_OUT) <= set(topics)
     assert text.ALPHABET[0] == "\n" and sorted(text.ALPHABET[1:]) == [chr(n) for n in range(32, 127)]
     place: dict[str, str] = {}
     for name, kept in topics.items():
@@ -60,18 +29,12 @@ def test_topics_hold_each_paragraph_in_one_topic_and_in_the_alphabet() -> None:
             assert paragraph and set(paragraph) <= set(text.ALPHABET) - {"\n"}
             assert paragraph not in place
             place[paragraph] = name
-    # nothing is lost: what a topic lacks stands in another one
-    for name, source in raw.items():
-        for paragraph in text.paragraphs(source):
-            assert paragraph in place, name
 
 
-def test_a_shared_paragraph_is_held_out() -> None:
-    topics = text.topics()
-    for name in set(text.HELD_OUT) & set(raw):
-        for paragraph in text.paragraphs(raw[name]):
-            homes = [home for home in topics if paragraph in topics[home]]
-            assert homes and set(homes) <= set(text.HELD_OUT)
+def test_the_text_is_the_one_that_the_checkpoint_and_all_numbers_are_from() -> None:
+    """Whatever Python runs: another text under the same name moves every loss of 04, 08 and 09."""
+    digest = hashlib.sha256("".join(text.split_by_topic()).encode()).hexdigest()
+    assert digest == "64ab14882fd318746958dd21b0c8a02ee7cc72bfd1e35a8770e1da585c1609e7"
 
 
 # ---- the split ----
@@ -188,8 +151,6 @@ PARTS = test_the_parts_are_whole_topics_and_all_of_them
 test_mutants = planted(
     text,
     [
-        Mutant('or "::=" in block', "", test_paragraphs_are_the_prose),
-        Mutant("(name not in HELD_OUT, name)", "name", test_a_shared_paragraph_is_held_out),
         Mutant("parts[name in HELD_OUT]", "parts[name not in HELD_OUT]", PARTS),
         Mutant("reshape(whole, length)", "reshape(length, whole).T", test_pieces_are_the_text_one_after_the_other),
     ],
