@@ -60,14 +60,14 @@ def random_mask(
         corner = torch.randint(64, (n, 2), generator=generator)
         i = torch.arange(rows) + corner[:, :1]  # (n, rows)
         j = torch.arange(columns) + corner[:, 1:]  # (n, columns)
-        order = order * 1e-3 + _evenly(i[:, :, None], j[:, None, :])
+        order = _evenly(i[:, :, None], j[:, None, :])
     rank = order.flatten(1).argsort(dim=1).argsort(dim=1)  # (n, N): 0 for the smallest
     return rank >= patches - hidden
 
 
 def _evenly(i: torch.Tensor, j: torch.Tensor) -> torch.Tensor:
     """Number the cells of a grid so that those up to any number are spread evenly (Bayer 1973, ordered dither)."""
-    number = torch.zeros(torch.broadcast_shapes(i.shape, j.shape))
+    number = torch.tensor(0)
     for bit in range(6):  # from the finest step to the coarsest; 64 cells a side
         number = 4 * number + 2 * ((i >> bit ^ j >> bit) & 1) + (j >> bit & 1)
     return number
@@ -251,4 +251,4 @@ def count_visible(mask: torch.Tensor) -> int:
 
 def _visible_first(mask: torch.Tensor) -> torch.Tensor:
     """Return the numbers of the patches, (B, N): the visible ones first, both parts in their order."""
-    return mask.to(torch.uint8).argsort(dim=1, stable=True)
+    return mask.to(torch.uint8).argsort(stable=True)

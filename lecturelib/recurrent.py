@@ -49,7 +49,7 @@ def run_rnn(x: torch.Tensor, h_0: torch.Tensor, w_x: torch.Tensor, w_h: torch.Te
             f"h_0 has shape {tuple(h_0.shape)}: expected {tuple(b.shape)}, one state for all {len(x)} sequences, or "
             f"{(len(x), len(b))}, one for each"
         )
-    h = h_0.expand(len(x), w_h.shape[-1])
+    h = h_0.expand(len(x), len(b))
     states = []
     for t in range(x.shape[1]):
         h = rnn_step(x[:, t], h, w_x, w_h, b)
@@ -94,7 +94,7 @@ def lstm_step(
     unknown = sorted(set(force or {}) - set(GATES))
     if unknown:
         raise ValueError(f"gates {unknown} cannot be forced: expected some of {list(GATES)}")
-    i, f, g, o = (x @ w_x.T + h @ w_h.T + b).chunk(4, dim=-1)  # each (B, H)
+    i, f, g, o = (x @ w_x.T + h @ w_h.T + b).chunk(4, dim=1)  # each (B, H)
     gate = {"i": torch.sigmoid(i), "f": torch.sigmoid(f), "g": torch.tanh(g), "o": torch.sigmoid(o)}
     for name, value in (force or {}).items():
         gate[name] = torch.full_like(gate[name], value)

@@ -158,13 +158,13 @@ class Stock:
                 judged = self.judge()
             check_finite("validation loss", judged, step, self.lr)
             self.write_back()
-            for k, (model, history) in enumerate(zip(self.models, self.histories, strict=True)):
+            for k, history in enumerate(self.histories):
                 history.steps.append(step)
                 history.train.append(sum(each[k] for each in self.recent) / len(self.recent))
                 history.valid += judged[k : k + 1]
                 now = (history.valid or history.train)[-1]
                 if now < self.best[k][0]:
-                    self.best[k], history.best = (now, _copied(model)), step
+                    self.best[k], history.best = (now, _copied(self.models[k])), step
             self.recent = []
         if self.bar:
             self.bar.show(step, f"loss {sum(losses) / len(losses):.3f}")
@@ -175,9 +175,9 @@ class Stock:
     def __exit__(self, kind: type | None, problem: BaseException | None, trace: TracebackType | None) -> bool:
         """Put the best weights in; with a bar an interruption ends here, without one it is passed on."""
         interrupted = kind is KeyboardInterrupt
-        for model, history, (_, weights) in zip(self.models, self.histories, self.best, strict=True):
-            history.stopped = interrupted
-            model.load_state_dict(weights)
+        for k, model in enumerate(self.models):
+            self.histories[k].stopped = interrupted
+            model.load_state_dict(self.best[k][1])
             model.eval()
         if self.bar:
             mean = sum(each for each, _ in self.best) / len(self.best)
@@ -230,9 +230,8 @@ def check_fit(
                 f"{type(model).__name__} has nothing to train: expected a parameter that is not frozen; "
                 "model.requires_grad_(True) frees all of them"
             )
-    for name, data in (("train", train), ("valid", valid)):
-        if data is None and name == "valid":
-            continue
+    given = {"train": train} if valid is None else {"train": train, "valid": valid}
+    for name, data in given.items():
         if not isinstance(data, tuple) or not data or not all(isinstance(each, torch.Tensor) for each in data):
             held = f" of {type(data[0]).__name__}" if isinstance(data, tuple | list) and data else ""
             raise ValueError(f"{name} is a {type(data).__name__}{held}: expected a tuple of tensors, such as (x, y)")

@@ -99,6 +99,12 @@ def test_a_block_is_one_hole_of_the_nearest_patches(shape: list[int], hidden: in
         assert one_hole(mask, rows, columns)
 
 
+def test_nine_patches_away_from_the_border_are_a_square() -> None:
+    masks = draw(100, 8, 8, 9 / 64, "block").view(-1, 8, 8)
+    inside = [mask for mask in masks if mask[1:-1, 1:-1].sum() == 9]
+    assert len(inside) > 20 and all(mask[mask.any(1)][:, mask.any(0)].shape == (3, 3) for mask in inside)
+
+
 @pytest.mark.parametrize(("ratio", "square", "each"), [(0.75, 2, 1), (0.25, 2, 3), (15 / 16, 4, 1), (0.5, 4, 8)])
 @pytest.mark.parametrize(("rows", "columns"), [(4, 12), (72, 4)])
 def test_a_grid_leaves_equally_many_visible_in_each_square(
@@ -108,6 +114,11 @@ def test_a_grid_leaves_equally_many_visible_in_each_square(
     assert (visible.view(5, rows // square, square, columns // square, square).sum((2, 4)) == each).all()
     board = draw(5, rows, columns, 0.5, "grid", seed=1).view(5, rows, columns)  # half a grid is a chessboard
     assert (board[:, 1:] != board[:, :-1]).all() and (board[:, :, 1:] != board[:, :, :-1]).all()
+    eighth = ~draw(
+        5, rows, columns, 7 / 8, "grid", seed=1
+    )  # of the pairs in a square of four patches, none are in line
+    pairs = eighth.view(5, rows // 4, 2, 2, columns // 4, 2, 2)
+    assert (pairs.sum((3, 5, 6)) == 1).all() and (pairs.sum((2, 3, 6)) == 1).all()
 
 
 @pytest.mark.parametrize(("kind", "rows", "columns", "ratio"), [("block", 3, 5, 1 / 15), ("grid", 4, 4, 15 / 16)])
@@ -224,7 +235,7 @@ def test_the_state_is_that_of_a_vision_transformer_and_of_a_decoder(pool: str) -
     assert torch.equal(fresh(images), encoder(images))
     tops = {name.partition(".")[0] for name in state}
     assert tops == {"encoder", "mask_token", *(f"decoder_{part}" for part in ("embed", "blocks", "norm", "pred"))}
-    assert model.mask_token.any() and not model.norm_pix_loss
+    assert 0 < model.mask_token.abs().max() < 0.1 and not model.norm_pix_loss
     assert torch.equal(model.decoder_pos_embed, grid_positions(2, 3, 4)) and not model.decoder_pos_embed.requires_grad
 
 
@@ -349,17 +360,23 @@ def small(norm_pix_loss: bool = False, pool: str = "mean", **other: int) -> mae.
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: draw(2, 4, 4, float("nan"), "random"), ["ratio=nan", "between 0 and 1", "0.75"]),
+        *(
+            (lambda ratio=ratio: draw(2, 4, 4, ratio, "random"), [f"ratio={ratio}: ", "between 0 and 1", "0.75"])
+            for ratio in (0, 1, float("nan"))
+        ),
         (lambda: draw(2, 4, 4, 0.03, "grid"), ["ratio=0.03 hides 0 of 16", "at least one hidden", "0.0625 and 0.938"]),
         (lambda: draw(2, 4, 4, 0.5, "stripes"), ["'stripes'", "['random', 'block', 'grid']"]),
-        (lambda: draw(0, 4, 4, 0.5, "random"), ["n=0", "1 or more"]),
+        *(
+            (lambda sizes=sizes: draw(*sizes, 0.5, "random"), [f"{name}=0: ", "1 or more"])
+            for name, sizes in (("n", (0, 4, 4)), ("rows", (2, 0, 4)), ("columns", (2, 4, 0)))
+        ),
         (lambda: draw(2, 1, 1, 0.5, "random"), ["rows=1, columns=1", "at least 2 patches"]),
         (lambda: small()(X, MASK.int()), ["torch.int32", "(2, 6) of bool", "True = hidden"]),
         (lambda: small()(X, MASK[0]), ["(6,)", "(2, 6) of bool", "mask.expand(len(images), -1)"]),
         (lambda: small()(X[:0], MASK[:0]), ["0 rows", "expected at least one image", "x[None]"]),
-        (lambda: small()(X, MASK | torch.tensor([[False], [True]])), ["image 1", "no visible patch", "at least one"]),
-        (lambda: small()(X, UNEQUAL), ["between 2 and 3 visible", "one by one"]),
-        (lambda: small()(X, MASK, visible=7), ["visible=7", "1 to 6"]),
+        (lambda: small()(X, MASK | torch.tensor([[False], [True]])), ["image 1", "or there is nothing to"]),
+        (lambda: small()(X, UNEQUAL), ["between 2 and 3 visible", "a batch is one tensor"]),
+        *((lambda n=n: small()(X, MASK, visible=n), [f"visible={n}: ", "1 to 6"]) for n in (0, 7)),
         (lambda: small()(X.mT, MASK), ["(2, 3, 6, 4)", "(B, 3, 4, 6)"]),
         (lambda: small()(X.to(torch.uint8), MASK), ["torch.uint8", "images / 255"]),
         (lambda: small().decode(L, MASK[:1]), ["(1, 6)", "(2, 6) of bool"]),
@@ -371,10 +388,14 @@ def small(norm_pix_loss: bool = False, pool: str = "mean", **other: int) -> mae.
         (lambda: small(num_layers=0), ["num_layers=0", "1 or more"]),
         (lambda: small(num_heads=3), ["d_model=8", "3 heads"]),
         (lambda: small().target(X[..., :4]), ["(2, 3, 4, 4)", "(B, 3, 4, 6)"]),
-        (lambda: mae.normalize(P[..., :1]), ["(2, 6, 1)", "at least 2 pixels", "larger patches"]),
+        (lambda: mae.normalize(P[..., :1]), ["(2, 6, 1)", "at least 2 pixels", "to have a variance"]),
         (lambda: mae.normalize(P.to(torch.uint8)), ["torch.uint8", "floats", "images / 255"]),
         (lambda: mae.reconstruction_loss(P, P[:1], MASK), ["(2, 6, 12)", "(1, 6, 12)", "the same (B, N, pixels)"]),
-        (lambda: mae.reconstruction_loss(P[:0], P[:0], MASK[:0], on="all"), ["(0, 6, 12)", "at least one pixel"]),
+        *(
+            (lambda mask=mask: mae.reconstruction_loss(P, P, mask), ["mask (2, ", str(mask.dtype), "(B, N) of bool"])
+            for mask in (MASK[:, :5], MASK.int())
+        ),
+        (lambda: mae.reconstruction_loss(P[:0], P[:0], MASK[:0], on="all"), ["(0, 6, 12)", "32: expected floats (B, "]),
         (lambda: mae.reconstruction_loss(P.long(), P, MASK), ["torch.int64", "floats", "images / 255"]),
         (lambda: mae.reconstruction_loss(P, P, MASK, on="visible"), ["'visible'", "'hidden' or 'all'"]),
     ],

@@ -2,9 +2,13 @@
 
 import math
 import random
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
+import ipykernel
+import ipywidgets
 import nbformat
 import numpy as np
 import pytest
@@ -73,6 +77,12 @@ def test_one_seed_gives_one_history_and_one_network() -> None:
         runs.append((history, torch.cat([parameter.flatten() for parameter in model.parameters()])))
     assert runs[0][0] == runs[1][0] and torch.equal(runs[0][1], runs[1][1])
     assert runs[0][0] != runs[2][0] and not torch.equal(runs[0][1], runs[2][1])
+
+
+def test_without_numbers_it_is_500_steps_of_32_rows_at_a_hundredth() -> None:
+    rows = (torch.arange(7.0),)
+    found = training.fit(Number(), towards, rows)
+    assert found == training.fit(Number(), towards, rows, steps=500, batch_size=32, lr=0.01, seed=0)
 
 
 def test_the_global_generators_are_neither_used_nor_moved() -> None:
@@ -214,7 +224,7 @@ def test_a_loss_that_is_not_finite_is_named_with_its_step(k: int, bad: float) ->
     words = [f"the loss became {bad} at step {k}:", "lr=0.05", "smaller learning rate", "NaN in the data"]
     assert not [word for word in words if word not in str(refusal.value)]
     assert math.isfinite(model.value.item()) and (model.value.item() > 0) == (k > 1)
-    with pytest.raises(ValueError, match=f"validation loss became {bad} at step 3"):
+    with pytest.raises(ValueError, match=rf"validation loss became {bad} at step 3: .* lr=0\.01"):
         training.fit(Number(), away_from(6, lambda: bad), THREE, ONE, steps=50)
 
 
@@ -247,6 +257,57 @@ def test_numbers_below_the_smallest_normal_one_are_0_while_training_and_not_afte
 
 
 # ---- what is shown ----
+
+
+@pytest.fixture
+def page(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """The page of a notebook, with what is displayed on it, its last row of widgets, and a clock that a test sets."""
+    page = SimpleNamespace(now=0.025, displayed=[])
+
+    class Row(ipywidgets.HBox):
+        def __init__(self, children: list[ipywidgets.Widget]) -> None:
+            super().__init__(children)
+            page.row = self
+
+    monkeypatch.setattr(ipywidgets, "HBox", Row)
+    monkeypatch.setitem(sys.modules, "ipykernel", ipykernel)
+    monkeypatch.setattr("IPython.core.getipython.get_ipython", lambda: SimpleNamespace(kernel="this one"))
+    monkeypatch.setattr("IPython.display.display", lambda shown, **how: page.displayed.append((shown, how)))
+    monkeypatch.setattr(training, "time", SimpleNamespace(monotonic=lambda: page.now))
+    return page
+
+
+def test_the_bar_of_a_notebook_moves_and_says_how_long_it_takes(page: SimpleNamespace) -> None:
+    walk = training.progress(range(80), "loop")
+    seen = []
+    for page.now in (0.025, 0.125, 0.925, 0.985):  # a tenth of a second later, nine, and a little
+        next(walk)
+        label, bar, text = page.row.children
+        seen.append((bar.value, text.value))
+    assert seen == [(0, ""), (0, ""), (2, "2 of 80, 35 s left"), (2, "2 of 80, 35 s left")]
+    assert (label.value, bar.max, bar.layout.width) == ("loop", 80, "260px")
+    view = {"version_major": 2, "version_minor": 0, "model_id": page.row.model_id}
+    saved = {"application/vnd.jupyter.widget-view+json": view, "text/plain": "loop: 80 steps"}
+    assert page.displayed == [(saved, {"raw": True})]
+    page.now = 1.57
+    assert len(list(walk)) == 76 and (bar.value, text.value) == (80, "80 of 80, 1.5 s")
+
+
+def test_the_bar_of_several_models_shows_their_mean_loss(page: SimpleNamespace) -> None:
+    models = [Number(), Number()]
+    with training.Stock(models, lambda: [5.0, 8.0], 3, 0.1, "pair") as stock:
+        _, bar, text = page.row.children
+        page.now += 1
+        stock.take(1, [2.0, 4.0])
+        assert (bar.max, bar.value, text.value) == (3, 1, "loss 3.000, 2 s left")
+        stock.take(2, [1.0, 1.0])
+    assert text.value == "loss 6.500, 1.0 s"  # that of the validation
+    assert [each.valid for each in stock.histories] == [[5.0, 5.0], [8.0, 8.0]]
+    assert [each.best for each in stock.histories] == [1, 1]  # the first of two that are as good
+    with training.Stock(models, list, 100, 0.1, "pair") as stock:
+        stock.take(1, [2.0, 4.0])
+        raise KeyboardInterrupt
+    assert page.row.children[2].value == "stopped, before the first look at the loss, 0.0 s"
 
 
 def test_progress_and_a_labelled_run_say_one_line_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
@@ -296,6 +357,8 @@ def test_seed_everything_sets_all_generators() -> None:
     before = torch.get_rng_state()
     torch.rand((), generator=own)
     assert torch.equal(torch.get_rng_state(), before)
+    for seed in (0, 2**32 - 1):  # the first and the last
+        assert training.seed_everything(seed).initial_seed() == seed
     random.setstate(kept[0])
     np.random.set_state(kept[1])
     torch.set_rng_state(kept[2])
@@ -327,16 +390,23 @@ def returns(value: Callable[[torch.Tensor], object]) -> Loss:
         (lambda: training.fit(Number(), towards, THREE, steps=0), ["steps=0", "1 or more"]),
         (lambda: training.fit(Number(), towards, THREE, batch_size=2.0), ["batch_size=2.0", "whole number"]),
         (lambda: training.fit(Number(), towards, THREE, seed=-1), ["seed=-1", "0 or more"]),
-        (lambda: training.fit(Number(), towards, THREE, lr=math.nan), ["lr=nan", "above 0"]),
-        (lambda: training.fit(frozen(), towards, THREE), ["Number has nothing to train", "requires_grad_(True)"]),
-        (lambda: training.fit(Number(), towards, THREE[0]), ["train is a Tensor", "tuple of tensors"]),
+        *(
+            (lambda lr=lr: training.fit(Number(), towards, THREE, lr=lr), [f"lr={lr}", "above 0"])
+            for lr in (0.0, math.nan, math.inf)
+        ),
+        (lambda: training.fit(frozen(), towards, THREE), ["Number has nothing", "frozen; model.requires_grad_(True)"]),
+        (lambda: training.fit(Number(), towards, THREE[0]), ["train is a Tensor: expected a tuple of tensors"]),
+        (lambda: training.fit(Number(), towards, ()), ["train is a tuple: expected a tuple of tensors"]),
         (lambda: training.fit(Number(), towards, (np.ones(3),)), ["train is a tuple of ndarray", "tuple of tensors"]),
         (lambda: training.fit(Number(), towards, PAIR), ["train", "[3, 2]", "same number"]),
         (lambda: training.fit(Number(), towards, (torch.ones(0),)), ["train", "[0]", "at least 1"]),
         (lambda: training.fit(Number(), towards, THREE, (THREE[0] / 0,)), ["valid[0]", "NaN or infinity"]),
         (lambda: training.fit(Number(), lambda m, b: m.value - b[0], THREE), ["(32,)", "one number", "mean()"]),
         (lambda: training.fit(Number(), returns(torch.Tensor.item), THREE), ["returned 9.0", "a tensor of one number"]),
-        (lambda: training.fit(Number(), returns(torch.detach), THREE), ["does not depend on the model", ".detach()"]),
+        (
+            lambda: training.fit(Number(), returns(torch.detach), THREE),
+            ["does not depend", "it is given, without .item()"],
+        ),
         (lambda: training.seed_everything(2**32), ["seed=4294967296", "at most 2**32 - 1"]),
         (lambda: training.seed_everything(None), ["seed=None", "whole number"]),
     ],
@@ -355,9 +425,9 @@ ADAM = test_each_step_is_one_of_adam_with_the_gradient_cut
 test_mutants = planted(
     training,
     [
-        Mutant("            model.load_state_dict(weights)\n", "", BEST),
+        Mutant("            model.load_state_dict(self.best[k][1])\n", "", BEST),
         Mutant("(history.valid or history.train)[-1]", "history.train[-1]", BEST),
-        Mutant("(now, _copied(model))", "(now, model.state_dict())", BEST),
+        Mutant("(now, _copied(self.models[k]))", "(now, self.models[k].state_dict())", BEST),
         Mutant("            optimizer.zero_grad()\n", "", ADAM),
         Mutant("clip_grad_norm_(model.parameters(), 1.0)", "clip_grad_norm_(model.parameters(), 10.0)", ADAM),
         Mutant("(batch_size,), generator=generator", "(batch_size,)", test_one_seed_gives_one_history_and_one_network),
