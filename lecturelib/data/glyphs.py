@@ -1,8 +1,9 @@
 """Printed digits and letters of 8 x 8 pixels, drawn from the fonts that come with matplotlib, in endless variety.
 
-Source: the 21 text fonts in matplotlib's own folder: DejaVu (12), STIX General (4), Computer Modern (5). They lie on
-    disk; nothing is downloaded. Before version 3.11, as on Colab, cmti10 is not among them: cmr10 stands for it.
-Licence: the fonts' own free licences, which lie beside them (LICENSE_DEJAVU, LICENSE_STIX).
+Source: the 21 text fonts of matplotlib 3.11.2: DejaVu (12), STIX General (4), Computer Modern (5), as it draws them.
+    What it drew lies beside this file (glyphs.npz), since other versions draw every glyph another way;
+    `lecturelib.workshop.sources` made it. Nothing is downloaded.
+Licence: the fonts' own free licences, which lie beside them in matplotlib (LICENSE_DEJAVU, LICENSE_STIX).
 Size: as many images as one asks for; each is a glyph that was turned, sheared, stretched, moved, bent and made bolder
     or thinner at random, under a seed.
 
@@ -13,6 +14,7 @@ of each square of 4 x 4.
 from __future__ import annotations
 
 import functools
+import string
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +24,9 @@ import torch.nn.functional as F
 
 from lecturelib.edges import check_whole
 
+FILE = Path(__file__).with_name("glyphs.npz")
 DIGITS = "0123456789"
+SYMBOLS = DIGITS + string.ascii_letters  # what has been drawn, in each of the fonts
 FONTS = (
     *(
         f"DejaVu{family}{style}"
@@ -36,7 +40,6 @@ FONTS = (
     *(f"STIXGeneral{style}" for style in ("", "Bol", "Italic", "BolIta")),
     *("cmr10", "cmb10", "cmss10", "cmti10", "cmtt10"),
 )
-_STAND_INS = {"cmti10": "cmr10"}
 _FINE = 32  # pixels of a side before the mean of 4 x 4 is taken
 
 
@@ -89,22 +92,19 @@ def _distort(plain: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
 
 
 @functools.cache
+def _bitmaps() -> dict[tuple[str, str], np.ndarray]:
+    """Return each glyph as matplotlib drew it, by font and symbol: (height, width), uint8, 255 is ink."""
+    with np.load(FILE) as kept:
+        sizes, ends = kept["sizes"], kept["sizes"].prod(axis=1).cumsum()
+        parts = np.split(kept["ink"], ends[:-1])
+    names = [(font, symbol) for font in FONTS for symbol in SYMBOLS]
+    return {name: part.reshape(size) for name, part, size in zip(names, parts, sizes, strict=True)}
+
+
+@functools.cache
 def _outline(font: str, symbol: str) -> torch.Tensor:
     """Return a glyph as high or wide as (32, 32); 1 is ink."""
-    import matplotlib
-    from matplotlib.ft2font import FT2Font
-
-    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
-    path = folder / f"{font}.ttf"
-    if not path.exists() and font in _STAND_INS:
-        path = folder / f"{_STAND_INS[font]}.ttf"
-    drawn = FT2Font(str(path))
-    drawn.set_size(40, 144)
-    drawn.set_text(symbol)
-    drawn.draw_glyphs_to_bitmap(antialiased=True)
-    ink = torch.from_numpy(np.array(drawn.get_image())).float() / 255  # (height, width)
-    rows, columns = (ink.amax(dim=side) > 0 for side in (1, 0))
-    ink = ink[rows][:, columns]
+    ink = torch.from_numpy(_bitmaps()[font, symbol]).float() / 255  # (height, width)
     scale = _FINE / max(ink.shape)
     size = [max(1, round(length * scale)) for length in ink.shape]
     small = F.interpolate(ink[None, None], size=size, mode="area")[0, 0]

@@ -1,10 +1,11 @@
-"""Make the two texts that come with the course: `python -m lecturelib.workshop.sources` writes both.
+"""Make what the course keeps of other packages: `python -m lecturelib.workshop.sources` writes all of it.
 
 python_help.json.gz    the prose of the help topics of the Python that runs this, for `lecturelib.data.text`
 scipy_sentences.json   first sentences of the docstrings of the SciPy here, for `lecturelib.data.docstrings`
+glyphs.npz             letters and digits as the matplotlib here draws them, for `lecturelib.data.glyphs`
 
-Other versions of Python and SciPy say other things, and every number behind them would change: that is why the texts
-are kept. To make them anew, then, is to publish the notebooks 04 to 09 again and to train the language model again.
+Other versions of these say and draw other things, and every number behind them would change: that is why they are
+kept. To make them anew is to publish the notebooks 04 to 09 again, and to train the models of text and print again.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ import inspect
 import json
 import platform
 import re
+from pathlib import Path
 
 import numpy as np
 
-from lecturelib.data import docstrings, text
+from lecturelib.data import docstrings, glyphs, text
 
 # What stands elsewhere in another dress, written plainly.
 _PLAIN = str.maketrans({"“": '"', "”": '"', "’": "'", "‘": "'", "–": "-", "—": "-", "…": "...", "\t": " "})
@@ -94,15 +96,35 @@ def first_sentence(docstring: str) -> str:
     return ""
 
 
+def bitmaps() -> list[np.ndarray]:
+    """Return each symbol in each font as matplotlib draws it, without a margin: (height, width), uint8, 255 is ink."""
+    import matplotlib
+    from matplotlib.ft2font import FT2Font
+
+    folder, drawn = Path(matplotlib.get_data_path(), "fonts", "ttf"), []
+    for name in glyphs.FONTS:
+        font = FT2Font(str(folder / f"{name}.ttf"))
+        font.set_size(40, 144)
+        for symbol in glyphs.SYMBOLS:
+            font.set_text(symbol)
+            font.draw_glyphs_to_bitmap(antialiased=True)
+            ink = np.array(font.get_image())
+            rows, columns = (ink.max(axis=side) > 0 for side in (1, 0))
+            drawn.append(ink[rows][:, columns])
+    return drawn
+
+
 def write() -> None:
-    """Write both texts in the place of those that are there."""
+    """Write all of it in the place of what is there."""
     import scipy
 
     topics = {"source": f"pydoc_data.topics of Python {platform.python_version()}", "topics": help_topics()}
     sentences = {"source": f"docstrings of SciPy {scipy.__version__}", "sentences": scipy_sentences()}
-    packed = gzip.compress((json.dumps(topics, indent=0) + "\n").encode(), mtime=0)
-    text.FILE.write_bytes(packed)
+    text.FILE.write_bytes(gzip.compress((json.dumps(topics, indent=0) + "\n").encode(), mtime=0))
     docstrings.FILE.write_text(json.dumps(sentences, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    drawn = bitmaps()
+    ink, sizes = np.concatenate([each.ravel() for each in drawn]), np.array([each.shape for each in drawn])
+    np.savez_compressed(glyphs.FILE, ink=ink, sizes=sizes)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """Printed glyphs: what a label says is what stands there, by outlines that matplotlib draws in another way."""
 
 import functools
-import shutil
 import string
 from pathlib import Path
 from typing import Any
@@ -181,18 +180,6 @@ def test_bad_input_is_refused_in_words(how: dict[str, Any], words: list[str]) ->
     with pytest.raises(ValueError) as refusal:
         glyphs.glyphs(**({"n": 3, "seed": 0} | how))
     assert not [word for word in words if word not in str(refusal.value)], refusal.value
-
-
-def test_an_older_matplotlib_draws_the_font_that_it_lacks_by_another(tmp_path, monkeypatch):
-    expected = glyphs._outline("cmr10", "g")
-    assert not torch.equal(expected, glyphs._outline("cmti10", "g"))
-    (tmp_path / "fonts" / "ttf").mkdir(parents=True)
-    shutil.copy(FONT_FILES / "cmr10.ttf", tmp_path / "fonts" / "ttf")
-    monkeypatch.setattr(matplotlib, "get_data_path", lambda: str(tmp_path))
-    drawn = glyphs._outline.__wrapped__  # what is remembered was drawn from all fonts
-    assert torch.equal(drawn("cmti10", "g"), expected)
-    with pytest.raises(FileNotFoundError, match="cmtt10"):
-        drawn("cmtt10", "g")
 
 
 # ---- mutants ----

@@ -8,19 +8,26 @@ import platform
 import re
 from pydoc_data.topics import topics as raw
 
+import matplotlib
+import numpy as np
 import pytest
 import scipy
 
-from lecturelib.data import docstrings, text
+from lecturelib.data import docstrings, glyphs, text
 from lecturelib.workshop import sources
 from tests.mutants import Mutant, planted
 
 
-def test_both_texts_are_written_as_they_are_kept(tmp_path, monkeypatch):
+def test_all_is_written_as_it_is_kept(tmp_path, monkeypatch):
     """With the versions that they name, to the letter; with others, most of them is still there."""
+    glyphs._bitmaps()
     kept = json.loads(gzip.decompress(text.FILE.read_bytes())), json.loads(docstrings.FILE.read_text(encoding="utf-8"))
     monkeypatch.setattr(text, "FILE", tmp_path / "help.json.gz")
     monkeypatch.setattr(docstrings, "FILE", tmp_path / "sentences.json")
+    monkeypatch.setattr(glyphs, "FILE", tmp_path / "glyphs.npz")
+    if f"matplotlib {matplotlib.__version__}:" not in str(glyphs.__doc__):  # another one draws all of them another way
+        drawn = list(glyphs._bitmaps().values())
+        monkeypatch.setattr(sources, "bitmaps", lambda: drawn)
     sources.write()
     made = json.loads(gzip.decompress(text.FILE.read_bytes())), json.loads(docstrings.FILE.read_text(encoding="utf-8"))
     for ours, new, key, version in (
@@ -32,6 +39,8 @@ def test_both_texts_are_written_as_they_are_kept(tmp_path, monkeypatch):
             assert ours == new
         once, again = ({each for part in parts.values() for each in part} for parts in (ours[key], new[key]))
         assert len(once & again) > len(once) / 2
+    before, now = glyphs._bitmaps(), glyphs._bitmaps.__wrapped__()
+    assert list(now) == list(before) and all(np.array_equal(now[each], before[each]) for each in before)
 
 
 # ---- Python's help ----
