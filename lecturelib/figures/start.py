@@ -21,8 +21,8 @@ _STOPS = [
     ("04", "Transformers", "What is left when only\nattention mixes tokens?", 1, 0, ORANGE),
     ("05", "Vision transformer", "How can a transformer\nread an image?", 2, 1, GREEN),
     ("06", "Masked autoencoder", "What can be learned\nwithout labels?", 2, 0, GREEN),
-    ("07", "Transfer learning", "When does it help,\nwhen does it harm?", 3, 1, PURPLE),
-    ("08", "Scaling", "What does it cost,\nand where does it break?", 3, 0, PURPLE),
+    ("07", "Transfer learning", "When does a learned start\nhelp, and when harm?", 3, 1, PURPLE),
+    ("08", "Scaling", "What will it cost, and can\nyou say so before you pay?", 3, 0, PURPLE),
 ]
 _PARTS = ["Sequences", "Attention", "Vision, no labels", "Foundation models"]
 
