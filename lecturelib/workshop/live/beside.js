@@ -1,4 +1,5 @@
-// Beside the slides: the panel of the poll with its keys, and the run of all cells before the lecture.
+// Beside the slides: where they begin and what follows the last one, the panel of the poll with its keys, and the run
+// of all cells before the lecture.
 // JupyterLab takes this file for an extension that was built: it asks it for the module ./beside.
 
 (() => {
@@ -93,7 +94,42 @@
     setInterval(look, 300);
   }
 
-  async function warm(app, {content, context}) {
+  const told = (panel) => (panel?.context?.isReady && panel.content?.model?.getMetadata('lecture')) || null;
+  const start = (panel) => Math.max(0, panel.content.widgets.findIndex(({model}) => model.id === told(panel).at));
+
+  /** Begin each notebook at its slide; at the end of one the keys lead on to the next, and back. */
+  function walk(app) {
+    const reached = new WeakMap();
+    const begin = () => {
+      const panel = app.shell.currentWidget;
+      if (!told(panel) || reached.has(panel)) return;
+      panel.content.activeCellIndex = start(panel);
+      reached.set(panel, start(panel));
+    };
+    app.commands.commandExecuted.connect(async (_, {id, args, result}) => {
+      if (!id.startsWith('deck:')) return;
+      const panel = app.shell.currentWidget;
+      await result;
+      if (!reached.has(panel)) return;
+      const cell = panel.content.activeCellIndex;
+      const stayed = reached.get(panel) === cell;
+      reached.set(panel, cell);
+      if (!stayed) return;
+      const shown = ({model}) => !['skip', 'notes'].includes(model.getMetadata('slideshow')?.slide_type);
+      const {before = [], after = []} = told(panel);
+      const goes = (way) => args.alternate === way || id === `deck:${way}`;
+      let next;
+      if (goes('forward') && cell === panel.content.widgets.findLastIndex(shown)) [next] = after;
+      if (goes('back') && cell === panel.content.widgets.findIndex(shown)) [next] = before;
+      if (!next) return;
+      const opened = await app.commands.execute('docmanager:open', {path: next});
+      app.shell.activateById(opened.id); // else the keys stay with the notebook that is left
+    });
+    setInterval(begin, 200);
+  }
+
+  async function warm(app, panel) {
+    const {content, context} = panel;
     const bar = make('progress', '');
     const said = make('p', '');
     const cover = make('div', 'lec-warm', said, bar);
@@ -113,7 +149,7 @@
       content.activeCellIndex = n;
       if (!await app.commands.execute('notebook:run-cell')) failed.push(n + 1);
     }
-    content.activeCellIndex = 0;
+    content.activeCellIndex = start(panel);
     await app.commands.execute('deck:start');
     content.model.setMetadata('lecture', {...content.model.getMetadata('lecture'), warm: false});
     await app.commands.execute('docmanager:save');
@@ -126,9 +162,10 @@
   }
 
   function activate(app) {
+    walk(app);
     const waiting = setInterval(() => {
       const widget = app.shell.currentWidget;
-      const about = widget?.context?.isReady && widget.content?.model?.getMetadata('lecture');
+      const about = told(widget);
       if (!about) return;
       clearInterval(waiting);
       if (about.hall) poll(app, about);

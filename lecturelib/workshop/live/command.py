@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lecturelib.workshop import lab
 from lecturelib.workshop.live import serve
+from lecturelib.workshop.live.plan import PLAN, faults, read
 from lecturelib.workshop.notebooks import find, folder
 
 KEYS = """The slides of {name} open in the browser (F11 gives it the whole screen). What is changed there is not kept.
@@ -17,6 +18,9 @@ KEYS = """The slides of {name} open in the browser (F11 gives it the whole scree
   F7                          runs all cells above
   F9, Shift-F9                hides the code of a cell, so that its figure grows; shows it again
   F8                          leaves the slides, and returns to them"""
+ON_PATH = (
+    "  PageDown on the last slide of a notebook leads to the next notebook, PageUp on the first to the one before."
+)
 POLL = """The class votes at {link} (the slide shows it, with a QR code).
   F2                          opens the vote on the prediction of this slide
   F3                          shows how many chose what; hides it again
@@ -31,6 +35,9 @@ def live(parser: argparse.ArgumentParser) -> None:
     JupyterLab.
     """
     parser.add_argument("notebook", nargs="?", default="00", metavar="NOTEBOOK", help="such as 03 or 03_attention (00)")
+    parser.add_argument("--at", default="", metavar="SECTION", help="where to begin: 6, or how a title begins")
+    parser.add_argument("--path", action="store_true", help="show only the slides of the lecture in 75 minutes;"
+                        " each notebook leads to the next")  # fmt: skip
     parser.add_argument("--warm", action="store_true", help="run all its cells once, before the lecture")
     parser.add_argument("--poll", action="store_true", help="let the class vote on the predictions, by phone")
     parser.add_argument("--bind", default="127.0.0.1", metavar="ADDRESS", help="where the poll, and only that, listens:"
@@ -57,12 +64,15 @@ def _present(given: argparse.Namespace) -> int:
         if given.poll:
             from lecturelib.workshop.live.poll.start import poll
 
-            table = Path(time.strftime(f"poll_{path.stem}_%Y-%m-%d_%H%M.csv")).absolute()
+            name = "path_75" if given.path else path.stem
+            table = Path(time.strftime(f"poll_{name}_%Y-%m-%d_%H%M.csv")).absolute()
             settings = stack.enter_context(poll(table, given.bind, given.link)).settings
             hall = settings["hall_link"]
         notebooks = sorted(path.parent.glob("*.ipynb"))
-        stage = stack.enter_context(serve.stage(notebooks, hall, path.stem if given.warm else ""))
-        print(KEYS.format(name=path.stem), flush=True)
+        plan = read() if given.path else None
+        at = path.stem, given.at
+        stage = stack.enter_context(serve.stage(notebooks, hall, path.stem if given.warm else "", at, plan))
+        print(KEYS.format(name=path.stem), *[ON_PATH] * given.path, sep="\n", flush=True)
         if given.poll:
             print(POLL.format(link=settings["link"]), flush=True)
         command = serve.command(stage, path.name, given.others)
@@ -71,7 +81,6 @@ def _present(given: argparse.Namespace) -> int:
 
 def _write_sheets(_: argparse.Namespace) -> None:
     from lecturelib.workshop.live.notebooks import all_notebooks
-    from lecturelib.workshop.live.plan import PLAN, faults, read
     from lecturelib.workshop.live.sheets import write_all
 
     found, plan = list(all_notebooks()), read()
@@ -81,9 +90,9 @@ def _write_sheets(_: argparse.Namespace) -> None:
 
 
 def _print_mistakes(given: argparse.Namespace) -> None:
-    from lecturelib.workshop.live.notebooks import read
+    from lecturelib.workshop.live.notebooks import read as read_notebook
     from lecturelib.workshop.live.sheets import mistakes
 
-    for section in read(find(given.notebook, folder())).sections:
+    for section in read_notebook(find(given.notebook, folder())).sections:
         for exercise in section.exercises:
             print(f"\n{exercise.title}", *(f"- {says}" for says in mistakes(exercise)), sep="\n")

@@ -42,9 +42,13 @@ class Stop:
     poll: bool = False
     skip: int | None = None
 
+    def shows(self, slide: Slide) -> bool:
+        """Whether a slide of the section is shown."""
+        return not self.show or slide.cells[0] in self.show
+
     def slides(self, section: Section) -> list[Slide]:
         """The slides of the section that are shown."""
-        return [slide for slide in section.slides if not self.show or slide.cells[0] in self.show]
+        return [slide for slide in section.slides if self.shows(slide)]
 
     def question(self, section: Section) -> Question | None:
         """The question that the hall votes on."""

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 import nbformat
 
 from lecturelib.workshop import Failed, lab
-from lecturelib.workshop.live import settings
+from lecturelib.workshop.live import route, settings
 from lecturelib.workshop.live.notebooks import read
+from lecturelib.workshop.live.plan import Plan
 
 EXTENSION = "jupyterlab_slideshow"
 BESIDE = "lecture-beside"  # an extension of ours: the poll beside the slides, and the run before the lecture
@@ -28,11 +29,15 @@ class Stage(NamedTuple):
 
 
 @contextmanager
-def stage(notebooks: Sequence[Path], hall: str = "", warm: str = "") -> Iterator[Stage]:
+def stage(
+    notebooks: Sequence[Path], hall: str = "", warm: str = "", at: tuple[str, str] = ("", ""), plan: Plan | None = None
+) -> Iterator[Stage]:
     """Lay out a temporary folder with the settings and a copy of each notebook, as they link to one another.
 
-    The copies say where the poll of the `hall` is, and what it can ask; the one named `warm` runs once it is open.
-    Raises: Failed without the extension that shows slides.
+    The copies say where the poll of the `hall` is, and what it can ask; the one named `warm` runs once it is open. `at`
+    names a notebook and the section where it begins. With a plan the copies show only what is on its path, and each
+    leads to the next.
+    Raises: Failed without the extension that shows slides; ValueError for a section that is not there.
     """
     if find_spec(EXTENSION) is None:
         raise Failed(HOW)
@@ -42,20 +47,34 @@ def stage(notebooks: Sequence[Path], hall: str = "", warm: str = "") -> Iterator
         copies.mkdir()
         for path in notebooks:
             shutil.copy(path, copies)
-            if hall or path.stem == warm:
-                _tell(copies / path.name, hall, path.stem == warm)
+            begin = at[1] if path.stem == at[0] else ""
+            if hall or path.stem == warm or begin or plan:
+                _tell(copies / path.name, hall, path.stem == warm, begin, plan)
         _extend(Path(place))
         yield Stage(copies, settings.write(Path(place)))
 
 
-def _tell(copy: Path, hall: str, warm: bool) -> None:
-    """Write into a copy what the extension wants to know of it."""
+def _tell(copy: Path, hall: str, warm: bool, at: str, plan: Plan | None) -> None:
+    """Write into a copy what the extension wants to know of it, and leave in it the slides of the plan's path."""
+    told, nb = read(copy), nbformat.read(copy, as_version=4)
+    stops = [stop for stop in plan.path if stop.notebook == copy.stem] if plan else None
     questions = [
         {"name": f"{copy.stem} {n}", "question": each.text, "choices": each.choices, "cells": each.cells}
-        for n, each in enumerate((q for s in read(copy).sections for q in s.questions if q.choices), start=1)
+        for n, each in enumerate((q for s in told.sections for q in s.questions if q.choices), start=1)
     ]
-    nb = nbformat.read(copy, as_version=4)
-    nb.metadata["lecture"] = {"hall": hall, "warm": warm, "questions": questions}
+    about: dict[str, Any] = {"hall": hall, "warm": warm, "questions": questions}
+    if stops or (stops is None and at):
+        about["at"] = route.start(told, at, stops)
+    if plan and stops:
+        sections = {section.title: section for section in told.sections}
+        polled = [asked.cells for stop in stops if (asked := stop.question(sections[stop.section]))]
+        about["questions"] = [each for each in questions if each["cells"] in polled]
+        order = list(dict.fromkeys(stop.notebook for stop in plan.path))
+        place = order.index(copy.stem)
+        about["before"] = [f"{name}.ipynb" for name in order[:place]][-1:]
+        about["after"] = [f"{name}.ipynb" for name in order[place + 1 :]][:1]
+        route.cut(nb, told, stops)
+    nb.metadata["lecture"] = about
     nbformat.write(nb, copy)
 
 

@@ -41,7 +41,7 @@ def path_sheet(notebooks: Sequence[Notebook], plan: Plan) -> str:
     """Return the page of the whole lecture, in Markdown."""
     sections = {(nb.name, section.title): section for nb in notebooks for section in nb.sections}
     late = sorted((stop for stop in plan.path if stop.skip), key=lambda stop: stop.skip or 0)
-    lines = [f"# The lecture in {MINUTES} minutes", "", _MADE, ""]
+    lines = [f"# The lecture in {MINUTES} minutes", "", f"{_MADE} `lecture live --path` shows these slides alone.", ""]
     lines += [f"Late? Leave out {', then '.join(f'{_place(s)} ({s.minutes} min)' for s in late)}.", ""]
     lines += ["| clock | min | notebook, section, slides | show, run or play |", "| --- | ---: | --- | --- |"]
     clock = 0

@@ -81,6 +81,28 @@ def test_a_poll_without_its_packages_says_how_to_get_them(monkeypatch, capsys):
     assert 'segno is not installed: run python -m pip install -e ".[live]"' in capsys.readouterr().err
 
 
+def test_it_begins_where_it_is_asked_to_and_shows_the_path_alone(started, monkeypatch, capsys):
+    told = {}
+
+    def read(arguments, environment, address):
+        folder = Path(next(a for a in arguments if "root_dir" in a).split("=")[1])
+        told.update({path.stem: nbformat.read(path, as_version=4).metadata for path in folder.glob("*.ipynb")})
+        return 0
+
+    monkeypatch.setattr(lab, "run", read)
+    assert main(["live", "03", "--at", "6"]) == 0
+    assert (
+        told["03_attention"]["lecture"]["at"] == "6-one-vector-or-a-look-up"
+        and "lecture" not in told["04_transformers"]
+    )
+    assert "leads to the next notebook" not in capsys.readouterr().out
+    assert main(["live", "--path"]) == 0
+    assert told["00_start_here"]["lecture"]["after"] == ["01_recurrent_networks.ipynb"]
+    assert "leads to the next notebook" in capsys.readouterr().out
+    assert main(["live", "03", "--at", "12"]) == 2
+    assert "03_attention has no section '12'" in capsys.readouterr().err
+
+
 def test_without_a_name_the_first_notebook_is_shown(started):
     assert main(["live"]) == 0
     assert "--LabApp.default_url=/doc/tree/00_start_here.ipynb" in started[0][0]
