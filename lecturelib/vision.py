@@ -152,7 +152,7 @@ class VisionTransformer(nn.Module):
             self.pos_embed = nn.Parameter(torch.randn(self.rows * self.columns, d_model) * 0.2)
         else:
             fixed = positions == "sinusoidal"
-            table = grid_positions(self.rows, self.columns, d_model) if fixed else torch.zeros(1, d_model)
+            table = grid_positions(self.rows, self.columns, d_model) if fixed else torch.zeros(d_model)
             self.register_buffer("pos_embed", table, persistent=False)
         self.cls_token = nn.Parameter(torch.randn(1, 1, d_model) * 0.02) if pool == "class" else None
         self.blocks = nn.ModuleList(Block(d_model, num_heads) for _ in range(num_layers))
@@ -228,7 +228,8 @@ def check_patches(images: torch.Tensor, patch_size: int) -> None:
 def _check_divides(height: int, width: int, patch_size: int) -> None:
     check_whole(patch_size=patch_size)
     if height < 1 or width < 1 or height % patch_size or width % patch_size:
-        common = [s for s in range(1, max(1, math.gcd(height, width)) + 1) if height % s == width % s == 0]
+        divisor = math.gcd(height, width)
+        common = [s for s in range(1, divisor + 1) if divisor % s == 0]
         raise ValueError(
             f"an image of {height} x {width} pixels cannot be cut into patches of size {patch_size}: expected a size "
             f"that divides both, one of {common}; or cut or pad the image"

@@ -76,6 +76,13 @@ def test_the_kinds_of_positions_are_what_they_are_called_and_only_learned_ones_l
         assert [name for name, _ in embedding.named_parameters()] == list(embedding.state_dict()) == ["tokens.weight"]
 
 
+def test_a_model_learns_its_positions_unless_told_and_keeps_how_many_there_are() -> None:
+    for kind in (transformer.Encoder, transformer.LanguageModel):
+        learned, fixed = kind(VOCAB_SIZE, 6, 2, 1, MAX_LEN), kind(VOCAB_SIZE, 6, 2, 1, MAX_LEN, "sinusoidal")
+        assert set(learned.state_dict()) - set(fixed.state_dict()) == {"embedding.table"}
+    assert transformer.LanguageModel(VOCAB_SIZE, 6, 2, 1, MAX_LEN).max_len == MAX_LEN
+
+
 @few
 @given(sizes(3), seeds)
 def test_only_positions_tell_the_order(shape: list[int], seed: int) -> None:
@@ -102,6 +109,7 @@ def test_a_block_is_torchs_layer(shape: list[int], seed: int, masked: bool, cros
     expected = twin(x, *given_context, ~causal_mask(t), *hidden[1 : 2 if cross else 1])
     torch.testing.assert_close(block(x, None, context, other, is_causal=True), expected)
     assert transformer.Block(h * k, h).feed_forward[0].out_features == 4 * h * k  # unless told
+    assert block.feed_forward[0].out_features == 11
 
 
 @pytest.mark.parametrize("cross", [False, True])
@@ -253,7 +261,7 @@ test_bad_input_is_refused_in_words = refuses(
     (lambda: both(TOKENS, TOKENS, torch.tensor([5])), ["(1,)", "2 sequences"]),
     (lambda: both(TOKENS, TOKENS.float()), ["torch.float32", "whole numbers"]),
     (lambda: transformer.Block(6, 2)(X, context=X), ["context is given", "cross=True"]),
-    (lambda: transformer.Block(6, 2, cross=True)(X), ["context is missing", "cross=True"]),
+    (lambda: transformer.Block(6, 2, cross=True)(X), ["context is missing", "for a Block with cross=True"]),
     (lambda: transformer.Block(6, 2, cross=True)(X, None, X[:, :3], causal_mask(5)), ["(5, 5)", "(2, 2, 5, 3)"]),
 )
 
