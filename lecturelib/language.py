@@ -26,7 +26,7 @@ def next_token_loss(model: nn.Module, batch: tuple[torch.Tensor, ...]) -> torch.
     Shapes: batch holds tokens (B, T + 1): the first T go in, the last T are asked for. `model` maps (B, T) to
         (B, T, vocab_size).
     Units: nats per token.
-    Raises: ValueError for fewer than 2 tokens.
+    Raises: ValueError for fewer than 2 tokens, and for another type than int64.
     Taught: notebook 04, section 6.
     """
     (tokens,) = batch
@@ -42,7 +42,7 @@ def left_to_right_loss(model: nn.Module, tokens: torch.Tensor) -> float:
     same loss here as in `next_token_loss`; one that looks ahead in training does not.
 
     Shapes: tokens (B, T + 1). Units: nats per token.
-    Raises: ValueError for fewer than 2 tokens.
+    Raises: ValueError for fewer than 2 tokens, and for another type than int64.
     Taught: notebook 04, section 7.
     """
     _check_batch(tokens)
@@ -150,3 +150,5 @@ def _check_draw(temperature: float, top_k: int | None) -> None:
 def _check_batch(tokens: torch.Tensor) -> None:
     if tokens.ndim != 2 or len(tokens) == 0 or tokens.shape[1] < 2:
         raise ValueError(f"tokens has shape {tuple(tokens.shape)}: expected (B, T + 1), at least 2 tokens in a row")
+    if tokens.dtype != torch.int64:
+        raise ValueError(f"tokens are {tokens.dtype}: expected torch.int64, as tokens.long() gives")

@@ -184,6 +184,8 @@ test_bad_input_is_refused_in_words = refuses(
     (lambda: language.next_token_loss(MODEL, (PROMPT[:, :1],)), ["(2, 1)", "(B, T + 1)", "at least 2"]),
     (lambda: language.next_token_loss(MODEL, (PROMPT[0],)), ["(3,)", "(B, T + 1)"]),
     (lambda: language.left_to_right_loss(MODEL, PROMPT[:0]), ["(0, 3)", "(B, T + 1)"]),
+    (lambda: language.next_token_loss(MODEL, (PROMPT.int(),)), ["torch.int32", "expected torch.int64", "long()"]),
+    (lambda: language.left_to_right_loss(MODEL, PROMPT.float()), ["torch.float32", "expected torch.int64"]),
 )
 
 
