@@ -5,14 +5,17 @@ import json
 import re
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import nbformat
 import numpy as np
 import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from tests.browser import lab
 from tests.browser.alone import FRAME
@@ -54,10 +57,19 @@ def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, st
 
     out = tmp_path_factory.mktemp("site") / "out"
     build(out)
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(out))) as server:
+    with served(out) as address:
+        yield {"server": address, "files": out.as_uri() + "/"}
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """Serve a folder, and say where."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as server:
         threading.Thread(target=server.serve_forever).start()
-        yield {"server": f"http://127.0.0.1:{server.server_address[1]}/", "files": out.as_uri() + "/"}
-        server.shutdown()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}/"
+        finally:
+            server.shutdown()
 
 
 HOSTILE = """<script>document.title = "ran"</script><img src="no.png" onerror="document.title = 'ran'">
@@ -83,6 +95,55 @@ def test_a_script_that_a_notebook_brought_into_a_page_runs_nothing(
         assert page.title().startswith(expected)
         page.close()
         (out / f"{name}.html").unlink()
+
+
+RUN = "document.title = 'ran'"
+BROUGHT = {
+    "text": f"{HOSTILE.replace('bait', 'text')}\n\n[a link](javascript:void({RUN.replace(' ', '')}))",
+    "formula": rf"$\mathrm{{a}}$ and ``$x$`` <math><mtext><img src='no.png' onerror=\"{RUN}\"></mtext></math>",
+}
+OUTPUTS: list[dict[str, str]] = [
+    {"text/html": HOSTILE},
+    {"image/svg+xml": f"<svg xmlns='http://www.w3.org/2000/svg' onload=\"{RUN}\"><script>{RUN}</script></svg>"},
+    {"application/javascript": RUN},
+    {"text/markdown": HOSTILE},
+    {"text/latex": rf"$\mathrm{{b}}$<script>{RUN}</script>"},
+]
+
+
+def test_a_notebook_from_elsewhere_is_a_page_that_runs_nothing(
+    browser: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Through the whole build: scripts in a text, a formula, a link, and the data of pictures and other outputs."""
+    from lecturelib.workshop.site import build
+
+    monkeypatch.setattr(build, "exhibits", list)
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text(encoding="utf-8"), encoding="utf-8")
+    (tmp_path / "README.md").write_text("# A course\n", encoding="utf-8")
+    cells = [
+        new_markdown_cell("# From elsewhere"),
+        *map(new_markdown_cell, BROUGHT.values()),
+        *(new_code_cell("1", outputs=[new_output("display_data", each)]) for each in OUTPUTS),
+    ]
+    language = {"name": "python", "pygments_lexer": "ipython3"}
+    nb = new_notebook(cells=cells, metadata={"language_info": language})
+    nbformat.write(nb, tmp_path / "notebooks" / "00_elsewhere.ipynb")
+    build.build(tmp_path / "out", tmp_path)
+    path = tmp_path / "out" / "00_elsewhere.html"
+    guarded = path.read_text(encoding="utf-8")
+    (policy,) = re.findall(r"<meta http-equiv.*", guarded)
+    with served(path.parent) as address:
+        for content, expected in ((guarded, "From elsewhere"), (guarded.replace(policy, ""), "ran")):
+            path.write_text(content, encoding="utf-8")
+            for place in (f"{address}{path.name}", path.as_uri()):
+                page = browser.new_page()
+                page.goto(place)
+                for link in page.locator("article a[href^='javascript']").all():
+                    link.dispatch_event("click")
+                page.wait_for_timeout(500)
+                assert page.title().startswith(expected)
+                page.close()
 
 
 @pytest.fixture
