@@ -12,6 +12,7 @@ FOLDER = Path(__file__).parent / "sheets"
 PATH_SHEET = "path_75.md"
 SHOWN = 2  # mistakes of an exercise that fit the page; lecture mistakes NOTEBOOK prints all
 _END_OF_SENTENCE = re.compile(r"(?<=[.?])\s")
+_ELSEWHERE = "see "  # what an outcome says where the numbers stand above it, or are the student's own
 _MADE = "*Written by `lecture sheets`. Slides are counted from 1.*"
 
 
@@ -28,8 +29,9 @@ def sheet(nb: Notebook, plan: Plan) -> str:
     """Return the page of one notebook, in Markdown."""
     talk = [section for section in nb.sections if section.title != OPENING]
     total = sum(section.minutes for section in nb.sections)
-    order = sorted((s for s in talk if plan.advice[nb.name, s.title].skip), key=lambda s: _skip(nb, plan, s))
-    late = ", then ".join(f"{_number(s)} ({s.minutes} min)" if s.minutes else _number(s) for s in order)
+    spare = [s for s in talk if plan.advice[nb.name, s.title].skip and s.minutes]
+    order = sorted(spare, key=lambda s: _skip(nb, plan, s))
+    late = ", then ".join(f"{_number(s)} ({s.minutes} min)" for s in order)
     lines = [f"# {nb.title}: speaker's sheet", "", f"{nb.question} **{plan.say[nb.name]}**", ""]
     lines += [f"{total} minutes in full. Late? Leave out {late}.", "", _MADE]
     for section in talk:
@@ -77,7 +79,10 @@ def _section(section: Section, advice: Advice) -> list[str]:
     time = f"{section.minutes} min, " if section.minutes else ""
     lines = [f"**{_plain(section.title)}** ({time}{_slides(section.slides)}) {advice.say}"]
     right = iter(advice.right)
-    lines += [_ask(question, next(right) if question.choices else "") for question in section.questions]
+    for question in section.questions:
+        answer = next(right) if question.choices else ""
+        if not (section.exercises and question.outcome.startswith(_ELSEWHERE)):  # that depends on who solves it
+            lines.append(_ask(question, answer))
     for exercise in section.exercises:
         known = mistakes(exercise)
         usual = " / ".join(_END_OF_SENTENCE.split(says)[0] for says in known[:SHOWN])
@@ -90,6 +95,8 @@ def _ask(question: Question, right: str, place: str = "Ask: ") -> str:
     """Return the line of one question: what to ask, what was measured and where, and the usual wrong answers."""
     measured = question.outcome.split(" Right was:")[0].rstrip(".")
     found = f" Slide {question.slide}: {measured}." if measured else ""
+    if measured.startswith(_ELSEWHERE):
+        found = f" Slide {question.slide} shows it."
     if not question.choices:
         return f"- {place}{question.text} A number.{found}"
     wrong = " / ".join(choice for choice in question.choices if choice != right)

@@ -37,6 +37,7 @@ class Exhibit(NamedTuple):
 
     `notebook` is where its picture stands, or None; `text` what a reader should know of it there, in Markdown.
     `names` are the settings that the page shares; `kernel` is the script that answers, and `known` what it knows.
+    `shows` is what the picture in the notebook says, where the exhibit is only a part of that figure.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Exhibit(NamedTuple):
     names: tuple[str, ...]
     kernel: str | None = None
     known: dict[str, Any] | None = None
+    shows: str = ""
 
     def script(self) -> str:
         """Return the script that a page loads to show it: one call of `exhibit`, which `exhibits.js` defines."""
@@ -121,10 +123,11 @@ def circuit() -> Exhibit:
         "How a language model copies a name",
         "SmolLM2, a language model of 135 million parameters, reads a made-up name a second time. Head 7 of layer 18 "
         "looks at what followed the name the first time; head 1 of layer 16 looks one token back. Switch the mask off, "
-        "and most heads look at the first token.",
+        "and most heads look at the first token. These are 3 of its 30 layers; the notebook has all.",
         "09_foundation_models",
         widget,
         ("data", *attention_explorer.SETTINGS),
+        shows=widget.says.replace(f"{len(LAYERS)} x", "30 x"),
     )
 
 

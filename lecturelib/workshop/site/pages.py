@@ -38,7 +38,7 @@ def notebook_page(
     """
     nb = copy.deepcopy(nb)
     nb.cells = [cell for cell in nb.cells if INSTALL_TAG not in cell.metadata.get("tags", [])]
-    wanted = {FIGURE + each.widget.says: each for each in exhibits if each.notebook == name}
+    wanted = {FIGURE + (each.shows or each.widget.says): each for each in exhibits if each.notebook == name}
     for cell in nb.cells:
         if cell.cell_type == "markdown":
             if BADGES_TAG in cell.metadata.get("tags", []):  # no picture may stand in the text of a page
