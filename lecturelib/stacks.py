@@ -232,7 +232,7 @@ def _fit_as_one(
     """The loop of `fit`, for all models in one stack."""
     stack = Stack(models)
     generators = [torch.Generator().manual_seed(int(seed)) for seed in seeds]
-    optimizer = torch.optim.Adam(stack.weights.values(), lr)
+    optimizer = torch.optim.Adam(stack.weights.values(), lr, foreach=True)
 
     def judge() -> list[float]:
         stack.train(False)

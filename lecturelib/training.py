@@ -100,7 +100,7 @@ def fit(
     """
     check_fit([model], train, valid, [seed], steps=steps, batch_size=batch_size, lr=lr)
     generator = torch.Generator().manual_seed(int(seed))
-    optimizer = torch.optim.Adam(model.parameters(), lr)
+    optimizer = torch.optim.Adam(model.parameters(), lr, foreach=True)  # fewer calls, the same numbers
 
     def judge() -> list[float]:
         model.eval()

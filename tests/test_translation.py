@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from lecturelib import translation
 from lecturelib.attention import Attention, record_attention
@@ -46,6 +47,22 @@ def test_a_recurrent_encoder_reads_each_sequence_by_itself(shape: list[int], see
         torch.testing.assert_close(read[row, :n], alone)
         assert torch.isfinite(read[row, n:]).all()
         torch.testing.assert_close(last[row], torch.cat([alone[-1, :half], alone[0, half:]]))
+
+
+@settings(max_examples=30)
+@given(sizes(3), seeds)
+def test_a_recurrent_encoder_is_its_gru_on_a_packed_batch_and_learns_as_that_does(shape: list[int], seed: int) -> None:
+    b, s, half = shape
+    encoder = random_weights(translation.BiGRU(SOURCE, 2 * half), seed)
+    source, _, lengths = batch(b, s, 1, seed)
+    packed = nn.utils.rnn.pack_padded_sequence(encoder.embedding(source), lengths, True, enforce_sorted=False)
+    states, last = encoder.gru(packed)
+    states, _ = nn.utils.rnn.pad_packed_sequence(states, True, 0.0, s)
+    found = []
+    for read in ((states, torch.cat([last[0], last[1]], dim=-1)), encoder(source, lengths)):
+        value = sum(each.pow(3).sum() for each in read)
+        found.append([*read, *torch.autograd.grad(value, list(encoder.parameters()))])
+    torch.testing.assert_close(found[1], found[0])
 
 
 def test_one_half_comes_from_the_left_the_other_from_the_right() -> None:
@@ -231,10 +248,11 @@ GREEDY = test_translate_is_greedy_by_hand
 test_mutants = planted(
     translation,
     [
-        Mutant("lengths.cpu(), batch_first", "torch.full_like(lengths, tokens.shape[1]), batch_first",
+        Mutant("lengths[:, None] - 1 - at, at)", "tokens.shape[1] - 1 - at, at)",
                test_a_recurrent_encoder_reads_each_sequence_by_itself),
-        Mutant("torch.cat([last[0], last[1]], dim=-1)", "torch.cat([last[1], last[0]], dim=-1)",
+        Mutant("torch.cat([last, right[:, 0]], dim=-1)", "torch.cat([last, right[:, -1]], dim=-1)",
                test_a_recurrent_encoder_reads_each_sequence_by_itself),
+        Mutant(", h, update)", ", h, 1 - update)", test_a_recurrent_encoder_reads_each_sequence_by_itself),
         Mutant("self.attention(h, states, real)", "self.attention(h, states)", test_a_translator_is_its_equation),
         Mutant("torch.cat([y, c], dim=-1)", "torch.cat([c, y], dim=-1)", test_a_translator_is_its_equation),
         Mutant(".all(dim=1).float()", ".float()", test_a_target_is_exact_if_translate_writes_it),
