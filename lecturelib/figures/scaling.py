@@ -135,7 +135,7 @@ def roofline(peak: float, bandwidth: float, layers: Mapping[str, tuple[float, fl
         ax.plot(
             intensity, rate, MARKERS[k % 6], color=STATE_COLORS[k % 6], ms=14, mec="black", label=f"{k + 1}  {name}"
         )
-        ax.annotate(str(k + 1), (intensity, rate), (9, -4), textcoords="offset points", fontsize=16, weight="bold")
+    _number(ax, places, np.stack([x, roof], axis=1))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: plain(value)))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: power(value)))
     ax.minorticks_off()
@@ -145,6 +145,22 @@ def roofline(peak: float, bandwidth: float, layers: Mapping[str, tuple[float, fl
     ax.set_title("black line: from a large product and a long read of memory", fontsize=16)
     figure.legend(loc="outside right upper", fontsize=14, labelspacing=0.9)
     return figure
+
+
+def _number(ax: Axes, places: np.ndarray, line: np.ndarray) -> None:
+    """Write 1, 2, ... beside points on log scales: on the right, or where marks, numbers and the line leave room."""
+    low, high = np.log(np.stack([ax.get_xlim(), ax.get_ylim()], axis=1))
+    spots, along = ((np.log(each) - low) / (high - low) * (505, 365) for each in (places, line))  # about, in points
+    there = [*spots, *along]
+    for k, spot in enumerate(spots):
+        sides = np.array([(16, 0), (-16, 0), (0, 18), (0, -18)])
+        room = [min(np.hypot(*(spot + side - other)) for other in there) for side in sides]
+        side = sides[next((n for n in range(4) if room[n] > 11), int(np.argmax(room)))]
+        there.append(spot + side)
+        ax.annotate(
+            str(k + 1), places[k], side, textcoords="offset points", fontsize=16, weight="bold", ha="center",
+            va="center_baseline",
+        )  # fmt: skip
 
 
 @styled
