@@ -23,7 +23,12 @@ _ARMS = {  # of each part of the stack: is it copied from the source or new, is 
     "fine-tuned": ("copied trained",) * 4 + ("new trained",),
     "linear probe": ("copied frozen",) * 4 + ("new trained",),
     "probe first": ("copied trained",) * 4 + ("probe's trained",),
-    "LoRA": ("copied frozen",) * 4 + ("new trained",),
+    "LoRA": ("copied frozen",) * 4 + ("probe's trained",),
+}
+_STRIPS: dict[str, dict[str, Any]] = {  # where weights come from
+    "copied": {"fc": "#00785a", "ec": INK},
+    "new": {"fc": "white", "ec": GREY, "hatch": "..."},
+    "probe's": {"fc": PALE[BLUE], "ec": INK, "hatch": "//"},
 }
 _FILL = {"trained": "#ffd98c", "frozen": "#e4e9ee"}
 _WASHES = (PALE[BLUE], PALE[ORANGE], PALE[GREEN], "#f6e3ee", "#e2f1fb", "#fbe3d6")  # of the cells of a card
@@ -77,12 +82,13 @@ def arms_drawing(counts: Mapping[str, int], total: int) -> LectureFigure:
         share = 100 * counts[name] / total
         words = f"{share:.0f} % of {total:,}" if share >= 9.95 else f"{share:.1f} % of {total:,}"
         page.text(x + 1.08, 0.95, words, fontsize=14, ha="center", va="center")
-    for x, strip, fill, words in ((0.3, GREEN, None, "copied from the source"), (3.75, None, None, "new: random start"),
-                                  (6.7, None, "trained", "trained"), (8.6, None, "frozen", "frozen")):  # fmt: skip
-        if fill:
-            page.add_patch(Rectangle((x, 0.18), 0.42, 0.34, fc=_FILL[fill], ec=INK, lw=1.5))
+    for x, state, words in ((0.2, "copied", "copied from the source"), (3.4, "new", "new: random start"),
+                            (6.1, "probe's", "the probe's"), (8.3, "trained", "trained"),
+                            (10.2, "frozen", "frozen")):  # fmt: skip
+        if state in _FILL:
+            page.add_patch(Rectangle((x, 0.18), 0.42, 0.34, fc=_FILL[state], ec=INK, lw=1.5))
         else:
-            _strip(page, x, 0.18, 0.28, 0.34, strip is not None)
+            page.add_patch(Rectangle((x, 0.18), 0.28, 0.34, lw=1, zorder=3, **_STRIPS[state]))
         page.text(x + 0.52, 0.35, words, fontsize=15, va="center")
     return figure
 
@@ -93,7 +99,7 @@ def _part(page: Axes, x: float, y: float, w: float, h: float, name: str, state: 
     wide = 0.3 if strip else 0.0
     page.add_patch(FancyBboxPatch((x, y), w, h, boxstyle="square,pad=0", fc=_FILL[trained], lw=0, zorder=2))
     if strip:
-        _strip(page, x, y, wide, h, origin == "copied")
+        page.add_patch(Rectangle((x, y), wide, h, lw=1, zorder=3, **_STRIPS[origin]))
         page.text(x + wide / 2, y + h / 2, origin, rotation=90, fontsize=12, ha="center", va="center", zorder=4,
                   color="white" if origin == "copied" else "black",
                   path_effects=None if origin == "copied" else HALO)  # fmt: skip
@@ -102,12 +108,6 @@ def _part(page: Axes, x: float, y: float, w: float, h: float, name: str, state: 
     edge, words, points = (0.1, trained, 13) if strip else (0.05, f"{origin},\n{trained}", 12)
     page.text(middle, y + h - edge, name, fontsize=15, weight="bold", ha="center", va="top", zorder=4, linespacing=1.0)
     page.text(middle, y + edge, words, fontsize=points, ha="center", va="bottom", zorder=4, linespacing=0.95)
-
-
-def _strip(page: Axes, x: float, y: float, w: float, h: float, copied: bool) -> None:
-    """Where weights come from: a full strip for the source, a dotted one for a random start."""
-    look: dict[str, Any] = {"fc": "#00785a", "ec": INK} if copied else {"fc": "white", "ec": GREY, "hatch": "..."}
-    page.add_patch(Rectangle((x, y), w, h, lw=1, zorder=3, **look))
 
 
 @styled

@@ -38,6 +38,7 @@ HOW = {"steps": 200, "batch_size": 16}
 RATES = {
     "from scratch": 3e-3,
     "print, fine-tuned": 3e-3,
+    "print, head kept": 3e-3,
     "ink, fine-tuned": 3e-3,
     "random labels, fine-tuned": 1e-2,
     "MAE, fine-tuned": 3e-3,
@@ -91,8 +92,8 @@ def arms(changes: Mapping[str, Any] | None = None, pool: Examples | None = None)
         **how: Any,
     ) -> Callable[[], Arm]:
         training = {**HOW, **how, "lr": RATES[name], **(changes or {})}
-        first = name.endswith("probe first")
-        return lambda: Tune(build, start() if start else None, probe_first=first, how=training)
+        first, kept = name.endswith("probe first"), name.endswith("head kept")
+        return lambda: Tune(build, start() if start else None, keep_head=kept, probe_first=first, how=training)
 
     def mae() -> VisionTransformer:
         return load("digits_mae").encoder  # type: ignore[return-value]
@@ -106,6 +107,7 @@ def arms(changes: Mapping[str, Any] | None = None, pool: Examples | None = None)
     for name in ("print", "ink", "random labels"):
         found[f"{name}, probe"] = lambda name=name: Probe(source(name))  # type: ignore[misc]
         found[f"{name}, fine-tuned"] = tune(f"{name}, fine-tuned", network, partial(source, name))
+    found["print, head kept"] = tune("print, head kept", network, partial(source, "print"))  # it names digits already
     for name in ("MAE, fine-tuned", "MAE, probe first"):
         found[name] = tune(name, large, mae, steps=100)
     return found
