@@ -103,10 +103,14 @@ def cuts(image: np.ndarray, cut: Mapping[str, np.ndarray], pixels: Mapping[str, 
 
 @styled
 def accuracies(
-    panels: Mapping[str, Mapping[str, np.ndarray]], chance: float, highlight: Sequence[str] = ()
+    panels: Mapping[str, Mapping[str, np.ndarray]],
+    chance: float,
+    highlight: Sequence[str] = (),
+    axis: str = "right on test images (%)",
 ) -> LectureFigure:
     """Show how often several ways are right, in panels that share their rows: hollow marks for seeds, ticks for means.
 
+    `axis` says what is counted, and which end is the better one where that is not plain.
     Shapes: panels[title][name] (seeds,) from 0 to 1, with the same names in each. Raises: ValueError for others, more
     than three panels, and unknown names to highlight.
     """
@@ -135,7 +139,7 @@ def accuracies(
         if low < 100 * chance < high:
             ax.axvline(100 * chance, color=GREY, ls="--")
         ax.set(ylim=(len(names) - 0.5, -0.5), xlim=(max(0, np.floor(low)), min(high, 102)))
-        ax.set_xlabel("right on test images (%)")
+        ax.set_xlabel(axis)
         ax.set_title(title, fontsize=15)
     columns[0].set_yticks(range(len(names)), names, fontsize=15)
     for name, label in zip(names, columns[0].get_yticklabels(), strict=True):

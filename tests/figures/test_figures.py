@@ -463,7 +463,7 @@ CASES: dict[str, list[Callable[[], style.LectureFigure]]] = {
     ],
     "vision.accuracies": [
         lambda: vision.accuracies({"covered": last(*CLASSIFIERS), "left out": last(*CLASSIFIERS)}, 0.1, ["ViT"]),
-        lambda: vision.accuracies({"both": {"a": np.array([0.05, 0.2]), "b": np.array([0.1])}}, chance=0.1),
+        lambda: vision.accuracies({"both": {"a": np.array([0.05, 0.2]), "b": np.array([0.1])}}, 0.1, axis="still"),
     ],
     "vision.before_after": [
         lambda: vision.before_after({"as it is": image(), "patches shuffled": image(seed=1)}, PAIRS, ("as is", "after"))
