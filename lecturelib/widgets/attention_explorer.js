@@ -3,7 +3,7 @@
 
 import {
   ARROWS, SmallMaps, View, best, button, bytes, checkbox, clamp, figure, fresh, hatching, hidden, make, minus, percent,
-  plainKey, plural, radios, resize, setText,
+  plainKey, plural, radios, resize, setText, within,
 } from "./kit.js";
 
 const SETTINGS = ["layer", "head", "selected", "direction", "temperature", "scale", "mask_on", "show", "stretch"];
@@ -81,8 +81,9 @@ function reveal(token) {
   const strip = token.parentElement;
   if (strip.scrollHeight <= strip.clientHeight) return;
   const [inner, outer] = [token.getBoundingClientRect(), strip.getBoundingClientRect()];
-  if (inner.top < outer.top) strip.scrollTop -= outer.top - inner.top;
-  else if (inner.bottom > outer.bottom) strip.scrollTop += inner.bottom - outer.bottom;
+  const scale = strip.offsetHeight / outer.height; // of slides
+  if (inner.top < outer.top) strip.scrollTop -= (outer.top - inner.top) * scale;
+  else if (inner.bottom > outer.bottom) strip.scrollTop += (inner.bottom - outer.bottom) * scale;
 }
 
 // ---- the view
@@ -233,7 +234,7 @@ class Explorer extends View {
     this.base = make("canvas");
     this.over = make("canvas");
     this.image = make("canvas", { width: this.S, height: this.T });
-    const at = (event) => this.cellAt(event.offsetX, event.offsetY);
+    const at = (event) => this.cellAt(...within(this.map, event));
     this.map = make("div", {
       class: "map", tabindex: 0, role: "application", "aria-roledescription": "map",
       pointermove: (event) => this.point(at(event)),

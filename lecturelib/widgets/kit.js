@@ -108,6 +108,12 @@ export class SmallMaps {
 
 // ---- canvases
 
+// Where a pointer is in a node, in the node's own pixels: `offsetX` has others in a page that is scaled, as slides are.
+export function within(node, { clientX, clientY }) {
+  const { left, top, width, height } = node.getBoundingClientRect();
+  return [((clientX - left) * node.offsetWidth) / width, ((clientY - top) * node.offsetHeight) / height];
+}
+
 // Make a canvas so large, in pixels of the page; `ratio` pixels of the screen are one of them.
 export function resize(canvas, wide, high, ratio) {
   const [w, h] = [wide, high].map((n) => Math.round(n * ratio));

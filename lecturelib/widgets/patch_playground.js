@@ -4,7 +4,7 @@
 
 import {
   ARROWS, SmallMaps, View, best, button, bytes, checkbox, clamp, figure, fresh, hatching, hidden, make, percent,
-  plainKey, points, radios, resize, setText,
+  plainKey, points, radios, resize, setText, within,
 } from "./kit.js";
 
 const ORANGE = [213, 94, 0]; // seen on ink and on paper, as is the blue
@@ -89,7 +89,8 @@ class Picture {
   }
 
   // The cell under a point, or null.
-  at({ offsetX: x, offsetY: y }) {
+  at(event) {
+    const [x, y] = within(this.stage, event);
     if (x < 0 || y < 0 || x >= this.wide || y >= this.high) return null;
     return Math.floor((y / this.high) * this.rows) * this.columns + Math.floor((x / this.wide) * this.columns);
   }
@@ -271,8 +272,8 @@ class Playground extends View {
     this.pad = new Picture("pad", size, size, name);
     this.padAt = 0;
     let last = null;
-    const point = (event) => [event.offsetX / this.pad.pixel, event.offsetY / this.pad.pixel];
     const { stage } = this.pad;
+    const point = (event) => within(stage, event).map((each) => each / this.pad.pixel);
     stage.addEventListener("pointerdown", (event) => {
       if (!this.get("own") || event.button !== 0) return;
       stage.setPointerCapture(event.pointerId);

@@ -1,4 +1,4 @@
-"""A lecture given from the keyboard: the command's own JupyterLab, its slides on a screen of 1920 x 1080."""
+"""A lecture given from the keyboard: the command's own JupyterLab, its slides on a large and on a small screen."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,15 +10,16 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from lecturelib.workshop.live import serve
-from lecturelib.workshop.live.notebooks import STARTS, UNSEEN
+from lecturelib.workshop.live.notebooks import UNSEEN
 from lecturelib.workshop.notebooks import NOTEBOOKS as FOLDER
 from tests.browser import lab
 from tests.tools import needs
 
 pytestmark = [pytest.mark.platform, needs(not lab.MISSING, lab.HOW), needs(find_spec(serve.EXTENSION), serve.HOW)]
 
-WIDTH, HEIGHT, SMALLEST = 1920, 1080, 20
-WALKED = ["03_attention", "06_masked_autoencoder"]
+SCREENS = [(1920, 1080), (1280, 720)]
+SMALLEST = 20 / 1080  # letters, as a part of the height of the screen
+WALKED = sorted(path.stem for path in FOLDER.glob("*.ipynb"))
 PLAY = "09_play"
 
 MASKING = """
@@ -46,23 +47,42 @@ AT = "() => jupyterapp.shell.currentWidget.content.activeCellIndex"
 MOVED = "(before) => jupyterapp.shell.currentWidget.content.activeCellIndex !== before"
 STARTED = "() => document.body.dataset.jpDeckMode === 'presenting' && document.querySelector('.jp-deck-mod-visible')"
 COUNTS = "() => jupyterapp.shell.currentWidget.content.widgets.map((cell) => cell.model.executionCount ?? 0)"
-# What is wrong on the slide: a cell or a text that leaves the screen, small letters (but for those of a formula),
-# and a picture that is not drawn.
-FAULTS = """([width, height, smallest]) => {
+# Returns once the slide stands still: pictures are decoded, nothing moves, and no cell has changed for three frames.
+SETTLED = """async () => {
+  const frame = () => new Promise((done) => requestAnimationFrame(done));
+  const cells = () => [...document.querySelectorAll('.jp-deck-mod-visible')];
+  const shape = () => JSON.stringify(cells().map((cell) => [cell.textContent.length, cell.getBoundingClientRect()]));
+  const pictures = cells().flatMap((cell) => [...cell.querySelectorAll('img')]);
+  const moving = document.getAnimations().filter(({effect}) => effect.getComputedTiming().endTime < 1000);
+  await Promise.allSettled([...pictures.map((each) => each.decode()), ...moving.map((each) => each.finished)]);
+  for (let before = '', same = 0; same < 3; await frame()) {
+    const now = shape();
+    same = now === before ? same + 1 : 0;
+    before = now;
+  }
+}"""
+# What is wrong on the slide: a cell, or a text or picture, that leaves the screen or its cell; small letters (but for
+# those of a formula); and a picture that is not drawn, or far smaller than it is in the notebook.
+FAULTS = """(smallest) => {
   const found = [];
-  const inside = (box) => box.top >= -1 && box.left >= -1 && box.right <= width + 1 && box.bottom <= height + 1;
+  const between = (box, outer) => box.top >= outer.top - 1 && box.bottom <= outer.bottom + 1;
+  const inside = (box) => box.left >= -1 && box.right <= innerWidth + 1 && between(box, {top: 0, bottom: innerHeight});
   const cells = jupyterapp.shell.currentWidget.content.widgets;
   cells.forEach(({node}, n) => {
     if (!node.classList.contains('jp-deck-mod-visible')) return;
-    if (!inside(node.getBoundingClientRect())) found.push(`cell ${n} leaves the screen`);
+    const cell = node.getBoundingClientRect();
+    if (!inside(cell)) found.push(`cell ${n} leaves the screen`);
     for (const picture of node.querySelectorAll('img')) {
       const box = picture.getBoundingClientRect();
-      if (!inside(box) || box.height < 100) found.push(`a picture of cell ${n} is cut off, or small`);
+      if (!inside(box) || !between(box, cell)) found.push(`a picture of cell ${n} is cut off`);
+      const scale = Math.min(box.width / picture.naturalWidth, box.height / picture.naturalHeight);
+      if (!(scale * 1080 / innerHeight > 0.6)) found.push(`a picture of cell ${n} is small: ${scale.toFixed(2)}`);
     }
     const texts = document.createTreeWalker(node, NodeFilter.SHOW_TEXT);
     while (texts.nextNode()) {
       const parent = texts.currentNode.parentElement;
       if (!texts.currentNode.data.trim() || parent.closest('mjx-container, script, style')) continue;
+      if (parent.matches('details:not([open])')) continue;
       if (!parent.checkVisibility({opacityProperty: true, visibilityProperty: true})) continue;
       const range = document.createRange();
       range.selectNodeContents(texts.currentNode);
@@ -70,8 +90,9 @@ FAULTS = """([width, height, smallest]) => {
       if (box.width < 2 || box.height < 2) continue;
       const size = parseFloat(getComputedStyle(parent).fontSize) * (parent.currentCSSZoom ?? 1);
       const words = texts.currentNode.data.trim().slice(0, 40);
-      if (size < smallest - 0.05) found.push(`cell ${n}: ${size} px: ${words}`);
+      if (size < smallest * innerHeight - 0.05) found.push(`cell ${n}: ${size} px: ${words}`);
       if (!inside(box)) found.push(`cell ${n}: off the screen: ${words}`);
+      else if (!between(box, cell)) found.push(`cell ${n}: beyond its cell: ${words}`);
     }
   });
   return found;
@@ -114,10 +135,10 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[lab.Lab]:
 
 
 @contextmanager
-def presented(running: lab.Lab, name: str):
+def presented(running: lab.Lab, name: str, screen: tuple[int, int] = SCREENS[0]):
     """Open a notebook as the command does, and give its page once it is on the slides."""
     # the address that the command opens leads to the first of them
-    page = running.show("" if name == WALKED[0] else f"doc/tree/{name}.ipynb", WIDTH, HEIGHT)
+    page = running.show("" if name == WALKED[0] else f"doc/tree/{name}.ipynb", *screen)
     try:
         page.wait_for_function(STARTED, timeout=20_000)
         page.wait_for_timeout(1500)  # the deck folds the side panels after a second
@@ -137,31 +158,35 @@ def go(page, key: str) -> int:
 def faults(page) -> list[str]:
     """Say what is wrong on the slide, once formulas and code are drawn."""
     for _ in range(15):
-        page.wait_for_timeout(100)
-        if not (found := page.evaluate(FAULTS, [WIDTH, HEIGHT, SMALLEST])):
+        page.evaluate(SETTLED)
+        if not (found := page.evaluate(FAULTS, SMALLEST)):
             break
+        page.wait_for_timeout(100)
     return found
 
 
 @pytest.mark.parametrize("name", WALKED)
-def test_page_down_alone_leads_through_every_slide_and_all_of_it_can_be_read(running, name):
+def test_two_keys_alone_lead_through_every_slide_and_back_and_all_of_it_can_be_read(running, name):
     kinds = [
         cell.metadata.get("slideshow", {}).get("slide_type")
         for cell in nbformat.read(FOLDER / f"{name}.ipynb", as_version=4).cells
     ]
     shown = [n for n, kind in enumerate(kinds) if kind not in UNSEEN]
+    wrong = []
     with presented(running, name) as page:
-        reached, wrong = [page.evaluate(AT)], []
-        while reached[-1] != shown[-1]:
-            if kinds[reached[-1]] in STARTS and (found := faults(page)):
-                wrong.append((reached[-1], found))
-            reached.append(go(page, "PageDown"))
-        assert reached == shown and wrong == []
-        assert go(page, "PageUp") == shown[-2]
+        # there on the large screen, back on the small one: a change of the screen lays out all cells anew
+        for (width, height), key, way in zip(SCREENS, ["PageDown", "PageUp"], [shown, shown[::-1]], strict=True):
+            page.set_viewport_size({"width": width, "height": height})
+            for n, cell in enumerate(way):
+                assert (go(page, key) if n else page.evaluate(AT)) == cell
+                if found := faults(page):
+                    wrong.append((cell, f"{width} x {height}", found))
+    assert wrong == []
 
 
-def test_cells_run_on_the_slide_and_figures_answer(running):
-    with presented(running, PLAY) as page:
+@pytest.mark.parametrize("screen", SCREENS, ids="{0[0]}x{0[1]}".format)
+def test_cells_run_on_the_slide_and_figures_answer(running, screen):
+    with presented(running, PLAY, screen) as page:
         assert [go(page, "PageDown") for _ in range(2)] == [2, 3]
         page.keyboard.press("F7")  # the imports are on no slide
         page.wait_for_function(f"() => ({COUNTS})()[1] > 0", timeout=60_000)

@@ -1,5 +1,5 @@
-// Beside the slides: where they begin and what follows the last one, the panel of the poll with its keys, and the run
-// of all cells before the lecture.
+// Beside the slides: their scale, where they begin and what follows the last one, the panel of the poll with its keys,
+// and the run of all cells before the lecture.
 // JupyterLab takes this file for an extension that was built: it asks it for the module ./beside.
 
 (() => {
@@ -9,6 +9,13 @@
     made.append(...inside);
     return made;
   };
+
+  /** Slides are laid out in the pixels of a screen of 1920 x 1080, and scaled to the one that is there. */
+  function scale() {
+    const by = Math.min(innerWidth / 1920, innerHeight / 1080);
+    document.documentElement.style.setProperty('--lec-scale', by);
+    document.documentElement.style.setProperty('--lec-height', `${innerHeight / by}px`);
+  }
 
   /** What the slide is about: its last prediction, and the measured outcome if that is on the screen already. */
   function slide(notebook, {questions}) {
@@ -162,6 +169,8 @@
   }
 
   function activate(app) {
+    scale();
+    addEventListener('resize', scale);
     walk(app);
     const waiting = setInterval(() => {
       const widget = app.shell.currentWidget;
