@@ -1,6 +1,7 @@
 """The path through the whole lecture: it begins where it is asked to, and its keys lead on to the next notebook."""
 
 from importlib.util import find_spec
+from itertools import pairwise
 
 import pytest
 
@@ -41,9 +42,11 @@ def test_the_keys_lead_along_the_path_from_notebook_to_notebook(tmp_path):
         page.set_default_timeout(120_000)  # a notebook that opens sets all its formulas, and a kernel starts
         page.wait_for_function(STARTED)
         page.wait_for_function(REACHED, arg=expected[0])
-        for place in expected[1:]:
+        page.wait_for_timeout(1500)  # the deck folds the side panels after a second
+        for before, place in pairwise(expected):
             page.keyboard.press("PageDown")
             page.wait_for_function(REACHED, arg=place)
+            page.wait_for_timeout(4000 * (before[0] != place[0]))  # until the keys are those of the new notebook
         for place in expected[-2::-1][: len(on_the_path(NEXT, "1. "))]:  # and back into the first
             page.keyboard.press("PageUp")
             page.wait_for_function(REACHED, arg=place)
