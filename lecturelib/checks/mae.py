@@ -105,7 +105,7 @@ check_forward = Exercise(
         positions shuffled instead: Your decoder gets the right positions, but its tokens, and so its predictions, still
             stand in the shuffled order. Row n should be patch n.
         the first patches: You keep the first patches of the image, whatever the order says. Which numbers stand in
-            the first `visible` places of `order`?
+            the first `num_visible` places of `order`?
         the hidden ones: Your encoder gets patches from the end of the order. Those are hidden.
         one order for the batch: You use the order of the first image for all. Each image has a row of its own.
         the encoder sees everything: Your encoder reads all tokens, and the hidden ones are dropped behind it. By then
@@ -120,7 +120,7 @@ check_forward = Exercise(
         right: What is hidden never meets the encoder, and each token is back at its place before it gets a position.
         hint 1: Write down the shape after each of the five steps: keep, encode, fill up, put back, decode. The way
             back is a permutation too: which one undoes `order`?
-        hint 2: tokens.gather(1, order[:, :visible, None].expand(-1, -1, D)) keeps; torch.cat([latents, ...], dim=1)
+        hint 2: tokens.gather(1, order[:, :num_visible, None].expand(-1, -1, D)) keeps; torch.cat([latents, ...], dim=1)
             fills up; a second gather with order.argsort(dim=1) in place of order puts back.
     """,
 )

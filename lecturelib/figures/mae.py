@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullFormatter
 
-from lecturelib.figures.colors import BLUE, GREY, MARKERS, RED, STATE_COLORS
+from lecturelib.figures.colors import BLUE, GREY, RED, STATE_COLORS
 from lecturelib.figures.given import as_many, few, growing, known, results, same_shape
 from lecturelib.figures.paper import paper
 from lecturelib.figures.parts import Curves, bracket, curves_and_levels, ink, label_ends, means_and_seeds, wrapped
@@ -108,15 +108,20 @@ def _log_errors(ax: Axes, values: Sequence[float] | np.ndarray, margin: float = 
 
 
 @styled
-def holes(widths: Sequence[int], left: Mapping[str, np.ndarray]) -> LectureFigure:
+def holes(widths: Sequence[int], left: Mapping[str, np.ndarray], level: str | None = None) -> LectureFigure:
     """Show how much of the uncertainty about a hidden symbol is left, once those at both ends of the hole are known.
 
-    Shapes: left[name] (n,), shares from 0 on, for holes of n widths that grow.
+    `level` names a line whose first value is drawn through the whole figure, to be compared with.
+    Shapes: left[name] (n,), shares from 0 on, for holes of n widths that grow. Raises: ValueError for an unknown level.
     """
     growing("widths", widths)
     arrays = results({name: np.asarray(each, float)[None] for name, each in left.items()}, "shares", len(widths))
     figure, ax = panel(10, 4.6)
     ends = means_and_seeds(ax, np.asarray(widths, float), {name: 100 * each for name, each in arrays.items()})
+    if level is not None:
+        known("level", [level], list(arrays))
+        color = STATE_COLORS[list(arrays).index(level)]
+        ax.axhline(100 * arrays[level][0, 0], color=color, ls=":", lw=2)
     ax.axhline(100, color=GREY, ls="--", lw=2)
     ax.text(widths[0], 101, "the neighbors say nothing", color=ink(GREY), fontsize=14, va="bottom")
     ax.set(xscale="log", ylim=(0, 114), xlabel="width of the hole (characters, or pixels)")
@@ -125,52 +130,6 @@ def holes(widths: Sequence[int], left: Mapping[str, np.ndarray]) -> LectureFigur
     ax.set_ylabel("uncertainty left about\nits middle (% of bits)")
     label_ends(ax, widths[-1], ends, STATE_COLORS, 3.7, points=15)
     return figure
-
-
-@styled
-def mask_kinds(examples: Mapping[str, tuple[np.ndarray, np.ndarray]],
-               errors: Mapping[str, Mapping[str, np.ndarray]]) -> LectureFigure:  # fmt: skip
-    """Show ways to hide patches: an example of each, and under it the error of each method on the hidden pixels.
-
-    Shapes: examples[kind] (C, height, width), and a mask (N,) bool, True = hidden; errors[kind][method] (seeds,) > 0.
-    Raises: ValueError for other shapes, and for kinds and methods that are not the same throughout.
-    """
-    if set(examples) != set(errors):
-        raise ValueError(f"examples of {list(examples)}, errors of {list(errors)}: expected the same kinds")
-    arrays = {kind: results(errors[kind], "errors") for kind in examples}
-    methods = list(next(iter(arrays.values())))
-    for kind, each in arrays.items():
-        if list(each) != methods:
-            raise ValueError(f"errors of {kind!r} name {list(each)}: expected {methods}, as the first kind has them")
-    figure = new_figure(12, 6.2)
-    grid = figure.add_gridspec(2, len(arrays), height_ratios=[1, 1.45])
-    ax = figure.add_subplot(grid[1, :])
-    for k, (kind, (image, mask)) in enumerate(examples.items()):
-        place = figure.add_subplot(grid[0, k])
-        picture(place, image, mask)
-        place.set_title(kind, loc="center", fontsize=16, weight="bold")
-        if k:
-            ax.axvline(k - 0.5, color=GREY, lw=1)
-    _log_errors(ax, np.concatenate([seeds for each in arrays.values() for seeds in each.values()]), margin=0.14)
-    step = 0.8 / len(methods)
-    for m, method in enumerate(methods):
-        for k, kind in enumerate(arrays):
-            x = k + (m - (len(methods) - 1) / 2) * step
-            _dots(ax, x, arrays[kind][method], m, label=method if k == 0 else None)
-    ax.set(xlim=(-0.5, len(arrays) - 0.5), xticks=[], ylabel="error on hidden\npixels (log scale)")
-    figure.legend(loc="outside lower center", ncols=min(len(methods), 4), fontsize=14,
-                  title="filled: mean, with its number; hollow: one draw of masks each", title_fontsize=13)  # fmt: skip
-    return figure
-
-
-def _dots(ax: Axes, x: float, values: np.ndarray, k: int, label: str | None) -> None:
-    """A hollow mark for each seed, a filled one for the mean, and its number."""
-    color, marker = STATE_COLORS[k % 6], MARKERS[k % 6]
-    if len(values) > 1:
-        ax.plot(np.full(len(values), x), values, marker, mfc="none", mec=color, ms=9, alpha=0.6)
-    ax.plot([x], [values.mean()], marker, color=color, ms=11, label=label)
-    above: dict[str, Any] = {"xytext": (0, 8), "textcoords": "offset points", "ha": "center", "va": "bottom"}
-    ax.annotate(_error(values.mean()), (x, values.max()), fontsize=13, **above)
 
 
 @styled

@@ -57,6 +57,31 @@ def test_halves_are_the_beginning_and_the_end_of_the_file() -> None:
         assert named(train) == IN_FILE[:-900] and named(held_out) == IN_FILE[-900:]
 
 
+def test_moved_digits_keep_their_ink_and_move_by_little() -> None:
+    images = torch.from_numpy(digits.digits()[0].images[:400])
+    turned = digits.moved(images, torch.Generator().manual_seed(0))
+    assert turned.shape == images.shape and turned.min() >= 0 and turned.max() <= 1
+    assert torch.equal(turned, digits.moved(images, torch.Generator().manual_seed(0)))
+    assert not torch.equal(turned, digits.moved(images, torch.Generator().manual_seed(1)))
+    ink = [each.sum(dim=(1, 2, 3)) for each in (images, turned)]
+    assert (ink[1] / ink[0]).mean() == pytest.approx(1, abs=0.05)
+    rows, columns = torch.meshgrid(torch.arange(8.0), torch.arange(8.0), indexing="ij")
+    for places, pixels in ((columns, 1.2), (rows, 0.6)):  # a shift of 1 and of 0.5, and some of turn and stretch
+        center = [
+            (each[:, 0] * places).sum(dim=(1, 2)) / total for each, total in zip((images, turned), ink, strict=True)
+        ]
+        shift = (center[1] - center[0]).abs()
+        assert shift.mean() > 0.1 and shift.max() < pixels, (shift.mean(), shift.max())
+    # each image by amounts of its own
+    alike = digits.moved(images[:1].expand(5, -1, -1, -1), torch.Generator().manual_seed(0))
+    assert len({each.numpy().tobytes() for each in alike}) == 5
+
+
+def test_only_images_are_moved() -> None:
+    with pytest.raises(ValueError, match=r"\(3, 8, 8\): expected \(n, C, height, width\)"):
+        digits.moved(torch.zeros(3, 8, 8), torch.Generator())
+
+
 def test_shuffled_mixes_the_writers() -> None:
     train, held_out = digits.digits(0, test=500)
     place = {image: k for k, image in enumerate(IN_FILE)}

@@ -313,13 +313,6 @@ def rebuilt(n: int, *names: str, channels: int = 1, **options: Any) -> style.Lec
     return mae.reconstructions(columns, hide(n, 16), names[1:2], **options)
 
 
-def kinds(*methods: str) -> style.LectureFigure:
-    names = ["random", "block", "grid"]
-    examples = {kind: (image(seed=k), hide(1, 16)[0]) for k, kind in enumerate(names)}
-    found = last(*methods, low=0.03, high=0.09)
-    return mae.mask_kinds(examples, dict.fromkeys(names, found))
-
-
 def leaked(*names: str) -> style.LectureFigure:
     columns = dict.fromkeys(["original", "5 % visible", *names], images(3, side=8))
     errors = last("mean image", *names, low=0.03, high=0.09)
@@ -486,9 +479,8 @@ CASES: dict[str, list[Callable[[], style.LectureFigure]]] = {
         )
     ],
     "mae.holes": [
-        lambda: mae.holes([1, 3, 7], {"text": np.array([0.5, 0.8, 1.02]), "photos": np.array([0.3, 0.4, 0.7])})
+        lambda: mae.holes([1, 3, 7], {"text": np.array([0.5, 0.8, 1.02]), "photos": np.array([0.3, 0.4, 0.7])}, "text")
     ],
-    "mae.mask_kinds": [lambda: kinds(*METHODS), lambda: kinds("MAE")],
     "mae.leak": [lambda: leaked("MAE on pixels", "true statistics")],
     "mae.by_content": [
         lambda: mae.by_content(["smooth", "middle", "detailed"], {"a cat": BY_THIRD, "a flower": BY_THIRD}, METHODS[0]),
@@ -898,7 +890,7 @@ BAD: list[tuple[Callable[[], object], str]] = [
     (lambda: mae.reconstructions({"a": images(1)}, hatched=["a"]), "without a mask"),
     (lambda: mae.reconstructions({"a": images(1)}, hide(1, 16) * 1.0, ["a"]), "type float64: expected .* bool"),
     (lambda: mae.errors_along({"a": ([0, 1], [1.0])}, {}), r"shapes \(2,\) and \(1,\)"),
-    (lambda: mae.mask_kinds({"a": (image(), hide(1, 16)[0])}, {}), r"examples of \['a'\], errors of \[\]"),
+    (lambda: mae.holes([1, 3], {"a": np.array([0.1, 0.2])}, level="b"), "level.*'b'"),
     (lambda: mae.holes([1, 1], {"a": np.array([0.5, 0.6])}), "expected numbers that grow"),
     (lambda: mae.by_content(["x"], {"a": {"b": np.ones(1)}, "c": {"d": np.ones(1)}}, "b"), "errors of 'c' name"),
     (lambda: mae.by_content(["x"], {"a": {"b": np.ones(1)}}, "d"), "against names"),

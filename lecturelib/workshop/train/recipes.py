@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from lecturelib.attention import MultiHeadAttention
-from lecturelib.data.digits import digits
+from lecturelib.data.digits import digits, moved
 from lecturelib.data.glyphs import DIGITS, glyphs
 from lecturelib.data.photos import crops
 from lecturelib.data.text import VOCABULARY, pieces, split_by_topic
@@ -85,7 +85,7 @@ def add_dropout(model: nn.Module, share: float) -> Callable[[], None]:
 
 def _digit_batches(seed: int, size: int) -> Iterator[Batch]:
     for generator, (images,) in draws(seed, size, torch.from_numpy(digits(seed=0)[0].images)):
-        bent = _bend(images, generator)
+        bent = moved(images, generator)
         images = torch.where(torch.rand(size, 1, 1, 1, generator=generator) < 0.7, bent, images)
         yield images, random_mask(size, 4, 4, HIDDEN, generator=generator)
 
@@ -93,18 +93,6 @@ def _digit_batches(seed: int, size: int) -> Iterator[Batch]:
 def _plain_digit_batches(seed: int, size: int) -> Iterator[Batch]:
     for generator, (images,) in draws(seed, size, torch.from_numpy(digits(seed=0)[0].images)):
         yield images, random_mask(size, 4, 4, HIDDEN, generator=generator)
-
-
-def _bend(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Turn, shear, stretch and move each image a little: (B, 1, 8, 8) to the same."""
-    # radians, shear, two stretches, two shifts (2 is 8 pixels)
-    limits = torch.tensor([0.2, 0.2, 0.12, 0.12, 0.24, 0.12])
-    turn, shear, wide, high, right, down = ((torch.rand(len(images), 6, generator=generator) * 2 - 1) * limits).T
-    rows = torch.stack(
-        [(1 + wide) * turn.cos(), shear - turn.sin(), right, turn.sin(), (1 + high) * turn.cos(), down], dim=1
-    )
-    places = F.affine_grid(rows.view(-1, 2, 3), list(images.shape), align_corners=False)
-    return F.grid_sample(images, places, align_corners=False)
 
 
 def _test_digits() -> torch.Tensor:
