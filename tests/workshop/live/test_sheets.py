@@ -60,7 +60,7 @@ def test_the_minutes_of_the_path_are_those_of_the_clock_and_its_polls_have_a_que
 
 def test_the_sheet_of_the_path_says_which_slides_what_to_poll_and_what_to_leave_out():
     text = sheets.path_sheet(NOTEBOOKS, PLAN)
-    assert "| 0:23 | 8 | 03: 6. One vector or a look-up (slides 25-26, 29, 32-34) | **poll**;" in text
+    assert "| 0:23 | 8 | 03: 6. One vector or a look-up (slides 26-27, 30, 33-35) | **poll**;" in text
     assert (
         "- 03.6: With attention 99 of 100 dates are exact. Fed one vector: **50 to 90**; wrong: fewer than 50 /" in text
     )
