@@ -152,7 +152,7 @@ class VisionTransformer(nn.Module):
             self.pos_embed = nn.Parameter(torch.randn(self.rows * self.columns, d_model) * 0.2)
         else:
             fixed = positions == "sinusoidal"
-            table = grid_positions(self.rows, self.columns, d_model) if fixed else torch.zeros(d_model)
+            table = grid_positions(self.rows, self.columns, d_model) if fixed else torch.zeros(1, d_model)
             self.register_buffer("pos_embed", table, persistent=False)
         self.cls_token = nn.Parameter(torch.randn(1, 1, d_model) * 0.02) if pool == "class" else None
         self.blocks = nn.ModuleList(Block(d_model, num_heads) for _ in range(num_layers))

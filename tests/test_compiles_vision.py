@@ -75,6 +75,11 @@ def test_autocast_changes_the_result_by_rounding_only(name: str) -> None:
     make, given, _ = MODELS[name]
     model = make().eval()
     with torch.autocast("cpu", torch.bfloat16):
+        if name == "lstm":  # without AVX-512 torch's own nn.LSTM has none
+            try:
+                nn.LSTM(2, 2)(torch.zeros(1, 1, 2))
+            except RuntimeError as problem:
+                pytest.skip(f"nn.LSTM in bfloat16 on this processor: {str(problem):.50}")
         found = model(*given)
         found.float().square().mean().backward()
     assert found.dtype == torch.bfloat16

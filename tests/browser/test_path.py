@@ -9,7 +9,7 @@ from lecturelib.workshop.live import plan, serve
 from lecturelib.workshop.live.notebooks import read
 from lecturelib.workshop.notebooks import NOTEBOOKS, find
 from tests.browser import lab
-from tests.browser.test_live import HEIGHT, STARTED, WIDTH
+from tests.browser.test_live import SCREENS, STARTED
 from tests.tools import needs
 
 pytestmark = [pytest.mark.platform, needs(not lab.MISSING, lab.HOW), needs(find_spec(serve.EXTENSION), serve.HOW)]
@@ -38,7 +38,7 @@ def test_the_keys_lead_along_the_path_from_notebook_to_notebook(tmp_path):
         serve.stage(notebooks, at=(FIRST, "2"), plan=plan.read()) as stage,
         lab.lab(tmp_path, serve.command(stage, f"{FIRST}.ipynb"), **stage.environment) as running,
     ):
-        page = running.show("", WIDTH, HEIGHT)
+        page = running.show("", *SCREENS[0])
         page.set_default_timeout(120_000)  # a notebook that opens sets all its formulas, and a kernel starts
         page.wait_for_function(STARTED)
         page.wait_for_function(REACHED, arg=expected[0])

@@ -9,7 +9,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from lecturelib.workshop.live import serve
 from lecturelib.workshop.live.poll import start
 from tests.browser import axe, lab
-from tests.browser.test_live import COUNTS, HEIGHT, SMALLEST, STARTED, WIDTH, go
+from tests.browser.test_live import COUNTS, SCREENS, SMALLEST, STARTED, go
 from tests.tools import needs
 from tests.workshop.live.phones import CHOICES, ONE, Slide
 
@@ -146,7 +146,7 @@ SMALL = """(smallest) => [...document.querySelectorAll('.lec-poll *')].filter((e
 
 
 def test_everything_is_run_and_then_the_keys_lead_through_a_poll(running, hall):
-    page = hall.show("", WIDTH, HEIGHT)
+    page = hall.show("", *SCREENS[0])
     page.locator(".lec-warm progress").wait_for(timeout=60_000)
     page.locator(".lec-warm").wait_for(state="detached", timeout=120_000)
     page.wait_for_function(STARTED)
@@ -163,7 +163,7 @@ def test_everything_is_run_and_then_the_keys_lead_through_a_poll(running, hall):
     page.keyboard.press("F2")
     panel.get_by_text("0 voted").wait_for()
     assert panel.locator("svg").is_visible() and running.settings["link"] in panel.inner_text()
-    assert page.evaluate(SMALL, SMALLEST) == []
+    assert page.evaluate(SMALL, SMALLEST * SCREENS[0][1]) == []
     # the panel covers no part of the slide
     edges = page.evaluate("""() => [document.querySelector('.lec-poll').getBoundingClientRect().left,
       ...[...document.querySelectorAll('.jp-deck-mod-visible')].map((each) => each.getBoundingClientRect().right)]""")
@@ -191,7 +191,7 @@ def test_everything_is_run_and_then_the_keys_lead_through_a_poll(running, hall):
     assert [go(page, "PageDown") for _ in range(2)] == [3, 4]
     panel.locator(".outcome").wait_for()
     assert panel.locator(".outcome").inner_text() == "Measured: 7 of 9. Right was: heads."
-    assert panel.locator(".right").all_inner_texts() == ["heads"] and page.evaluate(SMALL, SMALLEST) == []
+    assert panel.locator(".right").all_inner_texts() == ["heads"] and page.evaluate(SMALL, SMALLEST * SCREENS[0][1]) == []
     assert axe.SCRIPT is None or axe.findings(panel) == []
     phone.get_by_text("Measured: 7 of 9").wait_for()
     assert go(page, "PageDown") == 5
