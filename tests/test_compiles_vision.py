@@ -79,7 +79,7 @@ def test_autocast_changes_the_result_by_rounding_only(name: str) -> None:
             try:
                 nn.LSTM(2, 2)(torch.zeros(1, 1, 2))
             except RuntimeError as problem:
-                pytest.skip(f"nn.LSTM in bfloat16 on this processor: {str(problem):.50}")
+                pytest.skip(f"nn.LSTM in bfloat16 on this processor: {problem!s:.50}")
         found = model(*given)
         found.float().square().mean().backward()
     assert found.dtype == torch.bfloat16

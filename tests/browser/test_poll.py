@@ -141,6 +141,7 @@ def hall(running, browser, tmp_path_factory):
         yield lab.beside(server, folder, browser)
 
 
+SMALLEST_HERE = SMALLEST * SCREENS[0][1]  # px
 SMALL = """(smallest) => [...document.querySelectorAll('.lec-poll *')].filter((each) => each.innerText
   && !each.children.length && parseFloat(getComputedStyle(each).fontSize) < smallest).map((each) => each.innerText)"""
 
@@ -163,7 +164,7 @@ def test_everything_is_run_and_then_the_keys_lead_through_a_poll(running, hall):
     page.keyboard.press("F2")
     panel.get_by_text("0 voted").wait_for()
     assert panel.locator("svg").is_visible() and running.settings["link"] in panel.inner_text()
-    assert page.evaluate(SMALL, SMALLEST * SCREENS[0][1]) == []
+    assert page.evaluate(SMALL, SMALLEST_HERE) == []
     # the panel covers no part of the slide
     edges = page.evaluate("""() => [document.querySelector('.lec-poll').getBoundingClientRect().left,
       ...[...document.querySelectorAll('.jp-deck-mod-visible')].map((each) => each.getBoundingClientRect().right)]""")
@@ -191,7 +192,7 @@ def test_everything_is_run_and_then_the_keys_lead_through_a_poll(running, hall):
     assert [go(page, "PageDown") for _ in range(2)] == [3, 4]
     panel.locator(".outcome").wait_for()
     assert panel.locator(".outcome").inner_text() == "Measured: 7 of 9. Right was: heads."
-    assert panel.locator(".right").all_inner_texts() == ["heads"] and page.evaluate(SMALL, SMALLEST * SCREENS[0][1]) == []
+    assert panel.locator(".right").all_inner_texts() == ["heads"] and page.evaluate(SMALL, SMALLEST_HERE) == []
     assert axe.SCRIPT is None or axe.findings(panel) == []
     phone.get_by_text("Measured: 7 of 9").wait_for()
     assert go(page, "PageDown") == 5
