@@ -117,8 +117,20 @@ class Lab(NamedTuple):
 
 def write(path: Path, cells: list[str]) -> None:
     """Write a notebook with these code cells."""
-    metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    nbformat.write(new_notebook(cells=[new_code_cell(cell) for cell in cells], metadata=metadata), path)
+    _write(path, [new_code_cell(cell) for cell in cells])
+
+
+def write_slides(path: Path, cells: list[tuple[nbformat.NotebookNode, str | None]]) -> None:
+    """Write a notebook with these cells, each with its type of slide, or none."""
+    for cell, kind in cells:
+        if kind:
+            cell.metadata.slideshow = {"slide_type": kind}
+    _write(path, [cell for cell, _ in cells])
+
+
+def _write(path: Path, cells: list[nbformat.NotebookNode]) -> None:
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
 
 
 def plain(folder: Path) -> tuple[list[str], dict[str, str]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_markdown_cell
 
 from lecturelib.workshop.live import serve
 from lecturelib.workshop.live.notebooks import UNSEEN
@@ -99,9 +99,9 @@ FAULTS = """(smallest) => {
 }"""
 
 
-def play() -> nbformat.NotebookNode:
-    """Return a short notebook with two interactive figures, on a slide each."""
-    cells = [
+def play() -> list[tuple[nbformat.NotebookNode, str | None]]:
+    """Return the cells of a short notebook with two interactive figures, on a slide each."""
+    return [
         (new_markdown_cell("# 09 Play"), "slide"),
         (
             new_code_cell("import numpy as np\nfrom lecturelib.widgets.attention_explorer import AttentionExplorer"),
@@ -114,18 +114,13 @@ def play() -> nbformat.NotebookNode:
         (new_code_cell(PREDICTION.strip()), "slide"),
         (new_markdown_cell("The end."), "slide"),
     ]
-    for cell, kind in cells:
-        if kind:
-            cell.metadata.slideshow = {"slide_type": kind}
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    return new_notebook(cells=[cell for cell, _ in cells], metadata={"kernelspec": kernel})
 
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[lab.Lab]:
     """The JupyterLab that the command starts, with one notebook more."""
     folder = tmp_path_factory.mktemp("live")
-    nbformat.write(play(), folder / f"{PLAY}.ipynb")
+    lab.write_slides(folder / f"{PLAY}.ipynb", play())
     notebooks = [FOLDER / f"{name}.ipynb" for name in WALKED] + [folder / f"{PLAY}.ipynb"]
     with (
         serve.stage(notebooks) as stage,

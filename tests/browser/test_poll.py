@@ -4,7 +4,7 @@ from importlib.util import find_spec
 
 import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_markdown_cell
 
 from lecturelib.workshop.live import serve
 from lecturelib.workshop.live.poll import start
@@ -111,9 +111,9 @@ def test_a_vote_that_is_sent_while_the_server_is_away_arrives(running, phone):
     assert slide.state()["voted"] == [1]
 
 
-def play():
-    """Return a short notebook with a prediction and its outcome."""
-    cells = [
+def play() -> list[tuple[nbformat.NotebookNode, str | None]]:
+    """Return the cells of a short notebook with a prediction and its outcome."""
+    return [
         (new_markdown_cell("# 09 Play"), "slide"),
         (new_code_cell("import time\nfrom lecturelib.checks.predictions import predict\n\ntime.sleep(3)"), "skip"),
         (new_markdown_cell("## 1. Toss\n\nA coin is tossed nine times."), "slide"),
@@ -122,18 +122,13 @@ def play():
         (new_code_cell('another = predict("Another?", ["yes", "no"])\nanother'), "slide"),
         (new_markdown_cell("The end."), "slide"),
     ]
-    for cell, kind in cells:
-        if kind:
-            cell.metadata.slideshow = {"slide_type": kind}
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    return new_notebook(cells=[cell for cell, _ in cells], metadata={"kernelspec": kernel})
 
 
 @pytest.fixture(scope="module")
 def hall(running, browser, tmp_path_factory):
     """The JupyterLab that `lecture live --poll --warm` starts."""
     folder = tmp_path_factory.mktemp("hall")
-    nbformat.write(play(), folder / "09_play.ipynb")
+    lab.write_slides(folder / "09_play.ipynb", play())
     with (
         serve.stage([folder / "09_play.ipynb"], running.settings["hall_link"], "09_play") as stage,
         lab.serve(folder, serve.command(stage, "09_play.ipynb"), **stage.environment) as server,
