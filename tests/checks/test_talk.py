@@ -70,14 +70,36 @@ def test_a_measured_claim_says_its_value_and_its_bound(value, bound, holds, says
     assert capsys.readouterr().out.startswith(f"{begins}: it is so ({says}).")
 
 
+def compared(said: str) -> str:
+    """Return what nbval compares of an output."""
+    for pattern, replacement in get_sanitize_patterns(SANITIZE.read_text()):
+        said = re.sub(pattern, replacement, said)
+    return said
+
+
 def test_nbval_compares_the_words_of_a_claim_and_not_its_digits() -> None:
-    ((pattern, replacement),) = get_sanitize_patterns(SANITIZE.read_text())
     for facts in ("0.97 > 0.9", "1e-05 < 0.1", "-0.25 < 0.5 < 1e+03", "0.9 > 0.8; in 10 of 10 runs with other seeds",
                   "in 9 of 10 runs with other seeds"):  # fmt: skip
         said = f"one\nClaim holds: it is so (for n < 3) ({facts}).\ntwo"
-        assert re.sub(pattern, replacement, said) == "one\nClaim holds: it is so (for n < 3).\ntwo"
+        assert compared(said) == "one\nClaim holds: it is so (for n < 3).\ntwo"
     for kept in ("Claim holds: so (3).", "Claim holds: so (n > 3).", "Claim does not hold in this run: so (1 > 2)."):
-        assert re.sub(pattern, replacement, kept) == kept
+        assert compared(kept) == kept
+
+
+def test_nbval_compares_the_right_choice_of_an_outcome_and_not_what_was_measured() -> None:
+    said = "No prediction was made. Measured: 0.81. Right was: 0.5 to 0.9."
+    for measured in ("0.82, then 5e-06", "[6, 8, 7] groups", "heads not moved back, 1.45"):
+        assert compared(said) == compared(said.replace("0.81", measured))
+    assert compared("No prediction was made. Measured: 2 of 3.") == compared(
+        "No prediction was made. Measured: 1 of 3."
+    )
+    assert compared(said) != compared(said.replace("0.5 to 0.9", "0.4 to 0.9"))
+
+
+def test_nbval_compares_whole_numbers_and_words_and_not_measured_decimals() -> None:
+    assert compared("MAE 0.058, -1.2e-05; 3 of 5") == compared("MAE 0.061, 0.4; 3 of 5")
+    for kept in ("depth 3", "version 1.2.3", "19. Februar 1976", "[0, 1, 2, 2, 0]", "134,515,008 parameters"):
+        assert compared(kept) == kept
 
 
 # ---- bad input ----
