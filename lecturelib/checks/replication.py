@@ -113,9 +113,14 @@ def held_in(table: dict[str, Any], cell: int, nth: int, low: float | None, high:
 
 
 def quote(table: dict[str, Any], cell: int, nth: int, low: float | None, high: float | None) -> list[str]:
-    """Return what a claim says of its runs with other seeds, as a list of at most one phrase."""
+    """Return what a claim says of its runs with other seeds, as a list of at most one phrase.
+
+    It says nothing where all runs have the same to tell: then no seed has reached what is claimed (a theorem, a loaded
+    network on a given text), or the value is at the end of its scale, and ten runs are no more evidence than one.
+    """
     held, runs = held_in(table, cell, nth, low, high)
-    return [f"in {held} of {runs} runs with other seeds"] if runs else []
+    said = {tuple(run["claims"].get(f"{cell}.{nth}") or ()) for run in table["runs"].values()}
+    return [f"in {held} of {runs} runs with other seeds"] if len(said) > 1 else []
 
 
 @functools.cache

@@ -190,7 +190,7 @@ def test_a_fluke_is_caught_and_a_right_choice_counted(place, capfd, monkeypatch)
     tables.quote(nb, table)
     printed = nb.cells[3].outputs[0].text.splitlines()
     assert printed[1].endswith("; in 4 of 4 runs with other seeds).")
-    assert printed[2] == "Claim holds: two is even (in 4 of 4 runs with other seeds)."
+    assert printed[2] == "Claim holds: two is even."  # no seed makes it another number
     assert tables.shown_claims(nb)[2] == Claim(2, 2, "two is even", None, None)
     tables.quote(nb, table)
     assert nb.cells[3].outputs[0].text.splitlines() == printed
@@ -280,6 +280,24 @@ def test_a_bound_is_kept_where_the_cell_computes_it_and_else_counts_as_it_is_wri
     assert table["runs"]["1"]["claims"] == {"0.0": [0.7, -1, 0.5], "1.0": [0.7]}
     assert replication.held_in(table, 0, 0, 0.6, None) == (0, 1)
     assert replication.held_in(table, 1, 0, 0.6, None) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ([[0.95], [0.92]], ["in 2 of 2 runs with other seeds"]),
+        ([[0.95], [0.85]], ["in 1 of 2 runs with other seeds"]),
+        ([[0.95], None], ["in 1 of 2 runs with other seeds"]),
+        ([[0.95, 0.9, None], [0.95, 0.8, None]], ["in 2 of 2 runs with other seeds"]),  # each run's own bound
+        ([[0.95], [0.95]], []),
+        ([[1.0], [1.0]], []),
+        ([None, None], []),
+        ([], []),
+    ],
+)
+def test_runs_that_all_measured_the_same_are_not_counted(rows, told):
+    runs = {str(n): {"claims": {"1.0": row} if row else {}} for n, row in enumerate(rows)}
+    assert replication.quote({"runs": runs}, 1, 0, 0.9, None) == told
 
 
 def test_runs_that_count():
@@ -395,6 +413,7 @@ test_mutants = planted(
         Mutant("data = source.encode()", "data = source.encode('latin1')", test_a_line_and_a_letter_have_a_digest),
         Mutant("return sum(held), len(said)", "return sum(held), len(held)", test_runs_that_count),
         Mutant("each[1:] or", "", test_runs_that_count),
+        Mutant("if len(said) > 1", "if runs", test_runs_that_all_measured_the_same_are_not_counted),
         Mutant(
             "return any(measured",
             "return all(measured",
