@@ -20,16 +20,17 @@ _MANY = 100  # maps: more than that are tiles of one picture
 
 @styled
 def every_head(weights: np.ndarray, queries: Sequence[str], keys: Sequence[str], mask: np.ndarray | None = None,
-               layers: Sequence[str] = ("layer 1",)) -> LectureFigure:  # fmt: skip
+               layers: Sequence[str] = ("layer 1",), first_head: int = 1) -> LectureFigure:  # fmt: skip
     """Show the attention weights of each head: a row per query, a column per key, one color scale from 0 to 1.
 
     Shapes: weights (L, H, T, S); T queries, S keys, L names of layers; mask (T, S), True = may look, else hatched.
+    The first head is called `first_head`.
     A row of maps is a layer; the heads of a single layer stand in rows of at most four. More than a hundred maps are
     tiles of one picture, layers from left to right, and what is masked is white there.
     """
     L, H, T, S = weights.shape
     if L * H > _MANY:
-        return _tiles(weights, mask, layers)
+        return _tiles(weights, mask, layers, first_head)
     names = [[_label(token) for token in tokens] for tokens in (queries, keys)]
     columns, wide, high = _arrangement(L, H, T, S, names[0])
     rows = -(-L * H // columns)
@@ -48,7 +49,10 @@ def every_head(weights: np.ndarray, queries: Sequence[str], keys: Sequence[str],
         _name(ax, "y", names[0], high if n % columns == 0 else 0)
         _name(ax, "x", names[1], wide if n + columns >= L * H else 0)
         if L * H > 1 and layer == 0:  # a single head needs no name
-            ax.set_title(f"head {head + 1}" if wide > 0.7 else f"{head + 1}", fontsize=13 if wide > 1 else _LABEL)
+            ax.set_title(
+                f"head {head + first_head}" if wide > 0.7 else f"{head + first_head}",
+                fontsize=13 if wide > 1 else _LABEL,
+            )
         if n % columns == 0:
             unit = _count(T, "query", "queries")
             ax.set_ylabel(f"{_label(layers[layer])}\n{unit}" if L > 1 else unit, fontsize=12)
@@ -60,7 +64,7 @@ def every_head(weights: np.ndarray, queries: Sequence[str], keys: Sequence[str],
     return figure
 
 
-def _tiles(weights: np.ndarray, mask: np.ndarray | None, layers: Sequence[str]) -> LectureFigure:
+def _tiles(weights: np.ndarray, mask: np.ndarray | None, layers: Sequence[str], first_head: int) -> LectureFigure:
     L, H, T, S = weights.shape
     tiles = np.full((H, T + 1, L, S + 1), np.nan)  # an empty row and column between two maps
     tiles[:, :T, :, :S] = (weights if mask is None else np.where(mask, weights, np.nan)).transpose(1, 2, 0, 3)
@@ -71,7 +75,7 @@ def _tiles(weights: np.ndarray, mask: np.ndarray | None, layers: Sequence[str]) 
     every = -(-L // 10)
     ax.set_xticks([(S + 1) * n + S / 2 for n in range(0, L, every)], [_label(each) for each in layers[::every]],
                   fontsize=_LABEL, parse_math=False)  # fmt: skip
-    ax.set_yticks([(T + 1) * n + T / 2 for n in range(H)], [str(n + 1) for n in range(H)], fontsize=_LABEL)
+    ax.set_yticks([(T + 1) * n + T / 2 for n in range(H)], [str(n + first_head) for n in range(H)], fontsize=_LABEL)
     ax.tick_params(length=0)
     ax.set_ylabel("head", fontsize=12)
     size = f"{_count(T, 'query', 'queries')} by {_count(S, 'key', 'keys')}"

@@ -159,7 +159,7 @@ class Explorer extends View {
   }
 
   nameOfMap(n) {
-    const head = `head ${(n % this.H) + 1}`;
+    const head = `head ${(n % this.H) + this.data.first_head}`;
     return this.L > 1 ? `${this.data.layers[Math.floor(n / this.H)]}, ${head}` : head;
   }
 
@@ -205,7 +205,7 @@ class Explorer extends View {
     const [width, height] = [S, T].map((n) => Math.max(Math.round((n * most) / Math.max(T, S)), 12));
     this.headSize = width + 14; // with what stands around it
     const caption = (text, kind = "") => hidden("span", { class: `caption ${kind}`, text });
-    if (L > 1) this.heads.node.append(...["head", ...Array(H).keys()].map((h) => caption(h === "head" ? h : h + 1)));
+    if (L > 1) this.heads.node.append(...["head", ...Array(H).keys()].map((h) => caption(h === "head" ? h : h + this.data.first_head)));
     for (let n = 0; n < L * H; n++) {
       if (L > 1 && n % H === 0) this.heads.node.append(caption(this.data.layers[n / H], "layer"));
       const name = this.nameOfMap(n);

@@ -34,13 +34,14 @@ class AttentionExplorer(StaticPicture, anywidget.AnyWidget):
 
     Shapes: scores (T, S), (H, T, S) or (L, H, T, S): q @ k^T / sqrt(d_k), before mask and softmax. `queries` are T
         tokens; `keys` S tokens, by default the queries. `mask` (T, S), boolean, True = may look. `layers`: L names.
+        `first_head`: the number that the first head is called by.
     `d_k` is the width of a query; with it the page has a switch that leaves the division by sqrt(d_k) out.
 
     A view is set by attributes, before and after it is shown; the page sets them too:
-    `layer`, `head` from 0, as in the array (the page counts from 1); `selected`, the number of the token that is held,
-    or None; `direction`, "looks at" (a row) or "looked at by" (a column); `temperature` from 0.25 to 4; `scale`,
-    whether the scores are divided by sqrt(d_k); `mask_on`; `show`, "weights" or "scores"; `stretch`, whether the
-    colors end at the largest weight of each row and not at 1.
+    `layer`, `head` from 0, as in the array; `selected`, the number of the token that is held, or None; `direction`,
+    "looks at" (a row) or "looked at by" (a column); `temperature` from 0.25 to 4; `scale`, whether the scores are
+    divided by sqrt(d_k); `mask_on`; `show`, "weights" or "scores"; `stretch`, whether the colors end at the largest
+    weight of each row and not at 1.
 
     The page gets each score in 16 bits where all of its data fits into 300 kB (80 tokens with 8 heads, or so), else
     in 8 bits (200 tokens with 4 heads), finer near the largest score of its row. That moves a weight by less than
@@ -79,6 +80,7 @@ class AttentionExplorer(StaticPicture, anywidget.AnyWidget):
         mask: Any = None,
         d_k: float | None = None,
         layers: Sequence[str] | None = None,
+        first_head: int = 1,
         says: str | None = None,
         selected: int | None = None,
     ) -> None:
@@ -101,6 +103,7 @@ class AttentionExplorer(StaticPicture, anywidget.AnyWidget):
             "queries": [visible(token) for token in tokens[0]],
             "keys": None if keys is None else [visible(token) for token in tokens[1]],
             "layers": [str(name) for name in names],
+            "first_head": first_head,
             "d_k": None if d_k is None else float(d_k),
             "mask": None if allowed is None else text_of(np.packbits(allowed, bitorder="little")),
         }
@@ -141,7 +144,8 @@ class AttentionExplorer(StaticPicture, anywidget.AnyWidget):
         """All heads of all layers under the present settings."""
         weights = self.weights().reshape(self._scores.shape)
         queries, keys = self.data["queries"], self.data["keys"] or self.data["queries"]
-        return every_head(weights, queries, keys, self._mask if self.mask_on else None, self.data["layers"])
+        mask = self._mask if self.mask_on else None
+        return every_head(weights, queries, keys, mask, self.data["layers"], self.data["first_head"])
 
     def _logits(self) -> np.ndarray:
         """What goes into the softmax, before the mask: (L, H, T, S)."""

@@ -252,7 +252,7 @@ def test_the_circuit_shows_an_induction_head_and_its_sink(visit):
     page = visit("09_foundation_models")
     wake(page, EXHIBITS["09_foundation_models"])
     place = exhibit(page, "circuit")
-    assert "“van” no. 17 in layer 18, head 7 looks most at “i” no. 5" in status(page, place)
+    assert "“van” no. 17 in layer 18, head 6 looks most at “i” no. 5" in status(page, place)
     place.locator(".token").nth(16).click()  # let go
     place.locator(".token").nth(12).hover()
     assert "masked" in status(page, place) and "“Professor” (" not in status(page, place)

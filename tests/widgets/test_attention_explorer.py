@@ -128,6 +128,15 @@ def test_names_of_layers():
     assert explorer(layers=["first", "last"]).data["layers"] == ["first", "last"]
 
 
+def test_heads_are_counted_from_the_number_that_is_asked_for():
+    assert explorer().data["first_head"] == 1
+    for first in (0, 1):
+        axes = explorer(first_head=first).picture().axes
+        assert [ax.get_title("left") or ax.get_title() for ax in axes[:3]] == [f"head {first + n}" for n in range(3)]
+        tiles = explorer(scores=scores(30, 9, 7, 7), first_head=first).picture().axes[0]
+        assert [label.get_text() for label in tiles.get_yticklabels()] == [str(first + n) for n in range(9)]
+
+
 def test_the_picture_shows_all_heads_as_they_are_set():
     widget = explorer()
     check_bundle(widget, "attention of 7 queries to 7 keys in 2 x 3 layers x heads, where each token looks, token by "

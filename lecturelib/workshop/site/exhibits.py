@@ -116,13 +116,13 @@ def circuit() -> Exhibit:
     mask = past.copy()
     mask[1:, 0] = False  # the sink
     layers = [f"layer {layer}" for layer in LAYERS]
-    widget = AttentionExplorer(np.where(past, scores, -1e4), tokens, mask=mask, layers=layers)
+    widget = AttentionExplorer(np.where(past, scores, -1e4), tokens, mask=mask, layers=layers, first_head=0)
     widget.layer, widget.head, widget.selected = 2, 6, len(tokens) - 2
     return Exhibit(
         "circuit",
         "How a language model copies a name",
-        "SmolLM2, a language model of 135 million parameters, reads a made-up name a second time. Head 7 of layer 18 "
-        "looks at what followed the name the first time; head 1 of layer 16 looks one token back. Switch the mask off, "
+        "SmolLM2, a language model of 135 million parameters, reads a made-up name a second time. Head 6 of layer 18 "
+        "looks at what followed the name the first time; head 0 of layer 16 looks one token back. Switch the mask off, "
         "and most heads look at the first token. These are 3 of its 30 layers; the notebook has all.",
         "09_foundation_models",
         widget,
