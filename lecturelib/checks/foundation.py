@@ -57,6 +57,11 @@ check_grouped = Exercise(
         "mean of the groups": lambda q, k, v: _attend(q, k.mean(1, keepdim=True), v.mean(1, keepdim=True)),
         "no root": lambda q, k, v: _attend(q, _next(k, q), _next(v, q), scale=1.0),
         "divided by the width": lambda q, k, v: _attend(q, _next(k, q), _next(v, q), scale=q.shape[-1]),
+        "another root": tuple(
+            lambda q, k, v, axis=axis: _attend(q, _next(k, q), _next(v, q), scale=k.shape[axis] ** 0.5)
+            for axis in (0, 1, 2)
+        ),
+        "heads left in groups": lambda q, k, v: _attend(q, _next(k, q), _next(v, q)).unflatten(1, (k.shape[1], -1)),
         "softmax over queries": lambda q, k, v: _attend(q, _next(k, q), _next(v, q), dim=-2),
         "softmax over heads": lambda q, k, v: _attend(q, _next(k, q), _next(v, q), dim=1),
     },
@@ -72,12 +77,16 @@ check_grouped = Exercise(
         mean of the groups: You average the groups. Each head has one group of its own, and looks at that alone.
         no root: Your scores are not divided by the root of the width of a head.
         divided by the width: You divide the scores by the width. The formula has its root.
+        another root: You divide the scores by the root of another axis. Which one holds the numbers of one query?
+        heads left in groups: The numbers are right, but the heads still stand in their groups. Which two axes must
+            become one, so that the mix has the shape of q?
         softmax over queries: Each column of your weights sums to 1, but each row should. Which axis does the softmax
             run over?
         softmax over heads: Your softmax runs over the heads, which do not compete. Which axis holds the keys?
         right: It equals torch's attention with enable_gqa=True, for two numbers of groups.
         hint 1: How many heads share one group? Give each head its own copy of k and v; the rest is notebook 03.
-        hint 2: k.repeat_interleave(q.shape[1] // k.shape[1], dim=1), and the same for v.
+        hint 2: Before the product, k and v must have the shape (B, H, S, d_k), with group 0 at heads 0 to H / G - 1.
+            Tensor.repeat_interleave repeats each entry along one dim. Which dim is it, and how often?
     """,
 )
 
@@ -102,6 +111,8 @@ check_one_back = Exercise(
         "the last token only": lambda weights: weights[:, :, -1, -2],
         "a sum": lambda weights: weights.diagonal(-1, -2, -1).sum(-1),
         "the largest": lambda weights: weights.diagonal(-1, -2, -1).amax(-1),
+        "one number": lambda weights: weights.diagonal(-1, -2, -1).mean(),
+        "one for each layer": lambda weights: weights.diagonal(-1, -2, -1).mean((-2, -1)),
         "divided by T": lambda weights: weights.diagonal(-1, -2, -1).sum(-1) / weights.shape[-1],
         "from t = 0": lambda weights: (
             weights.diagonal(-1, -2, -1).sum(-1) / weights.shape[-1] + weights[:, :, 0, -1] / weights.shape[-1]
@@ -115,6 +126,10 @@ check_one_back = Exercise(
         the last token only: That is the last row alone. Average over all rows that have a token in front.
         a sum: You add the weights up. A mean can be compared between texts of different lengths.
         the largest: That is the largest of them. One lucky token is no habit: take the mean.
+        one number: That is one number for all heads together. Average over the tokens only, so that each head has its
+            own.
+        one for each layer: That is one number for each layer. Average over the tokens only, so that each head has its
+            own.
         divided by T: You divide by T, but the first token has none in front: there are T - 1 weights.
         from t = 0: You start at t = 0. There t - 1 is -1, and column -1 is the last one. Which is the first t that has
             a token in front?

@@ -349,6 +349,13 @@ def test_arrows_choose_a_layer_and_a_head(alone):
     assert (page.get("layer"), page.get("head")) == (1, 0)
 
 
+def test_heads_are_counted_from_the_number_that_is_asked_for(alone):
+    page = alone(explorer(first_head=0))
+    assert page.page.locator(".caption").all_inner_texts()[:4] == ["head", "0", "1", "2"]
+    page.page.get_by_label("layer 2, head 0", exact=True).click()
+    assert (page.get("layer"), page.get("head")) == (1, 0)
+
+
 def test_heads_of_one_layer_are_arranged_as_the_arrows_move(alone):
     page = alone(explorer(scores=scores(4, 7, 7)))
     first, second, third = (page.page.get_by_label(f"head {n}", exact=True).bounding_box() for n in (1, 2, 3))

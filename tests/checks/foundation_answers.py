@@ -46,6 +46,12 @@ WRONG["grouped queries"] = {
         lambda q, k, v: F.scaled_dot_product_attention(q, k.repeat_interleave(3, 1), v.repeat_interleave(3, 1))
     ],
     "causal mask": [lambda q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)],
+    "another root": [
+        lambda q, k, v: F.scaled_dot_product_attention(q, k, v, scale=1 / k.size(1) ** 0.5, enable_gqa=True)
+    ],
+    "heads left in groups": [
+        lambda q, k, v: F.scaled_dot_product_attention(q.unflatten(1, (k.size(1), -1)), k[:, :, None], v[:, :, None])
+    ],
     "error": [lambda q, k: q],
     "no function": [torch.zeros(3)],
 }
@@ -59,6 +65,8 @@ RIGHT["one back"] = [row_by_row, lambda w: torch.diagonal(w[..., 1:, :-1], dim1=
 WRONG["one back"] = {
     "every place": [lambda w: w[:, :, 1:].mean(-1).mean(-1)],
     "from t = 0": [lambda w: w[:, :, torch.arange(w.shape[-1]), torch.arange(w.shape[-1]) - 1].mean(2)],
+    "one number": [lambda w: row_by_row(w).mean()],
+    "one for each layer": [lambda w: row_by_row(w).mean(dim=1)],
     "error": [lambda w: w[:, :, 999]],
 }
 AS_SHOWN = {"P": "induction", "Q": "sink", "R": "one back", "S": "earlier copy", "T": "even"}
