@@ -1,4 +1,4 @@
-"""Models with a bug: one switch for each; those of the language model were really shipped in teaching material.
+"""Models with a bug: one switch for each; those of the language model stood in code that others learned from.
 
     BUGS              name -> Bug: the right line, the wrong line, where it was seen, and the code that makes it
     break_it          put one of them into a `LanguageModel`
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -72,20 +72,23 @@ def blind_patient(number: int, vocab_size: int) -> LanguageModel:
 
 
 def maps_follow_the_formula(model: LanguageModel) -> bool:
-    """Whether the weights of a model's first layer are those of the formula, under a causal mask.
+    """Whether the attention weights of every block are those of the formula, under a causal mask.
 
     Taught: notebook 04, section 7.
 
     >>> maps_follow_the_formula(LanguageModel(5, d_model=8, num_heads=2, num_layers=1, max_len=6))
     True
     """
-    layer: Any = model.blocks[0].attention
-    x = torch.sin(torch.arange(6.0 * layer.q_proj.in_features)).view(1, 6, -1)  # (1, T, D), six tokens
-    q, k = layer.split(layer.q_proj(x)), layer.split(layer.k_proj(x))  # (1, H, T, K)
-    scores = q @ k.mT / math.sqrt(q.shape[-1])  # k.mT: the last two dimensions exchanged
-    with record_attention(layer) as seen:
-        layer(x, is_causal=True)  # it makes the causal mask itself
-    return torch.allclose(seen["attention"].weights, attention_weights(scores, causal_mask(6)), atol=1e-5)
+    follows, layers = [], [layer for layer in model.modules() if isinstance(layer, MultiHeadAttention)]
+    for layer in layers:
+        x = torch.sin(torch.arange(6.0 * layer.q_proj.in_features)).view(1, 6, -1)  # (1, T, D), six tokens
+        q, k = layer.split(layer.q_proj(x)), layer.split(layer.k_proj(x))  # (1, H, T, K)
+        scores = q @ k.mT / math.sqrt(q.shape[-1])  # k.mT: the last two dimensions exchanged
+        with record_attention(layer) as seen:
+            layer(x, is_causal=True)  # it makes the causal mask itself
+        expected = attention_weights(scores, causal_mask(6))
+        follows.append(torch.allclose(seen["attention"].weights, expected, atol=1e-5))
+    return all(follows)
 
 
 class _Silent(nn.Module):
@@ -158,7 +161,7 @@ BUGS: dict[str, Bug] = {
     "no mask": Bug(
         "weights = scores.masked_fill(~mask, -math.inf).softmax(dim=-1)",
         "weights = scores.softmax(dim=-1)",
-        "pytorch/tutorials, pull request 2423, mended by 2662, 2023",
+        "pytorch/tutorials, pull request 2423, fixed by 2662, 2023",
         _map(lambda _: _NoMask()),
     ),
     "soft mask": Bug(

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from lecturelib.attention import MultiHeadAttention, causal_mask, masked_softmax, record_attention
-from lecturelib.broken import BUGS, blind_patient, break_it, broken_painters
+from lecturelib.broken import BUGS, blind_patient, break_it, broken_painters, maps_follow_the_formula
 from lecturelib.language import left_to_right_loss, next_token_loss
 from lecturelib.mae import MaskedAutoencoder, random_mask, reconstruction_loss
 from lecturelib.transformer import Embedding, LanguageModel
@@ -108,6 +108,13 @@ def test_the_wrong_scale_is_that_of_the_whole_width():
     for each in maps.values():
         wrong = (each.scores / math.sqrt(3)).masked_fill(~causal_mask(7), -math.inf).softmax(-1)
         torch.testing.assert_close(each.weights, wrong)
+
+
+def test_the_formula_is_asked_of_every_block():
+    assert maps_follow_the_formula(model().float())
+    half = model().float()
+    half.blocks[1] = break_it(model().float(), "wrong scale").blocks[1]
+    assert not maps_follow_the_formula(half)
 
 
 def test_blind_patients_have_each_bug_in_turn_and_leave_the_random_numbers_alone():

@@ -87,6 +87,24 @@ def _triangle(h: Tensor) -> Tensor:
     return torch.ones(h.shape[1], h.shape[1], dtype=torch.bool).tril()
 
 
+def _context_asks(x: Tensor, context: Tensor, norms: Any, looks: Any, crosses: Any, feed_forward: Any) -> Tensor:
+    x = x + looks(norms[0](x), _triangle(x))
+    x = x + crosses(norms[1](context), x)
+    return x + feed_forward(norms[2](x))
+
+
+def _first_sum_lost(x: Tensor, context: Tensor, norms: Any, looks: Any, crosses: Any, feed_forward: Any) -> Tensor:
+    h = x + looks(norms[0](x), _triangle(x))
+    x = x + crosses(norms[1](h), context)
+    return x + feed_forward(norms[2](x))
+
+
+def _second_sum_lost(x: Tensor, context: Tensor, norms: Any, looks: Any, crosses: Any, feed_forward: Any) -> Tensor:
+    x = x + looks(norms[0](x), _triangle(x))
+    h = x + crosses(norms[1](x), context)
+    return x + feed_forward(norms[2](h))
+
+
 def _block(
     order: str = "scf",  # self-attention, cross-attention, feed-forward
     wraps: Mapping[str, Wrap] | None = None,
@@ -144,7 +162,8 @@ check_decoder_block = Exercise(
         "mask turned, itself hidden": _block(mask=lambda h: ~_triangle(h)),
         "a token hidden from itself": _block(mask=lambda h: _triangle(h) & _triangle(h).T.logical_not()),
         "the context is not used": _block(cross=lambda layer, h, context, norm: layer(h, h)),
-        "queries from the context": _block(cross=lambda layer, h, context, norm: layer(context, h)),
+        "queries from the context": (_block(cross=lambda layer, h, context, norm: layer(context, h)), _context_asks),
+        "a sum is lost": (_first_sum_lost, _second_sum_lost),
         "context normalized": _block(cross=lambda layer, h, context, norm: layer(h, norm(context))),
         "another order": (_block("csf"), _block("sfc"), _block("fsc"), _block("cfs"), _block("fcs")),
         "side by side": _block(side_by_side=True),
@@ -174,6 +193,8 @@ check_decoder_block = Exercise(
             not reach the output. What is the second argument of cross_attention?
         queries from the context: Your cross-attention lets the context look at the decoder's tokens. Who asks, and who
             is asked? The first argument makes the queries.
+        a sum is lost: One of your sums goes into the next layer, and then it is lost: the next addition starts from
+            an older x. To what should each layer's output be added?
         context normalized: You normalize the context. The encoder ends with a norm of its own: use it as it is.
         another order: Your three steps are right, but not their order. What comes first in a decoder's block?
         side by side: All your layers look at the x from the start. Each should see what the one before has added.
@@ -203,7 +224,7 @@ FAILS = {
 }
 _TESTS = ("past_ignores_future", "only_attention_mixes", "tells_positions_apart", "maps_follow_the_formula")
 _MASKS = "the tests cannot tell"
-_HEALTHY = ("none", "no bug", "nothing", "the right model", "right model")
+_HEALTHY = ("none", "no bug", "nothing", "the correct model", "correct model", "the right model", "right model")
 
 
 def case_number(student: str) -> int:
@@ -269,7 +290,7 @@ check_patient = Exercise(
     imitations={name: _wrong_pairs(name) for name in (*_TESTS, _MASKS)}
     | {
         "a test, not a bug": (["Ada Lovelace", "past_ignores_future"], ["Ada Lovelace", "only attention mixes"]),
-        "no bug": (["Ada Lovelace", "none"], ["Ada Lovelace", "the right model"]),
+        "no bug": (["Ada Lovelace", "none"], ["Ada Lovelace", "the correct model"]),
         "more than one bug": (["Ada Lovelace", "no mask or soft mask"], ["Ada Lovelace", ["no mask", "wrong scale"]]),
         "exchanged": ["wrong scale", "Ada Lovelace"],
     },
@@ -303,12 +324,14 @@ check_patient = Exercise(
 
 
 def _depths(shares: list[float]) -> str:
-    """What the shares of right answers at depth 1, 2 and 3 say in words."""
+    """What the medians at depth 1, 2 and 3 say in words: shares of right answers."""
     works = [each > 0.8 for each in shares]
     if all(0.07 < each < 0.18 for each in shares):
         return "at chance"
     if works == [True, False, False] and shares[1] == shares[2]:
         return "the same twice"
+    if works == [True, False, False] and max(shares[1:]) > 0.4:
+        return "one seed"
     if sum(works) == 1 and not works[0]:
         return "another depth works"
     return ", ".join("works" if each else "fails" for each in works)
@@ -325,6 +348,7 @@ check_depths = Exercise(
         "nothing works": [0.6, 0.2, 0.2],
         "two blocks work": [1.0, 1.0, 0.2],
         "the same twice": [1.0, 0.3, 0.3],
+        "one seed": ([1.0, 0.78, 0.17], [1.0, 0.8, 0.5]),
         "another depth works": ([0.2, 0.3, 1.0], [0.2, 1.0, 0.3]),
         "percent": [100, 30, 20],
     },
@@ -337,12 +361,15 @@ check_depths = Exercise(
         two blocks work: Two blocks work in your runs, and three do not. Run depth 2 once more: did the cell run
             after you had changed the number?
         the same twice: Your last two shares are equal. Did the cell run again after you had changed the depth?
+        one seed: One block works in your list, but a median further on is higher than what we measured, below 0.4.
+            Single seeds reach more. Did you take the median of all ten?
         another depth works: Only one depth works in your list, and it isn't depth 1. Is the share for depth 1 the
             first?
         percent: Write shares, such as 0.87, and not percent.
-        right: That is what we measured in 80 steps at this rate. Give depth 2 more steps and a smaller rate before you
-            say that it cannot learn the task.
+        right: So we measured it, too, in 80 steps at this rate: one block works, and more blocks hardly do better than
+            naming the text's most frequent token. Give them more steps before you say that they cannot learn it.
         hint 1: Which number do you have to change, and which cell do you run after that?
-        hint 2: With depth = 1, 2 and 3 the measured shares go into shares = [..., ..., ...] in this order.
+        hint 2: With depth = 2, 1 and 3 the dictionary medians fills up. Its values for depth 1, 2 and 3 go into
+            shares = [..., ..., ...] in this order.
     """,
 )

@@ -92,7 +92,7 @@ def heads(
     same_shape("removed, and questions,", removed.shape[1:], (len(questions),))
     figure = new_figure(12, 5)
     left, table = axes(figure, 1, 2, width_ratios=[1.5, 1])
-    _dots(left, right, chance)
+    _dots(left, right, {"chance": chance})
     left.set_title("The harder of two questions")
     image = draw_map(table, removed)
     number_cells(table, removed)
@@ -107,22 +107,28 @@ def heads(
 
 
 @styled
-def arms(right: Mapping[str, np.ndarray], chance: float) -> LectureFigure:
-    """Show how right several networks are: a dot per seed, a bar for the mean. Shapes: right[name] (seeds,)."""
+def arms(right: Mapping[str, np.ndarray], levels: Mapping[str, float]) -> LectureFigure:
+    """Show how right several networks are: a dot per seed, a bar for the mean, and levels that need no network.
+
+    Shapes: right[name] (seeds,).
+    """
     figure, ax = panel(9, 4.4)
-    _dots(ax, right, chance)
+    _dots(ax, right, levels)
     return figure
 
 
-def _dots(ax: Axes, right: Mapping[str, np.ndarray], chance: float) -> None:
+def _dots(ax: Axes, right: Mapping[str, np.ndarray], levels: Mapping[str, float]) -> None:
     """Draw a column for each name: hollow dots for seeds, side by side where they are equal, a bar for the mean."""
     few("networks", right, 6)
     for k, (name, each) in enumerate(results(right, "right answers").items()):
         beside = k + 0.07 * (np.arange(len(each)) - (len(each) - 1) / 2)
         ax.plot([k - 0.3, k + 0.3], [each.mean()] * 2, color=STATE_COLORS[k], lw=5, label=name, zorder=1)
         ax.plot(beside, each, "o", mfc="none", mec="black", ms=9, mew=1.6, zorder=2)
-    ax.axhline(chance, color=GREY, ls="--", lw=2)
-    ax.text(len(right) - 0.55, chance - 0.015, "chance", ha="right", va="top", color=GREY, fontsize=13)
+    for name, level in levels.items():
+        above = level > min(levels.values())  # the lowest has its name below the line
+        ax.axhline(level, color=GREY, ls="--", lw=2)
+        ax.text(len(right) - 0.55, level + (0.015 if above else -0.015), name, ha="right",
+                va="bottom" if above else "top", color=GREY, fontsize=13)  # fmt: skip
     names = [re.sub(r" (?=[\d.]+$)", "\u00a0", name) for name in right]  # a number stays with the word before it
     ax.set_xticks(range(len(right)), [wrapped(name, 6.2 / len(right), 13) for name in names], fontsize=13)
     ax.set(xlim=(-0.5, len(right) - 0.5), ylim=(-0.04, 1.06))
@@ -149,26 +155,37 @@ def language_curve(steps: Sequence[int], loss: Mapping[str, np.ndarray], lines: 
 
 
 @styled
-def honest_or_not(bugs: Sequence[str], parallel: np.ndarray, left_to_right: np.ndarray,
-                  correct: float) -> LectureFigure:  # fmt: skip
+def honest_or_not(bugs: Sequence[str], parallel: np.ndarray, left_to_right: np.ndarray, level: float, name: str,
+                  most: float = 5.0) -> LectureFigure:  # fmt: skip
     """Show for each bug the loss in training beside the loss when the model writes, left to right.
 
-    Shapes: parallel and left_to_right (n,) for n bugs, from the top down as given; the first is the right model.
+    Losses left to right above `most` stand at the right edge: an arrow with their mean. A dashed line shows a named
+    level, what a simpler model reaches.
+    Shapes: parallel and left_to_right (n,) for n bugs, or (n, seeds), from the top down as given; the first is the
+        correct model.
+    Raises: ValueError for others.
     """
-    parallel, left_to_right = np.asarray(parallel, float), np.asarray(left_to_right, float)
+    parallel, left_to_right = (np.asarray(each, float) for each in (parallel, left_to_right))
     same_shape("losses in training and left to right, of each bug,", parallel.shape, left_to_right.shape)
+    same_shape("bugs, and losses of a seed,", (len(bugs),), parallel.shape[:1])
+    parallel, left_to_right = parallel.reshape(len(bugs), -1), left_to_right.reshape(len(bugs), -1)
     figure, ax = panel(12, min(6.5, 1.5 + 0.45 * len(bugs)))
     rows = np.arange(len(bugs))
-    ax.hlines(rows, parallel, left_to_right, color=GREY, lw=3, zorder=1)
-    ax.plot(parallel, rows, "o", mfc="none", mec=BLUE, mew=3.5, ms=19, label="all positions at once, as in training")
-    ax.plot(left_to_right, rows, "D", color=ORANGE, mec="black", ms=9, label="left to right, as when it writes")
-    ax.axvline(correct, color="black", ls="--", lw=1.8, zorder=0)
+    ends = left_to_right.mean(axis=1)
+    ax.hlines(rows, parallel.mean(axis=1), np.minimum(ends, most), color=GREY, lw=3, zorder=1)
+    for k, (once, written) in enumerate(zip(parallel.T, left_to_right.T, strict=True)):
+        words = ("all positions at once, as in training", "left to right, as when it writes") if k == 0 else ("", "")
+        ax.plot(once, rows, "o", mfc="none", mec=BLUE, mew=3, ms=17, label=words[0])
+        ax.plot(np.where(written <= most, written, np.nan), rows, "D", color=ORANGE, mec="black", ms=8, label=words[1])
+    for row in np.flatnonzero((left_to_right > most).any(axis=1)):
+        ax.plot(most, row, ">", color=ORANGE, mec="black", ms=13, clip_on=False)
+        ax.text(most - 0.07, row - 0.12, f"{ends[row]:.1f}", ha="right", va="bottom", fontsize=13)
+    ax.axvline(level, color="black", ls="--", lw=1.8, zorder=0)
     ax.axhspan(-0.5, 0.5, color="black", alpha=0.06, lw=0)
     ax.set_yticks(rows, list(bugs), fontsize=14)
     ax.tick_params("y", length=0)
-    ax.set(ylim=(len(bugs) - 0.5, -0.5), xlabel="loss (nats per character)")
-    ax.set_xlim(bracket([parallel, left_to_right, np.array([correct])], 0.06))
-    ax.text(correct, -0.6, "the right model", ha="center", va="bottom", fontsize=13)
+    ax.set(ylim=(len(bugs) - 0.5, -0.5), xlim=(0, most), xlabel="loss (nats per character)")
+    ax.text(level, -0.6, name, ha="center", va="bottom", fontsize=13)
     figure.legend(loc="outside lower center", ncols=2, fontsize=14)
     return figure
 

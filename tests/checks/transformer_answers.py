@@ -14,7 +14,7 @@ WRONG: dict[str, dict[str, list[Any]]] = {}
 SOLUTIONS = {
     "a decoder's block": ["self_attention(norm", "norms[", "tril(", "causal_mask(", "feed_forward("],
     "the blind patient": list(FAILS),
-    "depth without residual connections": ["0.2", "0.3", "1.0"],
+    "depth without residual connections": ["0.29", "0.17", "1.0"],
 }
 
 # ---- the block of a decoder ----
@@ -71,10 +71,24 @@ def layer_norms(x, context, norms, self_attention, cross_attention, feed_forward
     return x + feed_forward(norms[2](x))
 
 
+def older_sum(x, context, norms, self_attention, cross_attention, feed_forward):
+    seen = x + self_attention(norms[0](x), torch.ones(x.shape[1], x.shape[1]).tril() == 1)
+    both = x + cross_attention(norms[1](seen), context)
+    return both + feed_forward(norms[2](both))
+
+
+def asked_by_the_context(x, context, norms, self_attention, cross_attention, feed_forward):
+    x = x + self_attention(norms[0](x), torch.ones(x.shape[1], x.shape[1]).tril() == 1)
+    x = x + cross_attention(norms[1](context), x)
+    return x + feed_forward(norms[2](x))
+
+
 RIGHT["a decoder's block"] = [in_three_lines, by_loop, with_names]
 WRONG["a decoder's block"] = {
     "a part left out": [without_reading],
     "no residual connection": [without_last_addition],
+    "a sum is lost": [older_sum],
+    "queries from the context": [asked_by_the_context],
     "written in place": [in_place],
     "other": [layer_norms, lambda x, *rest: x],
     "error": [lambda x, context, norms, self_attention, cross_attention, feed_forward: self_attention(x, None)],
@@ -106,9 +120,9 @@ WRONG["the blind patient"] = {
 # ---- how deep without residual connections? ----
 
 RIGHT["depth without residual connections"] = [
-    [1.0, 0.31, 0.18],
+    [1.0, 0.29, 0.17],
     (0.99, 0.25, 0.3),
-    torch.tensor([0.97, 0.41, 0.2]),
+    torch.tensor([0.97, 0.36, 0.2]),
 ]
 WRONG["depth without residual connections"] = {
     "whole blocks": [[0.99, 1, 0.97]],
@@ -116,6 +130,7 @@ WRONG["depth without residual connections"] = {
     "nothing works": [[0.5, 0.31, 0.2], [0.31, 0.19, 0.15]],
     "two blocks work": [[0.99, 0.93, 0.3]],
     "the same twice": [[1, 0.44, 0.44], [0.99, 0.2, 0.2]],
+    "one seed": [[1.0, 0.63, 0.18], [0.99, 0.3, 0.45]],
     "another depth works": [[0.44, 1.0, 0.2], (0.18, 0.44, 1.0)],
     "percent": [[99, 31.2, 18], [100, 0.31, 0.18]],
     # losses and counts are no percent

@@ -74,7 +74,7 @@ READ = "yxwzwxyAyxwzywwwxyzzxwxzw"  # 25 symbols, as in notebook 02
 WORDS = ["The", "attention", "of", "a", "head", "is", "a", "soft", "look-up", "in", "a", "table", "of", "values", "."]
 ARMS = ["tanh RNN, orthogonal", "LSTM, open gate", "LSTM, f = 1 for good", "open gate, f = 1 forced later"]
 BUGS = [
-    "the right model",
+    "the correct model",
     "mask off by one",
     "softmax over queries",
     "positions along the batch",
@@ -433,12 +433,14 @@ CASES: dict[str, list[Callable[[], style.LectureFigure]]] = {
         )
     ],
     "transformer.arms": [
-        lambda: transformer.arms({f"no {part}, lr 0.003": sigmoid(noise(3)) for part in ("norm", "residual")}, 0.125),
-        lambda: transformer.arms({"nothing removed": np.ones(5), "residual removed": np.ones(5)}, 0.125),
+        lambda: transformer.arms({f"no {part}, lr 0.003": sigmoid(noise(3)) for part in ("norm", "residual")},
+                                 {"chance": 0.125, "most frequent token": 0.33}),
+        lambda: transformer.arms({"nothing removed": np.ones(5), "residual removed": np.ones(5)}, {"chance": 0.125}),
     ],
     "transformer.language_curve": [lambda: language_curve(3.2, 2.5, 1.91, 1.37)],
     "transformer.honest_or_not": [
-        lambda: transformer.honest_or_not(BUGS, 2 * sigmoid(noise(11)), 10 * sigmoid(noise(11)), 1.96)
+        lambda: transformer.honest_or_not(BUGS, 2 * sigmoid(noise(11, 3)), 10 * sigmoid(noise(11, 3)), 1.96, "2-gram"),
+        lambda: transformer.honest_or_not(BUGS, 2 * sigmoid(noise(11)), 4 * sigmoid(noise(11)), 1.96, "2-gram table"),
     ],
     "transformer.exposed": [
         lambda: transformer.exposed(
@@ -650,6 +652,15 @@ def test_the_words_change_with_a_label_and_hold_no_measured_number():
 
 
 # What is drawn is what was given.
+
+
+def test_losses_beyond_the_edge_are_an_arrow_with_their_mean():
+    figure = transformer.honest_or_not(["correct", "bug"], np.ones((2, 2)), np.array([[1, 1.2], [8, 9]]), 2, "2-gram")
+    (ax,) = figure.axes
+    marks = {line.get_marker(): line.get_data() for line in ax.lines}
+    assert np.allclose(marks[">"], [[5], [1]]) and "8.5" in [text.get_text() for text in ax.texts]
+    diamonds = np.array([line.get_xdata() for line in ax.lines if line.get_marker() == "D"])
+    assert np.allclose(diamonds, [[1, np.nan], [1.2, np.nan]], equal_nan=True)
 
 
 def test_a_drawing_keeps_the_words_of_a_box_inside_the_box():
@@ -877,7 +888,9 @@ BAD: list[tuple[Callable[[], object], str]] = [
     (lambda: recurrent_networks.compiled_units(TWO, "1", MODULO_3.table, "01"), r"\(1, 2\) and \(2, 6\)"),
     (lambda: transformer.mixing({"a": -np.eye(2)}), r"map 'a' \(2, 2\): expected"),
     (lambda: transformer.heads({"a": np.ones(3)}, 0.1, np.eye(2), ["b"]), r"\(2,\) and \(1,\)"),
-    (lambda: transformer.arms({}, 0.1), r"0 networks: expected 1 to 6"),
+    (lambda: transformer.honest_or_not(["a"], np.ones((2, 1)), np.ones((2, 1)), 1, "2-gram"),
+     r"bugs, and losses of a seed,"),
+    (lambda: transformer.arms({}, {"chance": 0.1}), r"0 networks: expected 1 to 6"),
     (lambda: vision.patches(image(), np.zeros((16, 4))), r"patches have shape \(16, 4\): expected \(N, C, P, P\)"),
     (lambda: vision.patches(image(), np.zeros((15, 1, 2, 2))), "15 patches do not fill an image of 8 x 8"),
     (lambda: vision.patches(image()[0], np.zeros((16, 1, 2, 2))), r"shape \(8, 8\): expected \(C, height, width\)"),
