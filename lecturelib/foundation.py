@@ -8,13 +8,14 @@
     write_with_cache         the writing loop, in which each token is read once
     BertBlock, BertModel     the `Block` and the `Encoder` of notebook 04 with the norm behind each residual connection
 
-A cache is a dictionary: the keys and values that each attention layer has made, by the layer. It starts empty; a
-forward pass adds to it what it has read, and looks at what was read before.
+A cache is a dictionary: the keys and values of each layer, by the number of the layer. It starts empty; a forward pass
+looks at what was read before, and at its end adds what it has read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -27,7 +28,8 @@ from lecturelib.lengths import steps_within
 from lecturelib.rotary import apply_rotary
 from lecturelib.transformer import Embedding, FeedForward
 
-Cache = dict[nn.Module, tuple[torch.Tensor, torch.Tensor]]
+Pair = tuple[torch.Tensor, torch.Tensor]  # keys and values of one layer, (B, G, tokens read, K)
+Cache = dict[int, Pair]
 
 
 class RMSNorm(nn.Module):
@@ -58,7 +60,8 @@ class GroupedQueryAttention(nn.Module):
     Equation: as `MultiHeadAttention`, without biases; of the H heads, head h looks at keys and values h // (H / G) of
         G (Ainslie and others 2023, "GQA"). With G = H it is multi-head attention. Queries and keys are turned by
         `apply_rotary`; values are not.
-    Shapes: x (B, T, D); returns (B, T, D). The map has shape (B, H, T, S), where S - T tokens were in the cache.
+    Shapes: x (B, T, D); returns (B, T, D). The map has shape (B, H, T, S), where S - T tokens were in the cache, which
+        holds the layer's own keys and values, if any, by the layer.
     Raises: ValueError for heads that do not divide the width, or groups that do not divide the heads.
     Taught: notebook 09, section 1.
     """
@@ -79,7 +82,7 @@ class GroupedQueryAttention(nn.Module):
         self.out_proj = nn.Linear(d_model, d_model, bias=False)
         self.map = AttentionMap()
 
-    def forward(self, x: torch.Tensor, cache: Cache | None = None) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, cache: dict[nn.Module, Pair] | None = None) -> torch.Tensor:
         q = self.q_proj(x).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)  # (B, H, T, K)
         k = self.k_proj(x).unflatten(-1, (self.num_kv_heads, -1)).transpose(1, 2)  # (B, G, T, K)
         v = self.v_proj(x).unflatten(-1, (self.num_kv_heads, -1)).transpose(1, 2)
@@ -98,7 +101,8 @@ class GroupedQueryAttention(nn.Module):
         if start == 0 and self.map.plain:
             mix = attend_fused(q, k, v, is_causal=True)
         else:
-            mask = causal_mask(k.shape[2], x.device)[start:]  # (T, S): row t is place start + t
+            # (T, S): row t is place start + t; a single token may look at all there is
+            mask = causal_mask(k.shape[2], x.device)[start:] if x.shape[1] > 1 else None
             mix = attend_fused(q, k, v, mask) if self.map.plain else attend(q, k, v, mask, self.map)[0]
         return self.out_proj(mix.transpose(1, 2).flatten(2))
 
@@ -138,7 +142,7 @@ class LlamaBlock(nn.Module):
         self.norm_feed_forward = RMSNorm(d_model)
         self.feed_forward = SwiGLU(d_model, d_ff)
 
-    def forward(self, x: torch.Tensor, cache: Cache | None = None) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, cache: dict[nn.Module, Pair] | None = None) -> torch.Tensor:
         x = x + self.attention(self.norm_attention(x), cache)
         return x + self.feed_forward(self.norm_feed_forward(x))
 
@@ -149,7 +153,8 @@ class LlamaModel(nn.Module):
     The table of the tokens serves twice: its row is the token's vector, and the dot product with it the token's logit.
     Shapes: tokens (B, T); returns (B, T, vocab_size), at t the logits of token t + 1. With a cache the tokens go on
         behind those that were read.
-    Raises: ValueError for tokens as in `Embedding`, also where those in the cache and the new ones are too many.
+    Raises: ValueError for tokens as in `Embedding`, also where those in the cache and the new ones are too many, and
+        for a cache of another shape; the cache then is as it was, also where the pass is interrupted.
     Taught: notebook 09, section 1.
     """
 
@@ -178,10 +183,28 @@ class LlamaModel(nn.Module):
                 f"{tokens_read(cache)} tokens were read and {tokens.shape[1]} are to come: expected at most "
                 f"{self.max_len} in all, the positions of the model; begin with an empty cache"
             )
-        x = self.embedding(tokens)
+        x, layers = self.embedding(tokens), [cast(LlamaBlock, block).attention for block in self.blocks]
+        held: dict[nn.Module, Pair] | None = None
+        if cache is not None:
+            _check_cache(cache, layers, tokens)
+            held = {layer: cache[number] for number, layer in enumerate(layers) if cache}
         for block in self.blocks:
-            x = block(x, cache)
+            x = block(x, held)
+        if cache is not None and held is not None:
+            cache.update(enumerate(held.values()))
         return F.linear(self.norm(x), self.embedding.weight)
+
+
+def _check_cache(cache: Cache, layers: list[GroupedQueryAttention], tokens: torch.Tensor) -> None:
+    """Refuse keys and values that this model cannot have made of this many texts."""
+    first = layers[0]
+    shape = (len(tokens), first.num_kv_heads, tokens_read(cache), first.q_proj.out_features // first.num_heads)
+    if cache and (list(cache) != list(range(len(layers))) or any(k.shape != shape for k, _ in cache.values())):
+        found = {number: tuple(k.shape) for number, (k, _) in cache.items()}
+        raise ValueError(
+            f"the cache holds keys of {found} by layer, for {len(tokens)} text(s): expected layers 0 to "
+            f"{len(layers) - 1} with {shape} each; begin with an empty cache, {{}}"
+        )
 
 
 def tokens_read(cache: Cache | None) -> int:

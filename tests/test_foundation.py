@@ -1,5 +1,6 @@
 """Llama and BERT against Hugging Face's, their parts against torch's, and what a cache promises."""
 
+import copy
 from typing import Any
 
 import pytest
@@ -128,6 +129,19 @@ def test_a_cache_can_be_shared_by_texts_that_begin_alike() -> None:
     torch.testing.assert_close(model(ends, dict(shared)), expected)
     torch.testing.assert_close(model(ends, dict(shared)), expected)  # the first left nothing behind
     assert foundation.tokens_read(cache) == 5
+    branch = copy.deepcopy({layer: (k.detach(), v.detach()) for layer, (k, v) in cache.items()})
+    torch.testing.assert_close(model(ends[:1], branch), expected[:1])
+
+
+def test_a_pass_that_is_interrupted_leaves_the_cache_as_it_was() -> None:
+    model, tokens = llama(), tokens_of(1, 9, 1)
+    cache: foundation.Cache = {}
+    model(tokens[:, :5], cache)
+    handle = model.blocks[-1].register_forward_hook(lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        model(tokens[:, 5:], cache)
+    handle.remove()
+    torch.testing.assert_close(model(tokens[:, 5:], cache), model(tokens)[:, 5:])
 
 
 @few
@@ -166,10 +180,10 @@ def test_each_parameter_learns_and_the_table_is_also_the_head() -> None:
 MODEL, PROMPT = llama(), tokens_of(2, 3, 1)
 
 
-def read_twice(tokens: torch.Tensor) -> None:
+def read_twice(tokens: torch.Tensor, then: torch.Tensor, by: foundation.LlamaModel = MODEL) -> None:
     cache: foundation.Cache = {}
     MODEL(tokens, cache)
-    MODEL(tokens, cache)
+    by(then, cache)
 
 
 test_bad_input_is_refused_in_words = refuses(
@@ -183,8 +197,10 @@ test_bad_input_is_refused_in_words = refuses(
     (lambda: MODEL(PROMPT[:, :0]), ["(2, 0)", "(B, T)"]),
     (lambda: MODEL(PROMPT[0]), ["(3,)", "(B, T)"]),
     (lambda: MODEL(PROMPT.repeat(1, 10)), ["30 tokens", f"{MAX_LEN} positions"]),
-    (lambda: read_twice(PROMPT.repeat(1, 5)),
+    (lambda: read_twice(PROMPT.repeat(1, 5), PROMPT.repeat(1, 5)),
      ["15 tokens were read and 15 are to come", "at most 29"]),
+    (lambda: read_twice(PROMPT, PROMPT[:1]), ["1 text(s)", "(1, 2, 3, 4)", "empty cache"]),
+    (lambda: read_twice(PROMPT, PROMPT, llama(num_layers=2)), ["layers 0 to 1"]),
     (lambda: foundation.write_with_cache(MODEL, PROMPT, MAX_LEN - 1), ["3 tokens and 28 steps", "at most 30"]),
     (lambda: foundation.write_with_cache(MODEL, PROMPT[:, :0], 5), ["(2, 0)", "at least one token"]),
     (lambda: bert()(PROMPT, torch.tensor([3])), ["(1,)", "2 sequences"]),
@@ -221,8 +237,8 @@ test_mutants = planted(
         Mutant("apply_rotary(k, positions, self.base)", "k", GROUPS),
         Mutant("        q, k = apply_rotary(q, positions, self.base)", "        q, k = apply_rotary(q, positions)",
                GROUPS),
-        Mutant("        if cache is not None:\n",
-               "        v = apply_rotary(v, positions, self.base)\n        if cache is not None:\n", GROUPS),
+        Mutant("        if cache is not None:\n            if before",
+               "        v = apply_rotary(v, positions)\n        if cache is not None:\n            if before", GROUPS),
         Mutant("apply_rotary(k, positions, self.base)", "apply_rotary(k, positions + 1, self.base)", GROUPS),
         Mutant("k, v = k.repeat_interleave(heads_each, dim=1), v.repeat_interleave(heads_each, dim=1)",
                "k, v = k.repeat(1, heads_each, 1, 1), v.repeat(1, heads_each, 1, 1)", GROUPS),
