@@ -96,7 +96,8 @@ def attend_fused(
     `is_causal` says that nobody may look ahead: a `causal_mask` that nobody has to make.
     Shapes: q (..., T, K), k (..., S, K), v (..., S, M), mask as in `attention_weights`; returns (..., T, M).
     Raises: ValueError for shapes that do not fit, as `attend`, and for a mask beside `is_causal`. What a mask holds it
-        does not look at: a query that may look nowhere gets 0 or NaN.
+        does not look at: a query that may look nowhere gets 0 or NaN. Also for `is_causal` with fewer or more
+        queries than keys, for which torch's kernel counts the places from the other end than a cache.
     Tool: from notebook 08 on.
 
     >>> q, k, v = torch.tensor([[9.0]]), torch.tensor([[-9.0], [9.0]]), torch.tensor([[1.0], [2.0]])
@@ -109,6 +110,11 @@ def attend_fused(
         mask = torch.atleast_2d(mask)
         if is_causal:
             raise ValueError("a mask and is_causal=True: expected one of the two; join them by mask & causal_mask(T)")
+    if is_causal and q.shape[-2] != k.shape[-2]:
+        raise ValueError(
+            f"{q.shape[-2]} queries, {k.shape[-2]} keys and is_causal=True: expected as many of both; for the last "
+            "tokens of a text pass mask=causal_mask(S)[-T:]"
+        )
     return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=is_causal)
 
 
@@ -181,7 +187,7 @@ class Attention(nn.Module):
         self, x: torch.Tensor, context: torch.Tensor | None = None, mask: torch.Tensor | None = None
     ) -> torch.Tensor:
         y = x if context is None else context
-        _check_layer(x, self.q_proj.in_features, y, self.k_proj.in_features)
+        check_layer(x, self.q_proj.in_features, y, self.k_proj.in_features)
         return attend(self.q_proj(x), self.k_proj(y), self.v_proj(y), mask, self.map)[0]
 
 
@@ -221,7 +227,7 @@ class MultiHeadAttention(nn.Module):
         is_causal: bool = False,
     ) -> torch.Tensor:
         y = x if context is None else context
-        _check_layer(x, self.q_proj.in_features, y, self.k_proj.in_features)
+        check_layer(x, self.q_proj.in_features, y, self.k_proj.in_features)
         if is_causal and context is not None:
             raise ValueError("is_causal=True and a context: expected it for tokens that look at themselves only")
         q, k, v = self.split(self.q_proj(x)), self.split(self.k_proj(y)), self.split(self.v_proj(y))
@@ -263,7 +269,8 @@ def record_attention(model: nn.Module, edit: Edit | None = None) -> Iterator[dic
     shape, which the layer then uses (and which are recorded), to see what a head or a token is for; None leaves them.
 
     Returns: a dictionary such as {"blocks.0.attention": Recorded(...)}, in the order of the layers, detached copies.
-    Raises: ValueError for a model without an `AttentionMap`, and for edited weights of another shape.
+    Raises: ValueError for a model without an `AttentionMap`, for edited weights of another shape, and for a compiled
+        model, whose code was made for layers that nobody watches.
     Tool: from notebook 03 on.
 
     >>> layer = MultiHeadAttention(d_model=6, num_heads=2)
@@ -272,6 +279,10 @@ def record_attention(model: nn.Module, edit: Edit | None = None) -> Iterator[dic
     >>> maps["attention"].weights.shape
     torch.Size([1, 2, 3, 3])
     """
+    if any(hasattr(module, "_orig_mod") or module._compiled_call_impl for module in model.modules()):
+        raise ValueError(
+            "the model is compiled: expected the one that was given to torch.compile, with the same weights"
+        )
     taps = {name: module for name, module in model.named_modules() if isinstance(module, AttentionMap)}
     if not taps:
         raise ValueError(
@@ -335,8 +346,12 @@ def check_attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> None:
         ) from None
 
 
-def _check_layer(x: torch.Tensor, d_model: int, context: torch.Tensor, d_context: int) -> None:
-    """Refuse what is not a batch of tokens of the widths that a layer was built for."""
+def check_layer(x: torch.Tensor, d_model: int, context: torch.Tensor, d_context: int) -> None:
+    """Refuse what is not a batch of tokens of the widths that a layer was built for.
+
+    Raises: ValueError.
+    Tool: from notebook 04 on.
+    """
     for name, tokens, expected in (("x", x, d_model), ("context", context, d_context)):
         if tokens.ndim != 3 or tokens.shape[-1] != expected:
             raise ValueError(

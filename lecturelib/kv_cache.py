@@ -14,10 +14,10 @@ from typing import cast
 
 import torch
 
-from lecturelib.attention import attend, causal_mask
+from lecturelib.attention import MultiHeadAttention, attend, causal_mask
 from lecturelib.edges import check_tokens, check_whole
 from lecturelib.language import write
-from lecturelib.transformer import Block, LanguageModel
+from lecturelib.transformer import Block, Embedding, LanguageModel
 
 
 class KVCache:
@@ -129,6 +129,18 @@ def _check_model(model: LanguageModel) -> None:
         raise ValueError(
             f"the model is a {type(model).__name__}: expected a LanguageModel, whose attention never looks ahead"
         )
+    parts = [(model.embedding, Embedding)]
+    parts += [
+        (part, kind)
+        for block in _blocks(model)
+        for part, kind in ((block, Block), (block.attention, MultiHeadAttention))
+    ]
+    for part, kind in parts:
+        if type(part) is not kind:
+            raise ValueError(
+                f"the model holds a {type(part).__name__}: expected {kind.__name__}, which is all that is written out "
+                "here with a cache; `generate` reads any other without one"
+            )
 
 
 def _check_fit(model: LanguageModel, tokens: torch.Tensor, cache: KVCache) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import torch
 
-from lecturelib.attention import Attention, MultiHeadAttention, attend, attend_fused
+from lecturelib.attention import Attention, MultiHeadAttention, attend, attend_fused, causal_mask, check_layer
 
 
 def apply_rotary(x: torch.Tensor, positions: torch.Tensor, base: float = 10_000.0) -> torch.Tensor:
@@ -53,10 +53,18 @@ class RotaryHead(Attention):
 class RotaryAttention(MultiHeadAttention):
     """Causal multi-head attention with rotary positions, to stand in a `Block` in place of its own.
 
-    Shapes: x (B, T, D), with an even width D / H of each head; returns (B, T, D). It has no map to watch.
-    Raises: ValueError for a mask or a context, and as `apply_rotary`.
+    Shapes: x (B, T, D), with an even width D / H of each head; returns (B, T, D).
+    Raises: ValueError for heads of an odd width, a mask or a context, and as `MultiHeadAttention`.
     Tool: from notebook 04 on.
     """
+
+    def __init__(self, d_model: int, num_heads: int) -> None:
+        super().__init__(d_model, num_heads)
+        if d_model // num_heads % 2:
+            raise ValueError(
+                f"d_model={d_model}, num_heads={num_heads}: expected heads of an even width, for queries and keys are "
+                "turned pair by pair"
+            )
 
     def forward(
         self,
@@ -67,10 +75,15 @@ class RotaryAttention(MultiHeadAttention):
     ) -> torch.Tensor:
         if context is not None or mask is not None or not is_causal:
             raise ValueError("RotaryAttention looks back only, at its own tokens: expected no context and no mask")
+        check_layer(x, self.q_proj.in_features, x, self.k_proj.in_features)
         q, k, v = self.split(self.q_proj(x)), self.split(self.k_proj(x)), self.split(self.v_proj(x))
         places = torch.arange(x.shape[1], device=x.device)
         q, k = apply_rotary(q, places), apply_rotary(k, places)  # of each head
-        return self.out_proj(self.merge(attend_fused(q, k, v, is_causal=True)))
+        if self.map.plain:
+            mix = attend_fused(q, k, v, is_causal=True)
+        else:
+            mix, _ = attend(q, k, v, causal_mask(x.shape[1], x.device), self.map)
+        return self.out_proj(self.merge(mix))
 
 
 def _check_rotary(x: torch.Tensor, positions: torch.Tensor, base: float) -> None:

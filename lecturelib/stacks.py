@@ -139,12 +139,17 @@ def _written_out(model: nn.Module) -> nn.Module:
     return model
 
 
+def _told(value: object) -> object:
+    """Return what two layers must share of an attribute: its value, or, where it has parts, that it is the same one."""
+    return value if isinstance(value, int | float | str | tuple | None) else id(value)
+
+
 def _shape_of(model: nn.Module) -> list[object]:
     """Return what networks of one stack must share: layers and their numbers, weights, what is frozen, the mode."""
-    told: list[object] = []
-    for name, layer in model.named_modules():
-        numbers = {key: value for key, value in vars(layer).items() if isinstance(value, int | float | str | tuple)}
-        told.append((name, type(layer), {key: value for key, value in numbers.items() if not key.startswith("_")}))
+    told: list[object] = [
+        (name, type(layer), {key: _told(value) for key, value in vars(layer).items() if not key.startswith("_")})
+        for name, layer in model.named_modules()
+    ]
     told += [(name, each.shape, each.dtype, each.requires_grad) for name, each in model.named_parameters()]
     return told + [(name, each.shape, each.dtype) for name, each in model.named_buffers()]
 
@@ -262,7 +267,9 @@ def _can_be_asked(models: list[nn.Module], loss: Loss, train: Batch) -> bool:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             rows = tuple(each[:1].expand(len(models), *[-1] * (each.ndim - 1))[:, None] for each in train)
-            Stack(models).ask(loss, rows, own=True)
+            stack = Stack(models)
+            stack.train()  # as the training will ask: what draws at random is refused
+            stack.ask(loss, rows, own=True)
     except Exception:  # vmap refuses in many ways; a mistake in the loss itself shows again, one model after the other
         return False
     return True

@@ -407,6 +407,7 @@ test_bad_input_is_refused_in_words = refuses(
     *((lambda bad=bad: attention.attend_fused(*bad), words) for bad, words in UNFIT),
     (lambda: attention.attend(Q, K, V, NOWHERE), ["(3,)", "nowhere", "at least one True", "inverted? True ="]),
     (lambda: attention.attend_fused(Q, Q, Q, torch.ones(5, 5).bool(), True), ["is_causal", "causal_mask(T)"]),
+    (lambda: attention.attend_fused(Q[..., :1, :], Q, Q, None, True), ["1 queries, 5 keys", "causal_mask(S)[-T:]"]),
     (lambda: attention.causal_mask(0), ["length=0", "at least 1"]),
     (lambda: attention.padding_mask(torch.tensor([3, 6]), 5), ["3 to 6", "1 to 5"]),
     (lambda: attention.Attention(0, 3, 2), ["d_model=0", "whole number of 1 or more"]),
@@ -423,6 +424,7 @@ test_bad_input_is_refused_in_words = refuses(
     (lambda: attention.MultiHeadAttention(6, 2)(X, X, is_causal=True), ["is_causal=True", "themselves"]),
     (lambda: attention.MultiHeadAttention(6, 2)(X, mask=SHORT.expand(2, 5, 4)), ["(2, 1, 5, 4)", "(2, 2, 5, 5)"]),
     (lambda: attention.record_attention(nn.Linear(3, 3)).__enter__(), ["Linear holds no AttentionMap", "torch's own"]),
+    (lambda: attention.record_attention(torch.compile(layer_of(6, 2))).__enter__(), ["compiled", "given to"]),
 )
 
 

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from lecturelib import kv_cache
 from lecturelib.attention import causal_mask, record_attention
+from lecturelib.broken import break_it
 from lecturelib.language import generate
+from lecturelib.rotary import RotaryAttention
 from lecturelib.transformer import POSITIONS, Encoder, LanguageModel
 from tests.mutants import Mutant, planted
 from tests.strategies import seeds, sizes
@@ -167,7 +169,16 @@ def read(tokens: torch.Tensor, cache: object = None, model: object = MODEL) -> t
     return kv_cache.read_on(model, tokens, filled(MODEL, PROMPT) if cache is None else cache)
 
 
+def exchanged() -> LanguageModel:
+    model = model_of(1)
+    model.blocks[1].attention = RotaryAttention(12, 3)
+    return model
+
+
 test_bad_input_is_refused_in_words = refuses(
+    (lambda: kv_cache.KVCache(exchanged(), 1), ["RotaryAttention", "expected MultiHeadAttention", "`generate`"]),
+    (lambda: kv_cache.generate_with_cache(exchanged(), PROMPT, 1), ["RotaryAttention"]),
+    (lambda: kv_cache.generate_with_cache(break_it(model_of(1), "positions never added"), PROMPT, 1), ["Embedding"]),
     (lambda: kv_cache.KVCache(OTHER, 1), ["Encoder", "expected a LanguageModel", "looks ahead"]),
     (lambda: kv_cache.KVCache(MODEL, 0), ["batch_size=0", "1 or more"]),
     (lambda: read(PROMPT, model=OTHER), ["Encoder", "expected a LanguageModel"]),

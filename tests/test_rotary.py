@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lecturelib import rotary
+from lecturelib.attention import record_attention
 from tests.mutants import Mutant, planted
 from tests.strategies import normal, seeds, sizes
 from tests.tools import refuses
@@ -71,6 +72,17 @@ def test_gradients_flow() -> None:
     assert torch.autograd.gradcheck(lambda x: rotary.apply_rotary(x, torch.arange(3)), (x,))
 
 
+def test_a_layer_can_be_watched_and_changed_and_is_otherwise_the_same() -> None:
+    layer, x = rotary.RotaryAttention(8, 2).double(), normal(1, 5, 8, seed=1)
+    plain = layer(x)
+    with record_attention(layer) as maps:
+        torch.testing.assert_close(layer(x), plain)
+    weights = maps["attention"].weights
+    assert weights.shape == (1, 2, 5, 5) and not weights.triu(1).any()
+    with record_attention(layer, lambda path, weights: torch.zeros_like(weights)):
+        torch.testing.assert_close(layer(x), layer.out_proj.bias.expand(1, 5, 8))
+
+
 X, PLACES = torch.zeros(2, 3, 4), torch.arange(3)
 
 test_bad_input_is_refused_in_words = refuses(
@@ -82,6 +94,8 @@ test_bad_input_is_refused_in_words = refuses(
     (lambda: rotary.apply_rotary(X, PLACES[None]), ["(1, 3)", "(3,)"]),
     (lambda: rotary.apply_rotary(X, PLACES, base=0), ["base=0", "above 0"]),
     (lambda: rotary.apply_rotary(X, PLACES, base=math.nan), ["base=nan"]),
+    (lambda: rotary.RotaryAttention(6, 2), ["d_model=6", "num_heads=2", "even width"]),
+    (lambda: rotary.RotaryAttention(4, 2)(X[0]), ["(3, 4)", "(B, tokens, 4)"]),
 )
 
 

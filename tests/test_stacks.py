@@ -69,7 +69,25 @@ IN_TURN = {
     "a loss that asks for a value": (
         lambda: nn.Sequential(nn.Flatten(), nn.Linear(24, CLASSES)), by_value, (IMAGES, LABELS)
     ),
+    "dropout as a function": (lambda: Bent(Dropped()), named, (IMAGES, LABELS)),
 }  # fmt: skip
+
+
+class Dropped(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.dropout(x, 0.5, self.training)
+
+
+class Bent(nn.Module):
+    """A linear layer behind what it was given, which is an attribute of its own."""
+
+    def __init__(self, before: Any) -> None:
+        super().__init__()
+        self.before, self.linear = before, nn.Linear(24, CLASSES)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        x = images.flatten(1)
+        return self.linear(self.before(x) if callable(self.before) else x * self.before[0])
 
 
 def networks(make: Callable[[], nn.Module], count: int = 3) -> list[nn.Module]:
@@ -87,7 +105,7 @@ def compare(models: list[nn.Module], others: list[nn.Module]) -> None:
 @pytest.mark.parametrize("name", [*STACKED, *IN_TURN])
 def test_fit_many_is_fit_one_after_the_other(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[int] = []
-    validated = name not in ("linear", "dropout")
+    validated = name not in ("linear", "dropout", "dropout as a function")
 
     def counted(*given: Any, **how: Any) -> Any:
         calls.append(how["seed"])
@@ -104,7 +122,7 @@ def test_fit_many_is_fit_one_after_the_other(name: str, monkeypatch: pytest.Monk
         torch.manual_seed(0)
         before = torch.get_rng_state()
         found = stacks.fit_many(models, loss, train, valid, seeds=[4, np.int64(2), 9], **how)
-        assert name == "dropout" or torch.equal(torch.get_rng_state(), before)
+        assert "dropout" in name or torch.equal(torch.get_rng_state(), before)
     assert calls == ([] if name in STACKED else [4, 2, 9])
     for ours, theirs in zip(found, expected, strict=True):
         assert (ours.steps, ours.best, ours.stopped) == (theirs.steps, theirs.best, False)
@@ -113,6 +131,28 @@ def test_fit_many_is_fit_one_after_the_other(name: str, monkeypatch: pytest.Monk
     compare(models, alone)
     assert not any(each.training for each in models)
     assert len({each.best for each in found} | {tuple(each.train) for each in found}) > 3  # not thrice the same
+
+
+@pytest.mark.parametrize(
+    "befores", [[torch.tanh, torch.exp], [[1.0], [5.0]], [torch.tensor([1.0]), torch.tensor([5.0])]], ids=str
+)
+def test_networks_that_differ_in_an_attribute_are_no_stack(befores: list[Any]) -> None:
+    models, alone = ([Bent(before) for before in befores] for _ in range(2))
+    for model, other in zip(models, alone, strict=True):
+        other.load_state_dict(model.state_dict())
+    with pytest.raises(ValueError, match="of one shape"):
+        stacks.Stack(models)
+    data = IMAGES.float(), LABELS
+    stacks.fit_many(models, named, data, steps=5)
+    for seed, other in enumerate(alone):
+        fit(other, named, data, steps=5, seed=seed)
+    compare(models, alone)
+
+
+def test_what_draws_at_random_trains_in_turn_also_the_second_time() -> None:
+    models = networks(lambda: Bent(Dropped()), 2)
+    for _ in range(2):
+        assert not any(each.stopped for each in stacks.fit_many(models, named, (IMAGES, LABELS), steps=2))
 
 
 @pytest.mark.parametrize("name", ["linear", "convolutions"])
