@@ -143,7 +143,7 @@ class DFA:
         """The state as a plain number, after a look whether the table has it."""
         n = len(self.table)
         if state not in range(n):  # also refuses 1.5, NaN and -1, which indexing would take for the last state
-            raise ValueError(f"state {state} is not in the table, which has {n} rows: expected 0 to {n - 1}")
+            raise ValueError(f"state {state!r} is not in the table, which has {n} rows: expected 0 to {n - 1}")
         return int(state)
 
     def _in_order_of_visit(self) -> list[int]:
@@ -169,7 +169,7 @@ class DFA:
 
 def _checked_table(table: Sequence[Sequence[int]] | np.ndarray, alphabet: str) -> np.ndarray:
     """The table as an integer array, after every check that a DFA needs."""
-    if not alphabet or len(set(alphabet)) != len(alphabet):
+    if not isinstance(alphabet, str) or not alphabet or len(set(alphabet)) != len(alphabet):
         raise ValueError(f"alphabet={alphabet!r}: expected at least one character, each only once, such as '01'")
     rows = [list(row) for row in table]
     n = len(rows)
@@ -182,10 +182,10 @@ def _checked_table(table: Sequence[Sequence[int]] | np.ndarray, alphabet: str) -
                 f"{list(alphabet)}"
             )
         for a, t in zip(alphabet, row, strict=True):
-            if t is None or t != t or int(t) != t or not 0 <= t < n:
+            if t not in range(n):  # also refuses None, NaN, 1.5 and "1"
                 raise ValueError(
-                    f"the table has a hole: from state {s}, symbol {a!r} leads to {t}, which is not one of the states "
-                    f"0 to {n - 1}. Where no move is allowed, lead to a trap state that leads only to itself"
+                    f"the table has a hole: from state {s}, symbol {a!r} leads to {t!r}, which is not one of the "
+                    f"states 0 to {n - 1}. Where no move is allowed, lead to a trap state that leads only to itself"
                 )
     return np.array(rows, dtype=np.int64)
 

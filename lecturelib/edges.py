@@ -55,7 +55,8 @@ def check_lengths(lengths: torch.Tensor, tokens: torch.Tensor) -> None:
 
     Tool: from notebook 03 on.
     """
-    if lengths.shape != tokens.shape[:1]:
+    if lengths.shape != tokens.shape[:1] or lengths.is_floating_point() or lengths.dtype == torch.bool:
         raise ValueError(
-            f"lengths has shape {tuple(lengths.shape)} for {len(tokens)} sequences: expected ({len(tokens)},)"
+            f"lengths has shape {tuple(lengths.shape)} and type {lengths.dtype} for {len(tokens)} sequences: expected "
+            f"({len(tokens)},) whole numbers"
         )

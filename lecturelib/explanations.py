@@ -50,18 +50,17 @@ def attention_rollout(maps: Iterable[torch.Tensor]) -> torch.Tensor:
 
 
 @torch.no_grad()
-def occlusion(model: nn.Module, images: torch.Tensor, patch_size: int, fill: float = 0.0) -> torch.Tensor:
+def occlusion(model: nn.Module, images: torch.Tensor, patch_size: int) -> torch.Tensor:
     """Cover each patch in turn, and measure how much less probable the class is that the network had named.
 
     Shapes: images (B, C, height, width); returns (B, N), the probability with the image whole minus that with patch n
-        filled with `fill`. Works with any network that gives logits (B, num_classes).
+        filled with 0. Works with any network that gives logits (B, num_classes).
     Raises: ValueError for images that `patch_size` does not divide, a model in training mode, and other logits.
     Taught: notebook 05, section 6.
     """
     check_images(images)
     check_patches(images, patch_size)
-    if any(each.training for each in model.modules()):
-        raise ValueError("the model is in training mode, where dropout and batch norm differ: call model.eval() first")
+    _check_mode(model)
     patches = patchify(images, patch_size)  # (B, N, C P P)
     logits = model(images)
     if logits.ndim != 2 or len(logits) != len(images) or logits.shape[1] < 2:
@@ -71,7 +70,7 @@ def occlusion(model: nn.Module, images: torch.Tensor, patch_size: int, fill: flo
     drops = []
     for n in range(patches.shape[1]):
         covered = patches.clone()
-        covered[:, n] = fill
+        covered[:, n] = 0.0
         left = model(unpatchify(covered, patch_size, *images.shape[2:])).softmax(dim=-1)
         drops.append((whole - left).gather(1, named))  # (B, 1)
     return torch.cat(drops, dim=1)
@@ -84,7 +83,8 @@ def logits_without(
     """Return the logits with patches taken away: painted with 0, or with `leave_out` their tokens missing.
 
     Shapes: images (B, C, height, width), away (B, N) bool, True = taken away; returns (B, num_classes).
-    Raises: ValueError for another `away`, and with `leave_out` for images that lose unequal numbers of tokens.
+    Raises: ValueError for another `away`, a model in training mode, and with `leave_out` for images that lose unequal
+        numbers of tokens, and a readout that needs them all.
     Taught: notebook 05, section 6.
     """
     if away.dtype != torch.bool or away.shape != (len(images), model.rows * model.columns):
@@ -92,10 +92,18 @@ def logits_without(
             f"away is {tuple(away.shape)} of {away.dtype}: expected "
             f"({len(images)}, {model.rows * model.columns}) of bool"
         )
+    _check_mode(model)
     if not leave_out:
         left = patchify(images, model.patch_size).masked_fill(away[..., None], 0.0)
         return model(unpatchify(left, model.patch_size, *images.shape[2:]))
     if len(set(away.sum(dim=1).tolist())) > 1:
         raise ValueError("the images lose different numbers of tokens: expected equally many, to make one batch")
+    if model.pool == "concat":
+        raise ValueError("pool='concat' reads all tokens side by side: expected 'mean' or 'class' to leave some out")
     tokens = model.embed(images)[~away].unflatten(0, (len(images), -1))  # (B, N - n, D)
     return model.head(model.pool_tokens(model.encode(tokens)))
+
+
+def _check_mode(model: nn.Module) -> None:
+    if any(each.training for each in model.modules()):
+        raise ValueError("the model is in training mode, where dropout and batch norm differ: call model.eval() first")

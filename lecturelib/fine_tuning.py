@@ -74,7 +74,7 @@ def fine_tune(
     in a line. `last` trains only that many last blocks, with the final norm and the head (0: those two alone).
     `rehearsal` are examples of an earlier task: half of each batch is drawn there.
     `watch(step, stack)` is called before the first step, every `every` steps, and at the end.
-    An exception (an interruption, say) leaves the networks as they were.
+    An exception (an interruption, say) leaves the networks as they were; so does the end their mode (training or not).
 
     Raises: ValueError for numbers out of range, a set that does not fit its network, unequal counts of networks, sets
         and seeds, one network twice, networks with nothing to train, and a loss that is not finite.
@@ -103,6 +103,7 @@ def fine_tune(
             schedule.step()
             if watch and (step % every == 0 or step == steps):
                 watch(step, stack)
+    check_finite("largest weight", [torch.stack([each.abs().max() for each in trained]).max().item()], steps, lr)
     stack.write_back()
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import cast
 
 import torch
+from torch import nn
 
 from lecturelib.attention import MultiHeadAttention, attend, causal_mask
 from lecturelib.edges import check_tokens, check_whole
@@ -129,12 +130,9 @@ def _check_model(model: LanguageModel) -> None:
         raise ValueError(
             f"the model is a {type(model).__name__}: expected a LanguageModel, whose attention never looks ahead"
         )
-    parts = [(model.embedding, Embedding)]
-    parts += [
-        (part, kind)
-        for block in _blocks(model)
-        for part, kind in ((block, Block), (block.attention, MultiHeadAttention))
-    ]
+    parts: list[tuple[nn.Module, type[nn.Module]]] = [(model.embedding, Embedding)]
+    for block in _blocks(model):
+        parts += [(block, Block), (block.attention, MultiHeadAttention)]
     for part, kind in parts:
         if type(part) is not kind:
             raise ValueError(

@@ -49,15 +49,13 @@ class Pixels(Arm):
     Tool: from notebook 07 on.
     """
 
-    strength: float = 1.0
-
     def accuracies(self, sets: Sequence[Examples], test: Examples, seeds: Sequence[int]) -> list[float]:
         """Learn from each set alone; the seeds play no part."""
         from sklearn.linear_model import LogisticRegression
 
         found = []
         for images, labels in sets:
-            learned = LogisticRegression(C=self.strength, max_iter=2000).fit(images.flatten(1).numpy(), labels.numpy())
+            learned = LogisticRegression(max_iter=2000).fit(images.flatten(1).numpy(), labels.numpy())
             found.append(float(learned.score(test[0].flatten(1).numpy(), test[1].numpy())))
         return found
 
@@ -193,8 +191,10 @@ def check_apart(pool: torch.Tensor, test: torch.Tensor) -> None:
 
     Tool: from notebook 07 on.
     """
-    seen = {image.numpy().tobytes() for image in pool}
-    both = sum(image.numpy().tobytes() in seen for image in test)
+    seen, asked = (
+        [each.tobytes() for each in (images.detach().cpu().double() + 0.0).numpy()] for images in (pool, test)
+    )
+    both = len([each for each in asked if each in set(seen)])
     if both:
         raise ValueError(
             f"{both} test images are in the pool as well: expected none; split the data before drawing from it"

@@ -46,8 +46,11 @@ def real_steps(lengths: torch.Tensor, steps: int) -> torch.Tensor:
             [1, 0, 0]], dtype=torch.int32)
     """
     check_whole(steps=steps)
-    if lengths.ndim != 1 or lengths.numel() == 0:
-        raise ValueError(f"lengths has shape {tuple(lengths.shape)}: expected (B,), one length for each sequence")
+    if lengths.ndim != 1 or lengths.numel() == 0 or lengths.is_floating_point() or lengths.dtype == torch.bool:
+        raise ValueError(
+            f"lengths has shape {tuple(lengths.shape)} and type {lengths.dtype}: expected (B,) whole numbers, one "
+            "length for each sequence"
+        )
     if int(lengths.min()) < 1 or int(lengths.max()) > steps:
         raise ValueError(
             f"lengths from {int(lengths.min())} to {int(lengths.max())} for {steps} steps: expected 1 to {steps}; "

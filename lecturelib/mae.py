@@ -191,14 +191,12 @@ def normalize(patches: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.
     return (patches - mean) / deviation, mean, deviation
 
 
-def reconstruction_loss(
-    predicted: torch.Tensor, target: torch.Tensor, mask: torch.Tensor, on: str = "hidden"
-) -> torch.Tensor:
-    """Return the mean squared error per pixel, on the hidden patches (`on="hidden"`) or on all (`on="all"`).
+def reconstruction_loss(predicted: torch.Tensor, target: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Return the mean squared error per pixel, on the hidden patches.
 
     A mask that hides nothing leaves no mean to take: NaN, which `fit` refuses.
     Shapes: predicted and target (B, N, pixels), mask (B, N) bool; returns a number.
-    Raises: ValueError for shapes that differ, bytes instead of floats, no pixels, and an `on` that does not exist.
+    Raises: ValueError for shapes that differ, bytes instead of floats, and no pixels.
     Taught: notebook 06, section 5.
 
     >>> predicted, target = torch.zeros(1, 2, 4), torch.tensor([[[1.0] * 4, [3.0] * 4]])
@@ -216,11 +214,7 @@ def reconstruction_loss(
             f"predicted and target have shape {tuple(predicted.shape)}, of {predicted.dtype} and {target.dtype}: "
             "expected floats (B, N, pixels), at least one pixel; use `patchify` and images / 255"
         )
-    if on not in ("hidden", "all"):
-        raise ValueError(f"on={on!r}: expected 'hidden' or 'all'")
     error = (predicted - target).square().mean(dim=-1)  # (B, N)
-    if on == "all":
-        return error.mean()
     return error.masked_fill(~mask, 0.0).sum() / mask.sum()
 
 

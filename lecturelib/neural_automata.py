@@ -101,14 +101,15 @@ def extract_dfa(
 
     Hidden states that lie close together are taken to be one state of the automaton. `method` says how they are
     clustered: ward, average, complete or single, as in scipy's `linkage`.
-    The number of clusters is the smallest for which at most the share `tolerance` contradicts: from one cluster, one
-    symbol should lead to one cluster, and all members of a cluster should give one output; the majority decides. A
-    move that never occurred stays in place.
+    The number of clusters is the smallest, from 2 on, for which at most the share `tolerance` contradicts: from one
+    cluster, one symbol should lead to one cluster, and all members of a cluster should give one output; the majority
+    decides. A move that never occurred stays in place.
 
     Shapes: states (B, T + 1, H), the first of them before any symbol; strings: B strings of length T;
         accepted (B, T + 1), True where the network accepts the part that it has read, the empty one first.
     Returns: an `Extracted`, its automaton not minimized yet; None where not even `most` clusters are enough: such a
         network has not settled on an automaton.
+    Memory: 4 n^2 bytes for n = B (T + 1) hidden states: their distances.
     Raises: ValueError for shapes that disagree, NaN, an unknown symbol, or an unknown method.
     Source: the idea is that of C. W. Omlin and C. L. Giles, Extraction of rules from discrete-time recurrent neural
         networks, 1996.

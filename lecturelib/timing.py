@@ -2,7 +2,6 @@
 
     timed           run functions in turn, round after round; the seconds of each
     product_seconds how long matrix products take
-    exponent        how fast seconds (or bytes) grow with a size
     peak_bytes      the most memory that tensors held while a function ran
 
 A single run says little: another program may have had the core. Two functions that are run close together share the
@@ -12,11 +11,9 @@ weather, so their ratio is steadier than either number.
 from __future__ import annotations
 
 import gc
-import math
 import os
-import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import torch
@@ -25,20 +22,17 @@ from torch.profiler import ProfilerActivity, profile
 from lecturelib.edges import check_whole
 
 FINE = time.get_clock_info("process_time").resolution < 1e-4  # on Windows it ticks 64 times a second: too coarse
-CLOCKS = {"cpu": time.process_time if FINE else time.perf_counter, "wall": time.perf_counter}
+CLOCK = time.process_time if FINE else time.perf_counter
 
 
-def timed(
-    functions: Mapping[str, Callable[[], object]], *, rounds: int = 7, warmup: int = 1, clock: str = "cpu"
-) -> dict[str, list[float]]:
+def timed(functions: Mapping[str, Callable[[], object]], *, rounds: int = 7, warmup: int = 1) -> dict[str, list[float]]:
     """Run each function once in every round, and return the seconds it took, round by round.
 
     Every other round runs them in the opposite order, so that none always comes first. The `warmup` rounds before are
-    not counted: the first call of a kernel also fetches memory. `clock` is "cpu", the processor seconds of this process
-    (all its threads; where a system counts them too coarsely, as Windows does, it is the other), or "wall". A GPU is
-    waited for before the clock is read.
-    Units: seconds.
-    Raises: ValueError for no functions, fewer than 1 round, a negative warmup, and a clock that does not exist.
+    not counted: the first call of a kernel also fetches memory. A GPU is waited for before the clock is read.
+    Units: processor seconds of this process, all its threads; where a system counts them too coarsely, as Windows does,
+        those of the clock on the wall.
+    Raises: ValueError for no functions, fewer than 1 round, and a negative warmup.
     Tool: from notebook 08 on.
 
     >>> sorted(timed({"short": lambda: sum(range(10)), "long": lambda: sum(range(10_000))}, rounds=3))
@@ -48,18 +42,15 @@ def timed(
         raise ValueError("functions: expected a dictionary of names and functions, such as {'ours': lambda: f(x)}")
     check_whole(rounds=rounds)
     check_whole(0, warmup=warmup)
-    if clock not in CLOCKS:
-        raise ValueError(f"clock={clock!r}: expected one of {list(CLOCKS)}")
-    read = CLOCKS[clock]
     seconds: dict[str, list[float]] = {name: [] for name in functions}
     for turn in range(-warmup, rounds):
         for name in list(functions)[:: 1 if turn % 2 == 0 else -1]:
             _wait()
-            began = read()
+            began = CLOCK()
             functions[name]()
             _wait()
             if turn >= 0:
-                seconds[name].append(read() - began)
+                seconds[name].append(CLOCK() - began)
     return seconds
 
 
@@ -85,23 +76,6 @@ def product_seconds(shapes: Mapping[str, tuple[int, int, int]], rounds: int = 5)
 def _repeat(left: torch.Tensor, right: torch.Tensor, times: int) -> None:
     for _ in range(times):
         left @ right
-
-
-def exponent(sizes: Sequence[float], values: Sequence[float]) -> float:
-    """Return p of the power law value = c * size^p that fits best, on logarithmic axes by least squares.
-
-    Raises: ValueError for fewer than 2 sizes, unequal numbers, equal sizes, and what is not above 0 and finite.
-    Tool: from notebook 08 on.
-
-    >>> round(exponent([1, 2, 4], [3.0, 12.0, 48.0]), 6)
-    2.0
-    """
-    if len(sizes) != len(values) or len(set(sizes)) < 2 or not all(0 < x < math.inf for x in [*sizes, *values]):
-        raise ValueError(
-            f"{len(sizes)} sizes and {len(values)} values: expected as many, at least 2 different sizes, all above 0"
-        )
-    x, y = [math.log(each) for each in sizes], [math.log(each) for each in values]
-    return statistics.linear_regression(x, y).slope
 
 
 def peak_bytes(function: Callable[[], object]) -> int:

@@ -14,7 +14,7 @@ import math
 import random
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -80,7 +80,8 @@ def fit(
 
     `train` and `valid` are tuples of tensors that share their first dimension; each step draws `batch_size` rows of
     `train`, with replacement, and calls `loss(model, rows)`. Some 50 times along the way it takes stock: the best
-    weights are those with the lowest validation loss (training loss, if there is no `valid`).
+    weights are those with the lowest validation loss (without `valid`, with the lowest mean loss of the batches since
+    the last time). They are left in eval mode.
     With a `label` it shows a bar with the loss and the time left; without, it is silent. Interrupting the kernel
     ends the training early and leaves the best weights so far in the model; without a label (inside a longer loop)
     the interruption is passed on, so that the longer loop stops too. `fit_many` trains a model for each of several
@@ -278,15 +279,15 @@ def progress(items: Iterable[Item], label: str) -> Iterator[Item]:
 
     Tool: from notebook 00 on.
     """
-    listed = list(items)
-    bar = _Bar(len(listed), label)
+    items = items if isinstance(items, Sized) else list(items)
+    bar = _Bar(len(items), label)
     done = 0
     try:
-        for done, item in enumerate(listed, start=1):
+        for done, item in enumerate(items, start=1):
             yield item
-            bar.show(done, f"{done} of {len(listed)}")
+            bar.show(done, f"{done} of {len(items)}")
     finally:
-        bar.close(f"{done} of {len(listed)}")
+        bar.close(f"{done} of {len(items)}")
 
 
 class _Bar:

@@ -128,12 +128,11 @@ class LinearProbe:
 
     Each feature is first moved and scaled to mean 0 and standard deviation 1 over the training examples. scikit-learn
     finds the weights (Alain and Bengio 2017 named it a probe).
-    `strength` is scikit-learn's C: smaller keeps the weights smaller.
     Raises: ValueError as `features`, for labels that do not fit, and a training set of a single class.
     Tool: from notebook 07 on.
     """
 
-    def __init__(self, encoder: VisionTransformer, images: torch.Tensor, labels: torch.Tensor, strength: float = 1.0):
+    def __init__(self, encoder: VisionTransformer, images: torch.Tensor, labels: torch.Tensor):
         from sklearn.linear_model import LogisticRegression
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
@@ -142,7 +141,7 @@ class LinearProbe:
         if len(labels.unique()) < 2:
             raise ValueError(f"all {len(labels)} labels are {int(labels[0])}: expected examples of two classes or more")
         self.encoder = encoder
-        self.learned = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=2000))
+        self.learned = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
         self.learned.fit(features(encoder, images).numpy(), labels.numpy())
 
     def predict(self, images: torch.Tensor) -> torch.Tensor:
@@ -196,10 +195,9 @@ class LoRA(nn.Module):
             raise ValueError(f"rank={rank}: expected 1 to {most}, the smaller side of the weights")
         self.linear = linear.requires_grad_(False)
         self.in_features, self.out_features = linear.in_features, linear.out_features
-        kind = linear.weight.dtype
-        random = torch.randn(rank, self.in_features, generator=generator, dtype=kind)
-        self.A = nn.Parameter(random / self.in_features**0.5)
-        self.B = nn.Parameter(torch.zeros(self.out_features, rank, dtype=kind))
+        random = torch.randn(rank, self.in_features, generator=generator, dtype=linear.weight.dtype)
+        self.A = nn.Parameter((random / self.in_features**0.5).to(linear.weight.device))
+        self.B = nn.Parameter(linear.weight.new_zeros(self.out_features, rank))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.linear(x) + x @ self.A.mT @ self.B.mT

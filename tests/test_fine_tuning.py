@@ -328,6 +328,13 @@ def test_a_loss_that_is_not_finite_is_refused_and_leaves_the_networks_as_they_we
     before = [state(each) for each in models]
     with pytest.raises(ValueError, match=r"at step 2: expected a finite number; .* learning rate than lr=1e\+300"):
         fine_tuning.fine_tune(models, [examples(5, 1)] * 2, steps=5, lr=1e300)
+    for model in models:
+        model.float()
+    before = [state(each) for each in models]
+    with pytest.raises(ValueError, match="the largest weight became"):
+        fine_tuning.fine_tune(
+            models, [tuple(each.float() if each.ndim > 1 else each for each in examples(5, 1))] * 2, steps=1, lr=1e38
+        )
     assert all(unchanged(model, old) for model, old in zip(models, before, strict=True))
 
 

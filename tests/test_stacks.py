@@ -134,7 +134,9 @@ def test_fit_many_is_fit_one_after_the_other(name: str, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize(
-    "befores", [[torch.tanh, torch.exp], [[1.0], [5.0]], [torch.tensor([1.0]), torch.tensor([5.0])]], ids=str
+    "befores",
+    [[torch.tanh, torch.exp], [[1.0], [5.0]], [torch.tensor([1.0]), torch.tensor([5.0])]],
+    ids=["functions", "lists", "tensors"],
 )
 def test_networks_that_differ_in_an_attribute_are_no_stack(befores: list[Any]) -> None:
     models, alone = ([Bent(before) for before in befores] for _ in range(2))

@@ -83,7 +83,7 @@ def _number(sentence: str, value: Any) -> float:
             raise TypeError
         if isinstance(value, str | bool | np.bool_) or "bool" in str(getattr(value, "dtype", "")):
             raise TypeError
-        return float(value)
+        return float(value.detach() if isinstance(value, torch.Tensor) else value)
     except (TypeError, ValueError):
         raise ValueError(
             f"claim({sentence!r}) was given {value!r} to compare with a bound: expected one number. Of several, name "

@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import html
 import inspect
+import random
 import sysconfig
 import textwrap
 import traceback
@@ -277,7 +278,7 @@ def _quiet_surroundings() -> Iterator[None]:
 
     So an answer that makes zeros or an identity of its own gets them in the type and the place of the probes.
     """
-    dtype = torch.get_default_dtype()
+    dtype, drawn = torch.get_default_dtype(), (random.getstate(), np.random.get_state())
     elsewhere = torch.get_default_device().type != "cpu"
     with (
         torch.device("cpu") if elsewhere else nullcontext(),  # it costs time in every operation
@@ -287,11 +288,14 @@ def _quiet_surroundings() -> Iterator[None]:
         torch.random.fork_rng(devices=[]),
     ):
         torch.set_default_dtype(torch.float64)
-        torch.manual_seed(0)  # an answer that draws from the global generator gets the same verdict each time
+        for seed in (random.seed, np.random.seed, torch.manual_seed):
+            seed(0)  # an answer that draws from a global generator gets the same verdict each time
         try:
             yield
         finally:
             torch.set_default_dtype(dtype)
+            random.setstate(drawn[0])
+            np.random.set_state(drawn[1])
 
 
 # ---- results, and whether two are the same ----

@@ -114,8 +114,12 @@ def predict(question: str, choices: list[str]) -> Prediction:
     >>> predict("Heads or tails?", ["heads", "tails"]).outcome("tails").sentence()
     'No prediction was made. Measured: tails.'
     """
-    if len(choices) < 2 or len(set(choices)) != len(choices):
-        raise ValueError(f"choices {choices}: expected at least two, all different")
+    if (
+        isinstance(choices, str)
+        or not all(isinstance(each, str) for each in choices)
+        or not 1 < len(set(choices)) == len(choices)
+    ):
+        raise ValueError(f"choices {choices!r}: expected a list of at least two texts, all different")
     answer = ipywidgets.RadioButtons(options=choices, value=None, layout={"width": "max-content"})
     return Prediction(question, answer, " / ".join(choices), choices)
 

@@ -181,19 +181,18 @@ def interventions(right: np.ndarray, rows: Sequence[str], columns: Sequence[str]
 
 
 @styled
-def mask_panels(masks: Mapping[str, np.ndarray], rows: Sequence[str] | None = None,
-                columns: Sequence[str] | None = None) -> LectureFigure:  # fmt: skip
+def mask_panels(masks: Mapping[str, np.ndarray]) -> LectureFigure:
     """Show boolean masks: colored cells may be looked at, hatched ones may not.
 
-    Shapes: masks[name] (T, S), True = may look; rows T and columns S names, the same for all, or None for numbers.
+    Shapes: masks[name] (T, S), True = may look.
     Raises: ValueError for others.
     """
     each = {name: np.asarray(mask) for name, mask in masks.items()}
     for name, mask in each.items():
         if mask.dtype != bool or mask.ndim != 2:
             raise ValueError(f"mask {name!r} has type {mask.dtype} and shape {mask.shape}: expected (T, S), bool")
-    from_names = [rows or [str(t + 1) for t in range(mask.shape[0])] for mask in each.values()]
-    to_names = [columns or [str(s + 1) for s in range(mask.shape[1])] for mask in each.values()]
+    from_names = [[str(t + 1) for t in range(mask.shape[0])] for mask in each.values()]
+    to_names = [[str(s + 1) for s in range(mask.shape[1])] for mask in each.values()]
     figure, panels, sizes = map_panels(from_names, to_names, True)
     for k, (ax, (name, mask)) in enumerate(zip(panels, each.items(), strict=True)):
         same_shape("a mask and its rows and columns", mask.shape, (len(from_names[k]), len(to_names[k])))

@@ -45,14 +45,14 @@ def side_of(image: Any, patches: int) -> int:
 Place = tuple[float, float, float, float]  # x and y of the lower left corner, width, height
 
 
-def picture(ax: Axes, image: Any, mask: Any = None, *, place: Place | None = None, grid: int = 0, ink: float = 1,
+def picture(ax: Axes, image: Any, mask: Any = None, *, place: Place | None = None, grid: int = 0,
             frame: str = GREY) -> None:  # fmt: skip
     """Draw an image at a place of a page, or fill axes with it; patches where `mask` is True are hatched.
 
-    Shapes: image (C, height, width), mask (N,) bool. `grid` draws lines between patches of that side; `ink` below 1
-    makes the image faint. Raises: ValueError for another shape, and a mask that does not fit.
+    Shapes: image (C, height, width), mask (N,) bool. `grid` draws lines between patches of that side.
+    Raises: ValueError for another shape, and a mask that does not fit.
     """
-    shown = 1 - ink * (checked(image) if np.shape(image)[0] == 1 else 1 - checked(image))
+    shown = 1 - checked(image) if np.shape(image)[0] == 1 else checked(image)
     _, height, width = shown.shape
     if place is None:
         hide_frame(ax)
@@ -95,15 +95,10 @@ def cell(place: Place, rows: int, columns: int, n: int) -> tuple[tuple[float, fl
     return (x + j * wide, y + (rows - 1 - i) * high), wide, high
 
 
-def mosaic(patches: np.ndarray, rows: int, gap: int = 0) -> np.ndarray:
-    """Lay patches row by row into one image, with so many white pixels between them.
+def mosaic(patches: np.ndarray, rows: int) -> np.ndarray:
+    """Lay patches row by row into one image.
 
-    Shapes: patches (N, C, P, P); returns (C, height, width). White is 0 in a gray image and 1 in a colored one.
+    Shapes: patches (N, C, P, P); returns (C, height, width).
     """
     N, C, P, _ = patches.shape
-    step = P + gap
-    laid = np.full((C, rows * step - gap, N // rows * step - gap), 0.0 if C == 1 else 1.0)
-    for n, patch in enumerate(patches):
-        i, j = divmod(n, N // rows)
-        laid[:, i * step : i * step + P, j * step : j * step + P] = patch
-    return laid
+    return patches.reshape(rows, N // rows, C, P, P).transpose(2, 0, 3, 1, 4).reshape(C, rows * P, N // rows * P)

@@ -36,13 +36,12 @@ def _size_axis(ax: Axes, sizes: np.ndarray, label: str, inches: float) -> None:
     ax.set_xlim(sizes[0] / 1.25, sizes[-1] * 1.15)
 
 
-def _unit_axis(ax: Axes, values: Sequence[np.ndarray], units: Units, above: float = 0.06,
-               below: float = 0.06) -> None:  # fmt: skip
-    """A log scale whose ticks carry units; `above` and `below` are spare room, as shares of what is drawn."""
+def _unit_axis(ax: Axes, values: Sequence[np.ndarray], units: Units) -> None:
+    """A log scale whose ticks carry units, with a little room above and below."""
     flat = np.log10(np.concatenate([np.ravel(each) for each in values]))
     span = max(float(np.ptp(flat)), 1.2)
     ax.set_yscale("log")
-    ax.set_ylim(10 ** (flat.min() - below * span), 10 ** (flat.min() + (1 + above) * span))
+    ax.set_ylim(10 ** (flat.min() - 0.06 * span), 10 ** (flat.min() + 1.06 * span))
     ax.yaxis.set_major_locator(LogLocator(10, numticks=8))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: in_unit(value, units)))
     ax.yaxis.set_minor_formatter(NullFormatter())

@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from lecturelib.mae import MaskedAutoencoder
+from lecturelib.pretrained.load import Undrawn
 from lecturelib.transformer import Block, LanguageModel
 from lecturelib.vision import VisionTransformer
 
@@ -57,7 +58,8 @@ def gpt2_of(weights: Weights, num_heads: int) -> LanguageModel:
     weights = {name.removeprefix("transformer."): each for name, each in weights.items()}
     table, places = weights["wte.weight"], weights["wpe.weight"]
     num_layers = 1 + max(int(name.split(".")[1]) for name in weights if name.startswith("h."))
-    model = LanguageModel(len(table), table.shape[1], num_heads, num_layers, len(places)).to(table.dtype)
+    with torch.device("meta"), Undrawn():
+        model = LanguageModel(len(table), table.shape[1], num_heads, num_layers, len(places))
     ours = {"embedding.tokens.weight": table, "embedding.table": places, "head.weight": table}
     ours["head.bias"] = table.new_zeros(len(table))
     ours |= _layer(weights, "ln_f", "norm")
@@ -74,7 +76,7 @@ def gpt2_of(weights: Weights, num_heads: int) -> LanguageModel:
             ours[f"{there}{part}.bias"] = weights[f"{here}{theirs}.bias"]
         ours |= _layer(weights, f"{here}ln_1", f"{there}norm_attention")
         ours |= _layer(weights, f"{here}ln_2", f"{there}norm_feed_forward")
-    model.load_state_dict(ours)
+    model.load_state_dict(ours, assign=True)
     return model.eval().requires_grad_(False)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -65,7 +64,6 @@ def load(name: str, folder: Path = FOLDER) -> nn.Module:
     return model.eval()
 
 
-@functools.cache
 def source(name: str) -> VisionTransformer:
     """Return the network that learned from a source of notebook 07; of a masked autoencoder, its encoder.
 

@@ -5,15 +5,16 @@ size^p that fits them best, and the last two, beside the one that fits the opera
 step costs what is no matrix product: the calls themselves, where it is short, and memory.
 """
 
+import math
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
 
 from lecturelib.attention import attend
 from lecturelib.scaling import Cost, block_cost, lstm_cost
-from lecturelib.timing import exponent, timed
+from lecturelib.timing import timed
 from lecturelib.transformer import Block
 
 BATCH, TOKENS, WIDTH, HEADS = 16, 64, 64, 4  # where they do not grow
@@ -68,6 +69,11 @@ def measure(kind: type[nn.Module], batch: int, tokens: int, width: int) -> float
         optimizer.step()
 
     return statistics.median(timed({"it": step}, rounds=ROUNDS, warmup=2)["it"])
+
+
+def exponent(sizes: Sequence[float], values: Sequence[float]) -> float:
+    """Return p of the power law c * size^p that fits the values best, on logarithmic axes by least squares."""
+    return statistics.linear_regression(list(map(math.log, sizes)), list(map(math.log, values))).slope
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -5,6 +5,7 @@ written apart from the catalogues: right answers in loops where those use masks,
 """
 
 import math
+import random
 from collections.abc import Callable
 from itertools import combinations
 from typing import Any
@@ -213,6 +214,19 @@ def test_what_a_notebook_has_set_changes_no_verdict() -> None:
         mae.check_painter.verdict(mae.check_painter.imitations["drawn anew each time"]).name == "drawn anew each time"
     )
     assert torch.equal(torch.get_rng_state(), before) and torch.get_default_dtype() == torch.float32
+
+
+def test_the_generators_of_numpy_and_python_stay_the_notebooks_own_too() -> None:
+    drawn = []
+    for ask in (False, True):
+        np.random.seed(3)
+        random.seed(3)
+        if ask:
+            assert ROOT.verdict(lambda x: (np.random.seed(0), random.seed(0), x.sqrt())[2]).name == "right"
+        drawn.append((np.random.rand(), random.random()))
+    assert drawn[0] == drawn[1]
+    noisy = [ROOT.verdict(lambda x: x.sqrt() + np.random.rand() * random.random()).says for _ in range(2)]
+    assert noisy[0] == noisy[1]
 
 
 def test_the_input_shown_is_the_smallest_of_those_that_can_be_made() -> None:

@@ -132,6 +132,8 @@ NOT_A_TRUTH_VALUE = [None, 1, "yes", 0.7, [True], np.array([True, False]), torch
         (lambda: predict("?", ["a", "b"]).outcome("c", right="c"), ["right='c'", "['a', 'b']"]),
         (lambda: predict("?", []), ["[]", "at least two"]),
         (lambda: predict("?", ["a"]), ["['a']", "at least two"]),
+        (lambda: predict("?", "ab"), ["'ab'", "a list"]),
+        (lambda: predict("?", [1, 2]), ["[1, 2]", "texts"]),
         (lambda: predict("?", ["a", "b", "a"]), ["['a', 'b', 'a']", "all different"]),
         (lambda: predict_number("?", 5, 5), ["low=5", "high=5", "low < high"]),
     ],

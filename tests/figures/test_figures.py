@@ -404,7 +404,7 @@ CASES: dict[str, list[Callable[[], style.LectureFigure]]] = {
     "attention.translator_drawing": [attention.translator_drawing],
     "attention.map_to_read": [lambda: attention.map_to_read(100 * np.eye(8), "LADOPNHC")],
     "attention.mask_panels": [
-        lambda: attention.mask_panels({"padding": triangle(6), "causal": triangle(6)}, WORDS[:6], WORDS[:6]),
+        lambda: attention.mask_panels({"padding": triangle(6), "causal": triangle(6)}),
         lambda: attention.mask_panels({f"a mask with a long name {k}": triangle(15, 9) for k in range(4)}),
     ],
     "attention_explorer.every_head": [
