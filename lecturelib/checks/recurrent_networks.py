@@ -129,7 +129,11 @@ check_backward = Exercise(
         "slope of the state before": _backward(lambda W, before, after, g: W.T @ ((1 - before**2) * g)),
         "no square": _backward(lambda W, before, after, g: W.T @ ((1 - after) * g)),
         "tanh twice": _backward(lambda W, before, after, g: W.T @ ((1 - after.tanh() ** 2) * g)),
-        "slope after the matrix": _backward(lambda W, before, after, g: (1 - after**2) * (W.T @ g)),
+        "slope after the matrix": (
+            _backward(lambda W, before, after, g: (1 - after**2) * (W.T @ g)),
+            _backward(lambda W, before, after, g: (1 - after**2) * (W @ g)),
+        ),
+        "from left to right": _backward(lambda W, before, after, g: W.T @ (1 - after**2) * g),
         "from the last one each time": _backward(_step_back, forget=True),
         "times the matrix, entry by entry": _entrywise,
         "turned around": _backward(_step_back, turned=True),
@@ -144,6 +148,8 @@ check_backward = Exercise(
         tanh twice: You apply tanh to a state again. The states have been through the tanh already.
         slope after the matrix: You multiply by W_h first and by the slope after that. Forward, which of the two comes
             last? Backward it comes first.
+        from left to right: Python works out @ and * from left to right, so your matrix meets the slope alone, and the
+            gradient comes last. What must be multiplied first? Put it in brackets.
         from the last one each time: Each of your steps begins at the last gradient again. It should go on from the one
             that it found before.
         times the matrix, entry by entry: You multiply the entries of the matrix by the vector (*). A matrix times a
@@ -153,7 +159,8 @@ check_backward = Exercise(
             explode.
         hint 1: Going forward, a state is first multiplied by the matrix and then goes through the tanh. In which order
             does the gradient meet the two on its way back?
-        hint 2: With g for the gradient found last, and h for the state that the tanh made: W_h.T @ ((1 - h**2) * g)
+        hint 2: W_h.T @ (... * g), with g for the gradient found last. The dots are the slope of the tanh, written with
+            the state h that it made.
     """,
 )
 
@@ -222,7 +229,8 @@ check_final_states = Exercise(
         "one symbol too few": _loop(lambda t, n: t < n - 1),
         "reads the padding": _loop(lambda t, n: n >= 0),
         "stops with the shortest": _loop(lambda t, n: (t < n.min()).expand(len(n))),
-        "the mask inverted": _loop(lambda t, n: t >= n),
+        "the mask inverted": (_loop(lambda t, n: t >= n), _loop(lambda t, n: t > n)),
+        "only the last step": _loop(lambda t, n: n - t == 1),
         "zeros for padding": _masked_tokens,
         "clears the finished": _cleared,
         "from right to left": _loop(lambda t, n: t < n, order=-1),
@@ -237,6 +245,8 @@ check_final_states = Exercise(
         reads the padding: Your states move on over the padding. Which strings have come to their end at step t?
         stops with the shortest: You stop all strings as the shortest one ends.
         the mask inverted: Your condition is the wrong way around: the states move in the padding only.
+        only the last step: Each state moves once, at the last symbol of its string. It should move at the symbols
+            before that one, too.
         zeros for padding: You put zeros where the padding stood. The cell reads a zero like any other symbol, and its
             state moves.
         clears the finished: The state of a string that has ended becomes zero. It should stay what it was.

@@ -1,8 +1,8 @@
-"""Figures of notebook 01: automata, the loop unrolled, gradients, groups of states, pushes, next symbols."""
+"""Figures of notebook 01: automata, the loop unrolled, gradients, groups of states, paths, next symbols."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from lecturelib.figures.given import same_shape
 from lecturelib.figures.maps import draw_map, separate
 from lecturelib.figures.paper import INK, arrow, box, paper
 from lecturelib.figures.parts import ink, label_ends
-from lecturelib.figures.plane import separating_plane
+from lecturelib.figures.plane import principal_plane
 from lecturelib.figures.style import LectureFigure, axes, hide_frame, new_figure, panel, styled
 
 
@@ -75,7 +75,7 @@ def unrolled_drawing() -> LectureFigure:
     ax.text(10.62, 3.85, "output, loss", **words)
     for x in (9.75, 7.25):
         arrow(ax, (x, middle - 0.25), (x - 0.75, middle - 0.25), color=RED)
-        ax.text(x - 0.38, middle - 0.57, r"$\times\, J$", color=ink(RED), **words)
+        ax.text(x - 0.38, middle - 0.57, r"$\times\, J^\top$", color=ink(RED), **words)
     arrow(ax, (10.3, 3.6), (10.3, low + high), color=RED)
     ax.text(0.2, 0.2, "black: forward, one symbol at a time", fontsize=14, va="center")
     ax.text(6.2, 0.2, "red: the gradient, back through every step", fontsize=14, va="center", color=ink(RED))
@@ -83,30 +83,36 @@ def unrolled_drawing() -> LectureFigure:
 
 
 @styled
-def gradients(lengths: np.ndarray, sizes: Sequence[float]) -> LectureFigure:
+def gradients(lengths: np.ndarray, arms: Sequence[tuple[float, float]]) -> LectureFigure:
     """Show how long the gradient is, the farther back from the loss, and how long it would be without the tanh.
 
-    Shapes: lengths (sizes, seeds, T), the last step last; sizes: the singular value of W_h, the same in all directions.
-    Raises: ValueError for others.
+    Shapes: lengths (arms, seeds, T), the last step last; an arm is the singular value of W_h, the same in all
+    directions, and the size of the inputs. Raises: ValueError for others.
     """
-    same_shape("lengths and (sizes)", lengths.shape[:1], (len(sizes),))
+    same_shape("lengths and (arms)", lengths.shape[:1], (len(arms),))
     figure, ax = panel(10, 5)
     back = np.arange(lengths.shape[-1])
-    for k, (size, seeds) in enumerate(zip(sizes, lengths[:, :, ::-1], strict=True)):
+    for k, ((sigma, _), seeds) in enumerate(zip(arms, lengths[:, :, ::-1], strict=True)):
         color = STATE_COLORS[k]
-        ax.plot(back, float(size) ** back, "--", color=color, lw=1.8)
+        if sigma not in [earlier for earlier, _ in arms[:k]]:
+            ax.plot(back, float(sigma) ** back, "--", color=color, lw=1.8)
         ax.plot(back, seeds.T, color=color, lw=1, alpha=0.6)
         ax.plot(back, np.median(seeds, axis=0), color=color, marker=MARKERS[k], markevery=7, lw=2.8)
     ax.set(yscale="log", xlabel="steps back from the loss", ylabel="length of the gradient")
     ax.set_title("Solid: tanh network, five seeds and their median; dashed: without the tanh")
-    label_ends(ax, back[-1], {f"$\\sigma$ = {size:g}": float(size) ** back[-1] for size in sizes}, STATE_COLORS, 4.0)
+    ends = {
+        f"$\\sigma$ = {a:g}, inputs {b:g}": np.median(seeds)
+        for (a, b), seeds in zip(arms, lengths[..., 0], strict=True)
+    }
+    label_ends(ax, back[-1], ends, STATE_COLORS, 4.0)
     return figure
 
 
 @styled
 def read_back(states: np.ndarray, strings: Sequence[str], found: Any, dfa: Any) -> LectureFigure:
-    """Show hidden states in a plane with their groups, the automaton read off them, and the same one minimized.
+    """Show hidden states with their groups, the automaton read off them, and the same one minimized.
 
+    The plane is that in which the states vary most.
     Shapes: states (B, T + 1, H), the first before any symbol, of B strings of length T. `found` has the automaton that
     was read off, `dfa`, and the `clusters` (B, T + 1); None if there is none. `dfa` is the true automaton.
     """
@@ -115,13 +121,13 @@ def read_back(states: np.ndarray, strings: Sequence[str], found: Any, dfa: Any) 
     points = states[:, 1:].reshape(-1, states.shape[-1])
     true = np.array([dfa.run(string)[1:] for string in strings]).ravel()
     symbol = np.array([[dfa.alphabet.index(a) for a in string] for string in strings]).ravel()
-    plane = separating_plane(points, len(dfa.alphabet) * true + symbol)(points)
+    plane = principal_plane(points)(points)
     for s in range(len(dfa.table)):
         mine = plane[true == s]
         left.scatter(mine[:, 0], mine[:, 1], s=46, marker=MARKERS[s % 6], c=STATE_COLORS[s % 6], alpha=0.7, lw=0)
     left.set(xticks=[], yticks=[])
     left.margins(0.3)
-    left.set_title("Hidden states in a plane")
+    left.set_title("Hidden states, two principal components")
     left.set_xlabel("letter: group; color: true state")
     if found is None:
         for ax in (middle, right):
@@ -145,7 +151,8 @@ def read_back(states: np.ndarray, strings: Sequence[str], found: Any, dfa: Any) 
     middle.set_title("The groups and their moves")
     most = [[int(np.bincount(each[group == k]).argmax()) for each in (true, symbol)] for k in shown]
     meaning = [f"{names[k]}: {s} after {dfa.alphabet[a]}" for k, (s, a) in zip(shown, most, strict=True)]
-    middle.set_xlabel("\n".join("   ".join(meaning[k : k + 3]) for k in range(0, len(meaning), 3)))
+    row = 3 if len(meaning) <= 6 else 4
+    middle.set_xlabel("\n".join("   ".join(meaning[k : k + row]) for k in range(0, len(meaning), row)), fontsize=13)
     draw_automaton(right, smallest.table, smallest.accepting, smallest.alphabet, start=smallest.start)
     right.set_title("The same one, minimized")
     return figure
@@ -187,39 +194,29 @@ def _groups_of(found: Any, smallest: Any) -> list[int]:
 
 
 @styled
-def pushes(sizes: Sequence[float], distance: np.ndarray, back: np.ndarray) -> LectureFigure:
-    """Show how far a pushed state is from where it would have been, step by step, and how many strings come back.
+def paths(steps: Sequence[int], arms: Mapping[str, Sequence[Sequence[int]]], wrong: Sequence[bool]) -> LectureFigure:
+    """Show how many different states are left, the longer many strings go on alike; a line for each network.
 
-    Shapes: distance (networks, sizes, strings, steps), after training; back (2, networks, sizes), shares of strings
-    before training and after it. Raises: ValueError for others.
+    Shapes: each of the arms (networks, steps), the last of them the trained networks; wrong (networks,): those of them
+    that fail on long strings get a cross. Raises: ValueError for others.
     """
-    same_shape("distance and (networks, sizes)", distance.shape[:2], back.shape[1:])
-    same_shape("back and (2, networks, sizes)", back.shape, (2, len(distance), len(sizes)))
-    figure = new_figure(12, 4.6)
-    left, right = axes(figure, 1, 2)
-    steps = np.arange(1, distance.shape[-1] + 1)
-    for k, size in enumerate(sizes[:-1]):
-        if k % 2:
-            continue  # every second size: more lines would hide each other
-        color, networks = STATE_COLORS[k // 2 % 6], np.median(distance[:, k], axis=1).clip(1e-9)
-        left.plot(steps, networks.T, color=color, lw=1, alpha=0.5)
-        left.plot(steps, np.median(networks, axis=0), color=color, lw=2.8, marker=MARKERS[k // 2 % 6], markevery=4,
-                  label=f"{size:g} (median)")  # fmt: skip
-    single = distance[0, -1, :20].clip(1e-9)
-    left.plot(
-        steps, single.T, color=STATE_COLORS[2], lw=1.2, label=[f"{sizes[-1]:g} (20 strings)", *[""] * 19][: len(single)]
-    )
-    left.set(yscale="log", ylim=(1e-6, 90), xlabel="symbols read after the push", ylabel="distance")
-    left.set_title("Trained and pushed: how far off?")
-    left.legend(loc="upper right", ncols=3, fontsize=12, handlelength=1.5, columnspacing=1.2)
-    for share, color, name in ((back[0], GREY, "before training"), (back[1], BLUE, "after training")):
-        right.plot(sizes, share.T, "o", color=color, mfc="none", ms=9)
-        right.plot(sizes, share.mean(0), "-", color=color, label=name)
-    right.set(xscale="log", ylim=(0, 1.08), xlabel="size of the push", ylabel="strings (hollow: one network)")
-    right.set_xticks(list(sizes), [f"{size:g}" for size in sizes])
-    right.minorticks_off()
-    right.legend(loc="lower left", fontsize=13)
-    right.set_title(f"Back within 0.01 after {len(steps)} symbols?")
+    counts = [np.asarray(each) for each in arms.values()]
+    same_shape("wrong and (networks)", np.shape(wrong), counts[-1].shape[:1])
+    figure, ax = panel(10, 4.6)
+    for k, each in enumerate(counts):
+        same_shape("an arm and (networks, steps)", each.shape, (len(each), len(steps)))
+        ax.plot(steps, each.T, color=STATE_COLORS[k], lw=2, marker=MARKERS[k], ms=7, alpha=0.75)
+    if np.any(wrong):
+        for end in counts[-1][np.asarray(wrong)][:, -1]:
+            ax.plot(steps[-1], end, "X", color=RED, ms=14, zorder=4)
+    ax.set(xscale="symlog", yscale="log", ylim=(0.8, 700), xlabel="symbols read alike", ylabel="different states left")
+    ax.set_xticks([0, 1, 10, 100, 300], ["0", "1", "10", "100", "300"])
+    ax.set_yticks([1, 3, 10, 100, 500], ["1", "3", "10", "100", "500"])
+    ax.minorticks_off()
+    crosses = "; cross: wrong on long strings" if np.any(wrong) else ""
+    ax.set_title(f"A line for each network{crosses}")
+    ends = {name: float(np.median(each[:, -1])) for name, each in zip(arms, counts, strict=True)}
+    label_ends(ax, steps[-1], ends, STATE_COLORS, 3.6)
     return figure
 
 

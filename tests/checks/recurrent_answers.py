@@ -107,7 +107,11 @@ RIGHT["back through time"] = [one_product, entry_by_entry, from_the_right]
 WRONG["back through time"] = {
     "not transposed": [with_loop(lambda W_h, h, g: torch.mv(W_h, g - h * h * g))],
     "no slope": [with_loop(lambda W_h, h, g: g @ W_h)],
-    "slope after the matrix": [with_loop(lambda W_h, h, g: (g @ W_h) * (1 - h * h))],
+    "slope after the matrix": [
+        with_loop(lambda W_h, h, g: (g @ W_h) * (1 - h * h)),
+        with_loop(lambda W_h, h, g: torch.mv(W_h, g) * (1 - h * h)),
+    ],
+    "from left to right": [with_loop(lambda W_h, h, g: ((1 - h * h) @ W_h) * g)],
     "times the matrix, entry by entry": [with_loop(lambda W_h, h, g: (1 - h * h) * g * W_h.T)],
     "other": [
         with_loop(lambda W_h, h, g: W_h.T @ (h**2 * g)),
@@ -164,6 +168,8 @@ WRONG["the last real state"] = {
     "only one step skipped": [kept(lambda t, n: (t < n) | (t > n))],
     "one symbol too few": [kept(lambda t, n: t + 1 < n)],
     "reads the padding": [kept(lambda t, n: n == n)],
+    "the mask inverted": [kept(lambda t, n: n < t)],
+    "only the last step": [kept(lambda t, n: n - t == 1)],
     "other": [kept(lambda t, n: n < 0), lambda step, h, tokens, lengths: step(tokens[:, -1], h)],
     "error": [lambda step, h, tokens, lengths: h[lengths - 99], kept(lambda t, n: t)],  # type: ignore[arg-type,return-value]
 }

@@ -334,7 +334,8 @@ CASES: dict[str, list[Callable[[], style.LectureFigure]]] = {
     "recurrent_networks.unrolled_drawing": [recurrent_networks.unrolled_drawing],
     "recurrent_networks.gradients": [
         lambda: recurrent_networks.gradients(
-            np.array([0.4, 0.9, 1.2])[:, None, None] ** (49 - np.arange(50) + noise(3, 5, 1)), [0.5, 1, 2]
+            np.array([0.4, 0.9, 1.2, 0.8])[:, None, None] ** (49 - np.arange(50) + noise(4, 5, 1)),
+            [(0.5, 0.3), (1, 0.3), (2, 0.3), (2, 2)],
         )
     ],
     "recurrent_networks.read_back": [
@@ -342,10 +343,17 @@ CASES: dict[str, list[Callable[[], style.LectureFigure]]] = {
         lambda: read_back(0.5, 2),
         lambda: read_back(0.5, 2, readable=False),
     ],
-    "recurrent_networks.pushes": [
-        lambda: recurrent_networks.pushes(
-            [0.1, 0.5, 1, 2, 4], np.exp(noise(5, 5, 7, 40) - np.arange(40) / 3), sigmoid(noise(2, 5, 5))
-        )
+    "recurrent_networks.paths": [
+        lambda: recurrent_networks.paths(
+            [0, 1, 10, 300],
+            {
+                "untrained": [[500, 300, 4, 1]] * 5,
+                "untrained, larger weights": [[500, 499, 450 - k, 400 - 90 * k] for k in range(5)],
+                "trained": [[480, 130, 8, 3]] * 4 + [[500, 400, 20, 2]],
+            },
+            wrong=[False, False, False, False, True],
+        ),
+        lambda: recurrent_networks.paths([0, 300], {"untrained": [[9, 1]], "trained": [[9, 3]]}, wrong=[False]),
     ],
     "recurrent_networks.padded_batch": [lambda: recurrent_networks.padded_batch([10, 17, 24, 31, 14, 33])],
     "recurrent_networks.next_symbols": [
