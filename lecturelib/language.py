@@ -101,7 +101,7 @@ def write(
         raise ValueError(
             f"the prompt has shape {tuple(prompt.shape)}: expected (B, T), at least one token to begin with"
         )
-    check_whole(0, steps=steps)
+    check_whole(0, steps=steps, seed=seed)
     _check_draw(temperature, top_k)
     return _write(next_logits, prompt, steps, temperature, top_k, seed)
 
@@ -115,7 +115,7 @@ def _write(
     top_k: int | None,
     seed: int,
 ) -> Iterator[torch.Tensor]:
-    generator = torch.Generator(text.device).manual_seed(seed)
+    generator = torch.Generator(text.device).manual_seed(int(seed))
     for _ in range(steps):
         drawn = draw(next_logits(text), temperature, top_k, generator)
         text = torch.cat([text, drawn[:, None]], dim=1)

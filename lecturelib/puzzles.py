@@ -91,4 +91,5 @@ def fit_seeds(
 
 def _tokens(n: int, length: int, seed: int) -> torch.Tensor:
     check_whole(n=n, length=length)
-    return torch.randint(8, (n, length), generator=torch.Generator().manual_seed(seed))
+    check_whole(0, seed=seed)
+    return torch.randint(8, (n, length), generator=torch.Generator().manual_seed(int(seed)))

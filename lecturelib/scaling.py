@@ -203,7 +203,12 @@ class PowerLaw:
         self.interval = self.exponent - half, self.exponent + half
 
     def predict(self, operations: float) -> tuple[float, float, float]:
-        """Return the loss that the law gives, and between which two a new run should lie (95 %)."""
+        """Return the loss that the law gives, and between which two a new run should lie (95 %).
+
+        Raises: ValueError for operations that are not above 0.
+        """
+        if not operations > 0:
+            raise ValueError(f"operations={operations}: expected a number above 0, such as 1e9")
         away = self._x - self._x.mean()
         far = (math.log(operations) - self._x.mean()) ** 2 / (away**2).sum()
         half = t.ppf(0.975, self._free) * self._scatter * math.sqrt(1 + 1 / len(self._x) + far)

@@ -198,7 +198,7 @@ def copies(n: int, length: int, seed: int, vocab_size: int = 4) -> tuple[torch.T
     """Return n strings to copy, drawn at random: source, target behind a start symbol, lengths.
 
     Shapes: (n, length), symbols from 0; (n, length + 1), where token `vocab_size` is the start; (n,).
-    Raises: ValueError for numbers below 1.
+    Raises: ValueError for numbers below 1, and a seed that is not a whole number.
     Taught: notebook 03, section 6.
 
     >>> source, target, lengths = copies(2, 3, seed=0)
@@ -206,5 +206,6 @@ def copies(n: int, length: int, seed: int, vocab_size: int = 4) -> tuple[torch.T
     (True, [4, 4], [3, 3])
     """
     check_whole(n=n, length=length, vocab_size=vocab_size)
-    source = torch.randint(vocab_size, (n, length), generator=torch.Generator().manual_seed(seed))
+    check_whole(0, seed=seed)
+    source = torch.randint(vocab_size, (n, length), generator=torch.Generator().manual_seed(int(seed)))
     return source, torch.cat([torch.full((n, 1), vocab_size), source], dim=1), torch.full((n,), length)

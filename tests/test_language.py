@@ -173,6 +173,7 @@ PROMPT = torch.zeros(2, 3, dtype=torch.long)
 
 test_bad_input_is_refused_in_words = refuses(
     (lambda: language.generate(MODEL, PROMPT[0], 5), ["(3,)", "(B, T)"]),
+    (lambda: language.generate(MODEL, PROMPT, 5, seed=1.5), ["seed=1.5", "a whole number"]),
     # at the call, and not when the first token is asked for
     (lambda: language.write(MODEL, PROMPT[:, :0], 5), ["(2, 0)", "at least one token"]),
     (lambda: language.write(MODEL, PROMPT, -1), ["steps=-1", "0 or more"]),

@@ -53,3 +53,5 @@ def test_what_cannot_be_is_refused():
         fit_seeds(nn.Linear, 2, 2, data=(torch.zeros(1, 2),), lr=0.1, seeds=0)
     with pytest.raises(ValueError, match="length=0: expected"):
         reversal(3, 0, seed=0)
+    with pytest.raises(ValueError, match="seed=-1: expected"):
+        reversal(3, 5, seed=-1)

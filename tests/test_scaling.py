@@ -192,6 +192,7 @@ test_bad_input_is_refused_in_words = refuses(
         (lambda given=given: scaling.PowerLaw(*given), ["budgets and losses of shape", "expected (n, seeds)"])
         for given in (([1, 2], [1, 2]), ([1, 1], [[1, 2], [1, 2]]), ([1, 2], [[1], [2]]), ([1, 2], [[1, 0], [2, 2]]))
     ),
+    (lambda: scaling.PowerLaw([1, 2], [[2, 3], [1, 2]]).predict(0), ["operations=0", "above 0"]),
     (lambda: scaling.lstm_cost(1, 2, 4, 2.0), ["hidden_size=2.0: expected a whole number of 1"]),
     (lambda: scaling.attention_cost(1, 0, 4, 2), ["length=0: expected a whole number of 1"]),
     (lambda: scaling.attention_cost(1, 2, 4, 3), ["d_model=4", "num_heads=3", "divide"]),

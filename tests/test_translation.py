@@ -235,6 +235,7 @@ test_bad_input_is_refused_in_words = refuses(
     (lambda: run(S, T, N[:1]), ["(1,)", "2 sequences"]),
     (lambda: translation.Pointer(Attention(6, 2, 3), 0), ["vocab_size=0"]),
     (lambda: translation.copies(0, 3, 1), ["n=0"]),
+    (lambda: translation.copies(2, 3, -1), ["seed=-1", "0 or more"]),
     (lambda: run(S, T.bool(), N), ["target", "torch.bool", "whole numbers"]),
     (lambda: run(S, T[:1], N), ["2 sources", "1 targets", "pairs"]),
     (lambda: translation.translate(translator("attention"), S, N, 0, 0), ["steps=0", "1 or more"]),

@@ -38,6 +38,7 @@ def random_strings(n: int, length: int, alphabet: str = "01", *, seed: int) -> l
     ['11100', '00001']
     """
     check_whole(n=n, length=length)
+    check_whole(0, seed=seed)
     if not alphabet:
         raise ValueError("the alphabet is empty: expected at least one symbol, such as '01'")
     picks = np.random.default_rng(seed).integers(len(alphabet), size=(n, length))
@@ -54,6 +55,7 @@ def legal_strings(automaton: Automaton, n: int, *, seed: int) -> list[str]:
     ['b', 'b', 'b']
     """
     check_whole(n=n)
+    check_whole(0, seed=seed)
     rng = np.random.default_rng(seed)
     return [_walk(automaton, rng) for _ in range(n)]
 
@@ -99,6 +101,7 @@ def first_symbol(n: int, delay: int, keys: int = 4, noise: int = 4, *, seed: int
            [2, 4, 4, 4]]), array([3, 2]))
     """
     check_whole(n=n, delay=delay, keys=keys, noise=noise)
+    check_whole(0, seed=seed)
     rng = np.random.default_rng(seed)
     answers = rng.integers(keys, size=n)
     return np.concatenate([answers[:, None], rng.integers(keys, keys + noise, size=(n, delay))], axis=1), answers
@@ -115,6 +118,7 @@ def since_reset(n: int, length: int, reset: float = 0.1, *, seed: int) -> tuple[
     (array([[2, 1, 2, 0, 1, 1, 1, 0, 1, 1, 2, 1]]), array([[0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 0, 0]]))
     """
     check_whole(n=n, length=length)
+    check_whole(0, seed=seed)
     if not 0 <= reset <= 0.7:
         raise ValueError(f"reset={reset}: expected a share from 0 to 0.7, since 0.3 of the symbols are counted")
     tokens = np.random.default_rng(seed).choice(3, size=(n, length), p=[0.3, 0.7 - reset, reset])

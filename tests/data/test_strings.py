@@ -107,6 +107,11 @@ NOTHING = DFA([[0, 0]], [], "ab")
     [
         (lambda: strings.random_strings(0, 5, seed=0), ["n=0", "1 or more"]),
         (lambda: strings.random_strings(2.5, 5, seed=0), ["n=2.5", "whole number"]),  # type: ignore[arg-type]
+        *(
+            (lambda draw=draw, bad=bad: draw(bad), [f"seed={bad}", "0 or more"])
+            for draw in DRAWS.values()
+            for bad in (-1, 1.5, None)
+        ),
         (lambda: strings.random_strings(5, 5, "", seed=0), ["alphabet is empty", "at least one"]),
         (lambda: strings.legal_strings(NOTHING, 1, seed=0), ["accepts no string", "can be reached"]),
         (lambda: strings.to_tokens(["01", "1"], "01"), ["[1, 2]", "one length", "pad"]),
