@@ -1,4 +1,4 @@
-"""Figures of notebook 02: a drawing of the cell, what a gate keeps, learned, held, let go, and the gate scope."""
+"""Figures of notebook 02: a drawing of the cell, gradients, what is learned, held and let go, and the gate scope."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def learning(delays: Sequence[int], recall: Mapping[str, np.ndarray], chance: fl
 def letting_go(before: Sequence[int], right: Mapping[str, np.ndarray], trained: int) -> LectureFigure:
     """Show how many answers are right after a reset, by what had been counted before it.
 
-    Shapes: right[name] (seeds, len(before)); counts above `trained` did hardly occur in training.
+    Shapes: right[name] (seeds, len(before)); `trained`: the longest run of a's in training.
     Raises: ValueError for other shapes.
     """
     figure, ax = panel(11, 4.8)
@@ -86,7 +86,7 @@ def letting_go(before: Sequence[int], right: Mapping[str, np.ndarray], trained: 
     ax.set(ylim=(-0.17, 1.05), title="Right answers after a bar", xlabel="a's counted before the bar")
     edge = np.interp(trained, before, range(len(before)))
     ax.axvline(edge, color=GREY, ls=":", lw=1.8)
-    ax.text(edge + 0.05, -0.1, "longer than in training", color=GREY, va="center")
+    ax.text(edge + 0.05, -0.1, "longer runs of a's than in training", color=GREY, va="center")
     return figure
 
 
@@ -103,16 +103,18 @@ def _arms(ax: Axes, places: Sequence[int], arms: Mapping[str, np.ndarray], quant
 
 
 @styled
-def holding(delays: Sequence[int], trained_readout: Mapping[str, np.ndarray], new_readout: Mapping[str, np.ndarray],
-            trained: int) -> LectureFigure:  # fmt: skip
-    """Show what networks trained at one delay recall at longer ones, and what a new readout finds in their states.
+def holding(delays: Sequence[int], shares: Mapping[str, Mapping[str, np.ndarray]], trained: int) -> LectureFigure:
+    """Show maps of what networks trained at one delay recall at longer ones: a row of panels for each readout.
 
-    Shapes: trained_readout[name] and new_readout[name] (seeds, delays), from 0 to 1. Raises: ValueError for others.
+    Shapes: shares[readout][name] (seeds, delays), from 0 to 1. Raises: ValueError for others, and for unequal names.
     """
-    figure = new_figure(12, 5.7)
-    panels = np.array(axes(figure, 2, len(trained_readout), sharex=True)).reshape(2, -1)
-    for row, readout, found in ((0, "own answer", trained_readout), (1, "new readout", new_readout)):
-        for ax, (name, each) in zip(panels[row], results(found, readout, len(delays)).items(), strict=True):
+    arms = [results(each, readout, len(delays)) for readout, each in shares.items()]
+    if not arms or any(list(each) != list(arms[0]) for each in arms):
+        raise ValueError(f"readouts {list(shares)}: expected one or more, each with the same networks")
+    figure = new_figure(12, 0.7 + 2.5 * len(arms))
+    panels = np.array(axes(figure, len(arms), len(arms[0]), sharex=True)).reshape(len(arms), -1)
+    for row, (readout, found) in enumerate(zip(shares, arms, strict=True)):
+        for ax, (name, each) in zip(panels[row], found.items(), strict=True):
             draw_map(ax, each, cmap="cividis", vmin=0, vmax=1)
             number_cells(ax, each, 13, short=True)
             ax.set_yticks([])
@@ -125,22 +127,30 @@ def holding(delays: Sequence[int], trained_readout: Mapping[str, np.ndarray], ne
 
 
 @styled
-def survival(biases: Sequence[float], steps: int) -> LectureFigure:
-    """Show which share of a cell is left after t steps when its forget gate is sigmoid(bias)."""
-    figure, ax = panel(9, 4.2)
-    t = np.arange(steps + 1)
+def gradient_back(back: Mapping[str, np.ndarray]) -> LectureFigure:
+    """Show how much of the gradient comes back over the steps: a thick line through the medians, thin lines for seeds.
+
+    Shapes: back[name] (seeds, steps + 1), positive, by steps back from the last symbol, whose own share is 1.
+    Raises: ValueError for other shapes.
+    """
+    figure, ax = panel(11, 4.8)
+    ax.set_yscale("log")
+    steps = np.shape(next(iter(back.values()), ()))[-1] - 1 if back else 0
     ends = {}
-    for k, bias in enumerate(sorted(biases, reverse=True)):
-        gate = 1 / (1 + np.exp(-bias))
-        name = f"b = {bias:g}: f = {gate:.3f}"
-        ax.plot(t, gate**t, color=STATE_COLORS[k], label=name)
-        ends[name] = gate**steps
-    ax.axhline(0.5, color=GREY, ls=":", lw=1.6)
-    ax.text(steps, 0.515, "one half", color=GREY, ha="right")
-    ax.set(xlabel="steps", ylabel="share left", xlim=(0, steps), ylim=(-0.03, 1.03))
-    ax.set_xticks(range(0, steps + 1, 10))
-    ax.set_title("What a constant forget gate leaves of the cell:  $f^t$ with  $f = \\sigma(b)$")
-    label_ends(ax, steps, ends, STATE_COLORS, 3.2)
+    for k, (name, each) in enumerate(results(back, "gradients", steps + 1).items()):
+        middle = np.median(each, axis=0)
+        ax.plot(each.T, color=STATE_COLORS[k], lw=0.8, alpha=0.5)
+        look: dict[str, Any] = {"color": STATE_COLORS[k], "mfc": "white", "mew": 1.8, "markevery": max(1, steps // 10)}
+        ax.plot(middle, MARKERS[k] + "-", label=name, **look)
+        ends[name] = middle[-1]
+    ax.set_title("Gradient by a symbol, as a share of that by the last symbol; untrained")
+    ax.set(xlabel="steps back", ylabel="share\nthick: median of seeds\nthin: one seed", xlim=(0, steps))
+    low, high = ax.get_ylim()
+    powers = np.arange(np.ceil(np.log10(low)), np.floor(np.log10(high)) + 1)
+    ax.set_yticks(10 ** powers[:: -max(1, len(powers) // 6)])
+    ax.minorticks_off()
+    ax.set_ylim(low, high)
+    label_ends(ax, steps, ends, STATE_COLORS, 3.7)
     return figure
 
 

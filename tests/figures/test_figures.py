@@ -367,13 +367,19 @@ CASES: dict[str, list[Callable[[], style.LectureFigure]]] = {
     "lstm.cell_drawing": [lstm.cell_drawing],
     "lstm.learning": [lambda: lstm.learning([10, 30, 100], seeds(ARMS, 3, 5), chance=0.25)],
     "lstm.letting_go": [
-        lambda: lstm.letting_go([5, 10, 20, 50, 100], seeds(ARMS, 5, 5), trained=20),
+        lambda: lstm.letting_go([5, 10, 20, 50, 100], seeds(ARMS, 5, 5), trained=8),
         lambda: lstm.letting_go([5, 50], seeds(["no gate that moves", "a gate"], 2), trained=15),
     ],
     "lstm.holding": [
-        lambda: lstm.holding([60, 80, 120, 200, 400], seeds(ARMS, 5, 5), seeds(ARMS, 5, 5, low=1), trained=60)
+        lambda: lstm.holding(
+            [60, 80, 120, 200, 400], {"own answer": seeds(ARMS, 5, 5), "new readout": seeds(ARMS, 5, 5, low=1)}, 60
+        ),
+        lambda: lstm.holding([10, 40], dict.fromkeys(["own", "new", "new readout,\nuntrained"], seeds(ARMS, 2, 5)), 10),
     ],
-    "lstm.survival": [lambda: lstm.survival([0, 1, 3, 5], steps=60), lambda: lstm.survival([-2, 5, 6, 7], steps=40)],
+    "lstm.gradient_back": [
+        lambda: lstm.gradient_back({name: 10.0 ** (-each) for name, each in seeds(ARMS, 101, 5, 0, 25).items()}),
+        lambda: lstm.gradient_back(seeds(["LSTM", "tanh RNN"], 6, 2)),
+    ],
     "lstm.gate_scope_frame": [lambda: scope(READ, None, 10), lambda: scope(READ[3:15], "i", 104.0)],
     "attention.soft_lookup": [
         lambda: attention.soft_lookup(
@@ -889,6 +895,9 @@ BAD: list[tuple[Callable[[], object], str]] = [
     (lambda: attention.pointer_maps({"a": (np.eye(2), np.arange(3), np.arange(2))}),
      r"'a', and written and read, have shapes \(2, 2\) and \(2, 3\)"),
     (lambda: attention.map_to_read(np.eye(2), "abc"), r"\(2, 2\) and \(3, 3\)"),
+    (lambda: lstm.gradient_back({}), "no gradients: expected at least one name"),
+    (lambda: lstm.gradient_back({"a": np.ones((2, 5)), "b": np.ones(5)}), r"gradients of 'b' have shape \(5,\)"),
+    (lambda: lstm.holding([1], {"own": {"a": ONE}, "new": {"b": ONE}}, 1), r"readouts \['own', 'new'\]: expected one"),
     (lambda: attention.interventions(np.eye(2), ["a"], ["b"]), r"\(2, 2\) and \(1, 1\)"),
     (lambda: attention.vector_or_look_up({"a": np.ones(2)}, [1], {"b": ONE}, [0]), r"copied names \['b'\]"),
     (lambda: attention.mask_panels({"m": np.eye(2)}), "mask 'm' has type float64"),
