@@ -375,13 +375,11 @@ def test_a_missing_table_is_said(place, capsys):
 # ---- the course ----
 
 
-# measured, and the same in all runs: at the end of their scale, or of a network that is loaded and a text that is given
+# measured, and the same in all runs: at the end of their scale
 STILL = {
     "untrained, 1 state is left in 5 of 5",
     "with an open gate, what it learned at 10 it answers at 100",
     "at n = 2 the two are equal, within 0.01",
-    "SmolLM2 has less than 0.6 of our checkpoint's loss",
-    "3 bits instead of 4 cost more than 1 nat a token",
 }
 
 
