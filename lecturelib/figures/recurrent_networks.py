@@ -152,7 +152,7 @@ def read_back(states: np.ndarray, strings: Sequence[str], found: Any, dfa: Any) 
     most = [[int(np.bincount(each[group == k]).argmax()) for each in (true, symbol)] for k in shown]
     meaning = [f"{names[k]}: {s} after {dfa.alphabet[a]}" for k, (s, a) in zip(shown, most, strict=True)]
     row = 3 if len(meaning) <= 6 else 4
-    middle.set_xlabel("\n".join("   ".join(meaning[k : k + row]) for k in range(0, len(meaning), row)), fontsize=13)
+    middle.set_xlabel("\n".join("   ".join(meaning[k : k + row]) for k in range(0, len(meaning), row)), fontsize=12)
     draw_automaton(right, smallest.table, smallest.accepting, smallest.alphabet, start=smallest.start)
     right.set_title("The same one, minimized")
     return figure
