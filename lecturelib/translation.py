@@ -57,8 +57,8 @@ def pointer_loss(model: nn.Module, batch: tuple[torch.Tensor, ...]) -> torch.Ten
 class BiGRU(nn.Module):
     """An encoder: a GRU that reads a padded batch in both directions.
 
-    It is the `nn.GRU` whose weights it holds, on a packed batch, in about three quarters of the time: both directions are one
-    product at each step, and what a token adds to the gates is computed once for each token of the vocabulary.
+    It is the `nn.GRU` whose weights it holds, on a packed batch, in about three quarters of the time: both directions
+    are one product at each step, and what a token adds to the gates is computed once for each token of the vocabulary.
     Shapes: tokens (B, S), lengths (B,); returns a state for each token, (B, S, D), half of it from the left, half from
         the right, and the last state of both directions, (B, D). What stands at padding means nothing.
     Raises: ValueError for an odd d_model, and for what is not a batch with one length for each sequence.
