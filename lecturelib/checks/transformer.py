@@ -366,8 +366,8 @@ check_depths = Exercise(
         another depth works: Only one depth works in your list, and it isn't depth 1. Is the share for depth 1 the
             first?
         percent: Write shares, such as 0.87, and not percent.
-        right: So we measured it, too, in 80 steps at this rate: one block works, and more blocks hardly do better than
-            naming the text's most frequent token. Give them more steps before you say that they cannot learn it.
+        right: So we measured it, too, in 80 steps at this rate: one block works, and more blocks do no better than
+            naming the text's most frequent token (0.33). Give them more steps before you say that they cannot learn it.
         hint 1: Which number do you have to change, and which cell do you run after that?
         hint 2: With depth = 2, 1 and 3 the dictionary medians fills up. Its values for depth 1, 2 and 3 go into
             shares = [..., ..., ...] in this order.
