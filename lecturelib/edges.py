@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import operator
 
+import numpy as np
 import torch
 
 
@@ -26,7 +27,7 @@ def check_whole(least: int = 1, /, **numbers: object) -> None:
     """
     for name, value in numbers.items():
         try:
-            right = not isinstance(value, bool) and operator.index(value) >= least  # type: ignore[arg-type]
+            right = not isinstance(value, bool | np.bool_) and operator.index(value) >= least  # type: ignore[arg-type]
         except TypeError:
             right = False
         if not right:

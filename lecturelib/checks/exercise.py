@@ -279,7 +279,7 @@ def _quiet_surroundings() -> Iterator[None]:
     So an answer that makes zeros or an identity of its own gets them in the type and the place of the probes.
     """
     dtype, drawn = torch.get_default_dtype(), (random.getstate(), np.random.get_state())
-    elsewhere = torch.get_default_device().type != "cpu"
+    elsewhere = torch.empty(0).device.type != "cpu"
     with (
         torch.device("cpu") if elsewhere else nullcontext(),  # it costs time in every operation
         torch.autocast("cpu", enabled=False),
@@ -319,6 +319,8 @@ def _plain(result: Any) -> Any:
     Numbers become a tensor on the CPU, of a floating type; a single truth value a bool; several tensors a tuple. What
     is none of these stays as it is.
     """
+    if isinstance(result, np.bool_):
+        return bool(result)
     if result is None or result is ... or isinstance(result, bool | str):
         return result
     if isinstance(result, Mapping):

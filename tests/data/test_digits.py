@@ -141,6 +141,6 @@ test_mutants = planted(
     [
         Mutant("order[:-test], order[-test:]", "order[:-test], order[:test]", PARTS),
         Mutant("labels[held_out])", "labels[train][: len(held_out)])", PARTS),
-        Mutant("raw.images[:, None]", "raw.images.mT[:, None]", PARTS),
+        Mutant("raw.images[:, None]", "raw.images.swapaxes(1, 2)[:, None]", PARTS),
     ],
 )

