@@ -84,7 +84,7 @@ class Lab(NamedTuple):
         page.on("console", lambda m: self.errors.extend([m.text[:400]] * (m.type == "error")))
         page.on("pageerror", lambda e: self.errors.append(str(e)[:400]))
         page.goto(f"{self.server.address}/{place}?token={self.server.token}")
-        page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
+        page.wait_for_selector(".jp-Notebook .jp-Cell:visible", timeout=60_000)  # slides may begin behind the first
         return page
 
     def run(self, name: str) -> Any:
