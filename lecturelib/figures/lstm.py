@@ -143,8 +143,8 @@ def gradient_back(back: Mapping[str, np.ndarray]) -> LectureFigure:
         look: dict[str, Any] = {"color": STATE_COLORS[k], "mfc": "white", "mew": 1.8, "markevery": max(1, steps // 10)}
         ax.plot(middle, MARKERS[k] + "-", label=name, **look)
         ends[name] = middle[-1]
-    ax.set_title("Gradient by a symbol, as a share of that by the last symbol; untrained")
-    ax.set(xlabel="steps back", ylabel="share\nthick: median of seeds\nthin: one seed", xlim=(0, steps))
+    ax.set_title("Gradient with respect to a symbol, relative to the last symbol's; untrained")
+    ax.set(xlabel="steps back", ylabel="relative gradient\nthick: median of seeds\nthin: one seed", xlim=(0, steps))
     low, high = ax.get_ylim()
     powers = np.arange(np.ceil(np.log10(low)), np.floor(np.log10(high)) + 1)
     ax.set_yticks(10 ** powers[:: -max(1, len(powers) // 6)])

@@ -117,7 +117,7 @@ def read_back(states: np.ndarray, strings: Sequence[str], found: Any, dfa: Any) 
     was read off, `dfa`, and the `clusters` (B, T + 1); None if there is none. `dfa` is the true automaton.
     """
     figure = new_figure(12, 4.7)
-    left, middle, right = axes(figure, 1, 3)
+    left, middle, right = axes(figure, 1, 3, width_ratios=(0.9, 1.15, 0.95))
     points = states[:, 1:].reshape(-1, states.shape[-1])
     true = np.array([dfa.run(string)[1:] for string in strings]).ravel()
     symbol = np.array([[dfa.alphabet.index(a) for a in string] for string in strings]).ravel()
@@ -127,8 +127,8 @@ def read_back(states: np.ndarray, strings: Sequence[str], found: Any, dfa: Any) 
         left.scatter(mine[:, 0], mine[:, 1], s=46, marker=MARKERS[s % 6], c=STATE_COLORS[s % 6], alpha=0.7, lw=0)
     left.set(xticks=[], yticks=[])
     left.margins(0.3)
-    left.set_title("Hidden states, two principal components")
-    left.set_xlabel("letter: group; color: true state")
+    left.set_title("Hidden states")
+    left.set_xlabel("plane: two principal components\nletter: group; color: true state", fontsize=12)
     if found is None:
         for ax in (middle, right):
             hide_frame(ax)
