@@ -159,6 +159,13 @@ def test_causal_and_padding_masks_are_torchs(shape: list[int], seed: int) -> Non
     assert maps["attention"].mask is not None and torch.equal(maps["attention"].mask, causal)
 
 
+@pytest.mark.parametrize("shape", [(5, 3), (2, 5, 3), (2, 4, 5, 3)])
+def test_the_kernel_looks_back_whatever_stands_before_the_tokens(shape: tuple[int, ...]) -> None:
+    q, k, v = (normal(*shape, seed=seed) for seed in range(3))
+    expected, _ = attention.attend(q, k, v, attention.causal_mask(5))
+    torch.testing.assert_close(attention.attend_fused(q, k, v, is_causal=True), expected)
+
+
 @pytest.mark.parametrize("length", [1, 7, 63, 64])
 @pytest.mark.parametrize("is_causal", [False, True])
 @pytest.mark.parametrize("watched", [False, True])
@@ -407,7 +414,7 @@ test_bad_input_is_refused_in_words = refuses(
     *((lambda bad=bad: attention.attend_fused(*bad), words) for bad, words in UNFIT),
     (lambda: attention.attend(Q, K, V, NOWHERE), ["(3,)", "nowhere", "at least one True", "inverted? True ="]),
     (lambda: attention.attend_fused(Q, Q, Q, torch.ones(5, 5).bool(), True), ["is_causal", "causal_mask(T)"]),
-    (lambda: attention.attend_fused(Q[..., :1, :], Q, Q, None, True), ["1 queries, 5 keys", "causal_mask(S)[-T:]"]),
+    (lambda: attention.attend_fused(Q[..., :1, :], Q, Q, None, True), ["1 queries, 5 keys", "the last tokens of a text pass mask"]),
     (lambda: attention.causal_mask(0), ["length=0", "at least 1"]),
     (lambda: attention.padding_mask(torch.tensor([3, 6]), 5), ["3 to 6", "1 to 5"]),
     (lambda: attention.Attention(0, 3, 2), ["d_model=0", "whole number of 1 or more"]),

@@ -92,15 +92,21 @@ def ready(name: str) -> bool:
     """
     folder = folder_of(name)
     there = all((folder / each.name).is_file() for each in RELEASES[name].members)
-    return there and all(importlib.util.find_spec(each) for each in ("gguf", "tokenizers"))
+    return there and _readable()
 
 
 def here(what: str) -> bool:
     """Return whether both models of notebook 09 are there; if not, say how to get them, and what a cell would show."""
     there = ready("smollm2") and ready("minilm")
     if not there:
-        print(f"The models are not here: run `lecture fetch smollm2 minilm`. With them this cell shows {what}.")
+        first = "" if _readable() else '`pip install -e ".[foundation]"`, then '
+        print(f"The models are not here: run {first}`lecture fetch smollm2 minilm`. With them this cell shows {what}.")
     return there
+
+
+def _readable() -> bool:
+    """Return whether the packages that read the models' files are installed."""
+    return all(importlib.util.find_spec(each) for each in ("gguf", "tokenizers"))
 
 
 def path_of(name: str, file: str) -> Path:

@@ -7,6 +7,7 @@ With --compiled there is one column more: our model under `torch.compile` over o
 compiler, and a minute for each row.
 """
 
+import argparse
 import copy
 import importlib
 import statistics
@@ -296,9 +297,11 @@ def paired_ratio(seconds: Mapping[str, Sequence[float]], over: str, under: str) 
 
 def main(argv: list[str] | None = None) -> None:
     """Measure the rows whose name holds one of the given words, or all, and print one line for each."""
-    words = sys.argv[1:] if argv is None else list(argv)
-    with_compiled = "--compiled" in words
-    words = [word for word in words if word != "--compiled"]
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.steps", description=__doc__)
+    parser.add_argument("words", nargs="*", metavar="WORD", help="rows whose name holds one; without, all")
+    parser.add_argument("--compiled", action="store_true", help="our models under torch.compile as well")
+    given = parser.parse_args(argv)
+    words, with_compiled = given.words, given.compiled
     installed()
     torch.set_num_threads(1)
     torch.manual_seed(0)

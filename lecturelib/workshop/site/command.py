@@ -13,7 +13,7 @@ def site(parser: argparse.ArgumentParser) -> None:
 
 
 def film(parser: argparse.ArgumentParser) -> None:
-    """Film two interactive figures for the README, in a Chromium, from the widgets themselves."""
+    """Film three interactive figures for the README, in a Chromium, from the widgets themselves."""
     parser.add_argument("folder", nargs="?", type=Path, default=ROOT / ".github", help="where to write (.github)")
     parser.set_defaults(run=_film)
 
