@@ -414,7 +414,10 @@ test_bad_input_is_refused_in_words = refuses(
     *((lambda bad=bad: attention.attend_fused(*bad), words) for bad, words in UNFIT),
     (lambda: attention.attend(Q, K, V, NOWHERE), ["(3,)", "nowhere", "at least one True", "inverted? True ="]),
     (lambda: attention.attend_fused(Q, Q, Q, torch.ones(5, 5).bool(), True), ["is_causal", "causal_mask(T)"]),
-    (lambda: attention.attend_fused(Q[..., :1, :], Q, Q, None, True), ["1 queries, 5 keys", "the last tokens of a text pass mask"]),
+    (
+        lambda: attention.attend_fused(Q[..., :1, :], Q, Q, None, True),
+        ["1 queries, 5 keys", "last tokens of a text pass"],
+    ),
     (lambda: attention.causal_mask(0), ["length=0", "at least 1"]),
     (lambda: attention.padding_mask(torch.tensor([3, 6]), 5), ["3 to 6", "1 to 5"]),
     (lambda: attention.Attention(0, 3, 2), ["d_model=0", "whole number of 1 or more"]),
