@@ -9,13 +9,15 @@ import time
 import zipfile
 import zlib
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, NamedTuple
 
 SIZE = 300_000_000  # bytes of a file: most of a large notebook are outputs, which are dropped
 _ENTRIES = 20_000  # of a zip
+_HEAD = 4096  # bytes by which a file is known
 _DEEP = 3  # zips in zips
 _KINDS = (".ipynb", ".json")
 _BROKEN = (OSError, ValueError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error)
@@ -44,22 +46,27 @@ class Listing:
             for name in sorted({*names, *(each for each in folders if Path(where, each).is_symlink())}):
                 if not _hidden(name):
                     path = Path(where, name)
-                    self._look(str(path), [], path.relative_to(folder).as_posix(), [SIZE])
+                    source = Source(str(path), [], path.relative_to(folder).as_posix(), path.lstat().st_mtime)
+                    self._look(source, partial(_opened, source.path, []), [SIZE])
         self.found.sort(key=lambda each: each.place)
 
-    def _look(self, path: str, inside: list[str], place: str, room: list[int]) -> None:
-        """Decide by its first bytes what a file is; look into it if it is a zip, as long as there is room."""
+    def _look(self, source: Source, opened: Callable[[], AbstractContextManager[IO[bytes]]], room: list[int]) -> None:
+        """Decide by its first bytes what a file is; look into it if it is a zip, as long as there is room.
+
+        Each zip is opened once, one in a zip from memory: the work grows with what is read.
+        """
+        path, inside, place, when = source
         suffix = PurePosixPath(place).suffix.lower()
         try:
-            with _opened(path, inside) as file:
-                head = file.read(4096)
+            with opened() as file:
+                head = file.read(_HEAD)
+                room[0] -= _HEAD if inside else 0  # also for one that is empty: there may be many
                 if head[:4] in (b"PK\x03\x04", b"PK\x05\x06") and len(inside) < _DEEP:
-                    rest = file.read(room[0] + 1) if inside else b""
-                    room[0] -= len(rest)
-                    if room[0] < 0:
-                        raise ValueError("a zip that holds too much")
-                    for name in _names(io.BytesIO(head + rest) if inside else path):
-                        self._look(path, [*inside, name], f"{place}/{name}", room if inside else [SIZE])
+                    with zipfile.ZipFile(_whole(head, file, room) if inside else file) as archive:
+                        for each in _entries(archive):
+                            name, written = each.filename, _time(each, when)
+                            within = Source(path, [*inside, name], f"{place}/{name}", written)
+                            self._look(within, partial(archive.open, each), room if inside else [SIZE])
                     return
         except _BROKEN as problem:
             if suffix not in _KINDS:
@@ -67,10 +74,10 @@ class Listing:
                 return
             head = b""  # it gets a row, which says so
         if suffix in _KINDS or head.replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n").startswith(b"{"):
-            self.found.append(Source(path, inside, place, _time(path, inside)))
+            self.found.append(source)
         else:
-            archive = head[:4] in (b"Rar!", b"7z\xbc\xaf") or head[:2] == b"\x1f\x8b"
-            self.left.append((place, "an archive of another kind: unpack it" if archive else "no notebook, no hand-in"))
+            other = head[:4] in (b"Rar!", b"7z\xbc\xaf") or head[:2] == b"\x1f\x8b"
+            self.left.append((place, "an archive of another kind: unpack it" if other else "no notebook, no hand-in"))
 
 
 def fetch(source: Source) -> bytes:
@@ -122,12 +129,20 @@ def _hidden(name: str) -> bool:
     return name.startswith(".") or name in ("__MACOSX", "Thumbs.db", "desktop.ini")
 
 
-def _names(file: str | IO[bytes]) -> Iterator[str]:
-    with zipfile.ZipFile(file) as archive:
-        names = [each.filename for each in archive.infolist() if not each.is_dir()]
-    if len(names) > _ENTRIES:
-        raise ValueError(f"a zip of {len(names)} files: expected at most {_ENTRIES}")
-    return (each for each in dict.fromkeys(names) if not any(map(_hidden, PurePosixPath(each).parts)))
+def _whole(head: bytes, file: IO[bytes], room: list[int]) -> IO[bytes]:
+    """Return a zip in a zip, if there is room for it, and not too many entries: thousands deflate to some bytes."""
+    content = head + file.read(max(room[0], 0) + 1)
+    room[0] -= len(content)
+    if room[0] < 0 or content.count(b"PK\1\2") > _ENTRIES:
+        raise ValueError("a zip that holds too much")
+    return io.BytesIO(content)
+
+
+def _entries(archive: zipfile.ZipFile) -> Iterator[zipfile.ZipInfo]:
+    found = {each.filename: each for each in archive.infolist() if not each.is_dir()}
+    if len(found) > _ENTRIES:
+        raise ValueError(f"a zip of {len(found)} files: expected at most {_ENTRIES}")
+    return (each for name, each in found.items() if not any(map(_hidden, PurePosixPath(name).parts)))
 
 
 @contextmanager
@@ -142,9 +157,8 @@ def _opened(path: str, inside: list[str]) -> Iterator[IO[bytes]]:
         yield file
 
 
-def _time(path: str, inside: list[str]) -> float:
-    """Return when it was written, as far as the system or the zip knows."""
-    if inside:
-        with suppress(Exception), _opened(path, inside[:-1]) as file, zipfile.ZipFile(file) as archive:
-            return time.mktime((*archive.getinfo(inside[-1]).date_time, 0, 0, -1))
-    return os.lstat(path).st_mtime
+def _time(entry: zipfile.ZipInfo, otherwise: float) -> float:
+    """Return when it was written, as far as the zip knows."""
+    with suppress(ValueError, OverflowError):
+        return time.mktime((*entry.date_time, 0, 0, -1))
+    return otherwise

@@ -186,6 +186,36 @@ def test_a_zip_that_holds_too_much_spoils_nobody_elses(tmp_path, monkeypatch):
         fetch(listing.found[0])
 
 
+def test_each_zip_is_opened_once_however_many_files_it_holds(tmp_path, monkeypatch):
+    opened = []
+
+    class Counted(zipfile.ZipFile):
+        def __init__(self, *args, **kwargs):
+            opened.append(args)
+            super().__init__(*args, **kwargs)
+
+    one = json.dumps(code(CHECK))
+    inner = zipped(tmp_path / "x", **{f"{n}.ipynb": one for n in range(50)})
+    zipped(tmp_path / "class/all.zip", **{"Ada.zip": inner, "Bob.ipynb": one})
+    monkeypatch.setattr(zipfile, "ZipFile", Counted)
+    listing = Listing(tmp_path / "class")
+    assert len(listing.found) == 51 and len(opened) == 2
+    assert json.loads(fetch(listing.found[0])) == json.loads(one)
+
+
+def test_a_zip_of_many_empty_files_has_a_budget_too(tmp_path, monkeypatch):
+    """Deflated, each costs a byte or so: zips of them in a zip would be looked through for days."""
+    many = zipped(tmp_path / "x", **{f"{n}": "" for n in range(40)})
+    bomb = zipped(tmp_path / "y", **{f"{n}.zip": many for n in range(40)})
+    zipped(tmp_path / "class/all.zip", **{"eve.zip": bomb, "zoe.ipynb": json.dumps(code(CHECK))})
+    monkeypatch.setattr("lecturelib.workshop.classroom.files.SIZE", 400_000)
+    listing = Listing(tmp_path / "class")
+    assert [each.place for each in listing.found] == ["all.zip/zoe.ipynb"]
+    assert len(listing.left) < 200 and "holds too much" in listing.left[-1][1]
+    monkeypatch.setattr("lecturelib.workshop.classroom.files._ENTRIES", 39)
+    assert Listing(tmp_path / "class").left == [("all.zip/eve.zip", "a zip that holds too much")]
+
+
 def test_a_later_run_goes_on_where_one_was_killed(tmp_path):
     table = tmp_path / "t.csv"
     journal = Journal(table)
