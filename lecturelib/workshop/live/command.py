@@ -65,7 +65,7 @@ def _present(given: argparse.Namespace) -> int:
             from lecturelib.workshop.live.poll.start import poll
 
             name = "path_75" if given.path else path.stem
-            table = Path(time.strftime(f"poll_{name}_%Y-%m-%d_%H%M.csv")).absolute()
+            table = Path(time.strftime(f"poll_{name}_%Y-%m-%d_%H%M%S.csv")).absolute()
             settings = stack.enter_context(poll(table, given.bind, given.link)).settings
             hall = settings["hall_link"]
         notebooks = sorted(path.parent.glob("*.ipynb"))

@@ -4,9 +4,16 @@ import contextlib
 import csv
 import http.client
 import json
+import os
 import re
+import shutil
+import signal
 import socket
+import subprocess
+import sys
 import time
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,6 +21,7 @@ from lecturelib.checks import predictions
 from lecturelib.workshop import Failed
 from lecturelib.workshop.live.poll import start
 from lecturelib.workshop.live.poll.server import LARGEST, PAGES, Limit, page
+from lecturelib.workshop.live.poll.votes import Votes
 from tests.tools import needs
 from tests.workshop.live.phones import CHOICES, HOW, ONE, QUESTION, READY, Phone, Slide, opened
 
@@ -227,9 +235,68 @@ def test_the_votes_are_written_at_the_end(tmp_path, capfd):
         assert opened(running.settings).vote(2) == 200
         process = running.process
     assert process.returncode == 0
-    with table.open(encoding="utf-8-sig", newline="") as file:
-        assert [(row["choice"], row["votes"]) for row in csv.DictReader(file)] == [*zip(CHOICES, "001", strict=True)]
+    assert voted(table) == ["0", "0", "1"]
     assert capfd.readouterr() == (f"The votes of 1 rounds are in {table}\n", "")
+
+
+def voted(table):
+    with table.open(encoding="utf-8-sig", newline="") as file:
+        return [row["votes"] for row in csv.DictReader(file)]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has other signals")
+@pytest.mark.parametrize("name", ["SIGHUP", "SIGTERM"])
+def test_the_votes_are_written_also_where_the_window_is_closed(tmp_path, name):
+    """Such a signal reaches all that the terminal began, and ends Python at once."""
+    code = (
+        "import sys, time\nfrom pathlib import Path\nfrom lecturelib.workshop.live.poll import start\n"
+        "from tests.workshop.live.phones import Slide, opened\n"
+        "with start.poll(Path(sys.argv[1])) as running:\n    Slide(running.settings).open()\n"
+        "    opened(running.settings).vote(1)\n    print('voted', flush=True)\n    time.sleep(600)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, tmp_path / "table.csv"], stdout=subprocess.PIPE, text=True,
+                               cwd=Path(__file__).parents[3], start_new_session=True,
+                               env={**os.environ, "TMPDIR": str(tmp_path)})  # fmt: skip
+    assert process.stdout.readline() == "voted\n"
+    os.killpg(process.pid, getattr(signal, name))
+    said, _ = process.communicate()  # until the server has ended, too
+    assert process.returncode == -getattr(signal, name)
+    assert voted(tmp_path / "table.csv") == ["0", "1", "0"] and said.startswith("The votes of 1 rounds are in ")
+    assert [path.name for path in tmp_path.iterdir()] == ["table.csv"]
+
+
+def test_votes_that_cannot_be_written_are_kept(tmp_path, capfd):
+    with start.poll(tmp_path / "gone" / "table.csv") as running:
+        Slide(running.settings).open()
+        assert opened(running.settings).vote(2) == 200
+    said = capfd.readouterr().out
+    kept = Path(re.fullmatch(r"The votes cannot be written \(.*No such file.*\): they are kept in (.*)\n", said)[1])
+    votes = Votes(kept)
+    assert votes.write(tmp_path / "table.csv") == 1 and voted(tmp_path / "table.csv") == ["0", "0", "1"]
+    with pytest.raises(FileExistsError):  # nothing is overwritten
+        votes.write(tmp_path / "table.csv")
+    votes.end()
+    shutil.rmtree(kept.parent)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows stops no process")
+def test_a_server_that_hangs_is_killed_at_the_end_and_the_votes_are_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(start, "END_LIMIT", 0.5)
+    with start.poll(tmp_path / "table.csv") as running:
+        Slide(running.settings).open()
+        assert opened(running.settings).vote(0) == 200
+        running.process.send_signal(signal.SIGSTOP)
+    assert running.process.returncode == -signal.SIGKILL and voted(tmp_path / "table.csv") == ["1", "0", "0"]
+
+
+def test_a_server_that_cannot_start_is_tried_again_less_and_less_often():
+    waited = []
+    poll = object.__new__(start.Poll)
+    poll._start = lambda: SimpleNamespace(wait=lambda: 1, stdin=SimpleNamespace(close=lambda: None))
+    poll._ending = SimpleNamespace(wait=lambda pause: waited.append(pause) or len(waited) == 8)
+    poll.process = poll._start()
+    poll._keep()
+    assert waited == [0.2, 0.4, 0.8, 1.6, 3.2, 5, 5, 5]
 
 
 def test_a_poll_where_nothing_can_listen_is_refused():

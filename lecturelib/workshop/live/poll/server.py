@@ -1,6 +1,7 @@
 """The server of a poll: a page for phones under a secret link, and on this machine alone what the slide asks for.
 
 `python -m lecturelib.workshop.live.poll.server FOLDER` runs one, by the settings in that folder, until its input ends.
+Then it writes the table of votes: it outlives whatever began it.
 """
 
 import asyncio
@@ -9,8 +10,10 @@ import hashlib
 import json
 import logging
 import secrets
+import shutil
 import signal
 import socket
+import sqlite3
 import sys
 import threading
 import time
@@ -278,15 +281,35 @@ def hall(room: Room) -> Application:
 
 
 def serve(folder: Path) -> None:
-    """Answer until the input of this process ends, which it does with the process that began it."""
+    """Answer until the input of this process ends, which it does with the process that began it; then finish."""
     settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one that began it
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # Ctrl-C, a closed window: they are for the one that began it
+        if hasattr(signal, name):  # Windows has not all
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     logging.getLogger("tornado.general").setLevel(logging.CRITICAL)  # what others send does not fill our terminal
     votes = Votes(folder / VOTES)
     try:
         asyncio.run(_serve(settings, votes))
     finally:
         votes.end()
+    finish(folder)
+
+
+def finish(folder: Path) -> None:
+    """Write the table of votes, if there were any, and delete the folder; keep it where that fails, and say so."""
+    table = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))["table"]
+    try:
+        votes = Votes(folder / VOTES)
+        rounds = votes.write(Path(table))
+        votes.end()
+    except (OSError, sqlite3.Error) as problem:
+        said = f"The votes cannot be written ({problem}): they are kept in {folder / VOTES}"
+    else:
+        said = f"The votes of {rounds} rounds are in {table}" if rounds else ""
+        shutil.rmtree(folder, ignore_errors=True)
+    if said:
+        with suppress(OSError):  # the window may be closed
+            print(said, flush=True)
 
 
 async def _serve(settings: Mapping[str, Any], votes: Votes) -> None:

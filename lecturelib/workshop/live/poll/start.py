@@ -1,4 +1,4 @@
-"""Keep the server of a poll running while a lecture lasts, and write the table of votes at its end."""
+"""Keep the server of a poll running while a lecture lasts; it writes the table of votes when that ends, however."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from lecturelib.workshop import Failed
-from lecturelib.workshop.live.poll.server import SETTINGS, VOTES
-from lecturelib.workshop.live.poll.votes import Votes
+from lecturelib.workshop.live.poll.server import SETTINGS, finish
 
 PORT = 8765  # if it is free
 LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # none that one takes for another
 START_LIMIT = 30  # seconds
+END_LIMIT = 5  # seconds, then it is killed: what was answered is in its file
+LONGEST_PAUSE = 5  # seconds until a server that ends at once is started again
 
 
 @contextmanager
@@ -31,17 +32,16 @@ def poll(table: Path, bind: str = "127.0.0.1", link: str = "") -> Iterator[Poll]
 
     `link` is where phones reach it, if not by the address that it listens on. Raises: Failed where it does not start.
     """
-    with tempfile.TemporaryDirectory(prefix="lecture-poll-", ignore_cleanup_errors=True) as place:
-        running = Poll(Path(place), settle(bind, link))
-        try:
-            running.wait()
-            yield running
-        finally:
-            running.end()
-            votes = Votes(Path(place) / VOTES)
-            if rounds := votes.write(table):
-                print(f"The votes of {rounds} rounds are in {table}", flush=True)
-            votes.end()
+    settings = settle(bind, link) | {"table": str(table.absolute())}
+    folder = Path(tempfile.mkdtemp(prefix="lecture-poll-"))
+    running = Poll(folder, settings)
+    try:
+        running.wait()
+        yield running
+    finally:
+        running.end()
+        if running.process.returncode and folder.exists():  # it was killed before it could
+            finish(folder)
 
 
 def settle(bind: str, link: str = "") -> dict[str, Any]:
@@ -84,10 +84,13 @@ class Poll:
         raise Failed(f"the poll's server did not start within {START_LIMIT} s")
 
     def end(self) -> None:
-        """Stop it for good: its input ends."""
+        """Stop it for good: its input ends, and if it does not, it is killed."""
         self._ending.set()
+        deadline = time.monotonic() + END_LIMIT
         while self._thread.is_alive():
             self._close()
+            if time.monotonic() > deadline:
+                self.process.kill()
             self._thread.join(0.5)
 
     def _close(self) -> None:
@@ -98,12 +101,13 @@ class Poll:
         return subprocess.Popen(self._command, stdin=subprocess.PIPE)
 
     def _keep(self) -> None:
+        pause = 0.2
         while True:
             self.process.wait()
             self._close()
-            if self._ending.wait(0.2):
+            if self._ending.wait(pause):
                 return
-            self.process = self._start()
+            self.process, pause = self._start(), min(2 * pause, LONGEST_PAUSE)
 
 
 def _free(address: str, wanted: int = 0) -> int:

@@ -79,10 +79,10 @@ class Votes:
         }  # fmt: skip
 
     def write(self, file: Path) -> int:
-        """Write a table: a line for each choice in each round; return how many rounds there were."""
+        """Write a new table: a line for each choice in each round; return how many rounds there were."""
         rounds = self._base.execute("select * from rounds order by number").fetchall()
         if rounds:
-            with file.open("w", encoding="utf-8-sig", newline="") as stream:  # as spreadsheets expect it
+            with file.open("x", encoding="utf-8-sig", newline="") as stream:  # as spreadsheets expect it
                 table = csv.writer(stream)
                 table.writerow(["name", "question", "round", "choice", "votes", "outcome"])
                 for row in rounds:
