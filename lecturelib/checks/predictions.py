@@ -41,10 +41,13 @@ class _Hall:
 def join_poll(link: str) -> None:
     """Let the predictions of this notebook vote in the poll of a lecture hall, too; the link is that for phones.
 
+    Joined again (by Run All, say), the notebook keeps its one vote.
+
     Raises: ValueError where there is no poll.
     """
     try:
-        _hall[:] = [_Hall(link)]
+        if not _hall or _hall[0].link != link.rstrip("/"):
+            _hall[:] = [_Hall(link)]
     except (OSError, ValueError) as problem:
         raise ValueError(f"no poll at {link} ({problem}): expected the link that stands on the slide") from None
 

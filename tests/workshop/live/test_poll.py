@@ -333,6 +333,15 @@ def test_a_prediction_of_a_notebook_votes_in_the_hall(settings, slide):
         assert slide.state()["counts"] == [[1, 0, 0]] and len(here.children) == 3
 
 
+def test_a_notebook_that_joins_again_has_one_vote(settings, slide, monkeypatch):
+    monkeypatch.setattr(predictions, "_hall", [])
+    for link, choice in ((settings["link"], "heads"), (f"{settings['link']}/", "tails")):
+        predictions.join_poll(link)
+        predictions.predict(QUESTION, CHOICES).answer.value = choice
+    slide.key("show")
+    assert slide.state()["counts"] == [[0, 1, 0]]
+
+
 def test_a_notebook_joins_no_poll_that_is_not_there(settings):
     for link in (f"{settings['link']}x", "nowhere", "http://127.0.0.1:9/x"):
         with pytest.raises(ValueError, match="expected the link that stands on the slide"):
