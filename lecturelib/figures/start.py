@@ -9,22 +9,23 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+from matplotlib.path import Path
 
 from lecturelib.figures.colors import BLUE, GREEN, GREY, MARKERS, ORANGE, PURPLE, STATE_COLORS
 from lecturelib.figures.style import LectureFigure, axes, hide_frame, panel, styled
 
-# number, title, the question it answers, column, row, color of its part of the lecture
+# number, title, the question it asks, column, row, color of its part of the lecture
 _STOPS = [
     ("01", "Recurrent networks", "How can a network read\ninput of any length?", 0, 1, BLUE),
     ("02", "LSTM", "Why does it forget less,\nand when does it not?", 0, 0, BLUE),
-    ("03", "Attention", "How can a token look\nat all the others?", 1, 1, ORANGE),
-    ("04", "Transformers", "What is left when only\nattention mixes tokens?", 1, 0, ORANGE),
+    ("03", "Attention", "How does a network\nlook things up?", 1, 1, ORANGE),
+    ("04", "Transformers", "How is one built, and how\ndo you find its bugs?", 1, 0, ORANGE),
     ("05", "Vision transformer", "How can a transformer\nread an image?", 2, 1, GREEN),
-    ("06", "Masked autoencoder", "What can be learned\nwithout labels?", 2, 0, GREEN),
-    ("07", "Transfer learning", "When does a learned start\nhelp, and when harm?", 3, 1, PURPLE),
+    ("06", "Masked autoencoder", "What does a network learn\nby painting hidden parts?", 2, 0, GREEN),
+    ("07", "Transfer learning", "When does a learned start\nhelp? When does it hurt?", 3, 1, PURPLE),
     ("08", "Scaling", "What will it cost, and can\nyou say so before you pay?", 3, 0, PURPLE),
 ]
-_PARTS = ["Sequences", "Attention", "Vision, no labels", "Foundation models"]
+_PARTS = ["Sequences", "Attention", "Vision", "Foundation models"]
 
 
 @styled
@@ -37,8 +38,9 @@ def lecture_map() -> LectureFigure:
         _box(ax, (x, y), (w, h), number, title, question, color)
         if row == 1:
             _path(ax, (x + w / 2, y), (x + w / 2, y - dy + h))
-        elif column < 3:
-            _path(ax, (x + w, y + h * 0.62), ((column + 1) * dx, dy + h * 0.38))
+        elif column < 3:  # right, up, and into the next column
+            middle, end = x + w + 0.14, (x + dx, dy + h / 2)
+            _path(ax, (x + w, y + h / 2), (middle, y + h / 2), (middle, end[1]), end)
     _path(ax, (3 * dx + w / 2, 0), (3 * dx + w / 2, -0.45))
     question = "What is inside a model that others trained on nearly everything, and when should you start from it?"
     _box(ax, (0, -1.5), (3 * dx + w, 1.05), "09", "Foundation models", question, PURPLE)
@@ -61,8 +63,12 @@ def _box(
     ax.text(x + 0.14, y + 0.37 * h, question, fontsize=12.5, va="center", zorder=3, linespacing=1.25)
 
 
-def _path(ax: Axes, a: tuple[float, float], b: tuple[float, float]) -> None:
-    ax.add_patch(FancyArrowPatch(a, b, arrowstyle="-|>", mutation_scale=18, lw=2, color=GREY, zorder=1))
+def _path(ax: Axes, *points: tuple[float, float]) -> None:
+    """Draw an arrow along points; it ends before the border of the box there."""
+    ahead, tip = np.array(points[-2:])
+    end = tip - 0.06 * (tip - ahead) / np.linalg.norm(tip - ahead)
+    look: dict[str, Any] = {"arrowstyle": "-|>", "mutation_scale": 18, "lw": 2, "color": GREY}
+    ax.add_patch(FancyArrowPatch(path=Path([*points[:-1], end]), zorder=1, **look))
 
 
 @styled
@@ -77,18 +83,18 @@ def learning_frame(
     """
     figure.clear()
     left, right = axes(figure, 1, 2, width_ratios=[1, 1.1])
+    left.plot([], [], " ", label="ones so far, modulo 3:")
     for k in range(3):
         mine = plane[groups == k]
         look: dict[str, Any] = {"s": 34, "c": STATE_COLORS[k], "marker": MARKERS[k], "lw": 0, "alpha": 0.75}
-        left.scatter(mine[:, 0], mine[:, 1], label=f"ones mod 3 = {k}", **look)
+        left.scatter(mine[:, 0], mine[:, 1], label=str(k), **look)
     left.set_title(f"Hidden states after {step} steps")
     left.set(xticks=[], yticks=[], xlabel="projected onto a plane")
     left.set(xlim=window[:, 0], ylim=window[:, 1])
-    left.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=3, fontsize=11, handletextpad=0.1,
-                columnspacing=0.8)  # fmt: skip
+    left.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=4, handletextpad=0, columnspacing=0.6)
     now = steps.index(step)
     right.axhline(baseline, color=GREY, lw=1.8, ls="--")
-    right.text(steps[-1], baseline - 0.012, "always saying no", color=GREY, ha="right", va="top")
+    right.text(steps[-1], baseline - 0.012, "always no", color=GREY, ha="right", va="top")
     right.plot(steps, accuracy, color=BLUE, alpha=0.3)
     right.plot(steps[: now + 1], accuracy[: now + 1], color=BLUE)
     right.plot([step], [accuracy[now]], "o", color=BLUE, ms=10)

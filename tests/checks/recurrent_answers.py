@@ -40,6 +40,11 @@ RIGHT["baseline"] = [
     lambda labels: torch.tensor(labels).bincount().max() / len(labels),
 ]
 WRONG["baseline"] = {
+    "the share of zeros": [
+        lambda labels: 1 - torch.tensor(labels).float().mean().item(),
+        lambda labels: np.mean(np.array(labels) == 0),
+    ],
+    "the share of ones": [lambda labels: float(np.mean(labels))],
     "counts, no share": [lambda labels: np.bincount(labels).max()],
     "the label, not its share": [statistics.mode],
     "other": [lambda labels: [labels.pop() for _ in labels] and 0.123],

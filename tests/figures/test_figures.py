@@ -20,7 +20,7 @@ import torch
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyBboxPatch
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.text import Annotation, Text
 from PIL import Image
 from torch.nn import Module
@@ -681,12 +681,13 @@ def test_a_drawing_keeps_the_words_of_a_box_inside_the_box():
     names = ["attention.translator_drawing",
              "drawings.attention_drawing", "drawings.architecture_drawing", "drawings.multi_head_drawing",
              "vision_drawings.vit_drawing", "vision_drawings.mae_drawing", "transfer_drawings.arms_drawing",
-             "lstm.cell_drawing"]  # fmt: skip
+             "lstm.cell_drawing", "start.lecture_map"]  # fmt: skip
     for name in names:
         figure = CASES[name][-1]()
+        written = texts(figure)  # which draws it, and so sets its layout
         boxes = [patch.get_window_extent() for patch in figure.findobj(FancyBboxPatch)]
         inside = 0
-        for text, words in texts(figure):
+        for text, words in written:
             if text.get_text().isdigit():  # a number stands on the corner of its box
                 continue
             middle = (words.x0 + words.x1) / 2, (words.y0 + words.y1) / 2
@@ -695,6 +696,16 @@ def test_a_drawing_keeps_the_words_of_a_box_inside_the_box():
             assert all(box.x0 <= words.x0 and words.x1 <= box.x1 for box in holding), text.get_text()
             assert all(box.y0 <= words.y0 and words.y1 <= box.y1 for box in holding[-1:]), text.get_text()
         assert inside >= 9
+
+
+def test_no_arrow_of_the_map_ends_under_a_box():
+    figure = start.lecture_map()
+    boxes = [box.get_window_extent().padded(2) for box in figure.findobj(FancyBboxPatch)]  # with half of their border
+    arrows = figure.findobj(FancyArrowPatch)
+    assert len(boxes) == 9 and len(arrows) == 8
+    for arrow in arrows:
+        _, *points = arrow.get_transform().transform(arrow.get_path().vertices)  # the first is where it leaves a box
+        assert not any(box.contains(*point) for box in boxes for point in points)
 
 
 def test_the_table_of_boxes_names_attributes_of_the_model():

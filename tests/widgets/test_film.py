@@ -41,6 +41,12 @@ def test_each_frame_shows_its_step_in_one_figure():
     assert len(pictures) == 4
 
 
+def test_the_legend_says_what_the_colors_count_and_the_line_has_the_name_of_the_table():
+    left, right = film().figure.axes
+    assert [text.get_text() for text in left.get_legend().texts] == ["ones so far, modulo 3:", "0", "1", "2"]
+    assert [text.get_text() for text in right.texts] == ["always no"]
+
+
 def test_the_plane_is_that_of_the_widest_spread_of_the_last_frame():
     centred = STATES[-1] - STATES[-1].mean(0)
     values, vectors = np.linalg.eigh(centred.T @ centred)
