@@ -1,7 +1,7 @@
 """Fine-tuning: train networks on from the weights that they have, several at once.
 
-fine_tune   whole networks or the last layers; with rehearsal of an earlier task
-Stack       networks of one build whose weights lie side by side
+fine_tune     whole networks or the last layers; with rehearsal of an earlier task
+Classifiers   vision transformers of one build as one, and how often each is right
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from lecturelib.transfer import Examples, check_examples
 from lecturelib.vision import VisionTransformer, check_images
 
 
-class Stack(stacks.Stack):
+class Classifiers(stacks.Stack):
     """Vision transformers of one build as one: their weights lie side by side, each operation runs once for all.
 
     Raises: ValueError for no networks, other networks, and networks of different builds.
     Tool: from notebook 07 on.
 
     >>> build = dict(patch_size=2, d_model=8, num_heads=2, num_layers=1, num_classes=3)
-    >>> Stack([VisionTransformer((1, 4, 4), **build) for _ in range(2)])(torch.zeros(5, 1, 4, 4)).shape
+    >>> Classifiers([VisionTransformer((1, 4, 4), **build) for _ in range(2)])(torch.zeros(5, 1, 4, 4)).shape
     torch.Size([2, 5, 3])
     """
 
@@ -51,7 +51,7 @@ class Stack(stacks.Stack):
         return torch.cat(right, dim=1).float().mean(dim=1)
 
 
-Watch = Callable[[int, Stack], Any]
+Watch = Callable[[int, Classifiers], Any]
 
 
 def fine_tune(
@@ -82,7 +82,7 @@ def fine_tune(
     """
     models, sets = list(models), list(sets)
     seeds = list(range(len(models)) if seeds is None else seeds)
-    stack = Stack(models)
+    stack = Classifiers(models)
     _check_tuning(models, sets, seeds, rehearsal, steps=steps, batch_size=batch_size, lr=lr, every=every)
     trained = _trained(stack, last)
     optimizer = torch.optim.Adam(trained, lr, fused=True)
@@ -118,7 +118,7 @@ def _draw(examples: Examples, generator: torch.Generator, batch_size: int, rehea
     return torch.cat([drawn[0], rehearsal[0][pick]]), torch.cat([drawn[1], rehearsal[1][pick]])
 
 
-def _trained(stack: Stack, last: int | None) -> list[torch.Tensor]:
+def _trained(stack: Classifiers, last: int | None) -> list[torch.Tensor]:
     """Return the weights to train; the others are frozen."""
     layers = len(stack.first.blocks)
     if last is not None:

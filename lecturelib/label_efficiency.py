@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import torch
 
 from lecturelib.edges import check_whole
-from lecturelib.fine_tuning import Stack, fine_tune
+from lecturelib.fine_tuning import Classifiers, fine_tune
 from lecturelib.transfer import (
     Examples,
     LinearProbe,
@@ -114,7 +114,7 @@ class Tune(Arm):
         if self.probe_first:
             models = [probe_head(model, *examples) for model, examples in zip(models, sets, strict=True)]
         fine_tune(models, sets, seeds=seeds, **self.how)
-        return Stack(models).accuracy(test).tolist()
+        return Classifiers(models).accuracy(test).tolist()
 
 
 def label_efficiency(

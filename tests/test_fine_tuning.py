@@ -62,7 +62,7 @@ def close(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> 
 def test_a_stack_says_what_its_networks_say_and_has_their_gradients(build: dict[str, Any], own: bool) -> None:
     models = [network(seed, **build) for seed in (1, 20, 300)]
     images = normal(3, 5, 2, 4, 6, seed=1) if own else normal(5, 2, 4, 6, seed=1)
-    stack, weigh = fine_tuning.Stack(models), normal(3, 5, 3, seed=2)
+    stack, weigh = fine_tuning.Classifiers(models), normal(3, 5, 3, seed=2)
     logits = stack(images, own)
     assert logits.shape == (3, 5, 3)
     (logits * weigh).sum().backward()
@@ -84,7 +84,7 @@ def test_a_stack_says_what_its_networks_say_and_has_their_gradients(build: dict[
 def test_write_back_gives_each_network_its_own_weights(build: dict[str, Any]) -> None:
     models = [network(seed, **build) for seed in (1, 20)]
     before, flags = [state(each) for each in models], [each.requires_grad for each in models[0].parameters()]
-    stack = fine_tuning.Stack(models)
+    stack = fine_tuning.Classifiers(models)
     with torch.no_grad():
         for weight in stack.weights.values():
             weight.add_(torch.tensor([1.0, 2.0]).view(-1, *[1] * (weight.ndim - 1)))
@@ -102,7 +102,7 @@ def test_accuracy_is_the_share_named_rightly_of_as_many_as_there_are() -> None:
     models = [network(seed) for seed in (1, 20, 300)]
     for n in (1, 250, 613):
         images, labels = examples(n, 5)
-        found = fine_tuning.Stack(models).accuracy((images, labels))
+        found = fine_tuning.Classifiers(models).accuracy((images, labels))
         assert found.shape == (3,) and not found.requires_grad
         for share, model in zip(found.tolist(), models, strict=True):
             named = model(images).argmax(dim=1).tolist()
@@ -245,7 +245,7 @@ def test_it_learns_a_few_examples_by_heart() -> None:
     kept = copy.deepcopy(sets)
     fine_tuning.fine_tune(models, sets, steps=80, lr=1e-2)
     for model, each, old in zip(models, sets, kept, strict=True):
-        assert fine_tuning.Stack([model]).accuracy(each).item() == 1
+        assert fine_tuning.Classifiers([model]).accuracy(each).item() == 1
         assert model.training and torch.equal(each[0], old[0]) and torch.equal(each[1], old[1])
 
 
@@ -256,13 +256,13 @@ def drawn(sets: list[Examples], **how: Any) -> list[torch.Tensor]:
     """Return which images came in each batch, (S, B), by the value that all pixels of an image have."""
     seen = []
 
-    class Looked(fine_tuning.Stack):
+    class Looked(fine_tuning.Classifiers):
         def ask(self, question: Any, rows: tuple[torch.Tensor, ...], own: bool = False) -> torch.Tensor:
             seen.append(rows[0].flatten(2).mean(dim=2))
             return super().ask(question, rows, own)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fine_tuning, "Stack", Looked)
+        patch.setattr(fine_tuning, "Classifiers", Looked)
         fine_tuning.fine_tune([network(s) for s in range(len(sets))], sets, **how)
     return seen
 
@@ -293,7 +293,7 @@ def test_watch_looks_at_the_start_every_so_often_and_at_the_end(steps: int, ever
     models, alone = [network(1), network(20)], [network(1), network(20)]
     before, seen, weights = [state(each) for each in models], [], []
 
-    def look(step: int, stack: fine_tuning.Stack) -> None:
+    def look(step: int, stack: fine_tuning.Classifiers) -> None:
         seen.append(step)
         weights.append(stack.weights["head.weight"].detach().clone())
         assert stack.accuracy(examples(5, 1)).shape == (2,)
@@ -312,7 +312,7 @@ def test_an_interruption_leaves_the_networks_as_they_were(error: type[BaseExcept
     models = [network(1).eval(), network(20).eval()]
     before = [state(each) for each in models]
 
-    def stop(step: int, _: fine_tuning.Stack) -> None:
+    def stop(step: int, _: fine_tuning.Classifiers) -> None:
         if step == when:
             raise error
 
@@ -351,14 +351,14 @@ def tune(models: Any = None, sets: Any = None, **how: Any) -> None:
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: fine_tuning.Stack([]), ["[]", "one VisionTransformer or more"]),
-        (lambda: fine_tuning.Stack([nn.Linear(2, 2)]), ["'Linear'", "expected one VisionTransformer"]),
+        (lambda: fine_tuning.Classifiers([]), ["[]", "one VisionTransformer or more"]),
+        (lambda: fine_tuning.Classifiers([nn.Linear(2, 2)]), ["'Linear'", "expected one VisionTransformer"]),
         *(
-            (lambda other=other: fine_tuning.Stack([network(1), network(2, **other)]), ["2 networks", "one shape"])
+            (lambda to=other: fine_tuning.Classifiers([network(1), network(2, **to)]), ["2 networks", "one shape"])
             for other in ({"num_heads": 4}, {"image_size": (2, 6, 4)}, {"positions": "none"}, {"rank": 1})
         ),
-        (lambda: fine_tuning.Stack([network(1), network(1).eval()]), ["all in training mode or all in eval mode"]),
-        (lambda: fine_tuning.Stack([network(1), network(1).requires_grad_(False)]), ["the same frozen parameters"]),
+        (lambda: fine_tuning.Classifiers([network(1), network(1).eval()]), ["all in training mode"]),
+        (lambda: fine_tuning.Classifiers([network(1), network(1).requires_grad_(False)]), ["same frozen parameters"]),
         (lambda: tune([network(1)] * 2), ["twice", "copy.deepcopy"]),
         (lambda: tune(sets=[OWN, OWN]), ["1 networks, 2 sets, 1 seeds", "one of each for each"]),
         (lambda: tune(seeds=[0.5]), ["seed=0.5", "whole number"]),
@@ -374,7 +374,7 @@ def tune(models: Any = None, sets: Any = None, **how: Any) -> None:
         (lambda: tune(sets=[(OWN[0] + torch.nan, OWN[1])]), ["NaN", "finite"]),
         (lambda: tune(sets=[(OWN[0].float(), OWN[1])]), ["torch.float32", "images.to(torch.float64)"]),
         (lambda: tune(rehearsal=(OWN[0], OWN[1] + 2)), ["expected 0 to 2"]),
-        (lambda: fine_tuning.Stack([network(1)]).accuracy((OWN[0], OWN[1] + 3)), ["expected 0 to 2"]),
+        (lambda: fine_tuning.Classifiers([network(1)]).accuracy((OWN[0], OWN[1] + 3)), ["expected 0 to 2"]),
     ],
 )
 def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:

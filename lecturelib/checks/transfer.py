@@ -182,6 +182,6 @@ check_leads = Exercise(
         right: Print helps most where a letter looks like a digit. Letters share no class with the source, but Z and 2,
             S and 5, or B and 8 need nearly the same features. Ask of a source what it had to tell apart.
         hint 1: Run the cell twice, once with each alphabet. Each time it prints one lead.
-        hint 2: leads = [..., ...] in this order: AEHKMNVWXY, then BDGILOQSTZ.
+        hint 2: leads_found = [..., ...] in this order: AEHKMNVWXY, then BDGILOQSTZ.
     """,
 )

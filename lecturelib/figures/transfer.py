@@ -77,12 +77,14 @@ def _seeds(arrays: Mapping[str, np.ndarray]) -> str:
 
 @styled
 def label_curves(labels: Sequence[int], accuracy: Mapping[str, ArrayLike], chance: float, controls: Sequence[str] = (),
-                 highlight: Sequence[str] = ()) -> LectureFigure:  # fmt: skip
+                 highlight: Sequence[str] = (), begin: float = 0) -> LectureFigure:  # fmt: skip
     """Show the test accuracy against the number of labels for each class, a line per arm with its 95 % interval.
 
-    Controls are gray and dashed. Arms in `highlight` are wide and their interval is a band, the others' bars.
+    Controls are gray and dashed. Arms in `highlight` are wide and behind the others; their interval is a band, the
+    others' bars. The axis begins at `begin`, from 0 to 1.
     Shapes: accuracy[name] (seeds, labels) from 0 to 1, 2 seeds or more.
-    Raises: ValueError for others, more than 7 arms or 3 controls, and names that are not among the arms.
+    Raises: ValueError for others, more than 7 arms or 3 controls, names that are not among the arms, and an axis that
+        begins above what is drawn.
     """
     x = growing("labels", labels)
     arrays = _percent(accuracy, len(x))
@@ -98,15 +100,22 @@ def label_curves(labels: Sequence[int], accuracy: Mapping[str, ArrayLike], chanc
     }
     for k, name in enumerate(arms):
         wide = name in highlight
-        looks[name] = {"color": _COLORS[k], "marker": _MARKERS[k], "ms": 10 if wide else 8, "zorder": 2 + wide,
+        looks[name] = {"color": _COLORS[k], "marker": _MARKERS[k], "ms": 10 if wide else 8, "zorder": 2 - wide,
                        "lw": 4.0 if wide else 1.8 if highlight else 2.6}  # fmt: skip
     found = _with_interval(ax, x, arrays, looks, highlight)
-    ax.axhline(100 * chance, color=GREY, lw=1.4, ls=_DASHES[1])
+    lowest = min((mean - half).min() for mean, half in found.values())
+    if not 0 <= 100 * begin <= max(0, lowest):
+        raise ValueError(f"begin={begin}: expected 0 to {lowest / 100:.2f}, the lowest that is drawn")
     _label_axis(ax, x)
-    ax.set_ylim(0, min(104, 5 + max(100 * chance, *((mean + half).max() for mean, half in found.values()))))
+    ends = {name: float(mean[-1]) for name, (mean, _) in found.items()}
+    below = f"; chance, {100 * chance:.0f} %, is below it"
+    if begin <= chance:
+        ax.axhline(100 * chance, color=GREY, lw=1.4, ls=_DASHES[1])
+        ends["chance"], below = 100 * chance, ""
+    begins = f";\nthe axis begins at {100 * begin:g}{below}" if begin else ""
+    ax.set_ylim(100 * begin, min(104, 5 + max(100 * chance, *((mean + half).max() for mean, half in found.values()))))
     ax.set_ylabel("right on test images (%)", fontsize=15)
-    ax.set_title(f"{_seeds(arrays)}; gray, dashed: controls", fontsize=14)
-    ends = {name: float(mean[-1]) for name, (mean, _) in found.items()} | {"chance": 100 * chance}
+    ax.set_title(f"{_seeds(arrays)}; gray, dashed: controls{begins}", fontsize=14)
     label_ends(ax, float(x[-1]), ends, [looks[name]["color"] for name in arrays], 4.7, points=15)
     return figure
 
@@ -195,7 +204,9 @@ def ranking(accuracy: Mapping[str, ArrayLike], baseline: str, controls: Sequence
     ax.set_xlim(min(ends) - 2, max(ends) + 2)
     ax.set_xlabel(f"right on test images (%); dotted: chance, {100 * chance:.0f} %", fontsize=15)
     ax.set_title(
-        f"{_seeds(arrays)}; hollow: one seed each\nright: points against {baseline}, seed by seed", fontsize=14
+        f"{_seeds(arrays)}; hollow: one seed each{'; gray: control' if controls else ''}\n"
+        f"right: points against {baseline}, seed by seed, ± 95 % interval; red: below, blue: above",
+        fontsize=14,
     )
     return figure
 

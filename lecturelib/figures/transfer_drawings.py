@@ -21,7 +21,7 @@ _STACK = ("patches +\npositions", "block 1", "block 2", "norm", "head")  # from 
 _ARMS = {  # of each part of the stack: is it copied from the source or new, is it trained or frozen
     "from scratch": ("new trained",) * 5,
     "fine-tuned": ("copied trained",) * 4 + ("new trained",),
-    "linear probe": ("copied frozen",) * 4 + ("new trained",),
+    "linear probe": ("copied frozen",) * 4 + ("fitted trained",),
     "probe first": ("copied trained",) * 4 + ("probe's trained",),
     "LoRA": ("copied frozen",) * 4 + ("probe's trained",),
 }
@@ -29,6 +29,7 @@ _STRIPS: dict[str, dict[str, Any]] = {  # where weights come from
     "copied": {"fc": "#00785a", "ec": INK},
     "new": {"fc": "white", "ec": GREY, "hatch": "..."},
     "probe's": {"fc": PALE[BLUE], "ec": INK, "hatch": "//"},
+    "fitted": {"fc": "white", "ec": GREY},  # a logistic regression starts from nothing random
 }
 _FILL = {"trained": "#ffd98c", "frozen": "#e4e9ee"}
 _WASHES = (PALE[BLUE], PALE[ORANGE], PALE[GREEN], "#f6e3ee", "#e2f1fb", "#fbe3d6")  # of the cells of a card

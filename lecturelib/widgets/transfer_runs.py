@@ -13,7 +13,7 @@ from torch import nn
 
 from lecturelib.attention import MultiHeadAttention
 from lecturelib.edges import check_whole
-from lecturelib.fine_tuning import Stack, fine_tune
+from lecturelib.fine_tuning import Classifiers, fine_tune
 from lecturelib.label_efficiency import Pixels, Probe, Tune, check_apart, interval
 from lecturelib.mae import MaskedAutoencoder
 from lecturelib.transfer import Examples, check_examples, copy_encoder, draw_labelled
@@ -242,7 +242,7 @@ class Experiment:
         last = 1 if choice.arm == LAST else None
 
         def train(report: Report, stop: threading.Event) -> None:
-            def watch(step: int, stack: Stack) -> None:
+            def watch(step: int, stack: Classifiers) -> None:
                 if stop.is_set():
                     raise Stopped
                 if step % self.every == 0 or step == self.steps:
@@ -272,7 +272,7 @@ class Experiment:
         few = range(min(seeds, len(self.seeds)))
         models = [model for choice in pair for model in self._starts(choice, few)]
 
-        def watch(step: int, stack: Stack) -> None:
+        def watch(step: int, stack: Classifiers) -> None:
             found = stack.accuracy(self.test).view(2, -1)
             for run, own in zip(runs, found.tolist(), strict=True):
                 run.steps.append(step)

@@ -505,6 +505,7 @@ CASES: dict[str, list[Callable[[], style.LectureFigure]]] = {
     "transfer.label_curves": [
         lambda: transfer.label_curves(LABELS, seeds(SOURCES, 7, 5), 0.1, ["pixels"], SOURCES[:1]),
         lambda: transfer.label_curves([5], {"pixels": np.array([[0.86], [0.87]])}, 0.1),
+        lambda: transfer.label_curves(LABELS, seeds(SOURCES, 7, 5), 0.1, ["pixels"], SOURCES[:1], begin=0.15),
     ],
     "transfer.differences": [
         lambda: against_scratch(SOURCES, -0.3, 0.02),
@@ -843,6 +844,16 @@ def test_an_arm_is_below_only_where_the_interval_of_its_difference_is():
     assert {"40 %   −10 ± 2", "49 %   −1 ± 2", "60 %   +10 ± 2", "50 %"} <= said_by(figure)
 
 
+@pytest.mark.parametrize("begin", [0, 0.05, 0.3])
+def test_chance_is_drawn_where_the_axis_reaches_it_and_told_where_it_does_not(begin):
+    figure = transfer.label_curves([1, 5], {"a": np.array([[0.5, 0.6], [0.52, 0.62]])}, 0.1, begin=begin)
+    said = " ".join(text.get_text() for text, _ in texts(figure)).replace("\n", " ")
+    assert figure.axes[0].get_ylim()[0] == 100 * begin
+    assert ("chance" in said_by(figure)) == (begin < 0.1)
+    assert ("chance, 10 %, is below it" in said) == (begin > 0.1)
+    assert (f"the axis begins at {100 * begin:g}" in said) == (begin > 0)
+
+
 def test_what_the_source_lost_is_counted_from_the_state_before():
     after = {"tuned": (0.4, colors.RED), "kept": (0.99, "black"), "better": (1.0, "black")}
     pairs = {name: (np.full(2, x), np.ones(2)) for name, (x, _) in after.items()} | {"first": (np.full(2, 0.99),) * 2}
@@ -939,6 +950,7 @@ BAD: list[tuple[Callable[[], object], str]] = [
     (lambda: transfer.label_curves([1], {"a": ONE}, 0.1), "accuracy of 'a' has 1 seed: expected 2"),
     (lambda: transfer.label_curves([1], {"a": np.full((2, 1), np.nan)}, 0.1), "'a' holds NaN or infinity"),
     (lambda: transfer.label_curves([1], {str(k): ONE for k in range(8)}, 0.1), "8 arms, 0 controls"),
+    (lambda: transfer.label_curves([1], {"a": np.ones((2, 1))}, 0.1, begin=2), "begin=2: expected 0 to"),
     (lambda: transfer.differences([1], {"a": ONE}, {"b": [True]}), r"resolved of \['b'\]: expected 1 for each of"),
     (lambda: transfer.ranking({"a": np.ones(2)}, "b"), r"baseline names \['b'\]"),
     (lambda: transfer.forgetting({"a": np.ones((3, 2))}, "a", ("", "")),  # type: ignore[dict-item]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from lecturelib.fine_tuning import Stack
+from lecturelib.fine_tuning import Classifiers
 from lecturelib.label_efficiency import Pixels, Probe, Tune, interval, label_efficiency
 from lecturelib.mae import MaskedAutoencoder
 from lecturelib.transfer import Examples
@@ -105,9 +105,9 @@ def test_a_run_ends_where_the_same_arm_of_label_efficiency_does(source, arm):
 def test_the_first_point_is_that_of_the_networks_before_a_label():
     widget, source = lab(), vit(1)
     kept = trained(widget, source="print", arm=KEEP)
-    assert kept.accuracies[0] == pytest.approx(Stack([source]).accuracy(TEST).tolist() * 3, abs=1e-5)
+    assert kept.accuracies[0] == pytest.approx(Classifiers([source]).accuracy(TEST).tolist() * 3, abs=1e-5)
     scratch = trained(widget, source=NONE)
-    alone = [Stack([vit(seed)]).accuracy(TEST).item() for seed in FEW["seeds"]]
+    alone = [Classifiers([vit(seed)]).accuracy(TEST).item() for seed in FEW["seeds"]]
     assert scratch.accuracies[0] == pytest.approx(alone, abs=1e-5)
 
 
@@ -157,7 +157,7 @@ def test_a_frozen_source_is_trained_all_the_same():
 def test_networks_of_other_builds_are_trained_too(changes):
     widget = lab(sources={"print": vit(1, **changes)})
     run = trained(widget, source="print", arm=KEEP)
-    alone = Stack([vit(1, **changes)]).accuracy(TEST).item()
+    alone = Classifiers([vit(1, **changes)]).accuracy(TEST).item()
     assert run.status == "finished" and run.accuracies[0] == pytest.approx([alone] * 3, abs=1e-5)
     assert trained(widget, source=NONE, arm=TUNE).status == "finished"
 
