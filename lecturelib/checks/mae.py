@@ -187,10 +187,10 @@ check_faults = Exercise(
             a wrong cut spare them?
         right: A leak is too good where it should not know; a wrong cut is wrong everywhere, also where it copies; a
             loss on the visible is right where there is nothing to paint. The two errors tell them apart.
-        hint 1: Two numbers stand under each picture: its error on hidden patches and that on visible ones. Which fault
+        hint 1: Two numbers are printed for each painter: its error on hidden patches and on visible ones. Which fault
             makes which of them small?
-        hint 2: Compare the error on hidden patches with that of the checkpoint, about 0.034. One of the three is
-            below it. Of the other two, one is right where patches are visible.
+        hint 2: Compare the error on hidden patches with that of the MAE, printed first. One of the three is below
+            it. Of the other two, one is right where patches are visible.
     """,
 )
 

@@ -16,7 +16,7 @@ from lecturelib.figures.parts import Curves, bracket, curves_and_levels, ink, la
 from lecturelib.figures.pictures import picture
 from lecturelib.figures.style import LectureFigure, axes, new_figure, panel, styled
 
-_DIGITS = ((1, 2, 3, 5), (1, 3), (1,))  # of the ticks on a log scale: as many as fit
+_DIGITS = ((1, 1.2, 1.4, 1.6, 2, 3, 4, 6, 8), (1, 2, 3, 5), (1, 3), (1,))  # of the ticks on a log scale: as many as fit
 
 
 @styled
@@ -203,7 +203,7 @@ def by_content(bins: Sequence[str], errors: Mapping[str, Mapping[str, np.ndarray
             best = wrapped(methods[k], 11.0 / len(bins) / len(tables), 15)
             ax.text(n, 0.98, best, ha="center", va="top", weight="bold", fontsize=14, color=ink(STATE_COLORS[k % 6]),
                     transform=ax.get_xaxis_transform(), linespacing=1.0)  # fmt: skip
-        ax.set_title(f"{photo} (best: above)", fontsize=16, loc="center")
+        ax.set_title(f"{photo} (ring: the best)", fontsize=16, loc="center")
         ax.set_xticks(range(len(bins)), bins, fontsize=14)
         ax.set_xlim(-0.45, len(bins) - 0.55)
         ax.set_ylim(top=ax.get_ylim()[1] * 1.7)

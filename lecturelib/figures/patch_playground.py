@@ -71,7 +71,7 @@ def painted(images: np.ndarray, mask: np.ndarray, pixels: np.ndarray, patch_size
             _show(panels[4 * row + k], image, names[k] if row == 0 else "", mask[row] if k == 1 else None)
         error, mean = errors[row]
         panels[4 * row + 1].set_xlabel(f"{mask[row].sum()} of {mask.shape[1]} hidden", fontsize=12)
-        panels[4 * row + 2].set_xlabel(f"error {error:.4f}\n(visible mean: {mean:.4f})", fontsize=12)
+        panels[4 * row + 2].set_xlabel(f"error {error:.4f}; by the mean\nof the visible pixels {mean:.4f}", fontsize=12)
     return figure
 
 

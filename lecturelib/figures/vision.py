@@ -107,10 +107,11 @@ def accuracies(
     chance: float,
     highlight: Sequence[str] = (),
     axis: str = "right on test images (%)",
+    mark: str = "seed",
 ) -> LectureFigure:
     """Show how often several ways are right, in panels that share their rows: hollow marks for seeds, ticks for means.
 
-    `axis` says what is counted, and which end is the better one where that is not plain.
+    `axis` says what is counted, and which end is the better one where that is not plain; `mark` what a mark stands for.
     Shapes: panels[title][name] (seeds,) from 0 to 1, with the same names in each. Raises: ValueError for others, more
     than three panels, and unknown names to highlight.
     """
@@ -145,7 +146,9 @@ def accuracies(
     for name, label in zip(names, columns[0].get_yticklabels(), strict=True):
         label.set_fontweight("bold" if name in highlight else "normal")
     starts = "" if low <= 0 else f"; {_NOT_ZERO}"
-    figure.suptitle(f"tick and number: mean; hollow: one seed each; chance is {100 * chance:.0f}{starts}", fontsize=13)
+    figure.suptitle(
+        f"tick and number: mean; hollow: one {mark} each; chance is {100 * chance:.0f}{starts}", fontsize=13
+    )
     return figure
 
 

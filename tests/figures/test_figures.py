@@ -652,6 +652,9 @@ def test_a_figure_can_be_read_is_the_same_each_time_and_changes_no_setting(name)
          "Panels: causal, all. Looks from against looks at. Key: may look, may not look."),
         (lambda: by_position(48, "learned"),
          "Right answers (thick: mean; thin: one seed each) against position, 1 to 48: learned."),
+        (lambda: vision.accuracies({"five labels": {"pixels": np.array([0.5, 0.6])}}, 0.1, mark="draw of labels"),
+         "Tick and number: mean; hollow: one draw of labels each; chance is 10; the axis does not begin at 0. "
+         "Five labels. Right on test images (%); from top to bottom: pixels."),
         (drawings.block_drawing,
          "a block: norm, attention, residual, norm, feed-forward, residual; attention alone mixes tokens."),
     ],
@@ -814,6 +817,7 @@ def test_the_best_of_each_kind_is_bold():
     figure = mae.by_content(["smooth", "detailed"], {"a photo": found}, "b")
     best = [text for text, _ in texts(figure) if text.get_fontweight() == "bold"]
     assert [(text.get_text(), text.get_position()[0]) for text in best] == [("a", 0), ("b", 1)]
+    assert {"a photo (ring: the best)", "0.6", "0.8", "1", "1.2"} <= {text.get_text() for text, _ in texts(figure)}
 
 
 def test_the_interval_that_is_drawn_is_that_of_label_efficiency():
