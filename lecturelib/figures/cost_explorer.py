@@ -14,7 +14,7 @@ from lecturelib.figures.colors import BLUE, GREY, ORANGE, RED
 from lecturelib.figures.style import styled
 from lecturelib.figures.units import BYTES, LONG_TIMES, in_unit, plain, power
 
-_REACH = (3e2, 1e19)  # bytes: one scale for all views, so that a bar that grows is seen to grow
+_REACH = (1.0, 1e19)  # bytes: one scale for all views, so that a bar that grows is seen to grow
 _LINES: tuple[dict[str, Any], ...] = (
     {"color": "black", "lw": 3.0, "ls": "-"},
     {"color": GREY, "lw": 2.0, "ls": (0, (4, 2))},
@@ -35,7 +35,7 @@ def cost_frame(
 ) -> None:
     """Draw what a network costs into a figure: its operations in two parts, and its bytes beside those of machines.
 
-    Bytes are hatched where they do not fit the first machine.
+    Bars of bytes are hollow where they do not fit the first machine.
     Shapes: operations[name] is a pair, named in `parts`, of which the first is above 0; `rate` is in operations a
     second; held[name] and machines[name] in bytes, above 0, at most 3 machines.
     """
@@ -47,11 +47,11 @@ def cost_frame(
     room = next(iter(machines.values()))
     for row, (name, count) in enumerate(held.items()):
         fits = count <= room
-        look: dict[str, Any] = {"color": BLUE} if fits else {"fc": "#f6c9b4", "ec": RED, "hatch": "///", "lw": 0}
+        look: dict[str, Any] = {"color": BLUE} if fits else {"fc": "white", "ec": RED, "lw": 2.5}
         right.barh(row, max(count - low, low), left=low, height=0.4, zorder=2, **look)
         right.text(high, row, in_unit(count, BYTES, 2), fontsize=16, ha="right", va="center", weight="bold",
                    color="black" if fits else "#a03c00")  # fmt: skip
-        right.text(1.2 * low, row - 0.24, name, fontsize=15, va="bottom", zorder=4, bbox=_PAD)
+        right.text(1.3 * low, row - 0.24, name, fontsize=15, va="bottom", zorder=4, bbox=_PAD)
     right.set(xscale="log", xlim=_REACH, ylim=(len(held) - 0.6, -0.75), yticks=[])
     seen = [(1e3, "1 kB"), (1e6, "1 MB"), (1e9, "1 GB"), (1e12, "1 TB"), (1e15, "1 PB")]
     right.set_xticks([at for at, _ in seen], [name for _, name in seen], fontsize=14)
@@ -62,7 +62,7 @@ def cost_frame(
         lines.append(Line2D([], [], label=name, **line))
     right.legend(handles=lines, loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=3, fontsize=14,
                  handlelength=1.6, columnspacing=1.2)  # fmt: skip
-    right.set_title("Bytes (log scale; hatched: more than the thick line)", fontsize=15)
+    right.set_title("Bytes (log scale; hollow: more than the thick line)", fontsize=15)
     figure.text(0.02, 0.955, title, fontsize=18, weight="bold", va="center")
 
 

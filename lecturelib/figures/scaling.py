@@ -76,15 +76,15 @@ def memory(sizes: ArrayLike, held: Mapping[str, tuple[ArrayLike, ArrayLike]]) ->
 def writing(
     held: Mapping[str, tuple[ArrayLike, ArrayLike]], seconds: Mapping[str, tuple[ArrayLike, ArrayLike]]
 ) -> LectureFigure:
-    """Show what each character of a text costs: the bytes that are held after it, and its seconds.
+    """Show what each character of a text costs: the bytes in use after it, and its seconds.
 
-    Of every 50 characters one mark is drawn, their median. Of the seconds only the growth is predicted: that line
-    begins at the first mark.
+    Of every 50 characters one mark is drawn: their median, and of the seconds the fewest, since other programs can
+    only add to them. Of the seconds only the growth is predicted: that line begins at the first mark.
     Shapes: held[name] and seconds[name] a prediction (n,) and a measurement (n,), n a multiple of 50 from 100 on; at
         most 4 writers. Raises: ValueError for others, and numbers that are not above 0.
     """
     figure = new_figure(12, 5.2)
-    panels = (("Memory held", held, BYTES), ("Time for one more character", seconds, SECONDS))
+    panels = (("Memory in use", held, BYTES), ("Time for one more character", seconds, SECONDS))
     for ax, (title, given, units) in zip(axes(figure, 1, 2), panels, strict=True):
         few("writers", given, 4)
         ends, drawn = {}, []
@@ -93,7 +93,9 @@ def writing(
             if n < 100:
                 raise ValueError(f"{title} of {name!r} has {np.size(pair[0])} characters: expected 100, 150, ...")
             x = np.arange(25, n, 50)
-            paper, found = (np.median(positive(title, each, (n,)).reshape(-1, 50), axis=1) for each in pair)
+            paper, found = (positive(title, each, (n,)).reshape(-1, 50) for each in pair)
+            paper = np.median(paper, axis=1)
+            found = found.min(axis=1) if given is seconds else np.median(found, axis=1)
             paper = paper * found[0] / paper[0] if given is seconds else paper
             ax.plot(x, paper, color=STATE_COLORS[k], ls=_DASHED, lw=2.4)
             ax.plot(x, found, MARKERS[k], color=STATE_COLORS[k], ms=8, label=name)
@@ -105,7 +107,7 @@ def writing(
         _unit_axis(ax, drawn, units)
         ax.set_title(title, fontsize=17)
         label_ends(ax, float(x[-1]), ends, STATE_COLORS, 2.1, points=15)
-    figure.supxlabel("log scales; dashed: predicted, marks: measured", fontsize=14)
+    figure.supxlabel("log scales; dashed: predicted, marks: measured (time: the fastest of 50)", fontsize=14)
     return figure
 
 
@@ -197,5 +199,5 @@ def scaling_law(
     ax.tick_params("y", labelsize=14)
     ax.set_xlabel("operations of the training (log scale)", fontsize=15)
     ax.set_ylabel("loss on new text (nats, log scale)", fontsize=15)
-    ax.legend(loc="lower left", fontsize=14)
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 0.07), fontsize=14)
     return figure

@@ -134,14 +134,14 @@ def view(mode: str, costs: dict[str, int]) -> View:
     if mode == "training":
         held = {
             "weights, gradients, Adam": 4 * costs["weights"],
-            "kept for the backward pass, explicit": costs["kept explicit"],
+            "kept, explicit": costs["kept explicit"],
             "kept, fused": costs["kept fused"],
             "kept, LSTM": costs["kept lstm"],
         }
     else:
         held = {
             "weights": costs["weights"],
-            "one layer of attention, explicit": costs["layer explicit"],
-            "one layer of attention, fused": costs["layer fused"],
+            "attention layer, explicit": costs["layer explicit"],
+            "attention layer, fused": costs["layer fused"],
         }
     return View(operations, ("grows with n", "grows with n²"), held)

@@ -114,10 +114,10 @@ def test_another_machine_has_its_name():
     assert legend is not None and legend.get_texts()[0].get_text() == "Binder, 2 GB"
 
 
-def test_what_does_not_fit_this_machine_is_hatched():
+def test_what_does_not_fit_this_machine_is_hollow():
     explorer = CostExplorer(memory=2e9)
     held = explorer.view().held
-    hatched = [bar.get_hatch() is not None for bar in explorer.figure.axes[1].patches]
-    assert hatched == [count > 2e9 for count in held.values()] and set(hatched) == {True, False}
+    hollow = [bar.get_facecolor() == (1, 1, 1, 1) for bar in explorer.figure.axes[1].patches]
+    assert hollow == [count > 2e9 for count in held.values()] and set(hollow) == {True, False}
     larger = CostExplorer(memory=1e15)
-    assert not any(bar.get_hatch() for bar in larger.figure.axes[1].patches)
+    assert not any(bar.get_facecolor() == (1, 1, 1, 1) for bar in larger.figure.axes[1].patches)
