@@ -1,5 +1,6 @@
 """Where the notebooks of the course are, and which of them a name means."""
 
+import os
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]  # of the repository, if this is a clone
@@ -25,8 +26,10 @@ def folder(given: Path | None = None) -> Path:
 def find(name: str, folder: Path = NOTEBOOKS) -> Path:
     """Return the notebook that a name means: 03, 03_attention, attention or a path to it.
 
-    Raises: ValueError for a name that means none, or more than one.
+    Raises: ValueError for a name that means none, or more than one, and for the path of a file in another folder.
     """
+    if (os.path.dirname(name) or Path(name).is_file()) and Path(name).resolve().parent != folder.resolve():
+        raise ValueError(f"{name} lies outside of {folder}: expected a notebook in there, such as 03 or 03_attention")
     known = sorted(folder.glob("*.ipynb"))
     wanted = Path(name).name.removesuffix(".ipynb")
     for fits in (lambda stem: stem == wanted, lambda stem: wanted in (stem[:2], stem[3:]), lambda stem: wanted in stem):
