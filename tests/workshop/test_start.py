@@ -130,7 +130,7 @@ def test_a_machine_on_which_all_holds_is_right(tmp_path, capsys):
     [
         ("1 / 0", CellFailed, "ZeroDivisionError", 300),
         ("import time\ntime.sleep(600)", KernelLost, "no answer within 8 s", 8),
-        ("import os\nos._exit(1)", KernelLost, "the kernel died", 300),
+        ("import os\nos._exit(1)", KernelLost, "Kernel died", 300),
     ],
 )
 def test_a_cell_that_does_not_end_well_is_named_after_the_claims_before_it(

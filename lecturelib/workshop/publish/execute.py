@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError
 from nbformat import NotebookNode
 from tqdm import tqdm
 
@@ -28,14 +28,14 @@ class CellFailed(Failed):
 
 
 class KernelLost(CellFailed):
-    """The kernel hung or died in a cell, which says little about the cell: worth another try."""
+    """The kernel did not start, hung or died, which says little about a cell: worth another try."""
 
 
 def execute(nb: NotebookNode, folder: Path, name: str, timeout: int = CELL_TIMEOUT) -> NotebookNode:
-    """Run every cell once, in order, with a progress bar; start again, once, if the kernel hangs or dies.
+    """Run every cell once, in order, with a progress bar; start again, once, if the kernel is lost.
 
     Returns: a new notebook with the outputs of the run.
-    Raises: CellFailed where a cell raises an error, or where the kernel hung or died twice.
+    Raises: CellFailed where a cell raises an error, or where the kernel was lost twice.
     """
     try:
         return run(nb, folder, name, timeout)
@@ -58,12 +58,13 @@ def run(
     """Run every cell in one new kernel, in a folder; `seen` is called with each cell after it was run.
 
     Returns: a new notebook with the outputs of the run.
-    Raises: CellFailed where a cell raises an error, and KernelLost where the kernel hangs or dies.
+    Raises: CellFailed where a cell raises an error, and KernelLost where the kernel does not start, hangs or dies.
     """
     nb = copy.deepcopy(nb)
     client = NotebookClient(
         nb,
         timeout=timeout,
+        startup_timeout=CELL_TIMEOUT,
         kernel_name="python3",
         resources={"metadata": {"path": str(folder)}},
         extra_arguments=["--log-level=ERROR"],  # the kernel's own notes would break the progress bar
@@ -83,6 +84,6 @@ def run(
         raise CellFailed(f"{place}:\n{error}") from None
     except CellTimeoutError:
         raise KernelLost(f"{place}: no answer within {timeout} s") from None
-    except DeadKernelError:
-        raise KernelLost(f"{place}: the kernel died") from None
+    except RuntimeError as problem:  # the kernel died, or did not answer when it was started
+        raise KernelLost(f"{place}: {problem}") from None
     return nb

@@ -9,7 +9,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from lecturelib.__main__ import parse
 from lecturelib.workshop.publish import command
-from lecturelib.workshop.publish.execute import CellFailed, execute
+from lecturelib.workshop.publish.execute import CellFailed, KernelLost, execute, run
 from lecturelib.workshop.publish.form import is_sealed, problems
 
 NAME = "01_small"
@@ -220,7 +220,7 @@ def notebook(source: str) -> nbformat.NotebookNode:
     ("trouble", "words", "timeout"),
     [
         ("import time; time.sleep(60)", "no answer within 2 s", 2),
-        ("import os; os._exit(1)", "the kernel died", 30),
+        ("import os; os._exit(1)", "Kernel died", 30),
     ],
 )
 def test_a_kernel_that_hangs_or_dies_is_started_again_once(tmp_path, trouble, words, timeout):
@@ -228,6 +228,13 @@ def test_a_kernel_that_hangs_or_dies_is_started_again_once(tmp_path, trouble, wo
     assert execute(notebook(once), tmp_path, NAME, timeout).cells[0].outputs[0].text == "ran\n"
     with pytest.raises(CellFailed, match=f"{words}, for the second time"):
         execute(notebook(trouble), tmp_path, NAME, timeout)
+
+
+def test_a_kernel_that_does_not_start_is_a_failure_of_one_line(tmp_path, monkeypatch):
+    (tmp_path / "ipykernel_launcher.py").write_text("raise SystemExit(1)", encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(KernelLost, match=f"^{NAME}: Kernel died before replying"):
+        run(notebook("1"), tmp_path, NAME)
 
 
 def test_the_kernel_runs_in_strict_mode(tmp_path):
