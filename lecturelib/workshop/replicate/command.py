@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import os
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +18,7 @@ import nbformat
 import psutil
 from tqdm import tqdm
 
+from lecturelib.pretrained.fetch import alone
 from lecturelib.workshop import Failed, notebooks
 from lecturelib.workshop.replicate import table as tables
 from lecturelib.workshop.replicate.report import report
@@ -54,12 +54,18 @@ def _run(given: argparse.Namespace) -> int:
     for name in ("runs", "jobs"):
         if getattr(given, name) < 1:
             raise ValueError(f"--{name} {getattr(given, name)}: expected 1 or more")
-    folder = notebooks.folder()
+    folder = notebooks.NOTEBOOKS
     paths = [notebooks.find(name, folder) for name in given.names] or sorted(folder.glob("[0-9][0-9]_*.ipynb"))
+    if not paths:
+        raise ValueError(f"there are no notebooks in {folder}: run in a clone, installed with pip install -e .")
     if not given.report:
+        tables.FOLDER.mkdir(exist_ok=True)
         with contextlib.ExitStack() as locks:
             for path in paths:
-                locks.enter_context(_alone(path.stem))
+                try:
+                    locks.enter_context(alone(tables.FOLDER / f".{path.stem}.lock", wait=False))
+                except BlockingIOError:
+                    raise Failed(f"another command is replicating {path.stem}: wait for it, or end it") from None
             run_all(paths, given.runs, given.jobs, given.fresh)
         for path in paths:
             _quote(path)
@@ -69,13 +75,19 @@ def _run(given: argparse.Namespace) -> int:
 def run_all(paths: list[Path], runs: int, jobs: int, fresh: bool = False) -> None:
     """Make the runs that the tables lack, several at a time; each is written as it ends.
 
-    Raises: Failed for a table that is not whole.
+    Each notebook is copied first: all its runs are of one text, whatever an editor does meanwhile.
+    Raises: Failed for a table that is not whole; and at the end where the machine spoiled runs, which are not kept.
     """
+    with tempfile.TemporaryDirectory(prefix="lecturelib-") as folder:
+        _run_all(paths, runs, jobs, fresh, Path(folder))
+
+
+def _run_all(paths: list[Path], runs: int, jobs: int, fresh: bool, folder: Path) -> None:
     kept: dict[Path, dict[str, Any]] = {}
     own: dict[Path, set[int]] = {}
     waiting: list[tuple[Path, int]] = []
     for path in paths:
-        nb = nbformat.read(path, as_version=4)
+        nb = nbformat.read(shutil.copy(path, folder), as_version=4)
         cells, own[path] = tables.digests(nb), tables.bounds_kept(nb)
         kept[path] = {"cells": cells, "runs": {}} if fresh else tables.read(tables.place(path.stem))
         if kept[path]["cells"] != cells:
@@ -85,28 +97,37 @@ def run_all(paths: list[Path], runs: int, jobs: int, fresh: bool = False) -> Non
         waiting += [(path, number) for number in range(1, runs + 1) if str(number) not in kept[path]["runs"]]
     waiting.sort(key=lambda task: task[1])
     going: list[_Task] = []
-    with tempfile.TemporaryDirectory(prefix="lecturelib-") as folder, tqdm(total=len(waiting), unit="run") as bar:
+    lost: list[str] = []
+    with tqdm(total=len(waiting), unit="run") as bar:
         try:
             while waiting or going:
                 while waiting and len(going) < jobs:
-                    going.append(_begin(*waiting.pop(0), Path(folder)))
+                    going.append(_begin(*waiting.pop(0), folder))
                 time.sleep(0.2)
                 for task in [task for task in going if task.process.poll() is not None]:
                     going.remove(task)
                     table = kept[task.path]
-                    table["runs"][str(task.number)] = run = _result(task, table["cells"], own[task.path])
+                    bar.update()
+                    try:
+                        run = _result(task, table["cells"], own[task.path])
+                    except (Failed, ValueError) as problem:
+                        lost.append(f"run {task.number} of {task.path.stem} ({problem})")
+                        continue
+                    table["runs"][str(task.number)] = run
                     tables.write(tables.place(task.path.stem), table)
                     bar.set_postfix_str(f"{task.path.stem[:2]} run {task.number} {run['failed'][:40]}")
-                    bar.update()
         finally:
             for task in going:
                 _end(task.process)
+    if lost:
+        raise Failed(f"the machine, and no cell, ended {', '.join(lost)}: the same command makes what is missing")
 
 
 def _begin(path: Path, number: int, folder: Path) -> _Task:
     rows = folder / f"{path.stem}-{number}.jsonl"
     rows.touch()
-    command = [sys.executable, "-m", "lecturelib.workshop.replicate.run", path, number, rows, CELL_SECONDS]
+    module, copy = "lecturelib.workshop.replicate.run", folder / path.name
+    command = [sys.executable, "-m", module, copy, path.parent, number, rows, CELL_SECONDS]
     with (folder / f"{path.stem}-{number}.txt").open("w") as said:
         process = subprocess.Popen(
             [str(part) for part in command], stdout=said, stderr=subprocess.STDOUT, text=True, start_new_session=True
@@ -115,12 +136,18 @@ def _begin(path: Path, number: int, folder: Path) -> _Task:
 
 
 def _result(task: _Task, cells: list[str], own: set[int]) -> dict[str, Any]:
-    rows = [json.loads(line) for line in task.rows.read_text(encoding="utf-8").splitlines()]
+    """Return what is kept of a run.
+
+    Raises: Failed where the machine ended it, and ValueError where its rows are damaged: neither says anything of it.
+    """
     failed = ""
     if task.process.returncode != 0:
         said = task.rows.with_suffix(".txt").read_text(encoding="utf-8", errors="replace")
         lines = [line.strip() for line in said.splitlines() if line.strip() and "cell/s" not in line]
         failed = lines[-1][:200] if lines else f"exit status {task.process.returncode}"
+    if task.process.returncode not in (0, 1):  # LOST, or killed
+        raise Failed(failed)
+    rows = [json.loads(line) for line in task.rows.read_text(encoding="utf-8").splitlines()]
     return tables.as_run(rows, cells, own, time.monotonic() - task.began, failed)
 
 
@@ -141,27 +168,3 @@ def _quote(path: Path) -> None:
     from lecturelib.workshop.publish.stamp import repository
 
     rewrite(path, repository(notebooks.ROOT))
-
-
-@contextlib.contextmanager
-def _alone(name: str) -> Iterator[None]:
-    """Hold a notebook's table against a second command.
-
-    Raises: Failed while another one holds it.
-    """
-    tables.FOLDER.mkdir(exist_ok=True)
-    lock = tables.FOLDER / f".{name}.lock"
-    with contextlib.suppress(OSError, ValueError):
-        if not psutil.pid_exists(int(lock.read_text())):  # that command was killed
-            lock.unlink()
-    try:
-        with lock.open("x") as file:
-            file.write(str(os.getpid()))
-    except FileExistsError:
-        raise Failed(
-            f"another command is replicating {name}: wait for it, or end it ({lock} holds its number)"
-        ) from None
-    try:
-        yield
-    finally:
-        lock.unlink(missing_ok=True)

@@ -1,6 +1,6 @@
 """One run of one notebook with every seed shifted: a process of its own, so that what hangs or dies is one run only.
 
-python -m lecturelib.workshop.replicate.run NOTEBOOK RUN ROWS SECONDS
+python -m lecturelib.workshop.replicate.run NOTEBOOK FOLDER RUN ROWS SECONDS
 """
 
 import sys
@@ -9,22 +9,24 @@ from pathlib import Path
 import nbformat
 from nbformat.v4 import new_code_cell
 
-from lecturelib.workshop import Failed
-from lecturelib.workshop.publish.execute import ENVIRONMENT, run
+from lecturelib.workshop.publish.execute import ENVIRONMENT, CellFailed, KernelLost, run
 
 BEGIN = "from lecturelib.workshop.replicate.shift import begin\nbegin({run}, {rows!r})"
+LOST = 3  # the exit status of a run that the machine ended, which says nothing of the notebook
 
 
-def main(notebook: str, number: str, rows: str, seconds: str) -> int:
-    """Run the notebook, whose claims and outcomes go to the file `rows`; return 1, with a reason, if it stops."""
-    path = Path(notebook)
-    nb = nbformat.read(path, as_version=4)
+def main(notebook: str, folder: str, number: str, rows: str, seconds: str) -> int:
+    """Run the notebook in a folder; its claims and outcomes go to the file `rows`.
+
+    Returns: 1, with a reason, where a cell fails, and LOST where the kernel is lost.
+    """
+    nb = nbformat.read(notebook, as_version=4)
     nb.cells.insert(0, new_code_cell(BEGIN.format(run=int(number), rows=rows), id="shift"))
     try:
-        run(nb, path.parent, path.stem, int(seconds), ENVIRONMENT | {"LECTURELIB_STRICT": "0"})
-    except Failed as failure:
+        run(nb, Path(folder), Path(notebook).stem, int(seconds), ENVIRONMENT | {"LECTURELIB_STRICT": "0"})
+    except CellFailed as failure:
         print(str(failure).strip(), file=sys.stderr)
-        return 1
+        return LOST if isinstance(failure, KernelLost) else 1
     return 0
 
 

@@ -1,6 +1,7 @@
 """Runs with other seeds: what is shifted, what is kept, what a claim may say of it, and what is refused."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -207,6 +208,32 @@ def test_a_run_that_stops_is_a_row_and_its_claims_count_as_failed(place):
     assert replication.held_in(table, 4, 0, 0.5, None) == (0, 2)
 
 
+def test_a_run_that_the_machine_ended_is_not_kept_and_made_again(place):
+    path = write(place, "import os\nif not os.path.exists('x'):\n    os.mkdir('x')\n    os._exit(1)")
+    with pytest.raises(Failed, match=r"run 1 of 03_small \(03_small, cell .*: Kernel died\): the same command"):
+        run_all([path], runs=1, jobs=1)
+    assert tables.read(tables.place("03_small"))["runs"] == {}
+    run_all([path], runs=1, jobs=1)
+    assert tables.read(tables.place("03_small"))["runs"]["1"]["failed"] == ""
+
+
+def test_rows_that_were_cut_short_are_no_run(tmp_path):
+    process = subprocess.Popen([sys.executable, "-c", ""], text=True)
+    process.wait()
+    (tmp_path / "rows").write_text('{"cell": ')
+    with pytest.raises(ValueError):
+        command._result(command._Task(tmp_path, 1, tmp_path / "rows", process, 0.0), [], set())
+
+
+def test_a_notebook_that_is_edited_meanwhile_is_run_as_it_was(place):
+    edit = "from pathlib import Path\np = Path('03_small.ipynb')\np.write_text(p.read_text().replace('2 % 2', '4 % 2'))"
+    path = write(place, CELLS[0], edit, "claim('two is even', 2 % 2 == 0)")
+    run_all([path], runs=2, jobs=1)
+    table = tables.read(tables.place("03_small"))
+    assert [run["claims"] for run in table["runs"].values()] == [{"2.0": [1]}] * 2
+    assert table["cells"] != tables.digests(nbformat.read(path, as_version=4))
+
+
 def test_it_goes_on_where_it_was_stopped_and_anew_for_a_changed_notebook(place, monkeypatch):
     path = write(place, *CELLS)
     begun = []
@@ -335,7 +362,7 @@ def test_a_table_that_is_cut_short_is_named_and_stays(place, capsys, spoilt, wor
     assert main(["replicate", "03", "--runs", "1"]) == 1
     said = capsys.readouterr().err
     assert str(file) in said and not [word for word in words if word not in said] and said.count("\n") == 1
-    assert file.read_bytes() == before and not list(file.parent.glob(".*"))
+    assert file.read_bytes() == before and not list(file.parent.glob("*.part"))
 
 
 @pytest.mark.parametrize(
@@ -353,17 +380,33 @@ def test_bad_input_is_one_line(place, capsys, arguments, status, words):
     assert not [word for word in words if word not in said] and said.count("\n") == 1
 
 
-def test_of_two_commands_at_once_the_second_is_refused(place, capsys):
+HOLDS = """import sys
+from pathlib import Path
+from lecturelib.pretrained.fetch import alone
+with alone(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_of_two_commands_at_once_the_second_is_refused_until_the_first_has_ended_somehow(place, capsys, monkeypatch):
     write(place, *CELLS)
-    with command._alone("03_small"):
-        assert main(["replicate", "03", "--runs", "1"]) == 1
-        assert "another command is replicating 03_small" in capsys.readouterr().err
-        assert not tables.place("03_small").exists()
+    tables.FOLDER.mkdir()
     lock = tables.FOLDER / ".03_small.lock"
-    lock.write_text("999999999")  # of a command that was killed
-    with command._alone("03_small"), pytest.raises(Failed), command._alone("03_small"):
-        pass
-    assert not lock.exists()
+    lock.write_text(str(os.getpid()))  # what stands in it says nothing: a process that lives may have this number
+    first = subprocess.Popen(
+        [sys.executable, "-c", HOLDS, lock], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert first.stdout and first.stdout.readline() == "held\n"
+    assert main(["replicate", "03", "--runs", "1"]) == 1
+    assert "another command is replicating 03_small" in capsys.readouterr().err
+    assert not tables.place("03_small").exists()
+    first.kill()
+    first.communicate()
+    monkeypatch.setattr(command, "run_all", lambda *_: None)
+    monkeypatch.setattr(command, "_quote", lambda _: None)
+    main(["replicate", "03", "--runs", "1"])
+    assert capsys.readouterr().err == ""
 
 
 def test_a_missing_table_is_said(place, capsys):
