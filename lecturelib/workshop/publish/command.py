@@ -1,7 +1,6 @@
 """Execute the notebooks and write them in their committed form."""
 
 import argparse
-import os
 import re
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ from lecturelib.workshop.publish.execute import execute
 from lecturelib.workshop.publish.form import clean, is_as_executed, normalize, problems, seal
 from lecturelib.workshop.publish.stamp import Repository, repository, stamp_notebook, stamp_readme
 from lecturelib.workshop.replicate.table import place, quote, read
+from lecturelib.workshop.whole import write_text
 
 
 def publish(parser: argparse.ArgumentParser) -> None:
@@ -84,7 +84,7 @@ def restamp_readme(root: Path, repo: Repository, notebook: str) -> None:
         text = readme.read_text(encoding="utf-8")
         stamped = stamp_readme(text, repo, notebook)
         if stamped != text:
-            _replace(readme, stamped)
+            write_text(readme, stamped)
 
 
 def _read(path: Path) -> NotebookNode:
@@ -108,11 +108,4 @@ def _read(path: Path) -> NotebookNode:
 def _write(path: Path, nb: NotebookNode) -> None:
     nb = seal(nb)
     nbformat.validate(nb)
-    _replace(path, nbformat.writes(nb) + "\n")
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write the file in one step, so that an interrupted command leaves the old one."""
-    draft = path.with_name(f".{path.name}.tmp")
-    draft.write_text(text, encoding="utf-8", newline="\n")
-    os.replace(draft, path)
+    write_text(path, nbformat.writes(nb) + "\n")

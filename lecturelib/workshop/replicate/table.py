@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import re
 import statistics
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from nbformat import NotebookNode
 
 from lecturelib.checks import replication
 from lecturelib.workshop import Failed
+from lecturelib.workshop.whole import write_text
 
 FOLDER = Path(replication.__file__).with_name("replicated")
 ENOUGH = 0.9  # of the runs: so often a claim must hold, and a right choice be the same
@@ -105,10 +105,7 @@ def write(path: Path, table: dict[str, Any]) -> None:
     path.parent.mkdir(exist_ok=True)
     runs = sorted(table["runs"].items(), key=lambda item: int(item[0]))
     lines = ",\n".join(f"  {json.dumps(number)}: {json.dumps(run, ensure_ascii=False)}" for number, run in runs)
-    text = f'{{"cells": {json.dumps(table["cells"])},\n "runs": {{\n{lines}\n}}}}\n'
-    draft = path.with_name(f".{path.name}.tmp")
-    draft.write_text(text, encoding="utf-8", newline="\n")
-    os.replace(draft, path)
+    write_text(path, f'{{"cells": {json.dumps(table["cells"])},\n "runs": {{\n{lines}\n}}}}\n')
 
 
 def bounds_kept(nb: NotebookNode) -> set[int]:

@@ -11,6 +11,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from PIL import Image
 
 from lecturelib.workshop import Failed
 from lecturelib.workshop.site.exhibits import Exhibit, characters, circuit, hidden_photos
+from lecturelib.workshop.whole import replace
 
 STATIC = Path(__file__).parent / "static"
 LIMIT = 300_000  # bytes of a picture
@@ -159,8 +161,6 @@ def film_all(folder: Path) -> None:
     for name, content in made.items():
         if len(content) > LIMIT:
             raise Failed(f"{name} has {len(content):,} bytes: at most {LIMIT:,}; take fewer frames, or a narrower card")
+    replace({folder / name: partial(Path.write_bytes, data=content) for name, content in made.items()})
     for name, content in made.items():
-        draft = folder / f".{name}.tmp"
-        draft.write_bytes(content)
-        os.replace(draft, folder / name)
         print(f"{folder / name}: {len(content):,} bytes")

@@ -7,6 +7,7 @@ run         measure what the table lacks, and write it down part by part
 
 from __future__ import annotations
 
+import csv
 import json
 import platform
 import time
@@ -27,7 +28,7 @@ from lecturelib.pretrained.models import large_vit, network
 from lecturelib.training import progress
 from lecturelib.transfer import Examples
 from lecturelib.vision import VisionTransformer
-from lecturelib.workshop.sweep.tables import write
+from lecturelib.workshop.whole import replace
 
 LABELS = (1, 5, 20, 100)  # for each class
 SEEDS = tuple(range(20))
@@ -163,7 +164,20 @@ def run(
             for s, seed in enumerate(block)
             for n, each in enumerate(labels)
         ]
-        write(file, list(TRANSFER_COLUMNS), rows, json.dumps(about, indent=2) + "\n")
+        _write(file, rows, about)
+
+
+def _write(file: Path, rows: Sequence[Mapping[str, Any]], about: Mapping[str, Any]) -> None:
+    """Write the rows into a CSV file, and what is said of them into the .json beside it."""
+
+    def write_rows(path: Path) -> None:
+        with path.open("w", newline="", encoding="utf-8") as opened:
+            writer = csv.DictWriter(opened, list(TRANSFER_COLUMNS), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+
+    text = json.dumps(about, indent=2) + "\n"
+    replace({file.with_suffix(".json"): lambda path: path.write_text(text, encoding="utf-8"), file: write_rows})
 
 
 def _about(labels: Sequence[int], seeds: Sequence[int], changes: Mapping[str, Any] | None) -> dict[str, Any]:

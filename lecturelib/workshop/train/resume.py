@@ -3,14 +3,11 @@
 keep        write the whole state of a training
 take_up     read it back into a model and its optimizers
 patiently   wait with an interruption until the step is done
-replace     write files whole, then put them in the place of the old ones
-clean       remove what a killed run left half-written
 """
 
 from __future__ import annotations
 
 import json
-import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -22,6 +19,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
+
+from lecturelib.workshop.whole import replace
 
 RUN = ("name", "seed", "settings")  # what must be the same, for a training to be the same
 STATES = ({"step", "exp_avg", "exp_avg_sq"}, {"momentum_buffer"})  # what Adam and Muon remember of each parameter
@@ -125,33 +124,3 @@ def patiently() -> Iterator[Callable[[], bool]]:
         yield lambda: bool(asked)
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def replace(files: dict[Path, Callable[[Path], Any]]) -> None:
-    """Write files whole, then put them in the place of the old ones: all of them, or none.
-
-    Raises: OSError where one cannot be written; the old files stay, and nothing half-written.
-    """
-    try:
-        for path, write in files.items():
-            write(_half(path))
-        for path in files:
-            os.replace(_half(path), path)
-    except (OSError, SafetensorError) as problem:  # safetensors has an error of its own for a full disk
-        raise OSError(
-            f"{path.name} could not be written ({problem}): expected room and the right to write in {path.parent}; "
-            "the files of before are as they were. Free some room, and give the same command again: it goes on from "
-            "the last copy, if there is one"
-        ) from None
-    finally:
-        clean(*files)
-
-
-def clean(*paths: Path) -> None:
-    """Remove what a write of these files left half-written: a process that is killed does not do it itself."""
-    for path in paths:
-        _half(path).unlink(missing_ok=True)
-
-
-def _half(path: Path) -> Path:
-    return path.with_name(path.name + ".part")

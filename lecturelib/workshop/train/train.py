@@ -23,7 +23,8 @@ from lecturelib.transformer import Block
 from lecturelib.workshop.train.parallel import ALONE, Processes
 from lecturelib.workshop.train.recipe import Recipe
 from lecturelib.workshop.train.recipes import RECIPES, add_dropout
-from lecturelib.workshop.train.resume import clean, keep, patiently, replace, resume_path, take_up
+from lecturelib.workshop.train.resume import keep, patiently, resume_path, take_up
+from lecturelib.workshop.whole import clean, replace
 
 LOOKS = 20  # how often the held-out scores are printed along the way
 KEEP_EVERY = 120.0  # seconds between two copies of an unfinished training

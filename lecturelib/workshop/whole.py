@@ -1,0 +1,49 @@
+"""Files are written whole, and then put in the place of the old ones: what is stopped leaves what there was.
+
+replace      write some files: all of them, or none
+write_text   the same for one file of text
+clean        remove what a killed run left half-written
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+
+
+def replace(files: Mapping[Path, Callable[[Path], Any]]) -> None:
+    """Write files, each by a function that is given where, then put them in the place of the old ones.
+
+    Raises: OSError where one cannot be written; the old files stay, and nothing half-written.
+    """
+    try:
+        for path, write in files.items():
+            write(_half(path))
+        for path in files:
+            os.replace(_half(path), path)
+    except (OSError, SafetensorError) as problem:  # safetensors has an error of its own for a full disk
+        raise OSError(
+            f"{path.name} could not be written ({problem}): expected room and the right to write in {path.parent}; "
+            "the files of before are as they were. Free some room, and give the same command again"
+        ) from None
+    finally:
+        clean(*files)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file of text as `replace` does; its lines end as the text's do, on every system."""
+    replace({path: lambda half: half.write_text(text, encoding="utf-8", newline="\n")})
+
+
+def clean(*paths: Path) -> None:
+    """Remove what a write of these files left half-written: a process that is killed does not do it itself."""
+    for path in paths:
+        _half(path).unlink(missing_ok=True)
+
+
+def _half(path: Path) -> Path:
+    return path.with_name(path.name + ".part")

@@ -1,0 +1,28 @@
+"""Files are written whole or not at all."""
+
+import pytest
+
+from lecturelib.workshop.whole import replace, write_text
+
+
+def test_a_text_is_written_with_its_own_ends_of_lines(tmp_path):
+    write_text(tmp_path / "a.txt", "é\n")
+    assert (tmp_path / "a.txt").read_bytes() == "é\n".encode()
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("problem", [OSError("no space left"), KeyboardInterrupt()])
+def test_of_two_files_both_stay_as_they_were_where_one_cannot_be_written(tmp_path, problem):
+    old, new = tmp_path / "old.txt", tmp_path / "new.txt"
+    old.write_text("before")
+
+    def half(path):
+        path.write_text("half")
+        raise problem
+
+    with pytest.raises(type(problem)) as said:
+        replace({old: lambda path: path.write_text("after"), new: half})
+    assert [(each.name, each.read_text()) for each in tmp_path.iterdir()] == [("old.txt", "before")]
+    if isinstance(problem, OSError):
+        assert str(said.value).startswith(f"new.txt could not be written (no space left): expected room and the right "
+                                          f"to write in {tmp_path}; ")  # fmt: skip
