@@ -7,19 +7,18 @@ ROOT = Path(__file__).resolve().parents[2]  # of the repository, if this is a cl
 NOTEBOOKS = ROOT / "notebooks"
 
 
-def folder(given: Path | None = None) -> Path:
-    """Return the folder of the notebooks: the given one, that of the clone, or one in or below the current folder.
+def folder() -> Path:
+    """Return the folder of the notebooks: one in or below the current folder, else that of the clone.
 
     Raises: ValueError where there are none: an installed package does not hold them.
     """
     here = Path.cwd()
-    for place in [given.absolute()] if given else [NOTEBOOKS, here / "notebooks", here]:
+    for place in (here / "notebooks", here, NOTEBOOKS):
         if any(place.glob("[0-9][0-9]_*.ipynb")):
             return place
-    where = f"in {given}" if given else f"beside the library or in {here}"
     raise ValueError(
-        f"there is no notebook of the course {where}: they are no part of the installed package; run this in a clone "
-        "of the repository, or say with --notebooks where they lie"
+        f"there is no notebook of the course in {here} or beside the library: they are no part of the installed "
+        "package; run this in a clone of the repository, or in a folder that holds some"
     )
 
 
@@ -29,7 +28,7 @@ def find(name: str, folder: Path = NOTEBOOKS) -> Path:
     Raises: ValueError for a name that means none, or more than one, and for the path of a file in another folder.
     """
     if (os.path.dirname(name) or Path(name).is_file()) and Path(name).resolve().parent != folder.resolve():
-        raise ValueError(f"{name} lies outside of {folder}: expected a notebook in there, such as 03 or 03_attention")
+        raise ValueError(f"{name} is not in {folder}: expected a notebook in there, such as 03 or 03_attention")
     known = sorted(folder.glob("*.ipynb"))
     wanted = Path(name).name.removesuffix(".ipynb")
     for fits in (lambda stem: stem == wanted, lambda stem: wanted in (stem[:2], stem[3:]), lambda stem: wanted in stem):

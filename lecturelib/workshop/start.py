@@ -37,13 +37,11 @@ def start(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="run the notebook without a browser, and print its claims, its seconds and its memory",
     )
-    parser.add_argument("--notebooks", type=Path, metavar="DIR", help="their folder, where the library was installed "
-                        "without them")  # fmt: skip
     parser.set_defaults(run=_start, others=True)
 
 
 def _start(given: argparse.Namespace) -> int:
-    folder = notebooks.folder(given.notebooks)
+    folder = notebooks.folder()
     path = notebooks.find(given.notebook, folder)
     if given.check:
         if given.others:

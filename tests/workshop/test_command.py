@@ -127,7 +127,6 @@ def test_a_mistake_of_ours_is_shown_whole(monkeypatch):
     [
         (["nothing"], "lecture: there is no command 'nothing': expected one of start, "),
         (["start", "77"], "lecture start: no notebook, or more than one, is meant by '77': expected one of 00_"),
-        (["start", "--notebooks", "nowhere"], "lecture start: there is no notebook of the course in nowhere"),
         (["start", "--check", "--port=1"], "lecture start: unknown arguments: --port=1"),
         (["train", "gpt"], "lecture train: argument NAME: invalid choice: 'gpt'"),
         (["train", "digits_mae", "--epochs", "3"], "lecture train: unknown arguments: --epochs 3; see "),

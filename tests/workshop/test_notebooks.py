@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from lecturelib.workshop.notebooks import NOTEBOOKS, ROOT, find
+from lecturelib.workshop.notebooks import NOTEBOOKS, ROOT, find, folder
 
 ATTENTION = NOTEBOOKS / "03_attention.ipynb"
 
@@ -23,5 +23,16 @@ def test_a_path_never_means_a_file_of_another_folder(name, tmp_path, monkeypatch
     (tmp_path / "copies").mkdir()
     for copy in ("copies/03_attention.ipynb", "03_attention.ipynb"):
         shutil.copy(ATTENTION, copy)
-    with pytest.raises(ValueError, match=rf"^{name} lies outside of .*notebooks: expected a notebook in there"):
+    with pytest.raises(ValueError, match=rf"^{name} is not in .*notebooks: expected a notebook in there"):
         find(name)
+
+
+def test_the_notebooks_where_one_stands_come_before_those_of_the_clone(tmp_path, monkeypatch):
+    """On a hub the library lies in somebody else's clone, and each student's copies in the own home."""
+    monkeypatch.chdir(tmp_path)
+    assert folder() == NOTEBOOKS
+    (tmp_path / "notebooks").mkdir()
+    shutil.copy(ATTENTION, "notebooks")
+    assert folder() == tmp_path / "notebooks"
+    monkeypatch.chdir(tmp_path / "notebooks")
+    assert folder() == tmp_path / "notebooks"

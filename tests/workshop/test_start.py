@@ -45,15 +45,11 @@ def test_the_course_opens_on_a_notebook_of_the_repository(started, given, name):
     assert {"--ip=127.0.0.1", "--no-browser", f"--ServerApp.root_dir={ROOT}"} <= set(arguments)
 
 
-@pytest.mark.parametrize("given", [["--notebooks", "course"], []])
-def test_an_installed_library_opens_notebooks_that_lie_elsewhere(started, tmp_path, monkeypatch, given):
-    monkeypatch.setattr(notebooks, "NOTEBOOKS", tmp_path / "none")
-    write(tmp_path / "course", "1")
-    monkeypatch.chdir(tmp_path if given else tmp_path / "course")
-    assert main(["start", "03", *given]) == 7
-    assert (
-        f"--ServerApp.root_dir={tmp_path / 'course'}" in started[0][0] and started[0][1] == "/lab/tree/03_small.ipynb"
-    )
+def test_an_installed_library_opens_notebooks_that_lie_elsewhere(started, tmp_path, monkeypatch):
+    write(tmp_path, "1")
+    monkeypatch.chdir(tmp_path)
+    assert main(["start", "03"]) == 7
+    assert f"--ServerApp.root_dir={tmp_path}" in started[0][0] and started[0][1] == "/lab/tree/03_small.ipynb"
 
 
 def test_an_installed_library_without_notebooks_says_so(tmp_path, monkeypatch, capsys):
@@ -61,7 +57,7 @@ def test_an_installed_library_without_notebooks_says_so(tmp_path, monkeypatch, c
     monkeypatch.chdir(tmp_path)
     assert main(["start"]) == 2
     said = capsys.readouterr().err
-    assert "no part of the installed package" in said and "--notebooks" in said
+    assert "no part of the installed package" in said and "in a folder that holds some" in said
 
 
 @pytest.mark.parametrize("uid", [0, 1000])
@@ -109,7 +105,8 @@ def test_a_machine_is_tried_by_the_claims_of_a_notebook(tmp_path, capsys, monkey
     path = write(tmp_path, f"{CLAIM}claim('one is odd', True)", "print('Aclaim')\nclaim('two is odd', False)",
                  "claim('three is odd', True)\nprint('more')")  # fmt: skip
     before = path.read_bytes()
-    assert main(["start", "03", "--check", "--notebooks", str(tmp_path)]) == 1
+    monkeypatch.chdir(tmp_path)
+    assert main(["start", "03", "--check"]) == 1
     out, err = capsys.readouterr()
     assert [line.partition(":")[0] for line in out.splitlines()] == [
         "Claim holds", "Claim does not hold in this run", "Claim holds", "03_small",

@@ -8,13 +8,14 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from lecturelib.workshop import Failed
+from lecturelib.workshop.notebooks import find, folder
 
 HUB = Path(__file__).with_name("jupyterhub_config.py")
 
 
 def hand_in(parser: argparse.ArgumentParser) -> None:
     """Write one small file with the exercises of a saved notebook, to hand in."""
-    parser.add_argument("notebook", metavar="NOTEBOOK", help="such as 03_attention, or a path to it")
+    parser.add_argument("notebook", metavar="NOTEBOOK", help="such as 03 or 03_attention, or a path to it")
     parser.add_argument("--name", required=True, help="your name, as your teacher knows it")
     parser.set_defaults(run=_hand_in)
 
@@ -57,17 +58,8 @@ def _hub(given: argparse.Namespace) -> int:
 def _hand_in(given: argparse.Namespace) -> None:
     from lecturelib.workshop.classroom.hand_in import hand_in_file
 
-    print(hand_in_file(_notebook(given.notebook), given.name))
-
-
-def _notebook(name: str) -> Path:
-    """Find a notebook by its path, or by its name in this folder or in notebooks/."""
-    bare = name.removesuffix(".ipynb")
-    places = [Path(f"{bare}.ipynb"), Path("notebooks") / f"{bare}.ipynb"]
-    for place in places:
-        if place.is_file():
-            return place
-    raise ValueError(f"there is no {' and no '.join(map(str, places))} here: expected the path of a saved notebook")
+    path = Path(given.notebook)
+    print(hand_in_file(path if path.is_file() else find(given.notebook, folder()), given.name))
 
 
 def _collect(options: argparse.Namespace) -> None:

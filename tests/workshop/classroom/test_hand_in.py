@@ -26,7 +26,7 @@ def test_a_saved_notebook_becomes_one_small_file_that_is_judged_at_once(folder, 
     content = code("!ls\nhalf = 0.5", "half *= 2", right, "check_divisible(undefined)")
     content["cells"][2]["outputs"] = [{"output_type": "stream", "name": "stdout", "text": ["baseline: wrong"]}]
     save(folder, "notebooks/00_start_here.ipynb", content)
-    assert command.main(["hand-in", "00_start_here", "--name", " Ada  L. "]) == 0
+    assert command.main(["hand-in", "00", "--name", " Ada  L. "]) == 0
     said = capsys.readouterr().out
     path = folder / "00_start_here-ada-l.json"
     assert "00_start_here-ada-l.json is for Ada L." in said and "  baseline: right." in said
@@ -68,12 +68,12 @@ def test_names_of_all_scripts_become_files_of_their_own_and_none_is_overwritten(
 
 
 BAD = {
-    "no such notebook": (["hand-in", "99_none", "--name", "A"], "there is no 99_none.ipynb"),
-    "no name": (["hand-in", "good", "--name", " "], "the name is empty"),
-    "no notebook": (["hand-in", "text", "--name", "A"], "text.ipynb is no notebook"),
-    "no exercise": (["hand-in", "bare", "--name", "A"], "bare holds no exercise"),
+    "no such notebook": (["hand-in", "99_none", "--name", "A"], "no notebook, or more than one, is meant by '99_none'"),
+    "no name": (["hand-in", "good.ipynb", "--name", " "], "the name is empty"),
+    "no notebook": (["hand-in", "text.ipynb", "--name", "A"], "text.ipynb is no notebook"),
+    "no exercise": (["hand-in", "bare.ipynb", "--name", "A"], "bare holds no exercise"),
     "no folder": (["collect", "nowhere"], "nowhere is no folder"),
-    "in a text cell": (["hand-in", "markdown", "--name", "A"], "press Esc, then Y"),
+    "in a text cell": (["hand-in", "markdown.ipynb", "--name", "A"], "press Esc, then Y"),
     "nothing in it": (["collect", "empty"], "empty holds no hand-in and no notebook"),
     "a table that is there": (["collect", ".", "-o", "text.ipynb"], "text.ipynb is there already"),
     "no place for the table": (["collect", ".", "-o", "nowhere/t.csv"], "nowhere is no folder"),
