@@ -69,7 +69,7 @@ def test_every_module_can_be_imported(installed):
         (("live",), 2, "they are no part of the installed package"),
         (("publish",), 2, "run in a clone"),
         (("collect", "class"), 2, "holds no hand-in and no notebook"),
-        (("train", "digits_mae", "--batch-size", "0"), 1, "batch_size=0: expected at least 1"),
+        (("train", "digits_mae", "--batch-size", "0"), 2, "lecture train: batch_size=0: expected at least 1"),
     ],
 )
 def test_the_command_runs(installed, arguments, code, says):

@@ -130,6 +130,7 @@ def test_a_mistake_of_ours_is_shown_whole(monkeypatch):
         (["start", "--check", "--port=1"], "lecture start: unknown arguments: --port=1"),
         (["train", "gpt"], "lecture train: argument NAME: invalid choice: 'gpt'"),
         (["train", "digits_mae", "--epochs", "3"], "lecture train: unknown arguments: --epochs 3; see "),
+        (["train", "digits_mae", "--steps", "0"], "lecture train: steps=0: expected at least 1"),
         (["sweep", "devices"], "lecture sweep: argument name: invalid choice: 'devices'"),
         (["site"], "lecture site: the following arguments are required: OUT; see lecture site --help"),
         (["mistakes", "33"], "lecture mistakes: no notebook, or more than one, is meant by '33'"),

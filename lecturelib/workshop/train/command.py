@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 FOLDER = Path(__file__).parents[2] / "pretrained"
@@ -36,30 +35,23 @@ def _run(given: argparse.Namespace) -> int:
     """
     import torch
 
-    from lecturelib.workshop.train.parallel import joined
+    from lecturelib.workshop.train.parallel import ALONE, joined
     from lecturelib.workshop.train.train import train
 
     torch.set_num_threads(given.threads)
     changes = {key: getattr(given, key) for key in ("steps", "batch_size") if getattr(given, key) is not None}
     where = {"folder": given.folder, "device": given.device, "keep_every": given.keep_every}
-    aloud = True
+    processes = ALONE
     try:
         with joined() as processes:
-            try:
-                made = train(given.name, seed=given.seed, fresh=given.fresh, processes=processes, **where, **changes)
-            except (KeyboardInterrupt, ValueError, OSError) as problem:
-                aloud = processes.first or problem is not processes.agreed
-                raise
+            made = train(given.name, seed=given.seed, fresh=given.fresh, processes=processes, **where, **changes)
     except (KeyboardInterrupt, ValueError, OSError) as problem:
-        return _ended(problem, aloud)
+        stopped = isinstance(problem, KeyboardInterrupt)
+        if problem is processes.agreed and not processes.first:  # which says it
+            return 130 if stopped else 1
+        if stopped:
+            raise KeyboardInterrupt(f"{str(problem) or 'stopped'}; {AGAIN}") from None
+        raise
     if processes.first:
         print(*(f"{key}: {value}" for key, value in made.items()), sep="\n")
     return 0
-
-
-def _ended(problem: BaseException, aloud: bool = True) -> int:
-    """Say how a training ended early, and return the exit code."""
-    stopped = isinstance(problem, KeyboardInterrupt)
-    if aloud:
-        print(f"{str(problem) or 'stopped'}; {AGAIN}" if stopped else problem, file=sys.stderr, flush=True)
-    return 130 if stopped else 1  # 130 is what a shell expects of an interrupted command
