@@ -6,6 +6,7 @@ import argparse
 import importlib
 import inspect
 import io
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any, NamedTuple, NoReturn
@@ -74,10 +75,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         problem, code = f'{missing.name} is not installed: run python -m pip install -e ".[{extra}]"', 1
     except KeyboardInterrupt as stop:
         problem, code = str(stop) or "stopped", 130  # what a shell expects of an interrupted command
-    except ValueError as refusal:
-        problem, code = str(refusal), 2
-    except (Failed, OSError) as failure:
-        problem, code = str(failure), 1
+    except (ValueError, Failed, OSError) as failure:
+        if os.environ.get("LECTURELIB_TRACEBACK"):
+            raise
+        problem, code = str(failure), 2 if isinstance(failure, ValueError) else 1
     print(f"lecture {name}: {problem}", file=sys.stderr, flush=True)
     return code
 

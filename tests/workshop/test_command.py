@@ -111,8 +111,9 @@ def test_a_command_ends_in_one_line(monkeypatch, capsys, problem, code, says):
     assert capsys.readouterr().err == f"lecture site: {says}\n"
 
 
-def test_a_mistake_of_ours_is_shown_whole(monkeypatch):
-    for problem in (ZeroDivisionError(), ModuleNotFoundError(name="lecturelib.nothing")):
+def test_a_mistake_of_ours_is_shown_whole_and_any_error_on_request(monkeypatch):
+    monkeypatch.setenv("LECTURELIB_TRACEBACK", "1")
+    for problem in (ZeroDivisionError(), ModuleNotFoundError(name="lecturelib.nothing"), ValueError(), OSError()):
 
         def fail(given, problem=problem):
             raise problem
