@@ -93,4 +93,4 @@ def _grid(file: Path, rows: Sequence[Mapping[str, Any]], axes: Sequence[str], va
 
 
 def _command(file: Path) -> str:
-    return f"lecture sweep {file.stem}"
+    return "lecture sweep" if file == TRANSFER else f"lecture sweep --file {file}"

@@ -39,13 +39,13 @@ def load_gpt2(repository: str = "openai-community/gpt2") -> tuple[LanguageModel,
     return gpt2_of(weights, settings["n_head"]), Tokenizer.from_file(str(_file(repository, "tokenizer.json")))
 
 
-def load_vit_mae(repository: str = "facebook/vit-mae-base") -> MaskedAutoencoder:
+def load_vit_mae() -> MaskedAutoencoder:
     """Return the masked autoencoder that learned from ImageNet. Source: He and others 2022; Apache-2.0.
 
     It takes and paints images with numbers from 0 to 1, (3, 224, 224).
     Raises: OSError where the hub cannot be reached; ValueError for a model of another form.
     """
-    settings, weights = _read(repository, "vit_mae")
+    settings, weights = _read("facebook/vit-mae-base", "vit_mae")
     return vit_mae_of(weights, settings)
 
 

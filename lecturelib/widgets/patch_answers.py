@@ -95,7 +95,7 @@ def repaint(painter: Painter, image: np.ndarray, mask: np.ndarray, patch_size: i
     )
 
 
-def checked(images: Any, shape: tuple[int, ...], name: str = "images") -> np.ndarray:
+def checked(images: Any, shape: tuple[int, ...]) -> np.ndarray:
     """Return images (n, C, height, width) as float32, of the `shape` (C, height, width) that the model was built for.
 
     Raises: ValueError for another shape, none at all, bytes, NaN, and pixels beyond 0 to 1.
@@ -103,21 +103,21 @@ def checked(images: Any, shape: tuple[int, ...], name: str = "images") -> np.nda
     try:
         found = as_array(images)
     except ValueError as error:
-        raise ValueError(f"{name} are no array: expected numbers of shape (n, {_listed(shape)})") from error
+        raise ValueError(f"images are no array: expected numbers of shape (n, {_listed(shape)})") from error
     if found.ndim != 4 or found.shape[1:] != tuple(shape):
         raise ValueError(
-            f"{name} have the shape {found.shape}: expected (n, {_listed(shape)}), as the model was built; a single "
+            f"images have the shape {found.shape}: expected (n, {_listed(shape)}), as the model was built; a single "
             "image goes in as x[None], one with the channels last as x.transpose(0, 3, 1, 2)"
         )
     if not len(found):
-        raise ValueError(f"{name} hold no image: expected at least one, such as test.images[:10]")
+        raise ValueError("images hold no image: expected at least one, such as test.images[:10]")
     if not np.issubdtype(found.dtype, np.floating):
-        raise ValueError(f"{name} have the type {found.dtype}: expected floats from 0 to 1, as by images / 255")
+        raise ValueError(f"images have the type {found.dtype}: expected floats from 0 to 1, as by images / 255")
     if not np.isfinite(found).all():
-        raise ValueError(f"{name} hold NaN or infinity: expected numbers from 0 to 1; look where they come from")
+        raise ValueError("images hold NaN or infinity: expected numbers from 0 to 1; look where they come from")
     if found.min() < 0 or found.max() > 1:
         raise ValueError(
-            f"{name} hold numbers from {found.min():g} to {found.max():g}: expected 0 to 1; scale or clip them"
+            f"images hold numbers from {found.min():g} to {found.max():g}: expected 0 to 1; scale or clip them"
         )
     return found.astype(np.float32)
 

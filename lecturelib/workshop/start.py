@@ -1,7 +1,6 @@
 """Open the course, or try with one of its notebooks whether this machine shows what it should."""
 
 import argparse
-import copy
 import os
 import sys
 import time
@@ -64,7 +63,7 @@ def check(path: Path, timeout: int = TIMEOUT) -> int:
 
     from lecturelib.workshop.publish.execute import run
 
-    nb = copy.deepcopy(nbformat.read(path, as_version=4))
+    nb = nbformat.read(path, as_version=4)
     nb.cells.append(new_code_cell(PEAK, id="memory"))
     said: list[str] = []
 

@@ -44,7 +44,7 @@ def test_a_table_that_is_not_whole_is_refused(tmp_path, change, says):
         (tmp_path / TRANSFER.name).write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match=f"{TRANSFER.name} {says}") as refusal:
         transfer_table(tmp_path / TRANSFER.name)
-    assert "`lecture sweep transfer" in str(refusal.value)
+    assert f"`lecture sweep --file {tmp_path}" in str(refusal.value)
 
 
 @pytest.mark.parametrize("text", [None, "{", "[]", '{"settings": {}}'])
@@ -52,5 +52,5 @@ def test_a_table_of_unknown_settings_is_refused(tmp_path, text):
     shutil.copy(TRANSFER, tmp_path)
     if text is not None:
         (tmp_path / "transfer.json").write_text(text, encoding="utf-8")
-    with pytest.raises(ValueError, match=r"transfer.json is damaged .*lecture sweep transfer --fresh"):
+    with pytest.raises(ValueError, match=r"transfer.json is damaged .*lecture sweep --file .*transfer.csv --fresh"):
         transfer_table(tmp_path / "transfer.csv")

@@ -33,7 +33,7 @@ def hand_in(name: str, folder: str | Path = ".") -> None:
     print(write(name, "", [each for each in cells if isinstance(each, str)], [], Path(folder)))
 
 
-def hand_in_file(notebook: Path, name: str, folder: Path = Path(".")) -> str:
+def hand_in_file(notebook: Path, name: str) -> str:
     """Write what a saved notebook holds of exercises into a file; return what the table will say, for the student.
 
     Raises: ValueError without a name, or for a file that is no notebook or holds no exercise.
@@ -44,7 +44,7 @@ def hand_in_file(notebook: Path, name: str, folder: Path = Path(".")) -> str:
         raise ValueError(f"{notebook} cannot be read ({problem.strerror}): expected a saved notebook") from None
     except (ValueError, RecursionError) as problem:
         raise ValueError(f"{notebook} is no notebook ({problem}): save it in Jupyter, and try again") from None
-    return write(name, notebook.stem, [cell for part in parts for cell in part], texts, folder)
+    return write(name, notebook.stem, [cell for part in parts for cell in part], texts, Path("."))
 
 
 def write(name: str, notebook: str, cells: list[str], texts: Sequence[str], folder: Path) -> str:

@@ -179,7 +179,7 @@ def _first(pattern: str, text: str) -> str:
     return match.group(1).strip() if match else ""
 
 
-def all_notebooks(folder: Path = NOTEBOOKS) -> Iterator[Notebook]:
+def all_notebooks() -> Iterator[Notebook]:
     """Read every notebook, in order."""
-    for path in sorted(folder.glob("*.ipynb")):
+    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
         yield read(path)

@@ -1,4 +1,4 @@
-"""Measure a table that takes longer than a notebook may."""
+"""Measure the table that takes longer than a notebook may."""
 
 from __future__ import annotations
 
@@ -7,34 +7,26 @@ from pathlib import Path
 
 
 def sweep(parser: argparse.ArgumentParser) -> None:
-    """Measure a table that takes longer than a notebook may. A stopped sweep goes on where it was.
+    """Measure the table of notebook 07 again. A stopped sweep goes on where it was.
 
-    transfer   notebook 07: every arm, 1 to 100 labels for each class, twenty seeds (ten minutes of one core)
+    Every arm, 1 to 100 labels for each class, twenty seeds: ten minutes of one core.
     """
-    parser.add_argument("name", nargs="?", choices=("transfer",), default="transfer")
     parser.add_argument("--file", type=Path, help="the table (that of the course, in lecturelib/data)")
     parser.add_argument("--fresh", action="store_true", help="start anew, and remove the table that is there")
-    parser.add_argument("--threads", type=int, default=1, help="threads of the processor (1)")
     parser.set_defaults(run=_run)
 
 
 def _run(given: argparse.Namespace) -> None:
     import torch
 
-    from lecturelib.data.sweeps import TRANSFER
-
-    torch.set_num_threads(given.threads)
-    file = given.file or TRANSFER
-    if given.fresh:
-        file.unlink(missing_ok=True)
-    _transfer(file)
-
-
-def _transfer(file: Path) -> None:
-    from lecturelib.data.sweeps import transfer_table
+    from lecturelib.data.sweeps import TRANSFER, transfer_table
     from lecturelib.label_efficiency import interval
     from lecturelib.workshop.sweep.transfer import run
 
+    torch.set_num_threads(1)
+    file = given.file or TRANSFER
+    if given.fresh:
+        file.unlink(missing_ok=True)
     run(file)
     measured = transfer_table(file)
     print("labels a class".ljust(32), *(f"{each:>11}" for each in measured.labels))

@@ -115,14 +115,12 @@ def arms(changes: Mapping[str, Any] | None = None, pool: Examples | None = None)
     return found
 
 
-def validated(
-    name: str, lr: float, *, labels: Sequence[int] = (5, 20), seeds: Sequence[int] = (100, 101, 102)
-) -> float:
+def validated(name: str, lr: float) -> float:
     """Return the mean accuracy of an arm on 197 validation digits, which are taken from those to learn from."""
     images, labels_of = target()[0]
     pool, valid = ((images[part], labels_of[part]) for part in (slice(1100), slice(1100, None)))
     arm = arms({"lr": lr}, pool)[name]()
-    return label_efficiency({name: arm}, pool, valid, labels=labels, seeds=seeds)[name].mean().item()
+    return label_efficiency({name: arm}, pool, valid, labels=(5, 20), seeds=(100, 101, 102))[name].mean().item()
 
 
 def run(

@@ -20,7 +20,6 @@ def train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, help="fewer or more steps than the recipe says, for a trial")
     parser.add_argument("--batch-size", type=int, help="fewer or more rows in each batch, of all processes together")
-    parser.add_argument("--threads", type=int, default=1, help="threads of each process (1)")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to train (cpu)")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where to write (lecturelib/pretrained)")
     parser.add_argument("--keep-every", type=float, default=120.0, metavar="SECONDS", help="between two copies (120)")
@@ -38,7 +37,7 @@ def _run(given: argparse.Namespace) -> int:
     from lecturelib.workshop.train.parallel import ALONE, joined
     from lecturelib.workshop.train.train import train
 
-    torch.set_num_threads(given.threads)
+    torch.set_num_threads(1)
     changes = {key: getattr(given, key) for key in ("steps", "batch_size") if getattr(given, key) is not None}
     where = {"folder": given.folder, "device": given.device, "keep_every": given.keep_every}
     processes = ALONE

@@ -43,7 +43,7 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path, monkeypatch):
     monkeypatch.setattr(sweep, "label_efficiency", stop_at_the_fourth)
     with pytest.raises(KeyboardInterrupt):
         small(tmp_path / "parts.csv")
-    with pytest.raises(ValueError, match=r"lacks 2 of its values: finish it with `lecture sweep parts`"):
+    with pytest.raises(ValueError, match=r"lacks 2 of its values: finish it with `lecture sweep --file .*parts.csv`"):
         transfer_table(tmp_path / "parts.csv")
     small(tmp_path / "parts.csv")
     assert len(calls) == 4 + 3  # three of six were there
