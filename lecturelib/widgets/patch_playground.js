@@ -802,13 +802,13 @@ class Hiding extends Playground {
     return same ? changes : { ...changes, seed: this.get("seed") + 1 };
   }
 
-  get hidden() {
+  get hiddenCount() {
     return this.mask.reduce((sum, each) => sum + each, 0);
   }
 
   // The ratio for another mask: as much as is hidden now.
   get wanted() {
-    return this.hidden % this.patches ? this.hidden / this.patches : this.get("ratio");
+    return this.hiddenCount % this.patches ? this.hiddenCount / this.patches : this.get("ratio");
   }
 
   asked() {
@@ -847,8 +847,8 @@ class Hiding extends Playground {
     this.paintMiddle(pixels);
     this.paintRight(pixels);
     this.paintErrors();
-    if (!this.sliding) this.slider.value = clamp(this.hidden, 1, this.patches - 1);
-    const count = this.sliding ? Number(this.slider.value) : this.hidden;
+    if (!this.sliding) this.slider.value = clamp(this.hiddenCount, 1, this.patches - 1);
+    const count = this.sliding ? Number(this.slider.value) : this.hiddenCount;
     const text = `${Math.round((100 * count) / this.patches)}\u00a0%, ${count} of ${this.patches}`;
     setText(this.share, text);
     this.slider.setAttribute("aria-valuetext", text);
@@ -902,7 +902,7 @@ class Hiding extends Playground {
 
   sentence() {
     const { error, mean_error: mean, message } = this.reply;
-    const counted = `${this.hidden} of ${this.patches} patches hidden.`;
+    const counted = `${this.hiddenCount} of ${this.patches} patches hidden.`;
     const spoken = this.spoken ? `${this.spoken} ` : "";
     if (this.waiting) return `${spoken}${counted}`;
     if (message) return `${spoken}${message}`;
