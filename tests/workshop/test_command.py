@@ -1,11 +1,14 @@
 """The one command: its list, its help, its errors, and that the documentation names it as it is."""
 
 import json
+import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import tomllib
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -156,3 +159,27 @@ def test_each_recipe_can_be_named():
 def test_the_hub_says_where_its_configuration_is(capsys):
     assert command.main(["hub", "--path"]) == 0
     assert Path(capsys.readouterr().out.strip()).name == "jupyterhub_config.py"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the hub runs on Linux")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_hub_that_is_stopped_has_the_time_to_stop_its_servers(tmp_path, name):
+    """A stand-in for JupyterHub takes a second for it."""
+    (tmp_path / "jupyterhub.py").write_text(
+        "import signal, sys, time\n"
+        "def stop(*_):\n    time.sleep(1)\n    print('all servers are stopped')\n    sys.exit(3)\n"
+        f"signal.signal(signal.{name}, stop)\nprint(*sys.argv[1:], flush=True)\ntime.sleep(600)\n"
+    )
+    path = os.pathsep.join([str(tmp_path), str(ROOT), os.environ.get("PYTHONPATH", "")])
+    hub = subprocess.Popen([sys.executable, "-m", "lecturelib", "hub", "--debug"], stdout=subprocess.PIPE, text=True,
+                           env={**os.environ, "PYTHONPATH": path}, start_new_session=True)  # fmt: skip
+    try:
+        assert re.fullmatch(r"-f \S+jupyterhub_config\.py --debug\n", hub.stdout.readline())
+        if name == "SIGINT":
+            os.killpg(hub.pid, signal.SIGINT)  # as Ctrl-C does
+        else:
+            hub.terminate()
+        assert hub.wait(60) == 3 and hub.stdout.read() == "all servers are stopped\n"
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(hub.pid, signal.SIGKILL)

@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -52,7 +51,8 @@ def _hub(given: argparse.Namespace) -> int:
         return 0
     if find_spec("jupyterhub") is None:
         raise Failed('jupyterhub is not installed: run python -m pip install -e ".[hub]"')
-    return subprocess.run([sys.executable, "-m", "jupyterhub", "-f", str(HUB), *given.others]).returncode
+    # in the place of this process: what Ctrl-C or a signal ends is the hub itself, which first stops all servers
+    os.execv(sys.executable, [sys.executable, "-m", "jupyterhub", "-f", str(HUB), *given.others])
 
 
 def _hand_in(given: argparse.Namespace) -> None:
