@@ -12,6 +12,7 @@ LECTURELIB_HUB_STATE   the folder for its database and secrets: hub, in the fold
 LECTURELIB_HUB_PYTHON  the Python of the users' servers, with lecturelib and jupyterhub: the one that runs this
 """
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -27,11 +28,16 @@ STATE = Path(os.environ.get("LECTURELIB_HUB_STATE", "hub")).absolute()
 IDLE = 3600  # seconds after which a server that nobody uses is stopped; what is saved stays
 
 
-def give_notebooks(spawner: Any) -> None:
-    """Give a user copies of the notebooks, as that user: what lies in a home could lead root elsewhere.
+async def give_notebooks(spawner: Any) -> None:
+    """Give a user copies of the notebooks, while the hub answers others: a home may be slow.
 
     What goes wrong is logged; the server starts anyway.
     """
+    await asyncio.to_thread(_give, spawner)
+
+
+def _give(spawner: Any) -> None:
+    """Copy them as that user: what lies in a home could lead root elsewhere."""
     import pwd  # which Windows lacks
 
     try:

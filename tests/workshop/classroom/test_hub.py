@@ -1,5 +1,6 @@
 """The hub with real users of this system: each has an own server, kernel and account, and nobody else gets in."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -10,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from importlib.util import find_spec
@@ -71,10 +73,26 @@ def test_where_nothing_can_be_copied_the_server_starts_anyway(tmp_path, course, 
     said = []
     monkeypatch.setattr("subprocess.run", lambda *_, **__: subprocess.check_call(["false"]))
     spawner = SimpleNamespace(user=SimpleNamespace(name="root"), log=SimpleNamespace(warning=lambda *a: said.append(a)))
-    config.Spawner.pre_spawn_hook(spawner)
+    asyncio.run(config.Spawner.pre_spawn_hook(spawner))
     spawner.user.name = "nobody-of-that-name"
-    config.Spawner.pre_spawn_hook(spawner)
+    asyncio.run(config.Spawner.pre_spawn_hook(spawner))
     assert [each[1] for each in said] == ["root", "nobody-of-that-name"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the hub runs on Linux")
+def test_while_one_home_is_slow_the_hub_answers_others(tmp_path, monkeypatch):
+    config = loaded(tmp_path, monkeypatch, f"load_subconfig({str(CONFIG)!r})")
+    answered, waited = threading.Event(), []
+    monkeypatch.setattr("subprocess.run", lambda *_, **__: waited.append(answered.wait(60)))
+
+    async def hub():
+        slow = asyncio.ensure_future(config.Spawner.pre_spawn_hook(SimpleNamespace(user=SimpleNamespace(name="root"))))
+        await asyncio.sleep(0.1)
+        answered.set()
+        await slow
+
+    asyncio.run(hub())
+    assert waited == [True]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no such limit")
