@@ -51,15 +51,20 @@ def _give(spawner: Any) -> None:
         spawner.log.warning("No notebooks for %s: %s %s", spawner.user.name, problem, getattr(problem, "stderr", ""))
 
 
-if "." not in __name__:  # a hub runs this file; who imports it only reads
+if "get_config" in globals():  # which a hub puts here before it runs this file; who imports it only reads
     if os.geteuid() != 0:
         sys.exit(
             "This hub runs as root: it starts each user's server under the user's own account. Started as somebody "
             "else, all servers would run under one account, and every user could read and change the files of all."
         )
     STATE.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if (found := STATE.lstat()).st_uid != os.getuid() or found.st_mode & 0o077:
+        sys.exit(
+            f"{STATE} is a link, or somebody else's, or others may enter it: expected a folder of root's for the hub's "
+            f"secrets; run chown root {STATE} && chmod 700 {STATE}, or name another by LECTURELIB_HUB_STATE"
+        )
 
-c: Config = globals().get("c", Config())  # the hub's own, which it puts here before it runs this file
+c: Config = globals().get("c", Config())  # the hub's own, if one runs this file
 
 c.JupyterHub.bind_url = os.environ.get("LECTURELIB_HUB_BIND", "http://127.0.0.1:8000")
 

@@ -111,18 +111,12 @@ def test_the_command_says_what_is_wrong(tmp_path):
     assert "expected two folders" in subprocess.run(command, capture_output=True, text=True).stderr
 
 
-@pytest.mark.skipif(ROOT or os.name != "posix", reason="only who is not root is refused")
-def test_it_refuses_to_run_all_servers_under_one_account():
-    found = subprocess.run([sys.executable, str(CONFIG)], capture_output=True, text=True, timeout=60)
-    assert found.returncode == 1 and "runs as root" in found.stderr
-
-
 # ---- the file ----
 
 
-def loaded(tmp_path, monkeypatch, text):
+def loaded(tmp_path, monkeypatch, text, uid=0):
     """Return the configuration that a hub of root would read from a file of one's own."""
-    monkeypatch.setattr(os, "geteuid", lambda: 0, raising=False)
+    monkeypatch.setattr(os, "geteuid", lambda: uid, raising=False)
     monkeypatch.setenv("LECTURELIB_HUB_STATE", str(tmp_path / "state"))
     (tmp_path / "own.py").write_text(text, encoding="utf-8")
     return PyFileConfigLoader("own.py", path=str(tmp_path)).load_config()
@@ -146,6 +140,31 @@ def test_nobody_is_allowed_but_a_group_and_secrets_lie_in_a_folder_of_their_own(
     assert str(tmp_path / "state") in config.JupyterHub.db_url
     if os.name == "posix":
         assert (tmp_path / "state").stat().st_mode & 0o777 == 0o700
+
+
+def test_it_refuses_to_run_all_servers_under_one_account(tmp_path, monkeypatch):
+    with pytest.raises(SystemExit, match="runs as root"):
+        loaded(tmp_path, monkeypatch, CONFIG.read_text(encoding="utf-8"), uid=1000)
+    assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the hub runs on Linux")
+def test_it_keeps_no_secret_where_others_may_look(tmp_path, monkeypatch):
+    text = f"load_subconfig({str(CONFIG)!r})"
+    (tmp_path / "state").mkdir(mode=0o755)
+    with pytest.raises(SystemExit, match="others may enter it: expected a folder of root's"):
+        loaded(tmp_path, monkeypatch, text)
+    (tmp_path / "state").rename(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere").chmod(0o700)
+    (tmp_path / "state").symlink_to(tmp_path / "elsewhere")  # which its owner may turn
+    with pytest.raises(SystemExit, match="state is a link"):
+        loaded(tmp_path, monkeypatch, text)
+    (tmp_path / "state").unlink()
+    for _ in range(2):  # begun, and found
+        assert loaded(tmp_path, monkeypatch, text).JupyterHub.db_url.endswith("state/jupyterhub.sqlite")
+    monkeypatch.setattr(os, "getuid", lambda: 12345)
+    with pytest.raises(SystemExit, match="somebody else's"):
+        loaded(tmp_path, monkeypatch, text)
 
 
 # ---- a hub ----
