@@ -83,36 +83,17 @@ def rows(results: Sequence[Result], course: dict[str, str]) -> list[Row]:
 
     A student is a name, within one folder if there are folders for students: two of one name are not taken for one.
     """
-    owner = owners([result.source.place for result in results])
-    claimed = defaultdict(set)
-    for result in results:
-        if result.student:
-            claimed[owner[result.source.place]].add(result.student)
     found: dict[tuple[str, str, str], list[Row]] = defaultdict(list)
-    for result in results:
-        place = PurePosixPath(result.source.place)
-        home = owner[result.source.place]
-        alone = next(iter(claimed[home])) if home and len(claimed[home]) == 1 else ""
-        named = result.student or alone or PurePosixPath(home or place).name.removesuffix(".zip")
-        student = plain(named if result.student or alone or home else place.stem) or "(no name)"
+    homes = defaultdict(set)
+    for result, (student, home) in zip(results, _names(results), strict=True):
+        homes[student.casefold()].add(home)
         for row in _rows_of(result, student, course):
             found[student.casefold(), home, row.notebook].append(row)
     table = []
-    homes = defaultdict(set)
-    for student, home, _ in found:
-        homes[student].add(home)
     for (student, home, _), same in found.items():
-        *earlier, last = sorted(same, key=lambda row: (row.written, _rights(row), row.file))
-        notes = [last.note] if last.note else []
-        if earlier and last.notebook:
-            others = ", ".join(row.file for row in earlier)
-            notes.append(f"{len(same)} files, the latest counts; not: {others}")
-        if not last.notebook:  # each file that holds nothing is told
-            table += earlier
-        if len(homes[student]) > 1:
-            others = ", ".join(plain(each) or "no folder" for each in sorted(homes[student] - {home}))
-            notes.append(f"this name also stands in: {others}")
-        table.append(last._replace(note="; ".join(notes)))
+        others = ", ".join(plain(each) or "no folder" for each in sorted(homes[student] - {home}))
+        also = f"this name also stands in: {others}" if others else ""
+        table += [row._replace(note="; ".join(filter(None, (row.note, also)))) for row in _latest(same)]
     return sorted(table, key=lambda row: (row.notebook, row.student.casefold(), row.file))
 
 
@@ -167,6 +148,29 @@ def summary(table: Sequence[Row], course: dict[str, str]) -> Iterator[str]:
         yield f"{title(check, course)}: {right} of {len(found)} right, {open_} not solved yet"
         for name, count in names.most_common(SHOWN):
             yield f"  {count:4} {name}{': ' + says[name] if name in exercise_of(check).imitations else ''}"
+
+
+def _names(results: Sequence[Result]) -> Iterator[tuple[str, str]]:
+    """Yield whose each result is: the name that it gives, or its folder's, or its file's; and the student's folder."""
+    owner = owners([result.source.place for result in results])
+    claimed = defaultdict(set)
+    for result in results:
+        if result.student:
+            claimed[owner[result.source.place]].add(result.student)
+    for result in results:
+        home = owner[result.source.place]
+        alone = next(iter(claimed[home])) if home and len(claimed[home]) == 1 else ""
+        folder, file = PurePosixPath(home).name.removesuffix(".zip"), PurePosixPath(result.source.place).stem
+        yield plain(result.student or alone or folder or file) or "(no name)", home
+
+
+def _latest(same: Sequence[Row]) -> list[Row]:
+    """Return the row that counts, of a student and notebook, with a note on the others; or all that hold nothing."""
+    *earlier, last = sorted(same, key=lambda row: (row.written, _rights(row), row.file))
+    if not last.notebook:
+        return [*earlier, last]
+    others = ", ".join(row.file for row in earlier)
+    return [last._replace(note=f"{len(same)} files, the latest counts; not: {others}") if earlier else last]
 
 
 def _rows_of(result: Result, student: str, course: dict[str, str]) -> Iterator[Row]:
