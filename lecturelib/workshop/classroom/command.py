@@ -81,13 +81,13 @@ def _collect(options: argparse.Namespace) -> None:
     course = read_course()
     sandbox = choose(options.image, options.same_account)
     print(sandbox.words, flush=True)
-    journal = Journal(options.output)
+    limits = Limits(options.seconds, options.megabytes * 1_000_000)
+    journal = Journal(options.output, limits)
     known = [journal.of(source) for source in listing.found]
     results = [each for each in known if each]
     if results:
         print(f"{len(results)} of {len(known)} are known from a run that was stopped ({journal.path})")
     sources = [source for source, each in zip(listing.found, known, strict=True) if not each]
-    limits = Limits(options.seconds, options.megabytes * 1_000_000)
     try:
         for result in collect(sources, sandbox, limits, options.jobs):
             journal.add(result)

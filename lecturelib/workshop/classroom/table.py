@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from lecturelib.workshop.classroom.collect import Found, Result
+from lecturelib.workshop.classroom.collect import Found, Limits, Result
 from lecturelib.workshop.classroom.course import exercise_of
 from lecturelib.workshop.classroom.files import Source, owners
 
@@ -37,9 +37,12 @@ class Row(NamedTuple):
 
 
 class Journal:
-    """The results so far, in a file beside the table: each is written as it arrives, and a later run goes on there."""
+    """The results so far, in a file beside the table: each is written as it arrives, and a later run goes on there.
 
-    def __init__(self, table: Path) -> None:
+    What came of a hand-in under other limits stays in the file, and is not known.
+    """
+
+    def __init__(self, table: Path, limits: Limits) -> None:
         """Open it, or begin it.
 
         Raises: ValueError for a file that somebody else may have put there.
@@ -53,14 +56,15 @@ class Journal:
         found = os.fstat(self.file.fileno())
         if not stat.S_ISREG(found.st_mode) or (hasattr(os, "geteuid") and found.st_uid != os.geteuid()):
             raise ValueError(f"{self.path} is not yours: delete it, or name another table with -o")
-        self.known: dict[str, Result] = {}
+        self.limits, self.known = limits, dict[str, Result]()
         for line in self.file.read().splitlines():
             try:
-                source, student, written, said, found = json.loads(line)
+                under, source, student, written, said, found = json.loads(line)
                 result = Result(Source(*source), student, written, said, [Found(*each) for each in found])
+                if Limits(*under) == limits:
+                    self.known[json.dumps(result.source)] = result
             except (ValueError, TypeError):  # the last line of a run that was killed
                 continue
-            self.known[json.dumps(result.source)] = result
         self.file.write("\n")
 
     def of(self, source: Source) -> Result | None:
@@ -69,7 +73,7 @@ class Journal:
 
     def add(self, result: Result) -> None:
         """Write down what came of a hand-in."""
-        self.file.write(json.dumps(dataclasses.astuple(result)) + "\n")
+        self.file.write(json.dumps([self.limits, *dataclasses.astuple(result)]) + "\n")
         self.file.flush()
 
     def close(self) -> None:
@@ -111,14 +115,19 @@ def write_table(path: Path, table: Sequence[Row], course: dict[str, str]) -> Non
     """
     notebooks = {row.notebook for row in table}
     checks = [check for check, notebook in course.items() if notebook in notebooks]
+    lines = [["student", "notebook", "file", "note", *(title(check, course) for check in checks)]]
+    for row in table:
+        own = {check: MISSING for check in checks if course[check] == row.notebook}
+        own |= {check: found.name for check, found in row.verdicts.items()}
+        lines.append([row.student, row.notebook, row.file, row.note, *(own.get(check, "") for check in checks)])
     # with the mark by which Excel knows UTF-8
-    with path.open("x", encoding="utf-8-sig", newline="", errors="backslashreplace") as file:
-        writer = csv.writer(file)
-        writer.writerow(["student", "notebook", "file", "note", *(title(check, course) for check in checks)])
-        for row in table:
-            own = {check: MISSING for check in checks if course[check] == row.notebook}
-            own |= {check: found.name for check, found in row.verdicts.items()}
-            writer.writerow([row.student, row.notebook, row.file, row.note, *(own.get(check, "") for check in checks)])
+    file = path.open("x", encoding="utf-8-sig", newline="", errors="backslashreplace")
+    try:
+        with file:
+            csv.writer(file).writerows(lines)
+    except BaseException:  # a full disk, say: half a table would keep the next run from writing it
+        path.unlink()
+        raise
 
 
 def best(found: Sequence[Found]) -> dict[str, Found]:

@@ -1,15 +1,17 @@
 """The table and the summary: what a spreadsheet may read, which file counts, and what is most frequent."""
 
 import csv
+import io
 import json
 import os
 import zipfile
+from pathlib import Path
 
 import pytest
 
 from lecturelib import __main__ as command
 from lecturelib.checks.attention import check_attend
-from lecturelib.workshop.classroom.collect import Found, Result
+from lecturelib.workshop.classroom.collect import Found, Limits, Result
 from lecturelib.workshop.classroom.files import Listing, Source, fetch, owners
 from lecturelib.workshop.classroom.table import Journal, plain, rows, summary, title, write_table
 from tests.workshop.classroom.samples import CHECK, COURSE, code, handed_in, isolated, save
@@ -218,16 +220,17 @@ def test_a_zip_of_many_empty_files_has_a_budget_too(tmp_path, monkeypatch):
 
 def test_a_later_run_goes_on_where_one_was_killed(tmp_path):
     table = tmp_path / "t.csv"
-    journal = Journal(table)
+    journal = Journal(table, Limits())
     done, again = result("a.json", "Ä\ud800", check_attend=("right", "says")), result("b.json", "B", 1.0)
     journal.add(done)
     journal.add(again)
     journal.file.write('["half a li')
     journal.file.flush()
-    journal = Journal(table)
+    journal = Journal(table, Limits())
     assert journal.of(done.source) == done and journal.of(again.source._replace(time=2.0)) is None
     journal.add(again)
-    assert Journal(table).of(again.source) == again
+    assert Journal(table, Limits()).of(again.source) == again
+    assert Journal(table, Limits(seconds=60)).known == Journal(table, Limits(memory=1)).known == {}
     journal.close()
     assert list(tmp_path.iterdir()) == []
 
@@ -237,7 +240,7 @@ def test_no_planted_link_is_followed_and_nothing_is_overwritten(tmp_path, capsys
     (tmp_path / "mine").write_text("mine")
     (tmp_path / ".t.csv.part").symlink_to(tmp_path / "mine")
     with pytest.raises(ValueError, match=r"\.t\.csv\.part cannot be opened"):
-        Journal(tmp_path / "t.csv")
+        Journal(tmp_path / "t.csv", Limits())
     for name in ("t.csv", "u.csv"):
         (tmp_path / name).symlink_to(tmp_path / ("mine" if name == "t.csv" else "nowhere"))
         with pytest.raises(FileExistsError):
@@ -245,6 +248,20 @@ def test_no_planted_link_is_followed_and_nothing_is_overwritten(tmp_path, capsys
         assert command.main(["collect", str(tmp_path), "-o", str(tmp_path / name)]) == 2
     assert "nothing is overwritten" in capsys.readouterr().err
     assert (tmp_path / "mine").read_text() == "mine" and not (tmp_path / "nowhere").exists()
+
+
+def test_a_full_disk_leaves_no_half_a_table(tmp_path, monkeypatch):
+    class Full(io.TextIOWrapper):
+        def flush(self):
+            raise OSError(28, "No space left on device")
+
+    found = rows([result("a.json", "Ada", check_attend=("right",))], COURSE)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", lambda path, mode, **_: Full(io.FileIO(path, mode)))
+        with pytest.raises(OSError, match="No space left"):
+            write_table(tmp_path / "t.csv", found, COURSE)
+    assert list(tmp_path.iterdir()) == []
+    write_table(tmp_path / "t.csv", found, COURSE)
 
 
 def test_the_table_has_a_column_for_each_exercise_of_its_notebooks(tmp_path):
