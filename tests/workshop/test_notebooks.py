@@ -10,11 +10,25 @@ ATTENTION = NOTEBOOKS / "03_attention.ipynb"
 
 
 @pytest.mark.parametrize(
-    "name", ["03", "attention", "03_attention", "03_attention.ipynb", "notebooks/03_attention.ipynb", str(ATTENTION)]
+    "name", ["03", "3", "attention", "atten", "03_attention", "03_attention.ipynb", "notebooks/03", str(ATTENTION)]
 )
 def test_a_number_a_word_and_a_path_mean_the_notebook(name, monkeypatch):
     monkeypatch.chdir(ROOT)
     assert find(name) == ATTENTION
+
+
+@pytest.mark.parametrize("name", ["", "nothing", "33"])
+def test_another_name_is_refused_with_those_that_there_are(name):
+    with pytest.raises(ValueError, match=f"is meant by {name!r}: expected one of 00_"):
+        find(name)
+
+
+def test_a_name_that_means_two_is_refused(tmp_path):
+    for name in ("03_small", "04_smaller"):
+        (tmp_path / f"{name}.ipynb").touch()
+    assert find("small", tmp_path).stem == "03_small"
+    with pytest.raises(ValueError, match="expected one of 03_small, 04_smaller"):
+        find("smal", tmp_path)
 
 
 @pytest.mark.parametrize("name", ["copies/03_attention.ipynb", "03_attention.ipynb", "nowhere/03_attention.ipynb"])

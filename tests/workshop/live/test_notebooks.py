@@ -5,7 +5,6 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from lecturelib.workshop.live.notebooks import Slide, read
-from lecturelib.workshop.notebooks import find
 
 
 def typed(cell, slide_type=None):
@@ -67,21 +66,3 @@ def test_an_exercise_knows_its_check_and_takes_no_time_of_the_talk(path):
     assert exercise.title == "Exercise 1 (easy, 5 minutes): half"
     assert (exercise.module, exercise.check) == ("lecturelib.checks.start", "check_baseline")
     assert section.minutes == 0
-
-
-@pytest.mark.parametrize("name", ["03", "3", "03_small", "small", "smal", "notebooks/03_small.ipynb"])
-def test_a_notebook_is_found_by_number_or_name(path, name):
-    assert find(name, path.parent) == path
-
-
-@pytest.mark.parametrize("name", ["", "attention", "04"])
-def test_another_name_is_refused_with_those_that_there_are(path, name):
-    with pytest.raises(ValueError, match=f"is meant by {name!r}: expected one of 03_small"):
-        find(name, path.parent)
-
-
-def test_a_name_that_means_two_is_refused(path):
-    (path.parent / "04_smaller.ipynb").touch()
-    assert find("small", path.parent) == path
-    with pytest.raises(ValueError, match="expected one of 03_small, 04_smaller"):
-        find("smal", path.parent)
