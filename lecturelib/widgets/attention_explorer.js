@@ -205,7 +205,8 @@ class Explorer extends View {
     const [width, height] = [S, T].map((n) => Math.max(Math.round((n * most) / Math.max(T, S)), 12));
     this.headSize = width + 14; // with what stands around it
     const caption = (text, kind = "") => hidden("span", { class: `caption ${kind}`, text });
-    if (L > 1) this.heads.node.append(...["head", ...Array(H).keys()].map((h) => caption(h === "head" ? h : h + this.data.first_head)));
+    const numbers = Array.from({ length: H }, (_, h) => h + this.data.first_head);
+    if (L > 1) this.heads.node.append(...["head", ...numbers].map((each) => caption(each)));
     for (let n = 0; n < L * H; n++) {
       if (L > 1 && n % H === 0) this.heads.node.append(caption(this.data.layers[n / H], "layer"));
       const name = this.nameOfMap(n);
