@@ -1,4 +1,4 @@
-"""A table that takes longer than a notebook may. It comes with the course; `lecture sweep` measures it again.
+"""A table that takes longer than a notebook may. It comes with the course; `lecture sweep --fresh` measures it again.
 
 transfer_table   notebook 07: the accuracy of every arm, with 1 to 100 labels for each class and twenty seeds
 

@@ -157,6 +157,7 @@ def leak(columns: Mapping[str, np.ndarray], errors: Mapping[str, np.ndarray], ma
         title = wrapped(name, 6.3 / len(arrays), 16)
         places[0, k].set_title(title, fontsize=14, loc="center", color=RED if false else "black", linespacing=1.0)
     ax = figure.add_subplot(halves[1])
+    widest = max(each.max() for each in seeds.values())
     for row, (name, each) in enumerate(seeds.items()):
         false = name in leaked
         look: dict[str, Any] = {"color": "white", "hatch": "///", "ec": RED} if false else {"color": BLUE, "ec": BLUE}
@@ -164,8 +165,7 @@ def leak(columns: Mapping[str, np.ndarray], errors: Mapping[str, np.ndarray], ma
         ax.barh(row, each.mean(), height=0.5, lw=2, label=words, **look)
         ax.plot(each, np.full(len(each), row), "o", mfc="white", mec="black", ms=8)
         ax.text(each.max(), row, f"  {_error(each.mean())}", va="center", fontsize=15, weight="bold")
-        ax.text(0, row - 0.31, words, va="bottom", fontsize=14, color=RED if false else "black")
-    widest = max(each.max() for each in seeds.values())
+        ax.text(0.01 * widest, row - 0.31, words, va="bottom", fontsize=14, color=RED if false else "black")
     ax.set(ylim=(len(seeds) - 0.6, -0.75), xlim=(0, 1.3 * widest), yticks=[])
     ax.set_xlabel("error on hidden pixels\nbar, number: mean; marks: one draw each")
     return figure

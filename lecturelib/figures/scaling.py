@@ -42,7 +42,7 @@ def _unit_axis(ax: Axes, values: Sequence[np.ndarray], units: Units) -> None:
     span = max(float(np.ptp(flat)), 1.2)
     ax.set_yscale("log")
     ax.set_ylim(10 ** (flat.min() - 0.06 * span), 10 ** (flat.min() + 1.06 * span))
-    ax.yaxis.set_major_locator(LogLocator(10, numticks=8))
+    ax.yaxis.set_major_locator(LogLocator(10, subs=(1, 3) if span < 1.5 else (1,), numticks=8))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: in_unit(value, units)))
     ax.yaxis.set_minor_formatter(NullFormatter())
     ax.tick_params("y", labelsize=14)
@@ -102,7 +102,7 @@ def writing(
             ends[f"{name}\n{in_unit(found[-1], units, 2)}"] = float(found[-1])
             drawn += [paper, found]
         ax.set_xlim(0, n)
-        ax.set_xlabel("characters before it", fontsize=15)
+        ax.set_xlabel("characters written", fontsize=15)
         ax.tick_params("x", labelsize=14)
         _unit_axis(ax, drawn, units)
         ax.set_title(title, fontsize=17)

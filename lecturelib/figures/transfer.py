@@ -115,7 +115,7 @@ def label_curves(labels: Sequence[int], accuracy: Mapping[str, ArrayLike], chanc
     begins = f";\nthe axis begins at {100 * begin:g}{below}" if begin else ""
     ax.set_ylim(100 * begin, min(104, 5 + max(100 * chance, *((mean + half).max() for mean, half in found.values()))))
     ax.set_ylabel("right on test images (%)", fontsize=15)
-    ax.set_title(f"{_seeds(arrays)}; gray, dashed: controls{begins}", fontsize=14)
+    ax.set_title(f"{_seeds(arrays)}; gray: controls{begins}", fontsize=14)
     label_ends(ax, float(x[-1]), ends, [looks[name]["color"] for name in arrays], 4.7, points=15)
     return figure
 
@@ -147,7 +147,7 @@ def differences(labels: Sequence[int], differences: Mapping[str, ArrayLike], res
     low = min(-5.0, *((mean - half).min() for mean, half in found.values()))
     high = max(5.0, *((mean + half).max() for mean, half in found.values()))
     low, high = min(low, -0.15 * high), max(high, -0.15 * low)  # room for the names of both halves
-    ax.set_ylim(low - 0.08 * (high - low), high + 0.08 * (high - low))
+    ax.set_ylim(low - 0.08 * (high - low), high + 0.15 * (high - low))
     ax.axhspan(ax.get_ylim()[0], 0, color=_HARM, lw=0, zorder=0)
     ax.axhline(0, color="black", lw=2, zorder=1)
     _label_axis(ax, x)

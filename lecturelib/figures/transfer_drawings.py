@@ -22,13 +22,13 @@ _ARMS = {  # of each part of the stack: is it copied from the source or new, is 
     "from scratch": ("new trained",) * 5,
     "fine-tuned": ("copied trained",) * 4 + ("new trained",),
     "linear probe": ("copied frozen",) * 4 + ("fitted trained",),
-    "probe first": ("copied trained",) * 4 + ("probe's trained",),
-    "LoRA": ("copied frozen",) * 4 + ("probe's trained",),
+    "probe first": ("copied trained",) * 4 + ("probe trained",),
+    "LoRA": ("copied frozen",) * 4 + ("probe trained",),
 }
 _STRIPS: dict[str, dict[str, Any]] = {  # where weights come from
     "copied": {"fc": "#00785a", "ec": INK},
     "new": {"fc": "white", "ec": GREY, "hatch": "..."},
-    "probe's": {"fc": PALE[BLUE], "ec": INK, "hatch": "//"},
+    "probe": {"fc": PALE[BLUE], "ec": INK, "hatch": "//"},
     "fitted": {"fc": "white", "ec": GREY},  # a logistic regression starts from nothing random
 }
 _FILL = {"trained": "#ffd98c", "frozen": "#e4e9ee"}
@@ -84,7 +84,7 @@ def arms_drawing(counts: Mapping[str, int], total: int) -> LectureFigure:
         words = f"{share:.0f} % of {total:,}" if share >= 9.95 else f"{share:.1f} % of {total:,}"
         page.text(x + 1.08, 0.95, words, fontsize=14, ha="center", va="center")
     for x, state, words in ((0.2, "copied", "copied from the source"), (3.4, "new", "new: random start"),
-                            (6.1, "probe's", "the probe's"), (8.3, "trained", "trained"),
+                            (6.1, "probe", "the probe's"), (8.3, "trained", "trained"),
                             (10.2, "frozen", "frozen")):  # fmt: skip
         if state in _FILL:
             page.add_patch(Rectangle((x, 0.18), 0.42, 0.34, fc=_FILL[state], ec=INK, lw=1.5))
