@@ -113,7 +113,7 @@ class Translator(nn.Module):
     keys and values, and the mix takes the vector's place there. Both have the same number of parameters.
 
     Equation: h_t = GRU(y_{t-1}, h_{t-1}), c_t = Attention(h_t W_Q, E W_K, E W_V), logits = W [h_t; c_t] + b
-        (Luong, Pham and Manning 2015, the dot product in its scaled form). Without attention h_t =
+        (close to the general score of Luong, Pham and Manning 2015, scaled). Without attention h_t =
         GRU([y_{t-1}; c], h_{t-1}) and c_t = c (Cho and others 2014).
     Shapes: source (B, S), target (B, T) shifted so that position t holds what was written before step t, lengths
         (B,) of the sources; returns (B, T, target_vocab_size). The lengths are believed to be from 1 to S.

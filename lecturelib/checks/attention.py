@@ -302,7 +302,7 @@ check_untold = Exercise(
         percent: Give shares and not percent: 0.5 for one half.
         a sum: Your numbers are above 1, about what the three heads give together. Divide each by 3.
         one for each head: You give three numbers, one for each head. Write their mean.
-        exchanged: Your two numbers seem to have changed places: "right" is the share of symbols written rightly,
+        exchanged: Your two numbers seem to have changed places: "right" is the share of symbols that it gets right,
             "found" the weight on the cell that holds the answer.
         still told: As much of your weight is on the right cell as in section 3. Is the head still told the symbol
             before, in training and in the test? Both must be changed.
@@ -315,7 +315,7 @@ check_untold = Exercise(
         at chance: Your numbers are those of guesses: 1 symbol in 16, 1 cell in 8. Did you look at the heads that
             `head_for` returned, trained on the task of your test?
         another task: All of your weight is on the right cell, as for copy and reverse. Is the task still sort?
-        right: It still writes most symbols rightly, but most of the weight is no longer where the answer stands: the
+        right: It still gets most symbols right, but most of the weight is no longer where the answer stands: the
             last linear layer reads the answer out of a mixture. A blurred map is not a wrong answer.
         hint 1: What must change is the second of the three tensors that `task` returns, `before`. Where is it used:
             in training, in the test, or in both?

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.patches import Circle, Patch
 
@@ -58,22 +59,22 @@ def weights_bars(keys: Sequence[str], scores: np.ndarray, weights: np.ndarray, v
     ax.set_position((1.75 / width, 0.36, 0.99 - 1.75 / width, 0.55))
     ax.bar(range(len(keys)), weights, width=0.62, color=BLUE)
     for k, weight in enumerate(weights):
-        ax.text(k, weight + 0.02, f"{weight:.2f}", ha="center", va="bottom", fontsize=15, color=BLUE, weight="bold")
+        ax.text(k, weight + 0.02, f"{weight:.3f}", ha="center", va="bottom", fontsize=15, color=BLUE, weight="bold")
     ax.set_ylim(0, max(1.0, weights.max()) * 1.12)
     ax.set_xlim(-0.6, len(keys) + 0.5)
     ax.set_yticks([0, 0.5, 1])
     ax.set_xticks([])
     ax.set_ylabel("weight")
     ax.axvline(len(keys) - 0.5, ymin=-0.53, color=GREY, lw=1.2, clip_on=False)
-    ax.set_title(f"mix {mix:.2f} = sum of weight × value, over the keys", fontsize=16)
+    ax.set_title(f"mix {mix:.1f} = sum of weight × value, over the keys", fontsize=16)
     rows: list[tuple[str, list[str], dict[str, Any]]] = [
         ("key", [*map(readable, keys), "sum"], {"weight": "bold", "parse_math": False}),
         ("score", [f"{score:.2f}" for score in scores] + [""], {}),
         ("value", [f"{value:g}" for value in values] + [""], {}),
-        ("weight × value", [f"{product:.2f}" for product in weights * values] + [f"{mix:.2f}"], {"color": "#7a4b00"}),
+        ("weight × value", [f"{product:.1f}" for product in weights * values] + [f"{mix:.1f}"], {"color": "#7a4b00"}),
     ]
     below = ax.get_xaxis_transform()
-    ax.text(len(keys), 0.02, f"{weights.sum():.2f}", ha="center", va="bottom", fontsize=15, color=BLUE)
+    ax.text(len(keys), 0.02, f"{weights.sum():.3f}", ha="center", va="bottom", fontsize=15, color=BLUE)
     for row, (name, cells, look) in enumerate(rows):
         y = -0.09 - 0.12 * row
         ax.text(-0.02, y, name, transform=ax.transAxes, ha="right", va="center", fontsize=14)
@@ -153,16 +154,16 @@ def vector_or_look_up(dates: Mapping[str, np.ndarray], lengths: Sequence[int], c
     right.plot(lengths, chance, color=GREY, ls="--", lw=2, label="chance")
     right.set_xticks(list(lengths))
     right.set_xlabel("symbols to copy")
-    right.set_title("Copies, the more symbols there are to carry")
+    right.set_title("Copies: more symbols, a wider gap")
     label_ends(right, lengths[-1], {**ends, "chance": float(chance[-1])}, STATE_COLORS, 3.7)
     return figure
 
 
 @styled
 def interventions(right: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -> LectureFigure:
-    """Show how many answers stay right when a map is changed: a row for each change, a column for each question.
+    """Show how many answers stay right: a row for what is taken from the map, a column for each question.
 
-    The first row, where nothing is changed, and the last, a guess, stand apart.
+    The first row, where nothing is taken away, and the last, a guess, stand apart.
     Shapes: right (rows, columns) from 0 to 1. Raises: ValueError for others.
     """
     right = np.asarray(right, float)
@@ -176,6 +177,7 @@ def interventions(right: np.ndarray, rows: Sequence[str], columns: Sequence[str]
     ax.set_yticks(range(len(rows)), list(rows), fontsize=14)
     ax.tick_params(length=0)
     ax.xaxis.tick_top()
+    ax.set_ylabel("taken away", y=1 - (len(rows) - 1) / 2 / len(rows))  # beside all rows but the guess
     figure.colorbar(image, ax=ax, ticks=[0, 0.5, 1], aspect=25).set_label("right answers, mean of the seeds")
     return figure
 
@@ -209,14 +211,15 @@ def mask_panels(masks: Mapping[str, np.ndarray]) -> LectureFigure:
 def translator_drawing() -> LectureFigure:
     """Draw an encoder and a decoder twice: with one vector between them, and with a look-up at every step."""
     says = (
-        "an encoder reads the letters of a date, a decoder writes digits; left: one vector is fed to every step of the "
-        "decoder; right: each step looks at all states of the encoder, cross-attention"
+        "an encoder reads the letters of a date, a decoder writes digits and starts from the last states of the "
+        "encoder; left: these, as one vector, are also fed to every step of the decoder and to every output; right: "
+        "each step looks at all states of the encoder, cross-attention, and the mix goes to the output of that step"
     )
     figure, ax = paper(12, 5.6, says)
     for x, title in ((0.2, "one vector, fed at every step"), (6.3, "a look-up at every step")):
         ax.text(x, 5.33, title, fontsize=16, weight="bold", va="center")
         at = [x + 0.75 + 1.25 * k for k in range(4)]
-        for k, letter in enumerate("5May"):
+        for k, letter in enumerate("7May"):
             ax.text(at[k], 0.28, letter, fontsize=16, ha="center", va="center", weight="bold")
             arrow(ax, (at[k], 0.48), (at[k], 0.85))
             box(ax, at[k] - 0.4, 0.87, 0.8, 0.6, f"$e_{k + 1}$", color=BLUE)
@@ -225,8 +228,8 @@ def translator_drawing() -> LectureFigure:
             arrow(ax, (b - 0.4, 1.05), (a + 0.4, 1.05))
         for k, digit in enumerate("05-0"):
             box(ax, at[k] - 0.4, 3.35, 0.8, 0.6, f"$h_{k + 1}$", color=GREEN)
-            arrow(ax, (at[k], 3.95), (at[k], 4.5))
-            ax.text(at[k], 4.75, digit, fontsize=16, ha="center", va="center", weight="bold")
+            arrow(ax, (at[k], 3.95), (at[k], 4.7))
+            ax.text(at[k], 4.9, digit, fontsize=16, ha="center", va="center", weight="bold")
         for a, b in pairwise(at):
             arrow(ax, (a + 0.4, 3.65), (b - 0.4, 3.65))
     at = [0.95 + 1.25 * k for k in range(4)]
@@ -235,18 +238,38 @@ def translator_drawing() -> LectureFigure:
     arrow(ax, (at[0], 1.47), (2.3, 2.25))
     for x in at:
         arrow(ax, (2.82 + 0.2 * np.sign(x - 2.82), 2.65), (x, 3.33))
-    ax.text(0.2, 2.42, "last states of\nboth directions", fontsize=13, va="center", linespacing=1.15)
+    _to_outputs(ax, [2.82, 2.82], [2.65, 4.28], at)
+    ax.text(2.82, 1.78, "last states of\nboth directions", fontsize=13, ha="center", va="center", linespacing=1.15)
+    _start(ax, 2.3, 2.48, 0.28, "start", 2.85)
     at = [7.05 + 1.25 * k for k in range(4)]
     for x, weight in zip(at, (0.05, 0.12, 0.6, 0.23), strict=True):
-        ax.plot([x, at[1]], [1.49, 2.6], color=ORANGE, lw=1 + 9 * weight, zorder=1, solid_capstyle="round")
-    ax.add_patch(Circle((at[1], 2.66), 0.2, fc=PALE[ORANGE], ec=ORANGE, lw=3, zorder=3))
-    arrow(ax, (at[1] - 0.12, 3.33), (at[1] - 0.12, 2.86))
-    arrow(ax, (at[1] + 0.12, 2.86), (at[1] + 0.12, 3.33))
-    ax.text(at[1] + 0.32, 2.98, "query $h_2$ down, mix $c_2$ up", fontsize=13, va="center")
+        ax.plot([x, at[1]], [1.49, 2.5], color=ORANGE, lw=1 + 9 * weight, zorder=1, solid_capstyle="round")
+    ax.add_patch(Circle((at[1], 2.56), 0.2, fc=PALE[ORANGE], ec=ORANGE, lw=3, zorder=3))
+    arrow(ax, (at[1], 3.33), (at[1], 2.78))
+    _to_outputs(ax, [at[1] + 0.2, at[1] + 0.62, at[1] + 0.62], [2.56, 2.56, 4.28], [at[1]])
+    ax.text(at[1] - 0.12, 3.05, "query $h_2$", fontsize=13, ha="right", va="center")
+    ax.text(at[1] + 0.74, 3.05, "mix $c_2$ goes to the output", fontsize=13, va="center")
     words = "cross-attention:\nkeys and values\nare $e_1$ to $e_4$"
     ax.text(11.95, 2.2, words, fontsize=13, ha="right", va="center", linespacing=1.15)
+    _start(ax, 6.65, 1.17, 6.38, "start: last\nstates of both\ndirections", 2.42)
     ax.plot([6.12, 6.12], [0.2, 5.4], color=GREY, lw=1.2)
     return figure
+
+
+def _to_outputs(ax: Axes, x: list[float], y: list[float], outputs: list[float]) -> None:
+    """A line up to a bar that joins the outputs; it passes over the line between two states of the decoder."""
+    ax.plot([x[-1]] * 2, [3.5, 3.8], color="white", lw=9, zorder=5, solid_capstyle="butt")
+    ax.plot(x, y, color=ORANGE, lw=2.5, zorder=6)
+    bar = [x[-1], *outputs]
+    ax.plot(bar, [y[-1]] * len(bar), color=ORANGE, lw=2.5, zorder=6, solid_capstyle="projecting")
+    ax.plot(outputs, [y[-1]] * len(outputs), "o", color=ORANGE, ms=8, zorder=7)
+
+
+def _start(ax: Axes, x: float, y: float, lane: float, words: str, middle: float) -> None:
+    """A thin line from (x, y) along a lane on the left to the decoder's first state."""
+    ax.plot([x, lane, lane], [y, y, 3.65], color=GREY, lw=1.5, zorder=1)
+    arrow(ax, (lane, 3.65), (lane + 0.27, 3.65), GREY)
+    ax.text(lane + 0.08, middle, words, fontsize=13, va="center", linespacing=1.15)
 
 
 @styled

@@ -19,6 +19,7 @@ import pytest
 import torch
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.text import Annotation, Text
@@ -801,6 +802,28 @@ def test_a_line_is_the_mean_and_hollow_marks_are_the_seeds():
     assert [line.get_ydata().tolist() for line in (first, second, mean, alone)] == [[0, 4], [2, 8], [1, 6], [1, 1]]
     assert first.get_markerfacecolor() == "none" != mean.get_markerfacecolor()
     assert mean.get_marker() != alone.get_marker() and mean.get_color() != alone.get_color()
+
+
+def test_a_look_up_can_be_followed_by_hand_from_the_numbers_that_are_shown():
+    scores, values = np.array([0, 2, 1, -2]) * np.sqrt(2), np.array([10, 20, 30, 40])  # those of notebook 03
+    weights = softmax(scores)
+    figure = attention.weights_bars(["cat", "dog", "cow", "owl"], scores, weights, values, weights @ values)
+    said = [text.get_text() for text in figure.axes[0].texts]
+    shown, (*products, mix) = [float(each) for each in said[:4]], [float(each) for each in said[-5:]]
+    assert said[4] == "1.000" and sum(shown) == pytest.approx(1)
+    assert products == pytest.approx(shown * values, abs=0.0501)  # as rounding leaves them
+    assert sum(products) == pytest.approx(mix)
+
+
+def test_the_mix_of_a_step_passes_the_states_of_the_decoder_and_ends_at_the_output():
+    figure = attention.translator_drawing()
+    (ax,) = figure.axes
+    states = [box for box in figure.findobj(FancyBboxPatch) if box.get_edgecolor() == to_rgba(colors.GREEN)]
+    ends = [line.get_xydata() for line in ax.lines if line.get_marker() == "o"]
+    middles = [box.get_x() + box.get_width() / 2 for box in states]
+    assert [len(each) for each in ends] == [4, 1] and len(states) == 8
+    assert np.allclose(np.concatenate(ends)[:, 0], [*middles[:4], middles[5]])  # all four outputs; that of step 2
+    assert np.concatenate(ends)[:, 1].min() > max(box.get_y() + box.get_height() for box in states)
 
 
 def test_only_the_right_way_to_cut_gets_the_mark_of_the_right_one():

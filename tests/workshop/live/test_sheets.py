@@ -61,9 +61,8 @@ def test_the_minutes_of_the_path_are_those_of_the_clock_and_its_polls_have_a_que
 def test_the_sheet_of_the_path_says_which_slides_what_to_poll_and_what_to_leave_out():
     text = sheets.path_sheet(NOTEBOOKS, PLAN)
     assert "| 0:23 | 8 | 03: 6. One vector or a look-up (slides 26-27, 30, 33-35) | **poll**;" in text
-    assert (
-        "- 03.6: With attention 99 of 100 dates are exact. Fed one vector: **50 to 90**; wrong: fewer than 50 /" in text
-    )
+    asked = "After 100 steps attention gets 99 of 100 dates right. One vector:"
+    assert f"- 03.6: {asked} **50 to 90**; wrong: fewer than 50 /" in text
     assert text.count("**poll**") == sum(stop.poll for stop in PLAN.path) == text.count("; wrong: ")
     assert "Late? Leave out 07.5 (3 min), then 06.5 (6 min), then 02.4 (6 min)." in text
 
@@ -100,7 +99,7 @@ SPOILED = {
     "no such slide": ('"write-the-weights-by-hand"', '"weights"', "shows 'weights': no slide there begins with it"),
     "too many slides": ('show = ["1-a-few-labels"]', "", "'1. A few labels', is given 1 minutes, and takes"),
     "poll without its question": (
-        '    "guess-vector-predict-with-attention-99",\n',
+        '    "guess-vector-predict-after-100-steps",\n',
         "",
         "'6. One vector or a look-up', has a poll, but no question whose slide and outcome are shown",
     ),
