@@ -92,8 +92,7 @@ def multi_head_drawing() -> LectureFigure:
     middle = 2.95
     ax.text(0.52, middle, "x", fontsize=20, weight="bold", ha="center", va="center")
     ax.text(0.52, middle - 0.36, "(B, T, D)", fontsize=13, ha="center", va="center")
-    ax.text(0.1, 0.62, "y is x, or\na context", fontsize=13, color=GREY, va="center", linespacing=1.2)
-    for y, name, code in ((4.1, "query", "q_proj(x)"), (middle - 0.5, "key", "k_proj(y)"), (0.8, "value", "v_proj(y)")):
+    for y, name, code in ((4.1, "query", "q_proj(x)"), (middle - 0.5, "key", "k_proj(x)"), (0.8, "value", "v_proj(x)")):
         box(ax, 1.65, y, 1.6, 1.0, name, f"self.\n{code}", BLUE)
         arrow(ax, (0.98, middle + 0.25 * np.sign(y + 0.5 - middle)), (1.63, y + 0.5))
         arrow(ax, (3.25, y + 0.5), (3.85, middle + (y + 0.5 - middle) * 0.3))
@@ -118,7 +117,7 @@ def multi_head_drawing() -> LectureFigure:
     arrow(ax, (10.4, middle), (10.65, middle))
     arrow(ax, (11.75, middle), (11.98, middle))
     ax.text(11.22, middle - 0.75, "(B, T, D)", ha="center", va="center", fontsize=13)
-    words = "each head: its own map of T × T weights, of width K = D / H; darker: more weight"
+    words = "each head, of width K = D / H: its own map of T × T weights; darker: more weight"
     ax.text(1.65, 0.3, words, fontsize=13, color=GREY, va="center")
     return figure
 
@@ -203,5 +202,5 @@ def architecture_drawing() -> LectureFigure:
     ax.text(11.95, lower - 0.3, "(B, T, vocab_size)", fontsize=13, ha="right", va="center")
     legend(ax, 0.1, 0.4, ORANGE, "mixes tokens")
     legend(ax, 2.35, 0.4, BLUE, "each token alone")
-    ax.text(5.2, 0.4, "+ in a block: x + box(norm(x))", fontsize=13, family=MONO, va="center")
+    ax.text(5.2, 0.4, "+: x + box(norm(x));  L blocks;  S source tokens", fontsize=13, family=MONO, va="center")
     return figure

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from lecturelib.figures.parts import label_ends
 from lecturelib.figures.style import LectureFigure, axes, new_figure, panel, styled
 
 KEYS = "ABCD"
+_LOOKS = {"tanh RNN": 0, "tanh RNN, orthogonal": 1, "LSTM": 2, "LSTM, open gate": 3}  # in STATE_COLORS
 
 
 @styled
@@ -83,17 +84,24 @@ def letting_go(before: Sequence[int], right: Mapping[str, np.ndarray], trained: 
     figure, ax = panel(11, 4.8)
     _arms(ax, list(range(len(before))), results(right, "right answers", len(before)), "share right, of ten")
     ax.set_xticks(range(len(before)), [str(n) for n in before])
-    ax.set(ylim=(-0.17, 1.05), title="Right answers after a bar", xlabel="a's counted before the bar")
+    ax.set(ylim=(-0.17, 1.05), title="Right answers after a bar", xlabel="a's in a row before the bar")
     edge = np.interp(trained, before, range(len(before)))
     ax.axvline(edge, color=GREY, ls=":", lw=1.8)
     ax.text(edge + 0.05, -0.1, "longer runs of a's than in training", color=GREY, va="center")
     return figure
 
 
+def _looks(names: Iterable[str]) -> dict[str, int]:
+    """Return which color and mark each network has: its own in all figures, others one that is free."""
+    free = (k for k in range(len(STATE_COLORS)) if k not in {_LOOKS.get(name) for name in names})
+    return {name: _LOOKS[name] if name in _LOOKS else next(free) for name in names}
+
+
 def _arms(ax: Axes, places: Sequence[int], arms: Mapping[str, np.ndarray], quantity: str) -> None:
     """Draw one line through the means for each arm, and a hollow mark for each seed, the arms side by side."""
-    for k, (name, each) in enumerate(arms.items()):
-        x = np.array(places) + 0.05 * (k - (len(arms) - 1) / 2)
+    look = _looks(arms)
+    for place, (name, each) in enumerate(arms.items()):
+        x, k = np.array(places) + 0.05 * (place - (len(arms) - 1) / 2), look[name]
         ax.plot(x, each.mean(axis=0), color=STATE_COLORS[k], lw=2.6, alpha=0.85)
         ax.plot(x, each.T, MARKERS[k], mfc="none", mec=STATE_COLORS[k], mew=1.8, ms=8)
         ax.plot([], [], MARKERS[k] + "-", color=STATE_COLORS[k], mfc="none", mew=1.8, ms=9, label=name)

@@ -78,7 +78,7 @@ def unrolled_drawing() -> LectureFigure:
         ax.text(x - 0.38, middle - 0.57, r"$\times\, J^\top$", color=ink(RED), **words)
     arrow(ax, (10.3, 3.6), (10.3, low + high), color=RED)
     ax.text(0.2, 0.2, "black: forward, one symbol at a time", fontsize=14, va="center")
-    ax.text(6.2, 0.2, "red: the gradient, back through every step", fontsize=14, va="center", color=ink(RED))
+    ax.text(6.2, 0.2, "colored: the gradient, back through every step", fontsize=14, va="center", color=ink(RED))
     return figure
 
 
@@ -128,7 +128,10 @@ def read_back(states: np.ndarray, strings: Sequence[str], found: Any, dfa: Any) 
     left.set(xticks=[], yticks=[])
     left.margins(0.3)
     left.set_title("Hidden states")
-    left.set_xlabel("plane: two principal components\nletter: group; color: true state", fontsize=12)
+    left.set_xlabel(
+        "plane: two principal components\ncolor: true state; letter: group\n0 after 1: mostly state 0, reached by a 1",
+        fontsize=12,
+    )
     if found is None:
         for ax in (middle, right):
             hide_frame(ax)
