@@ -21,7 +21,6 @@ from lecturelib.pretrained.load import FOLDER, builder_of
 from lecturelib.training import progress, seed_everything
 from lecturelib.transformer import Block
 from lecturelib.workshop.train.parallel import ALONE, Processes
-from lecturelib.workshop.train.recipe import Recipe
 from lecturelib.workshop.train.recipes import RECIPES, add_dropout
 from lecturelib.workshop.train.resume import keep, patiently, resume_path, take_up
 from lecturelib.workshop.whole import clean, replace
@@ -58,17 +57,8 @@ def train(
         raise the same.
     """
     every = KEEP_EVERY if keep_every is None else keep_every
-
-    def check() -> dict[str, Any]:
-        settings = _settings(name, device, changes)
-        if not every >= 0:
-            raise ValueError(f"keep_every={every}: expected 0 or more seconds, such as {KEEP_EVERY:.0f}")
-        processes.check(settings["batch_size"], device)
-        return {"name": name, "seed": seed, "settings": settings}
-
-    run = processes.same("what to train", check)
-    recipe, unfinished = RECIPES[name], resume_path(name, folder)
-    weights, about = folder / f"{name}.safetensors", folder / f"{name}.json"
+    run = processes.same("what to train", lambda: _run(name, seed, device, every, processes, changes))
+    weights, about, unfinished = folder / f"{name}.safetensors", folder / f"{name}.json", resume_path(name, folder)
 
     def make_room() -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -82,23 +72,14 @@ def train(
     seed_everything(seed)
     model = builder_of(name)().to(device)
     undo = add_dropout(model, run["settings"]["dropout"])
-    spent = _train(model, recipe, run, unfinished, device, every, processes)
+    training = _Training(model, run, unfinished, device, processes)
+    training.go_on(every)
+    spent = training.spent()
     undo()
     model.cpu().eval()
 
     def finish() -> dict[str, Any]:
-        made = {
-            "name": name,
-            "about": recipe.about,
-            "settings": run["settings"],
-            "seed": seed,
-            "cpu_seconds": round(spent["cpu_seconds"]),
-            "seconds": round(spent["seconds"]),
-            "hardware": spent["hardware"],
-            "versions": {"python": platform.python_version(), "torch": torch.__version__},
-            "parameters": sum(p.numel() for p in model.parameters()),
-            "scores": {key: round(value, 4) for key, value in recipe.scores(model).items()},
-        }
+        made = _card(model, run, spent)
         text = json.dumps(made, indent=2) + "\n"
         replace(
             {
@@ -112,8 +93,10 @@ def train(
     return processes.first_does(finish)
 
 
-def _settings(name: str, device: str, changes: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings of a recipe with these changes, or refuse them, as `train` says."""
+def _run(
+    name: str, seed: int, device: str, every: float, processes: Processes, changes: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the name, the seed and the settings of a training, or refuse them, as `train` says."""
     builder_of(name)  # refuses an unknown name
     recipe = RECIPES[name]
     unknown = sorted(set(changes) - set(recipe.settings))
@@ -126,86 +109,114 @@ def _settings(name: str, device: str, changes: dict[str, Any]) -> dict[str, Any]
     for key in ("steps", "batch_size"):
         if settings[key] < 1:
             raise ValueError(f"{key}={settings[key]}: expected at least 1")
-    return settings
+    if not every >= 0:
+        raise ValueError(f"keep_every={every}: expected 0 or more seconds, such as {KEEP_EVERY:.0f}")
+    processes.check(settings["batch_size"], device)
+    return {"name": name, "seed": seed, "settings": settings}
 
 
-def _train(
-    model: nn.Module,
-    recipe: Recipe,
-    run: dict[str, Any],
-    unfinished: Path,
-    device: str,
-    every: float,
-    processes: Processes,
-) -> dict[str, Any]:
-    """Train to the last step; return the seconds that all parts took, and the hardware."""
-    began, wall = time.process_time(), time.monotonic()
-    settings, done = run["settings"], 0
-    steps, hardware = settings["steps"], _hardware(device, processes.count)
-    spent: dict[str, Any] = {"cpu_seconds": 0.0, "seconds": 0.0, "hardware": hardware}
-    optimizers = _optimizers(model, settings)
-    rise = max(0.1, 2 / (steps + 1))  # at least one step, also in a short trial
-    schedules = [
-        torch.optim.lr_scheduler.OneCycleLR(
-            each, each.param_groups[0]["lr"], total_steps=steps + 1, pct_start=rise, cycle_momentum=len(optimizers) == 1
-        )
-        for each in optimizers
-    ]
+def _card(model: nn.Module, run: dict[str, Any], spent: dict[str, Any]) -> dict[str, Any]:
+    """Return what is written beside the weights."""
+    recipe = RECIPES[run["name"]]
+    return {
+        "name": run["name"],
+        "about": recipe.about,
+        "settings": run["settings"],
+        "seed": run["seed"],
+        "cpu_seconds": round(spent["cpu_seconds"]),
+        "seconds": round(spent["seconds"]),
+        "hardware": spent["hardware"],
+        "versions": {"python": platform.python_version(), "torch": torch.__version__},
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "scores": {key: round(value, 4) for key, value in recipe.scores(model).items()},
+    }
 
-    def taken_up() -> dict[str, Any] | None:
-        return take_up(unfinished, model, optimizers, run) if unfinished.exists() else None
 
-    found = processes.same("the unfinished training", taken_up)
-    if found:
-        done = found["step"]
-        for schedule in schedules:
-            schedule.last_epoch = done
-        spent = found["spent"]
-        if not spent["hardware"].endswith(hardware):
-            spent["hardware"] += f"; then {hardware}"
-        if processes.first:
-            print(
-                f"going on after step {done} of {steps}, of {unfinished.name}; its batches are drawn again", flush=True
+class _Training:
+    """A model on its way through its recipe: what changes from step to step, is kept, and is taken up again."""
+
+    def __init__(
+        self, model: nn.Module, run: dict[str, Any], unfinished: Path, device: str, processes: Processes
+    ) -> None:
+        """Begin at the first step, or after the last one that `unfinished` holds."""
+        self.began, self.wall = time.process_time(), time.monotonic()
+        self.model, self.run, self.unfinished, self.device, self.processes = model, run, unfinished, device, processes
+        self.recipe, self.steps = RECIPES[run["name"]], run["settings"]["steps"]
+        self.optimizers = _optimizers(model, run["settings"])
+        self.schedules = _schedules(self.optimizers, self.steps)
+        hardware = _hardware(device, processes.count)
+        self.done = 0
+        self.before: dict[str, Any] = {"cpu_seconds": 0.0, "seconds": 0.0, "hardware": hardware}
+        found = processes.same("the unfinished training", self._found)
+        if found:
+            self.done, self.before = found["step"], found["spent"]
+            for schedule in self.schedules:
+                schedule.last_epoch = self.done
+            if not self.before["hardware"].endswith(hardware):
+                self.before["hardware"] += f"; then {hardware}"
+            self._say(
+                f"going on after step {self.done} of {self.steps}, of {unfinished.name}; its batches are drawn again"
             )
+        self.loss_of = processes.averaged(model, self.recipe.loss, device)
 
-    def so_far() -> dict[str, Any]:
+    def go_on(self, every: float) -> None:
+        """Train to the last step; keep what there is every so many seconds, and when it is interrupted."""
+        settings, kept = self.run["settings"], time.monotonic()
+        batches = islice(self.recipe.batches(self.run["seed"], settings["batch_size"]), self.done, None)
+        numbers = range(self.done + 1, self.steps + 1)
+        with patiently() as interrupted:
+            for step in progress(numbers, "training") if self.processes.first else numbers:
+                loss = self._step(next(batches))
+                self.done = step
+                if step % max(1, self.steps // LOOKS) == 0:
+                    self._look(loss)
+                # Any process may be interrupted; the clock of the first says when to keep.
+                due = self.processes.first and time.monotonic() - kept >= every
+                stop, due = self.processes.any_says(interrupted(), due)
+                if stop or due:
+                    self._keep()
+                    kept = time.monotonic()
+                if stop:
+                    words = f"stopped after step {step} of {self.steps}; {self.unfinished.name} holds it"
+                    raise self.processes.by_all(KeyboardInterrupt(words))
+
+    def spent(self) -> dict[str, Any]:
+        """Return the seconds that all parts took so far, and the hardware."""
         return {
-            "cpu_seconds": spent["cpu_seconds"] + processes.total(time.process_time() - began),
-            "seconds": spent["seconds"] + time.monotonic() - wall,
-            "hardware": spent["hardware"],
+            "cpu_seconds": self.before["cpu_seconds"] + self.processes.total(time.process_time() - self.began),
+            "seconds": self.before["seconds"] + time.monotonic() - self.wall,
+            "hardware": self.before["hardware"],
         }
 
-    batches = islice(recipe.batches(run["seed"], settings["batch_size"]), done, None)
-    loss_of = processes.averaged(model, recipe.loss, device)
-    numbers = range(done + 1, steps + 1)
-    kept = time.monotonic()
-    with patiently() as interrupted:
-        for step in progress(numbers, "training") if processes.first else numbers:
-            model.train()
-            loss = loss_of(tuple(each.to(device) for each in processes.share(next(batches))))
-            model.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            for optimizer, schedule in zip(optimizers, schedules, strict=True):
-                optimizer.step()
-                schedule.step()
-            if step % max(1, steps // LOOKS) == 0:
-                mean = processes.total(loss.item()) / processes.count
-                if processes.first:
-                    measured = recipe.scores(copy.deepcopy(model).cpu().eval())
-                    scores = ", ".join(f"{key} {value:.3f}" for key, value in measured.items())
-                    print(f"step {step} of {steps}: loss {mean:.3f}; {scores}", flush=True)
-            # Any process may be interrupted; the clock of the first says when to keep.
-            stop, due = processes.any_says(interrupted(), processes.first and time.monotonic() - kept >= every)
-            if stop or due:
-                now = {**run, "step": step, "spent": so_far()}
-                processes.first_does(lambda now=now: keep(unfinished, model, optimizers, now))  # type: ignore[misc]
-                kept = time.monotonic()
-            if stop:
-                raise processes.by_all(
-                    KeyboardInterrupt(f"stopped after step {step} of {steps}; {unfinished.name} holds it")
-                )
-    return so_far()
+    def _step(self, batch: tuple[torch.Tensor, ...]) -> torch.Tensor:
+        self.model.train()
+        loss = self.loss_of(tuple(each.to(self.device) for each in self.processes.share(batch)))
+        self.model.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        for optimizer, schedule in zip(self.optimizers, self.schedules, strict=True):
+            optimizer.step()
+            schedule.step()
+        return loss
+
+    def _look(self, loss: torch.Tensor) -> None:
+        mean = self.processes.total(loss.item()) / self.processes.count
+        if self.processes.first:
+            measured = self.recipe.scores(copy.deepcopy(self.model).cpu().eval())
+            scores = ", ".join(f"{key} {value:.3f}" for key, value in measured.items())
+            self._say(f"step {self.done} of {self.steps}: loss {mean:.3f}; {scores}")
+
+    def _keep(self) -> None:
+        now = {**self.run, "step": self.done, "spent": self.spent()}
+        self.processes.first_does(lambda: keep(self.unfinished, self.model, self.optimizers, now))
+
+    def _found(self) -> dict[str, Any] | None:
+        there = self.unfinished.exists()
+        return take_up(self.unfinished, self.model, self.optimizers, self.run) if there else None
+
+    def _say(self, words: str) -> None:
+        if self.processes.first:
+            print(words, flush=True)
 
 
 def _optimizers(model: nn.Module, settings: dict[str, Any]) -> list[torch.optim.Optimizer]:
@@ -228,7 +239,13 @@ def _optimizers(model: nn.Module, settings: dict[str, Any]) -> list[torch.optim.
     ]
 
 
-def _hardware(device: str, processes: int = 1) -> str:
+def _schedules(optimizers: list[torch.optim.Optimizer], steps: int) -> list[torch.optim.lr_scheduler.OneCycleLR]:
+    rise = max(0.1, 2 / (steps + 1))  # at least one step, also in a short trial
+    how: dict[str, Any] = {"total_steps": steps + 1, "pct_start": rise, "cycle_momentum": len(optimizers) == 1}
+    return [torch.optim.lr_scheduler.OneCycleLR(each, each.param_groups[0]["lr"], **how) for each in optimizers]
+
+
+def _hardware(device: str, processes: int) -> str:
     processor = "CPU" if device == "cpu" else torch.cuda.get_device_name()
     shared = f", {processes} processes" if processes > 1 else ""
     return f"{platform.machine()}, {processor}, {torch.get_num_threads()} thread(s){shared}"
