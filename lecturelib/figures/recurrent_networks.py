@@ -21,7 +21,7 @@ from lecturelib.figures.style import LectureFigure, axes, hide_frame, new_figure
 
 @styled
 def automaton(dfa: Any) -> LectureFigure:
-    """Draw a small automaton on a ring. `dfa` has table, accepting, symbols, start and names."""
+    """Draw a small automaton on a ring. `dfa` has table, accepting, alphabet, start and names."""
     says = f"an automaton with {len(dfa.table)} states that reads {', '.join(dfa.alphabet)}"
     figure, ax = panel(4.6, 4.2, says)
     draw_automaton(ax, dfa.table, dfa.accepting, dfa.alphabet, start=dfa.start, names=dfa.names)

@@ -28,7 +28,7 @@ class Reading(NamedTuple):
 class AutomatonStepper(Drawn):
     """Step through a string with an automaton and a network.
 
-    `dfa` has table, accepting, symbols, start, names, and `run(string)`. `network` maps a string to its hidden states
+    `dfa` has table, accepting, alphabet, start, names, and `run(string)`. `network` maps a string to its hidden states
     (T + 1, H) and its verdicts (T + 1,), both before the first symbol and after each. `examples` are strings of one
     or more symbols; their hidden states are drawn pale behind, in the plane that keeps (state, last symbol) apart best.
 
