@@ -75,32 +75,26 @@ def copy_encoder(source: nn.Module, target: VisionTransformer, head: bool = Fals
     given = {k: v for k, v in source.state_dict().items() if head or not k.startswith("head.")}
     own = {k: v for k, v in target.state_dict().items() if head or not k.startswith("head.")}
     misfits = {k for k in given.keys() | own.keys() if k not in given or k not in own or given[k].shape != own[k].shape}
-    builds = [build_of(each) for each in (source, target)]
-    if misfits or builds[0] != builds[1]:
+    if misfits or source.build != target.build:
         fits = (
             f"{len(misfits)} weights do not fit, the first {min(misfits)}"
             if misfits
             else "the weights would fit, by chance"
         )
         raise ValueError(
-            f"the source has {builds[0]}, the target {builds[1]}; {fits}: expected two networks of the same build"
-            f"{', head included' if head else ''}"
+            f"the source has {_in_words(source)}, the target {_in_words(target)}; {fits}: expected two networks of the "
+            f"same build{', head included' if head else ''}"
         )
     target.load_state_dict(target.state_dict() | given)
     return target
 
 
-def build_of(model: VisionTransformer) -> str:
-    """Say how a network is built, as far as its weights do not show it.
-
-    Tool: from notebook 07 on.
-    """
-    layers = [each for each in model.modules() if isinstance(each, MultiHeadAttention)]
-    learned = isinstance(model.pos_embed, nn.Parameter)
-    positions = "learned" if learned else "sinusoidal" if model.pos_embed.any() else "none"
+def _in_words(model: VisionTransformer) -> str:
+    """Say how a network is built."""
+    image_size, patch_size, d_model, num_heads, num_layers, pool, positions = model.build
     return (
-        f"d_model {model.d_model}, {len(layers)} layers of {layers[0].num_heads} heads, patch size {model.patch_size} "
-        f"of images {tuple(model.image_size)}, pool {model.pool!r}, positions {positions!r}"
+        f"d_model {d_model}, {num_layers} layers of {num_heads} heads, patch size {patch_size} of images {image_size}, "
+        f"pool {pool!r}, positions {positions!r}"
     )
 
 

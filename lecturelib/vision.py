@@ -13,6 +13,7 @@ network looked at is asked in `lecturelib.explanations`.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -119,6 +120,7 @@ class VisionTransformer(nn.Module):
     """
 
     pos_embed: torch.Tensor
+    build: tuple[Any, int, int, int, int, str, str]  # as it is made, but for the number of classes
 
     def __init__(
         self,
@@ -145,6 +147,7 @@ class VisionTransformer(nn.Module):
             check_whole(num_classes=num_classes)
         _check_divides(height, width, patch_size)
         self.image_size, self.patch_size, self.d_model, self.pool = tuple(image_size), patch_size, d_model, pool
+        self.build = (self.image_size, patch_size, d_model, num_heads, num_layers, pool, positions)
         self.rows, self.columns = height // patch_size, width // patch_size
         self.patch_embed = nn.Linear(channels * patch_size * patch_size, d_model)
         if positions == "learned":

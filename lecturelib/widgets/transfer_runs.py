@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from lecturelib.attention import MultiHeadAttention
 from lecturelib.edges import check_whole
 from lecturelib.fine_tuning import Classifiers, fine_tune
 from lecturelib.label_efficiency import Pixels, Probe, Tune, check_apart, interval
@@ -316,21 +315,8 @@ def _encoders(sources: Mapping[str, Any]) -> dict[str, VisionTransformer]:
 
 def _network(like: VisionTransformer, num_classes: int, seed: int) -> VisionTransformer:
     """Make a network of the same build, with a head for so many classes."""
-    fixed = "sinusoidal" if len(like.pos_embed) > 1 else "none"
-    positions = "learned" if isinstance(like.pos_embed, nn.Parameter) else fixed
-    num_heads = next(each.num_heads for each in like.modules() if isinstance(each, MultiHeadAttention))
-    channels, height, width = like.image_size
     torch.manual_seed(5_000 + seed)  # far from the seeds of sources: a head that one began with is not fresh
-    return VisionTransformer(
-        (channels, height, width),
-        like.patch_size,
-        like.d_model,
-        num_heads,
-        len(like.blocks),
-        num_classes,
-        like.pool,
-        positions,
-    )
+    return VisionTransformer(*like.build[:5], num_classes, *like.build[5:])
 
 
 def _tensors(examples: Any, name: str) -> Examples:

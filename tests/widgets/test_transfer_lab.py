@@ -153,7 +153,8 @@ def test_a_frozen_source_is_trained_all_the_same():
     assert trained(lab(sources=frozen), source="print").accuracies == trained(lab(), source="print").accuracies
 
 
-@pytest.mark.parametrize("changes", [{"positions": "sinusoidal"}, {"positions": "none"}, {"pool": "class"}])
+@pytest.mark.parametrize("changes", [{"positions": "sinusoidal"}, {"positions": "none"}, {"pool": "class"},
+                                     {"positions": "sinusoidal", "patch_size": 4}])  # fmt: skip
 def test_networks_of_other_builds_are_trained_too(changes):
     widget = lab(sources={"print": vit(1, **changes)})
     run = trained(widget, source="print", arm=KEEP)
