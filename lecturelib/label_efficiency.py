@@ -2,7 +2,6 @@
 
     Pixels, Probe, Tune       ways to learn from few labels ("arms")
     label_efficiency          every arm on the same draws: arms x labels x seeds
-    interval                  a mean, and how far it may be off
 
 An arm turns sets of examples into accuracies on test data. All arms see the same sets, so that what they differ in is
 the arm. Arms share no generator.
@@ -159,31 +158,6 @@ def label_efficiency(
             )
         measured[name] = found.view(len(seeds), len(labels))
     return measured
-
-
-def interval(values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the mean over seeds, and half the width of its 95 % confidence interval.
-
-    Equation: mean +- t s / sqrt(n), with the standard deviation s over n seeds and the quantile t of Student's
-        distribution with n - 1 degrees of freedom: it holds for values that are roughly normal.
-    Shapes: values (seeds, ...); returns (...) and (...).
-    Raises: ValueError for fewer than 2 seeds, and values that are not floats.
-    Tool: from notebook 07 on.
-
-    >>> mean, half = interval(torch.tensor([1.0, 2.0, 3.0]))
-    >>> round(mean.item(), 2), round(half.item(), 2)
-    (2.0, 2.48)
-    """
-    from scipy.stats import t
-
-    if not isinstance(values, torch.Tensor) or values.ndim == 0 or not values.is_floating_point():
-        said = f"{values.dtype} {tuple(values.shape)}" if isinstance(values, torch.Tensor) else type(values).__name__
-        raise ValueError(f"values are {said}: expected floats (seeds, ...)")
-    n = len(values)
-    if n < 2:
-        raise ValueError(f"{n} seeds: expected 2 or more, since one has no standard deviation")
-    half = values.std(dim=0) * float(t.ppf(0.975, n - 1)) / n**0.5
-    return values.mean(dim=0), half
 
 
 def check_apart(pool: torch.Tensor, test: torch.Tensor) -> None:

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-import scipy.stats
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,7 +16,7 @@ from lecturelib.fine_tuning import fine_tune
 from lecturelib.transfer import Examples, LinearProbe, add_lora, copy_encoder, draw_labelled, probe_head
 from lecturelib.vision import VisionTransformer
 from tests.mutants import Mutant, planted
-from tests.strategies import normal, seeds
+from tests.strategies import normal
 from tests.twins import random_weights
 
 STEPS = {"steps": 2, "batch_size": 3, "lr": 0.01}
@@ -234,20 +233,6 @@ def test_with_a_rank_only_updates_of_low_rank_and_the_head_are_trained() -> None
     assert not torch.equal(*downs)
 
 
-# ---- intervals ----
-
-
-@given(st.integers(2, 9), st.integers(1, 4), seeds)
-def test_the_interval_is_students(n: int, columns: int, seed: int) -> None:
-    values = normal(n, columns, seed=seed)
-    mean, half = label_efficiency.interval(values)
-    assert mean.shape == half.shape == (columns,)
-    for k in range(columns):
-        column = values[:, k].numpy()
-        low, high = scipy.stats.t.interval(0.95, n - 1, loc=column.mean(), scale=scipy.stats.sem(column))
-        assert (mean - half)[k].item() == pytest.approx(low) and (mean + half)[k].item() == pytest.approx(high)
-
-
 # ---- bad input ----
 
 ARM = {"pixels": label_efficiency.Pixels()}
@@ -281,8 +266,6 @@ class Short:
         (lambda: measure({"forgetful": Short()}), ["'forgetful'", "(3,)", "(4,)", "one for each set"]),
         (lambda: label_efficiency.Tune(build, keep_head=True), ["keep_head=True", "without a source"]),
         (lambda: measure({"a": label_efficiency.Tune(build, how={"lr": -1})}), ["lr=-1", "above 0"]),
-        (lambda: label_efficiency.interval(torch.ones(1, 3)), ["1 seeds", "2 or more"]),
-        (lambda: label_efficiency.interval(torch.tensor(0.5)), ["torch.float32 ()", "floats (seeds, ...)"]),
     ],
 )
 def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:

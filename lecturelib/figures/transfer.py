@@ -1,6 +1,6 @@
 """Figures of notebook 07: accuracy by the number of labels, where a source harms, forgetting.
 
-Spread is a 95 % interval of the mean over seeds, by Student's t, as `label_efficiency.interval` computes it.
+Spread is a 95 % interval of the mean over seeds.
 """
 
 from __future__ import annotations
@@ -12,11 +12,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 from numpy.typing import ArrayLike
-from scipy.stats import t
 
 from lecturelib.figures.colors import BLUE, GREY, MARKERS, ORANGE, RED, STATE_COLORS
 from lecturelib.figures.given import few, growing, known, results, same_shape
-from lecturelib.figures.parts import label_ends, wrapped
+from lecturelib.figures.parts import interval, label_ends, wrapped
 from lecturelib.figures.pictures import HALO
 from lecturelib.figures.style import LectureFigure, panel, styled
 
@@ -25,19 +24,9 @@ _DASHES = ((0, (5, 2)), (0, (1, 1.3)), (0, (5, 1.5, 1, 1.5)))  # of controls, wh
 _HARM = "#fbe3d6"  # the half plane where a source is worse than none
 
 
-def _interval(values: np.ndarray, what: str) -> tuple[np.ndarray, np.ndarray]:
-    """The mean over seeds (seeds, ...) and half the width of its 95 % interval."""
-    n = len(values)
-    if n < 2:
-        raise ValueError(f"{what} has {n} seed: expected 2 or more, for there is no interval of one; add seeds")
-    if not np.isfinite(values).all():
-        raise ValueError(f"{what} holds NaN or infinity: expected finite numbers; leave out what is not measured yet")
-    return values.mean(0), values.std(0, ddof=1) * float(t.ppf(0.975, n - 1)) / n**0.5
-
-
 def _bounds(values: np.ndarray, what: str) -> tuple[float, float, float]:
     """The mean of (seeds,), and where its 95 % interval begins and ends."""
-    mean, half = _interval(values, what)
+    mean, half = interval(values, what)
     return float(mean), float(mean - half), float(mean + half)
 
 
@@ -57,7 +46,7 @@ def _label_axis(ax: Axes, labels: np.ndarray) -> None:
 def _with_interval(ax: Axes, x: np.ndarray, arrays: Mapping[str, np.ndarray], looks: Mapping[str, dict[str, Any]],
                    bands: Sequence[str] = ()) -> dict[str, tuple[np.ndarray, np.ndarray]]:  # fmt: skip
     """Draw a line for each mean with its interval, as a band or as bars that stand beside each other; return both."""
-    found = {name: _interval(each, f"accuracy of {name!r}") for name, each in arrays.items()}
+    found = {name: interval(each, f"accuracy of {name!r}") for name, each in arrays.items()}
     for k, (name, (mean, half)) in enumerate(found.items()):
         look = looks[name] | {"label": name}
         if name in bands:

@@ -12,8 +12,9 @@ import torch
 from torch import nn
 
 from lecturelib.edges import check_whole
+from lecturelib.figures.parts import interval
 from lecturelib.fine_tuning import Classifiers, fine_tune
-from lecturelib.label_efficiency import Pixels, Probe, Tune, check_apart, interval
+from lecturelib.label_efficiency import Pixels, Probe, Tune, check_apart
 from lecturelib.mae import MaskedAutoencoder
 from lecturelib.transfer import Examples, check_examples, copy_encoder, draw_labelled
 from lecturelib.vision import VisionTransformer
@@ -92,7 +93,7 @@ def _spread(values: torch.Tensor) -> dict[str, float | None]:
     """The mean over seeds, and half of its 95 % interval, if there are two seeds or more."""
     if len(values) < 2:
         return {"mean": values.mean().item(), "half": None}
-    mean, half = interval(values)
+    mean, half = interval(values.numpy(), "a run")
     return {"mean": mean.item(), "half": half.item()}
 
 

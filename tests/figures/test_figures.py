@@ -24,6 +24,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.text import Annotation, Text
 from PIL import Image
+from scipy import stats
 from torch.nn import Module
 
 from lecturelib.automata import DFA, counter
@@ -56,7 +57,6 @@ from lecturelib.figures import (
 from lecturelib.figures.units import BYTES, LONG_TIMES, SECONDS, in_unit, plain, power
 from lecturelib.figures.words import in_words
 from lecturelib.fine_tuning import fine_tune
-from lecturelib.label_efficiency import interval
 from lecturelib.mae import MaskedAutoencoder
 from lecturelib.transfer import add_lora
 from lecturelib.transformer import EncoderDecoder
@@ -843,10 +843,13 @@ def test_the_best_of_each_kind_is_bold():
     assert {"a photo (ring: the best)", "0.6", "0.8", "1", "1.2"} <= {text.get_text() for text, _ in texts(figure)}
 
 
-def test_the_interval_that_is_drawn_is_that_of_label_efficiency():
-    values = torch.tensor(noise(5, 3))
-    for ours, theirs in zip(transfer._interval(values.numpy(), "it"), interval(values), strict=True):
-        np.testing.assert_allclose(ours, theirs)
+@pytest.mark.parametrize("n", [2, 3, 9])
+def test_the_interval_is_students(n):
+    values = noise(n, 4, seed=n)
+    mean, half = parts.interval(values, "it")
+    np.testing.assert_allclose(
+        (mean - half, mean + half), stats.t.interval(0.95, n - 1, loc=values.mean(0), scale=stats.sem(values))
+    )
 
 
 def test_a_mark_is_full_only_where_a_difference_is_resolved():

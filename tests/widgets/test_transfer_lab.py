@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from lecturelib.figures.parts import interval
 from lecturelib.fine_tuning import Classifiers
-from lecturelib.label_efficiency import Pixels, Probe, Tune, interval, label_efficiency
+from lecturelib.label_efficiency import Pixels, Probe, Tune, label_efficiency
 from lecturelib.mae import MaskedAutoencoder
 from lecturelib.transfer import Examples
 from lecturelib.vision import VisionTransformer
@@ -224,7 +225,7 @@ def test_a_run_is_compared_at_the_last_step_that_both_reached():
     runs.add(now, 0, [0.6, 0.6, 0.6])
     runs.add(now, 2, [0.7, 0.9, 0.8])
     above = now.above(before)
-    mean, half = interval(torch.tensor([0.7 - 0.51, 0.9 - 0.61, 0.8 - 0.71]))
+    mean, half = interval(np.array([0.7 - 0.51, 0.9 - 0.61, 0.8 - 0.71]), "it")
     assert above == pytest.approx({"step": 2, "mean": mean.item(), "half": half.item()}, abs=1e-6)
     assert runs.described()[1]["above"] == above and runs.described()[0]["above"] is None
     runs.end(now, "stopped")

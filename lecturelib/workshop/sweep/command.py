@@ -20,7 +20,7 @@ def _run(given: argparse.Namespace) -> None:
     import torch
 
     from lecturelib.data.sweeps import TRANSFER, transfer_table
-    from lecturelib.label_efficiency import interval
+    from lecturelib.figures.parts import interval
     from lecturelib.workshop.sweep.transfer import run
 
     torch.set_num_threads(1)
@@ -31,5 +31,5 @@ def _run(given: argparse.Namespace) -> None:
     measured = transfer_table(file)
     print("labels a class".ljust(32), *(f"{each:>11}" for each in measured.labels))
     for name, accuracy in measured.accuracy.items():
-        cells = (f"{mean:.2f} ± {half:.2f}" for mean, half in zip(*interval(accuracy), strict=True))
+        cells = (f"{mean:.2f} ± {half:.2f}" for mean, half in zip(*interval(accuracy.numpy(), name), strict=True))
         print(name.ljust(32), *(cell.rjust(11) for cell in cells))
