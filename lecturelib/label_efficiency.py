@@ -168,7 +168,8 @@ def check_apart(pool: torch.Tensor, test: torch.Tensor) -> None:
     seen, asked = (
         [each.tobytes() for each in (images.detach().cpu().double() + 0.0).numpy()] for images in (pool, test)
     )
-    both = len([each for each in asked if each in set(seen)])
+    known = set(seen)
+    both = sum(each in known for each in asked)
     if both:
         raise ValueError(
             f"{both} test images are in the pool as well: expected none; split the data before drawing from it"
