@@ -2,7 +2,6 @@
 
     rnn_step, run_rnn        one step of the tanh RNN; the loop over time
     lstm_step, run_lstm      one step of the LSTM with its gates in sight; the loop, with a gate forced if you like
-    open_forget_gate         the start that lets an LSTM remember
     Reader                   one-hot symbols -> RNN, LSTM or GRU -> logits, at every step
 
 All weights are in torch's layout, so that the numbers of an `nn.RNN` or `nn.LSTM` can be put in as they are.
@@ -142,28 +141,6 @@ def _check_run(x: torch.Tensor, w_x: torch.Tensor, w_h: torch.Tensor, b: torch.T
             )
     if not torch.isfinite(x).all():
         raise ValueError("x holds NaN or infinity: expected finite inputs; look at how the batch was made")
-
-
-def open_forget_gate(lstm: nn.LSTM, bias: float) -> None:
-    """Make the forget gate of an `nn.LSTM` begin open: its bias is set to `bias`, in every layer and direction.
-
-    torch adds two bias vectors; the forget part of the first becomes `bias`, that of the second 0. Nothing else
-    changes. A gate with bias b and no other input keeps the share sigmoid(b) of the cell at each step.
-
-    Raises: ValueError for anything but an `nn.LSTM` with biases.
-    Source: F. Gers, J. Schmidhuber and F. Cummins, Learning to forget, 2000; R. Jozefowicz, W. Zaremba and
-        I. Sutskever, An empirical exploration of recurrent network architectures, 2015.
-    Taught: notebook 02, section 3.
-    """
-    if not isinstance(lstm, nn.LSTM) or not lstm.bias:
-        raise ValueError(f"{type(lstm).__name__} has no forget gate with a bias: expected an nn.LSTM with bias=True")
-    forget = slice(lstm.hidden_size, 2 * lstm.hidden_size)  # rows i, f, g, o
-    with torch.no_grad():
-        for name, parameter in lstm.named_parameters():
-            if name.startswith("bias_ih"):
-                parameter[forget] = bias
-            elif name.startswith("bias_hh"):
-                parameter[forget] = 0.0
 
 
 class Reader(nn.Module):

@@ -147,23 +147,6 @@ def test_a_later_token_changes_no_earlier_state(states) -> None:
     assert (before[:, step:] != after[:, step:]).flatten(2).any(-1).all()
 
 
-@pytest.mark.parametrize(("num_layers", "bidirectional", "bias"), [(1, False, 2.5), (3, True, -1.0)])
-def test_open_forget_gate_sets_the_forget_biases_and_nothing_else(
-    num_layers: int, bidirectional: bool, bias: float
-) -> None:
-    lstm = nn.LSTM(3, 5, num_layers=num_layers, bidirectional=bidirectional)
-    before = {name: parameter.clone() for name, parameter in lstm.named_parameters()}
-    recurrent.open_forget_gate(lstm, bias)
-    for name, parameter in lstm.named_parameters():
-        assert parameter.requires_grad
-        for k, gate in enumerate(GATES):
-            rows = slice(5 * k, 5 * (k + 1))
-            if gate == "f" and name.startswith("bias"):
-                assert (parameter[rows] == (bias if "_ih_" in name else 0.0)).all(), name
-            else:
-                assert torch.equal(parameter[rows], before[name][rows]), (name, gate)
-
-
 @pytest.mark.parametrize(("cell", "kind"), [("rnn", nn.RNN), ("lstm", nn.LSTM), ("gru", nn.GRU)])
 def test_a_reader_reads_one_hot_symbols_with_torchs_cell(cell: str, kind: type[nn.RNNBase]) -> None:
     reader = recurrent.Reader(cell, 3, 7, 5).double()
@@ -213,7 +196,6 @@ X, H = normal(2, 7, 3, seed=0), torch.zeros(5, dtype=torch.float64)
         (lambda: recurrent.run_lstm(X, *RNN), ["w_x", "(5, 3)", "(20, 3)", "5 hidden units"]),
         (lambda: recurrent.run_lstm(X, LSTM[0], LSTM[1][0], LSTM[2]), ["w_h has shape (5,)", "(20, 5)"]),
         (lambda: recurrent.run_lstm(X, *LSTM, force={"z": 1.0}), ["['z']", "['i', 'f', 'g', 'o']"]),
-        (lambda: recurrent.open_forget_gate(nn.GRU(3, 5), 1.0), ["GRU", "nn.LSTM", "bias=True"]),  # type: ignore[arg-type]
         (lambda: recurrent.Reader("transformer", 2, 3, 1), ["'transformer'", "['rnn', 'lstm', 'gru']"]),
         (lambda: recurrent.Reader("rnn", 0, 3, 1), ["vocab_size=0", "1 or more"]),
         (lambda: recurrent.Reader("rnn", 2, 0, 1), ["hidden_size=0", "1 or more"]),
@@ -243,7 +225,6 @@ def test_whole_numbers_of_every_width_are_tokens(kind: torch.dtype) -> None:
 
 FORCED = test_a_forced_gate_has_that_value_everywhere_and_the_others_do_not
 GATED = test_the_cell_forgets_sums_keeps_and_hides_as_its_gates_say
-OPEN = test_open_forget_gate_sets_the_forget_biases_and_nothing_else
 DETACHED = "h = rnn_step(x[:, t], h.detach(), w_x"
 
 test_mutants = planted(
@@ -255,7 +236,6 @@ test_mutants = planted(
         Mutant('gate["o"] * torch.tanh(c)', 'gate["o"] * c', test_run_lstm_is_torchs),
         Mutant('gate["i"], gate["f"], gate["g"]', 'gate["f"], gate["i"], gate["g"]', GATED),
         Mutant("torch.full_like(gate[name], value)", "gate[name] * value", FORCED),
-        Mutant("slice(lstm.hidden_size, 2 * lstm.hidden_size)", "slice(0, lstm.hidden_size)", OPEN),
         Mutant(
             "self.states(tokens)[:, 1:]",
             "self.states(tokens)[:, :-1]",
