@@ -4,7 +4,6 @@ Pointer       the smallest such network: a single head looks at what is read, an
 pointer_loss  what it is trained on
 BiGRU         an encoder: a GRU that reads in both directions
 Translator    a GRU writes the target; it looks back at all that was read, or is fed one vector at every step
-translate     write greedily, each token after the last
 translation_loss, share_exact, copies   what it is trained on; how many answers are right as a whole; a task
 """
 
@@ -16,7 +15,7 @@ from torch import nn
 
 from lecturelib.attention import Attention
 from lecturelib.edges import check_lengths, check_tokens, check_whole
-from lecturelib.lengths import real_steps, steps_within
+from lecturelib.lengths import steps_within
 
 
 class Pointer(nn.Module):
@@ -148,28 +147,6 @@ class Translator(nn.Module):
         return self.out(torch.cat([h, c], dim=-1))  # (B, T, target_vocab_size)
 
 
-@torch.no_grad()
-def translate(model: nn.Module, source: torch.Tensor, lengths: torch.Tensor, start: int, steps: int) -> torch.Tensor:
-    """Write greedily: take the likeliest token, append it, and ask again, `steps` times.
-
-    `model(source, target, lengths)` gives logits, as a `Translator` or an `EncoderDecoder` does.
-    Shapes: source (B, S), lengths (B,); returns (B, steps), without the start token.
-    Raises: ValueError for fewer than 1 step, and lengths outside 1 to S.
-    Taught: notebook 03, section 6.
-
-    >>> model = Translator(source_vocab_size=5, target_vocab_size=7, d_model=4)
-    >>> translate(model, torch.tensor([[4, 0, 2]]), torch.tensor([3]), start=0, steps=2).shape
-    torch.Size([1, 2])
-    """
-    check_whole(steps=steps)
-    real_steps(lengths, source.shape[1])  # refuses lengths that a forward pass would believe
-    written = torch.full((len(source), 1), start, device=source.device)
-    for _ in range(steps):
-        following = model(source, written, lengths)[:, -1].argmax(dim=-1)
-        written = torch.cat([written, following[:, None]], dim=1)
-    return written[:, 1:]
-
-
 def translation_loss(model: nn.Module, batch: tuple[torch.Tensor, ...]) -> torch.Tensor:
     """Return the cross-entropy of each token of the target, given the right ones before it (teacher forcing).
 
@@ -183,9 +160,9 @@ def translation_loss(model: nn.Module, batch: tuple[torch.Tensor, ...]) -> torch
 
 @torch.no_grad()
 def share_exact(model: nn.Module, batch: tuple[torch.Tensor, ...]) -> torch.Tensor:
-    """Return the share of targets that `translate` would write without a mistake.
+    """Return the share of targets that are exactly what the model would write greedily, token by token.
 
-    It takes one pass: if each token is the likeliest after the right ones before it, that is what `translate` writes.
+    It takes one pass: a target is written so if each token is the likeliest after those before it.
     Shapes: as `translation_loss`.
     Taught: notebook 03, section 6.
     """

@@ -131,23 +131,6 @@ def test_every_real_token_counts_and_every_parameter_learns(kind: str) -> None:
     assert not parameters_that_rest(model)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_translate_is_greedy_by_hand(kind: str) -> None:
-    model = translator(kind, 4, seed=3)
-    source, _, lengths = batch(5, 7, 1, 3)
-    graphs = list[bool]()
-    model.register_forward_hook(lambda *_: graphs.append(torch.is_grad_enabled()))
-    written = translation.translate(model, source, lengths, start=2, steps=6)
-    assert graphs == [False] * 6 and torch.is_grad_enabled()
-    assert written.shape == (5, 6) and not written.is_floating_point()
-    for row, n in enumerate(lengths.tolist()):
-        target = [2]
-        for _ in range(6):
-            logits = model(source[row : row + 1, :n], torch.tensor([target]), lengths[row : row + 1])
-            target.append(int(logits[0, -1].argmax()))
-        assert written[row].tolist() == target[1:]
-
-
 def test_watching_a_translator_shows_where_it_looked_and_the_other_has_as_many_parameters() -> None:
     model, without = translator("attention"), translator("one vector")
     source, target, _ = batch(3, 5, 4, 1)
@@ -161,11 +144,13 @@ def test_watching_a_translator_shows_where_it_looked_and_the_other_has_as_many_p
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_target_is_exact_if_translate_writes_it(kind: str) -> None:
+def test_a_target_is_exact_if_it_is_what_is_written_greedily(kind: str) -> None:
     model = translator(kind, 4, seed=3)
     source, target, lengths = batch(40, 7, 3, 3)
-    written = torch.cat([target[:, :1], translation.translate(model, source, lengths, 2, 2)], dim=1)
-    target[:, 0], written[:, 0] = 2, 2
+    target[:, 0] = 2
+    written = target[:, :1]
+    for _ in range(2):
+        written = torch.cat([written, model(source, written, lengths)[:, -1:].argmax(dim=-1)], dim=1)
     half = torch.where((torch.arange(40) % 2 == 0)[:, None], written, target)
     for each in (target, written, half):
         exact = (each == written).all(dim=1).float().mean()
@@ -238,13 +223,9 @@ test_bad_input_is_refused_in_words = refuses(
     (lambda: translation.copies(2, 3, -1), ["seed=-1", "0 or more"]),
     (lambda: run(S, T.bool(), N), ["target", "torch.bool", "whole numbers"]),
     (lambda: run(S, T[:1], N), ["2 sources", "1 targets", "pairs"]),
-    (lambda: translation.translate(translator("attention"), S, N, 0, 0), ["steps=0", "1 or more"]),
-    (lambda: translation.translate(translator("attention"), S, N - 2, 0, 2), ["0 to 3", "1 to 5"]),
     (lambda: record_attention(translator("one vector")).__enter__(), ["Translator holds no AttentionMap"]),
 )
 
-
-GREEDY = test_translate_is_greedy_by_hand
 
 test_mutants = planted(
     translation,
@@ -256,8 +237,6 @@ test_mutants = planted(
         Mutant(", h, update)", ", h, 1 - update)", test_a_recurrent_encoder_reads_each_sequence_by_itself),
         Mutant("self.attention(h, states, real)", "self.attention(h, states)", test_a_translator_is_its_equation),
         Mutant("torch.cat([y, c], dim=-1)", "torch.cat([c, y], dim=-1)", test_a_translator_is_its_equation),
-        Mutant(".all(dim=1).float()", ".float()", test_a_target_is_exact_if_translate_writes_it),
-        Mutant("(len(source), 1), start,", "(len(source), 1), 0,", GREEDY),
-        Mutant("lengths)[:, -1].argmax(", "lengths)[:, 0].argmax(", GREEDY),
+        Mutant(".all(dim=1).float()", ".float()", test_a_target_is_exact_if_it_is_what_is_written_greedily),
     ],
 )  # fmt: skip
