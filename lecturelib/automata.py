@@ -1,7 +1,6 @@
 """Deterministic finite automata (DFA): a transition table that reads a string one symbol at a time.
 
     DFA               run it, ask what may come next, make it smaller, compare it with another
-    counter           counts ones, modulo a number
 
 `neural_automata` writes a DFA into the weights of a recurrent network, and reads one back out of it.
 """
@@ -13,8 +12,6 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 
 import numpy as np
-
-from lecturelib.edges import check_whole
 
 
 class DFA:
@@ -188,16 +185,3 @@ def _checked_table(table: Sequence[Sequence[int]] | np.ndarray, alphabet: str) -
                     f"states 0 to {n - 1}. Where no move is allowed, lead to a trap state that leads only to itself"
                 )
     return np.array(rows, dtype=np.int64)
-
-
-def counter(modulus: int) -> DFA:
-    """Return the automaton that accepts bit strings whose number of ones is divisible by `modulus`.
-
-    Raises: ValueError for a modulus below 1.
-    Tool: from notebook 01 on.
-
-    >>> counter(3).run("1101")
-    [0, 1, 2, 2, 0]
-    """
-    check_whole(modulus=modulus)
-    return DFA([[s, (s + 1) % modulus] for s in range(modulus)], accepting=[0], alphabet="01")

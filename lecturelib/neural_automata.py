@@ -48,9 +48,9 @@ def compile_rnn(dfa: DFA, gain: float = 10.0) -> RNNWeights:
     Source: M. L. Minsky, Computation: finite and infinite machines, 1967, chapter 3, with tanh for the threshold.
     Taught: notebook 01, section 2.
 
-    >>> from lecturelib.automata import counter
-    >>> compile_rnn(counter(3)).w_h.shape
-    torch.Size([6, 6])
+    >>> even = DFA([[0, 1], [1, 0]], accepting=[0], alphabet="01")  # an even number of ones
+    >>> compile_rnn(even).w_h.shape
+    torch.Size([4, 4])
     """
     n, m = dfa.table.shape
     if not gain >= max(6.0, math.log(10 * n * m)):
@@ -70,9 +70,6 @@ def compile_rnn(dfa: DFA, gain: float = 10.0) -> RNNWeights:
     h_0 = -torch.ones(n * m)
     h_0[dfa.start * m] = 1.0  # as if the start state had been reached by the first symbol
     return RNNWeights(gain * w_x, gain * w_h, gain * b, h_0)
-
-
-_METHODS = ("ward", "average", "complete", "single")
 
 
 class Extracted(NamedTuple):
@@ -95,12 +92,10 @@ def extract_dfa(
     alphabet: str,
     tolerance: float = 0.003,
     most: int = 32,
-    method: str = "ward",
 ) -> Extracted | None:
     """Read an automaton off the hidden states of a trained network.
 
-    Hidden states that lie close together are taken to be one state of the automaton. `method` says how they are
-    clustered: ward, average, complete or single, as in scipy's `linkage`.
+    Hidden states that lie close together, by Ward's clustering, are taken to be one state of the automaton.
     The number of clusters is the smallest, from 2 on, for which at most the share `tolerance` contradicts: from one
     cluster, one symbol should lead to one cluster, and all members of a cluster should give one output; the majority
     decides. A move that never occurred stays in place.
@@ -110,18 +105,16 @@ def extract_dfa(
     Returns: an `Extracted`, its automaton not minimized yet; None where not even `most` clusters are enough: such a
         network has not settled on an automaton.
     Memory: 4 n^2 bytes for n = B (T + 1) hidden states: their distances.
-    Raises: ValueError for shapes that disagree, NaN, an unknown symbol, or an unknown method.
+    Raises: ValueError for shapes that disagree, NaN, and an unknown symbol.
     Source: the idea is that of C. W. Omlin and C. L. Giles, Extraction of rules from discrete-time recurrent neural
         networks, 1996.
     Taught: notebook 01, section 4.
     """
     check_whole(2, most=most)
-    if method not in _METHODS:
-        raise ValueError(f"method {method!r} is unknown: expected one of {list(_METHODS)}")
     read = _read_strings(states, strings, accepted, alphabet)  # (B, T) numbers of the symbols
     points = states.detach().cpu().double().numpy()
     says = accepted.detach().cpu().numpy().astype(bool)
-    tree = linkage(points.reshape(-1, points.shape[-1]), method=method)  # merges the nearest groups, one by one
+    tree = linkage(points.reshape(-1, points.shape[-1]), method="ward")  # merges the nearest groups, one by one
     for k in range(2, most + 1):
         clusters = fcluster(tree, k, criterion="maxclust").reshape(points.shape[:2]) - 1  # fcluster counts from 1
         found = _table_of(clusters, read, says, k, alphabet)

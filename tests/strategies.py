@@ -1,7 +1,5 @@
 """What the property tests draw from: prime sizes that are all different, random automata, float64 tensors."""
 
-from itertools import product
-
 import torch
 from hypothesis import strategies as st
 
@@ -31,6 +29,6 @@ def dfas(draw: st.DrawFn, alphabet: str | None = None) -> DFA:
     return DFA(table, draw(st.sets(state)), alphabet, start=draw(state))
 
 
-def all_strings(alphabet: str, max_len: int) -> list[str]:
-    """Return every string of at most `max_len` symbols."""
-    return ["".join(s) for length in range(max_len + 1) for s in product(alphabet, repeat=length)]
+def counter(modulus: int) -> DFA:
+    """Return the automaton that accepts bit strings whose number of ones is divisible by `modulus`."""
+    return DFA([[s, (s + 1) % modulus] for s in range(modulus)], accepting=[0], alphabet="01")

@@ -1,6 +1,5 @@
 """Automata in the weights of a network, and automata read off hidden states."""
 
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -8,12 +7,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lecturelib import neural_automata
-from lecturelib.automata import DFA, counter
+from lecturelib.automata import DFA
 from lecturelib.data.strings import numbers, random_strings
 from lecturelib.recurrent import Reader, run_rnn
 from lecturelib.training import fit, seed_everything
 from tests.mutants import Mutant, planted
-from tests.strategies import dfas, seeds
+from tests.strategies import counter, dfas, seeds
 
 
 def hidden_states(dfa: DFA, strings: list[str], gain: float = 10.0) -> torch.Tensor:
@@ -150,21 +149,8 @@ def test_where_there_is_no_automaton_none_is_found() -> None:
     generator = torch.Generator().manual_seed(0)
     states = torch.randn(50, 21, 4, generator=generator)
     says = torch.rand(50, 21, generator=generator) > 0.5
-    for method in ("ward", "average", "complete", "single"):
-        assert neural_automata.extract_dfa(states, strings, says, "01", most=3, method=method) is None
+    assert neural_automata.extract_dfa(states, strings, says, "01", most=3) is None
     assert neural_automata.extract_dfa(states, strings, says, "01", tolerance=1.0, most=3) is not None
-
-
-def test_the_method_decides_which_states_are_together() -> None:
-    """A chain of points and two apart: single linkage keeps the chain, complete linkage cuts it."""
-    states = torch.tensor([0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.5, 6.6])[:, None, None].expand(8, 2, 1)
-    says = torch.zeros(8, 2, dtype=torch.bool)
-    groups = {}
-    for method in ("single", "complete"):
-        found = neural_automata.extract_dfa(states, ["0"] * 8, says, "0", tolerance=1.0, method=method)
-        assert found is not None
-        groups[method] = sorted(np.bincount(found.clusters[:, 0]).tolist())
-    assert groups == {"single": [2, 6], "complete": [4, 4]}
 
 
 @pytest.mark.parametrize(
@@ -182,7 +168,6 @@ def test_the_method_decides_which_states_are_together() -> None:
         (lambda: neural_automata.extract_dfa(STATES, ["01", "2x"], SAYS, "01"), ["['2', 'x']", "['0', '1']"]),
         (lambda: neural_automata.extract_dfa(STATES / 0, STRINGS, SAYS, "01"), ["NaN", "finite"]),
         (lambda: neural_automata.extract_dfa(STATES, STRINGS, SAYS, "01", most=1), ["most=1", "2 or more"]),
-        (lambda: neural_automata.extract_dfa(STATES, STRINGS, SAYS, "01", method="k"), ["'k'", "'ward'", "'single'"]),
     ],
 )
 def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:

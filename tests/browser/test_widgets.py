@@ -12,10 +12,10 @@ pytestmark = [pytest.mark.platform, needs(not lab.MISSING, lab.HOW)]
 
 STEPPER = """
 import numpy as np
-from lecturelib.automata import counter
+from lecturelib.automata import DFA
 from lecturelib.widgets.stepper import AutomatonStepper
 
-dfa = counter(3)
+dfa = DFA([[0, 1], [1, 2], [2, 0]], [0], "01")  # counts ones, modulo 3
 
 def network(string):  # hidden states that hold the state and the last symbol, and a little of the time
     last = [0, *map(int, string)]

@@ -27,7 +27,7 @@ from PIL import Image
 from scipy import stats
 from torch.nn import Module
 
-from lecturelib.automata import DFA, counter
+from lecturelib.automata import DFA
 from lecturelib.figures import (
     attention,
     attention_explorer,
@@ -61,6 +61,7 @@ from lecturelib.mae import MaskedAutoencoder
 from lecturelib.transfer import add_lora
 from lecturelib.transformer import EncoderDecoder
 from lecturelib.vision import VisionTransformer
+from tests.strategies import counter
 
 ROOT = Path(__file__).parents[2]
 SHARED = {"__init__", "colors", "given", "maps", "paper", "parts", "pictures", "plane", "style", "units", "words"}

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from lecturelib.automata import counter
 from lecturelib.widgets import cost_explorer
 from lecturelib.widgets.cost_explorer import CostExplorer
 from lecturelib.widgets.gates import GateScope
@@ -14,6 +13,7 @@ from lecturelib.widgets.patch_answers import repaint
 from lecturelib.widgets.patch_playground import PatchPlayground
 from lecturelib.widgets.stepper import AutomatonStepper
 from lecturelib.widgets.transfer_runs import KEEP, NONE, TUNE, Choice, Experiment
+from tests.strategies import counter
 from tests.widgets import test_transfer_lab as labs
 from tests.widgets.test_attention_explorer import BLIND, WORDS, causal, explorer, scores
 from tests.widgets.test_film import ACCURACY, GROUPS, STATES, STEPS, film

@@ -5,10 +5,11 @@ import pytest
 import torch
 from torch import nn
 
-from lecturelib.automata import DFA, counter
+from lecturelib.automata import DFA
 from lecturelib.figures.plane import separating_plane
 from lecturelib.figures.style import png
 from lecturelib.widgets.stepper import MAX_LEN, AutomatonStepper
+from tests.strategies import counter
 
 EXAMPLES = ["110101", "000111", "101010", "1", "0110"]
 torch.manual_seed(0)
