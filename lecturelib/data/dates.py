@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import datetime
 import functools
-import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -41,38 +40,20 @@ class Written(NamedTuple):
     format: str
 
 
-def write(day: str | datetime.date, locale: str, form: str = "long") -> str:
-    """Write a day as a locale does.
+def write(day: datetime.date, locale: str, form: str = "long") -> str:
+    """Write a day as a locale does; non-breaking spaces become spaces.
 
-    `day` is a date or its ISO form; non-breaking spaces become spaces.
-    Raises: ValueError for a day that does not exist, a locale that is not in LOCALES, and a format not in FORMATS.
+    Raises: ValueError for a locale that is not in LOCALES, and a format not in FORMATS.
 
-    >>> write("2024-03-05", "de")
+    >>> write(datetime.date(2024, 3, 5), "de")
     '5. März 2024'
     """
     from babel.dates import format_date
 
-    if isinstance(day, str):
-        day = parse(day)
     _check_locale(locale)
     if form not in FORMATS:
         raise ValueError(f"format {form!r} is unknown: expected one of {', '.join(FORMATS)}")
     return " ".join(format_date(day, form, locale=locale).split())
-
-
-def parse(iso: str) -> datetime.date:
-    """Return the day that an ISO 8601 text names.
-
-    Raises: ValueError for a text of another form, or a day that no calendar has.
-    """
-    try:
-        if not re.fullmatch(r"\d{4}-\d\d-\d\d", str(iso)):  # datetime also takes other forms of the standard
-            raise ValueError("another form")
-        return datetime.date.fromisoformat(iso)
-    except ValueError as problem:
-        raise ValueError(
-            f"{iso!r} is no day ({problem}): expected year-month-day with 4, 2 and 2 digits, such as 2024-03-05"
-        ) from None
 
 
 def dates(n: int, *, held_out: bool, seed: int, locales: Sequence[str] = LOCALES) -> list[Written]:

@@ -12,6 +12,8 @@ import torch
 from lecturelib.data import dates
 from tests.mutants import Mutant, planted
 
+DAY = datetime.date(2024, 3, 5)
+
 
 def roughly_uniform(drawn: list[str], expected: tuple[str, ...]) -> bool:
     """Compare counts with equal ones: chi-square below its mean plus five standard deviations."""
@@ -34,10 +36,9 @@ def roughly_uniform(drawn: list[str], expected: tuple[str, ...]) -> bool:
     ],
 )
 def test_a_day_is_written_as_the_locale_does(locale: str, form: str, text: str) -> None:
-    assert dates.write("2024-03-05", locale, form) == text
-    assert dates.write(datetime.date(2024, 3, 5), locale, form) == text
+    assert dates.write(DAY, locale, form) == text
     if form == "long":
-        assert dates.write("2024-03-05", locale) == text
+        assert dates.write(DAY, locale) == text
 
 
 @pytest.mark.parametrize("locale", dates.LOCALES)
@@ -86,8 +87,7 @@ def test_what_is_drawn_is_what_it_says() -> None:
     assert drawn[:20] != dates.dates(20, held_out=True, seed=2)
     assert len(drawn) == 5000
     for each in drawn[:500]:
-        assert each.text == dates.write(each.iso, each.locale, each.format)
-        assert dates.parse(each.iso).isoformat() == each.iso
+        assert each.text == dates.write(datetime.date.fromisoformat(each.iso), each.locale, each.format)
     assert roughly_uniform([each.locale for each in drawn], dates.LOCALES)
     assert roughly_uniform([each.format for each in drawn], dates.FORMATS)
     pairs = {(each.locale, each.format) for each in drawn}
@@ -99,12 +99,8 @@ def test_what_is_drawn_is_what_it_says() -> None:
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: dates.parse("2023-02-29"), ["'2023-02-29'", "no day", "such as 2024-03-05"]),
-        (lambda: dates.parse("2024-13-01"), ["'2024-13-01'", "year-month-day"]),
-        (lambda: dates.parse("2024-03-05T00:00"), ["'2024-03-05T00:00'", "4, 2 and 2 digits"]),
-        (lambda: dates.parse(20240305), ["20240305", "such as 2024-03-05"]),
-        (lambda: dates.write("2024-03-05", "tlh"), ["'tlh'", "en_US", "el"]),
-        (lambda: dates.write("2024-03-05", "de", "short"), ["'short'", "medium, long"]),
+        (lambda: dates.write(DAY, "tlh"), ["'tlh'", "en_US", "el"]),
+        (lambda: dates.write(DAY, "de", "short"), ["'short'", "medium, long"]),
         (lambda: dates.date_tensors([]), ["written=0"]),
         (lambda: dates.dates(0, held_out=False, seed=0), ["n=0", "1 or more"]),
         (lambda: dates.dates(2, held_out=True, seed=0, locales=[]), ["locales=0", "1 or more"]),
