@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from lecturelib.edges import check_whole
+from lecturelib.edges import check_tokens, check_whole
 
 GATES = ("i", "f", "g", "o")  # input gate, forget gate, candidate, output gate: torch's order
 
@@ -169,10 +169,7 @@ class Reader(nn.Module):
         Shapes: tokens (B, T); returns (B, T + 1, hidden_size), as `DFA.run` returns T + 1 states.
         Taught: notebook 01, section 4.
         """
-        if tokens.ndim != 2 or 0 in tokens.shape:
-            raise ValueError(f"tokens has shape {tuple(tokens.shape)}: expected (B, T), neither of them 0")
-        if tokens.is_floating_point() or tokens.dtype == torch.bool:
-            raise ValueError(f"tokens are {tokens.dtype}: expected whole numbers; tokens.long() makes some")
+        check_tokens(tokens)
         x = F.one_hot(tokens.long(), self.vocab_size).to(self.head.weight.dtype)  # (B, T, vocab_size)
         h_0 = x.new_zeros(x.shape[0], 1, self.cell.hidden_size)
         return torch.cat([h_0, self.cell(x)[0]], dim=1)
