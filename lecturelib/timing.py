@@ -29,7 +29,7 @@ def timed(functions: Mapping[str, Callable[[], object]], *, rounds: int = 7, war
     """Run each function once in every round, and return the seconds it took, round by round.
 
     Every other round runs them in the opposite order, so that none always comes first. The `warmup` rounds before are
-    not counted: the first call of a kernel also fetches memory. A GPU is waited for before the clock is read.
+    not counted: the first call of a kernel also fetches memory. A GPU's work is not waited for.
     Units: processor seconds of this process, all its threads; where a system counts them too coarsely, as Windows does,
         those of the clock on the wall.
     Raises: ValueError for no functions, fewer than 1 round, and a negative warmup.
@@ -45,10 +45,8 @@ def timed(functions: Mapping[str, Callable[[], object]], *, rounds: int = 7, war
     seconds: dict[str, list[float]] = {name: [] for name in functions}
     for turn in range(-warmup, rounds):
         for name in list(functions)[:: 1 if turn % 2 == 0 else -1]:
-            _wait()
             began = CLOCK()
             functions[name]()
-            _wait()
             if turn >= 0:
                 seconds[name].append(CLOCK() - began)
     return seconds
@@ -104,9 +102,3 @@ def peak_bytes(function: Callable[[], object]) -> int:
             held += event.nbytes()
             peak = max(peak, held)
     return peak
-
-
-def _wait() -> None:
-    """Wait for the GPU: its work is only queued when a call returns."""
-    if torch.cuda.is_available() and torch.cuda.is_initialized():
-        torch.cuda.synchronize()

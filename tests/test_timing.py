@@ -47,30 +47,18 @@ def test_each_function_runs_once_a_round_and_every_other_round_backwards(rounds:
     assert list(seconds) == ["a", "b", "c"] and all(len(each) == rounds for each in seconds.values())
 
 
-def test_seconds_are_those_of_each_call_and_the_gpu_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_seconds_are_those_of_each_call(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock([])
     monkeypatch.setattr(timing, "CLOCK", clock)
-    monkeypatch.setattr(timing, "_wait", lambda: clock.events.append("wait"))
     functions = {"a": clock.runs("a", 50.0, 1.0, 2.0, 4.0), "b": clock.runs("b", 70.0, 8.0, 16.0, 32.0)}
     assert timing.timed(functions, rounds=3) == {"a": [1, 2, 4], "b": [8, 16, 32]}  # the warm-up not counted
-    assert clock.events[:8] == ["wait", "clock", "b", "wait", "wait", "clock", "a", "wait"]
-    assert clock.events[8:13] == ["wait", "clock", "a", "wait", "clock"]
+    assert clock.events[:10] == ["clock", "b", "clock", "a", "clock", "a", "clock", "clock", "b", "clock"]
 
 
 def test_the_clock_is_the_processors_and_seven_rounds_follow_one() -> None:
     assert (time.process_time if timing.FINE else time.perf_counter) == timing.CLOCK
     calls: list[int] = []
     assert len(timing.timed({"a": lambda: calls.append(1)})["a"]) == 7 and len(calls) == 8
-
-
-def test_waiting_is_for_a_gpu_that_was_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    waited: list[int] = []
-    monkeypatch.setattr(torch.cuda, "synchronize", lambda: waited.append(1))
-    for there, used in [(False, False), (False, True), (True, False), (True, True)]:
-        monkeypatch.setattr(torch.cuda, "is_available", lambda there=there: there)
-        monkeypatch.setattr(torch.cuda, "is_initialized", lambda used=used: used)
-        timing._wait()
-        assert len(waited) == (there and used)
 
 
 def test_short_products_are_repeated_and_the_fastest_round_is_divided_by_how_often(
