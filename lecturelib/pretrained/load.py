@@ -1,8 +1,7 @@
-"""Read pretrained weights and the cards that belong to them."""
+"""Read pretrained weights."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -74,19 +73,6 @@ def source(name: str) -> VisionTransformer:
     loaded = load(SOURCES[name])
     found = getattr(loaded, "encoder", loaded)
     assert isinstance(found, VisionTransformer)
-    return found
-
-
-def card(name: str, folder: Path = FOLDER) -> dict[str, Any]:
-    """Return the card of a pretrained model: about, settings, seed, seconds, hardware, versions, parameters, scores.
-
-    Raises: ValueError for an unknown name, or a card that is not there.
-    """
-    builder_of(name)
-    path = folder / f"{name}.json"
-    if not path.exists():
-        raise ValueError(f"{path.name} is not there: make it with `lecture train {name}`")
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return found
 
 
