@@ -20,7 +20,6 @@ from lecturelib.fine_tuning import Classifiers, fine_tune
 from lecturelib.transfer import (
     Examples,
     LinearProbe,
-    add_lora,
     check_examples,
     copy_encoder,
     draw_labelled,
@@ -83,8 +82,8 @@ class Tune(Arm):
     """Train a network on, all arms of one call in a stack; without a source, from scratch.
 
     `build(seed)` makes a network with a head; the weights of `source` are copied into it, with its head if
-    `keep_head`; `probe_first` begins with the head of a linear probe instead. With a `rank` only low-rank updates and
-    the head are trained. `how` goes to `fine_tune`: steps, batch_size, lr, last, ...
+    `keep_head`; `probe_first` begins with the head of a linear probe instead. `how` goes to `fine_tune`: steps,
+    batch_size, lr, last, ...
     Raises: ValueError for a head that is to be kept without a source, and as `copy_encoder` and `fine_tune`.
     Tool: from notebook 07 on.
     """
@@ -92,7 +91,6 @@ class Tune(Arm):
     build: Build
     source: VisionTransformer | None = None
     keep_head: bool = False
-    rank: int | None = None
     probe_first: bool = False
     how: Mapping[str, Any] = field(default_factory=dict)
 
@@ -105,7 +103,7 @@ class Tune(Arm):
         model = self.build(seed)
         if self.source is not None:
             copy_encoder(self.source, model, head=self.keep_head)
-        return model if self.rank is None else add_lora(model, self.rank, seed=seed)
+        return model
 
     def accuracies(self, sets: Sequence[Examples], test: Examples, seeds: Sequence[int]) -> list[float]:
         """Train one network on each set, by its seed."""
@@ -164,6 +162,10 @@ def check_apart(pool: torch.Tensor, test: torch.Tensor) -> None:
     """Raise ValueError for test images that are in the pool, where they could be learned by heart.
 
     Tool: from notebook 07 on.
+
+    >>> check_apart(torch.tensor([[0.1], [0.2]]), torch.tensor([[0.2], [0.3]]))
+    Traceback (most recent call last):
+    ValueError: 1 test images are in the pool as well: expected none; split the data before drawing from it
     """
     seen, asked = (
         [each.tobytes() for each in (images.detach().cpu().double() + 0.0).numpy()] for images in (pool, test)

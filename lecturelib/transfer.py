@@ -25,7 +25,7 @@ from lecturelib.vision import VisionTransformer, check_images
 Examples = tuple[torch.Tensor, torch.Tensor]
 
 
-def draw_labelled(labels: torch.Tensor, each: int, *, seed: int, num_classes: int | None = None) -> torch.Tensor:
+def draw_labelled(labels: torch.Tensor, each: int, *, seed: int) -> torch.Tensor:
     """Draw `each` examples of every class; with one seed, those for a smaller `each` are among those for a larger.
 
     Shapes: labels (n,), whole numbers from 0 to classes - 1; returns (classes * each,), the rows that were drawn.
@@ -38,14 +38,9 @@ def draw_labelled(labels: torch.Tensor, each: int, *, seed: int, num_classes: in
     [0, 0, 1, 1]
     """
     check_labels(labels)
-    num_classes = int(labels.max()) + 1 if num_classes is None else num_classes
-    check_whole(num_classes=num_classes, each=each)
+    check_whole(each=each)
     check_whole(0, seed=seed)
-    if labels.max() >= num_classes:
-        raise ValueError(
-            f"a label is {int(labels.max())}: expected 0 to {num_classes - 1}, as num_classes={num_classes} says"
-        )
-    counts = torch.bincount(labels, minlength=num_classes)
+    counts = torch.bincount(labels)
     if counts.min() < each:
         short = {c: int(k) for c, k in enumerate(counts) if k < each}
         raise ValueError(
@@ -54,7 +49,7 @@ def draw_labelled(labels: torch.Tensor, each: int, *, seed: int, num_classes: in
         )
     generator = torch.Generator().manual_seed(int(seed))
     shuffled = torch.randperm(len(labels), generator=generator)
-    return torch.cat([shuffled[labels[shuffled] == c][:each] for c in range(num_classes)])
+    return torch.cat([shuffled[labels[shuffled] == c][:each] for c in range(len(counts))])
 
 
 def copy_encoder(source: nn.Module, target: VisionTransformer, head: bool = False) -> VisionTransformer:

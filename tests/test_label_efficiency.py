@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 
 from lecturelib import label_efficiency
 from lecturelib.fine_tuning import fine_tune
-from lecturelib.transfer import Examples, LinearProbe, add_lora, copy_encoder, draw_labelled, probe_head
+from lecturelib.transfer import Examples, LinearProbe, copy_encoder, draw_labelled, probe_head
 from lecturelib.vision import VisionTransformer
 from tests.mutants import Mutant, planted
 from tests.strategies import normal
@@ -72,7 +72,6 @@ def real_arms() -> dict[str, Any]:
         "untrained": label_efficiency.Probe(build),
         "scratch": label_efficiency.Tune(build, how=STEPS),
         "tuned": label_efficiency.Tune(build, source=build(7), how=STEPS),
-        "low rank": label_efficiency.Tune(build, source=build(7), rank=2, how=STEPS),
         "kept": label_efficiency.Tune(build, source=build(7), keep_head=True, how=STEPS | {"last": 0}),
     }
 
@@ -124,7 +123,7 @@ def test_what_is_not_drawn_is_not_read() -> None:
     assert all(torch.equal(spoilt[name], true[name]) for name in true)
 
 
-@pytest.mark.parametrize("name", ["untrained", "tuned", "low rank"])
+@pytest.mark.parametrize("name", ["untrained", "tuned"])
 def test_a_cell_is_the_same_whatever_else_is_measured(name: str) -> None:
     whole = measure({name: real_arms()[name]}, labels=[1, 2, 5], seeds=[4, 0])[name]
     cell = measure({name: real_arms()[name]}, labels=[5], seeds=[0])[name]
@@ -215,22 +214,6 @@ def test_probe_first_begins_with_the_head_of_a_probe_on_each_set() -> None:
     for head, seed, examples in zip(heads[0], (4, 9), SETS[::2], strict=True):
         expected = probe_head(copy_encoder(build(7), build(seed)), *examples).head.weight
         torch.testing.assert_close(head, expected)
-
-
-def test_with_a_rank_only_updates_of_low_rank_and_the_head_are_trained() -> None:
-    source, ends = build(7), []
-    how: dict[str, Any] = STEPS | {"watch": lambda step, stack: ends.append((step, dict(stack.weights)))}
-    arm = label_efficiency.Tune(build, source, rank=2, how=how)
-    arm.accuracies(SETS, TEST, [4, 9, 4])
-    trained = {name for name, weight in ends[0][1].items() if weight.requires_grad}
-    assert {name.rpartition(".")[2] for name in trained} == {"B", "A", "weight", "bias"} and len(trained) == 6
-    fresh, start = build(4), arm.start(4)
-    expected = add_lora(source, 2, seed=4).state_dict()
-    assert start.state_dict().keys() == expected.keys()
-    for name, value in start.state_dict().items():
-        assert torch.equal(value, fresh.state_dict()[name] if name.startswith("head.") else expected[name]), name
-    downs = [arm.start(seed).state_dict()["blocks.0.attention.q_proj.A"] for seed in (4, 9)]
-    assert not torch.equal(*downs)
 
 
 # ---- bad input ----

@@ -68,7 +68,6 @@ def test_of_each_class_as_many_are_drawn_as_were_asked_for(labels: torch.Tensor,
         smaller = set(rows.tolist())
         # the first of the class, as the seed shuffles all rows
         assert rows.tolist() == [row for c in range(classes) for row in [k for k in order if labels[k] == c][:each]]
-        assert torch.equal(transfer.draw_labelled(labels, each, seed=seed, num_classes=classes), rows)
 
 
 def test_every_row_is_drawn_equally_often() -> None:
@@ -287,8 +286,7 @@ X = images(6, 1)
     ("call", "words"),
     [
         (lambda: transfer.draw_labelled(Y, 3, seed=0), ["each=3", "{0: 2, 2: 1}", "at most 1", "fewer"]),
-        (lambda: transfer.draw_labelled(Y, 1, seed=0, num_classes=4), ["each=1", "{3: 0}", "bring examples"]),
-        (lambda: transfer.draw_labelled(Y, 1, seed=0, num_classes=2), ["a label is 2", "0 to 1", "num_classes=2"]),
+        (lambda: transfer.draw_labelled(Y[Y != 1], 1, seed=0), ["each=1", "{1: 0}", "bring examples"]),
         (lambda: transfer.draw_labelled(Y, True, seed=0), ["each=True", "whole number of 1 or more"]),
         (lambda: transfer.draw_labelled(Y.float(), 1, seed=0), ["torch.float32 (6,)", "torch.int64"]),
         (lambda: transfer.draw_labelled(Y[:0], 1, seed=0), ["(0,)", "at least one"]),
