@@ -17,7 +17,7 @@ import torch.nn.functional as F
 
 from lecturelib.edges import check_whole
 
-SPLITS = ("shuffled", "halves", "checkpoint")
+SPLITS = ("shuffled", "checkpoint")
 
 
 class Digits(NamedTuple):
@@ -30,10 +30,9 @@ class Digits(NamedTuple):
 def digits(seed: int = 0, *, test: int = 500, split: str = "shuffled") -> tuple[Digits, Digits]:
     """Return digits to train on and digits to test on.
 
-    `split="shuffled"` draws the test digits from all, by the seed. `split="halves"` takes the last `test` as the file
-    has them: its writers follow one another, so that most test digits are of people who wrote no training digit. That
-    is harder, and a different question. `split="checkpoint"` is always that of seed 0, by which the checkpoints were
-    trained: also where `lecture replicate` shifts all seeds, its test digits are those that no checkpoint has seen.
+    `split="shuffled"` draws the test digits from all, by the seed. `split="checkpoint"` is always that of seed 0, by
+    which the checkpoints were trained: also where `lecture replicate` shifts all seeds, its test digits are those that
+    no checkpoint has seen.
     Raises: ValueError for a number of test digits that leaves nothing to train on, an unknown split, and a seed or
         number that is not whole.
 
@@ -48,11 +47,8 @@ def digits(seed: int = 0, *, test: int = 500, split: str = "shuffled") -> tuple[
         raise ValueError(f"test={test}: expected from 1 to {len(images) - 1} of the {len(images)} digits")
     if split not in SPLITS:
         raise ValueError(f"split {split!r} is unknown: expected one of {list(SPLITS)}")
-    order = np.arange(len(images))
-    if split == "shuffled":
-        order = np.random.default_rng(seed).permutation(len(images))
-    elif split == "checkpoint":
-        order = np.random.Generator(np.random.PCG64(0)).permutation(len(images))  # no generator that is shifted
+    fixed = np.random.Generator(np.random.PCG64(0))  # no generator that is shifted
+    order = (fixed if split == "checkpoint" else np.random.default_rng(seed)).permutation(len(images))
     train, held_out = order[:-test], order[-test:]
     return Digits(images[train], labels[train]), Digits(images[held_out], labels[held_out])
 

@@ -28,9 +28,9 @@ IN_FILE = [(x.astype(int).tobytes(), int(y)) for x, y in zip(RAW.images, RAW.tar
 
 
 @settings(max_examples=20)
-@given(st.integers(1, len(IN_FILE) - 1), st.integers(0, 1000), st.sampled_from(["shuffled", "halves"]))
-def test_the_parts_are_all_digits_and_share_none(test: int, seed: int, split: str) -> None:
-    train, held_out = digits.digits(seed, test=test, split=split)
+@given(st.integers(1, len(IN_FILE) - 1), st.integers(0, 1000))
+def test_the_parts_are_all_digits_and_share_none(test: int, seed: int) -> None:
+    train, held_out = digits.digits(seed, test=test)
     assert len(held_out.images) == test and len(train.images) == len(IN_FILE) - test
     assert len(set(IN_FILE)) == len(IN_FILE)  # no two are alike, so that equal lists mean disjoint parts
     assert sorted(named(train) + named(held_out)) == sorted(IN_FILE)
@@ -49,12 +49,6 @@ def test_the_split_of_the_checkpoints_is_that_of_seed_0_whatever_the_seed() -> N
     for seed in (0, 5):
         for part, of_seed_0 in zip(digits.digits(seed, split="checkpoint"), digits.digits(0), strict=True):
             assert all(map(np.array_equal, part, of_seed_0))
-
-
-def test_halves_are_the_beginning_and_the_end_of_the_file() -> None:
-    for seed in (0, 5):
-        train, held_out = digits.digits(seed, test=900, split="halves")
-        assert named(train) == IN_FILE[:-900] and named(held_out) == IN_FILE[-900:]
 
 
 def test_moved_digits_keep_their_ink_and_move_by_little() -> None:
@@ -105,7 +99,7 @@ def test_a_seed_says_all() -> None:
     assert np.array_equal(np.random.get_state(legacy=False)["state"]["key"], before[2])
 
 
-@pytest.mark.parametrize("split", ["shuffled", "halves", "checkpoint"])
+@pytest.mark.parametrize("split", ["shuffled", "checkpoint"])
 def test_what_is_written_into_the_digits_does_not_come_back(split: str) -> None:
     before = [named(part) for part in digits.digits(0, split=split)]
     for part in digits.digits(0, split=split):
@@ -123,7 +117,7 @@ def test_what_is_written_into_the_digits_does_not_come_back(split: str) -> None:
         (lambda: digits.digits(test=1797), ["test=1797", "1 to 1796"]),
         (lambda: digits.digits(test=500.0), ["test=500.0", "whole number"]),
         (lambda: digits.digits(None), ["seed=None", "whole number"]),
-        (lambda: digits.digits(split="thirds"), ["'thirds'", "['shuffled', 'halves', 'checkpoint']"]),
+        (lambda: digits.digits(split="thirds"), ["'thirds'", "['shuffled', 'checkpoint']"]),
     ],
 )
 def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:
