@@ -118,14 +118,7 @@ class MaskedAutoencoder(nn.Module):
 
     def decode(self, latents: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Paint all patches from what `encode` returned for the same mask: to (B, N, C * P * P)."""
-        self._check_mask(mask, latents)
         extra = 0 if self.encoder.cls_token is None else 1
-        most, width = extra + mask.shape[1], self.encoder.d_model
-        if latents.ndim != 3 or not extra < latents.shape[1] <= most or latents.shape[2] != width:
-            raise ValueError(
-                f"latents have shape {tuple(latents.shape)}: expected ({mask.shape[0]}, {extra + 1} to {most}, "
-                f"{width}), as `encode` returns them; give both the same mask"
-            )
         narrow = self.decoder_embed(latents)  # (B, extra + visible, W), the class token in front
         hidden = self.mask_token.expand(mask.shape[0], mask.shape[1] + extra - narrow.shape[1], -1)
         tokens = torch.cat([narrow[:, extra:], hidden], dim=1)  # (B, N, W), visible patches first

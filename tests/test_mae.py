@@ -343,7 +343,7 @@ def test_the_loss_is_blind_to_visible_patches(shape: list[int], seed: int) -> No
 # ---- refusals ----
 
 X, MASK = torch.zeros(2, 3, 4, 6), torch.tensor([[True, False] * 3] * 2)
-P, L = torch.zeros(2, 6, 12), torch.zeros(2, 3, 8)  # patches, and the latents of MASK
+P = torch.zeros(2, 6, 12)  # patches
 UNEQUAL = MASK | torch.tensor([[False] * 6, [False, True] + [False] * 4])
 
 
@@ -374,9 +374,6 @@ def small(norm_pix_loss: bool = False, pool: str = "mean", **other: int) -> mae.
         *((lambda n=n: small()(X, MASK, visible=n), [f"visible={n}: ", "1 to 6"]) for n in (0, 7)),
         (lambda: small()(X.mT, MASK), ["(2, 3, 6, 4)", "(B, 3, 4, 6)"]),
         (lambda: small()(X.to(torch.uint8), MASK), ["torch.uint8", "images / 255"]),
-        (lambda: small().decode(L, MASK[:1]), ["(1, 6)", "(2, 6) of bool"]),
-        (lambda: small(pool="class").decode(L[:, :1], MASK), ["(2, 1, 8)", "(2, 2 to 7, 8)", "the same mask"]),
-        (lambda: small().decode(L[..., :7], MASK), ["(2, 3, 7)", "`encode`"]),
         (lambda: small().paint(X + torch.nan, MASK), ["NaN", "finite"]),
         (lambda: small(norm_pix_loss=True).paint(X, MASK), ["norm_pix_loss=True", "unknown", "norm_pix_loss=False"]),
         (lambda: small(d_model=6), ["d_model=6", "multiple of 4"]),
