@@ -117,21 +117,13 @@ def _write(
 ) -> Iterator[torch.Tensor]:
     generator = torch.Generator(text.device).manual_seed(int(seed))
     for _ in range(steps):
-        drawn = draw(next_logits(text), temperature, top_k, generator)
+        drawn = _draw(next_logits(text), temperature, top_k, generator)
         text = torch.cat([text, drawn[:, None]], dim=1)
         yield drawn
 
 
-def draw(
-    logits: torch.Tensor, temperature: float, top_k: int | None, generator: torch.Generator | None
-) -> torch.Tensor:
-    """Draw one token for each row of logits.
-
-    Shapes: logits (B, vocab_size); returns (B,). Arguments as in `generate`.
-    Raises: ValueError for a temperature that is negative or not finite, and a top_k below 1.
-    Tool: from notebook 04 on.
-    """
-    _check_draw(temperature, top_k)
+def _draw(logits: torch.Tensor, temperature: float, top_k: int | None, generator: torch.Generator) -> torch.Tensor:
+    """Draw one token for each row of logits: (B, vocab_size) to (B,)."""
     if temperature == 0:
         return logits.argmax(dim=-1)
     if top_k is not None and top_k < logits.shape[-1]:

@@ -144,7 +144,7 @@ def test_the_loop_asks_for_the_next_logits_of_the_whole_text_one_token_at_a_time
 @pytest.mark.parametrize("top_k", [None, 2, 9])
 def test_tokens_come_as_often_as_the_logits_say(temperature: float, top_k: int | None) -> None:
     logits, many = torch.tensor([0.3, 1.5, -0.4, 0.9, -1.0], dtype=torch.float64), 20_000
-    drawn = language.draw(logits.expand(many, -1), temperature, top_k, torch.Generator().manual_seed(1))
+    drawn = language._draw(logits.expand(many, -1), temperature, top_k, torch.Generator().manual_seed(1))
     assert drawn.shape == (many,)
     kept = sorted(logits.tolist())[-(top_k or 5) :]
     powers = [math.exp(each / temperature) if each in kept else 0.0 for each in logits.tolist()]
@@ -159,13 +159,13 @@ def test_each_row_is_drawn_from_its_own_likeliest(shape: list[int], seed: int, t
     logits = normal(b, vocab_size, seed=seed)
     generator = torch.Generator().manual_seed(seed)
     for _ in range(10):
-        drawn = language.draw(logits, 5.0, top_k, generator)
+        drawn = language._draw(logits, 5.0, top_k, generator)
         above = (logits > logits.gather(1, drawn[:, None])).sum(1)
         assert (above < top_k).all()
-    assert torch.equal(language.draw(logits, 0, top_k, generator), logits.argmax(1))
-    assert torch.equal(language.draw(logits, 1e-9, None, generator), logits.argmax(1))
+    assert torch.equal(language._draw(logits, 0, top_k, generator), logits.argmax(1))
+    assert torch.equal(language._draw(logits, 1e-9, None, generator), logits.argmax(1))
     # no more than k also where all are equal
-    assert len(language.draw(torch.zeros(200, 9), 1.0, top_k, generator).unique()) == top_k
+    assert len(language._draw(torch.zeros(200, 9), 1.0, top_k, generator).unique()) == top_k
 
 
 MODEL = Table(torch.zeros(VOCAB_SIZE, VOCAB_SIZE))
@@ -181,7 +181,6 @@ test_bad_input_is_refused_in_words = refuses(
     (lambda: language.write(MODEL, PROMPT, 5, temperature=math.nan), ["temperature=nan", "finite"]),
     (lambda: language.write(MODEL, PROMPT, 5, temperature=math.inf), ["temperature=inf", "finite"]),
     (lambda: language.write(MODEL, PROMPT, 5, top_k=0), ["top_k=0", "1 or more"]),
-    (lambda: language.draw(torch.zeros(2, 5), -1.0, None, None), ["temperature=-1.0", "0 or more"]),
     (lambda: language.next_token_loss(MODEL, (PROMPT[:, :1],)), ["(2, 1)", "(B, T + 1)", "at least 2"]),
     (lambda: language.next_token_loss(MODEL, (PROMPT[0],)), ["(3,)", "(B, T + 1)"]),
     (lambda: language.left_to_right_loss(MODEL, PROMPT[:0]), ["(0, 3)", "(B, T + 1)"]),
