@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence, Sized
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch, Rectangle
 
 from lecturelib.figures.colors import BLUE, RED
+from lecturelib.figures.given import as_many
 from lecturelib.figures.parts import wrapped
 from lecturelib.figures.pictures import cell, picture
 from lecturelib.figures.style import LectureFigure, axes, new_figure, styled
@@ -25,7 +26,9 @@ def looked_at(images: np.ndarray, maps: Mapping[str, np.ndarray], titles: Sequen
     Shapes: images (n, C, height, width); maps[name] (n, rows, columns), those in `signed` blue and dashed below 0; n
     titles. Raises: ValueError for maps or titles of another number.
     """
-    n = _as_many(images, {"titles": titles, **maps})
+    n = len(images)
+    for name, each in {"titles": titles, **maps}.items():
+        as_many(f"{name} and images", each, images)
     columns = 1 + len(maps)
     patch_size = min(_SIDE, _WIDEST / columns - 0.1)
     names = ["\n".join(wrapped(line, patch_size, 13) for line in title.split("\n")) for title in titles]
@@ -56,7 +59,9 @@ def painted(images: np.ndarray, mask: np.ndarray, pixels: np.ndarray, patch_size
     Shapes: images and pixels (n, C, height, width); mask (n, N), True = hidden; errors n pairs: on the hidden patches,
     and that of the mean of the visible pixels. Raises: ValueError for others.
     """
-    n = _as_many(images, {"masks": mask, "painted images": pixels, "errors": errors})
+    n = len(images)
+    for what, each in (("masks", mask), ("painted images", pixels), ("errors", errors)):
+        as_many(f"{what} and images", each, images)
     _, _, height, width = images.shape
     rows, columns = height // patch_size, width // patch_size
     hidden = mask.reshape(n, rows, columns)
@@ -73,13 +78,6 @@ def painted(images: np.ndarray, mask: np.ndarray, pixels: np.ndarray, patch_size
         panels[4 * row + 1].set_xlabel(f"{mask[row].sum()} of {mask.shape[1]} hidden", fontsize=12)
         panels[4 * row + 2].set_xlabel(f"error {error:.4f}; by the mean\nof the visible pixels {mean:.4f}", fontsize=12)
     return figure
-
-
-def _as_many(images: np.ndarray, others: Mapping[str, Sized]) -> int:
-    for name, found in others.items():
-        if len(found) != len(images):
-            raise ValueError(f"{name}: {len(found)} for {len(images)} images; expected one for each")
-    return len(images)
 
 
 def _show(ax: Axes, image: np.ndarray, title: str, mask: np.ndarray | None = None) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from lecturelib.figures.colors import BLUE, GREY, ORANGE
+from lecturelib.figures.given import few, results
 from lecturelib.figures.parts import label_ends
 from lecturelib.figures.style import LectureFigure, axes, new_figure, styled
 
@@ -22,14 +23,9 @@ def learning_curves(
     Shapes: runs[name] is steps (points,) and accuracies (points, seeds), that of now first; one point alone is a level.
     Raises: ValueError for no runs, more than 4, and accuracies of another number than steps.
     """
-    if not 1 <= len(runs) <= 1 + len(DASHES):
-        raise ValueError(f"{len(runs)} runs: expected 1 to {1 + len(DASHES)}")
+    few("runs", runs, 1 + len(DASHES))
     for name, (steps, accuracies) in runs.items():
-        if np.ndim(accuracies) != 2 or len(accuracies) != len(steps) or not len(steps):
-            raise ValueError(
-                f"run {name!r} has {len(steps)} steps and accuracies {np.shape(accuracies)}: expected (points, seeds), "
-                "one point or more"
-            )
+        results({name: np.transpose(accuracies)}, "accuracies", len(steps))
     figure = new_figure(11, 4.6, f"{title}: " + ", ".join(runs))
     (ax,) = axes(figure)
     end = max(max(steps[-1] for steps, _ in runs.values()), 1)
