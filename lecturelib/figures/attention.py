@@ -121,11 +121,11 @@ def pointer_maps(looks: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]])
     for title, (weights, read, written) in given.items():
         same_shape(f"weights of {title!r}, and written and read,", weights.shape, (len(written), len(read)))
     rows, columns = ([[chr(65 + symbol) for symbol in look[n]] for look in given.values()] for n in (2, 1))
-    figure, panels, sizes = map_panels(rows, columns, True)
+    figure, panels, wide = map_panels([each[0].shape for each in given.values()])
     for k, (ax, (title, (weights, read, written))) in enumerate(zip(panels, given.items(), strict=True)):
         image = draw_map(ax, weights, expected=written[:, None] == read)
-        ax.set_title(wrapped(title, sizes[k][0]), fontsize=14)
-        name_map(ax, rows[k], columns[k], sizes[k], "writes" if k == 0 else "", "reads")
+        ax.set_title(wrapped(title, wide), fontsize=14)
+        name_map(ax, rows[k], columns[k], "writes" if k == 0 else "", "reads")
     bar = figure.colorbar(image, ax=panels, ticks=[0, 0.5, 1], aspect=25)
     bar.set_label("weight; each row sums to 1")
     figure.legend(handles=legend_patches(True, False), loc="outside lower center", fontsize=13)
@@ -193,15 +193,13 @@ def mask_panels(masks: Mapping[str, np.ndarray]) -> LectureFigure:
     for name, mask in each.items():
         if mask.dtype != bool or mask.ndim != 2:
             raise ValueError(f"mask {name!r} has type {mask.dtype} and shape {mask.shape}: expected (T, S), bool")
-    from_names = [[str(t + 1) for t in range(mask.shape[0])] for mask in each.values()]
-    to_names = [[str(s + 1) for s in range(mask.shape[1])] for mask in each.values()]
-    figure, panels, sizes = map_panels(from_names, to_names, True)
+    figure, panels, wide = map_panels([mask.shape for mask in each.values()])
     for k, (ax, (name, mask)) in enumerate(zip(panels, each.items(), strict=True)):
-        same_shape("a mask and its rows and columns", mask.shape, (len(from_names[k]), len(to_names[k])))
         draw_map(ax, mask.astype(float), mask=mask, cmap=ListedColormap([BLUE]))
         separate(ax, mask.shape)
-        ax.set_title(wrapped(name, sizes[k][0]), fontsize=14)
-        name_map(ax, from_names[k], to_names[k], sizes[k], "looks from" if k == 0 else "", "looks at")
+        ax.set_title(wrapped(name, wide), fontsize=14)
+        rows, columns = ([str(n + 1) for n in range(size)] for size in mask.shape)
+        name_map(ax, rows, columns, "looks from" if k == 0 else "", "looks at")
     legend = [Patch(label="may look", fc=BLUE), *legend_patches(False, True)]
     figure.legend(handles=legend, loc="outside lower center", ncols=2, fontsize=13)
     return figure

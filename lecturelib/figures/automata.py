@@ -1,4 +1,4 @@
-"""Draw an automaton: states as circles on a ring or in given places, moves as arrows with their symbols."""
+"""Draw an automaton: states as circles on a ring, moves as arrows with their symbols."""
 
 from __future__ import annotations
 
@@ -23,30 +23,25 @@ def draw_automaton(
     *,
     start: int = 0,
     names: Sequence[str] | None = None,
-    places: Sequence[tuple[float, float]] | None = None,
     current: int | None = None,
     colors: Sequence[str] | None = None,
-    hide: Collection[int] = (),
 ) -> None:
     """Draw a transition table on `ax`: accepting states have a double ring, the current one is filled.
 
-    Shapes: table (states, symbols). `places` gives the center of each state; by default they stand on a ring.
-    States in `hide` (a trap) are left out, with all arrows to them.
+    Shapes: table (states, symbols).
     """
     n = len(table)
     names = [str(s) for s in range(n)] if names is None else names
-    shown = [s for s in range(n) if s not in hide]
-    if places is None:
-        angle = np.pi / 2 - 2 * np.pi * np.arange(n) / n
-        spread = max(1.0, 0.21 * n)
-        places = [(spread * np.cos(a), spread * np.sin(a)) for a in angle]
-    center = np.mean([places[s] for s in shown], axis=0)
-    for s in shown:
-        for t in sorted({int(t) for t in table[s]} - set(hide)):
+    angle = np.pi / 2 - 2 * np.pi * np.arange(n) / n
+    spread = max(1.0, 0.21 * n)
+    places = [(spread * np.cos(a), spread * np.sin(a)) for a in angle]
+    center = np.mean(places, axis=0)
+    for s in range(n):
+        for t in sorted({int(t) for t in table[s]}):
             label = ", ".join(a for a, to in zip(alphabet, table[s], strict=True) if to == t)
             back = s in table[t] and s != t
             _arrow(ax, np.array(places[s]), np.array(places[t]), label, center, bend=0.28 if back else 0.12)
-    for s in shown:
+    for s in range(n):
         color = (colors or STATE_COLORS)[s % len(colors or STATE_COLORS)]
         on = s == current
         ax.add_patch(Circle(places[s], RADIUS, fc=color if on else "white", ec=color, lw=3, zorder=3))
@@ -54,12 +49,11 @@ def draw_automaton(
             ax.add_patch(Circle(places[s], RADIUS * 0.8, fc="none", ec="white" if on else color, lw=1.6, zorder=4))
         ax.text(*places[s], names[s], ha="center", va="center", fontsize=14, weight="bold", zorder=5,
                 color="white" if on else "black")  # fmt: skip
-    if start in shown:
-        x, y = places[start]
-        away = np.sign(x - center[0]) if abs(x - center[0]) > 0.3 else -1.0
-        ax.annotate("", (x + away * RADIUS, y), (x + away * (RADIUS + 0.38), y),
-                    arrowprops={"arrowstyle": "-|>", "lw": 2, "color": "black"}, zorder=2)  # fmt: skip
-    xs, ys = zip(*(places[s] for s in shown), strict=True)
+    x, y = places[start]
+    away = np.sign(x - center[0]) if abs(x - center[0]) > 0.3 else -1.0
+    ax.annotate("", (x + away * RADIUS, y), (x + away * (RADIUS + 0.38), y),
+                arrowprops={"arrowstyle": "-|>", "lw": 2, "color": "black"}, zorder=2)  # fmt: skip
+    xs, ys = zip(*places, strict=True)
     ax.set_xlim(min(xs) - 0.95, max(xs) + 0.95)
     ax.set_ylim(min(ys) - 0.85, max(ys) + 0.95)
     ax.set_aspect("equal")

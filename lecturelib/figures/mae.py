@@ -20,13 +20,13 @@ _DIGITS = ((1, 1.2, 1.4, 1.6, 2, 3, 4, 6, 8), (1, 2, 3, 5), (1, 3), (1,))  # of 
 
 
 @styled
-def reconstructions(columns: Mapping[str, np.ndarray], mask: np.ndarray | None = None, hatched: Sequence[str] = (),
+def reconstructions(columns: Mapping[str, np.ndarray], mask: np.ndarray, hatched: Sequence[str],
                     errors: Mapping[str, np.ndarray] | None = None) -> LectureFigure:  # fmt: skip
     """Show images in rows under the names of their columns, in those named in `hatched` with hidden patches hatched.
 
     With errors, a number stands under a picture, and the best one of each image is bold.
     Shapes: columns[name] (n, C, height, width), mask (n, N) bool, True = hidden, errors[name] (n,) for some names.
-    Raises: ValueError for other shapes, names that are not among the columns, and no mask to hatch.
+    Raises: ValueError for other shapes, and names that are not among the columns.
     """
     arrays = {name: np.asarray(each, float) for name, each in columns.items()}
     count = _count_images(arrays)
@@ -35,10 +35,7 @@ def reconstructions(columns: Mapping[str, np.ndarray], mask: np.ndarray | None =
     known("errors", numbers, arrays)
     for name, each in numbers.items():
         same_shape(f"errors of {name!r} and the images", each.shape, (count,))
-    if hatched and mask is None:
-        raise ValueError(f"hatched={list(hatched)} without a mask: expected mask (n, N), True = hidden")
-    if mask is not None:
-        as_many("masks and images", mask, next(iter(arrays.values())))
+    as_many("masks and images", mask, next(iter(arrays.values())))
     under = 0.3 if numbers else 0.06
     size = min(2.1, 11.6 / len(arrays) - 0.15, 5.9 / count - under)
     high, wide = size + under, max(size + 0.15, min(size + 0.6, 11.6 / len(arrays)))  # room for the names
@@ -54,7 +51,7 @@ def reconstructions(columns: Mapping[str, np.ndarray], mask: np.ndarray | None =
         page.text(x + size / 2, top + 0.08, titles[k], fontsize=15, ha="center", va="bottom", linespacing=1.0)
         for n in range(count):
             y = top - n * high - size
-            picture(page, each[n], mask[n] if mask is not None and name in hatched else None, place=(x, y, size, size))
+            picture(page, each[n], mask[n] if name in hatched else None, place=(x, y, size, size))
             if name in numbers:
                 won = best[n] == list(numbers).index(name)
                 look: dict[str, Any] = {"weight": "bold", "color": BLUE} if won else {"color": "black"}

@@ -16,8 +16,7 @@ from lecturelib.figures.colors import GREY, RED
 from lecturelib.figures.style import LectureFigure, axes, new_figure
 
 _WIDTH, _HEIGHT = 12.0, 6.5  # inches: one slide
-_PITCH = 0.2  # inches from one label to the next, at least
-_LETTER = 0.105  # inches: the width of a letter of 12 points
+_BESIDE = 0.355  # inches beside a map: a letter of 12 points, and air
 
 OUTLINED: dict[str, Any] = {"fc": "white", "ec": RED, "lw": 2.5}
 HATCHED: dict[str, Any] = {"fc": "white", "ec": GREY, "hatch": "////", "lw": 0}
@@ -50,52 +49,23 @@ def _outline(cells: np.ndarray) -> list[np.ndarray]:
     return [np.array(edge) for edge in across + upright]
 
 
-def name_ticks(ax: Axes, axis: str, names: Sequence[str], inches: float) -> None:
-    """Write the names along an axis of so many inches, every second or third one where all do not fit."""
-    labels = [readable(name) for name in names]
-    max_len = _LETTER * max(map(len, labels))
-    pitch = inches / len(labels)
-    upright = axis == "x" and pitch < max_len + 0.07 and max_len > _PITCH
-    need = max_len + 0.07 if axis == "x" and not upright else _PITCH
-    every = int(np.ceil(need / pitch - 1e-9)) if pitch < need else 1
-    kept = range(0, len(labels), every)
-    set_ticks = getattr(ax, f"set_{axis}ticks")
-    set_ticks(list(kept), [labels[k] for k in kept], fontsize=12, parse_math=False, rotation=90 if upright else 0)
-
-
-def name_map(ax: Axes, rows: Sequence[str], columns: Sequence[str], inches: tuple[float, float], row_label: str,
-             column_label: str) -> None:  # fmt: skip
-    """Write the tokens beside and under a map that is so many inches wide and high, and what each side means."""
-    name_ticks(ax, "x", columns, inches[0])
-    name_ticks(ax, "y", rows, inches[1])
+def name_map(ax: Axes, rows: Sequence[str], columns: Sequence[str], row_label: str, column_label: str) -> None:
+    """Write a letter beside each row and under each column of a map, and what each side means."""
+    ax.set_xticks(range(len(columns)), columns, fontsize=12)
+    ax.set_yticks(range(len(rows)), rows, fontsize=12)
     ax.tick_params(length=0)
     ax.set_xlabel(column_label, fontsize=13)
     ax.set_ylabel(row_label, fontsize=13)
 
 
-def map_panels(
-    rows: Sequence[Sequence[str]], columns: Sequence[Sequence[str]], legend: bool
-) -> tuple[LectureFigure, list[Axes], list[tuple[float, float]]]:
-    """Make a figure for maps with these names; return it, its axes, and the inches (wide, high) of each map.
-
-    Maps of more than 16 columns stand one under another, others side by side.
-    """
-    count, spare = len(rows), 0.35 if legend else 0.0
-    before, under = (
-        _LETTER * max(len(readable(n)) for names in side for n in names) + 0.15 for side in (rows, columns)
-    )
-    most_T, most_S = max(map(len, rows)), max(map(len, columns))
-    if most_S > 16:
-        high = min(0.3 * most_T, (_HEIGHT - spare) / count - 0.95)
-        figure = new_figure(_WIDTH, count * (high + 0.95) + spare)
-        return figure, axes(figure, count, 1), [(_WIDTH - before - 1.5, high)] * count
-    room = (_WIDTH - 1.4) / count - before - 0.1
-    under = under if under > room / most_S else 0.25
-    cell = min(0.62, room / most_S, (_HEIGHT - 1.25 - spare - under) / most_T)
-    high = max(cell * most_T, 1.6)
-    width = max(count * (min(room, max(cell * most_S, 2.0)) + before + 0.1) + 1.4, 6.0)
-    figure = new_figure(round(width, 2), round(high + 1.25 + under + spare, 2))  # whole pixels
-    return figure, axes(figure, 1, count), [((width - 1.4) / count - before - 0.1, high)] * count
+def map_panels(shapes: Sequence[tuple[int, ...]]) -> tuple[LectureFigure, list[Axes], float]:
+    """Make a figure for maps of these shapes side by side; return it, its axes, and how many inches a map is wide."""
+    count, (rows, columns) = len(shapes), np.max(shapes, axis=0)
+    room = (_WIDTH - 1.4) / count - _BESIDE
+    cell = min(0.62, room / columns, (_HEIGHT - 1.85) / rows)
+    width = max(count * (min(room, max(cell * columns, 2.0)) + _BESIDE) + 1.4, 6.0)
+    figure = new_figure(round(width, 2), round(max(cell * rows, 1.6) + 1.85, 2))  # whole pixels
+    return figure, axes(figure, 1, count), (width - 1.4) / count - _BESIDE
 
 
 def number_cells(ax: Axes, values: np.ndarray, points: float = 15, short: bool = False) -> None:

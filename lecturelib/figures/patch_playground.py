@@ -27,8 +27,9 @@ def looked_at(images: np.ndarray, maps: Mapping[str, np.ndarray], titles: Sequen
     titles. Raises: ValueError for maps or titles of another number.
     """
     n = len(images)
-    for name, each in {"titles": titles, **maps}.items():
-        as_many(f"{name} and images", each, images)
+    as_many("titles and images", titles, images)
+    for name, values in maps.items():
+        as_many(f"{name} and images", values, images)
     columns = 1 + len(maps)
     patch_size = min(_SIDE, _WIDEST / columns - 0.1)
     names = ["\n".join(wrapped(line, patch_size, 13) for line in title.split("\n")) for title in titles]

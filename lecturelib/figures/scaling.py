@@ -21,21 +21,6 @@ from lecturelib.figures.units import BYTES, SECONDS, Units, in_unit, plain, powe
 _DASHED = (0, (5, 2))
 
 
-def _size_axis(ax: Axes, sizes: np.ndarray, label: str, inches: float) -> None:
-    """A log scale, so many inches wide, with a tick at each size, or at every second or third where they are close."""
-    ax.set_xscale("log", base=2)
-    places = inches * np.log(sizes) / np.log(1.44 * sizes[-1] / sizes[0])
-    need = 0.13 * np.array([len(f"{each:.6g}") for each in sizes]) + 0.06
-    every = 1
-    while every < len(sizes) and (np.diff(places[::-every][::-1]) < need[::-every][::-1][1:]).any():
-        every += 1
-    ticks = sizes[::-every]
-    ax.set_xticks(ticks, [f"{each:.6g}" for each in ticks], fontsize=14)
-    ax.xaxis.set_minor_locator(NullLocator())
-    ax.set_xlabel(label, fontsize=15)
-    ax.set_xlim(sizes[0] / 1.25, sizes[-1] * 1.15)
-
-
 def _unit_axis(ax: Axes, values: Sequence[np.ndarray], units: Units) -> None:
     """A log scale whose ticks carry units, with a little room above and below."""
     flat = np.log10(np.concatenate([np.ravel(each) for each in values]))
@@ -65,7 +50,11 @@ def memory(sizes: ArrayLike, held: Mapping[str, tuple[ArrayLike, ArrayLike]]) ->
         ax.plot(x, found, MARKERS[k], color=STATE_COLORS[k], ms=10, label=name)
         ends[f"{name}\n{in_unit(found[-1], BYTES)}"] = float(found[-1])
         drawn += [paper, found]
-    _size_axis(ax, x, "tokens n (log scale)", 8.0)
+    ax.set_xscale("log", base=2)
+    ax.set_xticks(x, [f"{each:.6g}" for each in x], fontsize=14)
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.set_xlabel("tokens n (log scale)", fontsize=15)
+    ax.set_xlim(x[0] / 1.25, x[-1] * 1.15)
     _unit_axis(ax, drawn, BYTES)
     ax.set_title("memory at once; dashed: predicted, marks: measured", fontsize=16)
     label_ends(ax, float(x[-1]), ends, STATE_COLORS, 1.9, points=16)

@@ -110,11 +110,12 @@ def label_curves(labels: Sequence[int], accuracy: Mapping[str, ArrayLike], chanc
 
 
 @styled
-def differences(labels: Sequence[int], differences: Mapping[str, ArrayLike], resolved: Mapping[str, Sequence[bool]],
-                controls: Sequence[str] = ()) -> LectureFigure:  # fmt: skip
+def differences(
+    labels: Sequence[int], differences: Mapping[str, ArrayLike], resolved: Mapping[str, Sequence[bool]]
+) -> LectureFigure:
     """Show by how many points each start beats training from scratch; a full mark is a difference that is resolved.
 
-    `resolved[name]` says for each number of labels whether the difference is told from 0. Controls are gray and dashed.
+    `resolved[name]` says for each number of labels whether the difference is told from 0.
     Shapes: differences[name] (seeds, labels), accuracy minus that from scratch, from -1 to 1, 2 seeds or more.
     Raises: ValueError for others, more than 7 names, and `resolved` of other names or lengths.
     """
@@ -122,11 +123,9 @@ def differences(labels: Sequence[int], differences: Mapping[str, ArrayLike], res
     arrays = _percent(differences, len(x), "differences")
     if {name: len(each) for name, each in resolved.items()} != dict.fromkeys(arrays, len(x)) or len(arrays) > 7:
         raise ValueError(f"resolved of {list(resolved)}: expected {len(x)} for each of {list(arrays)}, at most 7")
-    known("controls", controls, arrays)
     figure, ax = panel(12, 5.8)
     looks: dict[str, dict[str, Any]] = {
-        name: {"color": _COLORS[k], "lw": 2.8, "zorder": 3} | ({"color": GREY, "ls": "--"} if name in controls else {})
-        for k, name in enumerate(arrays)
+        name: {"color": _COLORS[k], "lw": 2.8, "zorder": 3} for k, name in enumerate(arrays)
     }
     found = _with_interval(ax, x, arrays, looks)
     for k, (name, (mean, _)) in enumerate(found.items()):

@@ -155,31 +155,27 @@ def language_curve(steps: Sequence[int], loss: Mapping[str, np.ndarray], lines: 
 
 
 @styled
-def honest_or_not(bugs: Sequence[str], parallel: np.ndarray, left_to_right: np.ndarray, level: float, name: str,
-                  most: float = 5.0) -> LectureFigure:  # fmt: skip
+def honest_or_not(bugs: Sequence[str], parallel: np.ndarray, left_to_right: np.ndarray, level: float,
+                  name: str) -> LectureFigure:  # fmt: skip
     """Show for each bug the loss in training beside the loss when the model writes, left to right.
 
-    Losses left to right above `most` stand at the right edge: an arrow with their mean. A dashed line shows a named
-    level, what a simpler model reaches.
-    Shapes: parallel and left_to_right (n,) for n bugs, or (n, seeds), from the top down as given; the first is the
-        correct model.
+    A loss left to right above 5 stands at the right edge: an arrow with its number. A dashed line shows a named level,
+    what a simpler model reaches.
+    Shapes: parallel and left_to_right (n,) for n bugs, from the top down as given; the first is the correct model.
     Raises: ValueError for others.
     """
     parallel, left_to_right = (np.asarray(each, float) for each in (parallel, left_to_right))
-    same_shape("losses in training and left to right, of each bug,", parallel.shape, left_to_right.shape)
-    same_shape("bugs, and losses of a seed,", (len(bugs),), parallel.shape[:1])
-    parallel, left_to_right = parallel.reshape(len(bugs), -1), left_to_right.reshape(len(bugs), -1)
+    same_shape("bugs, and losses in training,", (len(bugs),), parallel.shape)
+    same_shape("bugs, and losses left to right,", (len(bugs),), left_to_right.shape)
     figure, ax = panel(12, min(6.5, 1.5 + 0.45 * len(bugs)))
-    rows = np.arange(len(bugs))
-    ends = left_to_right.mean(axis=1)
-    ax.hlines(rows, parallel.mean(axis=1), np.minimum(ends, most), color=GREY, lw=3, zorder=1)
-    for k, (once, written) in enumerate(zip(parallel.T, left_to_right.T, strict=True)):
-        words = ("all positions at once, as in training", "left to right, as when it writes") if k == 0 else ("", "")
-        ax.plot(once, rows, "o", mfc="none", mec=BLUE, mew=3, ms=17, label=words[0])
-        ax.plot(np.where(written <= most, written, np.nan), rows, "D", color=ORANGE, mec="black", ms=8, label=words[1])
-    for row in np.flatnonzero((left_to_right > most).any(axis=1)):
+    rows, most = np.arange(len(bugs)), 5.0
+    ax.hlines(rows, parallel, np.minimum(left_to_right, most), color=GREY, lw=3, zorder=1)
+    ax.plot(parallel, rows, "o", mfc="none", mec=BLUE, mew=3, ms=17, label="all positions at once, as in training")
+    shown = np.where(left_to_right <= most, left_to_right, np.nan)
+    ax.plot(shown, rows, "D", color=ORANGE, mec="black", ms=8, label="left to right, as when it writes")
+    for row in np.flatnonzero(left_to_right > most):
         ax.plot(most, row, ">", color=ORANGE, mec="black", ms=13, clip_on=False)
-        ax.text(most - 0.07, row - 0.12, f"{ends[row]:.1f}", ha="right", va="bottom", fontsize=13)
+        ax.text(most - 0.07, row - 0.12, f"{left_to_right[row]:.1f}", ha="right", va="bottom", fontsize=13)
     ax.axvline(level, color="black", ls="--", lw=1.8, zorder=0)
     ax.axhspan(-0.5, 0.5, color="black", alpha=0.06, lw=0)
     ax.set_yticks(rows, list(bugs), fontsize=14)

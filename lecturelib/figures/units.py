@@ -33,14 +33,14 @@ def plain(value: float, digits: int = 2) -> str:
     return f"{rounded:,.0f}" if abs(rounded) >= 10 ** (digits - 1) else f"{rounded:g}"
 
 
-def power(value: float, digits: int = 2) -> str:
-    """Return a number above 0 as a power of ten, in letters that need no mathematics.
+def power(value: float) -> str:
+    """Return a number above 0 as a power of ten with two digits, in letters that need no mathematics.
 
-    >>> power(3e11), power(1e5), power(1.25e-7, digits=3)
-    ('3·10¹¹', '10⁵', '1.25·10⁻⁷')
+    >>> power(3e11), power(1e5), power(1.24e-7)
+    ('3·10¹¹', '10⁵', '1.2·10⁻⁷')
     """
     exponent = math.floor(math.log10(value) + 1e-9)
-    first = f"{value / 10.0**exponent:.{digits}g}"
+    first = f"{value / 10.0**exponent:.2g}"
     if first == "10":  # 9.99 in two digits
         first, exponent = "1", exponent + 1
     return ("" if first == "1" else f"{first}·") + "10" + str(exponent).translate(_SUPERSCRIPT)
