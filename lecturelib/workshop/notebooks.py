@@ -8,17 +8,24 @@ NOTEBOOKS = ROOT / "notebooks"
 
 
 def folder() -> Path:
-    """Return the folder of the notebooks: one in or below the current folder, else that of the clone.
-
-    Raises: ValueError where there are none: an installed package does not hold them.
-    """
+    """Return the folder of the notebooks: one in or below the current folder, else that of the clone."""
     here = Path.cwd()
     for place in (here / "notebooks", here, NOTEBOOKS):
         if any(place.glob("[0-9][0-9]_*.ipynb")):
             return place
+    return here
+
+
+def all_in(folder: Path = NOTEBOOKS) -> list[Path]:
+    """Return the notebooks of a folder, in order.
+
+    Raises: ValueError where there are none.
+    """
+    if found := sorted(folder.glob("*.ipynb")):
+        return found
     raise ValueError(
-        f"there is no notebook of the course in {here} or beside the library: they are no part of the installed "
-        "package; run this in a clone of the repository, or in a folder that holds some"
+        f"there are no notebooks in {folder}: they are no part of the installed package; run this in a clone of the "
+        "repository, installed with pip install -e ., or in a folder that holds some"
     )
 
 
@@ -29,11 +36,11 @@ def find(name: str, folder: Path = NOTEBOOKS) -> Path:
     """
     if (os.path.dirname(name) or Path(name).is_file()) and Path(name).resolve().parent != folder.resolve():
         raise ValueError(f"{name} is not in {folder}: expected a notebook in there, such as 03 or 03_attention")
-    known = sorted(folder.glob("*.ipynb"))
+    known = all_in(folder)
     wanted = Path(name).name.removesuffix(".ipynb")
     for fits in (lambda stem: stem == wanted, lambda stem: wanted in (stem[:2], stem[3:]), lambda stem: wanted in stem):
         found = [path for path in known if wanted and fits(path.stem)]
         if len(found) == 1:
             return found[0]
-    names = ", ".join(path.stem for path in known) or f"none in {folder}: run in a clone of the repository"
-    raise ValueError(f"no notebook, or more than one, is meant by {name!r}: expected one of {names}")
+    names = ", ".join(path.stem for path in known)
+    raise ValueError(f"no notebook, or more than one, is meant by {name!r}: expected one of {names}, in {folder}")

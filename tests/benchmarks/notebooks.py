@@ -18,7 +18,7 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
-from lecturelib.workshop.notebooks import NOTEBOOKS, find
+from lecturelib.workshop.notebooks import all_in, find
 from lecturelib.workshop.publish.execute import CELL_TIMEOUT, ENVIRONMENT
 from lecturelib.workshop.publish.form import WIDGET_VIEW
 from lecturelib.workshop.start import PEAK
@@ -126,7 +126,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help="such as 01_recurrent_networks; without, all")
     parser.add_argument("--cells", action="store_true", help="print the five dearest cells of each as well")
     arguments = parser.parse_args(argv)
-    paths = [find(name) for name in arguments.names] or sorted(NOTEBOOKS.glob("*.ipynb"))
+    paths = [find(name) for name in arguments.names] or all_in()
     slow = f"CPU s at {SLOW} us"
     print(f"{'notebook':<28}{'CPU s':>7}{'us/step':>9}{slow:>15}{'wall s':>13}{'peak MB':>14}{'first picture s':>17}")
     for path in paths:

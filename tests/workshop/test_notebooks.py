@@ -19,7 +19,7 @@ def test_a_number_a_word_and_a_path_mean_the_notebook(name, monkeypatch):
 
 @pytest.mark.parametrize("name", ["", "nothing", "33"])
 def test_another_name_is_refused_with_those_that_there_are(name):
-    with pytest.raises(ValueError, match=f"is meant by {name!r}: expected one of 00_"):
+    with pytest.raises(ValueError, match=f"is meant by {name!r}: expected one of 00_.*, in {NOTEBOOKS}"):
         find(name)
 
 

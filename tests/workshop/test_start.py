@@ -45,7 +45,7 @@ def test_the_course_opens_on_a_notebook_of_the_repository(started, given, name):
     assert {"--ip=127.0.0.1", "--no-browser", f"--ServerApp.root_dir={ROOT}"} <= set(arguments)
 
 
-def test_an_installed_library_opens_notebooks_that_lie_elsewhere(started, tmp_path, monkeypatch):
+def test_notebooks_of_the_current_folder_are_opened_with_it_as_the_root(started, tmp_path, monkeypatch):
     write(tmp_path, "1")
     monkeypatch.chdir(tmp_path)
     assert main(["start", "03"]) == 7

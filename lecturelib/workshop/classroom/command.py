@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from lecturelib.workshop import Failed
-from lecturelib.workshop.notebooks import find, folder
+from lecturelib.workshop.notebooks import find
 
 HUB = Path(__file__).with_name("jupyterhub_config.py")
 
@@ -58,8 +58,9 @@ def _hub(given: argparse.Namespace) -> int:
 def _hand_in(given: argparse.Namespace) -> None:
     from lecturelib.workshop.classroom.hand_in import hand_in_file
 
-    path = Path(given.notebook)
-    print(hand_in_file(path if path.is_file() else find(given.notebook, folder()), given.name))
+    path, here = Path(f"{given.notebook.removesuffix('.ipynb')}.ipynb"), Path.cwd()
+    folder = here / "notebooks" if (here / "notebooks").is_dir() else here  # a clone elsewhere holds another's
+    print(hand_in_file(path if path.is_file() else find(given.notebook, folder), given.name))
 
 
 def _collect(options: argparse.Namespace) -> None:

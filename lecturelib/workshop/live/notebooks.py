@@ -15,7 +15,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from lecturelib.workshop.notebooks import NOTEBOOKS
+from lecturelib.workshop.notebooks import all_in
 
 OPENING = "Opening"  # what stands before the first section
 STARTS = ("slide", "subslide")
@@ -181,5 +181,4 @@ def _first(pattern: str, text: str) -> str:
 
 def all_notebooks() -> Iterator[Notebook]:
     """Read every notebook, in order."""
-    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
-        yield read(path)
+    return map(read, all_in())

@@ -9,7 +9,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from lecturelib.workshop import Failed
-from lecturelib.workshop.notebooks import ROOT, find
+from lecturelib.workshop.notebooks import ROOT, all_in, find
 from lecturelib.workshop.publish.execute import execute
 from lecturelib.workshop.publish.form import clean, is_as_executed, normalize, problems, seal
 from lecturelib.workshop.publish.stamp import Repository, repository, stamp_notebook, stamp_readme
@@ -33,10 +33,9 @@ def write(names: list[str], text_only: bool, root: Path = ROOT) -> int:
 
     Raises: ValueError for a name that no notebook has, and an address or a README that cannot be stamped.
     """
-    if not (root / "pyproject.toml").exists():
-        raise ValueError(f"no pyproject.toml in {root}: run in a clone, installed with pip install -e .")
-    repo, folder = repository(root), root / "notebooks"
-    paths = [find(name, folder) for name in names] or sorted(folder.glob("*.ipynb"))
+    folder = root / "notebooks"
+    paths = [find(name, folder) for name in names] or all_in(folder)
+    repo = repository(root)
     restamp_readme(root, repo, "00_start_here")
     failures = 0
     for path in paths:

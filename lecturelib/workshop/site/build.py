@@ -20,7 +20,7 @@ from sphinx.util.docutils import docutils_namespace, patch_docutils
 
 from lecturelib.figures.style import png
 from lecturelib.workshop import Failed
-from lecturelib.workshop.notebooks import ROOT
+from lecturelib.workshop.notebooks import ROOT, all_in
 from lecturelib.workshop.publish.stamp import repository
 from lecturelib.workshop.replicate.report import page
 from lecturelib.workshop.site.exhibits import Exhibit, exhibits
@@ -67,8 +67,7 @@ def build(out: Path, root: Path = ROOT) -> None:
     """
     out = out.resolve()
     old = _own_files(out)
-    if not any((root / "notebooks").glob("*.ipynb")):
-        raise ValueError(f'no notebooks in {root}: run in a clone, installed with pip install -e ".[docs]"')
+    all_in(root / "notebooks")  # before anything is made
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".site-", dir=out.parent) as scratch:
         source, made, cache = (Path(scratch) / name for name in ("source", "made", "cache"))
@@ -140,23 +139,21 @@ def _guard(made: Path) -> None:
 
 def write_sources(source: Path, shown: list[Exhibit], root: Path = ROOT) -> None:
     """Write what Sphinx reads into a folder: pages, pictures, and the static files with the exhibits among them."""
-    repo = repository(root)
+    repo, paths = repository(root), all_in(root / "notebooks")
     source.mkdir(parents=True)
-    names = []
-    for path in sorted((root / "notebooks").glob("*.ipynb")):
+    for path in paths:
         nb = notebook_page(nbformat.read(path, as_version=4), path.stem, shown, repo, quizzes(path))
         (source / path.name).write_text(nbformat.writes(nb), encoding="utf-8")
-        names.append(path.stem)
     for badge, file in BADGES.items():
         shutil.copy(file, source / badge)
-    front = front_page((root / "README.md").read_text(encoding="utf-8"), names, repo)
+    front = front_page((root / "README.md").read_text(encoding="utf-8"), [path.stem for path in paths], repo)
     (source / "index.md").write_text(front, encoding="utf-8")
     for picture in pictures_of(front):
         (source / picture).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(root / picture, source / picture)
     pictures = [base64.b64encode(png(each.widget.picture())).decode() for each in shown]
     (source / "exhibits.md").write_text(exhibits_page(shown, pictures), encoding="utf-8")
-    (source / "replication.md").write_text(page(sorted((root / "notebooks").glob("*.ipynb"))), encoding="utf-8")
+    (source / "replication.md").write_text(page(paths), encoding="utf-8")
     shutil.copytree(STATIC, source / "_static")
     fonts = Path(matplotlib.get_data_path(), "fonts", "ttf")
     for name in ("STIXGeneral.ttf", "LICENSE_STIX"):  # for formulas, where a machine has no font for them

@@ -69,11 +69,12 @@ def test_names_of_all_scripts_become_files_of_their_own_and_none_is_overwritten(
 
 BAD = {
     "no such notebook": (["hand-in", "99_none", "--name", "A"], "no notebook, or more than one, is meant by '99_none'"),
-    "no name": (["hand-in", "good.ipynb", "--name", " "], "the name is empty"),
-    "no notebook": (["hand-in", "text.ipynb", "--name", "A"], "text.ipynb is no notebook"),
-    "no exercise": (["hand-in", "bare.ipynb", "--name", "A"], "bare holds no exercise"),
+    "the clone's, not mine": (["hand-in", "03", "--name", "A"], "no notebook, or more than one, is meant by '03'"),
+    "no name": (["hand-in", "good", "--name", " "], "the name is empty"),
+    "no notebook": (["hand-in", "text", "--name", "A"], "text.ipynb is no notebook"),
+    "no exercise": (["hand-in", "bare", "--name", "A"], "bare holds no exercise"),
     "no folder": (["collect", "nowhere"], "nowhere is no folder"),
-    "in a text cell": (["hand-in", "markdown.ipynb", "--name", "A"], "press Esc, then Y"),
+    "in a text cell": (["hand-in", "markdown", "--name", "A"], "press Esc, then Y"),
     "nothing in it": (["collect", "empty"], "empty holds no hand-in and no notebook"),
     "a table that is there": (["collect", ".", "-o", "text.ipynb"], "text.ipynb is there already"),
     "no place for the table": (["collect", ".", "-o", "nowhere/t.csv"], "nowhere is no folder"),
