@@ -22,6 +22,7 @@ from lecturelib.pretrained.fetch import alone
 from lecturelib.workshop import Failed, notebooks
 from lecturelib.workshop.replicate import table as tables
 from lecturelib.workshop.replicate.report import report
+from lecturelib.workshop.replicate.run import FAILED
 
 CELL_SECONDS = 900  # of a cell; a slow machine is late, not wrong
 
@@ -55,9 +56,7 @@ def _run(given: argparse.Namespace) -> int:
         if getattr(given, name) < 1:
             raise ValueError(f"--{name} {getattr(given, name)}: expected 1 or more")
     folder = notebooks.NOTEBOOKS
-    paths = [notebooks.find(name, folder) for name in given.names] or sorted(folder.glob("[0-9][0-9]_*.ipynb"))
-    if not paths:
-        raise ValueError(f"there are no notebooks in {folder}: run in a clone, installed with pip install -e .")
+    paths = [notebooks.find(name, folder) for name in given.names] or notebooks.all_in(folder)
     if not given.report:
         tables.FOLDER.mkdir(exist_ok=True)
         with contextlib.ExitStack() as locks:
@@ -76,7 +75,7 @@ def run_all(paths: list[Path], runs: int, jobs: int, fresh: bool = False) -> Non
     """Make the runs that the tables lack, several at a time; each is written as it ends.
 
     Each notebook is copied first: all its runs are of one text, whatever an editor does meanwhile.
-    Raises: Failed for a table that is not whole; and at the end where the machine spoiled runs, which are not kept.
+    Raises: Failed for a table that is not whole; and at the end for runs that no error of a cell ended, not kept.
     """
     with tempfile.TemporaryDirectory(prefix="lecturelib-") as folder:
         _run_all(paths, runs, jobs, fresh, Path(folder))
@@ -120,7 +119,8 @@ def _run_all(paths: list[Path], runs: int, jobs: int, fresh: bool, folder: Path)
             for task in going:
                 _end(task.process)
     if lost:
-        raise Failed(f"the machine, and no cell, ended {', '.join(lost)}: the same command makes what is missing")
+        raise Failed(f"not kept, since no error of a cell ended them: {', '.join(lost)}. Try the same command again; "
+                     "if they end so again, look at the cell that is named")  # fmt: skip
 
 
 def _begin(path: Path, number: int, folder: Path) -> _Task:
@@ -138,14 +138,14 @@ def _begin(path: Path, number: int, folder: Path) -> _Task:
 def _result(task: _Task, cells: list[str], own: set[int]) -> dict[str, Any]:
     """Return what is kept of a run.
 
-    Raises: Failed where the machine ended it, and ValueError where its rows are damaged: neither says anything of it.
+    Raises: Failed where it ended by no error of a cell, and ValueError where its rows are damaged.
     """
     failed = ""
     if task.process.returncode != 0:
         said = task.rows.with_suffix(".txt").read_text(encoding="utf-8", errors="replace")
         lines = [line.strip() for line in said.splitlines() if line.strip() and "cell/s" not in line]
         failed = lines[-1][:200] if lines else f"exit status {task.process.returncode}"
-    if task.process.returncode not in (0, 1):  # LOST, or killed
+    if task.process.returncode not in (0, FAILED):
         raise Failed(failed)
     rows = [json.loads(line) for line in task.rows.read_text(encoding="utf-8").splitlines()]
     return tables.as_run(rows, cells, own, time.monotonic() - task.began, failed)

@@ -12,13 +12,13 @@ from nbformat.v4 import new_code_cell
 from lecturelib.workshop.publish.execute import ENVIRONMENT, CellFailed, KernelLost, run
 
 BEGIN = "from lecturelib.workshop.replicate.shift import begin\nbegin({run}, {rows!r})"
-LOST = 3  # the exit status of a run that the machine ended, which says nothing of the notebook
+FAILED = 3  # the exit status where a cell raised an error; any other but 0 says nothing of the notebook
 
 
 def main(notebook: str, folder: str, number: str, rows: str, seconds: str) -> int:
     """Run the notebook in a folder; its claims and outcomes go to the file `rows`.
 
-    Returns: 1, with a reason, where a cell fails, and LOST where the kernel is lost.
+    Returns: FAILED, with a reason, where a cell fails, and 1 where the kernel is lost, as where anything else fails.
     """
     nb = nbformat.read(notebook, as_version=4)
     nb.cells.insert(0, new_code_cell(BEGIN.format(run=int(number), rows=rows), id="shift"))
@@ -26,7 +26,7 @@ def main(notebook: str, folder: str, number: str, rows: str, seconds: str) -> in
         run(nb, Path(folder), Path(notebook).stem, int(seconds), ENVIRONMENT | {"LECTURELIB_STRICT": "0"})
     except CellFailed as failure:
         print(str(failure).strip(), file=sys.stderr)
-        return LOST if isinstance(failure, KernelLost) else 1
+        return 1 if isinstance(failure, KernelLost) else FAILED
     return 0
 
 

@@ -208,21 +208,28 @@ def test_a_run_that_stops_is_a_row_and_its_claims_count_as_failed(place):
     assert replication.held_in(table, 4, 0, 0.5, None) == (0, 2)
 
 
-def test_a_run_that_the_machine_ended_is_not_kept_and_made_again(place):
+def test_a_run_whose_kernel_was_lost_is_not_kept_and_made_again(place):
     path = write(place, "import os\nif not os.path.exists('x'):\n    os.mkdir('x')\n    os._exit(1)")
-    with pytest.raises(Failed, match=r"run 1 of 03_small \(03_small, cell .*: Kernel died\): the same command"):
+    with pytest.raises(Failed, match=r"run 1 of 03_small \(03_small, cell .*: Kernel died\)\. Try the same"):
         run_all([path], runs=1, jobs=1)
     assert tables.read(tables.place("03_small"))["runs"] == {}
     run_all([path], runs=1, jobs=1)
     assert tables.read(tables.place("03_small"))["runs"]["1"]["failed"] == ""
 
 
-def test_rows_that_were_cut_short_are_no_run(tmp_path):
-    process = subprocess.Popen([sys.executable, "-c", ""], text=True)
-    process.wait()
-    (tmp_path / "rows").write_text('{"cell": ')
-    with pytest.raises(ValueError):
-        command._result(command._Task(tmp_path, 1, tmp_path / "rows", process, 0.0), [], set())
+@pytest.mark.parametrize("said", ["FileNotFoundError", "Expecting property name"])
+def test_a_run_that_crashes_outside_of_the_notebook_or_whose_rows_are_damaged_is_told_and_not_kept(
+    place, monkeypatch, said
+):
+    path, begin = write(place, CELLS[0]), command._begin
+    begins = {
+        "FileNotFoundError": lambda path, n, folder: (folder / path.name).unlink() or begin(path, n, folder),
+        "Expecting property name": lambda path, n, folder: finished(path, n),
+    }
+    monkeypatch.setattr(command, "_begin", begins[said])
+    with pytest.raises(Failed, match=rf"run 1 of 03_small \({said}"):
+        run_all([path], runs=1, jobs=1)
+    assert not tables.place("03_small").exists()
 
 
 def test_a_notebook_that_is_edited_meanwhile_is_run_as_it_was(place):
