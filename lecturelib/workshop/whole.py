@@ -1,16 +1,18 @@
 """Files are written whole, and then put in the place of the old ones: what is stopped leaves what there was.
 
-replace      write some files: all of them, or none
+replace      write some files; none takes its place before all are whole
 write_text   the same for one file of text
+new_table    write a new CSV file, or none
 clean        remove what a killed run left half-written
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from safetensors import SafetensorError
 
@@ -18,7 +20,7 @@ from safetensors import SafetensorError
 def replace(files: Mapping[Path, Callable[[Path], Any]]) -> None:
     """Write files, each by a function that is given where, then put them in the place of the old ones.
 
-    Raises: OSError where one cannot be written; the old files stay, and nothing half-written.
+    Raises: OSError where one cannot be written, so that the old files stay, or cannot be put in its place.
     """
     try:
         for path, write in files.items():
@@ -27,8 +29,8 @@ def replace(files: Mapping[Path, Callable[[Path], Any]]) -> None:
             os.replace(_half(path), path)
     except (OSError, SafetensorError) as problem:  # safetensors has an error of its own for a full disk
         raise OSError(
-            f"{path.name} could not be written ({problem}): expected room and the right to write in {path.parent}; "
-            "the files of before are as they were. Free some room, and give the same command again"
+            f"{path.name} could not be written ({problem}): expected room and the right to write in {path.parent}, "
+            "and no other program that holds it open; then give the same command again"
         ) from None
     finally:
         clean(*files)
@@ -37,6 +39,21 @@ def replace(files: Mapping[Path, Callable[[Path], Any]]) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write a file of text as `replace` does; its lines end as the text's do, on every system."""
     replace({path: lambda half: half.write_text(text, encoding="utf-8", newline="\n")})
+
+
+@contextmanager
+def new_table(path: Path) -> Iterator[TextIO]:
+    """Open a new CSV file, with the mark by which Excel knows UTF-8; where it cannot be written whole, nothing stays.
+
+    Raises: FileExistsError where there is a file already.
+    """
+    file = path.open("x", encoding="utf-8-sig", newline="", errors="backslashreplace")
+    try:
+        with file:
+            yield file
+    except BaseException:
+        path.unlink()
+        raise
 
 
 def clean(*paths: Path) -> None:

@@ -1,8 +1,11 @@
 """Files are written whole or not at all."""
 
+import io
+from pathlib import Path
+
 import pytest
 
-from lecturelib.workshop.whole import replace, write_text
+from lecturelib.workshop.whole import new_table, replace, write_text
 
 
 def test_a_text_is_written_with_its_own_ends_of_lines(tmp_path):
@@ -25,4 +28,19 @@ def test_of_two_files_both_stay_as_they_were_where_one_cannot_be_written(tmp_pat
     assert [(each.name, each.read_text()) for each in tmp_path.iterdir()] == [("old.txt", "before")]
     if isinstance(problem, OSError):
         assert str(said.value).startswith(f"new.txt could not be written (no space left): expected room and the right "
-                                          f"to write in {tmp_path}; ")  # fmt: skip
+                                          f"to write in {tmp_path}, and no other program")  # fmt: skip
+
+
+def test_a_full_disk_leaves_no_half_a_table(tmp_path, monkeypatch):
+    class Full(io.TextIOWrapper):
+        def flush(self):
+            raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left"):
+        patch.setattr(Path, "open", lambda path, mode, **_: Full(io.FileIO(path, mode)))
+        with new_table(tmp_path / "t.csv") as file:
+            file.write("half")
+    assert list(tmp_path.iterdir()) == []
+    with new_table(tmp_path / "t.csv") as file:
+        file.write("é")
+    assert (tmp_path / "t.csv").read_bytes() == "\ufeffé".encode()

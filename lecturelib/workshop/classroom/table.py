@@ -17,6 +17,7 @@ from typing import NamedTuple
 from lecturelib.workshop.classroom.collect import Found, Limits, Result
 from lecturelib.workshop.classroom.course import exercise_of
 from lecturelib.workshop.classroom.files import Source, owners
+from lecturelib.workshop.whole import new_table
 
 NAME = 80  # characters of a name in the table
 UNSOLVED = "not solved yet"
@@ -120,14 +121,8 @@ def write_table(path: Path, table: Sequence[Row], course: dict[str, str]) -> Non
         own = {check: MISSING for check in checks if course[check] == row.notebook}
         own |= {check: found.name for check, found in row.verdicts.items()}
         lines.append([row.student, row.notebook, row.file, row.note, *(own.get(check, "") for check in checks)])
-    # with the mark by which Excel knows UTF-8
-    file = path.open("x", encoding="utf-8-sig", newline="", errors="backslashreplace")
-    try:
-        with file:
-            csv.writer(file).writerows(lines)
-    except BaseException:  # a full disk, say: half a table would keep the next run from writing it
-        path.unlink()
-        raise
+    with new_table(path) as file:  # half a table would keep the next run from writing it
+        csv.writer(file).writerows(lines)
 
 
 def best(found: Sequence[Found]) -> dict[str, Found]:

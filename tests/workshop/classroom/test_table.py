@@ -1,11 +1,9 @@
 """The table and the summary: what a spreadsheet may read, which file counts, and what is most frequent."""
 
 import csv
-import io
 import json
 import os
 import zipfile
-from pathlib import Path
 
 import pytest
 
@@ -248,20 +246,6 @@ def test_no_planted_link_is_followed_and_nothing_is_overwritten(tmp_path, capsys
         assert command.main(["collect", str(tmp_path), "-o", str(tmp_path / name)]) == 2
     assert "nothing is overwritten" in capsys.readouterr().err
     assert (tmp_path / "mine").read_text() == "mine" and not (tmp_path / "nowhere").exists()
-
-
-def test_a_full_disk_leaves_no_half_a_table(tmp_path, monkeypatch):
-    class Full(io.TextIOWrapper):
-        def flush(self):
-            raise OSError(28, "No space left on device")
-
-    found = rows([result("a.json", "Ada", check_attend=("right",))], COURSE)
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "open", lambda path, mode, **_: Full(io.FileIO(path, mode)))
-        with pytest.raises(OSError, match="No space left"):
-            write_table(tmp_path / "t.csv", found, COURSE)
-    assert list(tmp_path.iterdir()) == []
-    write_table(tmp_path / "t.csv", found, COURSE)
 
 
 def test_the_table_has_a_column_for_each_exercise_of_its_notebooks(tmp_path):

@@ -6,14 +6,13 @@ import http.client
 import json
 import os
 import re
-import shutil
+import shlex
 import signal
 import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -21,7 +20,6 @@ from lecturelib.checks import predictions
 from lecturelib.workshop import Failed
 from lecturelib.workshop.live.poll import start
 from lecturelib.workshop.live.poll.server import LARGEST, PAGES, Limit, page
-from lecturelib.workshop.live.poll.votes import Votes
 from tests.tools import needs
 from tests.workshop.live.phones import CHOICES, HOW, ONE, QUESTION, READY, Phone, Slide, opened
 
@@ -265,18 +263,20 @@ def test_the_votes_are_written_also_where_the_window_is_closed(tmp_path, name):
     assert [path.name for path in tmp_path.iterdir()] == ["table.csv"]
 
 
-def test_votes_that_cannot_be_written_are_kept(tmp_path, capfd):
-    with start.poll(tmp_path / "gone" / "table.csv") as running:
+def test_votes_that_cannot_be_written_are_kept_until_the_command_that_is_named_writes_them(tmp_path, capfd):
+    table = tmp_path / "gone" / "table.csv"
+    with start.poll(table) as running:
         Slide(running.settings).open()
         assert opened(running.settings).vote(2) == 200
     said = capfd.readouterr().out
-    kept = Path(re.fullmatch(r"The votes cannot be written \(.*No such file.*\): they are kept in (.*)\n", said)[1])
-    votes = Votes(kept)
-    assert votes.write(tmp_path / "table.csv") == 1 and voted(tmp_path / "table.csv") == ["0", "0", "1"]
-    with pytest.raises(FileExistsError):  # nothing is overwritten
-        votes.write(tmp_path / "table.csv")
-    votes.end()
-    shutil.rmtree(kept.parent)
+    table.parent.mkdir()
+    table.touch()
+    assert re.match(r"The votes cannot be written \(.*No such file.*\), and are kept: make room, ", said)
+    command = [sys.executable, *shlex.split(said.partition(" run python ")[2])]
+    assert "File exists" in subprocess.run(command, capture_output=True, text=True).stdout  # nothing is overwritten
+    table.unlink()
+    assert subprocess.run(command, capture_output=True, text=True).stdout == f"The votes of 1 rounds are in {table}\n"
+    assert voted(table) == ["0", "0", "1"] and not Path(command[-2]).exists()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows stops no process")
@@ -287,16 +287,6 @@ def test_a_server_that_hangs_is_killed_at_the_end_and_the_votes_are_written(tmp_
         assert opened(running.settings).vote(0) == 200
         running.process.send_signal(signal.SIGSTOP)
     assert running.process.returncode == -signal.SIGKILL and voted(tmp_path / "table.csv") == ["1", "0", "0"]
-
-
-def test_a_server_that_cannot_start_is_tried_again_less_and_less_often():
-    waited = []
-    poll = object.__new__(start.Poll)
-    poll._start = lambda: SimpleNamespace(wait=lambda: 1, stdin=SimpleNamespace(close=lambda: None))
-    poll._ending = SimpleNamespace(wait=lambda pause: waited.append(pause) or len(waited) == 8)
-    poll.process = poll._start()
-    poll._keep()
-    assert waited == [0.2, 0.4, 0.8, 1.6, 3.2, 5, 5, 5]
 
 
 def test_a_poll_where_nothing_can_listen_is_refused():

@@ -81,6 +81,17 @@ def test_another_process_finds_every_vote(votes, tmp_path):
     again.end()
 
 
+def test_a_full_disk_leaves_no_half_a_table(votes, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError("No space left on device")
+
+    votes.ask("03 1", QUESTION, CHOICES)
+    monkeypatch.setattr(votes, "_counts", full)
+    with pytest.raises(OSError, match="No space left"):
+        votes.write(tmp_path / "t.csv")
+    assert not (tmp_path / "t.csv").exists()
+
+
 def test_the_table_has_a_line_for_each_choice_of_each_round(votes, tmp_path):
     assert votes.write(tmp_path / "empty.csv") == 0 and not (tmp_path / "empty.csv").exists()
     votes.ask("03 1", 'Is "a, b" right?', ["yes", "no"])

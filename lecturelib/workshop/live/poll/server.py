@@ -1,7 +1,7 @@
 """The server of a poll: a page for phones under a secret link, and on this machine alone what the slide asks for.
 
 `python -m lecturelib.workshop.live.poll.server FOLDER` runs one, by the settings in that folder, until its input ends.
-Then it writes the table of votes: it outlives whatever began it.
+Then it writes the table of votes: it outlives whatever began it. With `finish` behind FOLDER it only writes the table.
 """
 
 import asyncio
@@ -303,7 +303,8 @@ def finish(folder: Path) -> None:
         rounds = votes.write(Path(table))
         votes.end()
     except (OSError, sqlite3.Error) as problem:
-        said = f"The votes cannot be written ({problem}): they are kept in {folder / VOTES}"
+        said = (f"The votes cannot be written ({problem}), and are kept: make room, or the table's folder, then run "
+                f'python -m lecturelib.workshop.live.poll.server "{folder}" finish')  # fmt: skip
     else:
         said = f"The votes of {rounds} rounds are in {table}" if rounds else ""
         shutil.rmtree(folder, ignore_errors=True)
@@ -347,4 +348,4 @@ def _files() -> int:
 
 
 if __name__ == "__main__":
-    serve(Path(sys.argv[1]))
+    (finish if sys.argv[2:] == ["finish"] else serve)(Path(sys.argv[1]))

@@ -23,7 +23,7 @@ PORT = 8765  # if it is free
 LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # none that one takes for another
 START_LIMIT = 30  # seconds
 END_LIMIT = 5  # seconds, then it is killed: what was answered is in its file
-LONGEST_PAUSE = 5  # seconds until a server that ends at once is started again
+PAUSE = 1  # second until a server that ended is started again
 
 
 @contextmanager
@@ -101,13 +101,12 @@ class Poll:
         return subprocess.Popen(self._command, stdin=subprocess.PIPE)
 
     def _keep(self) -> None:
-        pause = 0.2
         while True:
             self.process.wait()
             self._close()
-            if self._ending.wait(pause):
+            if self._ending.wait(PAUSE):
                 return
-            self.process, pause = self._start(), min(2 * pause, LONGEST_PAUSE)
+            self.process = self._start()
 
 
 def _free(address: str, wanted: int = 0) -> int:

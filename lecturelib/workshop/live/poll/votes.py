@@ -6,6 +6,8 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+from lecturelib.workshop.whole import new_table
+
 ROUNDS = 2  # a question is asked once, and again after the discussion
 
 _TABLES = """
@@ -82,7 +84,7 @@ class Votes:
         """Write a new table: a line for each choice in each round; return how many rounds there were."""
         rounds = self._base.execute("select * from rounds order by number").fetchall()
         if rounds:
-            with file.open("x", encoding="utf-8-sig", newline="") as stream:  # as spreadsheets expect it
+            with new_table(file) as stream:
                 table = csv.writer(stream)
                 table.writerow(["name", "question", "round", "choice", "votes", "outcome"])
                 for row in rounds:
