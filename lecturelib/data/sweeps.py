@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,12 +36,17 @@ def transfer_table(file: Path = TRANSFER) -> Transfer:
     >>> measured.labels, measured.accuracy["pixels"].shape
     ([1, 5, 20, 100], torch.Size([20, 4]))
     """
-    measured = rows(file, TRANSFER_COLUMNS)
-    (arms, _, labels), accuracy = _grid(file, measured, ("arm", "seed", "labels"), "accuracy")
-    return Transfer(labels, dict(zip(arms, accuracy, strict=True)), about(file))
+    measured = rows(file)
+    seeds, labels = (sorted({row[axis] for row in measured}) for axis in ("seed", "labels"))
+    accuracy = {row["arm"]: torch.full((len(seeds), len(labels)), torch.nan) for row in measured}
+    for row in measured:
+        accuracy[row["arm"]][seeds.index(row["seed"]), labels.index(row["labels"])] = row["accuracy"]
+    if missing := sum(int(each.isnan().sum()) for each in accuracy.values()) if measured else 1:
+        raise ValueError(f"{file.name} lacks {missing} of its values: finish it with `{_command(file)}`")
+    return Transfer(labels, accuracy, about(file))
 
 
-def rows(file: Path, columns: Mapping[str, Callable[[str], Any]]) -> list[dict[str, Any]]:
+def rows(file: Path) -> list[dict[str, Any]]:
     """Return the rows of a table; each column's values are made by its own function.
 
     Raises: ValueError for a table that is not there or is damaged.
@@ -52,13 +57,13 @@ def rows(file: Path, columns: Mapping[str, Callable[[str], Any]]) -> list[dict[s
         with file.open(newline="", encoding="utf-8") as opened:
             reader = csv.DictReader(opened)
             found = list(reader)
-        if reader.fieldnames != list(columns):
+        if reader.fieldnames != list(TRANSFER_COLUMNS):
             raise ValueError(f"its columns are {reader.fieldnames}")
-        return [{name: make(row[name]) for name, make in columns.items()} for row in found]
+        return [{name: make(row[name]) for name, make in TRANSFER_COLUMNS.items()} for row in found]
     except (TypeError, ValueError) as problem:
         raise ValueError(
-            f"{file.name} is damaged ({problem}): expected the columns {', '.join(columns)}, a value in each; measure "
-            f"it anew with `{_command(file)} --fresh`"
+            f"{file.name} is damaged ({problem}): expected the columns {', '.join(TRANSFER_COLUMNS)}, a value in each; "
+            f"measure it anew with `{_command(file)} --fresh`"
         ) from None
 
 
@@ -76,20 +81,6 @@ def about(file: Path) -> dict[str, Any]:
             f"{beside.name} is damaged ({problem!r}): expected it as `{_command(file)}` wrote it; measure the table "
             f"anew with `{_command(file)} --fresh`"
         ) from None
-
-
-def _grid(file: Path, rows: Sequence[Mapping[str, Any]], axes: Sequence[str], value: str) -> tuple[Any, torch.Tensor]:
-    """Return the values of each axis, and a tensor with one dimension for each; numbers are sorted, names are not."""
-    places = [list(dict.fromkeys(row[axis] for row in rows)) for axis in axes]
-    places = [each if each and isinstance(each[0], str) else sorted(each) for each in places]
-    grid = torch.full([len(each) for each in places], torch.nan)
-    for row in rows:
-        grid[tuple(each.index(row[axis]) for axis, each in zip(axes, places, strict=True))] = row[value]
-    if not rows or grid.isnan().any():
-        raise ValueError(
-            f"{file.name} lacks {max(1, int(grid.isnan().sum()))} of its values: finish it with `{_command(file)}`"
-        )
-    return places, grid
 
 
 def _command(file: Path) -> str:

@@ -28,13 +28,14 @@ MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of red, green,
 Weights = dict[str, torch.Tensor]
 
 
-def load_gpt2(repository: str = "openai-community/gpt2") -> tuple[LanguageModel, Tokenizer]:
+def load_gpt2() -> tuple[LanguageModel, Tokenizer]:
     """Return GPT-2 and its tokenizer. Source: Radford and others 2019; MIT licence.
 
     Raises: OSError where the hub cannot be reached; ValueError for a model of another form.
     """
     from tokenizers import Tokenizer
 
+    repository = "openai-community/gpt2"
     settings, weights = _read(repository, "gpt2")
     return gpt2_of(weights, settings["n_head"]), Tokenizer.from_file(str(_file(repository, "tokenizer.json")))
 

@@ -104,7 +104,7 @@ def test_from_the_hub_come_settings_and_safetensors_only(monkeypatch: pytest.Mon
     assert hub.load_vit_mae().encoder.image_size == (3, 12, 12)
     assert asked == ["config.json", "model.safetensors"]
     with pytest.raises(ValueError, match="holds a model of the form 'vit_mae': expected 'gpt2'"):
-        hub.load_gpt2("facebook/vit-mae-base")
+        hub.load_gpt2()
 
 
 LIKE_GPT2, LIKE_MAE = test_gpt2_is_hugging_faces, test_the_masked_autoencoder_is_hugging_faces

@@ -142,7 +142,7 @@ def run(
     rows, about = [], _about(labels, seeds, changes)
     now = about["settings"]
     if file.exists():
-        rows, about = sweeps.rows(file, TRANSFER_COLUMNS), sweeps.about(file)
+        rows, about = sweeps.rows(file), sweeps.about(file)
     if about["settings"] != now:
         raise ValueError(
             f"{file.name} was made with {about['settings']}: expected the settings of now, {now}; move the file away "
