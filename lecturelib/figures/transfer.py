@@ -104,7 +104,7 @@ def label_curves(labels: Sequence[int], accuracy: Mapping[str, ArrayLike], chanc
     begins = f";\nthe axis begins at {100 * begin:g}{below}" if begin else ""
     ax.set_ylim(100 * begin, min(104, 5 + max(100 * chance, *((mean + half).max() for mean, half in found.values()))))
     ax.set_ylabel("right on test images (%)", fontsize=15)
-    ax.set_title(f"{_seeds(arrays)}; gray: controls{begins}", fontsize=14)
+    ax.set_title(f"{_seeds(arrays)}{'; gray: controls' if controls else ''}{begins}", fontsize=14)
     label_ends(ax, float(x[-1]), ends, [looks[name]["color"] for name in arrays], 4.7, points=15)
     return figure
 
