@@ -86,7 +86,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def listing() -> str:
     """Return the list of commands, a line for each."""
     lines = [f"  {name:<10}{command.does}" for name, command in COMMANDS.items()]
-    return "\n".join(["usage: lecture COMMAND ...", "", *lines, "", "lecture COMMAND --help says more about each."])
+    more = ["lecture COMMAND --help says more about each.", "LECTURELIB_TRACEBACK=1 shows where an error came from."]
+    return "\n".join(["usage: lecture COMMAND ...", "", *lines, "", *more])
 
 
 def parse(name: str, arguments: Sequence[str]) -> Any:

@@ -115,6 +115,7 @@ def test_a_command_ends_in_one_line(monkeypatch, capsys, problem, code, says):
 
 
 def test_a_mistake_of_ours_is_shown_whole_and_any_error_on_request(monkeypatch):
+    assert "LECTURELIB_TRACEBACK=1" in command.listing()
     monkeypatch.setenv("LECTURELIB_TRACEBACK", "1")
     for problem in (ZeroDivisionError(), ModuleNotFoundError(name="lecturelib.nothing"), ValueError(), OSError()):
 
