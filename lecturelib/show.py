@@ -57,7 +57,7 @@ def _bare(object: Callable[..., object]) -> str:
     for body, gone in _thinned(ast.parse(source)):
         for each in gone:
             first, last = each.lineno - 1, each.end_lineno or each.lineno
-            while first and (lines[first - 1] or "").lstrip().startswith("#"):  # what is said of it
+            while (lines[first - 1] or "").lstrip().startswith("#"):  # what is said of it
                 first -= 1
             lines[first:last] = [None] * (last - first)
         if body and len(gone) == len(body):  # a body must not be empty

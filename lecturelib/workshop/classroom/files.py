@@ -81,7 +81,7 @@ class Listing:
 
 
 def fetch(source: Source) -> bytes:
-    """Return the bytes of a hand-in.
+    """Return the bytes of a hand-in; the zips around it are opened and read anew for each.
 
     Raises: ValueError for a link, for what is no file, and for a file that is too large.
     """

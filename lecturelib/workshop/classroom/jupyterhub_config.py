@@ -61,7 +61,8 @@ if "get_config" in globals():  # which a hub puts here before it runs this file;
     if (found := STATE.lstat()).st_uid != os.getuid() or found.st_mode & 0o077:
         sys.exit(
             f"{STATE} is a link, or somebody else's, or others may enter it: expected a folder of root's for the hub's "
-            f"secrets; run chown root {STATE} && chmod 700 {STATE}, or name another by LECTURELIB_HUB_STATE"
+            f"secrets; remove a link, else run chown root {STATE} && chmod 700 {STATE}; or name another folder by "
+            "LECTURELIB_HUB_STATE"
         )
 
 c: Config = globals().get("c", Config())  # the hub's own, if one runs this file
