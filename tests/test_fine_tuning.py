@@ -323,18 +323,24 @@ def test_an_interruption_leaves_the_networks_as_they_were(error: type[BaseExcept
         assert all(each.requires_grad and each.grad is None for each in model.parameters())
 
 
-def test_a_loss_that_is_not_finite_is_refused_and_leaves_the_networks_as_they_were() -> None:
-    models = [network(1), network(20)]
+@pytest.mark.parametrize(
+    ("dtype", "how", "words"),
+    [
+        (
+            torch.float64,
+            {"steps": 5, "lr": 1e300},
+            r"at step 2: expected a finite number; .* learning rate than lr=1e\+300",
+        ),
+        (torch.float32, {"steps": 1, "lr": 1e38}, "the largest weight became"),
+    ],
+)
+def test_what_is_not_finite_is_refused_and_leaves_the_networks_as_they_were(
+    dtype: torch.dtype, how: dict[str, Any], words: str
+) -> None:
+    models, (images, labels) = [network(1).to(dtype), network(20).to(dtype)], examples(5, 1)
     before = [state(each) for each in models]
-    with pytest.raises(ValueError, match=r"at step 2: expected a finite number; .* learning rate than lr=1e\+300"):
-        fine_tuning.fine_tune(models, [examples(5, 1)] * 2, steps=5, lr=1e300)
-    for model in models:
-        model.float()
-    before = [state(each) for each in models]
-    with pytest.raises(ValueError, match="the largest weight became"):
-        fine_tuning.fine_tune(
-            models, [tuple(each.float() if each.ndim > 1 else each for each in examples(5, 1))] * 2, steps=1, lr=1e38
-        )
+    with pytest.raises(ValueError, match=words):
+        fine_tuning.fine_tune(models, [(images.to(dtype), labels)] * 2, **how)
     assert all(unchanged(model, old) for model, old in zip(models, before, strict=True))
 
 

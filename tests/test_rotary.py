@@ -83,6 +83,30 @@ def test_a_layer_can_be_watched_and_changed_and_is_otherwise_the_same() -> None:
         torch.testing.assert_close(layer(x), layer.out_proj.bias.expand(1, 5, 8))
 
 
+def test_heads_are_turned_and_the_scores_see_the_distance_only() -> None:
+    torch.manual_seed(0)
+    head, x = rotary.RotaryHead(6, d_k=4, d_v=5).double(), normal(2, 7, 6, seed=3)
+    q, k = (rotary.apply_rotary(project(x), torch.arange(7)) for project in (head.q_proj, head.k_proj))
+    expected = (q @ k.mT / 2).softmax(-1) @ head.v_proj(x)
+    torch.testing.assert_close(head(x), expected)
+
+
+def test_causal_attention_of_several_heads_is_that_of_each() -> None:
+    torch.manual_seed(0)
+    layer, x = rotary.RotaryAttention(8, num_heads=2).double(), normal(2, 5, 8, seed=4)
+    mixes = []
+    for h in range(2):
+        own = slice(4 * h, 4 * h + 4)
+        q, k = (rotary.apply_rotary(project(x)[..., own], torch.arange(5)) for project in (layer.q_proj, layer.k_proj))
+        scores = (q @ k.mT / 2).masked_fill(torch.ones(5, 5).triu(1).bool(), -math.inf)
+        mixes.append(scores.softmax(-1) @ layer.v_proj(x)[..., own])
+    torch.testing.assert_close(layer(x), layer.out_proj(torch.cat(mixes, -1)))
+    torch.testing.assert_close(layer(x)[:, :3], layer(x[:, :3]))
+    for wrong in ({"mask": torch.ones(5, 5).bool()}, {"context": x}, {"is_causal": False}):
+        with pytest.raises(ValueError, match="looks back only"):
+            layer(x, **wrong)
+
+
 X, PLACES = torch.zeros(2, 3, 4), torch.arange(3)
 
 test_bad_input_is_refused_in_words = refuses(
@@ -123,27 +147,3 @@ test_mutants = planted(
         Mutant("* theta  #", "+ theta  #", test_a_dot_product_does_depend_on_the_distance),
     ],
 )  # fmt: skip
-
-
-def test_heads_are_turned_and_the_scores_see_the_distance_only() -> None:
-    torch.manual_seed(0)
-    head, x = rotary.RotaryHead(6, d_k=4, d_v=5).double(), normal(2, 7, 6, seed=3)
-    q, k = (rotary.apply_rotary(project(x), torch.arange(7)) for project in (head.q_proj, head.k_proj))
-    expected = (q @ k.mT / 2).softmax(-1) @ head.v_proj(x)
-    torch.testing.assert_close(head(x), expected)
-
-
-def test_causal_attention_of_several_heads_is_that_of_each() -> None:
-    torch.manual_seed(0)
-    layer, x = rotary.RotaryAttention(8, num_heads=2).double(), normal(2, 5, 8, seed=4)
-    mixes = []
-    for h in range(2):
-        own = slice(4 * h, 4 * h + 4)
-        q, k = (rotary.apply_rotary(project(x)[..., own], torch.arange(5)) for project in (layer.q_proj, layer.k_proj))
-        scores = (q @ k.mT / 2).masked_fill(torch.ones(5, 5).triu(1).bool(), -math.inf)
-        mixes.append(scores.softmax(-1) @ layer.v_proj(x)[..., own])
-    torch.testing.assert_close(layer(x), layer.out_proj(torch.cat(mixes, -1)))
-    assert torch.equal(layer(x)[:, :3], layer(x[:, :3])) or torch.allclose(layer(x)[:, :3], layer(x[:, :3]))
-    for wrong in ({"mask": torch.ones(5, 5).bool()}, {"context": x}, {"is_causal": False}):
-        with pytest.raises(ValueError, match="looks back only"):
-            layer(x, **wrong)
