@@ -16,6 +16,7 @@ from lecturelib.vision import VisionTransformer
 from tests.mutants import Mutant, planted
 from tests.strategies import normal, seeds, sizes
 from tests.test_vision import CLASSES, images_of, squares, vit
+from tests.tools import refuses
 from tests.twins import random_weights
 
 
@@ -161,34 +162,27 @@ UNEQUAL = torch.arange(12).view(2, 6) < 2
 ONE_CLASS = vit([3, 2, 3, 2, 2], 0, num_classes=1).eval()
 
 
-@pytest.mark.parametrize(
-    ("call", "words"),
-    [
-        (lambda: ROLLOUT([]), ["[]", "one (B, H, T, T) or more"]),
-        (lambda: ROLLOUT([looks(3, 1, 0), 0.99 * looks(3, 1, 0)]), ["map 1", "0.99 to 0.99", "sum to 1"]),
-        (lambda: ROLLOUT([2 * looks(3, 1, 0) - looks(3, 1, 1)]), ["starts at -1", "sum to 1 to 1", "0 or more"]),
-        (lambda: ROLLOUT([looks(3, 1, 0) + torch.nan]), ["map 0", "nan", "without NaN"]),
-        (lambda: ROLLOUT([torch.ones(1, 2, 3, 4)]), ["(1, 2, 3, 4)", "(B, H, T, T)"]),
-        (lambda: ROLLOUT([looks(3, 1, 0), looks(4, 1, 0)]), ["(1, 1, 3, 3)", "(1, 1, 4, 4)", "the same shape"]),
-        (lambda: OCCLUDE(MODEL, X, 4), ["4 x 6", "size 4"]),
-        (lambda: OCCLUDE(MODEL, X[0], 2), ["(3, 4, 6)", "image goes in as x[None]"]),
-        (lambda: OCCLUDE(MODEL, X + torch.nan, 2), ["NaN", "finite"]),
-        (lambda: OCCLUDE(half_awake(), X, 2), ["training mode", "model.eval()"]),
-        (lambda: OCCLUDE(nn.Identity().eval(), X, 2), ["(2, 3, 4, 6)", "(2, 2 classes or more)"]),
-        (
-            lambda: explanations.logits_without(MODEL, X, torch.ones(2, 6)),
-            ["(2, 6) of torch.float32", "(2, 6) of bool"],
-        ),
-        (lambda: explanations.logits_without(MODEL, X, UNEQUAL, leave_out=True), ["equally many"]),
-        (lambda: explanations.logits_without(vit([3, 2, 3, 2, 2], 0), X, UNEQUAL), ["training mode", "model.eval()"]),
-        (lambda: explanations.logits_without(SIDE_BY_SIDE, X, UNEQUAL & False, True), ["'concat'", "'mean'"]),
-        (lambda: OCCLUDE(ONE_CLASS, X, 2), ["(2, 1)", "(2, 2 classes or more)"]),
-    ],
+test_bad_input_is_refused_in_words = refuses(
+    (lambda: ROLLOUT([]), ["[]", "one (B, H, T, T) or more"]),
+    (lambda: ROLLOUT([looks(3, 1, 0), 0.99 * looks(3, 1, 0)]), ["map 1", "0.99 to 0.99", "sum to 1"]),
+    (lambda: ROLLOUT([2 * looks(3, 1, 0) - looks(3, 1, 1)]), ["starts at -1", "sum to 1 to 1", "0 or more"]),
+    (lambda: ROLLOUT([looks(3, 1, 0) + torch.nan]), ["map 0", "nan", "without NaN"]),
+    (lambda: ROLLOUT([torch.ones(1, 2, 3, 4)]), ["(1, 2, 3, 4)", "(B, H, T, T)"]),
+    (lambda: ROLLOUT([looks(3, 1, 0), looks(4, 1, 0)]), ["(1, 1, 3, 3)", "(1, 1, 4, 4)", "the same shape"]),
+    (lambda: OCCLUDE(MODEL, X, 4), ["4 x 6", "size 4"]),
+    (lambda: OCCLUDE(MODEL, X[0], 2), ["(3, 4, 6)", "image goes in as x[None]"]),
+    (lambda: OCCLUDE(MODEL, X + torch.nan, 2), ["NaN", "finite"]),
+    (lambda: OCCLUDE(half_awake(), X, 2), ["training mode", "model.eval()"]),
+    (lambda: OCCLUDE(nn.Identity().eval(), X, 2), ["(2, 3, 4, 6)", "(2, 2 classes or more)"]),
+    (
+        lambda: explanations.logits_without(MODEL, X, torch.ones(2, 6)),
+        ["(2, 6) of torch.float32", "(2, 6) of bool"],
+    ),
+    (lambda: explanations.logits_without(MODEL, X, UNEQUAL, leave_out=True), ["equally many"]),
+    (lambda: explanations.logits_without(vit([3, 2, 3, 2, 2], 0), X, UNEQUAL), ["training mode", "model.eval()"]),
+    (lambda: explanations.logits_without(SIDE_BY_SIDE, X, UNEQUAL & False, True), ["'concat'", "'mean'"]),
+    (lambda: OCCLUDE(ONE_CLASS, X, 2), ["(2, 1)", "(2, 2 classes or more)"]),
 )
-def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:
-    with pytest.raises(ValueError) as refusal:
-        call()
-    assert not [word for word in words if word not in str(refusal.value)], refusal.value
 
 
 # ---- mutants ----

@@ -17,6 +17,7 @@ from lecturelib.transfer import Examples, add_lora
 from lecturelib.vision import VisionTransformer
 from tests.mutants import Mutant, planted
 from tests.strategies import normal, seeds
+from tests.tools import refuses
 from tests.twins import random_weights
 
 # what a network may be built like, beside the usual
@@ -354,39 +355,32 @@ def tune(models: Any = None, sets: Any = None, **how: Any) -> None:
     fine_tuning.fine_tune(models, [OWN] * len(models) if sets is None else sets, **({"steps": 1} | how))
 
 
-@pytest.mark.parametrize(
-    ("call", "words"),
-    [
-        (lambda: fine_tuning.Classifiers([]), ["[]", "one VisionTransformer or more"]),
-        (lambda: fine_tuning.Classifiers([nn.Linear(2, 2)]), ["'Linear'", "expected one VisionTransformer"]),
-        *(
-            (lambda to=other: fine_tuning.Classifiers([network(1), network(2, **to)]), ["2 networks", "one shape"])
-            for other in ({"num_heads": 4}, {"image_size": (2, 6, 4)}, {"positions": "none"}, {"rank": 1})
-        ),
-        (lambda: fine_tuning.Classifiers([network(1), network(1).eval()]), ["all in training mode"]),
-        (lambda: fine_tuning.Classifiers([network(1), network(1).requires_grad_(False)]), ["same frozen parameters"]),
-        (lambda: tune([network(1)] * 2), ["twice", "copy.deepcopy"]),
-        (lambda: tune(sets=[OWN, OWN]), ["1 networks, 2 sets, 1 seeds", "one of each for each"]),
-        (lambda: tune(seeds=[0.5]), ["seed=0.5", "whole number"]),
-        (lambda: tune(lr=float("nan")), ["lr=nan", "above 0"]),
-        (lambda: tune(steps=2.5), ["steps=2.5", "whole number of 1 or more"]),
-        (lambda: tune(last=3), ["last=3", "at most 2", "None trains everything"]),
-        (lambda: tune(last=-1), ["last=-1", "whole number of 0 or more"]),
-        (lambda: tune(batch_size=1, rehearsal=OWN), ["batch_size=1", "2 or more"]),
-        (lambda: tune([network(1).requires_grad_(False)]), ["frozen", "requires_grad_(True)"]),
-        (lambda: tune([network(1, num_classes=None)]), ["no head", "num_classes=..."]),
-        (lambda: tune(sets=[OWN[0]]), ["Tensor", "a pair (images, labels)"]),
-        (lambda: tune(sets=[(OWN[0], OWN[1] + 2)]), ["expected 0 to 2"]),
-        (lambda: tune(sets=[(OWN[0] + torch.nan, OWN[1])]), ["NaN", "finite"]),
-        (lambda: tune(sets=[(OWN[0].float(), OWN[1])]), ["torch.float32", "images.to(torch.float64)"]),
-        (lambda: tune(rehearsal=(OWN[0], OWN[1] + 2)), ["expected 0 to 2"]),
-        (lambda: fine_tuning.Classifiers([network(1)]).accuracy((OWN[0], OWN[1] + 3)), ["expected 0 to 2"]),
-    ],
+test_bad_input_is_refused_in_words = refuses(
+    (lambda: fine_tuning.Classifiers([]), ["[]", "one VisionTransformer or more"]),
+    (lambda: fine_tuning.Classifiers([nn.Linear(2, 2)]), ["'Linear'", "expected one VisionTransformer"]),
+    *(
+        (lambda to=other: fine_tuning.Classifiers([network(1), network(2, **to)]), ["2 networks", "one shape"])
+        for other in ({"num_heads": 4}, {"image_size": (2, 6, 4)}, {"positions": "none"}, {"rank": 1})
+    ),
+    (lambda: fine_tuning.Classifiers([network(1), network(1).eval()]), ["all in training mode"]),
+    (lambda: fine_tuning.Classifiers([network(1), network(1).requires_grad_(False)]), ["same frozen parameters"]),
+    (lambda: tune([network(1)] * 2), ["twice", "copy.deepcopy"]),
+    (lambda: tune(sets=[OWN, OWN]), ["1 networks, 2 sets, 1 seeds", "one of each for each"]),
+    (lambda: tune(seeds=[0.5]), ["seed=0.5", "whole number"]),
+    (lambda: tune(lr=float("nan")), ["lr=nan", "above 0"]),
+    (lambda: tune(steps=2.5), ["steps=2.5", "whole number of 1 or more"]),
+    (lambda: tune(last=3), ["last=3", "at most 2", "None trains everything"]),
+    (lambda: tune(last=-1), ["last=-1", "whole number of 0 or more"]),
+    (lambda: tune(batch_size=1, rehearsal=OWN), ["batch_size=1", "2 or more"]),
+    (lambda: tune([network(1).requires_grad_(False)]), ["frozen", "requires_grad_(True)"]),
+    (lambda: tune([network(1, num_classes=None)]), ["no head", "num_classes=..."]),
+    (lambda: tune(sets=[OWN[0]]), ["Tensor", "a pair (images, labels)"]),
+    (lambda: tune(sets=[(OWN[0], OWN[1] + 2)]), ["expected 0 to 2"]),
+    (lambda: tune(sets=[(OWN[0] + torch.nan, OWN[1])]), ["NaN", "finite"]),
+    (lambda: tune(sets=[(OWN[0].float(), OWN[1])]), ["torch.float32", "images.to(torch.float64)"]),
+    (lambda: tune(rehearsal=(OWN[0], OWN[1] + 2)), ["expected 0 to 2"]),
+    (lambda: fine_tuning.Classifiers([network(1)]).accuracy((OWN[0], OWN[1] + 3)), ["expected 0 to 2"]),
 )
-def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:
-    with pytest.raises(ValueError) as refusal:
-        call()
-    assert not [word for word in words if word not in str(refusal.value)], refusal.value
 
 
 def test_a_refusal_changes_nothing() -> None:

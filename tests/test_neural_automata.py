@@ -13,6 +13,7 @@ from lecturelib.recurrent import Reader, run_rnn
 from lecturelib.training import fit, seed_everything
 from tests.mutants import Mutant, planted
 from tests.strategies import counter, dfas, seeds
+from tests.tools import refuses
 
 
 def hidden_states(dfa: DFA, strings: list[str], gain: float = 10.0) -> torch.Tensor:
@@ -153,27 +154,20 @@ def test_where_there_is_no_automaton_none_is_found() -> None:
     assert neural_automata.extract_dfa(states, strings, says, "01", tolerance=1.0, most=3) is not None
 
 
-@pytest.mark.parametrize(
-    ("call", "words"),
-    [
-        (lambda: neural_automata.compile_rnn(counter(2), gain=5.0), ["gain 5.0", "at least 6", "10"]),
-        (lambda: neural_automata.extract_dfa(STATES, ["01", "1"], SAYS, "01"), ["[1, 2]", "one length"]),
-        (lambda: neural_automata.extract_dfa(STATES, ["", ""], SAYS, "01"), ["[0]", "at least 1"]),
-        (
-            lambda: neural_automata.extract_dfa(STATES[:, 1:], STRINGS, SAYS, "01"),
-            ["(2, 2, 5)", "(2, 3, H)", "before the first symbol"],
-        ),
-        (lambda: neural_automata.extract_dfa(STATES, STRINGS, SAYS[:1], "01"), ["(1, 3)", "(2, 3)"]),
-        (lambda: neural_automata.extract_dfa(STATES, ["01"], SAYS, "01"), ["(2, 3, 5)", "1 strings"]),
-        (lambda: neural_automata.extract_dfa(STATES, ["01", "2x"], SAYS, "01"), ["['2', 'x']", "['0', '1']"]),
-        (lambda: neural_automata.extract_dfa(STATES / 0, STRINGS, SAYS, "01"), ["NaN", "finite"]),
-        (lambda: neural_automata.extract_dfa(STATES, STRINGS, SAYS, "01", most=1), ["most=1", "2 or more"]),
-    ],
+test_bad_input_is_refused_in_words = refuses(
+    (lambda: neural_automata.compile_rnn(counter(2), gain=5.0), ["gain 5.0", "at least 6", "10"]),
+    (lambda: neural_automata.extract_dfa(STATES, ["01", "1"], SAYS, "01"), ["[1, 2]", "one length"]),
+    (lambda: neural_automata.extract_dfa(STATES, ["", ""], SAYS, "01"), ["[0]", "at least 1"]),
+    (
+        lambda: neural_automata.extract_dfa(STATES[:, 1:], STRINGS, SAYS, "01"),
+        ["(2, 2, 5)", "(2, 3, H)", "before the first symbol"],
+    ),
+    (lambda: neural_automata.extract_dfa(STATES, STRINGS, SAYS[:1], "01"), ["(1, 3)", "(2, 3)"]),
+    (lambda: neural_automata.extract_dfa(STATES, ["01"], SAYS, "01"), ["(2, 3, 5)", "1 strings"]),
+    (lambda: neural_automata.extract_dfa(STATES, ["01", "2x"], SAYS, "01"), ["['2', 'x']", "['0', '1']"]),
+    (lambda: neural_automata.extract_dfa(STATES / 0, STRINGS, SAYS, "01"), ["NaN", "finite"]),
+    (lambda: neural_automata.extract_dfa(STATES, STRINGS, SAYS, "01", most=1), ["most=1", "2 or more"]),
 )
-def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:
-    with pytest.raises(ValueError) as refusal:
-        call()
-    assert not [word for word in words if word not in str(refusal.value)], refusal.value
 
 
 # ---- mutants ----

@@ -11,6 +11,7 @@ from torch import nn
 from lecturelib import recurrent
 from tests.mutants import Mutant, planted
 from tests.strategies import normal, seeds, sizes
+from tests.tools import refuses
 
 Weights = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 GATES = {"i": "input", "f": "forget", "g": "candidate", "o": "output"}
@@ -177,37 +178,30 @@ LSTM = network(nn.LSTM, 3, 5, seed=0)[1]
 X, H = normal(2, 7, 3, seed=0), torch.zeros(5, dtype=torch.float64)
 
 
-@pytest.mark.parametrize(
-    ("call", "words"),
-    [
-        (lambda: recurrent.run_rnn(X[0], H, *RNN), ["(7, 3)", "(B, T, D)", "x[None]"]),
-        (lambda: recurrent.run_rnn(X[:, :0], H, *RNN), ["(2, 0, 3)", "at least one", "step"]),
-        (lambda: recurrent.run_rnn(X[:0], H, *RNN), ["(0, 7, 3)", "at least one sequence"]),
-        (lambda: recurrent.run_rnn(X[..., :2], H, *RNN), ["w_x", "(5, 3)", "(5, 2)", "width 2"]),
-        (
-            lambda: recurrent.run_rnn(X, H, RNN[0], RNN[1][:4], RNN[2]),
-            ["w_h", "(4, 5)", "(5, 5)", "3 and 5 hidden units"],
-        ),
-        (lambda: recurrent.run_rnn(X, H, RNN[0], RNN[1][0], RNN[2]), ["w_h has shape (5,)", "(5, 5)", "5 hidden"]),
-        (lambda: recurrent.run_rnn(X, H, RNN[0], RNN[1], RNN[2][:4]), ["b has", "(4,)", "(5,)"]),
-        (lambda: recurrent.run_rnn(X, H[:3], *RNN), ["h_0", "(3,)", "(5,)", "(2, 5)"]),
-        (lambda: recurrent.run_rnn(X / 0, H, *RNN), ["x holds NaN", "finite"]),
-        (lambda: recurrent.run_lstm(X[0], *LSTM), ["(7, 3)", "(B, T, D)", "x[None]"]),
-        (lambda: recurrent.run_lstm(X, *RNN), ["w_x", "(5, 3)", "(20, 3)", "5 hidden units"]),
-        (lambda: recurrent.run_lstm(X, LSTM[0], LSTM[1][0], LSTM[2]), ["w_h has shape (5,)", "(20, 5)"]),
-        (lambda: recurrent.run_lstm(X, *LSTM, force={"z": 1.0}), ["['z']", "['i', 'f', 'g', 'o']"]),
-        (lambda: recurrent.Reader("transformer", 2, 3, 1), ["'transformer'", "['rnn', 'lstm', 'gru']"]),
-        (lambda: recurrent.Reader("rnn", 0, 3, 1), ["vocab_size=0", "1 or more"]),
-        (lambda: recurrent.Reader("rnn", 2, 0, 1), ["hidden_size=0", "1 or more"]),
-        (lambda: recurrent.Reader("rnn", 2, 3, 0), ["outputs=0", "1 or more"]),
-        (lambda: recurrent.Reader("rnn", 2, 3, 1)(torch.tensor([0, 1])), ["(2,)", "(B, T)"]),
-        (lambda: recurrent.Reader("rnn", 2, 3, 1)(torch.ones(2, 3)), ["torch.float32", "whole numbers"]),
-    ],
+test_bad_input_is_refused_in_words = refuses(
+    (lambda: recurrent.run_rnn(X[0], H, *RNN), ["(7, 3)", "(B, T, D)", "x[None]"]),
+    (lambda: recurrent.run_rnn(X[:, :0], H, *RNN), ["(2, 0, 3)", "at least one", "step"]),
+    (lambda: recurrent.run_rnn(X[:0], H, *RNN), ["(0, 7, 3)", "at least one sequence"]),
+    (lambda: recurrent.run_rnn(X[..., :2], H, *RNN), ["w_x", "(5, 3)", "(5, 2)", "width 2"]),
+    (
+        lambda: recurrent.run_rnn(X, H, RNN[0], RNN[1][:4], RNN[2]),
+        ["w_h", "(4, 5)", "(5, 5)", "3 and 5 hidden units"],
+    ),
+    (lambda: recurrent.run_rnn(X, H, RNN[0], RNN[1][0], RNN[2]), ["w_h has shape (5,)", "(5, 5)", "5 hidden"]),
+    (lambda: recurrent.run_rnn(X, H, RNN[0], RNN[1], RNN[2][:4]), ["b has", "(4,)", "(5,)"]),
+    (lambda: recurrent.run_rnn(X, H[:3], *RNN), ["h_0", "(3,)", "(5,)", "(2, 5)"]),
+    (lambda: recurrent.run_rnn(X / 0, H, *RNN), ["x holds NaN", "finite"]),
+    (lambda: recurrent.run_lstm(X[0], *LSTM), ["(7, 3)", "(B, T, D)", "x[None]"]),
+    (lambda: recurrent.run_lstm(X, *RNN), ["w_x", "(5, 3)", "(20, 3)", "5 hidden units"]),
+    (lambda: recurrent.run_lstm(X, LSTM[0], LSTM[1][0], LSTM[2]), ["w_h has shape (5,)", "(20, 5)"]),
+    (lambda: recurrent.run_lstm(X, *LSTM, force={"z": 1.0}), ["['z']", "['i', 'f', 'g', 'o']"]),
+    (lambda: recurrent.Reader("transformer", 2, 3, 1), ["'transformer'", "['rnn', 'lstm', 'gru']"]),
+    (lambda: recurrent.Reader("rnn", 0, 3, 1), ["vocab_size=0", "1 or more"]),
+    (lambda: recurrent.Reader("rnn", 2, 0, 1), ["hidden_size=0", "1 or more"]),
+    (lambda: recurrent.Reader("rnn", 2, 3, 0), ["outputs=0", "1 or more"]),
+    (lambda: recurrent.Reader("rnn", 2, 3, 1)(torch.tensor([0, 1])), ["(2,)", "(B, T)"]),
+    (lambda: recurrent.Reader("rnn", 2, 3, 1)(torch.ones(2, 3)), ["torch.float32", "whole numbers"]),
 )
-def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:
-    with pytest.raises(ValueError) as refusal:
-        call()
-    assert not [word for word in words if word not in str(refusal.value)], refusal.value
 
 
 @pytest.mark.parametrize("kind", [torch.int32, torch.uint8, torch.int16])

@@ -21,6 +21,7 @@ from lecturelib.transformer import LanguageModel
 from lecturelib.vision import VisionTransformer
 from tests.mutants import Mutant, planted
 from tests.strategies import normal, seeds
+from tests.tools import refuses
 
 T, CLASSES = 7, 3
 TOKENS = torch.randint(5, (60, T), generator=torch.Generator().manual_seed(0))
@@ -275,33 +276,26 @@ def test_an_interruption_in_turn_leaves_the_later_models_alone(monkeypatch: pyte
 # ---- refusals ----
 
 
-@pytest.mark.parametrize(
-    ("call", "words"),
-    [
-        (lambda: stacks.Stack([]), ["0 networks", "one or more"]),
-        (lambda: stacks.Stack([nn.Linear(2, 3), nn.Linear(2, 4)]), ["2 networks", "one shape"]),
-        (lambda: stacks.Stack([vit(), VisionTransformer((1, 4, 6), 2, 8, 4, 1, pool="class")]), ["one shape"]),
-        (lambda: stacks.Stack([nn.Linear(2, 3), nn.Linear(2, 3).eval()]), ["all in training mode"]),
-        (lambda: stacks.fit_many([], towards, THREE), ["0 models, 0 seeds", "one seed for each"]),
-        (lambda: stacks.fit_many([Numbers()], towards, THREE, seeds=[1, 2]), ["1 models, 2 seeds"]),
-        (lambda: stacks.fit_many([Numbers()] * 2, towards, THREE), ["each model once", "copy.deepcopy"]),
-        (lambda: stacks.fit_many([Numbers()], towards, [THREE] * 2), ["list of 2", "each of 1 models"]),
-        (lambda: stacks.fit_many([Numbers(), Numbers().requires_grad_(False)], towards, THREE), ["nothing to train"]),
-        (lambda: stacks.fit_many([Numbers(), Numbers()], lambda m, b: m.value - b[0], THREE), ["one number", "mean()"]),
-        (
-            lambda: stacks.fit_many([Numbers(), Numbers()], lambda m, b: towards(m, b) * math.inf, THREE),
-            ["loss became inf at step 1", "lr=0.01"],
-        ),
-        (
-            lambda: stacks.fit_many([Numbers(), Numbers()], lambda m, b: m.value.sqrt(), THREE),
-            ["length of the gradient became", "step 1"],
-        ),
-    ],
+test_bad_input_is_refused_in_words = refuses(
+    (lambda: stacks.Stack([]), ["0 networks", "one or more"]),
+    (lambda: stacks.Stack([nn.Linear(2, 3), nn.Linear(2, 4)]), ["2 networks", "one shape"]),
+    (lambda: stacks.Stack([vit(), VisionTransformer((1, 4, 6), 2, 8, 4, 1, pool="class")]), ["one shape"]),
+    (lambda: stacks.Stack([nn.Linear(2, 3), nn.Linear(2, 3).eval()]), ["all in training mode"]),
+    (lambda: stacks.fit_many([], towards, THREE), ["0 models, 0 seeds", "one seed for each"]),
+    (lambda: stacks.fit_many([Numbers()], towards, THREE, seeds=[1, 2]), ["1 models, 2 seeds"]),
+    (lambda: stacks.fit_many([Numbers()] * 2, towards, THREE), ["each model once", "copy.deepcopy"]),
+    (lambda: stacks.fit_many([Numbers()], towards, [THREE] * 2), ["list of 2", "each of 1 models"]),
+    (lambda: stacks.fit_many([Numbers(), Numbers().requires_grad_(False)], towards, THREE), ["nothing to train"]),
+    (lambda: stacks.fit_many([Numbers(), Numbers()], lambda m, b: m.value - b[0], THREE), ["one number", "mean()"]),
+    (
+        lambda: stacks.fit_many([Numbers(), Numbers()], lambda m, b: towards(m, b) * math.inf, THREE),
+        ["loss became inf at step 1", "lr=0.01"],
+    ),
+    (
+        lambda: stacks.fit_many([Numbers(), Numbers()], lambda m, b: m.value.sqrt(), THREE),
+        ["length of the gradient became", "step 1"],
+    ),
 )
-def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:
-    with pytest.raises(ValueError) as refusal:
-        call()
-    assert not [word for word in words if word not in str(refusal.value)], refusal.value
 
 
 # ---- mutants ----

@@ -16,6 +16,7 @@ from torch import nn
 from lecturelib import training
 from tests.mutants import Mutant, planted
 from tests.strategies import normal
+from tests.tools import refuses
 
 Batch = tuple[torch.Tensor, ...]
 Loss = Callable[[nn.Module, Batch], torch.Tensor]
@@ -365,37 +366,30 @@ def returns(value: Callable[[torch.Tensor], object]) -> Loss:
     return lambda model, rows: value(towards(model, rows))  # type: ignore[return-value]
 
 
-@pytest.mark.parametrize(
-    ("call", "words"),
-    [
-        (lambda: training.fit(Number(), towards, THREE, steps=0), ["steps=0", "1 or more"]),
-        (lambda: training.fit(Number(), towards, THREE, batch_size=2.0), ["batch_size=2.0", "whole number"]),
-        (lambda: training.fit(Number(), towards, THREE, seed=-1), ["seed=-1", "0 or more"]),
-        *(
-            (lambda lr=lr: training.fit(Number(), towards, THREE, lr=lr), [f"lr={lr}", "above 0"])
-            for lr in (0.0, math.nan, math.inf)
-        ),
-        (lambda: training.fit(frozen(), towards, THREE), ["Number has nothing", "frozen; model.requires_grad_(True)"]),
-        (lambda: training.fit(Number(), towards, THREE[0]), ["train is a Tensor: expected a tuple of tensors"]),
-        (lambda: training.fit(Number(), towards, ()), ["train is a tuple: expected a tuple of tensors"]),
-        (lambda: training.fit(Number(), towards, (np.ones(3),)), ["train is a tuple of ndarray", "tuple of tensors"]),
-        (lambda: training.fit(Number(), towards, PAIR, THREE), ["tensors of train have [3, 2]", "same number"]),
-        (lambda: training.fit(Number(), towards, (torch.ones(0),)), ["train", "[0]", "at least 1"]),
-        (lambda: training.fit(Number(), towards, THREE, (THREE[0] / 0,)), ["valid[0]", "NaN or infinity"]),
-        (lambda: training.fit(Number(), lambda m, b: m.value - b[0], THREE), ["(32,)", "one number", "mean()"]),
-        (lambda: training.fit(Number(), returns(torch.Tensor.item), THREE), ["returned 9.0", "a tensor of one number"]),
-        (
-            lambda: training.fit(Number(), returns(torch.detach), THREE),
-            ["does not depend", "it is given, without .item()"],
-        ),
-        (lambda: training.seed_everything(2**32), ["seed=4294967296", "at most 2**32 - 1"]),
-        (lambda: training.seed_everything(None), ["seed=None", "whole number"]),
-    ],
+test_bad_input_is_refused_in_words = refuses(
+    (lambda: training.fit(Number(), towards, THREE, steps=0), ["steps=0", "1 or more"]),
+    (lambda: training.fit(Number(), towards, THREE, batch_size=2.0), ["batch_size=2.0", "whole number"]),
+    (lambda: training.fit(Number(), towards, THREE, seed=-1), ["seed=-1", "0 or more"]),
+    *(
+        (lambda lr=lr: training.fit(Number(), towards, THREE, lr=lr), [f"lr={lr}", "above 0"])
+        for lr in (0.0, math.nan, math.inf)
+    ),
+    (lambda: training.fit(frozen(), towards, THREE), ["Number has nothing", "frozen; model.requires_grad_(True)"]),
+    (lambda: training.fit(Number(), towards, THREE[0]), ["train is a Tensor: expected a tuple of tensors"]),
+    (lambda: training.fit(Number(), towards, ()), ["train is a tuple: expected a tuple of tensors"]),
+    (lambda: training.fit(Number(), towards, (np.ones(3),)), ["train is a tuple of ndarray", "tuple of tensors"]),
+    (lambda: training.fit(Number(), towards, PAIR, THREE), ["tensors of train have [3, 2]", "same number"]),
+    (lambda: training.fit(Number(), towards, (torch.ones(0),)), ["train", "[0]", "at least 1"]),
+    (lambda: training.fit(Number(), towards, THREE, (THREE[0] / 0,)), ["valid[0]", "NaN or infinity"]),
+    (lambda: training.fit(Number(), lambda m, b: m.value - b[0], THREE), ["(32,)", "one number", "mean()"]),
+    (lambda: training.fit(Number(), returns(torch.Tensor.item), THREE), ["returned 9.0", "a tensor of one number"]),
+    (
+        lambda: training.fit(Number(), returns(torch.detach), THREE),
+        ["does not depend", "it is given, without .item()"],
+    ),
+    (lambda: training.seed_everything(2**32), ["seed=4294967296", "at most 2**32 - 1"]),
+    (lambda: training.seed_everything(None), ["seed=None", "whole number"]),
 )
-def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:
-    with pytest.raises(ValueError) as refusal:
-        call()
-    assert not [word for word in words if word not in str(refusal.value)], refusal.value
 
 
 # ---- mutants ----

@@ -16,6 +16,7 @@ from lecturelib.mae import MaskedAutoencoder
 from lecturelib.vision import VisionTransformer
 from tests.mutants import Mutant, planted
 from tests.strategies import normal, seeds
+from tests.tools import refuses
 from tests.twins import random_weights
 
 BUILDS: list[dict[str, Any]] = [{}, {"pool": "class"}, {"positions": "sinusoidal"}, {"positions": "none"}]
@@ -282,38 +283,31 @@ Y = torch.tensor([0, 1, 0, 1, 1, 2])
 X = images(6, 1)
 
 
-@pytest.mark.parametrize(
-    ("call", "words"),
-    [
-        (lambda: transfer.draw_labelled(Y, 3, seed=0), ["each=3", "{0: 2, 2: 1}", "at most 1", "fewer"]),
-        (lambda: transfer.draw_labelled(Y[Y != 1], 1, seed=0), ["each=1", "{1: 0}", "bring examples"]),
-        (lambda: transfer.draw_labelled(Y, True, seed=0), ["each=True", "whole number of 1 or more"]),
-        (lambda: transfer.draw_labelled(Y.float(), 1, seed=0), ["torch.float32 (6,)", "torch.int64"]),
-        (lambda: transfer.draw_labelled(Y[:0], 1, seed=0), ["(0,)", "at least one"]),
-        (lambda: transfer.draw_labelled(Y - 1, 1, seed=0), ["a label is -1", "0 or more"]),
-        (lambda: transfer.features(nn.Linear(2, 2), X), ["Linear", "expected a VisionTransformer"]),
-        (lambda: transfer.features(MODEL, X + torch.nan), ["NaN", "finite"]),
-        (lambda: transfer.LinearProbe(MODEL, X[:, :1], Y), ["(6, 1, 4, 6)", "(B, 2, 4, 6)"]),
-        (lambda: transfer.LinearProbe(MODEL, X, Y * 0 + 4), ["all 6 labels are 4", "two classes or more"]),
-        (lambda: transfer.LinearProbe(MODEL, X[:5], Y), ["5 images, 6 labels"]),
-        (lambda: transfer.LinearProbe(MODEL, X, Y).accuracy(X, Y[:5]), ["6 images, 5 labels"]),
-        (lambda: transfer.probe_head(network(1, num_classes=4), X, Y), ["(3, 8)", "(4, 8)", "as many classes"]),
-        (lambda: transfer.LoRA(nn.ReLU(), 1), ["ReLU", "expected a linear layer"]),
-        (lambda: transfer.LoRA(nn.Linear(7, 3), 4), ["rank=4", "1"]),
-        (lambda: transfer.copy_encoder(MODEL, nn.Linear(2, 2)), ["the target is a Linear"]),
-        (lambda: transfer.add_lora(nn.Linear(2, 2), 1), ["Linear", "expected a VisionTransformer"]),
-        (lambda: transfer.add_lora(MODEL, 1, seed=0.5), ["seed=0.5", "whole number"]),
-        (lambda: transfer.add_lora(transfer.add_lora(MODEL, 1), 1), ["LoRA", "a linear layer"]),
-        (lambda: transfer.stored_bytes(MODEL.state_dict()), ["str", "model.parameters()"]),
-        (lambda: transfer.check_examples((X, Y, Y)), ["tuple", "a pair (images, labels)"]),
-        (lambda: transfer.check_examples((X + torch.inf, Y)), ["infinity", "finite"]),
-        (lambda: transfer.check_examples((X, Y), 2), ["a label is 2", "expected 0 to 1"]),
-    ],
+test_bad_input_is_refused_in_words = refuses(
+    (lambda: transfer.draw_labelled(Y, 3, seed=0), ["each=3", "{0: 2, 2: 1}", "at most 1", "fewer"]),
+    (lambda: transfer.draw_labelled(Y[Y != 1], 1, seed=0), ["each=1", "{1: 0}", "bring examples"]),
+    (lambda: transfer.draw_labelled(Y, True, seed=0), ["each=True", "whole number of 1 or more"]),
+    (lambda: transfer.draw_labelled(Y.float(), 1, seed=0), ["torch.float32 (6,)", "torch.int64"]),
+    (lambda: transfer.draw_labelled(Y[:0], 1, seed=0), ["(0,)", "at least one"]),
+    (lambda: transfer.draw_labelled(Y - 1, 1, seed=0), ["a label is -1", "0 or more"]),
+    (lambda: transfer.features(nn.Linear(2, 2), X), ["Linear", "expected a VisionTransformer"]),
+    (lambda: transfer.features(MODEL, X + torch.nan), ["NaN", "finite"]),
+    (lambda: transfer.LinearProbe(MODEL, X[:, :1], Y), ["(6, 1, 4, 6)", "(B, 2, 4, 6)"]),
+    (lambda: transfer.LinearProbe(MODEL, X, Y * 0 + 4), ["all 6 labels are 4", "two classes or more"]),
+    (lambda: transfer.LinearProbe(MODEL, X[:5], Y), ["5 images, 6 labels"]),
+    (lambda: transfer.LinearProbe(MODEL, X, Y).accuracy(X, Y[:5]), ["6 images, 5 labels"]),
+    (lambda: transfer.probe_head(network(1, num_classes=4), X, Y), ["(3, 8)", "(4, 8)", "as many classes"]),
+    (lambda: transfer.LoRA(nn.ReLU(), 1), ["ReLU", "expected a linear layer"]),
+    (lambda: transfer.LoRA(nn.Linear(7, 3), 4), ["rank=4", "1"]),
+    (lambda: transfer.copy_encoder(MODEL, nn.Linear(2, 2)), ["the target is a Linear"]),
+    (lambda: transfer.add_lora(nn.Linear(2, 2), 1), ["Linear", "expected a VisionTransformer"]),
+    (lambda: transfer.add_lora(MODEL, 1, seed=0.5), ["seed=0.5", "whole number"]),
+    (lambda: transfer.add_lora(transfer.add_lora(MODEL, 1), 1), ["LoRA", "a linear layer"]),
+    (lambda: transfer.stored_bytes(MODEL.state_dict()), ["str", "model.parameters()"]),
+    (lambda: transfer.check_examples((X, Y, Y)), ["tuple", "a pair (images, labels)"]),
+    (lambda: transfer.check_examples((X + torch.inf, Y)), ["infinity", "finite"]),
+    (lambda: transfer.check_examples((X, Y), 2), ["a label is 2", "expected 0 to 1"]),
 )
-def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:
-    with pytest.raises(ValueError) as refusal:
-        call()
-    assert not [word for word in words if word not in str(refusal.value)], refusal.value
 
 
 def test_whole_numbers_of_numpy_are_whole_numbers() -> None:

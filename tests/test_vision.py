@@ -16,6 +16,7 @@ from lecturelib.data.digits import digits
 from tests.mutants import Mutant, planted
 from tests.strategies import normal, seeds, sizes
 from tests.test_transformer import stack
+from tests.tools import refuses
 from tests.twins import parameters_that_rest, random_weights
 
 CLASSES = 3
@@ -262,52 +263,45 @@ def test_whole_numbers_of_numpy_are_whole_numbers() -> None:
     assert torch.equal(vision.patchify(X[..., :1, :1], 1), X[:, None, :, 0, 0])  # an image of one pixel is an image
 
 
-@pytest.mark.parametrize(
-    ("call", "words"),
-    [
-        (lambda: vision.patchify(X, 3), ["4 x 6", "size 3", "one of [1, 2]", "cut or pad"]),
-        (lambda: vision.patchify(X, 0), ["patch_size=0", "1 or more"]),
-        (lambda: vision.patchify(X, 2.0), ["patch_size=2.0", "whole number"]),
-        (lambda: vision.patchify(X[0], 2), ["(3, 4, 6)", "(B, C, height, width)", "image goes in as x[None]"]),
-        (lambda: vision.patchify(X[:, :, :0], 2), ["0 x 6", "size 2"]),
-        *(
-            (
-                lambda shape=shape: vision.unpatchify(torch.zeros(shape), 3, 6, 9),
-                [str(shape), "(B, 6, a multiple of 9)"],
-            )
-            for shape in ((2, 5, 9), (2, 6, 0), (2, 6, 6))
-        ),
-        (lambda: small(patch_size=3), ["4 x 6", "size 3", "one of [1, 2]"]),
-        (lambda: small(pool="max"), ["pool='max'", "['mean', 'class', 'concat']"]),
-        (lambda: small(positions="rotary"), ["positions='rotary'", "['learned', 'sinusoidal', 'none']"]),
-        (lambda: small(d_model=6, positions="sinusoidal"), ["d_model=6", "multiple of 4"]),
-        (lambda: vision.grid_positions(2, 3, 0), ["d_model=0", "multiple of 4"]),
-        (lambda: vision.grid_positions(2, -1, 8), ["-1", "1 or more"]),
-        (lambda: small(image_size=(0, 4, 6)), ["channels=0: ", "1 or more"]),
-        (lambda: small(image_size=(3, 0, 6)), ["height=0: ", "1 or more"]),
-        (lambda: small(image_size=(3, 4, 0)), ["width=0: ", "1 or more"]),
-        (lambda: small(d_model=0), ["d_model=0: expected a whole number"]),
-        *((lambda name=name: small(**{name: 0}), [f"{name}=0"]) for name in ("num_layers", "num_classes", "num_heads")),
-        (lambda: small(image_size=(1, 3, 4, 6)), ["image_size=(1, 3, 4, 6)", "(C, height, width)", "(1, 8, 8)"]),
-        (lambda: small()(X.movedim(1, -1)), ["(2, 4, 6, 3)", "(B, 3, 4, 6)", "x.permute(0, 3, 1, 2)"]),
-        (lambda: small()(X[0]), ["(3, 4, 6)", "(B, 3, 4, 6)", "image goes in as x[None]"]),
-        (lambda: small()(X.to(torch.uint8)), ["torch.uint8", "floats from 0 to 1", "images / 255"]),
-        *(
-            (lambda shape=shape: small().encode(torch.zeros(shape)), [str(shape), "(B, 1 or more, 8)"])
-            for shape in ((3, 4, 5), (4, 8), (3, 0, 8))
-        ),
-        (lambda: vision.resize_positions(X[0, 0], (2, 3), (4, 6)), ["(4, 6)", "(6, D)", "(2, 3)"]),
-        (lambda: vision.check_images(X.numpy()), ["ndarray", "torch.from_numpy"]),
-        (lambda: vision.check_images(X[:0]), ["(0, 3, 4, 6)", "at least one image"]),
-        (lambda: vision.check_images(X - torch.inf), ["images hold NaN or infinity", "finite"]),
-        (lambda: vision.check_images(X[0]), ["(3, 4, 6)", "(B, C, height, width)"]),
-        (lambda: vision.check_images(X, (1, 4, 6)), ["(2, 3, 4, 6)", "(B, 1, 4, 6)"]),
-    ],
+test_bad_input_is_refused_in_words = refuses(
+    (lambda: vision.patchify(X, 3), ["4 x 6", "size 3", "one of [1, 2]", "cut or pad"]),
+    (lambda: vision.patchify(X, 0), ["patch_size=0", "1 or more"]),
+    (lambda: vision.patchify(X, 2.0), ["patch_size=2.0", "whole number"]),
+    (lambda: vision.patchify(X[0], 2), ["(3, 4, 6)", "(B, C, height, width)", "image goes in as x[None]"]),
+    (lambda: vision.patchify(X[:, :, :0], 2), ["0 x 6", "size 2"]),
+    *(
+        (
+            lambda shape=shape: vision.unpatchify(torch.zeros(shape), 3, 6, 9),
+            [str(shape), "(B, 6, a multiple of 9)"],
+        )
+        for shape in ((2, 5, 9), (2, 6, 0), (2, 6, 6))
+    ),
+    (lambda: small(patch_size=3), ["4 x 6", "size 3", "one of [1, 2]"]),
+    (lambda: small(pool="max"), ["pool='max'", "['mean', 'class', 'concat']"]),
+    (lambda: small(positions="rotary"), ["positions='rotary'", "['learned', 'sinusoidal', 'none']"]),
+    (lambda: small(d_model=6, positions="sinusoidal"), ["d_model=6", "multiple of 4"]),
+    (lambda: vision.grid_positions(2, 3, 0), ["d_model=0", "multiple of 4"]),
+    (lambda: vision.grid_positions(2, -1, 8), ["-1", "1 or more"]),
+    (lambda: small(image_size=(0, 4, 6)), ["channels=0: ", "1 or more"]),
+    (lambda: small(image_size=(3, 0, 6)), ["height=0: ", "1 or more"]),
+    (lambda: small(image_size=(3, 4, 0)), ["width=0: ", "1 or more"]),
+    (lambda: small(d_model=0), ["d_model=0: expected a whole number"]),
+    *((lambda name=name: small(**{name: 0}), [f"{name}=0"]) for name in ("num_layers", "num_classes", "num_heads")),
+    (lambda: small(image_size=(1, 3, 4, 6)), ["image_size=(1, 3, 4, 6)", "(C, height, width)", "(1, 8, 8)"]),
+    (lambda: small()(X.movedim(1, -1)), ["(2, 4, 6, 3)", "(B, 3, 4, 6)", "x.permute(0, 3, 1, 2)"]),
+    (lambda: small()(X[0]), ["(3, 4, 6)", "(B, 3, 4, 6)", "image goes in as x[None]"]),
+    (lambda: small()(X.to(torch.uint8)), ["torch.uint8", "floats from 0 to 1", "images / 255"]),
+    *(
+        (lambda shape=shape: small().encode(torch.zeros(shape)), [str(shape), "(B, 1 or more, 8)"])
+        for shape in ((3, 4, 5), (4, 8), (3, 0, 8))
+    ),
+    (lambda: vision.resize_positions(X[0, 0], (2, 3), (4, 6)), ["(4, 6)", "(6, D)", "(2, 3)"]),
+    (lambda: vision.check_images(X.numpy()), ["ndarray", "torch.from_numpy"]),
+    (lambda: vision.check_images(X[:0]), ["(0, 3, 4, 6)", "at least one image"]),
+    (lambda: vision.check_images(X - torch.inf), ["images hold NaN or infinity", "finite"]),
+    (lambda: vision.check_images(X[0]), ["(3, 4, 6)", "(B, C, height, width)"]),
+    (lambda: vision.check_images(X, (1, 4, 6)), ["(2, 3, 4, 6)", "(B, 1, 4, 6)"]),
 )
-def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:
-    with pytest.raises(ValueError) as refusal:
-        call()
-    assert not [word for word in words if word not in str(refusal.value)], refusal.value
 
 
 # ---- mutants ----

@@ -11,6 +11,7 @@ import torch
 
 from lecturelib.data import dates
 from tests.mutants import Mutant, planted
+from tests.tools import refuses
 
 DAY = datetime.date(2024, 3, 5)
 
@@ -96,22 +97,15 @@ def test_what_is_drawn_is_what_it_says() -> None:
     assert {each.locale for each in dates.dates(50, held_out=False, seed=1, locales=["de", "fr"])} == {"de", "fr"}
 
 
-@pytest.mark.parametrize(
-    ("call", "words"),
-    [
-        (lambda: dates.write(DAY, "tlh"), ["'tlh'", "en_US", "el"]),
-        (lambda: dates.write(DAY, "de", "short"), ["'short'", "medium, long"]),
-        (lambda: dates.date_tensors([]), ["written=0"]),
-        (lambda: dates.dates(0, held_out=False, seed=0), ["n=0", "1 or more"]),
-        (lambda: dates.dates(2, held_out=True, seed=0, locales=[]), ["locales=0", "1 or more"]),
-        # refused also where it is never drawn
-        (lambda: dates.dates(1, held_out=True, seed=0, locales=["de"] * 99 + ["tlh"]), ["'tlh'", "expected one of"]),
-    ],
+test_bad_input_is_refused_in_words = refuses(
+    (lambda: dates.write(DAY, "tlh"), ["'tlh'", "en_US", "el"]),
+    (lambda: dates.write(DAY, "de", "short"), ["'short'", "medium, long"]),
+    (lambda: dates.date_tensors([]), ["written=0"]),
+    (lambda: dates.dates(0, held_out=False, seed=0), ["n=0", "1 or more"]),
+    (lambda: dates.dates(2, held_out=True, seed=0, locales=[]), ["locales=0", "1 or more"]),
+    # refused also where it is never drawn
+    (lambda: dates.dates(1, held_out=True, seed=0, locales=["de"] * 99 + ["tlh"]), ["'tlh'", "expected one of"]),
 )
-def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:
-    with pytest.raises(ValueError) as refusal:
-        call()
-    assert not [word for word in words if word not in str(refusal.value)], refusal.value
 
 
 def test_dates_become_numbers_and_can_be_read_back() -> None:

@@ -13,6 +13,7 @@ import torch
 
 from lecturelib.data import photos
 from tests.mutants import Mutant, planted
+from tests.tools import refuses
 
 EVERY = photos.TRAINING + photos.HELD_OUT
 
@@ -174,25 +175,18 @@ def kept(factor: int) -> bool:
     return photos.reduced("chelsea", factor).size > 0
 
 
-@pytest.mark.parametrize(
-    ("call", "words"),
-    [
-        (lambda: photos.photo("lena"), ["'lena'", "astronaut", "chelsea, flower"]),
-        (lambda: photos.reduced("chelsea", 0), ["factor=0", "1 or more"]),
-        (lambda: photos.reduced("chelsea", 301), ["factor=301", "1 to 300"]),
-        (lambda: kept(2) and photos.reduced("chelsea", 2.0), ["factor=2.0", "whole number"]),
-        (lambda: photos.crops(0, size=8, held_out=True, seed=0), ["n=0", "1 or more"]),
-        (lambda: photos.crops(2, size="8", held_out=True, seed=0), ["size='8'", "whole number"]),
-        (lambda: photos.crops(2, size=1, held_out=True, seed=0, coarsest=301), ["coarsest=301", "from 1 to 300"]),
-        (lambda: photos.crops(2, size=101, held_out=True, seed=0), ["size=101", "1 to 100", "reduced by 3"]),
-        (lambda: photos.crops(2, size=8, held_out=True, seed=0, only="rocket"), ["only='rocket'", "chelsea, flower"]),
-        (lambda: photos.crops(2, size=304, held_out=False, seed=0, coarsest=1), ["size=304", "1 to 303", "smallest"]),
-    ],
+test_bad_input_is_refused_in_words = refuses(
+    (lambda: photos.photo("lena"), ["'lena'", "astronaut", "chelsea, flower"]),
+    (lambda: photos.reduced("chelsea", 0), ["factor=0", "1 or more"]),
+    (lambda: photos.reduced("chelsea", 301), ["factor=301", "1 to 300"]),
+    (lambda: kept(2) and photos.reduced("chelsea", 2.0), ["factor=2.0", "whole number"]),
+    (lambda: photos.crops(0, size=8, held_out=True, seed=0), ["n=0", "1 or more"]),
+    (lambda: photos.crops(2, size="8", held_out=True, seed=0), ["size='8'", "whole number"]),
+    (lambda: photos.crops(2, size=1, held_out=True, seed=0, coarsest=301), ["coarsest=301", "from 1 to 300"]),
+    (lambda: photos.crops(2, size=101, held_out=True, seed=0), ["size=101", "1 to 100", "reduced by 3"]),
+    (lambda: photos.crops(2, size=8, held_out=True, seed=0, only="rocket"), ["only='rocket'", "chelsea, flower"]),
+    (lambda: photos.crops(2, size=304, held_out=False, seed=0, coarsest=1), ["size=304", "1 to 303", "smallest"]),
 )
-def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:
-    with pytest.raises(ValueError) as refusal:
-        call()
-    assert not [word for word in words if word not in str(refusal.value)], refusal.value
 
 
 # ---- mutants ----
