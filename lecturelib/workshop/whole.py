@@ -43,10 +43,7 @@ def write_text(path: Path, text: str) -> None:
 
 @contextmanager
 def new_table(path: Path) -> Iterator[TextIO]:
-    """Open a new CSV file, with the mark by which Excel knows UTF-8; where it cannot be written whole, nothing stays.
-
-    Raises: FileExistsError where there is a file already.
-    """
+    """Open a new CSV file, with Excel's mark of UTF-8; where it cannot be written whole, nothing stays."""
     file = path.open("x", encoding="utf-8-sig", newline="", errors="backslashreplace")
     try:
         with file:

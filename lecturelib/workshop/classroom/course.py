@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lecturelib import checks
 from lecturelib.checks.exercise import Exercise
-from lecturelib.workshop.notebooks import NOTEBOOKS, all_in
+from lecturelib.workshop.notebooks import all_in
 
 _SOURCE = 200_000  # characters of a cell
 _CELLS = 2_000  # of a notebook
@@ -34,13 +34,13 @@ def exercise_of(check: str) -> Exercise:
     return getattr(importlib.import_module(exercises()[check]), check)
 
 
-def read_course(folder: Path = NOTEBOOKS) -> dict[str, str]:
-    """Return the notebook of each check that a folder of notebooks uses, in order.
+def read_course() -> dict[str, str]:
+    """Return the notebook of each check that the notebooks use, in order.
 
     Raises: ValueError where there is no notebook.
     """
     found = {}
-    for path in all_in(folder):
+    for path in all_in():
         for name in re.findall(r"\b(check_\w+)\.hints\(\)", path.read_text(encoding="utf-8")):
             if name in exercises():
                 found[name] = path.stem

@@ -60,9 +60,8 @@ if "get_config" in globals():  # which a hub puts here before it runs this file;
     STATE.mkdir(mode=0o700, parents=True, exist_ok=True)
     if (found := STATE.lstat()).st_uid != os.getuid() or found.st_mode & 0o077:
         sys.exit(
-            f"{STATE} is a link, or somebody else's, or others may enter it: expected a folder of root's for the hub's "
-            f"secrets; remove a link, else run chown root {STATE} && chmod 700 {STATE}; or name another folder by "
-            "LECTURELIB_HUB_STATE"
+            f"{STATE} is a link, somebody else's, or others may enter it: expected a folder of root's. Remove a link; "
+            f"else run chown root {STATE} && chmod 700 {STATE}, or name another by LECTURELIB_HUB_STATE"
         )
 
 c: Config = globals().get("c", Config())  # the hub's own, if one runs this file

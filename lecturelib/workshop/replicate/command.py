@@ -88,9 +88,8 @@ def _run_all(paths: list[Path], runs: int, jobs: int, fresh: bool, folder: Path)
     for path in paths:
         nb = nbformat.read(shutil.copy(path, folder), as_version=4)
         cells, own[path] = tables.digests(nb), tables.bounds_kept(nb)
-        kept[path] = {"cells": cells, "runs": {}} if fresh else tables.read(tables.place(path.stem))
-        if kept[path]["cells"] != cells:
-            kept[path] = {"cells": cells, "runs": {}}
+        table = {} if fresh else tables.read(tables.place(path.stem))
+        kept[path] = table if table.get("cells") == cells else {"cells": cells, "runs": {}}
         if fresh:  # at once: when it goes on after a stop, no older run may count
             tables.write(tables.place(path.stem), kept[path])
         waiting += [(path, number) for number in range(1, runs + 1) if str(number) not in kept[path]["runs"]]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from lecturelib.checks.start import check_baseline
 from lecturelib.workshop.classroom.cells import attempts, parse
 from lecturelib.workshop.classroom.child import make
-from lecturelib.workshop.classroom.course import exercise_of, read, read_course
+from lecturelib.workshop.classroom.course import exercise_of, read
 from lecturelib.workshop.notebooks import NOTEBOOKS
 from tests.workshop.classroom.samples import COURSE, notebook, solved
 
@@ -196,8 +196,3 @@ def test_each_notebook_solved_or_not_holds_its_exercises(stem):
 def test_the_course_knows_modules_and_notebooks():
     assert COURSE["check_attend"] == "03_attention" and exercise_of("check_attend").name == "attend"
     assert len(COURSE) == sum(path.read_text(encoding="utf-8").count(".hints()") for path in NOTEBOOKS.glob("*.ipynb"))
-
-
-def test_without_the_notebooks_it_says_where_they_are(tmp_path):
-    with pytest.raises(ValueError, match="run this in a clone"):
-        read_course(tmp_path)

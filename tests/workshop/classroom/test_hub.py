@@ -157,7 +157,7 @@ def test_it_keeps_no_secret_where_others_may_look(tmp_path, monkeypatch):
     (tmp_path / "state").rename(tmp_path / "elsewhere")
     (tmp_path / "elsewhere").chmod(0o700)
     (tmp_path / "state").symlink_to(tmp_path / "elsewhere")  # which its owner may turn
-    with pytest.raises(SystemExit, match=r"state is a link.*; remove a link, else run chown"):
+    with pytest.raises(SystemExit, match=r"state is a link.*Remove a link; else run chown"):
         loaded(tmp_path, monkeypatch, text)
     (tmp_path / "state").unlink()
     for _ in range(2):  # begun, and found

@@ -217,16 +217,14 @@ def test_a_run_whose_kernel_was_lost_is_not_kept_and_made_again(place):
     assert tables.read(tables.place("03_small"))["runs"]["1"]["failed"] == ""
 
 
-@pytest.mark.parametrize("said", ["FileNotFoundError", "Expecting property name"])
-def test_a_run_that_crashes_outside_of_the_notebook_or_whose_rows_are_damaged_is_told_and_not_kept(
-    place, monkeypatch, said
-):
+@pytest.mark.parametrize(("crashes", "said"), [(True, "FileNotFoundError"), (False, "Expecting property name")])
+def test_neither_a_crash_outside_of_the_notebook_nor_damaged_rows_are_kept(place, monkeypatch, crashes, said):
+    def spoilt(path, number, folder):
+        (folder / path.name).unlink()
+        return begin(path, number, folder) if crashes else finished(path, number)
+
     path, begin = write(place, CELLS[0]), command._begin
-    begins = {
-        "FileNotFoundError": lambda path, n, folder: (folder / path.name).unlink() or begin(path, n, folder),
-        "Expecting property name": lambda path, n, folder: finished(path, n),
-    }
-    monkeypatch.setattr(command, "_begin", begins[said])
+    monkeypatch.setattr(command, "_begin", spoilt)
     with pytest.raises(Failed, match=rf"run 1 of 03_small \({said}"):
         run_all([path], runs=1, jobs=1)
     assert not tables.place("03_small").exists()
