@@ -8,19 +8,17 @@ import torch
 
 from lecturelib.widgets import cost_explorer
 from lecturelib.widgets.cost_explorer import CostExplorer
-from lecturelib.widgets.gates import GateScope
 from lecturelib.widgets.patch_answers import repaint
 from lecturelib.widgets.patch_playground import PatchPlayground
 from lecturelib.widgets.stepper import AutomatonStepper
-from lecturelib.widgets.transfer_runs import KEEP, NONE, TUNE, Choice, Experiment
+from lecturelib.widgets.transfer_runs import KEEP, NONE
 from tests.strategies import counter
 from tests.widgets import test_transfer_lab as labs
 from tests.widgets.test_attention_explorer import BLIND, WORDS, causal, explorer, scores
 from tests.widgets.test_film import ACCURACY, GROUPS, STATES, STEPS, film
-from tests.widgets.test_gates import read
 from tests.widgets.test_patch_playground import COLOR, SHAPE, hiding, images, looking, mae, vit, white
 from tests.widgets.test_stepper import EXAMPLES, network
-from tests.widgets.test_transfer_lab import FEW, POOL, TEST, lab, labelled, sources
+from tests.widgets.test_transfer_lab import POOL, TEST, lab, labelled
 
 NAN, INF = float("nan"), float("inf")
 
@@ -197,14 +195,11 @@ def test_a_setting_that_does_not_exist_is_refused_and_changes_nothing(make, name
 
 MASK = np.arange(12) < 5
 CALLS: list[tuple[Any, str]] = [
-    (lambda: cost_explorer.view("sleeping", {}), r"mode='sleeping': expected one of \['training', 'reading'"),
     (lambda: cost_explorer.numbers(0, 32, 1, 1, 4), "length=0"),
     (lambda: cost_explorer.numbers(16, 33, 1, 1, 4), "num_heads=4"),
     (lambda: cost_explorer.numbers(16, 32, 0, 1, 4), "num_layers=0"),
     (lambda: cost_explorer.numbers(16, 32, 1, 1.5, 4), "batch_size=1.5"),
     (lambda: cost_explorer.numbers(16, True, 1, 1, 1), "d_model=True"),
-    *((lambda given=given: GateScope(read).recompute(*given), "key {}, gate {!r}, value {}: expected".format(*given))
-      for given in [(4, None, 0.5), (-1, None, 0.5), (0, "g", 0.5), (0, "f", 1.01), (0, "f", -0.01), (0, "f", NAN)]),
     (lambda: AutomatonStepper(counter(3), network, EXAMPLES, "12"), r"unknown symbols \['2'\].*reads \['0', '1'\]"),
     (lambda: AutomatonStepper(counter(3), network, EXAMPLES, "1" * 30), "30 symbols .* at most 24"),
     (lambda: AutomatonStepper(counter(3), network, [], "1"), "examples is empty: expected strings"),
@@ -215,11 +210,6 @@ CALLS: list[tuple[Any, str]] = [
      r"knn painted the shape \(1, 1, 6, 1\): expected .*\(1, 1, 6, 8\)"),
     (lambda: repaint(lambda x, m: "picture", images(1)[0], MASK, 2, "knn"), "knn returned str: expected images"),
     (lambda: repaint(lambda x, m: x * np.nan, images(1)[0], MASK, 2, "knn"), "knn painted NaN"),
-    *((lambda choice=choice: Experiment(sources(), POOL, TEST, **FEW).prepare(choice), says) for choice, says in [
-        (Choice("photos", TUNE, 3), "expected a source of"),
-        (Choice("print", TUNE, 4), "labels of"),
-        (Choice("letters", KEEP, 3), "expected one of"),
-    ]),
 ]  # fmt: skip
 
 
