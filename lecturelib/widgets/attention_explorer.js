@@ -308,27 +308,6 @@ class Explorer extends View {
     else this.draw(name === "selected" ? "hover" : "map");
   }
 
-  point(cell) {
-    if (this.pointer?.q === cell?.q && this.pointer?.k === cell?.k) return;
-    this.pointer = cell;
-    this.draw("hover");
-  }
-
-  mark(cell) {
-    this.marked = cell;
-    this.draw("hover");
-  }
-
-  lock(n) {
-    if (n !== null) this.set({ selected: this.get("selected") === n ? null : n });
-  }
-
-  letGo() {
-    if (this.get("selected") === null) return false;
-    this.set({ selected: null });
-    return true;
-  }
-
   keyInMap(event) {
     const key = plainKey(event);
     const held = this.get("selected");

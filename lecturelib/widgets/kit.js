@@ -146,8 +146,7 @@ export function hatching(color, alpha) {
 // ---- the life of a view
 
 // A figure in a page: it shows what the model holds, drawn once in a frame at most. A kind of figure has
-// `paint(stale)`, where `stale` holds what was named to `draw`; it may have `changed(name)` of a setting, and `letGo()`
-// for Escape.
+// `paint(stale)`, where `stale` holds what was named to `draw`; it may have `changed(name)` of a setting.
 export class View {
   constructor(model, kind, settings) {
     Object.assign(this, { model, data: model.get("data"), stale: new Set(), frame: 0 });
@@ -223,8 +222,27 @@ export class View {
     event.stopPropagation();
   }
 
+  // ---- of what can be held: its place under the pointer, the place that the keys have reached, `selected`
+
+  point(place) {
+    if (JSON.stringify(place) === JSON.stringify(this.pointer)) return;
+    this.pointer = place;
+    this.draw("hover");
+  }
+
+  mark(place) {
+    this.marked = place;
+    this.draw("hover");
+  }
+
+  lock(n) {
+    if (n !== null) this.set({ selected: this.get("selected") === n ? null : n });
+  }
+
   letGo() {
-    return false;
+    if ((this.get("selected") ?? null) === null) return false;
+    this.set({ selected: null });
+    return true;
   }
 }
 

@@ -479,25 +479,8 @@ class Looking extends Playground {
 
   // ---- what mouse and keys do
 
-  point(query) {
-    if (query === this.pointer) return;
-    this.pointer = query;
-    this.draw("hover");
-  }
-
-  mark(query) {
-    this.marked = query;
-    this.draw("hover");
-  }
-
   lock(query) {
-    if (!this.still) this.set({ selected: this.get("selected") === query ? null : query });
-  }
-
-  letGo() {
-    if (this.get("selected") === null) return false;
-    this.set({ selected: null });
-    return true;
+    if (!this.still) super.lock(query);
   }
 
   // ---- numbers
