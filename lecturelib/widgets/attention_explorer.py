@@ -81,7 +81,6 @@ class AttentionExplorer(StaticPicture, anywidget.AnyWidget):
         d_k: float | None = None,
         layers: Sequence[str] | None = None,
         first_head: int = 1,
-        says: str | None = None,
         selected: int | None = None,
     ) -> None:
         given = _finite(scores)
@@ -110,7 +109,7 @@ class AttentionExplorer(StaticPicture, anywidget.AnyWidget):
         data, self._scores = self._fitting(scores4, data)
         self._mask = allowed
         self._cross = keys is not None
-        self.says = says or (
+        self.says = (
             f"attention of {T} queries to {S} keys in {len(scores4)} x {scores4.shape[1]} layers x heads, where each "
             f"token looks, token by token"
         )

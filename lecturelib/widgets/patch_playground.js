@@ -12,6 +12,7 @@ const BLUE = [0, 114, 178];
 const WASH = 0.4; // how much of an image the strongest color covers
 const PAUSE = 100; // milliseconds between two questions while the hand moves
 const SLOW = 3000; // milliseconds without an answer until that is said
+const PANEL = 14.4; // in letters, as in the styles: the width of the bars, and of the tools for drawing
 
 const css = (color, alpha = 1) => `rgba(${color.join(",")},${alpha})`;
 const argsort = (values) => [...values.keys()].sort((a, b) => values[b] - values[a]); // the largest first
@@ -457,10 +458,6 @@ class Looking extends Playground {
   buildSays() {
     this.verdict = make("div", { class: "verdict" });
     this.bars = this.data.classes.slice(0, 3).map(() => bar("…"));
-    const name = clamp(0.62 * Math.max(...this.data.classes.map((each) => each.length)), 2.5, 8);
-    this.panelWidth = Math.max(name + 9.2, 14.4); // in letters: the bars, and the tools for drawing
-    this.root.style.setProperty("--lec-name", `${name}em`);
-    this.root.style.setProperty("--lec-panel", `${this.panelWidth}em`);
     return make("div", { class: "says" }, make("div", { class: "caption", text: "the network says" }),
       ...this.bars.map((each) => each.node), this.verdict);
   }
@@ -546,7 +543,7 @@ class Looking extends Playground {
     const { whole, ratio } = this;
     this.resizeMaps(Math.min(whole >= 900 ? 60 : 44, Math.max((whole - 84) / this.maps.across - 14, 8)));
     const beside = whole - this.maps.node.offsetWidth - 20;
-    const panel = this.panelWidth * parseFloat(getComputedStyle(this.root).fontSize) + 20;
+    const panel = PANEL * parseFloat(getComputedStyle(this.root).fontSize) + 20;
     const layout = beside - panel >= 280 ? "wide" : beside >= 280 ? "middle" : "narrow";
     this.body.dataset.layout = layout;
     this.main.resize(Math.min({ wide: beside - panel, middle: beside, narrow: whole }[layout], 440), ratio);
@@ -819,7 +816,7 @@ class Hiding extends Playground {
     const { pixels } = this;
     const own = this.get("own");
     this.left.show(pixels);
-    setText(this.left.caption, own ? "draw here" : this.data.names?.[this.get("image")] ?? "original");
+    setText(this.left.caption, own ? "draw here" : "original");
     if (this.pad) {
       this.padTools.hidden = !own;
       this.pad.stage.tabIndex = own ? 0 : -1;

@@ -72,21 +72,12 @@ class PatchPlayground(StaticPicture, anywidget.AnyWidget):
     whole = Setting(False)
 
     @classmethod
-    def attention(
-        cls,
-        model: VisionTransformer,
-        images: Any,
-        labels: Sequence[int] | None = None,
-        *,
-        names: Sequence[str] | None = None,
-        scale: str = "query",
-    ) -> PatchPlayground:
+    def attention(cls, model: VisionTransformer, images: Any, labels: Sequence[int] | None = None) -> PatchPlayground:
         """Look into a vision transformer: point at a patch to see where it looks, by layer and head.
 
-        Shapes: images (n, C, height, width), floats from 0 to 1; `labels`, n numbers of the true classes; `names` of
-            the classes, by default their numbers.
-        Raises: ValueError for a model without classes, images of another shape, type or range, labels and names of
-            another number, and more data than a page should load.
+        Shapes: images (n, C, height, width), floats from 0 to 1; `labels`, n numbers of the true classes.
+        Raises: ValueError for a model without classes, images of another shape, type or range, labels of another
+            number, and more data than a page should load.
         """
         if not isinstance(model, VisionTransformer):
             raise ValueError(f"model is a {type(model).__name__}: expected a lecturelib.vision.VisionTransformer")
@@ -96,15 +87,12 @@ class PatchPlayground(StaticPicture, anywidget.AnyWidget):
             )
         given = checked(images, model.image_size)
         num_classes = model.head.out_features
-        names = [str(name) for name in (range(num_classes) if names is None else names)]
-        if len(names) != num_classes:
-            raise ValueError(f"{len(names)} names, but the model has {num_classes} classes: expected one name for each")
         labels = None if labels is None else list(labels)
         if labels is not None and len(labels) != len(given):
             raise ValueError(f"{len(labels)} labels for {len(given)} images: expected one for each, or None")
         first = look(model, given[0])
         data = {
-            "classes": names,
+            "classes": [str(number) for number in range(num_classes)],
             "labels": None if labels is None else [whole(label, num_classes, "a label") for label in labels],
             "cls_token": model.cls_token is not None,
             "num_layers": first.maps.shape[0],
@@ -112,39 +100,25 @@ class PatchPlayground(StaticPicture, anywidget.AnyWidget):
             "bits": _bits(first),
         }
         says = f"where a vision transformer looks in {_count(given)}, patch by patch"
-        return cls("attention", given, model, {"model": model}, data, says, scale=scale)
+        return cls("attention", given, model, {"model": model}, data, says)
 
     @classmethod
-    def masking(
-        cls,
-        models: MaskedAutoencoder | Mapping[str, Painter],
-        images: Any,
-        *,
-        ratio: float = 0.75,
-        kind: str = "random",
-        seed: int = 0,
-        names: Sequence[str] | None = None,
-    ) -> PatchPlayground:
+    def masking(cls, models: MaskedAutoencoder | Mapping[str, Painter], images: Any) -> PatchPlayground:
         """Hide patches and show them again, and see how they are painted at once.
 
         `models` is a masked autoencoder, or names and painters to choose from: each an autoencoder or a function
         `paint(images, mask)` of (1, C, height, width) and (1, N), True = hidden, that returns images; one at least
         is an autoencoder, which says how an image is cut into patches.
-        Shapes: images (n, C, height, width), floats from 0 to 1; `names` of the images.
+        Shapes: images (n, C, height, width), floats from 0 to 1.
         Raises: ValueError for other models, models of normalized patches, models that cut images differently, images
-            of another shape, type or range, names of another number, a ratio or kind that `random_mask` does not know,
-            more data than a page should load, and what the first painter cannot paint.
+            of another shape, type or range, more data than a page should load, and what the first painter cannot paint.
         """
         painters = dict(models) if isinstance(models, Mapping) else {"the model": models}
         encoder = _same_encoder(painters)
         given = checked(images, encoder.image_size)
-        names = None if names is None else [str(name) for name in names]
-        if names is not None and len(names) != len(given):
-            raise ValueError(f"{len(names)} names for {len(given)} images: expected one for each, or None")
-        data = {"painters": list(painters), "names": names, "kinds": list(KINDS)}
+        data = {"painters": list(painters), "kinds": list(KINDS)}
         says = f"patches of {_count(given)} to hide and show, and how they are painted"
-        settings = {"painter": next(iter(painters)), "ratio": ratio, "kind": kind, "seed": seed}
-        return cls("masking", given, encoder, painters, data, says, **settings)
+        return cls("masking", given, encoder, painters, data, says)
 
     def __init__(
         self,
@@ -154,7 +128,6 @@ class PatchPlayground(StaticPicture, anywidget.AnyWidget):
         models: Mapping[str, Any],
         data: dict[str, Any],
         says: str,
-        **settings: Any,
     ) -> None:
         self._mode, self._images, self._models, self.says = mode, images, models, says
         self._rows, self._columns, self._patch_size = cut.rows, cut.columns, cut.patch_size
@@ -167,8 +140,8 @@ class PatchPlayground(StaticPicture, anywidget.AnyWidget):
         cuts = {"mode": mode, "shape": list(images.shape), "rows": cut.rows, "columns": cut.columns}
         self.set_trait("data", {**cuts, "images": packed, **data})
         self._answering = True  # to all settings together, below
-        for name, value in settings.items():
-            setattr(self, name, value)
+        if mode == "masking":
+            self.painter = next(iter(models))
         self._answer(strict=True)
         super().__init__()  # last: it sends everything to the page, once
 

@@ -26,18 +26,17 @@ PLAYGROUND = (
     *playgrounds.SETTINGS["attention"],
     *playgrounds.SETTINGS["masking"],
 )
-NAMES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 PHOTOS = playgrounds.images(2, (3, 32, 32))
 
 
 def large() -> PatchPlayground:
     model = VisionTransformer((3, 32, 32), 4, 16, 8, 4, 10, pool="class")
-    return PatchPlayground.attention(model, PHOTOS, [1, 2], names=NAMES)
+    return PatchPlayground.attention(model, PHOTOS, [1, 2])
 
 
 def photos() -> PatchPlayground:
     model = MaskedAutoencoder(VisionTransformer((3, 32, 32), 4, 16, 2, 1), 8, 2, 1)
-    return PatchPlayground.masking(model, PHOTOS, names=NAMES[:2])
+    return PatchPlayground.masking(model, PHOTOS)
 
 
 EXPLORERS: dict[str, Callable[[], AttentionExplorer]] = {

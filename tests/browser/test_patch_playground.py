@@ -250,18 +250,17 @@ def test_the_keyboard_alone_reaches_all_of_looking(alone):
 
 
 def test_another_image_asks_the_kernel_and_shows_nothing_old_meanwhile(alone):
-    widget = looking(names=["airplane", "bird", "cat", "dog", "frog"])
+    widget = looking()
     page = alone(widget)
-    right = ["airplane", "bird", "cat", "dog", "frog"]
     page.page.get_by_label("next image").click()
     assert page.status() == "The network is looking …" and page.page.locator(".which").inner_text() == "image 2 of 5"
     assert (page.read(0, layer=1)[..., 3] == 0).mean() > 0.9  # no wash of the other image
     assert page.page.locator(".says .name").all_inner_texts() == ["…"] * 3
     page.kernel()
     order = np.argsort(-widget.look().probabilities)
-    assert page.page.locator(".says .name").all_inner_texts() == [right[n] for n in order[:3]]
+    assert page.page.locator(".says .name").all_inner_texts() == [str(n) for n in order[:3]]
     verdict = page.page.locator(".verdict").inner_text()
-    assert verdict == f"true: dog — {'right' if order[0] == 3 else 'wrong'}"
+    assert verdict == f"true: 3 — {'right' if order[0] == 3 else 'wrong'}"
     page.page.get_by_label("previous image").click()
     page.page.get_by_label("previous image").click()
     page.kernel()

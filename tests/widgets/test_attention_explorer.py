@@ -153,7 +153,6 @@ def test_the_picture_shows_all_heads_as_they_are_set():
     assert png(widget.picture()) == before
     widget.mask_on = False
     assert not np.ma.getmaskarray(widget.picture().axes[0].images[0].get_array()).any()
-    assert explorer(says="dates").says == "dates"
 
 
 def test_many_heads_fit_into_a_page_and_are_tiles_of_one_picture():

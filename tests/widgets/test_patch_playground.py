@@ -144,7 +144,8 @@ def test_the_page_gets_the_images_and_the_maps_of_the_first():
 
 
 def test_the_page_gets_one_painted_image_and_its_errors():
-    widget = hiding(kind="block", ratio=0.5, seed=3)
+    widget = hiding()
+    widget.kind, widget.ratio, widget.seed = "block", 0.5, 3
     json.dumps(widget.get_state())
     found = widget.paint()
     np.testing.assert_array_equal(unpacked(widget.answer["pixels"], "u1"), np.rint(255 * found.pixels).ravel())
@@ -152,8 +153,7 @@ def test_the_page_gets_one_painted_image_and_its_errors():
     expected = random_mask(1, 3, 4, 0.5, "block", generator=torch.Generator().manual_seed(3))[0]
     assert widget.mask == expected.tolist() == widget.answer["mask"] and widget.answer["message"] == ""
     assert widget.painter == "network" and widget.data["painters"] == ["network", "white"]
-    alone = PatchPlayground.masking(mae(), images(), names=list("abcde"))
-    assert alone.data["painters"] == ["the model"] and alone.data["names"] == list("abcde")
+    assert PatchPlayground.masking(mae(), images()).data["painters"] == ["the model"]
 
 
 def test_bits_and_size_have_an_end():
@@ -202,7 +202,8 @@ def test_a_mask_is_drawn_anew_where_its_ratio_kind_or_seed_is_new():
 
 
 def test_a_mask_that_grows_keeps_what_was_hidden():
-    widget = hiding(ratio=0.25)
+    widget = hiding()
+    widget.ratio = 0.25
     few = np.array(widget.mask)
     widget.ratio = 0.75
     assert few.sum() == 3 and np.array(widget.mask)[few].all()
@@ -229,18 +230,21 @@ def test_nothing_to_paint_is_said_and_the_next_mask_is_painted_again():
 
 def test_a_painter_that_fails_later_is_quoted_and_one_that_fails_first_is_refused():
     def picky(images: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        if mask.sum() != 9:
+        if mask.sum() == 9:  # as at first
             raise KeyError("nine")
         return images
 
-    widget = hiding(models={"picky": picky, "network": mae()})
-    assert widget.answer["error"] == 0
-    widget.ratio = 0.5
+    widget = hiding(models={"network": mae(), "picky": picky})
+    widget.painter = "picky"
     assert widget.answer["message"] == "picky failed with KeyError: 'nine'"
+    widget.ratio = 0.5
+    assert widget.answer["message"] == "" and widget.answer["error"] == 0
+    widget.ratio = 0.75
+    assert widget.answer["message"] != ""
     widget.painter = "network"
     assert widget.answer["message"] == ""
     with pytest.raises(KeyError, match="nine"):
-        hiding(models={"picky": picky, "network": mae()}, ratio=0.5)
+        hiding(models={"picky": picky, "network": mae()})
 
 
 @pytest.mark.parametrize("make", [looking, hiding])
@@ -264,7 +268,8 @@ def test_a_drawing_stands_in_the_place_of_an_image(make):
 
 
 def test_settings_are_kept_and_their_types_are_those_of_json():
-    widget = looking(model=vit(pool="class"), scale="image")
+    widget = looking(model=vit(pool="class"))
+    widget.scale = "image"
     widget.layer, widget.image, widget.own = np.int64(1), np.int64(2), np.True_
     widget.selected = "class"
     state = widget.get_state()
