@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from lecturelib.edges import check_whole
+from lecturelib.transfer import check_examples
 from lecturelib.vision import check_images, check_patches, check_shape
 
 Fill = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -240,14 +241,9 @@ def fit_classical(
     from sklearn.linear_model import LogisticRegression
     from sklearn.svm import SVC
 
-    check_images(train_images)
-    check_images(test_images, train_images.shape[1:])
-    for name, images, labels in (("train", train_images, train_labels), ("test", test_images, test_labels)):
-        if labels.shape != (len(images),) or labels.is_floating_point():
-            raise ValueError(
-                f"{name}_labels has shape {tuple(labels.shape)} and type {labels.dtype}: expected ({len(images)},) of "
-                "whole numbers, one for each image"
-            )
+    check_examples((train_images, train_labels))
+    check_examples((test_images, test_labels))
+    check_shape(test_images, train_images.shape[1:])
     if len(train_labels.unique()) < 2:
         raise ValueError(f"training images of {len(train_labels.unique())} classes: expected at least 2 classes")
     classifiers = {

@@ -17,7 +17,7 @@ from lecturelib import stacks
 from lecturelib.edges import check_whole
 from lecturelib.training import check_finite, flushed_denormals
 from lecturelib.transfer import Examples, check_examples
-from lecturelib.vision import VisionTransformer, check_images
+from lecturelib.vision import VisionTransformer, check_shape
 
 
 class Classifiers(stacks.Stack):
@@ -167,7 +167,7 @@ def _check_fits(model: VisionTransformer, examples: Examples) -> None:
     if num_classes is None:
         raise ValueError("the networks have no head: expected VisionTransformer(..., num_classes=...)")
     check_examples(examples, num_classes)
-    check_images(examples[0], model.image_size)
+    check_shape(examples[0], model.image_size)
     own = model.patch_embed.weight.dtype
     if examples[0].dtype != own:
         raise ValueError(f"images are {examples[0].dtype}, the network {own}: expected the same; images.to({own})")

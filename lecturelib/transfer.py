@@ -248,11 +248,8 @@ def check_examples(examples: Examples, num_classes: int | None = None) -> None:
         raise ValueError(f"a set of examples is a {type(examples).__name__}: expected a pair (images, labels)")
     images, labels = examples
     check_labels(labels)
-    if not isinstance(images, torch.Tensor):
-        raise ValueError(f"images are a {type(images).__name__}: expected a tensor; torch.from_numpy makes one")
+    check_images(images)
     if len(images) != len(labels):
         raise ValueError(f"{len(images)} images, {len(labels)} labels: expected as many of the one as of the other")
-    if not torch.isfinite(images).all():
-        raise ValueError("images hold NaN or infinity: expected finite numbers from 0 to 1; look where they come from")
     if num_classes is not None and labels.max() >= num_classes:
         raise ValueError(f"a label is {int(labels.max())}: expected 0 to {num_classes - 1}, the classes of the network")
