@@ -53,12 +53,14 @@ def spread(
     figure, ax = panel(10.5, 4.6)
     for x, array in enumerate(arrays.values()):
         aside = np.linspace(-0.13, 0.13, len(array)) if len(array) > 1 else np.zeros(1)
-        if len(array) > 1:
-            ax.plot([x - 0.28, x + 0.28], [array.mean()] * 2, color="black", lw=2.4, zorder=2)
         ax.scatter(x + aside, array, s=46 if len(array) > 1 else 80, color=BLUE, alpha=0.75, zorder=3, clip_on=False)
+    means = {x: array.mean() for x, array in enumerate(arrays.values()) if len(array) > 1}
+    if means:
+        left, right = ([x + side for x in means] for side in (-0.28, 0.28))
+        ax.hlines(list(means.values()), left, right, color="black", lw=2.4, zorder=2, label="mean")
     for (name, height), color, dashes in zip((lines or {}).items(), (ORANGE, GREY), ("--", ":"), strict=False):
         ax.axhline(height, color=color, ls=dashes, lw=2, zorder=1, label=name)
-    if lines:
+    if lines or means:
         ax.legend(loc="best")
     ax.set_xticks(range(len(arrays)), list(arrays))
     ax.set_xlim(-0.6, len(arrays) - 0.4)
@@ -69,7 +71,7 @@ def spread(
 
 @styled
 def by_labels(labels: Sequence[int], accuracy: Mapping[str, ArrayLike], lines: Mapping[str, float]) -> LectureFigure:
-    """Show accuracy against the number of labels of each class: the mean of the draws, and their standard deviation.
+    """Show accuracy against the number of labels of each part: the mean of the draws, and their standard deviation.
 
     `lines` are accuracies that need no label. Shapes: accuracy[name] (draws, labels) from 0 to 1.
     """
@@ -89,7 +91,7 @@ def by_labels(labels: Sequence[int], accuracy: Mapping[str, ArrayLike], lines: M
     ax.minorticks_off()
     ax.set_ylim(0, 1.15)
     ax.set_yticks(np.arange(0, 1.01, 0.2))
-    ax.set_xlabel("labels of each class (log scale)")
-    ax.set_ylabel("right, of held-out sentences")
+    ax.set_xlabel("labels of each part (log scale)")
+    ax.set_ylabel("share of held-out sentences right")
     ax.legend(loc="upper left", ncols=2)
     return figure

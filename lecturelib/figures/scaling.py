@@ -56,7 +56,7 @@ def memory(sizes: ArrayLike, held: Mapping[str, tuple[ArrayLike, ArrayLike]]) ->
     ax.set_xlabel("tokens n (log scale)", fontsize=15)
     ax.set_xlim(x[0] / 1.25, x[-1] * 1.15)
     _unit_axis(ax, drawn, BYTES)
-    ax.set_title("memory at once; dashed: predicted, marks: measured", fontsize=16)
+    ax.set_title("most memory held at once; dashed: predicted, marks: measured", fontsize=16)
     label_ends(ax, float(x[-1]), ends, STATE_COLORS, 1.9, points=16)
     return figure
 
@@ -96,7 +96,7 @@ def writing(
         _unit_axis(ax, drawn, units)
         ax.set_title(title, fontsize=17)
         label_ends(ax, float(x[-1]), ends, STATE_COLORS, 2.1, points=15)
-    figure.supxlabel("log scales; dashed: predicted, marks: measured (time: the fastest of 50)", fontsize=14)
+    figure.supxlabel("vertical scales: log; dashed: predicted, marks: measured (time: the fastest of 50)", fontsize=14)
     return figure
 
 
@@ -132,7 +132,7 @@ def roofline(peak: float, bandwidth: float, layers: Mapping[str, tuple[float, fl
     ax.tick_params(labelsize=14)
     ax.set_xlabel("operations for each byte (log scale)", fontsize=15)
     ax.set_ylabel("operations a second (log scale)", fontsize=15)
-    ax.set_title("black line: from a large product and a long read of memory", fontsize=16)
+    ax.set_title("black line: from a large product and a long read of memory\ngray: faster than that", fontsize=16)
     figure.legend(loc="outside right upper", fontsize=14, labelspacing=0.9)
     return figure
 

@@ -911,6 +911,11 @@ def test_what_follows_from_the_data_is_written_beside_it(make, says):
     assert says <= said_by(make())
 
 
+def test_the_bar_at_a_mean_is_named_where_there_is_one():
+    assert "mean" in said_by(foundation.spread({"one": [1.0], "several": [1.0, 2.0]}, "loss"))
+    assert "mean" not in said_by(foundation.spread({"one": [1.0]}, "loss"))
+
+
 def test_cells_with_one_arm_have_one_color():
     cells = [["probe\n90 %", "pixels\n86 %"], ["pixels\n94 %", "probe\n95 %"]]
     figure = transfer_drawings.decision_card(["1", "5"], ["near", "far"], cells)
