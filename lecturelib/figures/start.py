@@ -23,7 +23,7 @@ _STOPS = [
     ("05", "Vision transformer", "How can a transformer\nread an image?", 2, 1, GREEN),
     ("06", "Masked autoencoder", "What does a network learn\nby painting hidden parts?", 2, 0, GREEN),
     ("07", "Transfer learning", "When does a learned start\nhelp? When does it hurt?", 3, 1, PURPLE),
-    ("08", "Scaling", "What will it cost, and can\nyou say so before you pay?", 3, 0, PURPLE),
+    ("08", "Scaling", "What will it cost, and can\nyou tell before you pay?", 3, 0, PURPLE),
 ]
 _PARTS = ["Sequences", "Attention", "Vision", "Foundation models"]
 
