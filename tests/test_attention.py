@@ -442,7 +442,6 @@ def test_what_a_mask_holds_is_nothing_that_a_layer_looks_at() -> None:
     assert attention.Attention(6, 2, 3)(X, mask=torch.zeros(5, 5).bool()).shape == (2, 5, 3)
 
 
-SCALE = "/ math.sqrt(q.shape[-1])"
 FILL = "scores = scores.masked_fill(~mask, -math.inf)"
 THREE = "self.split(self.q_proj(x)), self.split(self.k_proj(y)), self.split(self.v_proj(y))"
 FUSED = "fused = (is_causal or x.shape[1] >= LONG) and self.map.plain"
@@ -450,20 +449,15 @@ FUSED = "fused = (is_causal or x.shape[1] >= LONG) and self.map.plain"
 test_mutants = planted(
     attention,
     [
-        Mutant(SCALE, "", test_attend_is_torchs),
-        Mutant("scores.softmax(dim=-1)", "scores.softmax(dim=-2)", test_attend_is_torchs),
+        Mutant("/ math.sqrt(q.shape[-1])", "", test_attend_is_torchs),
         Mutant(FILL, FILL.replace("~", ""), test_attend_is_torchs),
         Mutant(FILL, "scores = scores + torch.where(mask, 0.0, -1e3)", test_what_may_not_be_seen_changes_no_bit),
         Mutant(".tril()", ".tril(-1)", test_masks_show_the_past_and_the_present_or_the_real_tokens),
         Mutant(THREE, THREE.replace("k_proj(y)", "k_proj(x)").replace("v_proj(y)", "v_proj(x)"),
                test_several_heads_are_torchs),
-        Mutant(THREE, THREE.replace("q_", "#").replace("k_", "q_").replace("#", "k_"), test_several_heads_are_torchs),
         Mutant("return x.transpose(1, 2).flatten(2)", "return x.reshape(x.shape[0], x.shape[2], -1)",
                test_several_heads_are_torchs),
-        Mutant("x.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)",
-               "x.view(x.shape[0], self.num_heads, x.shape[1], -1)", test_several_heads_are_torchs),
         Mutant("mask = mask[:, None]  #", "mask = mask[None]  #", test_several_heads_are_torchs),
-        Mutant("self.out_proj(self.merge(mix))", "self.merge(mix)", test_several_heads_are_torchs),
         Mutant("mask & causal, False", "mask | causal, False", test_causal_and_padding_masks_are_torchs),
         Mutant(FUSED, FUSED.replace(" and self.map.plain", ""), test_watched_or_not_the_output_is_the_same),
         Mutant("handle.remove()", "pass", test_nothing_is_watched_after_the_block),

@@ -194,8 +194,6 @@ test_mutants = planted(
     explanations,
     [
         Mutant(ROLL, "weights.mean(dim=1) @ flow", test_rollout_starts_at_the_first_layer),
-        Mutant("for weights in listed:", "for weights in listed[::-1]:", test_rollout_starts_at_the_first_layer),
-        Mutant("(whole - left)", "(left - whole)", OCCLUDED),
         Mutant("gather(1, named)", "gather(1, left.argmax(dim=-1, keepdim=True))", OCCLUDED),
         Mutant("covered = patches.clone()", "covered = patches", test_occlusion_is_the_loop),
     ],

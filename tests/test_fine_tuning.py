@@ -411,12 +411,10 @@ test_mutants = planted(
     fine_tuning,
     [
         Mutant(DRAW, DRAW.replace("each, own,", "sets[0], own,", 1), BATCH),
-        Mutant("lambda step: 1 - step / steps", "lambda step: 1 - (step + 1) / steps", THE_LOOP),
         Mutant("            stacks.cut_each(trained)\n", "", THE_LOOP),
         Mutant("losses.sum().backward()", "losses.mean().backward()", THE_LOOP),
         Mutant("else layers + 1\n", "else layers\n", test_last_leaves_what_lies_deeper_bit_for_bit_and_trains_the_rest),
         Mutant("weight.requires_grad and not frozen", "not frozen", test_what_is_frozen_in_the_networks_stays_frozen),
-        Mutant("old = batch_size // 2 if rehearsal else 0", "old = batch_size if rehearsal else 0", BATCH),
         Mutant(
             "            optimizer.step()\n",
             "            optimizer.step()\n            stack.write_back()\n",

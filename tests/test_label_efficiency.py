@@ -264,7 +264,6 @@ def test_whole_numbers_of_numpy_are_whole_numbers() -> None:
 
 # ---- mutants ----
 
-SET = "sets.append((pool[0][rows], pool[1][rows]))"
 COPIED = "copy_encoder(self.source, model, head=self.keep_head)"
 STARTS = test_tune_starts_where_it_should_and_trains_each_network_on_its_set
 SAME = test_every_arm_sees_the_same_draws_and_no_more
@@ -272,7 +271,6 @@ SAME = test_every_arm_sees_the_same_draws_and_no_more
 test_mutants = planted(
     label_efficiency,
     [
-        Mutant(SET, "sets.append((pool[0][rows], pool[1][rows.flip(0)]))", SAME),
         Mutant("draw_labelled(pool[1], each", "draw_labelled(test[1], each", SAME),
         Mutant("found.view(len(seeds), len(labels))", "found.view(len(labels), len(seeds)).T", SAME),
         Mutant("self.encoder(seed)", "self.encoder(0)", test_a_probe_is_one_on_the_encoder_or_on_one_for_each_seed),

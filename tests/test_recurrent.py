@@ -224,7 +224,6 @@ test_mutants = planted(
         Mutant("h = h_0.expand(", "h = torch.zeros_like(h_0).expand(", test_run_rnn_is_torchs),
         Mutant("h = rnn_step(x[:, t], h, w_x", DETACHED, test_gradients_flow_through_both),
         Mutant("i, f, g, o = (x @", "f, i, g, o = (x @", test_run_lstm_is_torchs),
-        Mutant('gate["o"] * torch.tanh(c)', 'gate["o"] * c', test_run_lstm_is_torchs),
         Mutant('gate["i"], gate["f"], gate["g"]', 'gate["f"], gate["i"], gate["g"]', GATED),
         Mutant("torch.full_like(gate[name], value)", "gate[name] * value", FORCED),
         Mutant(

@@ -202,15 +202,13 @@ test_bad_input_is_refused_in_words = refuses(
 )
 
 
-KEPT = "kept = 5 * tokens + (rows if fused else rows * length)"
 DEPTH = "max((depth[each] for each in before), default=0) + node.name().startswith(PRODUCTS)"
 SAME = test_costs_of_attention_and_block_are_what_torch_counts
 
 test_mutants = planted(
     scaling,
     [
-        Mutant(KEPT, "kept = 5 * tokens + rows * length", SAME),
-        Mutant("4 * tokens * length, FLOAT", "2 * tokens * length, FLOAT", SAME),
+        Mutant("kept = 5 * tokens + (rows if fused else rows * length)", "kept = 5 * tokens + rows * length", SAME),
         Mutant("looked_up.then(block, num_layers)", "looked_up.then(block)",
                test_language_model_cost_is_what_torch_counts),
         Mutant(DEPTH, "sum(depth[each] for each in before) + node.name().startswith(PRODUCTS)",
