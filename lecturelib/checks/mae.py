@@ -1,4 +1,4 @@
-"""The exercises of notebook 06: the way through a masked autoencoder, three broken ones, and an honest painter."""
+"""The exercises of notebook 06: the forward pass of a masked autoencoder, three broken ones, and an honest painter."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lecturelib.checks.transformer import Layer, case_number
 Tensor = torch.Tensor
 Forward = Callable[..., Tensor]
 
-# ---- the way through ----
+# ---- the forward pass ----
 
 
 def _way(b: int, n: int, visible: int, d: int, seed: int) -> tuple[Any, ...]:
@@ -49,7 +49,7 @@ def _forward(
     placed: str = "last",
     filled: str = "behind",
 ) -> Forward:
-    """The way through a masked autoencoder, its steps left open."""
+    """The forward pass of a masked autoencoder, its steps left open."""
 
     def forward(
         tokens: Tensor, order: Tensor, visible: int, encode: Any, mask_token: Tensor, positions: Tensor, decode: Any
@@ -76,7 +76,7 @@ def _forward(
 
 
 check_forward = Exercise(
-    name="the way through",
+    name="the forward pass",
     reference=_forward(),
     probes=Sized(_way, [(2, 7, 3, 5, 1), (3, 5, 2, 3, 2), (5, 11, 4, 2, 3)]),
     imitations={

@@ -105,27 +105,30 @@ def _log_errors(ax: Axes, values: Sequence[float] | np.ndarray, margin: float = 
 
 
 @styled
-def holes(widths: Sequence[int], left: Mapping[str, np.ndarray], level: str | None = None) -> LectureFigure:
-    """Show how much of the uncertainty about a hidden symbol is left, once those at both ends of the hole are known.
+def holes(widths: Sequence[int], left: Mapping[str, np.ndarray], level: str | None = None,
+          named: str = "") -> LectureFigure:  # fmt: skip
+    """Show how much of the uncertainty about a hidden symbol is left, once those on both sides of the hole are known.
 
-    `level` names a line whose first value is drawn through the whole figure, to be compared with.
+    `level` is a line whose first value is drawn through the whole figure, to be compared with; `named` is its name.
     Shapes: left[name] (n,), shares from 0 on, for holes of n widths that grow. Raises: ValueError for an unknown level.
     """
     growing("widths", widths)
     arrays = results({name: np.asarray(each, float)[None] for name, each in left.items()}, "shares", len(widths))
     figure, ax = panel(10, 4.6)
     ends = means_and_seeds(ax, np.asarray(widths, float), {name: 100 * each for name, each in arrays.items()})
+    shades = list(STATE_COLORS[: len(ends)])
     if level is not None:
         known("level", [level], list(arrays))
-        color = STATE_COLORS[list(arrays).index(level)]
-        ax.axhline(100 * arrays[level][0, 0], color=color, ls=":", lw=2)
+        shades.append(STATE_COLORS[list(arrays).index(level)])
+        ends |= {named or f"{level}, {widths[0]}": 100 * arrays[level][0, 0]}
+        ax.axhline(100 * arrays[level][0, 0], color=shades[-1], ls=":", lw=2)
     ax.axhline(100, color=GREY, ls="--", lw=2)
     ax.text(widths[0], 101, "the neighbors say nothing", color=ink(GREY), fontsize=14, va="bottom")
     ax.set(xscale="log", ylim=(0, 114), xlabel="width of the hole (characters, or pixels)")
     ax.set_xticks(widths, [str(width) for width in widths])
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.set_ylabel("uncertainty left about\nits middle (% of bits)")
-    label_ends(ax, widths[-1], ends, STATE_COLORS, 3.7, points=15)
+    label_ends(ax, widths[-1], ends, shades, 3.7, points=15)
     return figure
 
 

@@ -154,7 +154,7 @@ def ranking(accuracy: Mapping[str, ArrayLike], baseline: str, controls: Sequence
             chance: float = 0.1) -> LectureFigure:  # fmt: skip
     """Show arms from the best to the worst, each with its 95 % interval and its difference to a baseline.
 
-    The difference is taken seed by seed. Where its whole interval lies below 0 an arm is red, above 0 blue.
+    The difference is taken seed by seed. Where its whole interval lies below 0 an arm is red, above 0 blue, else black.
     Shapes: accuracy[name] (seeds,) from 0 to 1, 2 seeds or more, the same for all; at most 18 arms.
     Raises: ValueError for others, and a baseline or controls that are not among them.
     """
@@ -190,10 +190,10 @@ def ranking(accuracy: Mapping[str, ArrayLike], baseline: str, controls: Sequence
     ax.set_ylim(len(order) - 0.4, -0.6)
     ends = [100 * chance, *(each for bounds in found.values() for each in bounds), *np.concatenate([*arrays.values()])]
     ax.set_xlim(min(ends) - 2, max(ends) + 2)
-    ax.set_xlabel(f"right on test images (%); dotted: chance, {100 * chance:.0f} %", fontsize=15)
+    ax.set_xlabel(f"right on test images (%); dotted: chance, {100 * chance:.0f} %; band: {baseline}", fontsize=15)
     ax.set_title(
         f"{_seeds(arrays)}; hollow: one seed each{'; gray: control' if controls else ''}\n"
-        f"right: points against {baseline}, seed by seed, ± 95 % interval; red: below, blue: above",
+        f"right: points against {baseline}, paired, ± 95 %; red: below, blue: above, black: neither",
         fontsize=14,
     )
     return figure

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -83,14 +84,14 @@ def arms_drawing(counts: Mapping[str, int], total: int) -> LectureFigure:
         share = 100 * counts[name] / total
         words = f"{share:.0f} % of {total:,}" if share >= 9.95 else f"{share:.1f} % of {total:,}"
         page.text(x + 1.08, 0.95, words, fontsize=14, ha="center", va="center")
-    for x, state, words in ((0.2, "copied", "copied from the source"), (3.4, "new", "new: random start"),
-                            (6.1, "probe", "the probe's"), (8.3, "trained", "trained"),
-                            (10.2, "frozen", "frozen")):  # fmt: skip
+    for x, state, words in ((0.2, "copied", "copied from the source"), (3.35, "new", "new: random start"),
+                            (5.95, "probe", "the probe's"), (7.75, "fitted", "fitted"), (9.05, "trained", "trained"),
+                            (10.5, "frozen", "frozen")):  # fmt: skip
         if state in _FILL:
             page.add_patch(Rectangle((x, 0.18), 0.42, 0.34, fc=_FILL[state], ec=INK, lw=1.5))
         else:
             page.add_patch(Rectangle((x, 0.18), 0.28, 0.34, lw=1, zorder=3, **_STRIPS[state]))
-        page.text(x + 0.52, 0.35, words, fontsize=15, va="center")
+        page.text(x + (0.52 if state in _FILL else 0.38), 0.35, words, fontsize=15, va="center")
     return figure
 
 
@@ -147,7 +148,8 @@ def decision_card(rows: Sequence[str], columns: Sequence[str], cells: Sequence[S
 
 def _lines(cell: str, inches: float) -> list[tuple[int, str]]:
     """The numbered lines of a cell, broken where they are too long; the first is bold."""
-    return [(n, wrapped(line, inches - 0.3, 16 if n else 25)) for n, line in enumerate(cell.split("\n"))]
+    told = re.sub(r"-(?=\d)", "−", cell)  # a minus, not a hyphen
+    return [(n, wrapped(line, inches - 0.3, 16 if n else 25)) for n, line in enumerate(told.split("\n"))]
 
 
 def _high(n: int, text: str) -> float:

@@ -16,12 +16,12 @@ RIGHT: dict[str, list[Any]] = {}
 WRONG: dict[str, dict[str, list[Any]]] = {}
 # What a student would have to write, in pieces; no verdict may hold one of them. (The second hint may.)
 SOLUTIONS = {
-    "the way through": ["argsort", "gather(", "expand(", "scatter", "torch.cat"],
+    "the forward pass": ["argsort", "gather(", "expand(", "scatter", "torch.cat"],
     "three broken painters": [str(list(order)) for order in permutations(FAULTS)],
     "an honest painter": ["NearestNeighbours(", "GaussianFill(", "k=", "ridge"],
 }
 
-# ---- the way through ----
+# ---- the forward pass ----
 
 
 def by_gathering(tokens, order, visible, encode, mask_token, positions, decode):
@@ -83,8 +83,8 @@ def undecoded(tokens, order, visible, encode, mask_token, positions, decode):
     return by_rows(tokens, order, visible, encode, mask_token, positions, lambda x: x)
 
 
-RIGHT["the way through"] = [by_gathering, by_scattering, by_rows]
-WRONG["the way through"] = {
+RIGHT["the forward pass"] = [by_gathering, by_scattering, by_rows]
+WRONG["the forward pass"] = {
     "not put back": [not_back],
     "put back by the order itself": [shuffled_twice],
     "the order the other way round": [by_mask],

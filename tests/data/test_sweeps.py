@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 import torch
+from scipy.stats import ttest_1samp
 
 from lecturelib.data.sweeps import TRANSFER, transfer_table
 
@@ -54,3 +55,10 @@ def test_a_table_of_unknown_settings_is_refused(tmp_path, text):
         (tmp_path / "transfer.json").write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match=r"transfer.json is damaged .*lecture sweep --file .*transfer.csv --fresh"):
         transfer_table(tmp_path / "transfer.csv")
+
+
+def test_the_mae_that_begins_with_its_probe_is_above_it_at_every_number_of_labels():
+    accuracy = transfer_table().accuracy
+    ahead = accuracy["MAE, probe first"] - accuracy["MAE, probe"]
+    low = ttest_1samp(ahead.double(), 0).confidence_interval(0.95).low
+    assert (low > 0).all()  # notebook 07, section 4: no paired interval includes 0

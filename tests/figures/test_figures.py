@@ -494,7 +494,9 @@ CASES: dict[str, list[Callable[[], style.LectureFigure]]] = {
         )
     ],
     "mae.holes": [
-        lambda: mae.holes([1, 3, 7], {"text": np.array([0.5, 0.8, 1.02]), "photos": np.array([0.3, 0.4, 0.7])}, "text")
+        lambda: mae.holes(
+            [1, 3, 7], {"text": np.array([0.5, 0.8, 1.02]), "photos": np.array([0.3, 0.4, 0.7])}, "text", "a letter"
+        )
     ],
     "mae.leak": [lambda: leaked("MAE on pixels", "true statistics")],
     "mae.by_content": [
@@ -921,6 +923,11 @@ def test_cells_with_one_arm_have_one_color():
     figure = transfer_drawings.decision_card(["1", "5"], ["near", "far"], cells)
     a, b, c, d = (patch.get_facecolor() for patch in figure.axes[0].patches)
     assert a == d != b == c
+
+
+def test_a_lead_below_zero_has_a_minus_and_a_name_keeps_its_hyphen():
+    figure = transfer_drawings.decision_card(["1"], ["near"], [["fine-tuned\nlead: -1.3 points"]])
+    assert {"fine-tuned", "lead: −1.3 points"} <= said_by(figure)
 
 
 def test_a_quantity_stands_in_a_fitting_unit():
