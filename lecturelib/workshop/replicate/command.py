@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 
 import nbformat
 import psutil
+from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-from lecturelib.pretrained.fetch import alone
 from lecturelib.workshop import Failed, notebooks
 from lecturelib.workshop.replicate import table as tables
 from lecturelib.workshop.replicate.report import report
@@ -62,8 +62,8 @@ def _run(given: argparse.Namespace) -> int:
         with contextlib.ExitStack() as locks:
             for path in paths:
                 try:
-                    locks.enter_context(alone(tables.FOLDER / f".{path.stem}.lock", wait=False))
-                except BlockingIOError:
+                    locks.enter_context(FileLock(tables.FOLDER / f".{path.stem}.lock", timeout=0))
+                except Timeout:
                     raise Failed(f"another command is replicating {path.stem}: wait for it, or end it") from None
             run_all(paths, given.runs, given.jobs, given.fresh)
         for path in paths:

@@ -386,9 +386,8 @@ def test_bad_input_is_one_line(place, capsys, arguments, status, words):
 
 
 HOLDS = """import sys
-from pathlib import Path
-from lecturelib.pretrained.fetch import alone
-with alone(Path(sys.argv[1])):
+from filelock import FileLock
+with FileLock(sys.argv[1]):
     print("held", flush=True)
     sys.stdin.read()
 """
