@@ -208,9 +208,9 @@ def test_the_encoder_works_on_the_visible_patches_alone(pool: str) -> None:
     model, images, mask = painter(shape, 1, pool), images_of(2, shape, 1), masks_of(2, shape, 1, hidden=9)
     for block in [*model.encoder.blocks, *model.decoder_blocks]:
         block.register_forward_hook(lambda _, tokens, __: lengths.append(tokens[0].shape[1]))
-    model(images, mask)
-    front = pool == "class"
+    painted, front = model(images, mask), pool == "class"
     assert lengths == [3 + front] * 2 + [12 + front] * 2
+    assert torch.equal(model(images, mask, visible=3), painted)
 
 
 @pytest.mark.parametrize("pool", POOLS)
