@@ -18,6 +18,17 @@ def normal(*shape: int, seed: int) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
+def tokens_of(b: int, t: int, seed: int) -> torch.Tensor:
+    """Return tokens from 0 to 6; no vocabulary of the tests is smaller."""
+    return torch.randint(7, (b, t), generator=torch.Generator().manual_seed(seed))
+
+
+def images_of(b: int, shape: list[int], seed: int) -> torch.Tensor:
+    """Return images of channels, rows and columns of patches, and the size of a patch, as `shape` begins."""
+    c, rows, columns, patch_size, *_ = shape
+    return normal(b, c, rows * patch_size, columns * patch_size, seed=seed + 1000)
+
+
 @st.composite
 def dfas(draw: st.DrawFn, alphabet: str | None = None) -> DFA:
     """Draw an automaton of up to 5 states over an alphabet of 1 to 3; states may be unreachable, also the start."""

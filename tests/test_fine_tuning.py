@@ -1,4 +1,4 @@
-"""Fine-tuning: a stack is its networks one by one, and training it is the loop written out for each of them."""
+"""Fine-tuning: to train networks in a stack is the loop written out for each of them."""
 
 import copy
 import itertools
@@ -18,7 +18,7 @@ from lecturelib.vision import VisionTransformer
 from tests.mutants import Mutant, planted
 from tests.strategies import normal, seeds
 from tests.tools import refuses
-from tests.twins import random_weights
+from tests.twins import random_weights, state, unchanged
 
 # what a network may be built like, beside the usual
 BUILDS: list[dict[str, Any]] = [{}, {"pool": "class"}, {"positions": "sinusoidal"}, {"pool": "class", "rank": 2}]
@@ -40,14 +40,6 @@ def examples(n: int, seed: int) -> Examples:
     return images, torch.randint(3, (n,), generator=torch.Generator().manual_seed(seed))
 
 
-def state(model: nn.Module) -> dict[str, torch.Tensor]:
-    return {name: value.detach().clone() for name, value in model.state_dict().items()}
-
-
-def unchanged(model: nn.Module, before: dict[str, torch.Tensor]) -> bool:
-    return all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
-
-
 def close(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> None:
     """Compare weights to the rounding of float64."""
     assert found.keys() == expected.keys()
@@ -56,47 +48,6 @@ def close(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> 
 
 
 # ---- the stack ----
-
-
-@pytest.mark.parametrize("build", BUILDS)
-@pytest.mark.parametrize("own", [True, False])
-def test_a_stack_says_what_its_networks_say_and_has_their_gradients(build: dict[str, Any], own: bool) -> None:
-    models = [network(seed, **build) for seed in (1, 20, 300)]
-    images = normal(3, 5, 2, 4, 6, seed=1) if own else normal(5, 2, 4, 6, seed=1)
-    stack, weigh = fine_tuning.Classifiers(models), normal(3, 5, 3, seed=2)
-    logits = stack(images, own)
-    assert logits.shape == (3, 5, 3)
-    (logits * weigh).sum().backward()
-    for s, model in enumerate(models):
-        alone = model(images[s] if own else images)
-        torch.testing.assert_close(logits[s], alone, rtol=1e-10, atol=1e-12)
-        (alone * weigh[s]).sum().backward()
-        parameters = dict(model.named_parameters())
-        assert set(parameters) == set(stack.weights)
-        for name, each in parameters.items():
-            held = stack.weights[name]
-            assert held.requires_grad == each.requires_grad
-            assert (held.grad is None) == (each.grad is None)
-            if each.grad is not None:
-                torch.testing.assert_close(held.grad[s], each.grad, rtol=1e-9, atol=1e-11)
-
-
-@pytest.mark.parametrize("build", BUILDS)
-def test_write_back_gives_each_network_its_own_weights(build: dict[str, Any]) -> None:
-    models = [network(seed, **build) for seed in (1, 20)]
-    before, flags = [state(each) for each in models], [each.requires_grad for each in models[0].parameters()]
-    stack = fine_tuning.Classifiers(models)
-    with torch.no_grad():
-        for weight in stack.weights.values():
-            weight.add_(torch.tensor([1.0, 2.0]).view(-1, *[1] * (weight.ndim - 1)))
-    assert all(unchanged(model, old) for model, old in zip(models, before, strict=True))  # a copy until then
-    stack.write_back()
-    for s, (model, old) in enumerate(zip(models, before, strict=True)):
-        close(state(model), {name: value + s + 1 for name, value in old.items()})
-        assert [each.requires_grad for each in model.parameters()] == flags
-        torch.testing.assert_close(stack(examples(4, 1)[0])[s], model(examples(4, 1)[0]))
-        for name, each in model.named_parameters():  # and a copy after it
-            assert each.untyped_storage().data_ptr() != stack.weights[name].untyped_storage().data_ptr()
 
 
 def test_accuracy_is_the_share_named_rightly_of_as_many_as_there_are() -> None:

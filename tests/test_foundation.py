@@ -14,16 +14,12 @@ from lecturelib.attention import MultiHeadAttention, causal_mask, record_attenti
 from lecturelib.language import generate
 from lecturelib.rotary import apply_rotary
 from tests.mutants import Mutant, planted
-from tests.strategies import normal, seeds, sizes
+from tests.strategies import normal, seeds, sizes, tokens_of
 from tests.tools import refuses
 from tests.twins import bert_twin, llama_twin, parameters_that_rest, random_weights
 
 VOCAB_SIZE, MAX_LEN = 11, 29
 few = settings(max_examples=8)  # where a case builds whole models
-
-
-def tokens_of(b: int, t: int, seed: int) -> torch.Tensor:
-    return torch.randint(VOCAB_SIZE, (b, t), generator=torch.Generator().manual_seed(seed))
 
 
 def llama(seed: int = 1, num_heads: int = 6, num_kv_heads: int = 2, **changes: Any) -> foundation.LlamaModel:

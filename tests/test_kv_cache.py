@@ -16,7 +16,7 @@ from lecturelib.language import generate
 from lecturelib.rotary import RotaryAttention
 from lecturelib.transformer import POSITIONS, Encoder, LanguageModel
 from tests.mutants import Mutant, planted
-from tests.strategies import seeds, sizes
+from tests.strategies import seeds, sizes, tokens_of
 from tests.tools import refuses
 from tests.twins import random_weights
 
@@ -26,10 +26,6 @@ VOCAB_SIZE, MAX_LEN = 7, 11
 def model_of(seed: int, positions: str = "learned", **build: int) -> LanguageModel:
     shape = {"vocab_size": VOCAB_SIZE, "d_model": 12, "num_heads": 3, "num_layers": 2, "max_len": MAX_LEN} | build
     return random_weights(LanguageModel(**shape, positions=positions), seed)
-
-
-def tokens_of(b: int, t: int, seed: int) -> torch.Tensor:
-    return torch.randint(VOCAB_SIZE, (b, t), generator=torch.Generator().manual_seed(seed))
 
 
 def filled(model: LanguageModel, tokens: torch.Tensor) -> kv_cache.KVCache:

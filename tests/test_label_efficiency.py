@@ -17,7 +17,7 @@ from lecturelib.transfer import Examples, LinearProbe, copy_encoder, draw_labell
 from lecturelib.vision import VisionTransformer
 from tests.mutants import Mutant, planted
 from tests.strategies import normal
-from tests.twins import random_weights
+from tests.twins import random_weights, state, unchanged
 
 STEPS = {"steps": 2, "batch_size": 3, "lr": 0.01}
 
@@ -180,16 +180,16 @@ def test_a_probe_is_one_on_the_encoder_or_on_one_for_each_seed() -> None:
     assert asked == [4, 9, 4]
     for k, seed in enumerate((4, 9, 4)):
         assert own[k] == LinearProbe(build(seed), *SETS[k]).accuracy(*TEST)
-    before = {name: value.clone() for name, value in shared.state_dict().items()}
+    before = state(shared)
     found = label_efficiency.Probe(shared).accuracies(SETS, TEST, [4, 9, 4])
     assert found == [LinearProbe(shared, *each).accuracy(*TEST) for each in SETS] != own
-    assert all(torch.equal(value, before[name]) for name, value in shared.state_dict().items())
+    assert unchanged(shared, before)
 
 
 @pytest.mark.parametrize(("with_source", "keep_head"), [(False, False), (True, False), (True, True)])
 def test_tune_starts_where_it_should_and_trains_each_network_on_its_set(with_source: bool, keep_head: bool) -> None:
     source = build(7)
-    before = {name: value.clone() for name, value in source.state_dict().items()}
+    before = state(source)
     arm = label_efficiency.Tune(build, source if with_source else None, keep_head, how=STEPS)
     models = []
     for seed in (4, 9, 4):
@@ -204,7 +204,7 @@ def test_tune_starts_where_it_should_and_trains_each_network_on_its_set(with_sou
         expected.append(share(model(TEST[0]).argmax(dim=1).tolist(), TEST[1]))
     found = arm.accuracies(SETS, TEST, [4, 9, 4])
     assert found == pytest.approx(expected, abs=1e-6) and all(isinstance(each, float) for each in found)
-    assert all(torch.equal(value, before[name]) for name, value in source.state_dict().items())
+    assert unchanged(source, before)
 
 
 def test_probe_first_begins_with_the_head_of_a_probe_on_each_set() -> None:

@@ -11,7 +11,7 @@ from torch import nn
 from lecturelib import language
 from lecturelib.transformer import LanguageModel
 from tests.mutants import Mutant, planted
-from tests.strategies import normal, seeds, sizes
+from tests.strategies import normal, seeds, sizes, tokens_of
 from tests.tools import refuses
 from tests.twins import random_weights
 
@@ -43,10 +43,6 @@ class Peeking(nn.Module):
 
 def honest(seed: int, max_len: int = 11) -> LanguageModel:
     return random_weights(LanguageModel(VOCAB_SIZE, 6, 2, 2, max_len), seed)
-
-
-def tokens_of(b: int, t: int, seed: int) -> torch.Tensor:
-    return torch.randint(VOCAB_SIZE, (b, t), generator=torch.Generator().manual_seed(seed))
 
 
 @given(sizes(2), seeds)

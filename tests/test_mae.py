@@ -13,7 +13,7 @@ from lecturelib import mae
 from lecturelib.data.digits import digits
 from lecturelib.vision import VisionTransformer, grid_positions, patchify
 from tests.mutants import Mutant, planted
-from tests.strategies import normal, seeds, sizes
+from tests.strategies import images_of, normal, seeds, sizes
 from tests.test_transformer import stack
 from tests.tools import refuses
 from tests.twins import parameters_that_rest, random_weights
@@ -137,11 +137,6 @@ def painter(shape: list[int], seed: int, pool: str = "mean", norm_pix_loss: bool
     c, rows, columns, patch_size, h = shape
     encoder = VisionTransformer((c, rows * patch_size, columns * patch_size), patch_size, 4 * h, h, 2, pool=pool)
     return random_weights(mae.MaskedAutoencoder(encoder, 8 * h, h, 2, norm_pix_loss), seed)
-
-
-def images_of(b: int, shape: list[int], seed: int) -> torch.Tensor:
-    c, rows, columns, patch_size, _ = shape
-    return normal(b, c, rows * patch_size, columns * patch_size, seed=seed + 1000)
 
 
 def masks_of(b: int, shape: list[int], seed: int, hidden: int | None = None) -> torch.Tensor:

@@ -1,6 +1,5 @@
 """Several networks as one: each comes out as it would alone, to rounding, and what cannot be stacked trains in turn."""
 
-import copy
 import math
 from collections.abc import Callable
 from typing import Any
@@ -17,11 +16,13 @@ from lecturelib.baselines import ConvolutionalNetwork
 from lecturelib.mae import MaskedAutoencoder, random_mask, reconstruction_loss
 from lecturelib.recurrent import Reader
 from lecturelib.training import Batch, fit
+from lecturelib.transfer import add_lora
 from lecturelib.transformer import LanguageModel
 from lecturelib.vision import VisionTransformer
 from tests.mutants import Mutant, planted
 from tests.strategies import normal, seeds
 from tests.tools import refuses
+from tests.twins import state, unchanged
 
 T, CLASSES = 7, 3
 TOKENS = torch.randint(5, (60, T), generator=torch.Generator().manual_seed(0))
@@ -55,6 +56,7 @@ def vit(pool: str = "class", **other: Any) -> VisionTransformer:
 STACKED: dict[str, tuple[Callable[[], nn.Module], Callable[[nn.Module, Batch], torch.Tensor], Batch]] = {
     "tanh RNN": (lambda: Reader("rnn", 5, 8, CLASSES), at_the_end, (TOKENS, LABELS)),
     "vision": (lambda: vit(num_classes=CLASSES, positions="sinusoidal"), named, (IMAGES, LABELS)),
+    "low rank": (lambda: add_lora(vit(num_classes=CLASSES), 2), named, (IMAGES, LABELS)),
     "masked": (lambda: MaskedAutoencoder(vit("mean"), 8, 2, 1), painted, (IMAGES, MASKS)),
     "linear": (lambda: nn.Sequential(nn.Flatten(), nn.Linear(24, CLASSES)), named, (IMAGES, LABELS)),
 }
@@ -176,23 +178,42 @@ def test_the_seeds_are_0_1_2_unless_told() -> None:
     compare(models, others)
 
 
+@pytest.mark.parametrize("own", [True, False])
 @pytest.mark.parametrize("name", STACKED)
-def test_a_stack_says_what_its_networks_say(name: str) -> None:
+def test_a_stack_says_what_its_networks_say_and_has_their_gradients(name: str, own: bool) -> None:
     make, loss, data = STACKED[name]
     models = [each.eval() for each in networks(make)]
     stack = stacks.Stack(models)
-    torch.testing.assert_close(stack.ask(loss, data), torch.stack([loss(each, data) for each in models]))
-    own = tuple(torch.stack([each[k : k + 5] for k in range(3)]) for each in data)
-    alone = [loss(each, tuple(rows[k] for rows in own)) for k, each in enumerate(models)]
-    torch.testing.assert_close(stack.ask(loss, own, own=True), torch.stack(alone))
+    rows = tuple(torch.stack([each[k : k + 5] for k in range(3)]) for each in data) if own else data
+    said = stack.ask(loss, rows, own)
+    (said * torch.arange(1.0, 4.0)).sum().backward()
+    for s, model in enumerate(models):
+        asked = tuple(each[s] for each in rows) if own else data
+        if name != "masked":  # which asks for images and a mask
+            torch.testing.assert_close(stack(rows[0], own)[s], model(asked[0]))
+        alone = loss(model, asked)
+        torch.testing.assert_close(said[s], alone)
+        (alone * (s + 1)).backward()
+        for key, held in stack.weights.items():
+            each = model.get_parameter(key)
+            assert held.requires_grad == each.requires_grad and (held.grad is None) == (each.grad is None)
+            if held.grad is not None:
+                torch.testing.assert_close(held.grad[s], each.grad)
+
+
+@pytest.mark.parametrize("name", STACKED)
+def test_write_back_gives_each_network_its_own_weights(name: str) -> None:
+    models = networks(STACKED[name][0])
+    stack, before = stacks.Stack(models), [state(each) for each in models]
     with torch.no_grad():
         for each in stack.weights.values():
             each.add_(torch.arange(1.0, 4.0).view(-1, *[1] * (each.ndim - 1)))
-    before = copy.deepcopy(models)
+    assert all(unchanged(model, old) for model, old in zip(models, before, strict=True))  # a copy until then
     stack.write_back()
-    for k, (model, old) in enumerate(zip(models, before, strict=True)):
-        for value, was in zip(model.parameters(), old.parameters(), strict=True):
-            torch.testing.assert_close(value, was + k + 1)
+    for s, (model, old) in enumerate(zip(models, before, strict=True)):
+        torch.testing.assert_close(state(model), {name: value + s + 1 for name, value in old.items()})
+        for key, held in stack.weights.items():  # and a copy after it
+            assert held.untyped_storage().data_ptr() != model.get_parameter(key).untyped_storage().data_ptr()
 
 
 @given(seeds)
@@ -300,12 +321,12 @@ test_bad_input_is_refused_in_words = refuses(
 
 # ---- mutants ----
 
-SAYS = test_a_stack_says_what_its_networks_say
+SAYS = test_a_stack_says_what_its_networks_say_and_has_their_gradients
 
 test_mutants = planted(
     stacks,
     [
-        Mutant("held[name].copy_(each[s])", "held[name].copy_(each[0])", SAYS),
+        Mutant("copy_(each[s])", "copy_(each[0])", test_write_back_gives_each_network_its_own_weights),
         Mutant("0 if own else None", "None", SAYS),
         Mutant("self.bias_ih_l0 + self.bias_hh_l0", "self.bias_ih_l0", SAYS),
         Mutant(".sum(dim=0).sqrt()", ".amax(dim=0).sqrt()", test_each_gradient_is_cut_by_its_own_length),

@@ -17,7 +17,7 @@ from lecturelib.vision import VisionTransformer
 from tests.mutants import Mutant, planted
 from tests.strategies import normal, seeds
 from tests.tools import refuses
-from tests.twins import random_weights
+from tests.twins import random_weights, state, unchanged
 
 BUILDS: list[dict[str, Any]] = [{}, {"pool": "class"}, {"positions": "sinusoidal"}, {"positions": "none"}]
 
@@ -29,14 +29,6 @@ def network(seed: int, **build: Any) -> VisionTransformer:
 
 def images(n: int, seed: int) -> torch.Tensor:
     return normal(n, 2, 4, 6, seed=seed)
-
-
-def state(model: nn.Module) -> dict[str, torch.Tensor]:
-    return {name: value.detach().clone() for name, value in model.state_dict().items()}
-
-
-def unchanged(model: nn.Module, before: dict[str, torch.Tensor]) -> bool:
-    return all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
 def storages(model: nn.Module) -> set[int]:

@@ -12,17 +12,13 @@ from torch import nn
 from lecturelib import transformer
 from lecturelib.attention import causal_mask, padding_mask, record_attention
 from tests.mutants import Mutant, planted
-from tests.strategies import normal, seeds, sizes
+from tests.strategies import normal, seeds, sizes, tokens_of
 from tests.tools import refuses
 from tests.twins import block_twin, parameters_that_rest, random_mask, random_weights
 
 VOCAB_SIZE, MAX_LEN = 11, 13
 POSITIONS = ["learned", "sinusoidal", "none"]
 few = settings(max_examples=10)  # where a case builds whole models
-
-
-def tokens_of(b: int, t: int, seed: int, vocab_size: int = VOCAB_SIZE) -> torch.Tensor:
-    return torch.randint(vocab_size, (b, t), generator=torch.Generator().manual_seed(seed))
 
 
 def lengths_of(b: int, t: int, seed: int) -> torch.Tensor:
@@ -149,7 +145,7 @@ def test_an_encoder_and_a_language_model_are_torchs_stack(shape: list[int], seed
 def test_an_encoder_decoder_is_torchs(shape: list[int], seed: int, padded: bool) -> None:
     b, s, t, h, k = shape
     model = encoder_decoder(h, k, seed)
-    source, target = tokens_of(b, s, seed), tokens_of(b, t, seed + 1, vocab_size=7)
+    source, target = tokens_of(b, s, seed), tokens_of(b, t, seed + 1)
     lengths = lengths_of(b, s, seed + 2) if padded else None
     behind = None if lengths is None else torch.arange(s) >= lengths[:, None]
     read = stack(model.encoder)(looked_up(model.encoder.embedding, source), src_key_padding_mask=behind)
@@ -165,7 +161,7 @@ def test_an_encoder_decoder_is_torchs(shape: list[int], seed: int, padded: bool)
 def test_nobody_looks_ahead_and_a_decoder_sees_all_of_the_source(shape: list[int], seed: int, step: int) -> None:
     b, s, t, h, k = shape
     step %= t
-    source, target = tokens_of(b, s, seed), tokens_of(b, t, seed + 1, vocab_size=7)
+    source, target = tokens_of(b, s, seed), tokens_of(b, t, seed + 1)
     changed = target.clone()
     changed[:, step] = (target[:, step] + 1) % 7
     model, decoder = language_model(h, 2 * k, seed), encoder_decoder(h, 2 * k, seed)
@@ -189,7 +185,7 @@ def test_padding_changes_nothing(shape: list[int], seed: int, more: int) -> None
     wider = torch.cat([source, tokens_of(b, more, seed + 2)], dim=1)
     real = padding_mask(lengths, s)[:, 0]
     changed = torch.where(real, source, (source + 1) % VOCAB_SIZE)
-    reader, model, target = encoder(h, k, seed), encoder_decoder(h, k, seed), tokens_of(b, 4, seed + 3, vocab_size=7)
+    reader, model, target = encoder(h, k, seed), encoder_decoder(h, k, seed), tokens_of(b, 4, seed + 3)
     read, written = reader(source, lengths), model(source, target, lengths)
     # what stands in it, to the last bit
     assert torch.equal(reader(changed, lengths)[real], read[real])
@@ -202,7 +198,7 @@ def test_padding_changes_nothing(shape: list[int], seed: int, more: int) -> None
 
 
 def test_maps_lie_at_the_documented_paths() -> None:
-    model, source, target = encoder_decoder(2, 3, 1), tokens_of(2, 5, 1), tokens_of(2, 3, 2, vocab_size=7)
+    model, source, target = encoder_decoder(2, 3, 1), tokens_of(2, 5, 1), tokens_of(2, 3, 2)
     with record_attention(model) as maps:
         assert not maps  # nothing has run yet
         model(source, target)
@@ -218,7 +214,7 @@ def test_maps_lie_at_the_documented_paths() -> None:
 
 
 def test_every_parameter_learns_in_each_block_of_its_own() -> None:
-    source, target = tokens_of(3, 5, 1), tokens_of(3, 4, 2, vocab_size=7)
+    source, target = tokens_of(3, 5, 1), tokens_of(3, 4, 2)
     for model, given_tokens in (
         (encoder(2, 3, 1), (source, torch.tensor([5, 2, 3]))),
         (language_model(2, 3, 1), (source,)),

@@ -14,7 +14,7 @@ from lecturelib import vision
 from lecturelib.attention import record_attention
 from lecturelib.data.digits import digits
 from tests.mutants import Mutant, planted
-from tests.strategies import normal, seeds, sizes
+from tests.strategies import images_of, normal, seeds, sizes
 from tests.test_transformer import stack
 from tests.tools import refuses
 from tests.twins import parameters_that_rest, random_weights
@@ -32,11 +32,6 @@ def vit(
     image_size = (c, rows * patch_size, columns * patch_size)
     model = vision.VisionTransformer(image_size, patch_size, 4 * h, h, 2, num_classes, pool, positions)
     return random_weights(model, seed)
-
-
-def images_of(b: int, shape: list[int], seed: int) -> torch.Tensor:
-    c, rows, columns, patch_size, _ = shape
-    return normal(b, c, rows * patch_size, columns * patch_size, seed=seed + 1000)
 
 
 def squares(images: torch.Tensor, patch_size: int) -> list[torch.Tensor]:

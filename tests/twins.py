@@ -44,6 +44,16 @@ def parameters_that_rest(model: nn.Module) -> list[str]:
     ]
 
 
+def state(model: nn.Module) -> dict[str, torch.Tensor]:
+    """Return a copy of the weights."""
+    return {name: value.detach().clone() for name, value in model.state_dict().items()}
+
+
+def unchanged(model: nn.Module, before: dict[str, torch.Tensor]) -> bool:
+    """Say whether the weights are those of the copy, to the last bit."""
+    return all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
 def attention_twin(ours: MultiHeadAttention) -> nn.MultiheadAttention:
     d_model, d_context = ours.q_proj.in_features, ours.k_proj.in_features
     how = {"kdim": d_context, "vdim": d_context, "batch_first": True, "dtype": torch.float64}
