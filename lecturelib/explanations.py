@@ -40,7 +40,7 @@ def attention_rollout(maps: Iterable[torch.Tensor]) -> torch.Tensor:
         if not ((each >= 0).all() and ((sums - 1).abs() <= 1e-3).all()):
             raise ValueError(
                 f"map {n} starts at {each.min():.3g}, its rows sum to {sums.min():.3g} to {sums.max():.3g}: expected "
-                "weights of 0 or more that sum to 1, without NaN; pass the weights behind the softmax, not the scores"
+                "weights of 0 or more that sum to 1, without NaN; pass the weights after the softmax, not the scores"
             )
     eye = torch.eye(listed[0].shape[-1], dtype=listed[0].dtype, device=listed[0].device)
     flow = eye.expand(len(listed[0]), -1, -1)

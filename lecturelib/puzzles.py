@@ -21,7 +21,7 @@ from lecturelib.training import Batch, seed_everything
 
 
 def left_neighbor(n: int, length: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Ask for the token to the left of each; the first is asked for itself.
+    """Ask for the token to the left of each; the first has none, and there the answer is the token itself.
 
     Shapes: returns tokens and answers, (n, length) each.
     Tool: from notebook 04 on.

@@ -153,7 +153,7 @@ def test_what_a_layer_recorded_is_no_map_but_holds_one() -> None:
     explanations.attention_rollout(each.weights for each in maps.values())
     with pytest.raises(ValueError, match=r"a Recorded.*each.weights for each in maps.values"):
         explanations.attention_rollout(maps.values())  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="weights behind the softmax, not the scores"):
+    with pytest.raises(ValueError, match="weights after the softmax, not the scores"):
         explanations.attention_rollout(each.scores for each in maps.values())
 
 

@@ -127,7 +127,7 @@ check_attend = Exercise(
         mask ignored: The mask changes nothing in your result: every query looks at every key.
         mask after the softmax: You take weights away after the softmax, so the ones that are left no longer sum to 1.
             Forbidden keys must not take part in the softmax at all.
-        shared out again: You mask behind the exponential and let the weights that are left sum to 1 again. For ordinary
+        shared out again: You mask after the exponential and let the weights that are left sum to 1 again. For ordinary
             scores that is right. But if a hidden score is huge, or all real scores are very low, nothing is left to
             share out, and your result is 0 or NaN. At what point must a hidden key be gone?
         soft mask: Your forbidden scores become an ordinary score: 0, or a number near it (if there is an exponent, read
@@ -229,7 +229,7 @@ check_reading = Exercise(
         what is read: These are the letters that the head reads, from left to right. It writes one letter for each row:
             the letter under the brightest cell of that row.
         unchanged: Your result with N hidden still holds an N. A hidden key has weight 0: no row can fetch it.
-        closed up: You let the places behind N move up, as if the head sorted the letters that are left. But each row
+        closed up: You let the places after N move up, as if the head sorted the letters that are left. But each row
             has a query of its own, and only rows that looked at N have to look elsewhere. How many rows are there?
         left out: You leave a gap. But the weights of a row always sum to 1: when N is hidden, the row that looked there
             shares its weight among the other letters. Which of them had the most?

@@ -259,7 +259,7 @@ class Exercise:
 
 _GIVE_THE_FUNCTION = (
     "It needs the function itself, to try it on inputs of its own: write the function's name alone, without brackets "
-    "behind it."
+    "after it."
 )
 _NOTHING = "your function gives nothing back (None). Does it end without a line that begins with return?"
 _MORE_THAN_ONE = (

@@ -72,7 +72,7 @@ check_grouped = Exercise(
             come from the same group.
         three heads for each group: You repeat each group three times, as in SmolLM2. Other models have other numbers:
             how many heads of q are there for each group of k?
-        causal mask: Your queries do not look at the keys behind them. There is no mask in this exercise.
+        causal mask: Your queries do not look at the keys after them. There is no mask in this exercise.
         first group for all: All of your heads use group 0. Here each head has one of several groups.
         mean of the groups: You average the groups. Each head has one group of its own, and looks at that alone.
         no root: Your scores are not divided by the root of the width of a head.
@@ -180,7 +180,7 @@ check_heads = Exercise(
         "T prefers none": _but("T", "one back", "earlier copy", "induction", "sink"),
     },
     says="""
-        P one token too early: P's weight lies on a token behind the earlier copy. What does a head there read off?
+        P one token too early: P's weight lies on a token after the earlier copy. What does a head there read off?
         P looks elsewhere: Find the token under P's largest weight. Where does it stand, seen from the earlier copy?
         Q is no copy: Is the token under Q's largest weight one that occurs twice?
         Q looks elsewhere: At which position is Q's largest weight? What did section 3 find there in most layers?

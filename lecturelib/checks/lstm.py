@@ -125,7 +125,7 @@ check_gru_step = Exercise(
         reset before the product: You apply the reset gate to h before the product with the weights. That is the form of
             the first paper; here, as in torch, r multiplies U_n h + b'_n after the product.
         reset on both parts: In your candidate the reset gate multiplies the part of x as well. It lets the unit forget
-            its state, not the input: which of the two terms does the bracket behind r hold?
+            its state, not the input: which of the two terms does the bracket after r hold?
         reset on the part of x: In your candidate r multiplies the part of x. It lets the unit forget its state:
             which part comes from h?
         reset forgotten: The reset gate r does not appear in your candidate.

@@ -96,7 +96,7 @@ check_forward = Exercise(
         "mask tokens in front": _forward(filled="in front"),
     },
     says="""
-        not put back: Your decoder gets the visible patches first and the mask tokens behind them. Token n should stand
+        not put back: Your decoder gets the visible patches first and the mask tokens after them. Token n should stand
             at place n of the image: what undoes the shuffle?
         put back by the order itself: You shuffle once more instead of undoing the shuffle. `order` says which patch
             came to place k. You need the opposite: to which place did patch n go?
@@ -108,7 +108,7 @@ check_forward = Exercise(
             the first `num_visible` places of `order`?
         the hidden ones: Your encoder gets patches from the end of the order. Those are hidden.
         one order for the batch: You use the order of the first image for all. Each image has a row of its own.
-        the encoder sees everything: Your encoder reads all tokens, and the hidden ones are dropped behind it. By then
+        the encoder sees everything: Your encoder reads all tokens, and the hidden ones are dropped after it. By then
             attention has carried them into the visible ones: that is a leak.
         mask tokens in the encoder: Your encoder gets the mask tokens too. When do they come in, in a masked
             autoencoder?

@@ -48,7 +48,7 @@ check_tokens = Exercise(
         "projection transposed": lambda x, w, e, c: _in_front(x @ w.T + e, c),
     },
     says="""
-        class token last: Your class token stands behind the patches. It should come first: its place is always 0.
+        class token last: Your class token stands after the patches. It should come first: its place is always 0.
         class token missing: Your patches are right. The class token is missing: one token more for each image.
         class token added: You add the class token to every patch. It is a token of its own: there are 1 + N.
         class token in place of a patch: Your class token has replaced the first patch. 1 + N tokens are needed.

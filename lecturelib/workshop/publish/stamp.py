@@ -36,7 +36,7 @@ def repository(root: Path) -> Repository:
     if not found or found[1].endswith(".git"):
         raise ValueError(
             f"[project.urls] Repository in pyproject.toml is {url!r}: expected https://github.com/NAME/NAME, or "
-            "https://github.com/NAME/NAME/tree/BRANCH for another branch than main; write that, and nothing behind it"
+            "https://github.com/NAME/NAME/tree/BRANCH for another branch than main; write that, and nothing after it"
         )
     return Repository(found[1], found[2] or "main")
 
