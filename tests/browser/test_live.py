@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
-from pathlib import Path
 
 import nbformat
 import pytest
@@ -234,8 +233,3 @@ def test_cells_run_on_the_slide_and_figures_answer(running, screen):
 def test_nothing_failed_and_no_other_host_was_asked(running):
     assert running.hosts - {""} == {"127.0.0.1"}
     assert running.errors == []
-
-
-def test_the_files_of_the_repository_are_untouched(running):
-    copies = {Path(path).name for path in running.folder.iterdir()}
-    assert copies >= {f"{PLAY}.ipynb"} and not copies & {f"{name}.ipynb" for name in WALKED}

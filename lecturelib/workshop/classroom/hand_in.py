@@ -18,8 +18,6 @@ from lecturelib.workshop.classroom.files import Source
 from lecturelib.workshop.classroom.sandbox import SAME_ACCOUNT, Sandbox
 from lecturelib.workshop.classroom.table import best
 
-FORMAT = 2
-
 
 def hand_in(name: str, folder: str | Path = ".") -> None:
     """Write what the cells of this notebook's kernel hold of exercises into a file, and say what the table will say.
@@ -64,7 +62,7 @@ def write(name: str, notebook: str, cells: list[str], texts: Sequence[str], fold
     given = [{"check": each.check, "source": each.written} for each in found]
     written = datetime.now(UTC).isoformat(timespec="seconds")
     topic = notebook or exercises()[found[-1].check].rpartition(".")[2]
-    content = {"format": FORMAT, "student": name, "notebook": topic, "written": written, "exercises": given}
+    content = {"student": name, "notebook": topic, "written": written, "exercises": given}
     path = _saved(folder, f"{topic}-{_slug(name)}", json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     source = Source(str(path), [], path.name, 0.0)
     (result,) = collect([source], Sandbox(SAME_ACCOUNT), Limits())

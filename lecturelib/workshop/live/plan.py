@@ -104,13 +104,8 @@ def faults(plan: Plan, notebooks: Sequence[Notebook]) -> list[str]:
     return found + _faults_of_path(plan, sections)
 
 
-def clock(plan: Plan, notebooks: Sequence[Notebook]) -> list[float]:
-    """Return the minutes that each stop of the path takes, by the clock of the notebooks."""
-    sections = {(nb.name, section.title): section for nb in notebooks for section in nb.sections}
-    return _clock(plan, sections)
-
-
 def _clock(plan: Plan, sections: Mapping[tuple[str, str], Section]) -> list[float]:
+    """Return the minutes that each stop of the path takes, by the clock of the notebooks."""
     taken, open_now = [], plan.path[0].notebook if plan.path else ""
     for stop in plan.path:
         section = sections[stop.notebook, stop.section]
