@@ -9,7 +9,6 @@ import argparse
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lecturelib.workshop.publish.execute import ENVIRONMENT
-from tests.working_tree import ROOT, files
+from tests.working_tree import copy
 
 LISTED = Path(__file__).with_suffix(".toml")
 MODULES = ("attention", "transformer", "vision", "mae", "recurrent", "training")
@@ -38,9 +37,7 @@ def run(module: str, children: int) -> tuple[int, list[Change]]:
     """Return how many mutants of a module there are, and which of them survive."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        for name in files():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, folder / name)
+        copy(folder)
         config = folder / "pyproject.toml"
         text, replaced = re.subn(r"lecturelib/\*\.py|tests/test_\*\.py",
                                  lambda found: found[0].replace("*", module), config.read_text("utf-8"))  # fmt: skip

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -20,7 +19,7 @@ import pytest
 
 from tests.test_packaging import BINDER_ONLY, conda_list
 from tests.tools import require
-from tests.working_tree import ROOT, files
+from tests.working_tree import ROOT, copy
 
 pytestmark = [pytest.mark.platform, pytest.mark.skipif(sys.platform != "linux", reason="a Binder image runs Linux")]
 
@@ -57,9 +56,7 @@ def image(tmp_path_factory):
     """Run postBuild, in an environment that borrows the packages with which the tests run."""
     folder = tmp_path_factory.mktemp("image")
     made = Image(folder / "repository", folder / "environment", folder / "home")
-    for name in files():
-        (made.repository / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, made.repository / name)
+    copy(made.repository)
     made.home.mkdir()
     venv.create(made.environment, with_pip=True)
     borrow_packages(made.environment)

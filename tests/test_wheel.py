@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from tests.tools import require
-from tests.working_tree import ROOT, files
+from tests.working_tree import copy
 
 pytestmark = pytest.mark.platform
 
@@ -28,9 +28,7 @@ print(lecturelib.__file__)
 def installed(tmp_path_factory):
     """Install a copy of the repository into a folder; return how to run Python there."""
     folder = tmp_path_factory.mktemp("wheel")
-    for name in files():
-        (folder / "clone" / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, folder / "clone" / name)
+    copy(folder / "clone")
     online = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", folder / "lib", folder / "clone"]
     done = subprocess.run(command, env=online, capture_output=True, text=True)

@@ -17,3 +17,10 @@ def files() -> list[str]:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8")
     require(done.returncode == 0, f"no clone: run this test in one, not in an unpacked archive ({done.stderr.strip()})")
     return [name for name in done.stdout.split("\0") if (ROOT / name).is_file()]
+
+
+def copy(to: Path) -> None:
+    """Copy them into a folder."""
+    for name in files():
+        (to / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, to / name)

@@ -12,7 +12,7 @@ import sys
 import pytest
 
 from tests.tools import require
-from tests.working_tree import ROOT, files
+from tests.working_tree import ROOT, copy
 
 ODD = {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LANG": "C", "LC_ALL": "C"}
 COMMANDS = {
@@ -28,9 +28,7 @@ COMMANDS = {
 def course(tmp_path_factory):
     """A clone of the course in a folder with an odd name."""
     folder = tmp_path_factory.mktemp("Übung mit Leerzeichen, 漢字")
-    for name in files():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, folder / name)
+    copy(folder)
     return folder
 
 

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 
 from lecturelib.workshop.publish.form import is_sealed
 from lecturelib.workshop.publish.stamp import BADGES_TAG, INSTALL_TAG, repository
+from tests import working_tree
 from tests.working_tree import ROOT, files
 
 OLD = repository(ROOT).name
@@ -24,9 +24,7 @@ HOSTS = "https://mybinder.org/v2/gh", "https://colab.research.google.com/github"
 def fork(request, tmp_path_factory):
     """Return a copy of the repository in which only the address was changed and the command was run, and its branch."""
     copy, branch = tmp_path_factory.mktemp("fork"), request.param
-    for name in files():
-        (copy / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, copy / name)
+    working_tree.copy(copy)
     project = (copy / "pyproject.toml").read_text(encoding="utf-8")
     line = re.compile(r'(?m)^Repository = ".*"$')
     assert len(line.findall(project)) == 1
@@ -78,7 +76,8 @@ def test_the_readme_leads_to_the_fork_and_nothing_names_the_old_address(fork):
     copy, branch = fork
     badges = [link for link in links((copy / "README.md").read_text(encoding="utf-8")) if NEW in link]
     assert badges[:2] == leads_to(branch, "00_start_here")
-    assert not [name for name in files() if OLD.encode() in (copy / name).read_bytes()]
+    holders = [name for name in files() if OLD.encode() in (copy / name).read_bytes()]
+    assert not holders, "write the address only in [project.urls]; lecture publish stamps the rest"
 
 
 def test_nothing_else_in_the_fork_was_changed(fork):
