@@ -15,52 +15,27 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def dockerfile(tmp_path_factory):
-    """Return the Dockerfile for a copy that holds nothing but the files which decide about the image."""
-    copy = tmp_path_factory.mktemp("repository")
-    shutil.copytree(ROOT / "binder", copy / "binder")
+def test_the_image_has_binders_own_environment_with_its_python_runs_both_scripts_and_asks_for_no_cuda(tmp_path):
+    """Read in the Dockerfile for a copy that holds nothing but the files which decide about the image."""
+    shutil.copytree(ROOT / "binder", tmp_path / "binder")
     for name in ("environment.yml", "pyproject.toml"):
-        shutil.copy(ROOT / name, copy)
-    command = [
-        sys.executable,
-        "-m",
-        "repo2docker",
-        "--no-build",
-        "--debug",
-        "--user-id",
-        "1000",
-        "--user-name",
-        "reader",
-    ]
-    done = subprocess.run([*command, str(copy)], capture_output=True, text=True, timeout=120)
+        shutil.copy(ROOT / name, tmp_path)
+    options = ["--no-build", "--debug", "--user-id", "1000", "--user-name", "reader"]
+    command = [sys.executable, "-m", "repo2docker", *options, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    return done.stdout + done.stderr
-
-
-def test_the_image_installs_binders_own_environment(dockerfile):
+    dockerfile = done.stdout + done.stderr
     assert re.search(r'env update -p \S+ --file "binder/environment.yml"', dockerfile)
     # Copied on its own before the sources are: a change of the code leaves the installed layer in the cache.
     assert re.search(r"^COPY \S+ src/binder/environment.yml .*^COPY \S+ src/ ", dockerfile, re.MULTILINE | re.DOTALL)
-
-
-def test_the_image_has_the_python_that_the_environment_names(dockerfile):
-    environment = (ROOT / "binder/environment.yml").read_text(encoding="utf-8")
+    environment, post_build = (
+        (ROOT / "binder" / n).read_text(encoding="utf-8") for n in ("environment.yml", "postBuild")
+    )
     (version,) = re.findall(r"- python=(\d+\.\d+)", environment)
     assert f"Building conda environment for python={version}" in dockerfile
-
-
-def test_the_image_runs_both_scripts(dockerfile):
     assert re.search(r"^RUN ./binder/postBuild$", dockerfile, re.MULTILINE)
     assert re.search(r'^ENV R2D_ENTRYPOINT="\$\{REPO_DIR\}/binder/start"$', dockerfile, re.MULTILINE)
-
-
-def test_nothing_in_the_image_asks_for_cuda(dockerfile):
-    texts = [
-        dockerfile,
-        *((ROOT / "binder" / name).read_text(encoding="utf-8") for name in ("environment.yml", "postBuild")),
-    ]
-    assert not any(re.search(r"cuda|nvidia|pytorch-gpu", text, re.IGNORECASE) for text in texts)
+    assert not re.search(r"cuda|nvidia|pytorch-gpu", dockerfile + environment + post_build, re.IGNORECASE)
 
 
 @pytest.mark.parametrize("name", ["postBuild", "start"])
