@@ -62,13 +62,9 @@ def test_the_copies_say_where_the_poll_is_and_what_it_asks(started, monkeypatch,
     assert main(["live", "03", "--poll", "--warm"]) == 0
     said = capsys.readouterr().out
     for stem, nb in asked.items():
-        told, cells = nb.metadata["lecture"], {cell.id: cell for cell in nb.cells}
+        told = nb.metadata["lecture"]
         assert told["warm"] == (stem == "03_attention") and told["hall"].startswith("http://127.0.0.1:")
         assert told["questions"]
-        for question in told["questions"]:
-            asks, shows = question["cells"]
-            assert "predict(" in cells[asks].source and ".outcome(" in cells[shows].source
-            assert len(question["choices"]) > 1
         names = [question["name"] for question in told["questions"]]
         assert names == [f"{stem} {n}" for n in range(1, len(names) + 1)]
     assert "F2" in said and "The class votes at http://127.0.0.1:" in said
