@@ -16,7 +16,7 @@ from torch import nn
 from lecturelib import training
 from tests.mutants import Mutant, planted
 from tests.strategies import normal
-from tests.tools import refuses
+from tests.tools import global_generators_left_alone, refuses
 
 Batch = tuple[torch.Tensor, ...]
 Loss = Callable[[nn.Module, Batch], torch.Tensor]
@@ -86,11 +86,8 @@ def test_without_numbers_it_is_500_steps_of_32_rows_at_a_hundredth() -> None:
 def test_the_global_generators_are_neither_used_nor_moved() -> None:
     model = small_network()
     training.seed_everything(1)
-    before = random.getstate(), np.random.get_state(legacy=False)["state"]["key"], torch.get_rng_state()
-    first = training.fit(model, squares, DATA, steps=10)
-    assert random.getstate() == before[0]
-    assert np.array_equal(np.random.get_state(legacy=False)["state"]["key"], before[1])
-    assert torch.equal(torch.get_rng_state(), before[2])
+    with global_generators_left_alone():
+        first = training.fit(model, squares, DATA, steps=10)
     torch.manual_seed(99)
     assert training.fit(small_network(), squares, DATA, steps=10) == first
 

@@ -1,28 +1,16 @@
 """Dates of the world: written as each locale does, split by day, and from their seed alone."""
 
 import datetime
-import random
 import re
 from collections import Counter
 
-import numpy as np
 import pytest
-import torch
 
 from lecturelib.data import dates
 from tests.mutants import Mutant, planted
-from tests.tools import refuses
+from tests.tools import global_generators_left_alone, refuses, roughly_uniform
 
 DAY = datetime.date(2024, 3, 5)
-
-
-def roughly_uniform(drawn: list[str], expected: tuple[str, ...]) -> bool:
-    """Compare counts with equal ones: chi-square below its mean plus five standard deviations."""
-    counts = Counter(drawn)
-    share = len(drawn) / len(expected)
-    chi_square = sum((counts[each] - share) ** 2 / share for each in expected)
-    freedom = len(expected) - 1
-    return set(counts) == set(expected) and chi_square <= freedom + 5 * (2 * freedom) ** 0.5
 
 
 @pytest.mark.parametrize(
@@ -80,10 +68,8 @@ def test_the_two_parts_are_all_days_of_the_range() -> None:
 
 
 def test_what_is_drawn_is_what_it_says() -> None:
-    before = random.getstate(), torch.get_rng_state(), np.random.get_state(legacy=False)["state"]["key"]
-    drawn = dates.dates(5000, held_out=True, seed=1)
-    after = random.getstate(), torch.get_rng_state(), np.random.get_state(legacy=False)["state"]["key"]
-    assert before[0] == after[0] and torch.equal(before[1], after[1]) and np.array_equal(before[2], after[2])
+    with global_generators_left_alone():
+        drawn = dates.dates(5000, held_out=True, seed=1)
     assert drawn == dates.dates(5000, held_out=True, seed=1)
     assert drawn[:20] != dates.dates(20, held_out=True, seed=2)
     assert len(drawn) == 5000

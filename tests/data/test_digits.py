@@ -1,7 +1,5 @@
 """The handwritten digits: all of them, none twice, as scikit-learn has them, and split by the seed alone."""
 
-import random
-
 import numpy as np
 import pytest
 import torch
@@ -12,7 +10,7 @@ from sklearn.datasets import load_digits
 from lecturelib.data import digits
 from tests import strategies  # noqa: F401  (the profile of the property tests)
 from tests.mutants import Mutant, planted
-from tests.tools import refuses
+from tests.tools import global_generators_left_alone, refuses
 
 RAW = load_digits()
 
@@ -93,11 +91,8 @@ def test_a_seed_says_all() -> None:
         assert set(named(first[k])) != set(named(other[k]))
     assert named(digits.digits()[1]) == named(digits.digits(0)[1])
     assert named(digits.digits(np.int64(3), test=np.int64(500))[1]) == named(first[1])
-    before = random.getstate(), torch.get_rng_state(), np.random.get_state(legacy=False)["state"]["key"]
-    digits.digits(0)
-    assert random.getstate() == before[0]
-    assert torch.equal(torch.get_rng_state(), before[1])
-    assert np.array_equal(np.random.get_state(legacy=False)["state"]["key"], before[2])
+    with global_generators_left_alone():
+        digits.digits(0)
 
 
 @pytest.mark.parametrize("split", ["shuffled", "checkpoint"])

@@ -1,8 +1,5 @@
 """Generated strings: legal as they should be, and from their seed alone."""
 
-import random
-from collections import Counter
-
 import numpy as np
 import pytest
 import torch
@@ -10,7 +7,7 @@ import torch
 from lecturelib.automata import DFA
 from lecturelib.data import strings
 from tests.mutants import Mutant, planted
-from tests.tools import refuses
+from tests.tools import global_generators_left_alone, refuses, roughly_uniform
 
 # one pair of brackets of one kind around letters; a language without a trap
 BRACKETS = DFA([[4, 4, 1, 4, 2, 4], [1, 1, 4, 3, 4, 4], [2, 2, 4, 4, 4, 3], [4] * 6, [4] * 6], [3], "ab()[]")
@@ -23,23 +20,11 @@ DRAWS = {
 }
 
 
-def roughly_uniform(drawn: list[str], expected: str) -> bool:
-    """Compare counts with equal ones: chi-square below its mean plus five standard deviations."""
-    counts = Counter(drawn)
-    share = len(drawn) / len(expected)
-    chi_square = sum((counts[each] - share) ** 2 / share for each in expected)
-    freedom = len(expected) - 1
-    return set(counts) == set(expected) and chi_square <= freedom + 5 * (2 * freedom) ** 0.5
-
-
 @pytest.mark.parametrize("draw", DRAWS.values(), ids=DRAWS)
 def test_a_seed_says_all_and_the_global_generators_are_left_alone(draw) -> None:
-    before = random.getstate(), torch.get_rng_state(), np.random.get_state(legacy=False)["state"]["key"]
-    assert draw(3) == draw(3)
-    assert draw(3) != draw(4)
-    assert random.getstate() == before[0]
-    assert torch.equal(torch.get_rng_state(), before[1])
-    assert np.array_equal(np.random.get_state(legacy=False)["state"]["key"], before[2])
+    with global_generators_left_alone():
+        assert draw(3) == draw(3)
+        assert draw(3) != draw(4)
 
 
 def test_random_strings_hold_every_symbol_equally_often() -> None:
