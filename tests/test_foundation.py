@@ -12,11 +12,12 @@ from torch import nn
 from lecturelib import foundation
 from lecturelib.attention import MultiHeadAttention, causal_mask, record_attention
 from lecturelib.language import generate
+from lecturelib.pretrained import minilm
 from lecturelib.rotary import apply_rotary
 from tests.mutants import Mutant, planted
 from tests.strategies import normal, seeds, sizes, tokens_of
 from tests.tools import refuses
-from tests.twins import bert_twin, llama_twin, parameters_that_rest, random_weights
+from tests.twins import bert_of_hugging_face, llama_twin, parameters_that_rest, random_weights
 
 VOCAB_SIZE, MAX_LEN = 11, 29
 few = settings(max_examples=8)  # where a case builds whole models
@@ -82,11 +83,15 @@ def test_llama_is_hugging_faces(num_kv_heads: int) -> None:
 
 
 def test_bert_is_hugging_faces() -> None:
+    theirs = bert_of_hugging_face(vocab_size=VOCAB_SIZE, hidden_size=12, num_attention_heads=3, num_hidden_layers=2,
+                                  intermediate_size=17, max_position_embeddings=MAX_LEN)  # fmt: skip
+    weights = minilm.bert_of(random_weights(theirs, 1).state_dict(), num_heads=3).state_dict()
     model, tokens, lengths = bert(), tokens_of(3, 7, 1), torch.tensor([7, 1, 4])
+    model.load_state_dict(weights)
     real = torch.arange(7) < lengths[:, None]
-    expected = bert_twin(model)(tokens, attention_mask=real.long()).last_hidden_state
+    expected = theirs(tokens, attention_mask=real.long()).last_hidden_state
     torch.testing.assert_close(model(tokens, lengths)[real], expected[real], rtol=0, atol=1e-5)
-    torch.testing.assert_close(model(tokens), bert_twin(model)(tokens).last_hidden_state, rtol=0, atol=1e-5)
+    torch.testing.assert_close(model(tokens), theirs(tokens).last_hidden_state, rtol=0, atol=1e-5)
 
 
 def test_bert_reads_a_text_alike_alone_and_in_a_padded_batch() -> None:

@@ -129,34 +129,8 @@ def halves(weight: torch.Tensor, num_heads: int) -> torch.Tensor:
     return weight.unflatten(0, (num_heads, -1, 2)).transpose(1, 2).flatten(0, 2)
 
 
-def bert_twin(ours: Any) -> nn.Module:
-    """Return Hugging Face's BertModel with the weights of ours; its vector for the first sentence is random."""
-    from transformers import BertConfig
-    from transformers import BertModel as Twin
+def bert_of_hugging_face(**sizes: int) -> Any:
+    """Return Hugging Face's BertModel of these sizes."""
+    from transformers import BertConfig, BertModel
 
-    vocab_size, d_model = ours.embedding.tokens.weight.shape
-    block = ours.blocks[0]
-    config = BertConfig(
-        vocab_size=vocab_size, hidden_size=d_model, num_hidden_layers=len(ours.blocks),
-        num_attention_heads=block.attention.num_heads, intermediate_size=block.feed_forward[0].out_features,
-        max_position_embeddings=len(ours.embedding.table), layer_norm_eps=ours.norm.eps,
-    )  # fmt: skip
-    twin = Twin(config, add_pooling_layer=False).double().eval()
-    sentence = twin.embeddings.token_type_embeddings.weight
-    parts = {
-        "embeddings.word_embeddings": ours.embedding.tokens, "embeddings.LayerNorm": ours.norm,
-    }  # fmt: skip
-    for n, block in enumerate(ours.blocks):
-        layer = block.attention
-        theirs = {
-            "attention.self.query": layer.q_proj, "attention.self.key": layer.k_proj,
-            "attention.self.value": layer.v_proj, "attention.output.dense": layer.out_proj,
-            "attention.output.LayerNorm": block.norm_attention, "intermediate.dense": block.feed_forward[0],
-            "output.dense": block.feed_forward[2], "output.LayerNorm": block.norm_feed_forward,
-        }  # fmt: skip
-        parts |= {f"encoder.layer.{n}.{name}": part for name, part in theirs.items()}
-    for name, part in parts.items():
-        twin.get_submodule(name).load_state_dict(part.state_dict())
-    with torch.no_grad():
-        twin.embeddings.position_embeddings.weight.copy_(ours.embedding.table - sentence[0])
-    return twin
+    return BertModel(BertConfig(**sizes, layer_norm_eps=1e-12), add_pooling_layer=False).eval()

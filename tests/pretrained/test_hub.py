@@ -9,11 +9,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-import tests.twins  # noqa: F401  (before transformers)
 from lecturelib.mae import random_mask
 from lecturelib.pretrained import hub
 from lecturelib.vision import patchify
 from tests.mutants import Mutant, planted
+from tests.twins import random_weights  # before transformers
 
 GPT2 = {"vocab_size": 13, "n_positions": 9, "n_embd": 12, "n_layer": 2, "n_head": 3, "bos_token_id": 0,
         "eos_token_id": 0}  # fmt: skip
@@ -23,26 +23,18 @@ MAE = {"image_size": 12, "patch_size": 4, "hidden_size": 12, "num_hidden_layers"
        "layer_norm_eps": 1e-12}  # fmt: skip
 
 
-def randomize(model: Any) -> Any:
-    generator = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for name, each in model.named_parameters():
-            each.copy_(torch.randn(each.shape, generator=generator) * (0.3 if each.ndim > 1 else 0.5))
-            if name.endswith("decoder_pos_embed"):
-                each[:, 0] = 0  # that of the class token, as in the file
-    return model.eval()
-
-
 def gpt2() -> Any:
     from transformers import GPT2Config, GPT2LMHeadModel
 
-    return randomize(GPT2LMHeadModel(GPT2Config(**GPT2)))
+    return random_weights(GPT2LMHeadModel(GPT2Config(**GPT2)), 1).float().eval()
 
 
 def vit_mae(**changes: Any) -> Any:
     from transformers import ViTMAEConfig, ViTMAEForPreTraining
 
-    return randomize(ViTMAEForPreTraining(ViTMAEConfig(**MAE, **changes)))
+    model = random_weights(ViTMAEForPreTraining(ViTMAEConfig(**MAE, **changes)), 1).float().eval()
+    model.decoder.decoder_pos_embed.data[:, 0] = 0  # that of the class token, as in the file
+    return model
 
 
 def saved(model: Any, folder: Path) -> hub.Weights:

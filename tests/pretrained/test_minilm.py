@@ -12,28 +12,16 @@ from lecturelib.pretrained import minilm
 from lecturelib.pretrained.fetch import path_of, ready
 from tests.mutants import Mutant, planted
 from tests.tools import require
+from tests.twins import bert_of_hugging_face, random_weights
 
 HOW = "run `lecture fetch minilm`: it brings the model that this test opens"
 TEXTS = ["A man is eating food.", "The girl is carrying a baby: 'Änne'!", "no", "42 is " + "very " * 40 + "long"]
 
 
-def twin(weights: dict[str, torch.Tensor] | None = None, **sizes: int) -> Any:
-    from transformers import BertConfig, BertModel
-
-    import tests.twins  # noqa: F401  (before transformers)
-
-    model = BertModel(BertConfig(**sizes, layer_norm_eps=1e-12), add_pooling_layer=False).eval()
-    if weights is None:
-        generator = torch.Generator().manual_seed(1)
-        weights = {key: torch.randn(each.shape, generator=generator) * 0.4 if each.is_floating_point() else each
-                   for key, each in model.state_dict().items()}  # fmt: skip
-    model.load_state_dict(weights, strict=False)
-    return model
-
-
 def small() -> Any:
-    return twin(vocab_size=11, hidden_size=12, num_hidden_layers=2, num_attention_heads=3, intermediate_size=20,
-                max_position_embeddings=9)  # fmt: skip
+    theirs = bert_of_hugging_face(vocab_size=11, hidden_size=12, num_hidden_layers=2, num_attention_heads=3,
+                                  intermediate_size=20, max_position_embeddings=9)  # fmt: skip
+    return random_weights(theirs, 1).float()
 
 
 def test_weights_of_hugging_face_find_their_places() -> None:
@@ -93,8 +81,9 @@ def test_the_real_model_is_hugging_faces() -> None:
     require(ready("minilm"), HOW)
     model, tokenizer = minilm.load_minilm()
     assert sum(each.numel() for each in model.parameters()) == 22_564_608
-    theirs = twin(load_file(path_of("minilm", "model.safetensors")), vocab_size=30_522, hidden_size=384,
-                  num_hidden_layers=6, num_attention_heads=12, intermediate_size=1536)  # fmt: skip
+    theirs = bert_of_hugging_face(vocab_size=30_522, hidden_size=384, num_hidden_layers=6, num_attention_heads=12,
+                                  intermediate_size=1536)  # fmt: skip
+    theirs.load_state_dict(load_file(path_of("minilm", "model.safetensors")), strict=False)
     found = minilm.embed(TEXTS, model, tokenizer)
     for text, vector in zip(TEXTS, found, strict=True):
         tokens = torch.tensor([tokenizer.encode(text).ids])
