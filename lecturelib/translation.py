@@ -141,7 +141,7 @@ class Translator(nn.Module):
             c = last[:, None].expand_as(y)  # the same vector at every step
             h, _ = self.decoder(torch.cat([y, c], dim=-1), h_0)  # (B, T, D)
         else:
-            h, _ = self.decoder(y, h_0)  # (B, T, D): the queries
+            h, _ = self.decoder(y, h_0)  # (B, T, D): the queries come from these
             real = steps_within(lengths, source.shape[1])[:, None]  # (B, 1, S): no padding
             c = self.attention(h, states, real)  # (B, T, D): a look-up at every step
         return self.out(torch.cat([h, c], dim=-1))  # (B, T, target_vocab_size)

@@ -238,8 +238,8 @@ check_reading = Exercise(
         right: A hidden key hands its weight to the others in the row. This head really wrote that.
         hint 1: Go row by row. Under the brightest cell of each row stands the letter that is written. For the second
             question cover the column of N with your hand, and ask which rows change.
-        hint 2: Only one row looked at N, the sixth. Without N, the largest number left in this row is 14, and it stands
-            under the letter ...
+        hint 2: Only the sixth row looked mainly at N. Without N, the largest number left in this row is 14, and it
+            stands under the letter ...
     """,
 )
 

@@ -154,7 +154,7 @@ def vector_or_look_up(dates: Mapping[str, np.ndarray], lengths: Sequence[int], c
     right.plot(lengths, chance, color=GREY, ls="--", lw=2, label="chance")
     right.set_xticks(list(lengths))
     right.set_xlabel("symbols to copy")
-    right.set_title("Copies: more symbols, a wider gap")
+    right.set_title("Copies: all symbols")
     label_ends(right, lengths[-1], {**ends, "chance": float(chance[-1])}, STATE_COLORS, 3.7)
     return figure
 
@@ -245,9 +245,9 @@ def translator_drawing() -> LectureFigure:
     ax.add_patch(Circle((at[1], 2.56), 0.2, fc=PALE[ORANGE], ec=ORANGE, lw=3, zorder=3))
     arrow(ax, (at[1], 3.33), (at[1], 2.78))
     _to_outputs(ax, [at[1] + 0.2, at[1] + 0.62, at[1] + 0.62], [2.56, 2.56, 4.28], [at[1]])
-    ax.text(at[1] - 0.12, 3.05, "query $h_2$", fontsize=13, ha="right", va="center")
+    ax.text(at[1] - 0.12, 3.05, "query from $h_2$", fontsize=13, ha="right", va="center")
     ax.text(at[1] + 0.74, 3.05, "mix $c_2$ goes to the output", fontsize=13, va="center")
-    words = "cross-attention:\nkeys and values\nare $e_1$ to $e_4$"
+    words = "cross-attention:\nkeys and values\ncome from $e_1$ to $e_4$"
     ax.text(11.95, 2.2, words, fontsize=13, ha="right", va="center", linespacing=1.15)
     _start(ax, 6.65, 1.17, 6.38, "start: last\nstates of both\ndirections", 2.42)
     ax.plot([6.12, 6.12], [0.2, 5.4], color=GREY, lw=1.2)

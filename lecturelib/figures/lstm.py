@@ -183,7 +183,8 @@ def gate_scope_frame(figure: Figure, string: str, cell: np.ndarray, gates: Mappi
                  handletextpad=0.4)  # fmt: skip
     second.imshow(cell.T, aspect="auto", cmap="PuOr", vmin=-limit, vmax=limit, interpolation="nearest",
                   extent=(0.5, len(cell) + 0.5, cell.shape[1] + 0.5, 0.5))  # fmt: skip
-    second.set(yticks=[], title=f"Cell, unit by unit (-{limit:.3g} to {limit:.3g})")
+    second.set(yticks=[], title=f"Cell, unit by unit (-{limit:.3g} to {limit:.3g})",
+               xlabel="orange: negative; purple: positive")  # fmt: skip
     _mark_symbols(second, string, first=1)
     _bars(third, answer, key)
 
