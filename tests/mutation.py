@@ -71,8 +71,8 @@ def main() -> None:
     asked = parser.parse_args()
     if unknown := set(asked.names) - set(MODULES):
         parser.error(f"there is no module {', '.join(sorted(unknown))}: expected some of {', '.join(MODULES)}")
-    reasons = {Change(each["module"], each["old"], each["new"]): each["reason"]
-               for each in tomllib.loads(LISTED.read_text("utf-8")).get("survivor", [])}  # fmt: skip
+    kinds = tomllib.loads(LISTED.read_text("utf-8"))
+    reasons = {Change(*each): reason for reason, alike in kinds.items() for each in alike}
     faults = []
     for module in asked.names or MODULES:
         count, alive = run(module, asked.children)
@@ -81,8 +81,7 @@ def main() -> None:
             faults.append(f"{module}: more than {BAR:.0%} survive: write tests, or read and list them")
         for each in alive:
             if not reasons.get(each):
-                fields = {"module": each.module, "old": each.old, "new": each.new, "reason": ""}
-                faults.append("\n".join(["[[survivor]]", *(f"{key} = {json.dumps(v)}" for key, v in fields.items())]))
+                faults.append(f'"" = [\n    {json.dumps(each)},\n]')
         gone = [each for each in reasons if each.module == module and each not in alive]
         faults += [f"{module}: listed, but killed: {each.old!r} -> {each.new!r}" for each in gone]
     print("\n\n".join(faults))

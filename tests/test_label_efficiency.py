@@ -257,11 +257,6 @@ def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:
     assert not [word for word in words if word not in str(refusal.value)], refusal.value
 
 
-def test_whole_numbers_of_numpy_are_whole_numbers() -> None:
-    found = measure(ARM, labels=list(np.arange(1, 3)), seeds=list(np.arange(2)))
-    assert torch.equal(found["pixels"], measure(ARM, labels=[1, 2], seeds=[0, 1])["pixels"])
-
-
 # ---- mutants ----
 
 COPIED = "copy_encoder(self.source, model, head=self.keep_head)"
