@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from lecturelib.figures.parts import label_ends
 from lecturelib.figures.style import LectureFigure, axes, new_figure, panel, styled
 
 KEYS = "ABCD"
-_LOOKS = {"tanh RNN": 0, "tanh RNN, orthogonal": 1, "LSTM": 2, "LSTM, open gate": 3}  # in STATE_COLORS
+_NETWORKS = ("tanh RNN", "tanh RNN, orthogonal", "LSTM", "LSTM, open gate")  # each has its color in all figures
 
 
 @styled
@@ -66,8 +66,7 @@ def learning(delays: Sequence[int], recall: Mapping[str, np.ndarray], chance: fl
     Shapes: recall[name] (seeds, delays). Raises: ValueError for other shapes.
     """
     figure, ax = panel(11, 4.8)
-    _arms(ax, list(range(len(delays))), results(recall, "recall", len(delays)), "share of keys recalled")
-    ax.set_xticks(range(len(delays)), [str(d) for d in delays])
+    _arms(ax, delays, results(recall, "recall", len(delays)), "share of keys recalled")
     ax.axhline(chance, color=GREY, ls="--", lw=1.8)
     ax.text(0.5, chance - 0.02, "chance", color=GREY, va="top", ha="center")
     ax.set(ylim=(-0.05, 1.05), title="Trained anew at each delay", xlabel="delay (symbols between)")
@@ -82,8 +81,7 @@ def letting_go(before: Sequence[int], right: Mapping[str, np.ndarray], trained: 
     Raises: ValueError for other shapes.
     """
     figure, ax = panel(11, 4.8)
-    _arms(ax, list(range(len(before))), results(right, "right answers", len(before)), "share right, of ten")
-    ax.set_xticks(range(len(before)), [str(n) for n in before])
+    _arms(ax, before, results(right, "right answers", len(before)), "share right, of ten")
     ax.set(ylim=(-0.17, 1.05), title="Right answers after a bar", xlabel="a's in a row before the bar")
     edge = np.interp(trained, before, range(len(before)))
     ax.axvline(edge, color=GREY, ls=":", lw=1.8)
@@ -91,20 +89,21 @@ def letting_go(before: Sequence[int], right: Mapping[str, np.ndarray], trained: 
     return figure
 
 
-def _looks(names: Iterable[str]) -> dict[str, int]:
-    """Return which color and mark each network has: its own in all figures, others one that is free."""
-    free = (k for k in range(len(STATE_COLORS)) if k not in {_LOOKS.get(name) for name in names})
-    return {name: _LOOKS[name] if name in _LOOKS else next(free) for name in names}
+def _looks(names: Sequence[str]) -> dict[str, int]:
+    """Return which color and mark each network has: its own in all figures; others come after these."""
+    order = list(dict.fromkeys([*_NETWORKS, *names]))
+    return {name: order.index(name) % len(STATE_COLORS) for name in names}
 
 
-def _arms(ax: Axes, places: Sequence[int], arms: Mapping[str, np.ndarray], quantity: str) -> None:
+def _arms(ax: Axes, labels: Sequence[int], arms: Mapping[str, np.ndarray], quantity: str) -> None:
     """Draw one line through the means for each arm, and a hollow mark for each seed, the arms side by side."""
-    look = _looks(arms)
+    look = _looks(list(arms))
     for place, (name, each) in enumerate(arms.items()):
-        x, k = np.array(places) + 0.05 * (place - (len(arms) - 1) / 2), look[name]
+        x, k = np.arange(len(labels)) + 0.05 * (place - (len(arms) - 1) / 2), look[name]
         ax.plot(x, each.mean(axis=0), color=STATE_COLORS[k], lw=2.6, alpha=0.85)
         ax.plot(x, each.T, MARKERS[k], mfc="none", mec=STATE_COLORS[k], mew=1.8, ms=8)
         ax.plot([], [], MARKERS[k] + "-", color=STATE_COLORS[k], mfc="none", mew=1.8, ms=9, label=name)
+    ax.set_xticks(range(len(labels)), [str(each) for each in labels])
     ax.set_ylabel(f"{quantity}\nline: mean of {len(next(iter(arms.values())))} seeds\nmark: one seed")
     columns = len(arms) if sum(map(len, arms)) < 70 else 2
     ax.figure.legend(loc="outside lower center", ncols=columns, fontsize=13)
@@ -144,9 +143,9 @@ def gradient_back(back: Mapping[str, np.ndarray]) -> LectureFigure:
     figure, ax = panel(11, 4.8)
     ax.set_yscale("log")
     steps = np.shape(next(iter(back.values()), ()))[-1] - 1 if back else 0
-    ends = {}
-    for k, (name, each) in enumerate(results(back, "gradients", steps + 1).items()):
-        middle = np.median(each, axis=0)
+    looks, ends = _looks(list(back)), {}
+    for name, each in results(back, "gradients", steps + 1).items():
+        k, middle = looks[name], np.median(each, axis=0)
         ax.plot(each.T, color=STATE_COLORS[k], lw=0.8, alpha=0.5)
         look: dict[str, Any] = {"color": STATE_COLORS[k], "mfc": "white", "mew": 1.8, "markevery": max(1, steps // 10)}
         ax.plot(middle, MARKERS[k] + "-", label=name, **look)
@@ -158,7 +157,7 @@ def gradient_back(back: Mapping[str, np.ndarray]) -> LectureFigure:
     ax.set_yticks(10 ** powers[:: -max(1, len(powers) // 6)])
     ax.minorticks_off()
     ax.set_ylim(low, high)
-    label_ends(ax, steps, ends, STATE_COLORS, 3.7)
+    label_ends(ax, steps, ends, [STATE_COLORS[k] for k in looks.values()], 3.7)
     return figure
 
 

@@ -918,6 +918,13 @@ def test_the_bar_at_a_mean_is_named_where_there_is_one():
     assert "mean" not in said_by(foundation.spread({"one": [1.0]}, "loss"))
 
 
+def test_a_network_of_notebook_02_has_a_color_of_its_own_in_all_figures():
+    names = ["tanh RNN, orthogonal", "tanh RNN", "LSTM, f = 1 for good", "LSTM, open gate", "LSTM"]
+    figures = lstm.letting_go([5, 50], seeds(names, 2), 8), lstm.gradient_back(seeds(names[2::2], 6))
+    every, some = ({line.get_label(): line.get_color() for line in figure.axes[0].lines} for figure in figures)
+    assert len({every[name] for name in names}) == 5 and all(some[name] == every[name] for name in names[2::2])
+
+
 def test_cells_with_one_arm_have_one_color():
     cells = [["probe\n90 %", "pixels\n86 %"], ["pixels\n94 %", "probe\n95 %"]]
     figure = transfer_drawings.decision_card(["1", "5"], ["near", "far"], cells)
