@@ -25,11 +25,13 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def jupyterlab(server: lab.Server, browser: Any, request: pytest.FixtureRequest) -> Iterator[lab.Lab]:
-    """JupyterLab in a folder of the module's own; the kernels end with the module."""
+    """JupyterLab in a folder of the module's own; the end holds that nothing failed and no other host was asked."""
     folder = server.folder / request.module.__name__.rpartition(".")[2]
     folder.mkdir()
-    yield lab.beside(server, folder, browser)
+    started = lab.beside(server, folder, browser)
+    yield started
     server.end_kernels()
+    assert started.hosts - {""} == {"127.0.0.1"} and started.errors == []
 
 
 @pytest.fixture

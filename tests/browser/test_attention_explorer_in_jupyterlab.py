@@ -89,9 +89,3 @@ def test_in_jupyterlab_another_theme_gets_another_ink(running):
 
 def test_a_notebook_that_somebody_else_ran_shows_the_picture_of_all_heads(running):
     running[0].open_foreign("saved.ipynb", [0]).close()
-
-
-def test_nothing_failed_in_jupyterlab_and_no_other_host_was_asked(running):
-    started, _ = running
-    assert started.hosts - {""} == {"127.0.0.1"}
-    assert started.errors == []

@@ -113,9 +113,3 @@ def test_in_jupyterlab_a_cell_that_runs_again_stops_what_was_training(running):
 
 def test_a_notebook_that_somebody_else_ran_shows_the_picture(running):
     running[0].open_foreign("saved.ipynb", [2]).close()
-
-
-def test_nothing_failed_in_jupyterlab_and_no_other_host_was_asked(running):
-    started, _ = running
-    assert started.hosts - {""} == {"127.0.0.1"}
-    assert started.errors == []

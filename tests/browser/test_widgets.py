@@ -271,9 +271,3 @@ def test_a_notebook_that_somebody_else_ran_shows_the_pictures(running):
     assert output(page, BAR).get_by_text("a line: 500 steps").is_visible()
     check_hints(page)
     page.close()
-
-
-def test_nothing_failed_and_no_other_host_was_asked(running):
-    started, _ = running
-    assert started.hosts - {""} == {"127.0.0.1"}
-    assert started.errors == []
