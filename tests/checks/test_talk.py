@@ -205,43 +205,31 @@ def test_the_outcome_is_text_that_is_escaped_on_the_page() -> None:
 FINE = "No problems found. (Notebook 09 also needs two models: it says how to get them.)"
 
 
-def test_a_machine_without_a_problem_is_told_so() -> None:
-    lines = machine_report(free_gb=4.0, ipywidgets_version="8.1.5")
-    assert lines[-1] == FINE
-    assert any(torch.__version__ in line and "8.1.5" in line for line in lines)
-    assert "Free memory: 4.0 GB." in lines
+*_, SECOND, DEAREST = sorted(LARGER.values())  # MB of notebooks
+MEMORY = ["Less than 1.6 GB", f"up to {DEAREST / 1000}, the others up to {SECOND / 1000}.", "Shut down the kernels"]
+WIDGETS = ["older than version 8", "pictures"]
+PYTHON = ["not one that the course is tested with"]
 
 
-def test_little_memory_is_named_with_a_remedy() -> None:
-    lines = machine_report(free_gb=0.4, ipywidgets_version="8.1.5")
-    assert "Free memory: 0.4 GB." in lines and FINE not in lines
-    assert "Less than 1.6 GB" in lines[-1] and "Shut down the kernels" in lines[-1]
-
-
-@pytest.mark.parametrize(("free", "enough"), [(1.1, False), (1.59, False), (1.6, True)])
-def test_the_memory_is_that_which_the_dearest_notebook_needs(free: float, enough: bool) -> None:
-    lines = machine_report(free_gb=free, ipywidgets_version="8.1.5")
-    assert (lines[-1] == FINE) == enough
-    *others, dearest = sorted(LARGER.values())
-    assert enough or f"up to {dearest / 1000}, the others up to {others[-1] / 1000}." in lines[-1]
-
-
-@pytest.mark.parametrize("old", ["7.7.1", "7", "0"])
-def test_old_widgets_are_named_with_what_that_means(old: str) -> None:
-    lines = machine_report(free_gb=4.0, ipywidgets_version=old)
-    assert FINE not in lines and "older than version 8" in lines[-1] and "pictures" in lines[-1]
-
-
-def test_two_problems_are_both_named() -> None:
-    lines = machine_report(free_gb=0.4, ipywidgets_version="7.7.1")
-    assert "Less than 1.6 GB" in lines[-2] and "older than version 8" in lines[-1]
-
-
-@pytest.mark.parametrize(("version", "tested"), [((3, 10), False), ((3, 11), True), ((3, 13), True), ((3, 14), False)])
-def test_another_python_is_named(version: tuple[int, int], tested: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.version_info", (*version, 0, "final", 0))
-    lines = machine_report(free_gb=4.0, ipywidgets_version="8.1.5")
-    assert any("not one that the course is tested with" in line for line in lines) != tested
+@pytest.mark.parametrize(
+    ("free", "widgets", "python", "problems"),
+    [
+        (4.0, "8.1.5", (3, 11), []),
+        (1.6, "8.1.5", (3, 13), []),
+        (1.59, "8.1.5", (3, 12), [MEMORY]),
+        (4.0, "7.7.1", (3, 11), [WIDGETS]),
+        (4.0, "7", (3, 11), [WIDGETS]),
+        (4.0, "0", (3, 11), [WIDGETS]),
+        (4.0, "8.1.5", (3, 10), [PYTHON]),
+        (0.4, "7.7.1", (3, 14), [PYTHON, MEMORY, WIDGETS]),
+    ],
+)
+def test_each_problem_of_a_machine_is_named_with_what_it_means(free, widgets, python, problems, monkeypatch) -> None:
+    monkeypatch.setattr("sys.version_info", (*python, 0, "final", 0))
+    first, _, memory, *said = machine_report(free_gb=free, ipywidgets_version=widgets)
+    assert torch.__version__ in first and widgets in first and memory == f"Free memory: {free:.1f} GB."
+    for line, words in zip(said, problems or [[FINE]], strict=True):
+        assert not [word for word in words if word not in line], line
 
 
 def test_the_report_is_printed_as_measured(capsys: pytest.CaptureFixture[str]) -> None:

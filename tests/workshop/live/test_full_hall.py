@@ -128,19 +128,6 @@ def test_a_flood_is_refused_and_the_hall_votes_on(running, source):
           f"{1000 * statistics.median(took for _, took in votes):.0f} ms")  # fmt: skip
 
 
-def test_one_browser_votes_often_and_counts_once(running):
-    phone = opened(running.settings)
-
-    async def often():
-        votes = (answer(running.settings, "vote", json.dumps({"number": 1, "choice": n % 3}), phone.cookie)
-                 for n in range(300))  # fmt: skip
-        return [status for status, _, _ in await asyncio.gather(*votes)]
-
-    said = asyncio.run(often())
-    assert set(said) == {200, 429} and said.count(200) < 40
-    assert Slide(running.settings).state()["voted"] == [1]
-
-
 def test_a_thousand_open_connections_keep_nobody_out(running):
     """They say nothing, or half a request, or one byte a second, and are let go; the hall comes in all the time."""
     phone, settings = opened(running.settings), running.settings

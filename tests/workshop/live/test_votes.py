@@ -74,14 +74,6 @@ def test_one_question_is_open_at_a_time(votes):
     assert votes.vote(1, "ann", 0) and not votes.vote(2, "bob", 0) and votes.state()["name"] == "03 1"
 
 
-def test_another_process_finds_every_vote(votes, tmp_path):
-    votes.ask("03 1", QUESTION, CHOICES)
-    votes.vote(1, "ann", 1)
-    again = Votes(tmp_path / "votes.sqlite")  # while the first has not closed its file: as if it had been killed
-    assert again.state() == votes.state() and again.mine(1, "ann") == 1 and again.vote(1, "bob", 1)
-    again.end()
-
-
 def test_the_table_has_a_line_for_each_choice_of_each_round(votes, tmp_path):
     assert votes.write(tmp_path / "empty.csv") == 0 and not (tmp_path / "empty.csv").exists()
     votes.ask("03 1", 'Is "a, b" right?', ["yes", "no"])
