@@ -1,5 +1,6 @@
 """A widget of ours in a page of its own, without Jupyter and without a kernel."""
 
+import math
 from typing import Any
 
 # The script is loaded as anywidget does it, beside a model that holds the settings and counts what it would send.
@@ -32,6 +33,12 @@ ALONE = """async ([code, css, state, ink]) => {
   window.remove = await show();
 }"""
 FRAME = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+
+
+def share(weight: float) -> str:
+    """A weight as the page writes it."""
+    value = 100 * weight
+    return "under 0.1 %" if value < 0.1 else f"{value:.1f} %" if value < 1 else f"{math.floor(value + 0.5)} %"
 
 
 class Page:

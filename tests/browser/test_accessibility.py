@@ -10,9 +10,9 @@ from tests.browser.alone import FRAME
 from tests.browser.test_attention_explorer import SETTINGS as EXPLORER
 from tests.browser.test_attention_explorer import Page as ExplorerPage
 from tests.browser.test_attention_explorer import cross, explorer
-from tests.browser.test_patch_playground import ASKED, SETTINGS, hiding, looking
+from tests.browser.test_patch_playground import NAMES, hiding, looking
 from tests.browser.test_patch_playground import Page as PlaygroundPage
-from tests.browser.test_transfer_lab import PROBE, TransferLab, examples, vit
+from tests.browser.test_transfer_lab import PROBE, made
 from tests.browser.test_transfer_lab import Page as LabPage
 from tests.tools import needs
 
@@ -23,7 +23,6 @@ DARK = """() => {
   document.body.style.cssText = `background: #111; color: #fff; --jp-content-font-color1: #fff;
     --jp-layout-color0: #111; --jp-brand-color1: #2196f3`;
 }"""
-PLAYGROUND = ("data", "answer", *ASKED, *SETTINGS["attention"], *SETTINGS["masking"])
 Look = Callable[[], None]
 
 
@@ -69,19 +68,13 @@ def compare_runs(page: LabPage, look: Look) -> None:
     look()
 
 
-def transfer_lab(bare: Callable[..., Any]) -> LabPage:
-    given = {"print": vit(0, 4), "letters": vit(1, 6)}
-    widget = TransferLab(given, examples(80, 1), examples(40, 2), labels=(2, 5, 10), seeds=(0, 1, 2), steps=40)
-    return LabPage(widget, bare)
-
-
 # How a widget is opened alone, and what is done with it.
 ALONE: dict[str, tuple[Callable[..., Any], Callable[..., None]]] = {
     "explorer": (lambda bare: ExplorerPage(bare(explorer(), ("data", *EXPLORER))), hold_a_token),
     "explorer, two texts": (lambda bare: ExplorerPage(bare(cross(), ("data", *EXPLORER))), hold_a_token),
-    "playground, attention": (lambda bare: PlaygroundPage(bare(w := looking(), PLAYGROUND), w), look_at_patches),
-    "playground, masking": (lambda bare: PlaygroundPage(bare(w := hiding(), PLAYGROUND), w), hide_patches),
-    "transfer lab": (transfer_lab, compare_runs),
+    "playground, attention": (lambda bare: PlaygroundPage(bare(w := looking(), NAMES), w), look_at_patches),
+    "playground, masking": (lambda bare: PlaygroundPage(bare(w := hiding(), NAMES), w), hide_patches),
+    "transfer lab": (lambda bare: LabPage(made(), bare), compare_runs),
 }
 
 

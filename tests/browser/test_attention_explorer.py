@@ -13,21 +13,11 @@ import pytest
 from lecturelib.widgets.attention_explorer import SETTINGS, AttentionExplorer
 from tests.browser import lab
 from tests.browser.alone import Page as AnyPage
+from tests.browser.alone import share
 from tests.tools import needs
+from tests.widgets.test_attention_explorer import WORDS, explorer, scores
 
 pytestmark = [pytest.mark.platform, needs(not lab.MISSING, lab.HOW)]
-
-WORDS = ["The", "month", "is", "March", "the", "third", "month"]
-CAUSAL = np.tril(np.ones((7, 7), dtype=bool))
-
-
-def scores(*shape: int, seed: int = 0) -> np.ndarray:
-    return 2 * np.random.default_rng(seed).normal(size=shape)
-
-
-def explorer(**changes: Any) -> AttentionExplorer:
-    given = {"scores": scores(2, 3, 7, 7), "queries": WORDS, "mask": CAUSAL, "d_k": 5}
-    return AttentionExplorer(**given | changes)
 
 
 def cross(**changes: Any) -> AttentionExplorer:
@@ -79,12 +69,6 @@ def alone(bare: Callable[..., Any]) -> Callable[..., Page]:
 
 def viridis(unit: float) -> np.ndarray:
     return np.array(matplotlib.colormaps["viridis"](unit)[:3]) * 255
-
-
-def share(weight: float) -> str:
-    """A weight as the page writes it."""
-    value = 100 * weight
-    return "under 0.1 %" if value < 0.1 else f"{value:.1f} %" if value < 1 else f"{math.floor(value + 0.5)} %"
 
 
 # ---- numbers

@@ -19,13 +19,6 @@ from tests.tools import needs
 
 pytestmark = [pytest.mark.platform, needs(not lab.MISSING, lab.HOW)]
 
-PLAYGROUND = (
-    "data",
-    "answer",
-    *playgrounds.ASKED,
-    *playgrounds.SETTINGS["attention"],
-    *playgrounds.SETTINGS["masking"],
-)
 PHOTOS = playgrounds.images(2, (3, 32, 32))
 
 
@@ -49,7 +42,7 @@ EXPLORERS: dict[str, Callable[[], AttentionExplorer]] = {
 }
 PLAYGROUNDS: dict[str, Callable[[], PatchPlayground]] = {
     "looking": playgrounds.looking,
-    "class token": lambda: playgrounds.looking(pool="class"),
+    "class token": lambda: playgrounds.looking(model=playgrounds.vit(pool="class")),
     "large": large,
     "hiding": playgrounds.hiding,
     "photos": photos,
@@ -65,7 +58,7 @@ def opened(bare: Callable[..., Any]) -> Callable[..., Page]:
             return explorers.Page(bare(EXPLORERS[kind](), ("data", *explorers.SETTINGS), **look))
         if kind in PLAYGROUNDS:
             widget = PLAYGROUNDS[kind]()
-            return playgrounds.Page(bare(widget, PLAYGROUND, **look), widget)
+            return playgrounds.Page(bare(widget, playgrounds.NAMES, **look), widget)
         page = labs.Page(labs.made(), bare, **look)
         for source, first in ((labs.NONE, 0.25), ("print", 0.26), ("letters", 0.25), ("print", 0.24)):
             page.whole(source, first=first)

@@ -1,6 +1,5 @@
 """The patch playground in Chromium, without Jupyter: pictures, mouse and keys, questions and late answers, words."""
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -8,14 +7,17 @@ import numpy as np
 import pytest
 import torch
 
-from lecturelib.mae import MaskedAutoencoder, random_mask
-from lecturelib.vision import VisionTransformer
+from lecturelib.mae import random_mask
 from lecturelib.widgets.patch_playground import ASKED, SETTINGS, PatchPlayground
 from tests.browser import lab
 from tests.browser.alone import Page as AnyPage
+from tests.browser.alone import share
 from tests.tools import needs
+from tests.widgets.test_patch_playground import COLOR, hiding, images, looking, mae, vit, white
 
 pytestmark = [pytest.mark.platform, needs(not lab.MISSING, lab.HOW)]
+
+NAMES = ("data", "answer", *ASKED, *SETTINGS["attention"], *SETTINGS["masking"])
 
 
 class Page(AnyPage):
@@ -73,48 +75,14 @@ def alone(bare: Callable[..., Any]) -> Callable[..., Page]:
     """Open a playground in a page without Jupyter; the end holds that nothing failed and no request was made."""
 
     def show(widget: PatchPlayground, **look: Any) -> Page:
-        return Page(
-            bare(widget, ("data", "answer", *ASKED, *SETTINGS["attention"], *SETTINGS["masking"]), **look), widget
-        )
+        return Page(bare(widget, NAMES, **look), widget)
 
     return show
-
-
-SHAPE, COLOR = (1, 6, 8), (3, 6, 8)  # 3 x 4 patches of side 2
-
-
-def images(n: int = 5, shape: tuple[int, ...] = SHAPE) -> np.ndarray:
-    return np.random.default_rng(0).random((n, *shape), dtype=np.float32)
-
-
-def looking(shape: tuple[int, int, int] = SHAPE, pool: str = "mean", **changes: Any) -> PatchPlayground:
-    torch.manual_seed(7)
-    model = VisionTransformer(shape, 2, 12, 3, 2, 5, pool=pool)
-    with torch.no_grad():  # not as even as at the start
-        for weight in model.parameters():
-            weight.add_(0.3 * torch.randn_like(weight))
-    return PatchPlayground.attention(model, images(shape=shape), **{"labels": [4, 3, 2, 1, 0]} | changes)
-
-
-def white(images: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    return torch.ones_like(images)
-
-
-def hiding(shape: tuple[int, int, int] = SHAPE, **changes: Any) -> PatchPlayground:
-    torch.manual_seed(0)
-    models = {"network": MaskedAutoencoder(VisionTransformer(shape, 2, 12, 3, 2), 8, 2, 1), "white": white}
-    return PatchPlayground.masking(**{"models": models, "images": images(shape=shape)} | changes)
 
 
 def ink(pixels: np.ndarray) -> np.ndarray:
     """Grey pixels from 0 to 1 as they are shown, dark ink on white: 0 to 255."""
     return 255 - np.rint(255 * pixels)
-
-
-def share(weight: float) -> str:
-    """A weight as the page writes it."""
-    value = 100 * weight
-    return "under 0.1 %" if value < 0.1 else f"{value:.1f} %" if value < 1 else f"{math.floor(value + 0.5)} %"
 
 
 def place(n: int) -> str:
@@ -196,7 +164,7 @@ def test_occlusion_is_one_map_for_the_image_and_has_two_signs(alone):
 
 
 def test_a_class_token_looks_and_is_looked_at(alone):
-    widget = looking(pool="class")
+    widget = looking(model=vit(pool="class"))
     page, found = alone(widget), widget.look()
     token = page.page.locator(".class-token")
 
@@ -220,7 +188,7 @@ def test_a_class_token_looks_and_is_looked_at(alone):
 
 
 def test_the_keyboard_alone_reaches_all_of_looking(alone):
-    page = alone(looking(pool="class"))
+    page = alone(looking(model=vit(pool="class")))
     reached = []
     for _ in range(14):
         page.page.keyboard.press("Tab")
@@ -309,11 +277,11 @@ def test_three_pictures_show_the_image_what_is_left_and_what_was_painted(alone):
 
 
 def test_color_images_are_shown_in_their_colors(alone):
-    widget = hiding(COLOR)
+    widget = hiding(models={"network": mae(COLOR)}, images=images(shape=COLOR))
     page = alone(widget)
     np.testing.assert_array_equal(page.read(0)[..., :3], np.rint(255 * images(shape=COLOR)[0]).transpose(1, 2, 0))
     assert page.page.get_by_label("draw my own").count() == 0
-    looker = alone(looking(COLOR))
+    looker = alone(looking(model=vit(COLOR), images=images(shape=COLOR)))
     np.testing.assert_array_equal(
         looker.read(0)[1::2, 1::2, :3], np.rint(255 * images(shape=COLOR)[0, :, 1::2, 1::2]).transpose(1, 2, 0)
     )
@@ -462,7 +430,7 @@ def test_painters_are_chosen_and_a_failing_one_is_quoted(alone):
     def broken(images: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         raise RuntimeError("out of paint <b>")
 
-    models = {"network": MaskedAutoencoder(VisionTransformer(SHAPE, 2, 12, 3, 2), 8, 2, 1), "white": white}
+    models = {"network": mae(), "white": white}
     widget = hiding(models=models | {"broken": broken})
     page = alone(widget)
     page.page.get_by_label("white", exact=True).check()

@@ -13,7 +13,7 @@ from lecturelib.figures.style import png
 from lecturelib.widgets.attention_explorer import CLIP, LIMIT, AttentionExplorer, decode, encode, visible
 from tests.widgets.test_picture import check_bundle
 
-WORDS = ["the", "month", "is", "March", "the", "third", "one"]
+WORDS = ["The", "month", "is", "March", "the", "third", "month"]
 RNG = np.random.default_rng(0)
 
 
