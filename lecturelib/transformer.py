@@ -204,8 +204,8 @@ class EncoderDecoder(nn.Module):
         self.head = nn.Linear(d_model, target_vocab_size)
 
     def forward(self, source: torch.Tensor, target: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
-        if len(source) != len(target):
-            raise ValueError(f"there are {len(source)} sources and {len(target)} targets: expected pairs")
+        if source.shape[0] != target.shape[0]:
+            raise ValueError(f"there are {source.shape[0]} sources and {target.shape[0]} targets: expected pairs")
         context = self.encoder(source, lengths)
         source_mask = _real(source, lengths)
         x = self.embedding(target)

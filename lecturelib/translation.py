@@ -132,8 +132,8 @@ class Translator(nn.Module):
 
     def forward(self, source: torch.Tensor, target: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         check_tokens(target, "target")
-        if len(source) != len(target):
-            raise ValueError(f"there are {len(source)} sources and {len(target)} targets: expected pairs")
+        if source.shape[0] != target.shape[0]:
+            raise ValueError(f"there are {source.shape[0]} sources and {target.shape[0]} targets: expected pairs")
         states, last = self.encoder(source, lengths)  # (B, S, D) and (B, D)
         h_0 = torch.tanh(self.start(last))[None]
         y = self.embedding(target)  # (B, T, D): what was written before each step
