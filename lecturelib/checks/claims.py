@@ -13,7 +13,7 @@ from lecturelib.checks.replication import within
 
 
 class ClaimFailed(AssertionError):
-    """A claim does not hold, and the environment asks that this stop the run (LECTURELIB_STRICT=1)."""
+    """A claim does not hold, and the environment asks that this stop the run (LECTURELIB_STRICT)."""
 
 
 def claim(
@@ -30,10 +30,12 @@ def claim(
     False. Where `lecture replicate` has run this notebook with other seeds, and no cell was changed, the line says in
     how many of those runs the claim held.
     In a changed run a claim may fail: then it says so and asks why. With LECTURELIB_STRICT=1 in the environment, as
-    in the tests, a claim that fails stops the notebook.
+    for the notebooks that are published, a claim that fails stops the notebook. With LECTURELIB_STRICT=chance, as in
+    the tests, it does so where it fails by more than chance explains: the tests run on any processor, and each rounds
+    sums in its own way, so that a network ends elsewhere there, as it does with another seed.
 
     Raises: ValueError if `value` is not a single number where there is a bound, or not a truth value where there is
-        none; for more than one bound; `ClaimFailed` for a false claim under LECTURELIB_STRICT=1.
+        none; for more than one bound; `ClaimFailed` for a false claim where LECTURELIB_STRICT asks for it.
 
     >>> claim("two is even", 2 % 2 == 0)
     Claim holds: two is even.
@@ -49,7 +51,8 @@ def claim(
         value, (low, high) = _truth(sentence, value), (0.5, None)
     holds = within(value, low, high)
     facts = [_comparison(value, low, high)] if bounds else []
-    facts += replication.told_claim(sentence, value, low, high)
+    told, chance = replication.told_claim(sentence, value, low, high)
+    facts += told
     text = f"{sentence} ({'; '.join(facts)})" if facts else sentence
     if holds:
         print(f"Claim holds: {text}.")
@@ -58,7 +61,8 @@ def claim(
         f"Claim does not hold in this run: {text}. Something was changed, or chance decided: what is different "
         f"from the run that was saved, and is one seed enough to tell?"
     )
-    if os.environ.get("LECTURELIB_STRICT") == "1":
+    strict = os.environ.get("LECTURELIB_STRICT")
+    if strict == "1" or (strict == "chance" and not chance):
         raise ClaimFailed(text)
     print(text)
 

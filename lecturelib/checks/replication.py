@@ -12,7 +12,9 @@ import ast
 import functools
 import hashlib
 import json
+import math
 import re
+import statistics
 import sys
 from collections.abc import Callable
 from importlib.resources import files
@@ -82,15 +84,16 @@ def within(value: float | bool | None, low: float | None, high: float | None) ->
     return value is not None and (low is None or value > low) and (high is None or value < high) and value == value
 
 
-def told_claim(sentence: str, value: float | bool, low: float | None, high: float | None) -> list[str]:
-    """Tell who listens of a claim; return what the table says of it, as a list of at most one phrase."""
+def told_claim(sentence: str, value: float | bool, low: float | None, high: float | None) -> tuple[list[str], bool]:
+    """Tell who listens of a claim; return what the table says of it, at most one phrase, and whether it is `near`."""
     place = _place("claims")
     for listen in listeners:
         listen({"claim": sentence, "value": value, "low": low, "high": high} | place)
     table = _table(tuple(_executed()))
     if table is None:
-        return []
-    return quote(table, table["cells"].index(place["cell"]), place["nth"], low, high)
+        return [], False
+    claim = table, table["cells"].index(place["cell"]), place["nth"]
+    return quote(*claim, low, high), near(*claim, value, low, high)
 
 
 def told_outcome(question: str, measured: object, right: str | None) -> None:
@@ -110,6 +113,29 @@ def held_in(table: dict[str, Any], cell: int, nth: int, low: float | None, high:
     said = [run["claims"].get(f"{cell}.{nth}") for run in table["runs"].values()]
     held = [within(each[0], *(each[1:] or (low, high))) for each in said if each]
     return sum(held), len(said)
+
+
+def near(
+    table: dict[str, Any], cell: int, nth: int, value: float | bool, low: float | None, high: float | None
+) -> bool:
+    """Return whether a value misses no bound by more than two standard deviations of the table's runs.
+
+    Where these are all positive, logarithms are compared: what varies by a factor may miss its bound by a factor.
+    """
+    said = [run["claims"].get(f"{cell}.{nth}") for run in table["runs"].values()]
+    for bound, own, sign in ((low, 1, 1), (high, 2, -1)):
+        if bound is None:
+            continue
+        runs = [(each[0], each[own] if each[1:] else bound) for each in said if each and each[0] is not None]
+        if len(runs) < 2:
+            return False
+        scale: Callable[[float], float] = math.log if min(map(min, runs)) > 0 else float
+        if scale is math.log and value <= 0:
+            return False
+        spread = statistics.stdev(sign * (scale(x) - scale(limit)) for x, limit in runs)
+        if not sign * (scale(value) - scale(bound)) >= -2 * spread:
+            return False
+    return True
 
 
 def quote(table: dict[str, Any], cell: int, nth: int, low: float | None, high: float | None) -> list[str]:

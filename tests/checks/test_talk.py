@@ -41,8 +41,9 @@ def test_a_claim_that_fails_asks_why(
 
 
 @pytest.mark.parametrize("holds", FALSE, ids=lambda holds: type(holds).__name__)
-def test_a_claim_that_fails_stops_a_strict_run(holds: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LECTURELIB_STRICT", "1")
+@pytest.mark.parametrize("strict", ["1", "chance"])
+def test_a_claim_that_fails_stops_a_strict_run(holds: object, strict: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LECTURELIB_STRICT", strict)
     with pytest.raises(ClaimFailed, match="does not hold in this run: two is odd"):
         claim("two is odd", holds)
 
@@ -83,8 +84,15 @@ def test_nbval_compares_the_words_of_a_claim_and_not_its_digits() -> None:
                   "in 9 of 10 runs with other seeds"):  # fmt: skip
         said = f"one\nClaim holds: it is so (for n < 3) ({facts}).\ntwo"
         assert compared(said) == "one\nClaim holds: it is so (for n < 3).\ntwo"
-    for kept in ("Claim holds: so (3).", "Claim holds: so (n > 3).", "Claim does not hold in this run: so (1 > 2)."):
+    for kept in ("Claim holds: so (3).", "Claim holds: so (n > 3)."):
         assert compared(kept) == kept
+
+
+def test_nbval_leaves_the_verdict_to_the_claim(monkeypatch, capsys) -> None:
+    monkeypatch.delenv("LECTURELIB_STRICT", raising=False)
+    for value, bound in ((0.983, {"above": 0.985}), (0.3, {"below": 0.2}), (2, {"between": (0, 1)})):
+        claim("it is so (n < 3)", value, **bound)
+        assert compared(capsys.readouterr().out) == "Claim holds: it is so (n < 3).\n"
 
 
 def test_nbval_compares_the_right_choice_of_an_outcome_and_not_what_was_measured() -> None:

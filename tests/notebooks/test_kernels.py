@@ -1,4 +1,4 @@
-"""A kernel that dies is noticed by its process: no limit on time has to pass."""
+"""The kernels of nbval: one that dies is noticed by its process, before any limit on time; inputs are kept, for claims."""
 
 import subprocess
 import sys
@@ -9,9 +9,10 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 from tests.working_tree import ROOT
 
 
-def test_a_dead_kernel_is_noticed_and_fails_the_rest_of_its_notebook(tmp_path):
+def test_inputs_are_kept_and_a_dead_kernel_is_noticed_and_fails_the_rest_of_its_notebook(tmp_path):
+    count = "print(len(get_ipython().history_manager.input_hist_raw))"  # an empty one, and this
     cells = [
-        new_code_cell("print(1)", execution_count=1, outputs=[new_output("stream", text="1\n")]),
+        new_code_cell(count, execution_count=1, outputs=[new_output("stream", text="2\n")]),
         new_code_cell("import os\nos._exit(3)", execution_count=2),
         new_code_cell("2", execution_count=3),
     ]

@@ -1,5 +1,6 @@
 """Runs with other seeds: what is shifted, what is kept, what a claim may say of it, and what is refused."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -12,6 +13,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from lecturelib.__main__ import main
 from lecturelib.checks import replication
+from lecturelib.checks.claims import ClaimFailed, claim
 from lecturelib.workshop import Failed, notebooks
 from lecturelib.workshop.publish.form import clean, normalize, seal
 from lecturelib.workshop.replicate import command
@@ -296,10 +298,10 @@ def test_only_the_notebooks_own_cells_let_a_claim_quote_its_runs(executed, known
     monkeypatch.setattr(replication, "_asked", {})
     replication._table.cache_clear()
     found = replication.told_claim("it is so", 0.97, 0.9, None)
-    assert found == (["in 1 of 2 runs with other seeds"] if known else [])
+    assert found == ((["in 1 of 2 runs with other seeds"], True) if known else ([], False))
     if known:
         replication._asked.clear()
-        assert replication.told_claim("it is so", 0.97, 0.8, None) == ["in 2 of 2 runs with other seeds"]
+        assert replication.told_claim("it is so", 0.97, 0.8, None) == (["in 2 of 2 runs with other seeds"], True)
     replication._table.cache_clear()
 
 
@@ -339,6 +341,36 @@ def test_runs_that_count():
     for rows, held in ((same, 1), (own, 2)):
         runs = {str(n): {"claims": {"1.0": row} if row else {}} for n, row in enumerate(rows)}
         assert replication.held_in({"runs": runs}, 1, 0, 0.9, None) == (held, 4)
+
+
+MISSES = [  # values of the runs, what is measured, the bounds, and whether chance explains that
+    ([[-0.1], [0], [0.1]], -0.35, (-0.2, None), True),  # the deviation is 0.1
+    ([[-0.1], [0], [0.1]], -0.45, (-0.2, None), False),
+    ([[-0.1], [0], [0.1]], 0.35, (-0.2, 0.2), True),
+    ([[-0.1], [0], [0.1]], 0.45, (-0.2, 0.2), False),
+    ([[10], [100], [1000]], 0.06, (5, None), True),  # by logarithms a factor of 10
+    ([[10], [100], [1000]], 0.04, (5, None), False),
+    ([[10], [100], [1000]], -1, (5, None), False),
+    ([[0.5, 0.4, None], [0.9, 0.8, None]], 0.6, (0.65, None), True),  # each run's own bound
+    ([[0.5, 0.4, None], [0.9, 0.8, None]], 0.4, (0.65, None), False),
+    ([[0.95], [0.95]], 0.9, (0.92, None), False),
+    ([[True], [True]], False, (0.5, None), False),
+    ([[0.95], None, [None]], 0.9, (0.92, None), False),
+    ([[0.1], [0.2]], float("nan"), (0.15, None), False),
+]
+
+
+@pytest.mark.parametrize(("rows", "value", "bounds", "explained"), MISSES)
+def test_chance_explains_a_miss_by_no_more_than_two_standard_deviations(rows, value, bounds, explained, monkeypatch):
+    runs = {str(n): {"claims": {"1.0": row} if row else {}} for n, row in enumerate(rows)}
+    table = {"cells": ["a", "b"], "runs": runs}
+    monkeypatch.setattr(replication, "_executed", lambda: ["a", "b"])
+    monkeypatch.setattr(replication, "_asked", {})
+    monkeypatch.setattr(replication, "_table", lambda executed: table)
+    monkeypatch.setenv("LECTURELIB_STRICT", "chance")
+    bound = {"above": bounds[0]} if bounds[1] is None else {"between": bounds}
+    with contextlib.nullcontext() if explained else pytest.raises(ClaimFailed):
+        claim("it is so", value, **(bound if value is not False else {}))
 
 
 # ---- bad input ----
