@@ -1,4 +1,4 @@
-"""The kernels of nbval: one that dies is noticed by its process, before any limit on time; inputs are kept, for claims."""
+"""The kernels of nbval: one that dies is noticed by its process, before any limit; inputs are kept, for claims."""
 
 import subprocess
 import sys
