@@ -190,7 +190,7 @@ def test_the_kinds_of_positions_and_pools_are_what_they_are_called() -> None:
     assert learned.pos_embed.requires_grad and len(learned.pos_embed.unique(dim=0)) == 6
     assert learned.cls_token is None and (learned.rows, learned.columns) == (2, 3)
     assert torch.equal(fixed.pos_embed, vision.grid_positions(2, 3, 8))
-    assert (blind.pos_embed == 0).all()
+    assert (blind.pos_embed == 0).all() and blind.build == (image, 2, 8, 2, 1, "mean", "none")
     for model in (fixed, blind):
         assert not model.pos_embed.requires_grad
         assert set(learned.state_dict()) - set(model.state_dict()) == {"pos_embed"}
