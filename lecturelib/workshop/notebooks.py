@@ -5,13 +5,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]  # of the repository, if this is a clone
 NOTEBOOKS = ROOT / "notebooks"
+COURSE = "[0-9][0-9]_*.ipynb"  # as the course names its notebooks
 
 
 def folder() -> Path:
     """Return the folder of the notebooks: one in or below the current folder, else that of the clone."""
     here = Path.cwd()
     for place in (here / "notebooks", here, NOTEBOOKS):
-        if any(place.glob("[0-9][0-9]_*.ipynb")):
+        if any(place.glob(COURSE)):
             return place
     return here
 

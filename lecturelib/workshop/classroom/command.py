@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from lecturelib.workshop import Failed
-from lecturelib.workshop.notebooks import find
+from lecturelib.workshop.notebooks import COURSE, find
 
 HUB = Path(__file__).with_name("jupyterhub_config.py")
 
@@ -59,7 +59,8 @@ def _hand_in(given: argparse.Namespace) -> None:
     from lecturelib.workshop.classroom.hand_in import hand_in_file
 
     path, here = Path(f"{given.notebook.removesuffix('.ipynb')}.ipynb"), Path.cwd()
-    folder = here / "notebooks" if (here / "notebooks").is_dir() else here  # a clone elsewhere holds another's
+    places = (here, here / "notebooks")  # never a clone elsewhere: it holds another's
+    folder = next((place for place in places if any(place.glob(COURSE))), here)
     print(hand_in_file(path if path.is_file() else find(given.notebook, folder), given.name))
 
 

@@ -37,6 +37,16 @@ def test_a_saved_notebook_becomes_one_small_file_that_is_judged_at_once(folder, 
     assert "# my answer" in found["exercises"][0]["source"] and path.stat().st_size < 5_000
 
 
+@pytest.mark.parametrize("other", ["00_start_here", "notes"])
+def test_a_number_and_a_name_mean_the_notebook_of_the_current_folder(folder, monkeypatch, other):
+    monkeypatch.setattr("lecturelib.workshop.classroom.hand_in.collect", lambda *_: [Result(None)])
+    save(folder, f"notebooks/{other}.ipynb", code(RIGHT.replace("my answer", "another's")))
+    save(folder, "00_start_here.ipynb", code(RIGHT))
+    for given in ("00", "00_start_here"):
+        assert command.main(["hand-in", given, "--name", f"Ada {given}"]) == 0
+    assert ["# my answer" in path.read_text(encoding="utf-8") for path in folder.glob("*.json")] == [True, True]
+
+
 def test_a_kernel_hands_in_what_was_run(folder):
     cells = [
         "from lecturelib.checks.start import check_baseline\nshare = ...\ncheck_baseline(share)",
