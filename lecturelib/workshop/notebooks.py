@@ -9,12 +9,15 @@ COURSE = "[0-9][0-9]_*.ipynb"  # as the course names its notebooks
 
 
 def folder() -> Path:
-    """Return the folder of the notebooks: one in or below the current folder, else that of the clone."""
+    """Return the folder of the notebooks: one in or below the current folder, else that of the clone.
+
+    Raises: ValueError where none holds a notebook of the course: an installed package does not.
+    """
     here = Path.cwd()
     for place in (here / "notebooks", here, NOTEBOOKS):
         if any(place.glob(COURSE)):
             return place
-    return here
+    raise _none(here)
 
 
 def all_in(folder: Path = NOTEBOOKS) -> list[Path]:
@@ -24,10 +27,7 @@ def all_in(folder: Path = NOTEBOOKS) -> list[Path]:
     """
     if found := sorted(folder.glob("*.ipynb")):
         return found
-    raise ValueError(
-        f"there are no notebooks in {folder}: they are no part of the installed package; run this in a clone of the "
-        "repository, installed with pip install -e ., or in a folder that holds some"
-    )
+    raise _none(folder)
 
 
 def find(name: str, folder: Path = NOTEBOOKS) -> Path:
@@ -45,3 +45,10 @@ def find(name: str, folder: Path = NOTEBOOKS) -> Path:
             return found[0]
     names = ", ".join(path.stem for path in known)
     raise ValueError(f"no notebook, or more than one, is meant by {name!r}: expected one of {names}, in {folder}")
+
+
+def _none(folder: Path) -> ValueError:
+    return ValueError(
+        f"there is no notebook of the course in {folder}: they are no part of the installed package; run this in a "
+        "clone of the repository, installed with pip install -e ., or in a folder that holds some"
+    )

@@ -52,7 +52,8 @@ def test_notebooks_of_the_current_folder_are_opened_with_it_as_the_root(started,
     assert f"--ServerApp.root_dir={tmp_path}" in started[0][0] and started[0][1] == "/lab/tree/03_small.ipynb"
 
 
-def test_an_installed_library_without_notebooks_says_so(tmp_path, monkeypatch, capsys):
+def test_an_installed_library_without_notebooks_says_so_and_opens_no_other(started, tmp_path, monkeypatch, capsys):
+    write(tmp_path, "1", name="report_2004")
     monkeypatch.setattr(notebooks, "NOTEBOOKS", tmp_path / "none")
     monkeypatch.chdir(tmp_path)
     assert main(["start"]) == 2
