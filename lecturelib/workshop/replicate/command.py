@@ -56,7 +56,8 @@ def _run(given: argparse.Namespace) -> int:
         if getattr(given, name) < 1:
             raise ValueError(f"--{name} {getattr(given, name)}: expected 1 or more")
     folder = notebooks.NOTEBOOKS
-    paths = [notebooks.find(name, folder) for name in given.names] or notebooks.all_in(folder)
+    course = [path for path in notebooks.all_in(folder) if path.match(notebooks.COURSE)]
+    paths = [notebooks.find(name, folder) for name in given.names] or course
     if not given.report:
         tables.FOLDER.mkdir(exist_ok=True)
         with contextlib.ExitStack() as locks:

@@ -445,9 +445,10 @@ def test_of_two_commands_at_once_the_second_is_refused_until_the_first_has_ended
     assert capsys.readouterr().err == ""
 
 
-def test_a_missing_table_is_said(place, capsys):
+def test_a_missing_table_is_said_of_each_notebook_of_the_course(place, capsys):
     executed(write(place, *CELLS))
-    assert main(["replicate", "03", "--report"]) == 1
+    write(place, *CELLS, name="Untitled")
+    assert main(["replicate", "--report"]) == 1
     assert capsys.readouterr().out == "03_small: no runs of the notebook as it is now\n"
 
 
