@@ -8,6 +8,7 @@ clean        remove what a killed run left half-written
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -43,14 +44,18 @@ def write_text(path: Path, text: str) -> None:
 
 @contextmanager
 def new_table(path: Path) -> Iterator[TextIO]:
-    """Open a new CSV file, with Excel's mark of UTF-8; where it cannot be written whole, nothing stays."""
-    file = path.open("x", encoding="utf-8-sig", newline="", errors="backslashreplace")
+    """Open a new CSV file, with Excel's mark of UTF-8; it gets its name when it is whole.
+
+    Raises: FileExistsError where a file has that name by then; nothing is overwritten.
+    """
     try:
-        with file:
+        with _half(path).open("w", encoding="utf-8-sig", newline="", errors="backslashreplace") as file:
             yield file
-    except BaseException:
-        path.unlink()
-        raise
+        if os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+        os.replace(_half(path), path)
+    finally:
+        clean(path)
 
 
 def clean(*paths: Path) -> None:

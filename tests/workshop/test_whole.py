@@ -31,6 +31,16 @@ def test_of_two_files_both_stay_as_they_were_where_one_cannot_be_written(tmp_pat
                                           f"to write in {tmp_path}, and no other program")  # fmt: skip
 
 
+def test_a_table_gets_its_name_when_it_is_whole_and_overwrites_none(tmp_path):
+    path = tmp_path / "t.csv"
+    with new_table(path) as file:
+        assert not path.exists()  # a kill here leaves nothing in the next one's way
+        file.write("first")
+    with pytest.raises(FileExistsError, match="File exists"), new_table(path) as file:
+        file.write("second")
+    assert [(each.name, each.read_text("utf-8-sig")) for each in tmp_path.iterdir()] == [("t.csv", "first")]
+
+
 def test_a_full_disk_leaves_no_half_a_table(tmp_path, monkeypatch):
     class Full(io.TextIOWrapper):
         def flush(self):

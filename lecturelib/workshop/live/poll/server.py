@@ -303,7 +303,8 @@ def finish(folder: Path) -> None:
         rounds = votes.write(Path(table))
         votes.end()
     except (OSError, sqlite3.Error) as problem:
-        said = (f"The votes cannot be written ({problem}), and are kept: make room, or the table's folder, then run "
+        said = (f"The votes cannot be written ({problem}), and are kept: make room, make the table's folder, or "
+                "move a table of that name away, then run "
                 f'python -m lecturelib.workshop.live.poll.server "{folder}" finish')  # fmt: skip
     else:
         said = f"The votes of {rounds} rounds are in {table}" if rounds else ""
