@@ -234,7 +234,7 @@ def fit_classical(
     """Fit two classifiers of scikit-learn to the pixels, and return the share of test images that each names rightly.
 
     They take an image as a row of pixels, and draw nothing at random. C is the best of three on validation digits.
-    Shapes: images (n, C, height, width), labels (n,) of whole numbers.
+    Shapes: images (n, C, height, width), labels (n,), int64.
     Raises: ValueError for images as in `visible_mean`, test images of another size, and labels that do not fit.
     Taught: notebook 05, section 3.
     """

@@ -234,7 +234,10 @@ def check_labels(labels: torch.Tensor) -> None:
     """
     if not isinstance(labels, torch.Tensor) or labels.ndim != 1 or len(labels) == 0 or labels.dtype != torch.int64:
         said = f"{labels.dtype} {tuple(labels.shape)}" if isinstance(labels, torch.Tensor) else type(labels).__name__
-        raise ValueError(f"labels are {said}: expected whole numbers (n,), torch.int64, at least one")
+        raise ValueError(
+            f"labels are {said}: expected whole numbers (n,), torch.int64, at least one; of that type is "
+            "torch.as_tensor(labels).long()"
+        )
     if labels.min() < 0:
         raise ValueError(f"a label is {int(labels.min())}: expected 0 or more")
 

@@ -240,7 +240,7 @@ test_bad_input_is_refused_in_words = refuses(
     (lambda: baselines.GaussianFill(X, ridge=math.nan), ["ridge=nan", "above 0"]),
     (lambda: baselines.NearestNeighbours(X, k=6), ["k=6", "1 to 5"]),
     (lambda: baselines.fit_classical(X, LABELS[:4], X, LABELS), ["5 images, 4 labels"]),
-    (lambda: baselines.fit_classical(X, LABELS, X, LABELS.float()), ["labels are torch.float32", "int64"]),
+    (lambda: baselines.fit_classical(X, LABELS, X, LABELS.int()), ["labels are torch.int32", "int64", ".long()"]),
     (lambda: baselines.fit_classical(X, LABELS, X[:, :1], LABELS), ["(5, 1, 6, 10)", "(B, 2, 6, 10)"]),
     (lambda: baselines.fit_classical(X, LABELS * 0, X, LABELS), ["1 classes", "at least 2 classes"]),
     (lambda: baselines.ConvolutionalNetwork((1, 0, 8)), ["height=0", "1 or more"]),
