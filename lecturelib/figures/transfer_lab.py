@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from lecturelib.figures.colors import BLUE, GREY, ORANGE
-from lecturelib.figures.given import few, results
+from lecturelib.figures.given import few
 from lecturelib.figures.parts import label_ends
 from lecturelib.figures.style import LectureFigure, axes, new_figure, styled
 
@@ -25,7 +25,11 @@ def learning_curves(
     """
     few("runs", runs, 1 + len(DASHES))
     for name, (steps, accuracies) in runs.items():
-        results({name: np.transpose(accuracies)}, "accuracies", len(steps))
+        if np.ndim(accuracies) != 2 or len(accuracies) != len(steps) or not np.size(accuracies):
+            raise ValueError(
+                f"accuracies of {name!r} have shape {np.shape(accuracies)}, with {len(steps)} steps: expected (points, "
+                "seeds), a row for each step; one seed alone goes in as x[:, None]"
+            )
     figure = new_figure(11, 4.6, f"{title}: " + ", ".join(runs))
     (ax,) = axes(figure)
     end = max(max(steps[-1] for steps, _ in runs.values()), 1)

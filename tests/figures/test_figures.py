@@ -1002,6 +1002,9 @@ BAD: list[tuple[Callable[[], object], str]] = [
     (lambda: scaling.scaling_law(([1, 2], [[1], [2]]), ([1, 2], [1, 1], [1, 1], [1]), (3, [1]), {}), "expected .2,."),
     (lambda: patch_playground.looked_at(images(2), {}, ["a"]), r"titles and images have shapes \(1,\) and \(2,\)"),
     (lambda: transfer_lab.learning_curves({}, {}, ""), "0 runs: expected 1 to 4"),
+    (lambda: transfer_lab.learning_curves({"a": ([0, 9], np.ones((3, 4)))}, {}, ""),
+     r"'a' have shape \(3, 4\), with 2 steps: expected .points, seeds"),
+    (lambda: transfer_lab.learning_curves({"a": ([0, 9], np.ones(2))}, {}, ""), r"shape \(2,\).* as x\[:, None\]"),
 ]  # fmt: skip
 
 
