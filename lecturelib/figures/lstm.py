@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
 from lecturelib.figures.colors import BLUE, GREEN, GREY, MARKERS, ORANGE, PURPLE, RED, STATE_COLORS
-from lecturelib.figures.given import results
+from lecturelib.figures.given import few, results
 from lecturelib.figures.maps import draw_map, number_cells
 from lecturelib.figures.paper import INK, MONO, arrow, box, paper
 from lecturelib.figures.parts import label_ends
@@ -63,7 +63,7 @@ def cell_drawing() -> LectureFigure:
 def learning(delays: Sequence[int], recall: Mapping[str, np.ndarray], chance: float) -> LectureFigure:
     """Show recall of the first symbol after training at each delay: a mark for each seed, a line through the means.
 
-    Shapes: recall[name] (seeds, delays). Raises: ValueError for other shapes.
+    Shapes: recall[name] (seeds, delays). Raises: ValueError for other shapes, and more than six networks.
     """
     figure, ax = panel(11, 4.8)
     _arms(ax, delays, results(recall, "recall", len(delays)), "share of keys recalled")
@@ -78,7 +78,7 @@ def letting_go(before: Sequence[int], right: Mapping[str, np.ndarray], trained: 
     """Show how many answers are right after a reset, by what had been counted before it.
 
     Shapes: right[name] (seeds, len(before)); `trained`: the longest run of a's in training.
-    Raises: ValueError for other shapes.
+    Raises: ValueError for other shapes, and more than six networks.
     """
     figure, ax = panel(11, 4.8)
     _arms(ax, before, results(right, "right answers", len(before)), "share right, of ten")
@@ -90,9 +90,11 @@ def letting_go(before: Sequence[int], right: Mapping[str, np.ndarray], trained: 
 
 
 def _looks(names: Sequence[str]) -> dict[str, int]:
-    """Return which color and mark each network has: its own in all figures; others come after these."""
-    order = list(dict.fromkeys([*_NETWORKS, *names]))
-    return {name: order.index(name) % len(STATE_COLORS) for name in names}
+    """Return which color and mark each network has: its own in all figures; others take first what is nobody's."""
+    few("networks", names, len(STATE_COLORS))
+    own = {name: k for k, name in enumerate(_NETWORKS) if name in names}
+    free = (k for k in (4, 5, 0, 1, 2, 3) if k not in own.values())
+    return {name: own[name] if name in own else next(free) for name in names}
 
 
 def _arms(ax: Axes, labels: Sequence[int], arms: Mapping[str, np.ndarray], quantity: str) -> None:
@@ -138,7 +140,7 @@ def gradient_back(back: Mapping[str, np.ndarray]) -> LectureFigure:
     """Show how much of the gradient comes back over the steps: a thick line through the medians, thin lines for seeds.
 
     Shapes: back[name] (seeds, steps + 1), positive, by steps back from the last symbol, whose own share is 1.
-    Raises: ValueError for other shapes.
+    Raises: ValueError for other shapes, and more than six networks.
     """
     figure, ax = panel(11, 4.8)
     ax.set_yscale("log")

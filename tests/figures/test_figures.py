@@ -923,6 +923,7 @@ def test_a_network_of_notebook_02_has_a_color_of_its_own_in_all_figures():
     figures = lstm.letting_go([5, 50], seeds(names, 2), 8), lstm.gradient_back(seeds(names[2::2], 6))
     every, some = ({line.get_label(): line.get_color() for line in figure.axes[0].lines} for figure in figures)
     assert len({every[name] for name in names}) == 5 and all(some[name] == every[name] for name in names[2::2])
+    assert len({*lstm._looks(["tanh RNN", *"abcde"]).values()}) == 6
 
 
 def test_cells_with_one_arm_have_one_color():
@@ -955,7 +956,8 @@ BAD: list[tuple[Callable[[], object], str]] = [
     (lambda: attention.pointer_maps({"a": (np.eye(2), np.arange(3), np.arange(2))}),
      r"'a', and written and read, have shapes \(2, 2\) and \(2, 3\)"),
     (lambda: attention.map_to_read(np.eye(2), "abc"), r"\(2, 2\) and \(3, 3\)"),
-    (lambda: lstm.gradient_back({}), "no gradients: expected at least one name"),
+    (lambda: lstm.gradient_back({}), "0 networks: expected 1 to 6"),
+    (lambda: lstm.learning([1], dict.fromkeys("abcdefg", ONE), 0.25), "7 networks: expected 1 to 6"),
     (lambda: lstm.gradient_back({"a": np.ones((2, 5)), "b": np.ones(5)}), r"gradients of 'b' have shape \(5,\)"),
     (lambda: lstm.holding([1], {"own": {"a": ONE}, "new": {"b": ONE}}, 1), r"readouts \['own', 'new'\]: expected one"),
     (lambda: attention.interventions(np.eye(2), ["a"], ["b"]), r"\(2, 2\) and \(1, 1\)"),
