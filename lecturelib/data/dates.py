@@ -43,13 +43,15 @@ class Written(NamedTuple):
 def write(day: datetime.date, locale: str, form: str = "long") -> str:
     """Write a day as a locale does; non-breaking spaces become spaces.
 
-    Raises: ValueError for a locale that is not in LOCALES, and a format not in FORMATS.
+    Raises: ValueError for what is no date, a locale that is not in LOCALES, and a format not in FORMATS.
 
     >>> write(datetime.date(2024, 3, 5), "de")
     '5. März 2024'
     """
     from babel.dates import format_date
 
+    if not isinstance(day, datetime.date):
+        raise ValueError(f"day {day!r}: expected a datetime.date, such as datetime.date.fromisoformat('2024-03-05')")
     _check_locale(locale)
     if form not in FORMATS:
         raise ValueError(f"format {form!r} is unknown: expected one of {', '.join(FORMATS)}")

@@ -84,6 +84,7 @@ def test_what_is_drawn_is_what_it_says() -> None:
 
 
 test_bad_input_is_refused_in_words = refuses(
+    (lambda: dates.write("2024-03-05", "de"), ["day '2024-03-05'", "fromisoformat"]),  # type: ignore[arg-type]
     (lambda: dates.write(DAY, "tlh"), ["'tlh'", "en_US", "el"]),
     (lambda: dates.write(DAY, "de", "short"), ["'short'", "medium, long"]),
     (lambda: dates.date_tensors([]), ["written=0"]),
