@@ -12,7 +12,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.patches import Circle, Patch
 
 from lecturelib.figures.colors import BLUE, GREEN, GREY, MARKERS, ORANGE, STATE_COLORS
-from lecturelib.figures.given import few, known, results, same_shape
+from lecturelib.figures.given import known, results, same_shape
 from lecturelib.figures.maps import draw_map, legend_patches, map_panels, name_map, number_cells, readable, separate
 from lecturelib.figures.paper import PALE, arrow, box, paper
 from lecturelib.figures.parts import label_ends, means_and_seeds, wrapped
@@ -114,9 +114,8 @@ def pointer_maps(looks: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]])
     """Show one to four maps of attention, with letters for symbols; the cells that hold the answers are outlined.
 
     Shapes: looks[title] is weights (T, S), the symbols that are read (S,), and those that are written (T,), from 0 to
-    25. Raises: ValueError for others, and for more than four maps.
+    25; T up to 24, S up to 48 for one map, 12 for each of four. Raises: ValueError for others, and more than four maps.
     """
-    few("maps", looks, 4)
     given = {title: [np.asarray(each) for each in look] for title, look in looks.items()}
     for title, (weights, read, written) in given.items():
         same_shape(f"weights of {title!r}, and written and read,", weights.shape, (len(written), len(read)))
@@ -184,10 +183,10 @@ def interventions(right: np.ndarray, rows: Sequence[str], columns: Sequence[str]
 
 @styled
 def mask_panels(masks: Mapping[str, np.ndarray]) -> LectureFigure:
-    """Show boolean masks: colored cells may be looked at, hatched ones may not.
+    """Show one to four boolean masks: colored cells may be looked at, hatched ones may not.
 
-    Shapes: masks[name] (T, S), True = may look.
-    Raises: ValueError for others.
+    Shapes: masks[name] (T, S), True = may look; T up to 24, S up to 48 for one mask, 12 for each of four.
+    Raises: ValueError for others, and more than four masks.
     """
     each = {name: np.asarray(mask) for name, mask in masks.items()}
     for name, mask in each.items():

@@ -13,6 +13,7 @@ from matplotlib.image import AxesImage
 from matplotlib.patches import Patch
 
 from lecturelib.figures.colors import GREY, RED
+from lecturelib.figures.given import few
 from lecturelib.figures.style import LectureFigure, axes, new_figure
 
 _WIDTH, _HEIGHT = 12.0, 6.5  # inches: one slide
@@ -59,8 +60,18 @@ def name_map(ax: Axes, rows: Sequence[str], columns: Sequence[str], row_label: s
 
 
 def map_panels(shapes: Sequence[tuple[int, ...]]) -> tuple[LectureFigure, list[Axes], float]:
-    """Make a figure for maps of these shapes side by side; return it, its axes, and how many inches a map is wide."""
+    """Make a figure for maps of these shapes side by side; return it, its axes, and how many inches a map is wide.
+
+    Raises: ValueError for none, more than four, and maps whose names at 12 points would overlap.
+    """
+    few("maps", shapes, 4)
     count, (rows, columns) = len(shapes), np.max(shapes, axis=0)
+    most = 48 // count
+    if not (1 <= rows <= 24 and 1 <= columns <= most):
+        raise ValueError(
+            f"{count} maps of up to {rows} rows and {columns} columns: expected 1 to 24 rows and 1 to {most} columns; "
+            f"show a part, x[:24, :{most}]"
+        )
     room = (_WIDTH - 1.4) / count - _BESIDE
     cell = min(0.62, room / columns, (_HEIGHT - 1.85) / rows)
     width = max(count * (min(room, max(cell * columns, 2.0)) + _BESIDE) + 1.4, 6.0)

@@ -419,7 +419,7 @@ CASES: dict[str, list[Callable[[], style.LectureFigure]]] = {
     "attention.map_to_read": [lambda: attention.map_to_read(100 * np.eye(8), "LADOPNHC")],
     "attention.mask_panels": [
         lambda: attention.mask_panels({"padding": triangle(6), "causal": triangle(6)}),
-        lambda: attention.mask_panels({f"a mask with a long name {k}": triangle(9, 6) for k in range(4)}),
+        lambda: attention.mask_panels({f"a mask with a long name {k}": triangle(24, 12) for k in range(4)}),
     ],
     "attention_explorer.every_head": [
         lambda: every_head(1, 1, ["a"], ["a"]),
@@ -963,6 +963,9 @@ BAD: list[tuple[Callable[[], object], str]] = [
     (lambda: attention.interventions(np.eye(2), ["a"], ["b"]), r"\(2, 2\) and \(1, 1\)"),
     (lambda: attention.vector_or_look_up({"a": np.ones(2)}, [1], {"b": ONE}, [0]), r"copied names \['b'\]"),
     (lambda: attention.mask_panels({"m": np.eye(2)}), "mask 'm' has type float64"),
+    (lambda: attention.mask_panels({}), "0 maps: expected 1 to 4"),
+    (lambda: attention.mask_panels({"m": triangle(25, 9)}), "1 maps of up to 25 rows and 9 col.*: expected 1 to 24 r"),
+    (lambda: attention.mask_panels({"m": triangle(9, 25), "n": triangle(9)}), r"1 to 24 columns; .*x\[:24, :24\]"),
     (lambda: attention.by_learning_rate([1], {"a": np.ones(1)}), r"shape \(1,\): expected \(seeds, 1\)"),
     (lambda: recurrent_networks.compiled_units(TWO, "1", MODULO_3.table, "01"), r"\(1, 2\) and \(2, 6\)"),
     (lambda: transformer.mixing({"a": -np.eye(2)}), r"map 'a' \(2, 2\): expected"),
