@@ -148,7 +148,7 @@ def decision_card(rows: Sequence[str], columns: Sequence[str], cells: Sequence[S
 
 def _lines(cell: str, inches: float) -> list[tuple[int, str]]:
     """The numbered lines of a cell, broken where they are too long; the first is bold."""
-    told = re.sub(r"-(?=\d)", "−", cell)  # a minus, not a hyphen
+    told = re.sub(r"(?<!\w)-(?=\d)", "−", cell)  # a minus, not a hyphen of GPT-2 or 1-5
     return [(n, wrapped(line, inches - 0.3, 16 if n else 25)) for n, line in enumerate(told.split("\n"))]
 
 

@@ -934,8 +934,8 @@ def test_cells_with_one_arm_have_one_color():
 
 
 def test_a_lead_below_zero_has_a_minus_and_a_name_keeps_its_hyphen():
-    figure = transfer_drawings.decision_card(["1"], ["near"], [["fine-tuned\nlead: -1.3 points"]])
-    assert {"fine-tuned", "lead: −1.3 points"} <= said_by(figure)
+    figure = transfer_drawings.decision_card(["1"], ["near"], [["fine-tuned GPT-2\nlead: -1.3 points"]])
+    assert {"fine-tuned GPT-2", "lead: −1.3 points"} <= said_by(figure)
 
 
 def test_a_quantity_stands_in_a_fitting_unit():
