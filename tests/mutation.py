@@ -73,17 +73,17 @@ def main() -> None:
         parser.error(f"there is no module {', '.join(sorted(unknown))}: expected some of {', '.join(MODULES)}")
     kinds = tomllib.loads(LISTED.read_text("utf-8"))
     reasons = {Change(*each): reason for reason, alike in kinds.items() for each in alike}
-    faults = []
+    faults, rows = [], ""
     for module in asked.names or MODULES:
         count, alive = run(module, asked.children)
         print(f"{module}: {count} mutants, {len(alive)} survive: {len(alive) / count:.1%}", flush=True)
         if len(alive) > BAR * count:
             faults.append(f"{module}: more than {BAR:.0%} survive: write tests, or read and list them")
-        for each in alive:
-            if not reasons.get(each):
-                faults.append(f'"" = [\n    {json.dumps(each)},\n]')
+        rows += "".join(f"    {json.dumps(each)},\n" for each in alive if not reasons.get(each))
         gone = [each for each in reasons if each.module == module and each not in alive]
         faults += [f"{module}: listed, but killed: {each.old!r} -> {each.new!r}" for each in gone]
+    if rows:
+        faults.append(f'"" = [\n{rows}]')  # to be pasted: a key may stand only once
     print("\n\n".join(faults))
     sys.exit(bool(faults))
 
