@@ -200,8 +200,8 @@ check_shares = Exercise(
     },
     says="""
         all alike: Your three losses are about the same. Did you run the cell again after you had changed the share?
-        a tenth is not enough: Your loss with a tenth of the text is as high as with a fiftieth. Did you set 0.02 for
-            both?
+        a tenth is not enough: Your loss with a tenth of the text is well above that with all of it. Did you set 0.02
+            there?
         in the wrong order: You say that less text is better. Is the loss of the whole text the first of the three?
         differences: These are differences to the loss with all text. Write down the three losses themselves.
         right: That is what we measured: read ten times over, text is nearly as good as new; fifty times, it is not.
