@@ -62,8 +62,8 @@ check_tokens = Exercise(
         right: Each image is a sentence of 1 + N tokens now: the rest is the encoder that you know.
         hint 1: Three steps, and the order matters: project the patches, (B, N, D); add the positions of the N patches;
             put the class token in front, (B, 1 + N, D). Write the shape beside each line.
-        hint 2: cls_token.expand(B, 1, D) is the same token for each image; torch.cat([front, x], dim=1) puts it before
-            x = patches @ w + positions.
+        hint 2: front = cls_token.expand(len(patches), 1, -1) is the same token for each image;
+            torch.cat([front, x], dim=1) puts it before x = patches @ w + positions.
     """,
 )
 
@@ -139,7 +139,7 @@ check_sides = Exercise(
         nothing learned: All three are near chance, 0.1. Were the networks trained, by `learn`, on `few`?
         percent: Write shares, such as 0.73, and not percent.
         right: With the mean and 50 labels, one large patch beats sixteen small ones. With a single token there is
-            nothing to average, and the embedding reads every pixel by its place: either would help. A single token has
+            nothing to average, and the embedding reads every pixel by its place: either may be why. A single token has
             no use for attention.
         hint 1: Run the cell three times, with patch_size = 8, 4 and 2. Each time it prints one share.
         hint 2: shares = [..., ..., ...] in this order: side 8, side 4, side 2.
