@@ -74,7 +74,7 @@ def scipy_sentences() -> dict[str, list[str]]:
         for name in sorted(module.__all__):
             thing = getattr(module, name)  # a distribution is neither: a hundred of them say all but the same
             is_one = isinstance(thing, np.ufunc) or inspect.isfunction(thing) or inspect.isclass(thing)
-            if is_one and (sentence := first_sentence(inspect.getdoc(thing) or "")):
+            if is_one and (sentence := first_sentence(inspect.cleandoc(thing.__doc__ or ""))):
                 found.setdefault(sentence, set()).add(part)
     kept = [(each, *parts) for each, parts in found.items() if len(parts) == 1 and not _NAMES.search(each)]
     order = np.random.default_rng(0).permutation(len(kept))

@@ -247,7 +247,8 @@ def voted(table):
 def test_the_votes_are_written_also_where_the_window_is_closed(tmp_path, name):
     """Such a signal reaches all that the terminal began, and ends Python at once."""
     code = (
-        "import sys, time\nfrom pathlib import Path\nfrom lecturelib.workshop.live.poll import start\n"
+        "import signal, sys, time\nsignal.signal(signal.SIGHUP, signal.SIG_DFL)\n"  # nohup has what it starts ignore it
+        "from pathlib import Path\nfrom lecturelib.workshop.live.poll import start\n"
         "from tests.workshop.live.phones import Slide, opened\n"
         "with start.poll(Path(sys.argv[1])) as running:\n    Slide(running.settings).open()\n"
         "    opened(running.settings).vote(1)\n    print('voted', flush=True)\n    time.sleep(600)"
