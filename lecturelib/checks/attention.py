@@ -236,10 +236,10 @@ check_reading = Exercise(
         neighbor in the input: You took a letter that stands beside N in the input. The head doesn't look by place.
             Read the row that looked at N: where was its second largest weight?
         right: A hidden key hands its weight to the others in the row. This head really wrote that.
-        hint 1: Go row by row. Under the brightest cell of each row stands the letter that is written. For the second
+        hint 1: Go row by row. Under the brightest cell of each row stands the letter that is written. For the third
             question cover the column of N with your hand, and ask which rows change.
-        hint 2: Only the sixth row looked mainly at N. Without N, the largest number left in this row is 14, and it
-            stands under the letter ...
+        hint 2: Only the sixth row looked mainly at N. Without N, the largest number left in this row is 14, and below
+            it stands the letter ...
     """,
 )
 
