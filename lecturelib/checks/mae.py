@@ -117,7 +117,7 @@ check_forward = Exercise(
         positions too early: You add positions before each token is back at its place, so they belong to other patches.
         zeros for mask tokens: Your hidden places hold 0, or nothing. What was learned for them?
         mask tokens in front: Your mask tokens stand in front of the latents. In `order` the visible patches come first.
-        right: What is hidden never meets the encoder, and each token is back at its place before it gets a position.
+        right: What is hidden never meets the encoder, and each token gets the position of its own place.
         hint 1: Write down the shape after each of the five steps: keep, encode, fill up, put back, decode. The way
             back is a permutation too: which one undoes `order`?
         hint 2: tokens.gather(1, order[:, :num_visible, None].expand(-1, -1, D)) keeps; torch.cat([latents, ...], dim=1)
@@ -215,7 +215,7 @@ def _honest(painter: Callable[..., Any]) -> Callable[..., Any]:
     """Say in words what is the matter with a painter; nothing of it is scored."""
 
     def described(train: Any, images: Any, mask: Any) -> Any:
-        train, images = _blobs(90, 1), _blobs(5, 2)
+        train, images = _blobs(1297, 1), _blobs(5, 2)  # as many as in the notebook: no k that works there fails here
         order = torch.rand(5, 16, generator=torch.Generator().manual_seed(3)).argsort(dim=1)
         mask = order < 12
         kept = train.clone(), images.clone(), mask.clone()
@@ -300,6 +300,6 @@ check_painter = Exercise(
         hint 1: Must the linear painter be fitted to all digits, or only to those that resemble this one? Then average
             it with a painter of about the same error that errs differently.
         hint 2: NearestNeighbours(train, k=50).neighbours(images, hidden pixels) names the 50 nearest of each image; a
-            GaussianFill of these 50 with ridge=0.03, averaged with 12 neighbors, beats the 8 neighbors.
+            GaussianFill of these 50, averaged with 12 neighbors, beats the 8 neighbors.
     """,
 )

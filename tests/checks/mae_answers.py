@@ -128,7 +128,7 @@ def hidden_pixels(mask: Tensor) -> Tensor:
 def two_averaged(train: Tensor, images: Tensor, mask: Tensor) -> Tensor:
     near = NearestNeighbours(train, k=50).neighbours(images, hidden_pixels(mask))
     pairs = zip(near, images, mask, strict=True)
-    local = [GaussianFill(train[n], 0.03).paint(x[None], m[None], 2) for n, x, m in pairs]
+    local = [GaussianFill(train[n]).paint(x[None], m[None], 2) for n, x, m in pairs]
     return (torch.cat(local) + NearestNeighbours(train, k=12).paint(images, mask, 2)) / 2
 
 
@@ -153,6 +153,7 @@ RIGHT["an honest painter"] = [
     two_averaged,
     one_nearest,
     lambda train, images, mask: GaussianFill(train).paint(images, mask, 2),
+    lambda train, images, mask: NearestNeighbours(train, k=1000).paint(images, mask, 2),  # fewer than the notebook has
 ]
 WRONG["an honest painter"] = {
     "looks at hidden pixels": [peeking],
