@@ -86,8 +86,8 @@ def unrolled_drawing() -> LectureFigure:
 def gradients(lengths: np.ndarray, arms: Sequence[tuple[float, float]]) -> LectureFigure:
     """Show how long the gradient is, the farther back from the loss, and how long it would be without the tanh.
 
-    Shapes: lengths (arms, seeds, T), the last step last; an arm is the singular value of W_h, the same in all
-    directions, and the size of the inputs. Raises: ValueError for others.
+    Shapes: lengths (arms, seeds, T), divided by that at the last step, which is last; an arm is the singular value of
+    W_h, the same in all directions, and the size of the inputs. Raises: ValueError for others.
     """
     same_shape("lengths and (arms)", lengths.shape[:1], (len(arms),))
     figure, ax = panel(10, 5)
@@ -98,7 +98,7 @@ def gradients(lengths: np.ndarray, arms: Sequence[tuple[float, float]]) -> Lectu
             ax.plot(back, float(sigma) ** back, "--", color=color, lw=1.8)
         ax.plot(back, seeds.T, color=color, lw=1, alpha=0.6)
         ax.plot(back, np.median(seeds, axis=0), color=color, marker=MARKERS[k], markevery=7, lw=2.8)
-    ax.set(yscale="log", xlabel="steps back from the loss", ylabel="length of the gradient")
+    ax.set(yscale="log", xlabel="steps back from the loss", ylabel="length of the gradient (at the loss: 1)")
     ax.set_title("Solid: tanh network, five seeds and their median; dashed: without the tanh")
     ends = {
         f"$\\sigma$ = {a:g}, inputs {b:g}": np.median(seeds)
@@ -129,7 +129,9 @@ def read_back(states: np.ndarray, strings: Sequence[str], found: Any, dfa: Any) 
     left.margins(0.3)
     left.set_title("Hidden states")
     left.set_xlabel(
-        "plane: two principal components\ncolor: true state; letter: group\n0 after 1: mostly state 0, reached by a 1",
+        "projected onto a plane; color: true state\n"
+        "letter: group, which can lie in two clumps\n"
+        "0 after 1: mostly state 0, reached by a 1",
         fontsize=12,
     )
     if found is None:
