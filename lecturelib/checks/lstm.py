@@ -137,8 +137,8 @@ check_gru_step = Exercise(
         right: It equals torch's GRUCell on inputs of two sizes.
         hint 1: Compute x W_x^T + b_x and h W_h^T + b_h once, and cut each into three along its last axis: r, z, n.
             Without dim, .chunk(3) cuts the batch.
-        hint 2: The candidate is the only place where the parts of x and h are not simply added: n = tanh(x_n + r *
-            h_n).
+        hint 2: The candidate is the only place where the parts of x and h are not added as they are:
+            n = tanh(x_n + r * h_n).
     """,
 )
 
@@ -199,7 +199,7 @@ check_diagnosis = Exercise(
         S never learned: S counts rightly on strings like those in training. What is different in the long ones?
         T lost something: Compare T at its two delays: it is equally good at both. Did anything get lost on the way?
         T is not asked to forget: T's task has nothing to let go: the key stays the same to the end.
-        right: T has learned a half: it tells two pairs of keys apart, and holds what it has learned.
+        right: T has learned about a half, and holds what it has learned. Of R we know only that a linear readout fails.
         hint 1: Ask in this order: is it right where it was trained? If so, is it right far beyond? If not, does a new
             readout find the key?
         hint 2: Wrong as trained: not learned. Right as trained, wrong beyond: recoded if the new readout is right,

@@ -25,7 +25,7 @@ _NETWORKS = ("tanh RNN", "tanh RNN, orthogonal", "LSTM", "LSTM, open gate")  # e
 def cell_drawing() -> LectureFigure:
     """Draw one step of the LSTM: the cell on its line above, the four gates below it, in each box its line of code."""
     figure, ax = paper(
-        12, 5.3, "one step of an LSTM: the cell is multiplied by f, i times g is added; o shows it, with code"
+        12, 5.3, "one step of an LSTM: the cell is multiplied by f, i times g is added; o shows it; code in each box"
     )
     above, gate_top, low = 4.45, 2.75, 1.75
     box(ax, 0.35, 0.3, 9.05, 0.72, "", "z = x[:, t] @ W.T + h @ U.T + b;  i, f, g, o = z.chunk(4, dim=-1)", GREY)
@@ -81,7 +81,7 @@ def letting_go(before: Sequence[int], right: Mapping[str, np.ndarray], trained: 
     Raises: ValueError for other shapes, and more than six networks.
     """
     figure, ax = panel(11, 4.8)
-    _arms(ax, before, results(right, "right answers", len(before)), "share right, of ten")
+    _arms(ax, before, results(right, "right answers", len(before)), "share of the next ten right")
     ax.set(ylim=(-0.17, 1.05), title="Right answers after a bar", xlabel="a's in a row before the bar")
     edge = np.interp(trained, before, range(len(before)))
     ax.axvline(edge, color=GREY, ls=":", lw=1.8)
@@ -106,7 +106,7 @@ def _arms(ax: Axes, labels: Sequence[int], arms: Mapping[str, np.ndarray], quant
         ax.plot(x, each.T, MARKERS[k], mfc="none", mec=STATE_COLORS[k], mew=1.8, ms=8)
         ax.plot([], [], MARKERS[k] + "-", color=STATE_COLORS[k], mfc="none", mew=1.8, ms=9, label=name)
     ax.set_xticks(range(len(labels)), [str(each) for each in labels])
-    ax.set_ylabel(f"{quantity}\nline: mean of {len(next(iter(arms.values())))} seeds\nmark: one seed")
+    ax.set_ylabel(f"{quantity}\nline: mean of {len(next(iter(arms.values())))} seeds;\nmark: one seed")
     columns = len(arms) if sum(map(len, arms)) < 70 else 2
     ax.figure.legend(loc="outside lower center", ncols=columns, fontsize=13)
 
@@ -153,7 +153,7 @@ def gradient_back(back: Mapping[str, np.ndarray]) -> LectureFigure:
         ax.plot(middle, MARKERS[k] + "-", label=name, **look)
         ends[name] = middle[-1]
     ax.set_title("Gradient with respect to a symbol, relative to the last symbol's; untrained")
-    ax.set(xlabel="steps back", ylabel="relative gradient\nthick: median of seeds\nthin: one seed", xlim=(0, steps))
+    ax.set(xlabel="steps back", ylabel="relative gradient\nthick: median of seeds;\nthin: one seed", xlim=(0, steps))
     low, high = ax.get_ylim()
     powers = np.arange(np.ceil(np.log10(low)), np.floor(np.log10(high)) + 1)
     ax.set_yticks(10 ** powers[:: -max(1, len(powers) // 6)])

@@ -84,7 +84,7 @@ def _ticks(ax: Axes, which: str) -> list[str]:
 def _words(ticks: list[str]) -> bool:
     """Whether these are names, rather than numbers with or without a unit."""
     return not all(
-        re.fullmatch(r"[-−\d.,]*( ?\w{1,2})?|[-−\d.,]+", tick) and re.search(r"\d|^$", tick) for tick in ticks
+        re.fullmatch(r"[-−\d.,^]*( ?\w{1,2})?|[-−\d.,]+", tick) and re.search(r"\d|^$", tick) for tick in ticks
     )
 
 
@@ -104,7 +104,7 @@ def _listed(names: Iterable[str]) -> str:
 def _plain(text: str) -> str:
     """A label on one line and without mathematics; a further line that explains follows in brackets."""
     text = re.sub(r"\\sqrt\{(.*?)\}", r"√\1", text)
-    first, *more = [" ".join(re.sub(r"[$\\{}]", "", line).split()) for line in text.split("\n")]
+    first, *more = [" ".join(re.sub(r"\\mathdefault|[$\\{}]", "", line).split()) for line in text.split("\n")]
     rest = " ".join(more)
     return f"{first} ({rest})" if ": " in rest and rest[0] != "(" and first[-1:] != ":" else f"{first} {rest}".strip()
 

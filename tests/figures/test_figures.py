@@ -656,6 +656,9 @@ def test_a_figure_can_be_read_is_the_same_each_time_and_changes_no_setting(name)
         (lambda: vision.accuracies({"five labels": {"pixels": np.array([0.5, 0.6])}}, 0.1, mark="draw of labels"),
          "Tick and number: mean; hollow: one draw of labels each; chance is 10; the axis does not begin at 0. "
          "Five labels. Right on test images (%); from top to bottom: pixels."),
+        (lambda: lstm.gradient_back({"LSTM": np.logspace(0, -20, 11)[None]}),
+         "Gradient with respect to a symbol, relative to the last symbol's; untrained. Relative gradient (thick: "
+         "median of seeds; thin: one seed) against steps back, 0 to 10: LSTM."),
         (drawings.block_drawing,
          "a block: norm, attention, residual, norm, feed-forward, residual; attention alone mixes tokens."),
     ],
