@@ -198,16 +198,15 @@ check_decoder_block = Exercise(
         context normalized: You normalize the context. The encoder ends with a norm of its own: use it as it is.
         another order: Your three steps are right, but not their order. What comes first in a decoder's block?
         side by side: All your layers look at the x from the start. Each should see what the one before has added.
-        a part left out: One of the three steps is missing. A decoder's block has two attentions and a feed-forward
-            network.
+        a part left out: One of the three steps is missing. This block has two attentions and a feed-forward network.
         the attentions exchanged: You have exchanged the two attentions: each has weights of its own.
         written in place: Your result is right, but it stands in the x that you were given. `x += y` writes into it;
             `x = x + y` makes a new tensor.
         right: Three steps, each x + layer(norm(x)): the residual stream goes through untouched but for additions.
         hint 1: The block of section 4 has two steps of one form. This one has three, and only the second one looks at
             the context. What does each step add to x?
-        hint 2: x = x + self_attention(norms[0](x), mask), with a mask that you make first: torch.ones(T, T,
-            dtype=torch.bool).tril(). Two more lines of this form follow.
+        hint 2: x = x + self_attention(norms[0](x), mask), with a mask that you make first: causal_mask(x.shape[1]).
+            Two more lines of this form follow.
     """,
 )
 
@@ -313,10 +312,10 @@ check_patient = Exercise(
         exchanged: You have written the bug where your name belongs, and the patient depends on the name.
         right: That is the bug. past_ignores_future finds four of the six; only_attention_mixes shows which one sits
             in a norm, tells_positions_apart the missing positions, maps_follow_the_formula what is wrong with the
-            weights; a row of the map tells the last two apart.
-        hint 1: Run the four tests, and compare what fails with the figure of section 7. Usually one bug is left.
-        hint 2: If two bugs are left, print a row of weights of a query in the middle. Masked scores that all become
-            almost 0 give later keys equal weights; scores that nobody masked do not.
+            weights; a row of the map tells the first two of the list apart.
+        hint 1: Run the four tests, and compare what fails with the last figure of section 7. Usually one bug is left.
+        hint 2: If two bugs are left, look at the printed row of weights. Masked scores that all become almost 0 give
+            later keys equal weights; scores that nobody masked do not.
     """,
 )
 
