@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from lecturelib.figures.colors import BLUE, GREY, MARKERS, ORANGE, STATE_COLORS
 from lecturelib.figures.style import LectureFigure, axes, new_figure, panel, styled
+
+DASHES = ("--", ":", (0, (8, 2)), (0, (1, 3)), "-.")  # no two alike, even in black and white
 
 
 @styled
@@ -73,7 +76,8 @@ def spread(
 def by_labels(labels: Sequence[int], accuracy: Mapping[str, ArrayLike], lines: Mapping[str, float]) -> LectureFigure:
     """Show accuracy against the number of labels of each part: the mean of the draws, and their standard deviation.
 
-    `lines` are accuracies that need no label. Shapes: accuracy[name] (draws, labels) from 0 to 1.
+    `lines` are accuracies that need no label; one called "MiniLM, ..." has the color of accuracy["MiniLM"].
+    Shapes: accuracy[name] (draws, labels) from 0 to 1.
     """
     figure, ax = panel(11, 5.4)
     for k, (name, each) in enumerate(accuracy.items()):
@@ -84,8 +88,9 @@ def by_labels(labels: Sequence[int], accuracy: Mapping[str, ArrayLike], lines: M
         ax.errorbar(
             x, array.mean(0), array.std(0, ddof=1), color=STATE_COLORS[k], marker=MARKERS[k], capsize=4, label=name
         )
-    for (name, height), dashes in zip(lines.items(), ("--", ":", "-."), strict=False):
-        ax.axhline(height, color=GREY, ls=dashes, lw=2, label=name)
+    color = dict(zip(accuracy, STATE_COLORS, strict=False))
+    for (name, height), dashes in zip(lines.items(), cycle(DASHES), strict=False):
+        ax.axhline(height, color=color.get(name.split(",")[0], GREY), ls=dashes, lw=2, label=name)
     ax.set_xscale("log")
     ax.set_xticks(list(labels), [str(each) for each in labels])
     ax.minorticks_off()
