@@ -31,7 +31,7 @@ class Pointer(nn.Module):
         super().__init__()
         check_whole(vocab_size=vocab_size, places=places)
         d_model = attention.q_proj.in_features
-        self.symbol = nn.Embedding(vocab_size + 1, d_model)
+        self.symbol = nn.Embedding(vocab_size + 1, d_model)  # a learned vector for each symbol
         self.place = nn.Embedding(places, d_model)
         self.attention = attention
         self.out = nn.Linear(attention.v_proj.out_features, vocab_size)

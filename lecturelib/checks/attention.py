@@ -195,7 +195,9 @@ def _read(answer: Any) -> Callable[[], Any]:
         return lambda: ...
     cleaned = {name: re.sub(r"[^A-Za-z-]", "", re.sub("[_?.]", "-", str(each))) for name, each in said.items()}
     cleaned = {name: each.lower() if name == "task" else each.upper() for name, each in cleaned.items()}
-    return lambda: {name: known[name].get(each, "not right") for name, each in cleaned.items()}
+    judged = {name: known[name].get(each, "not right") for name, each in cleaned.items()}
+    first = next((name for name, each in judged.items() if each != "right"), "")
+    return lambda: {name: each if name == first else "right" for name, each in judged.items()}
 
 
 def _letters(weights: Tensor) -> str:
@@ -216,6 +218,9 @@ check_reading = Exercise(
     imitations={
         "it is not copy": (_answer(task="copy"), _answer(task="copy", written=READ)),
         "it is not reverse": _answer(task="reverse"),
+        "no task of section 3": _answer(task="shift"),
+        "another letter": _answer(written="ACDHLNOH"),
+        "another letter for N": _answer(N_hidden="ACDHLLOP"),
         "what is read": _answer(written=READ),
         "unchanged": _answer(N_hidden="ACDHLNOP"),
         "closed up": _answer(N_hidden="ACDHLOP"),
@@ -226,6 +231,9 @@ check_reading = Exercise(
         it is not copy: A head that copies has its weight on one diagonal: place 1 looks at place 1. Does it here?
         it is not reverse: A head that reverses has its weight on the other diagonal. Does it here? Write down the
             letter under the brightest cell of each row, from top to bottom. What order are they in?
+        no task of section 3: The three tasks are "copy", "reverse" and "sort".
+        another letter: Row by row: which letter stands under the brightest cell? Yours is another one somewhere.
+        another letter for N: Only the row that looked at N changes. There the second largest weight counts.
         what is read: These are the letters that the head reads, from left to right. It writes one letter for each row:
             the letter under the brightest cell of that row.
         unchanged: Your result with N hidden still holds an N. A hidden key has weight 0: no row can fetch it.

@@ -248,7 +248,7 @@ def translator_drawing() -> LectureFigure:
     ax.text(at[1] + 0.74, 3.05, "mix $c_2$ goes to the output", fontsize=13, va="center")
     words = "cross-attention:\nkeys and values\ncome from $e_1$ to $e_4$"
     ax.text(11.95, 2.2, words, fontsize=13, ha="right", va="center", linespacing=1.15)
-    _start(ax, 6.65, 1.17, 6.38, "start: last\nstates of both\ndirections", 2.42)
+    _start(ax, 6.38, 1.9, 6.38, "start: last\nstates of both\ndirections", 2.42)
     ax.plot([6.12, 6.12], [0.2, 5.4], color=GREY, lw=1.2)
     return figure
 

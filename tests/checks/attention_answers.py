@@ -97,7 +97,11 @@ RIGHT["read a map"] = [
 WRONG["read a map"] = {
     "unchanged": [{**SEEN, "N hidden": "acdhlnop"}],
     "not solved yet": [{**SEEN, "N hidden": ...}, {**SEEN, "task": ...}],
-    "other": [{**SEEN, "N hidden": "ACDHLAOP"}, {**SEEN, "task": "rotate"}, "sort", {"task": "sort"}],
+    "no task of section 3": [{**SEEN, "task": "rotate"}],
+    "another letter for N": [{**SEEN, "N hidden": "ACDHLAOP"}],
+    "it is not copy": [{"task": "copy", "written": "LADOPNHC", "N hidden": "LADOPHHC"}],  # the first mistake counts
+    "what is read": [{"task": "sort", "written": "LADOPNHC", "N hidden": "LADOPOHC"}],
+    "other": ["sort", {"task": "sort"}],
 }
 
 # ---- a head that is told less ----
