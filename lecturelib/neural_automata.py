@@ -68,7 +68,7 @@ def compile_rnn(dfa: DFA, gain: float = 10.0) -> RNNWeights:
                 w_h[unit, p * m : (p + 1) * m] = 0.5
             b[unit] = 0.5 * len(before) * m - 1.5
     h_0 = -torch.ones(n * m)
-    h_0[dfa.start * m] = 1.0  # as if the start state had been reached by the first symbol
+    h_0[dfa.start * m] = 1.0  # as if the start state had been reached by symbol 0
     return RNNWeights(gain * w_x, gain * w_h, gain * b, h_0)
 
 

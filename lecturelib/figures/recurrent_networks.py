@@ -130,7 +130,7 @@ def read_back(states: np.ndarray, strings: Sequence[str], found: Any, dfa: Any) 
     left.set_title("Hidden states")
     left.set_xlabel(
         "projected onto a plane; color: true state\n"
-        "letter: group, which can lie in two clumps\n"
+        "letter: group (may lie in two clumps);\n"
         "0 after 1: mostly state 0, reached by a 1",
         fontsize=12,
     )

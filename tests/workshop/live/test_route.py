@@ -66,4 +66,4 @@ def test_the_copies_lead_to_one_another_and_ask_only_what_is_polled(monkeypatch)
     assert [each["after"] for each in told] == [*([f"{name}.ipynb"] for name in NAMES[1:]), []]
     assert told[3]["at"] == "6-one-vector-or-a-look-up" and told[4]["at"] == "1-who-mixes-tokens"
     assert [len(each["questions"]) for each in told] == [sum(s.poll for s in stops(name)) for name in NAMES]
-    assert told[3]["questions"][0]["question"].startswith("After 100 steps attention gets 99")
+    assert told[3]["questions"][0]["question"].startswith("After 100 steps attention gets about 99")

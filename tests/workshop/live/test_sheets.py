@@ -42,7 +42,7 @@ def test_the_plan_fits_the_notebooks_and_takes_75_minutes():
 def test_the_sheet_of_the_path_says_which_slides_what_to_poll_and_what_to_leave_out():
     text = sheets.path_sheet(NOTEBOOKS, PLAN)
     assert "| 0:23 | 8 | 03: 6. One vector or a look-up (slides 26-27, 30, 33-35) | **poll**;" in text
-    asked = "After 100 steps attention gets 99 of 100 dates right. One vector:"
+    asked = "After 100 steps attention gets about 99 of 100 right. One vector:"
     assert f"- 03.6: {asked} **50 to 90**; wrong: fewer than 50 /" in text
     assert text.count("**poll**") == sum(stop.poll for stop in PLAN.path) == text.count("; wrong: ")
     assert "Late? Leave out 07.5 (3 min), then 06.5 (6 min), then 02.4 (6 min)." in text
