@@ -20,7 +20,7 @@ from typing import Any
 import torch
 
 from lecturelib.data import sweeps
-from lecturelib.data.digits import digits
+from lecturelib.data.digits import digits, moved
 from lecturelib.data.sweeps import TRANSFER, TRANSFER_COLUMNS
 from lecturelib.label_efficiency import Arm, Pixels, Probe, Tune, label_efficiency
 from lecturelib.pretrained.load import load, source
@@ -84,6 +84,25 @@ class Spreading:
         return found
 
 
+@dataclass(frozen=True)
+class MovedCopies:
+    """The nearest labeled image or copy of one, moved like the digits that the masked autoencoder was trained on."""
+
+    copies: int = 40
+
+    def accuracies(self, sets: Sequence[Examples], test: Examples, seeds: Sequence[int]) -> list[float]:
+        """Learn from each set alone; the seeds move the copies."""
+        from sklearn.neighbors import KNeighborsClassifier
+
+        found = []
+        for (images, labels), seed in zip(sets, seeds, strict=True):
+            generator = torch.Generator().manual_seed(seed)
+            pixels = torch.cat([images, *(moved(images, generator) for _ in range(self.copies))]).flatten(1).numpy()
+            nearest = KNeighborsClassifier(1).fit(pixels, labels.repeat(1 + self.copies).numpy())
+            found.append(float(nearest.score(test[0].flatten(1).numpy(), test[1].numpy())))
+        return found
+
+
 def arms(changes: Mapping[str, Any] | None = None, pool: Examples | None = None) -> dict[str, Callable[[], Arm]]:
     """Return by name how to make each arm; weights are read only then. `changes` replace settings of the training."""
 
@@ -102,6 +121,7 @@ def arms(changes: Mapping[str, Any] | None = None, pool: Examples | None = None)
 
     found: dict[str, Callable[[], Arm]] = {
         "pixels": Pixels,
+        "pixels, moved copies": MovedCopies,
         "pixels, label spreading": lambda: Spreading((pool or target()[0])[0]),
         "MAE, probe": lambda: Probe(mae()),
         "from scratch": tune("from scratch", network),

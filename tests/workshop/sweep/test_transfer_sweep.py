@@ -101,7 +101,7 @@ def test_the_table_of_the_course_is_whole_and_of_these_settings():
 def test_cheap_arms_of_the_table_can_be_measured_again():
     measured = transfer_table()
     pool, test = sweep.target()
-    for name in ("pixels", "pixels, label spreading", "print, probe"):
+    for name in ("pixels", "pixels, moved copies", "pixels, label spreading", "print, probe"):
         arm = sweep.arms()[name]()
         again = label_efficiency.label_efficiency({"it": arm}, pool, test, labels=(1, 5), seeds=(0, 1))["it"]
         torch.testing.assert_close(again, measured.accuracy[name][:2, :2], atol=0.005, rtol=0)
