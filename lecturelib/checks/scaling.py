@@ -87,7 +87,7 @@ check_merge = Exercise(
             infinity is NaN, and m was kept for nothing. Subtract in the exponent before you take the power.
         another m kept: You keep an m that is not always the larger of the two. The quotient a / l stays the same, but a
             piece is multiplied by a power of e above 1, and overflows where the scores are far apart.
-        one of a and l not rescaled: You rescale the mix or the sum, but not both: their quotient is no mean now.
+        one of a and l not rescaled: You rescale a or l, but not both: their quotient is no mean now.
         right: Pieces of any size, in any order: so a fused kernel meets n keys and never holds their n weights.
         hint 1: The new m is the larger of the two, query by query. A piece that was taken relative to m_1 and is now to
             be relative to m changes by one factor, its sum and its mix alike. Which? It is never above 1.
@@ -155,7 +155,7 @@ check_data_parallel = Exercise(
         the first process only: Your gradient is that of the first process. What the others computed is lost.
         weights turned round: Your weights are turned round: a process counts by the rows that others have.
         changes the gradients in place: The result is right, but you wrote into the gradients that you were given. Begin
-            with new tensors: a += or *= changes the first one itself.
+            with new tensors: `mean = gradients[0]` is no copy, and += or *= changes tensors themselves.
         names lost: The numbers are right, but their names are lost: which weight does each belong to?
         names missing: Your dictionary lacks names. Does the function return within the loop?
         right: It is the gradient of the mean over all rows, however they are shared: one process would take this step.
@@ -195,14 +195,14 @@ check_shares = Exercise(
     imitations={
         "all alike": [1.96, 1.96, 1.96],
         "a tenth is not enough": [1.96, 2.36, 2.36],
-        "in the wrong order": [2.36, 1.99, 1.96],
+        "in the wrong order": ([2.36, 1.99, 1.96], [1.96, 2.36, 1.99]),
         "differences": [0.0, 0.03, 0.4],
     },
     says="""
         all alike: Your three losses are about the same. Did you run the cell again after you had changed the share?
         a tenth is not enough: Your loss with a tenth of the text is well above that with all of it. Did you set 0.02
             there?
-        in the wrong order: You say that less text is better. Is the loss of the whole text the first of the three?
+        in the wrong order: In your list less text is better somewhere. Is its order share 1, then 0.1, then 0.02?
         differences: These are differences to the loss with all text. Write down the three losses themselves.
         right: That is what we measured: read ten times over, text is nearly as good as new; fifty times, it is not.
             (Large models: up to about four times, Muennighoff and others 2023.)

@@ -147,7 +147,7 @@ RIGHT["the same operations, less text"] = [[1.97, 2.02, 2.41], (2.0, 1.98, 2.3),
 WRONG["the same operations, less text"] = {
     "all alike": [[2.0, 2.01, 2.02]],
     "a tenth is not enough": [[1.96, 2.15, 2.36]],  # not as high as with a fiftieth: the verdict does not say so
-    "in the wrong order": [[2.4, 2.0, 2.0]],
+    "in the wrong order": [[2.4, 2.0, 2.0], [2.0, 2.4, 2.05]],
     "other": ["one", [2.0, 1.5, 2.4], [196, 199, 236]],
     "error": [[1.96, 1.99]],
     "not solved yet": [[..., ..., ...]],
