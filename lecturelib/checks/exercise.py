@@ -12,6 +12,7 @@ import copy
 import html
 import inspect
 import random
+import re
 import sysconfig
 import textwrap
 import traceback
@@ -495,6 +496,8 @@ def three_shares(of: str, words: Callable[[list[float]], str]) -> Callable[[Any]
     def read(answer: Any) -> Function:
         if answer is ... or (isinstance(answer, tuple | list) and any(each is ... for each in answer)):
             return lambda asked: ...
+        if isinstance(answer, str | Mapping):
+            raise ValueError(f"{answer!r} is no list: expected three numbers, the shares {of}")
         try:
             shares = [float(each) for each in answer]
         except (TypeError, ValueError):
@@ -521,7 +524,8 @@ def named_lines(lines: str, bad: str, example: str) -> Callable[[Any], Function]
             return lambda code: ...
         if not isinstance(answer, str | tuple | list | set) or not all(isinstance(each, str) for each in answer):
             return lambda code: f"no letters of lines, but {answer!r}"
-        letters = {each for each in "".join(answer).upper() if each not in " ,;"}
+        words = answer if isinstance(answer, str) else " ".join(answer)
+        letters = {each for each in re.sub(r"\bAND\b", "", words.upper()) if each not in " ,;"}
         if unknown := sorted(letters - set(lines)):
             raise ValueError(
                 f"there is no line {', '.join(unknown)}: expected letters from {lines[0]} to {lines[-1]}, such as "

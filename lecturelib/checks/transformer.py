@@ -249,7 +249,7 @@ def _contradiction(has: str, said: str) -> str:
 def _diagnosis(answer: Any) -> Callable[[str], Any]:
     """What is the matter with a diagnosis [student, bug]: in words, as a function of nothing that matters."""
     student, bug = answer if isinstance(answer, tuple | list) and len(answer) == 2 else (None, answer)
-    if bug is ...:
+    if bug is ... or student is ...:
         return lambda patient: ...
     said = list(bug) if isinstance(bug, tuple | list | set) else [bug]
     if not isinstance(student, str) or not all(isinstance(each, str) for each in said):
@@ -266,6 +266,8 @@ def _diagnosis(answer: Any) -> Callable[[str], Any]:
         return lambda patient: "exchanged"
     if plain not in FAILS:
         raise ValueError(f"the bug {bug!r} is not in the list: expected one of {', '.join(FAILS)}")
+    if _plain(student) == "your name":
+        raise ValueError('write your own name in place of "your name", the same in both cells, and run both again')
     has = _has(student)
     return lambda patient: "this bug" if plain == has else _contradiction(has, plain)
 
@@ -312,7 +314,7 @@ check_patient = Exercise(
         exchanged: You have written the bug where your name belongs, and the patient depends on the name.
         right: That is the bug. past_ignores_future finds four of the six; only_attention_mixes shows which one sits
             in a norm, tells_positions_apart the missing positions, maps_follow_the_formula what is wrong with the
-            weights; a row of the map tells the first two of the list apart.
+            weights; a row of the map tells the two bugs of the mask apart.
         hint 1: Run the four tests, and compare what fails with the last figure of section 7. Usually one bug is left.
         hint 2: If two bugs are left, look at the printed row of weights. Masked scores that all become almost 0 give
             later keys equal weights; scores that nobody masked do not.

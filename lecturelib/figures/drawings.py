@@ -26,7 +26,8 @@ from lecturelib.figures.paper import (
 )
 from lecturelib.figures.style import LectureFigure, styled
 
-# number, name, code: the boxes of `architecture_drawing`, attributes of `lecturelib.transformer.EncoderDecoder`
+# number, name, code: the boxes of `architecture_drawing`, but for the last attributes of
+# `lecturelib.transformer.EncoderDecoder`
 BOXES = [
     (1, "tokens and positions", "encoder.embedding"),
     (2, "self-attention", "encoder.blocks[i].attention"),
@@ -170,8 +171,9 @@ def architecture_drawing() -> LectureFigure:
         5: (0.92, lower, 1.36), 6: (2.75, lower, 1.4), 7: (4.65, lower, 1.25), 8: (6.4, lower, 1.55),
         9: (8.65, lower, 0.8), 10: (9.7, lower, 0.95), 11: (10.9, lower, 1.05),
     }  # fmt: skip
+    so_far = "target\nso far\n(B, T)"  # position t holds what was written before step t
     for y, lane, what, blocks, end in ((upper, "The encoder reads", "source\n(B, S)", "encoder.blocks[i]", 6.65),
-                                       (lower, "The decoder writes", "target\n(B, T)", "blocks[i]", 8.4)):  # fmt: skip
+                                       (lower, "The decoder writes", so_far, "blocks[i]", 8.4)):  # fmt: skip
         ax.text(0.1, y + high + 0.55, lane, fontsize=16, weight="bold", va="center")
         ax.text(0.08, y + high / 2, what, fontsize=13, va="center", linespacing=1.3)
         around: dict[str, Any] = {"fc": "#fafafa", "ec": GREY, "lw": 1.5, "ls": (0, (4, 3)), "zorder": 0}

@@ -69,16 +69,21 @@ def cuts(image: np.ndarray, cut: Mapping[str, np.ndarray], pixels: Mapping[str, 
     whole = checked(image)
     few("ways to cut", cut, 3)
     _, height, width = whole.shape
+    cut = {name: _checked_cut(f"patches of {name!r}", each, image) for name, each in cut.items()}
+    shapes = " and ".join(dict.fromkeys(f"{each.shape[-1]} × {each.shape[-1]}" for each in cut.values()))
     high = 1.75
     top = 0.25 + len(cut) * (high + 0.4)
     figure, page = paper(12, top, f"one image cut in {len(cut)} ways: {', '.join(cut)}")
     wide, small = high * width / height, 0.7 * high
     second = 0.3 + wide + 0.8
     third = second + 3 * (small + 0.2) + 0.7
-    for x, words in ((0.3, "the image"), (second, "patches 0, 1, 2"), (third, "all patches at their places")):
+    for x, words in (
+        (0.3, "the image"),
+        (second, f"patches 0, 1, 2, as {shapes}"),
+        (third, "all patches at their places"),
+    ):
         page.text(x, top - 0.3, words, fontsize=15, weight="bold", va="center")
-    for k, (name, each) in enumerate(cut.items()):
-        parts = _checked_cut(f"patches of {name!r}", each, image)
+    for k, (name, parts) in enumerate(cut.items()):
         P = parts.shape[-1]
         down, across = height // P, width // P
         y = top - 0.55 - k * (high + 0.4) - high

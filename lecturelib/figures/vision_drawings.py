@@ -71,7 +71,7 @@ def vit_drawing(image: np.ndarray) -> LectureFigure:
         link(ax, x, top_of, low - 0.17)
     legend(ax, 0.15, 0.4, ORANGE, "mixes tokens")
     legend(ax, 2.45, 0.4, BLUE, "each token alone")
-    ax.text(5.15, 0.4, "a lane: one patch; one vector: mean, class token or all side by side", fontsize=14, va="center")
+    ax.text(5.15, 0.4, "a lane: one patch; class token, pool_tokens, N D: see section 3", fontsize=14, va="center")
     return figure
 
 

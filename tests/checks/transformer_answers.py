@@ -112,9 +112,15 @@ WRONG["the blind patient"] = {
     "no bug": [["me", "None"], ["soft mask", "no bug"]],
     "more than one bug": [["me", "Soft mask, no mask"], ["me", ("norm over time", "wrong scale")]],
     "exchanged": [["Soft_mask", "me"]],
-    "error": [["me", "the third one"], ["me", "mask"], ["me", ""], ["me", "not wrong scale"]],
+    "error": [
+        ["me", "the third one"],
+        ["me", "mask"],
+        ["me", ""],
+        ["me", "not wrong scale"],
+        ["Your name", "wrong scale"],
+    ],
     "other": ["soft mask", ["soft mask"], [3, "soft mask"], ["me", None], ["me", 5]],
-    "not solved yet": [["me", ...]],
+    "not solved yet": [["me", ...], [..., "wrong scale"]],
 }
 
 # ---- how deep without residual connections? ----
@@ -134,7 +140,7 @@ WRONG["depth without residual connections"] = {
     "another depth works": [[0.44, 1.0, 0.2], (0.18, 0.44, 1.0)],
     "percent": [[99, 31.2, 18], [100, 0.31, 0.18]],
     # losses and counts are no percent
-    "other": [[1.0, 0.2, 0.9], [0.2, 0.9, 0.9], "one", [0.5, -1, 0], 3, [0.02, 1.6, 2.1], [2400, 1056, 480]],
-    "error": [[1.0, 0.3]],
+    "other": [[1.0, 0.2, 0.9], [0.2, 0.9, 0.9], [0.5, -1, 0], 3, [0.02, 1.6, 2.1], [2400, 1056, 480]],
+    "error": [[1.0, 0.3], "one", {1: 1.0, 2: 0.29, 3: 0.17}],
     "not solved yet": [[..., ..., ...]],
 }

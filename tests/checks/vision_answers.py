@@ -60,7 +60,7 @@ WRONG["tokens"] = {
 
 # ---- a suspect ----
 
-RIGHT["the suspect"] = ["DE", "e, d", ["D", "E"], ("E", "D")]
+RIGHT["the suspect"] = ["DE", "e, d", ["D", "E"], ("E", "D"), "D and E", ["d", "and", "e"]]
 WRONG["the suspect"] = {
     "line A": [["A", "E"], "ABCDEFG"],
     "line B": ["bde"],
@@ -85,7 +85,7 @@ WRONG["the side of a patch"] = {
     "the same twice": [[0.73, 0.73, 0.53], [0.8, 0.53, 0.53]],
     "nothing learned": [[0.1, 0.13, 0.08]],
     "percent": [[80.1, 73, 53]],
-    "other": ["0.8", [0.8, -1, 0.5], [0.7, 1.2, 2.0]],
-    "error": [[0.8, 0.5]],
+    "other": [[0.8, -1, 0.5], [0.7, 1.2, 2.0]],
+    "error": [[0.8, 0.5], "0.8", "0.79 0.70 0.53", {8: 0.79, 4: 0.7, 2: 0.53}],
     "not solved yet": [[..., ..., ...]],
 }

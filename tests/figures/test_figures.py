@@ -731,6 +731,10 @@ def test_the_table_of_boxes_names_attributes_of_the_model():
     assert {str(number) for number, _, _ in drawings.BOXES} <= said_by(drawings.architecture_drawing())
 
 
+def test_patches_that_are_strips_of_the_image_are_said_to_be_drawn_as_squares():
+    assert "patches 0, 1, 2, as 2 × 2" in said_by(ways(image(), 2, "patchify", "view alone"))
+
+
 @pytest.mark.parametrize("name", ["multi_head", "vit", "mae"])
 def test_the_code_in_a_drawing_names_attributes_of_the_model(name):
     encoder = VisionTransformer((1, 8, 8), 2, 8, 2, 1, num_classes=3, pool="class")
