@@ -90,7 +90,7 @@ check_merge = Exercise(
         one of a and l not rescaled: You rescale a or l, but not both: their quotient is no mean now.
         right: Pieces of any size, in any order: so a fused kernel meets n keys and never holds their n weights.
         hint 1: The new m is the larger of the two, query by query. A piece that was taken relative to m_1 and is now to
-            be relative to m changes by one factor, its sum and its mix alike. Which? It is never above 1.
+            be relative to m changes by one factor, its l and its a alike. Which? It is never above 1.
         hint 2: m = torch.maximum(m_1, m_2); the factors are torch.exp(m_1 - m) and torch.exp(m_2 - m); l and a are each
             the first piece times its factor plus the second times its own.
     """,
