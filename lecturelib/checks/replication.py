@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
+import itertools
 import json
 import math
 import re
@@ -127,9 +128,9 @@ def near(
         if bound is None:
             continue
         runs = [(each[0], each[own] if each[1:] else bound) for each in said if each and each[0] is not None]
-        if len(runs) < 2:
+        if len(runs) < 2 or not all(map(math.isfinite, itertools.chain(*runs))):
             return False
-        scale: Callable[[float], float] = math.log if min(map(min, runs)) > 0 else float
+        scale: Callable[[float], float] = math.log if min(bound, *itertools.chain(*runs)) > 0 else float
         if scale is math.log and value <= 0:
             return False
         spread = statistics.stdev(sign * (scale(x) - scale(limit)) for x, limit in runs)

@@ -357,6 +357,8 @@ MISSES = [  # values of the runs, what is measured, the bounds, and whether chan
     ([[True], [True]], False, (0.5, None), False),
     ([[0.95], None, [None]], 0.9, (0.92, None), False),
     ([[0.1], [0.2]], float("nan"), (0.15, None), False),
+    ([[0.1], [float("inf")]], 0.1, (0.15, None), False),
+    ([[0.5, 0.4, None], [0.9, 0.6, None]], -0.2, (-0.1, None), True),  # the bound of this run is below 0
 ]
 
 
