@@ -176,7 +176,11 @@ def serve(folder: Path, command: Sequence[str] = (), **variables: str) -> Iterat
         yield server
     finally:
         process.terminate()
-        process.wait()
+        try:
+            process.wait(60)
+        except subprocess.TimeoutExpired:  # a kernel was just starting: JupyterLab then waits for it without end
+            process.kill()
+            process.wait()
 
 
 @contextmanager
