@@ -236,5 +236,5 @@ def test_a_folder_with_something_else_is_refused(quick, tmp_path, capsys):
     (out / ".site").write_text("part/page.html\n")  # then search.html is somebody else's
     with pytest.raises(ValueError, match=r"holds search.html, which is not of an older site"):
         quick.build(out)
-    with pytest.raises(ValueError, match="no notebooks in"):
+    with pytest.raises(ValueError, match="no notebook of the course in"):
         quick.build(tmp_path / "another", root=tmp_path)
