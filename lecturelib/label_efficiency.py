@@ -1,7 +1,7 @@
 """Label efficiency: how good each way of learning is when there are 1, 2, 5, ... labels for each class.
 
-    Pixels, Probe, Tune       ways to learn from few labels ("arms")
-    label_efficiency          every arm on the same draws: arms x labels x seeds
+    Pixels, MovedCopies, Probe, Tune    ways to learn from few labels ("arms")
+    label_efficiency                    every arm on the same draws: arms x labels x seeds
 
 An arm turns sets of examples into accuracies on test data. All arms see the same sets, so that what they differ in is
 the arm. Arms share no generator.
@@ -54,6 +54,36 @@ class Pixels(Arm):
         found = []
         for images, labels in sets:
             learned = LogisticRegression(max_iter=2000).fit(images.flatten(1).numpy(), labels.numpy())
+            found.append(float(learned.score(test[0].flatten(1).numpy(), test[1].numpy())))
+        return found
+
+
+@dataclass(frozen=True)
+class MovedCopies(Arm):
+    """A classifier on the pixels of the labeled images and of moved copies of each: it has seen no source either.
+
+    What it knows beside the labels is that an image stays the same thing when it is moved a little. `move(images,
+    generator)` makes a copy of each image, such as `moved` of `lecturelib.data.digits`; `classifier` is one of
+    scikit-learn's, not fitted yet, of which each set gets its own.
+    Tool: from notebook 07 on.
+    """
+
+    move: Callable[[torch.Tensor, torch.Generator], torch.Tensor]
+    classifier: Any
+    copies: int = 40
+
+    def __post_init__(self) -> None:
+        check_whole(0, copies=self.copies)
+
+    def accuracies(self, sets: Sequence[Examples], test: Examples, seeds: Sequence[int]) -> list[float]:
+        """Learn from each set alone; the seeds move the copies."""
+        from sklearn.base import clone
+
+        found = []
+        for (images, labels), seed in zip(sets, seeds, strict=True):
+            generator = torch.Generator().manual_seed(seed)
+            all_images = torch.cat([images, *(self.move(images, generator) for _ in range(self.copies))])
+            learned = clone(self.classifier).fit(all_images.flatten(1).numpy(), labels.repeat(1 + self.copies).numpy())
             found.append(float(learned.score(test[0].flatten(1).numpy(), test[1].numpy())))
         return found
 

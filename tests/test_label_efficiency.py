@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
 
 from lecturelib import label_efficiency
 from lecturelib.fine_tuning import fine_tune
@@ -69,6 +70,7 @@ def measure(arms: Any, pool: Examples = POOL, test: Examples = TEST, **how: Any)
 def real_arms() -> dict[str, Any]:
     return {
         "pixels": label_efficiency.Pixels(),
+        "copies": label_efficiency.MovedCopies(brighter, KNeighborsClassifier(1), copies=2),
         "probe": label_efficiency.Probe(build(7)),
         "untrained": label_efficiency.Probe(build),
         "scratch": label_efficiency.Tune(build, how=STEPS),
@@ -167,6 +169,23 @@ def test_pixels_are_told_apart_by_plain_logistic_regression() -> None:
         plain = LogisticRegression(C=1, max_iter=2000).fit(x.reshape(len(x), 16).numpy(), y.numpy())
         assert accuracy == pytest.approx(share(plain.predict(TEST[0].reshape(14, 16).numpy()), TEST[1]))
     assert len(set(found)) > 1
+
+
+def brighter(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    return images + torch.rand(len(images), 1, 1, 1, generator=generator)
+
+
+def test_moved_copies_are_learned_beside_their_originals_by_each_set_and_seed_alone() -> None:
+    nearest = KNeighborsClassifier(1)
+    found = label_efficiency.MovedCopies(brighter, nearest, copies=2).accuracies(SETS, TEST, [4, 9, 4])
+    for accuracy, (x, y), seed in zip(found, SETS, (4, 9, 4), strict=True):
+        generator = torch.Generator().manual_seed(seed)
+        all_x = torch.cat([x, brighter(x, generator), brighter(x, generator)]).reshape(3 * len(x), 16).numpy()
+        named = KNeighborsClassifier(1).fit(all_x, [*y.tolist()] * 3).predict(TEST[0].reshape(14, 16).numpy())
+        assert accuracy == pytest.approx(share(named, TEST[1]))
+    assert len(set(found)) > 1 and not hasattr(nearest, "classes_")  # fitted are its clones
+    plain = label_efficiency.MovedCopies(brighter, LogisticRegression(C=1, max_iter=2000), copies=0)
+    assert plain.accuracies(SETS, TEST, [0, 1, 2]) == label_efficiency.Pixels().accuracies(SETS, TEST, [0, 1, 2])
 
 
 def test_a_probe_is_one_on_the_encoder_or_on_one_for_each_seed() -> None:
