@@ -190,7 +190,7 @@ def _read_losses(answer: Any) -> Callable[[str], Any]:
 check_shares = Exercise(
     name="the same operations, less text",
     reference=lambda model: "close, higher",
-    probes=[("the second model",)],
+    probes=[("width 20",)],
     accept=_read_losses,
     imitations={
         "all alike": [1.96, 1.96, 1.96],
@@ -204,8 +204,10 @@ check_shares = Exercise(
             there?
         in the wrong order: In your list less text is better somewhere. Is its order share 1, then 0.1, then 0.02?
         differences: These are differences to the loss with all text. Write down the three losses themselves.
-        right: That is what we measured: read ten times over, text is nearly as good as new; fifty times, it is not.
-            (Large models: up to about four times, Muennighoff and others 2023.)
+        right: That is what we measured. The first tenth, read ten times over, is nearly as good as all of the text. The
+            first fiftieth is not. But it covers few topics: in ten pieces from all over the text, a fiftieth costs
+            about half as much.
+            (Large models: text is nearly as good as new up to about four readings, Muennighoff and others 2023.)
         hint 1: Which number do you have to change, and which cell do you run after that?
         hint 2: The losses at share = 1, 0.1 and 0.02 go into three = [..., ..., ...] in this order.
     """,
