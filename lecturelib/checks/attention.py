@@ -232,8 +232,10 @@ check_reading = Exercise(
         it is not reverse: A head that reverses has its weight on the other diagonal. Does it here? Write down the
             letter under the brightest cell of each row, from top to bottom. What order are they in?
         no task of section 3: The three tasks are "copy", "reverse" and "sort".
-        another letter: Row by row: which letter stands under the brightest cell? Yours is another one somewhere.
-        another letter for N: Only the row that looked at N changes. There the second largest weight counts.
+        another letter: Row by row: which letter stands under the brightest cell? In some row
+            you wrote another one.
+        another letter for N: Only the row that looked mainly at N writes another letter. There the second largest
+            weight counts.
         what is read: These are the letters that the head reads, from left to right. It writes one letter for each row:
             the letter under the brightest cell of that row.
         unchanged: Your result with N hidden still holds an N. A hidden key has weight 0: no row can fetch it.
@@ -314,8 +316,8 @@ check_untold = Exercise(
             "found" the weight on the cell that holds the answer.
         still told: As much of your weight is on the right cell as in section 3. Is the head still told the symbol
             before, in training and in the test? Both must be changed.
-        told the answer: Every symbol is right, but hardly through the map. Does the query know the answer? What stands
-            in the second of the three tensors that your `task` returns?
+        told the answer: Every symbol is right, but less than half of the weight is on the answer's cell. Does the query
+            know the answer? What stands in the second of the three tensors that your `task` returns?
         all weights: Your "found" is 1 / 8, the mean of all weights, whatever a head has learned. Take the weight on the
             cell of the answer alone: the second thing that `look_at` returns.
         hardly trained: Your head has learned too little, or something else than your test asks. Did you change `before`
