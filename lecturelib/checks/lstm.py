@@ -193,10 +193,10 @@ check_diagnosis = Exercise(
         Q lost the key: A new readout finds nearly every key in Q's state. So is the key gone?
         Q never learned: Q answers everything right at the delay it was trained at. What happens to its state later?
         R still has the key: If the key were still in R's state, what would the new readout find?
-        R never learned: R answers all right at the delay it was trained at. What does a new readout find at 100?
+        R never learned: R answers everything right at the delay it was trained at. What does a new readout find at 100?
         R is not asked to forget: R's task has nothing to let go: the key stays the same to the end.
         S should hold nothing: After the bar S should hold nothing of the 50 a's. Which of the four words is for that?
-        S never learned: S counts rightly on strings like those in training. What is different in the long ones?
+        S never learned: S counts correctly on strings like those in training. What is different in the long ones?
         T lost something: Compare T at its two delays: it is equally good at both. Did anything get lost on the way?
         T is not asked to forget: T's task has nothing to let go: the key stays the same to the end.
         right: T has learned about a half, and holds what it has learned. Of R we know only that a linear readout fails.

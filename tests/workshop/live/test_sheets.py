@@ -42,8 +42,8 @@ def test_the_plan_fits_the_notebooks_and_takes_75_minutes():
 def test_the_sheet_of_the_path_says_which_slides_what_to_poll_and_what_to_leave_out():
     text = sheets.path_sheet(NOTEBOOKS, PLAN)
     assert "| 0:23 | 8 | 03: 6. One vector or a look-up (slides 26-27, 30, 33-35) | **poll**;" in text
-    asked = "After 100 steps attention gets about 99 of 100 right. One vector:"
-    assert f"- 03.6: {asked} **50 to 90**; wrong: fewer than 50 /" in text
+    asked = "After 100 steps attention gets about 99 of 100 dates right. One vector:"
+    assert f"- 03.6: {asked} **50 to 90**; wrong: below 50 /" in text
     assert text.count("**poll**") == sum(stop.poll for stop in PLAN.path) == text.count("; wrong: ")
     assert "Late? Leave out 07.5 (3 min), then 06.5 (6 min), then 02.4 (6 min)." in text
 
@@ -52,7 +52,7 @@ def test_a_sheet_names_each_section_question_and_exercise():
     nb = read(find("03"))
     text = sheets.sheet(nb, PLAN)
     assert all(section.title.replace("$", "") in text for section in nb.sections[1:])
-    assert "**more than 10 times as high**; wrong: about the same / 2 to 10 times as high" in text
+    assert "**over 10 times as high**; wrong: about equal / 2 to 10 times as high" in text
     for section in nb.sections:
         for question in section.questions:
             assert question.text in text and question.outcome.split(" Right was")[0] in text and question.slide
