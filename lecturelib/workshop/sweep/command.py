@@ -9,7 +9,7 @@ from pathlib import Path
 def sweep(parser: argparse.ArgumentParser) -> None:
     """Measure the table of notebook 07 again. A stopped sweep goes on where it was.
 
-    Every arm, 1 to 100 labels for each class, twenty seeds: ten minutes of one core.
+    Every arm, 1 to 100 labels for each class, twenty seeds: fifteen minutes of one core.
     """
     parser.add_argument("--file", type=Path, help="the table (that of the course, in lecturelib/data)")
     parser.add_argument("--fresh", action="store_true", help="start anew, and remove the table that is there")
