@@ -93,6 +93,11 @@ class Costs(NamedTuple):
     first_picture: float | None
 
 
+def _printed(cell: NotebookNode) -> str:
+    """Return what a cell printed; the kernel may send one line in two parts."""
+    return "".join(output.text for output in cell.outputs)
+
+
 def measure(path: Path) -> Costs:
     """Run a notebook and return what it costs."""
     nb = nbformat.read(path, as_version=4)
@@ -113,11 +118,11 @@ def measure(path: Path) -> Costs:
     cells = []
     left, pace = 0.0, None  # what the kernel spent before the first cell, on its imports, counts as well
     for loop, cell in zip(loops, [None, *code], strict=True):
-        before, step, after = map(float, loop.outputs[0].text.split())
+        before, step, after = map(float, _printed(loop).split())
         seconds = before - left
         cells.append(Cell(cell.source.partition("\n")[0] if cell else "imports", seconds, ((pace or step) + step) / 2))
         left, pace = after, step
-    return Costs(cells, wall, float(memory.outputs[0].text) / MB, client.first_picture)
+    return Costs(cells, wall, float(_printed(memory)) / MB, client.first_picture)
 
 
 def main(argv: list[str] | None = None) -> None:
