@@ -205,8 +205,8 @@ check_shares = Exercise(
         in the wrong order: In your list less text is better somewhere. Is its order share 1, then 0.1, then 0.02?
         differences: These are differences to the loss with all text. Write down the three losses themselves.
         right: That is what we measured. The first tenth, read ten times over, is nearly as good as all of the text. The
-            first fiftieth is not. But it covers few topics: in ten pieces from all over the text, a fiftieth costs
-            about half as much.
+            first fiftieth is not. But it covers few topics: in ten pieces from all over the text, a fiftieth raises
+            the loss about half as much.
             (Large models: text is nearly as good as new up to about four readings, Muennighoff and others 2023.)
         hint 1: Which number do you have to change, and which cell do you run after that?
         hint 2: The losses at share = 1, 0.1 and 0.02 go into three = [..., ..., ...] in this order.
