@@ -61,7 +61,7 @@ def check(path: Path, timeout: int = TIMEOUT) -> int:
     from nbformat.v4 import new_code_cell
     from tqdm import tqdm
 
-    from lecturelib.workshop.publish.execute import run
+    from lecturelib.workshop.publish.execute import execute
 
     nb = nbformat.read(path, as_version=4)
     nb.cells.append(new_code_cell(PEAK, id="memory"))
@@ -75,7 +75,7 @@ def check(path: Path, timeout: int = TIMEOUT) -> int:
                 tqdm.write(line, file=sys.stdout)
 
     began = time.monotonic()
-    done = run(nb, path.parent, path.stem, timeout, {"LECTURELIB_STRICT": "0"}, show)
+    done = execute(nb, path.parent, path.stem, timeout, {"LECTURELIB_STRICT": "0"}, show)
     peak = int(done.cells[-1].outputs[0].text)
     failed = sum(not line.startswith(f"{CLAIM}holds") for line in said)
     print(

@@ -28,26 +28,10 @@ class CellFailed(Failed):
 
 
 class KernelLost(CellFailed):
-    """The kernel did not start, hung or died, which says little about a cell: worth another try."""
+    """The kernel did not start, hung or died, which says little about a cell."""
 
 
-def execute(nb: NotebookNode, folder: Path, name: str, timeout: int = CELL_TIMEOUT) -> NotebookNode:
-    """Run every cell once, in order, with a progress bar; start again, once, if the kernel is lost.
-
-    Returns: a new notebook with the outputs of the run.
-    Raises: CellFailed where a cell raises an error, or where the kernel was lost twice.
-    """
-    try:
-        return run(nb, folder, name, timeout)
-    except KernelLost as loss:
-        tqdm.write(f"{loss}; starting again, once")
-    try:
-        return run(nb, folder, name, timeout)
-    except KernelLost as loss:
-        raise CellFailed(f"{loss}, for the second time") from None
-
-
-def run(
+def execute(
     nb: NotebookNode,
     folder: Path,
     name: str,

@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 from nbformat.v4 import new_code_cell
 
-from lecturelib.workshop.publish.execute import ENVIRONMENT, CellFailed, KernelLost, run
+from lecturelib.workshop.publish.execute import ENVIRONMENT, CellFailed, KernelLost, execute
 
 BEGIN = "from lecturelib.workshop.replicate.shift import begin\nbegin({run}, {rows!r})"
 FAILED = 3  # the exit status where a cell raised an error; any other but 0 says nothing of the notebook
@@ -23,7 +23,7 @@ def main(notebook: str, folder: str, number: str, rows: str, seconds: str) -> in
     nb = nbformat.read(notebook, as_version=4)
     nb.cells.insert(0, new_code_cell(BEGIN.format(run=int(number), rows=rows), id="shift"))
     try:
-        run(nb, Path(folder), Path(notebook).stem, int(seconds), ENVIRONMENT | {"LECTURELIB_STRICT": "0"})
+        execute(nb, Path(folder), Path(notebook).stem, int(seconds), ENVIRONMENT | {"LECTURELIB_STRICT": "0"})
     except CellFailed as failure:
         print(str(failure).strip(), file=sys.stderr)
         return 1 if isinstance(failure, KernelLost) else FAILED

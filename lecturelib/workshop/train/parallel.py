@@ -111,12 +111,9 @@ class Processes:
         Raises: ValueError for a batch that cannot be divided among them, and fewer GPUs than processes.
         """
         if batch % self.count:
-            fits = [size for size in (batch - batch % self.count, batch + -batch % self.count) if size]
-            counts = [n for n in range(1, batch + 1) if batch % n == 0]
-            near = [*[n for n in counts if n < self.count][-1:], *[n for n in counts if n > self.count][:1]]
             raise ValueError(
                 f"a batch of {batch} cannot be divided among {self.count} processes: expected equal shares; start "
-                f"{_either(near)} with --nproc-per-node, or give --batch-size {_either(fits)}"
+                f"another number with --nproc-per-node, or give --batch-size {batch + -batch % self.count}"
             )
         if device == "cuda" and self.local_count > torch.cuda.device_count():
             raise ValueError(
@@ -229,7 +226,3 @@ class _DropoutOfAll(TorchFunctionMode):
         everywhere = F.dropout(x.new_ones(rows * self.processes.count, *x.shape[1:]), p)  # 0 or 1 / (1 - p)
         own = everywhere[self.processes.rank * rows :][:rows]
         return x.mul_(own) if inplace else x * own
-
-
-def _either(numbers: list[int]) -> str:
-    return " or ".join(map(str, numbers))

@@ -9,7 +9,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from lecturelib.__main__ import parse
 from lecturelib.workshop.publish import command
-from lecturelib.workshop.publish.execute import CellFailed, KernelLost, execute, run
+from lecturelib.workshop.publish.execute import KernelLost, execute
 from lecturelib.workshop.publish.form import is_sealed, problems
 
 NAME = "01_small"
@@ -207,15 +207,6 @@ def test_an_address_or_a_readme_that_cannot_be_stamped_leaves_every_file(root, c
     assert path_in(root).read_bytes() == before and (root / file).read_text(encoding="utf-8") == text
 
 
-def test_an_unknown_name_is_refused_with_those_that_there_are(root):
-    with pytest.raises(ValueError, match=f"is meant by '07_nowhere': expected one of {NAME}"):
-        main(["07_nowhere"], root)
-
-
-def notebook(source: str) -> nbformat.NotebookNode:
-    return new_notebook(cells=[new_code_cell(source)])
-
-
 @pytest.mark.parametrize(
     ("trouble", "words", "timeout"),
     [
@@ -223,20 +214,6 @@ def notebook(source: str) -> nbformat.NotebookNode:
         ("import os; os._exit(1)", "Kernel died", 30),
     ],
 )
-def test_a_kernel_that_hangs_or_dies_is_started_again_once(tmp_path, trouble, words, timeout):
-    once = f"import os\nif not os.path.exists('x'):\n    os.mkdir('x')\n    {trouble}\nprint('ran')"
-    assert execute(notebook(once), tmp_path, NAME, timeout).cells[0].outputs[0].text == "ran\n"
-    with pytest.raises(CellFailed, match=f"{words}, for the second time"):
-        execute(notebook(trouble), tmp_path, NAME, timeout)
-
-
-def test_a_kernel_that_does_not_start_is_a_failure_of_one_line(tmp_path, monkeypatch):
-    (tmp_path / "ipykernel_launcher.py").write_text("raise SystemExit(1)", encoding="utf-8")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    with pytest.raises(KernelLost, match=f"^{NAME}: Kernel died before replying"):
-        run(notebook("1"), tmp_path, NAME)
-
-
-def test_the_kernel_runs_in_strict_mode(tmp_path):
-    nb = execute(notebook("import os\nprint(os.environ['LECTURELIB_STRICT'])"), tmp_path, NAME)
-    assert nb.cells[0].outputs[0].text == "1\n"
+def test_a_kernel_that_hangs_or_dies_is_a_failure_of_one_line(tmp_path, trouble, words, timeout):
+    with pytest.raises(KernelLost, match=f"^{NAME}, cell .*{words}"):
+        execute(new_notebook(cells=[new_code_cell(trouble)]), tmp_path, NAME, timeout)

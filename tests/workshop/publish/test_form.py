@@ -59,16 +59,12 @@ def test_cells_are_named_by_their_own_text():
         new_code_cell("x = torch.ones(3)\nx"),
         new_markdown_cell("# Schrödinger"),
         new_code_cell("# ···"),
-    ) == ["3-why-an-lstm-remembers", "see-the-paper", "run-rnn", "x-torch-ones-3-x", "schrodinger", "cell"]
-
-
-def test_equal_cells_are_numbered_even_where_a_number_is_taken():
-    assert ids(*map(new_markdown_cell, ["# a", "# a 2", "# a", "# a"])) == ["a", "a-2", "a-3", "a-4"]
-
-
-def test_a_long_name_ends_at_a_word():
-    (name,) = ids(new_markdown_cell("# " + "forgetting " * 10))
-    assert name == "forgetting-forgetting-forgetting"
+        new_markdown_cell("# " + "forgetting " * 10),
+        *map(new_markdown_cell, ["# a", "# a 2", "# a", "# a"]),
+    ) == [
+        *["3-why-an-lstm-remembers", "see-the-paper", "run-rnn", "x-torch-ones-3-x", "schrodinger", "cell"],
+        *["forgetting-forgetting-forgetting", "a", "a-2", "a-3", "a-4"],
+    ]
 
 
 def test_metadata_is_cut_to_what_is_used():
@@ -79,25 +75,6 @@ def test_metadata_is_cut_to_what_is_used():
     )
     assert nb.cells[0].metadata == kept
     assert nb.metadata == METADATA
-
-
-@pytest.mark.parametrize(
-    "metadata",
-    [
-        {"slideshow": {"slide_type": "-"}},
-        {"slideshow": {}},
-        {"tags": []},
-        {"jupyter": {"outputs_hidden": True}},
-    ],
-)
-def test_metadata_that_says_nothing_is_dropped(metadata):
-    assert normalize(new_notebook(cells=[new_code_cell("x", metadata=metadata)])).cells[0].metadata == {}
-
-
-def test_an_old_notebook_without_ids_is_brought_to_format_4_5():
-    old = {"cell_type": "markdown", "metadata": {}, "source": "# Old"}
-    nb = normalize(nbformat.from_dict({"cells": [old], "metadata": {}, "nbformat": 4, "nbformat_minor": 4}))
-    assert (nb.nbformat_minor, nb.cells[0].id) == (5, "old")
 
 
 def test_pieces_of_a_stream_become_one():

@@ -130,12 +130,6 @@ def test_the_readme_is_stamped_between_its_markers_only():
     assert stamp_readme(stamped, MINE, "01_x") == stamped
 
 
-def test_the_readmes_pictures_are_files_of_the_repository():
-    stamped = stamp_readme("<!-- badges -->\n<!-- /badges -->", MINE, "01_x")
-    pictures = re.findall(r"!\[.+?\]\((.+?)\)", stamped)
-    assert len(pictures) == 2 and all((Path(__file__).parents[3] / picture).is_file() for picture in pictures)
-
-
 def test_any_text_between_the_address_markers_gets_the_address():
     text = (
         "https://github.com/old/place\n<!-- address -->\n@misc{x, url = {https://github.com/old/place}}\n"
@@ -160,7 +154,3 @@ def test_any_text_between_the_address_markers_gets_the_address():
 def test_a_marker_without_its_other_half_is_refused(text, lone):
     with pytest.raises(ValueError, match=re.escape(f"README.md has a {lone} without its other half: expected")):
         stamp_readme(text, MINE, "01_x")
-
-
-def test_a_readme_without_markers_stays_as_it_is():
-    assert stamp_readme("# Title\n", MINE, "01_x") == "# Title\n"
