@@ -38,9 +38,11 @@ def execute(
     timeout: int = CELL_TIMEOUT,
     environment: Mapping[str, str] = ENVIRONMENT,
     seen: Callable[[NotebookNode], None] = lambda cell: None,
+    quiet: bool = False,
 ) -> NotebookNode:
     """Run every cell in one new kernel, in a folder; `seen` is called with each cell after it was run.
 
+    Unless it is to be quiet, a progress bar shows how far it is.
     Returns: a new notebook with the outputs of the run.
     Raises: CellFailed where a cell raises an error, and KernelLost where the kernel does not start, hangs or dies.
     """
@@ -60,7 +62,7 @@ def execute(
     place = name
     try:
         with client.setup_kernel(env={**inherited, **environment}):
-            for index, cell in enumerate(tqdm(nb.cells, desc=name, unit="cell")):
+            for index, cell in enumerate(tqdm(nb.cells, desc=name, unit="cell", disable=quiet)):
                 place = f"{name}, cell {cell.id!r}"
                 client.execute_cell(cell, index)
                 seen(cell)

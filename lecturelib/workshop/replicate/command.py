@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import copy
 import json
-import shutil
-import signal
-import subprocess
-import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import nbformat
 import psutil
 from filelock import FileLock, Timeout
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell
 from tqdm import tqdm
 
 from lecturelib.workshop import Failed, notebooks
+from lecturelib.workshop.publish.execute import ENVIRONMENT, CellFailed, KernelLost, execute
 from lecturelib.workshop.replicate import table as tables
 from lecturelib.workshop.replicate.report import report
-from lecturelib.workshop.replicate.run import FAILED
 
 CELL_SECONDS = 900  # of a cell; a slow machine is late, not wrong
+BEGIN = "from lecturelib.workshop.replicate.shift import begin\nbegin({run}, {rows!r})"
 
 
 def replicate(parser: argparse.ArgumentParser) -> None:
@@ -39,16 +40,6 @@ def replicate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fresh", action="store_true", help="start anew, and forget the runs that are there")
     parser.add_argument("--report", action="store_true", help="run nothing; print how each claim fared")
     parser.set_defaults(run=_run)
-
-
-class _Task(NamedTuple):
-    """One run of one notebook that is going on."""
-
-    path: Path
-    number: int
-    rows: Path
-    process: subprocess.Popen[str]
-    began: float
 
 
 def _run(given: argparse.Namespace) -> int:
@@ -75,7 +66,7 @@ def _run(given: argparse.Namespace) -> int:
 def run_all(paths: list[Path], runs: int, jobs: int, fresh: bool = False) -> None:
     """Make the runs that the tables lack, several at a time; each is written as it ends.
 
-    Each notebook is copied first: all its runs are of one text, whatever an editor does meanwhile.
+    Each notebook is read first: all its runs are of one text, whatever an editor does meanwhile.
     Raises: Failed for a table that is not whole; and at the end for runs that no error of a cell ended, not kept.
     """
     with tempfile.TemporaryDirectory(prefix="lecturelib-") as folder:
@@ -84,82 +75,55 @@ def run_all(paths: list[Path], runs: int, jobs: int, fresh: bool = False) -> Non
 
 def _run_all(paths: list[Path], runs: int, jobs: int, fresh: bool, folder: Path) -> None:
     kept: dict[Path, dict[str, Any]] = {}
-    own: dict[Path, set[int]] = {}
-    waiting: list[tuple[Path, int]] = []
+    waiting: list[tuple[int, Path, NotebookNode]] = []
     for path in paths:
-        nb = nbformat.read(shutil.copy(path, folder), as_version=4)
-        cells, own[path] = tables.digests(nb), tables.bounds_kept(nb)
+        nb = nbformat.read(path, as_version=4)
         table = {} if fresh else tables.read(tables.place(path.stem))
-        kept[path] = table if table.get("cells") == cells else {"cells": cells, "runs": {}}
+        kept[path] = table if table.get("cells") == tables.digests(nb) else {"cells": tables.digests(nb), "runs": {}}
         if fresh:  # at once: when it goes on after a stop, no older run may count
             tables.write(tables.place(path.stem), kept[path])
-        waiting += [(path, number) for number in range(1, runs + 1) if str(number) not in kept[path]["runs"]]
-    waiting.sort(key=lambda task: task[1])
-    going: list[_Task] = []
+        waiting += [(number, path, nb) for number in range(1, runs + 1) if str(number) not in kept[path]["runs"]]
     lost: list[str] = []
-    with tqdm(total=len(waiting), unit="run") as bar:
+    with tqdm(total=len(waiting), unit="run") as bar, ThreadPoolExecutor(jobs) as pool:
+        going = {pool.submit(_one, *each, folder): each for each in sorted(waiting, key=lambda each: each[0])}
         try:
-            while waiting or going:
-                while waiting and len(going) < jobs:
-                    going.append(_begin(*waiting.pop(0), folder))
-                time.sleep(0.2)
-                for task in [task for task in going if task.process.poll() is not None]:
-                    going.remove(task)
-                    table = kept[task.path]
-                    bar.update()
-                    try:
-                        run = _result(task, table["cells"], own[task.path])
-                    except (Failed, ValueError) as problem:
-                        lost.append(f"run {task.number} of {task.path.stem} ({problem})")
-                        continue
-                    table["runs"][str(task.number)] = run
-                    tables.write(tables.place(task.path.stem), table)
-                    bar.set_postfix_str(f"{task.path.stem[:2]} run {task.number} {run['failed'][:40]}")
-        finally:
-            for task in going:
-                _end(task.process)
+            for done in as_completed(going):
+                number, path, _ = going[done]
+                bar.update()
+                try:
+                    kept[path]["runs"][str(number)] = done.result()
+                except KernelLost as problem:
+                    lost.append(f"run {number} of {path.stem} ({problem})")
+                    continue
+                tables.write(tables.place(path.stem), kept[path])
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for kernel in psutil.Process().children(recursive=True):  # what the threads wait for
+                with contextlib.suppress(psutil.Error):
+                    kernel.kill()
+            raise
     if lost:
         raise Failed(f"not kept, since no error of a cell ended them: {', '.join(lost)}. Try the same command again; "
                      "if they end so again, look at the cell that is named")  # fmt: skip
 
 
-def _begin(path: Path, number: int, folder: Path) -> _Task:
-    rows = folder / f"{path.stem}-{number}.jsonl"
-    rows.touch()
-    module, copy = "lecturelib.workshop.replicate.run", folder / path.name
-    command = [sys.executable, "-m", module, copy, path.parent, number, rows, CELL_SECONDS]
-    with (folder / f"{path.stem}-{number}.txt").open("w") as said:
-        process = subprocess.Popen(
-            [str(part) for part in command], stdout=said, stderr=subprocess.STDOUT, text=True, start_new_session=True
-        )
-    return _Task(path, number, rows, process, time.monotonic())
+def _one(number: int, path: Path, nb: NotebookNode, folder: Path) -> dict[str, Any]:
+    """Run a notebook once, in a kernel with shifted seeds, and return what is kept of it.
 
-
-def _result(task: _Task, cells: list[str], own: set[int]) -> dict[str, Any]:
-    """Return what is kept of a run.
-
-    Raises: Failed where it ended by no error of a cell, and ValueError where its rows are damaged.
+    Raises: KernelLost where it ended by no error of a cell.
     """
-    failed = ""
-    if task.process.returncode != 0:
-        said = task.rows.with_suffix(".txt").read_text(encoding="utf-8", errors="replace")
-        lines = [line.strip() for line in said.splitlines() if line.strip() and "cell/s" not in line]
-        failed = lines[-1][:200] if lines else f"exit status {task.process.returncode}"
-    if task.process.returncode not in (0, FAILED):
-        raise Failed(failed)
-    rows = [json.loads(line) for line in task.rows.read_text(encoding="utf-8").splitlines()]
-    return tables.as_run(rows, cells, own, time.monotonic() - task.began, failed)
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    """End a run with its kernel."""
-    with contextlib.suppress(psutil.Error):
-        family = psutil.Process(process.pid).children(recursive=True)
-        process.send_signal(signal.SIGTERM)
-        for each in family:
-            with contextlib.suppress(psutil.Error):
-                each.kill()
-    process.wait()
+    rows, began, failed = folder / f"{path.stem}-{number}.jsonl", time.monotonic(), ""
+    rows.touch()
+    shifted = copy.deepcopy(nb)
+    shifted.cells.insert(0, new_code_cell(BEGIN.format(run=number, rows=str(rows)), id="shift"))
+    try:
+        execute(shifted, path.parent, path.stem, CELL_SECONDS, ENVIRONMENT | {"LECTURELIB_STRICT": "0"}, quiet=True)
+    except KernelLost:
+        raise
+    except CellFailed as failure:
+        failed = str(failure).strip().splitlines()[-1][:200]
+    said = [json.loads(line) for line in rows.read_text(encoding="utf-8").splitlines()]
+    return tables.as_run(said, nb, time.monotonic() - began, failed)
 
 
 def _quote(path: Path) -> None:

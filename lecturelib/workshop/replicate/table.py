@@ -108,20 +108,16 @@ def write(path: Path, table: dict[str, Any]) -> None:
     write_text(path, f'{{"cells": {json.dumps(table["cells"])},\n "runs": {{\n{lines}\n}}}}\n')
 
 
-def bounds_kept(nb: NotebookNode) -> set[int]:
-    """Return the code cells whose claims have bounds of each run's own."""
-    code = [cell.source for cell in nb.cells if cell.cell_type == "code"]
-    return {n for n, source in enumerate(code) if replication.measures_bounds(source)}
-
-
-def as_run(rows: list[dict[str, Any]], cells: list[str], own: set[int], seconds: float, failed: str) -> dict[str, Any]:
-    """Return what is kept of a run, from what its claims and outcomes said; `own` as `bounds_kept` tells it."""
-    claims, right = {}, {}
+def as_run(rows: list[dict[str, Any]], nb: NotebookNode, seconds: float, failed: str) -> dict[str, Any]:
+    """Return what is kept of a run of a notebook, from what its claims and outcomes said."""
+    claims, right, cells = {}, {}, digests(nb)
+    sources = [cell.source for cell in nb.cells if cell.cell_type == "code"]
     for row in rows:
         cell = cells.index(row["cell"])
         key = f"{cell}.{row['nth']}"
         if "claim" in row:
-            kept = (row["value"], row["low"], row["high"]) if cell in own else (row["value"],)
+            own = replication.measures_bounds(sources[cell])  # each run has bounds of its own
+            kept = (row["value"], row["low"], row["high"]) if own else (row["value"],)
             claims[key] = [each if each is None else float(f"{each:.6g}") for each in kept]
         else:
             right[key] = row["right"]

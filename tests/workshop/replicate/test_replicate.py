@@ -167,7 +167,7 @@ def test_a_fluke_is_caught_and_a_right_choice_counted(place, capfd, monkeypatch)
     assert choice[1:] == (sum((value > 0.5) == (right == "high") for value in values), 4)
     # once more: nothing is left to do, and nothing is run
     before = tables.place("03_small").read_bytes()
-    monkeypatch.setattr(command, "_begin", None)
+    monkeypatch.setattr(command, "execute", None)
     run_all([path], runs=4, jobs=1)
     assert tables.place("03_small").read_bytes() == before
     # the kernel that has run these cells, and no other, says so
@@ -200,19 +200,6 @@ def test_a_run_whose_kernel_was_lost_is_not_kept_and_made_again(place):
     assert tables.read(tables.place("03_small"))["runs"]["1"]["failed"] == ""
 
 
-@pytest.mark.parametrize(("crashes", "said"), [(True, "FileNotFoundError"), (False, "Expecting property name")])
-def test_neither_a_crash_outside_of_the_notebook_nor_damaged_rows_are_kept(place, monkeypatch, crashes, said):
-    def spoilt(path, number, folder):
-        (folder / path.name).unlink()
-        return begin(path, number, folder) if crashes else finished(path, number)
-
-    path, begin = write(place, CELLS[0]), command._begin
-    monkeypatch.setattr(command, "_begin", spoilt)
-    with pytest.raises(Failed, match=rf"run 1 of 03_small \({said}"):
-        run_all([path], runs=1, jobs=1)
-    assert not tables.place("03_small").exists()
-
-
 def test_a_notebook_that_is_edited_meanwhile_is_run_as_it_was(place):
     edit = "from pathlib import Path\np = Path('03_small.ipynb')\np.write_text(p.read_text().replace('2 % 2', '4 % 2'))"
     path = write(place, CELLS[0], edit, "claim('two is even', 2 % 2 == 0)")
@@ -225,10 +212,10 @@ def test_a_notebook_that_is_edited_meanwhile_is_run_as_it_was(place):
 def test_it_goes_on_where_it_was_stopped_and_anew_for_a_changed_notebook(place, monkeypatch):
     path = write(place, *CELLS)
     begun = []
-    monkeypatch.setattr(command, "_begin", lambda path, number, folder: begun.append(number) or finished(path, number))
-    monkeypatch.setattr(command, "_result", lambda task, cells, own: tables.as_run([], cells, own, 1.0, ""))
+    empty = tables.as_run([], new_notebook(), 1.0, "")
+    monkeypatch.setattr(command, "_one", lambda number, *_: begun.append(number) or empty)
     cells = tables.digests(nbformat.read(path, as_version=4))
-    tables.write(tables.place("03_small"), {"cells": cells, "runs": {"2": tables.as_run([], cells, set(), 1.0, "")}})
+    tables.write(tables.place("03_small"), {"cells": cells, "runs": {"2": empty}})
     run_all([path], runs=3, jobs=1)
     assert begun == [1, 3]
     path.write_text(path.read_text().replace("manual_seed(5)", "manual_seed(6)"))
@@ -236,7 +223,7 @@ def test_it_goes_on_where_it_was_stopped_and_anew_for_a_changed_notebook(place, 
     assert begun == [1, 3, 1, 2, 3]
     run_all([path], runs=2, jobs=1, fresh=True)
     assert begun[5:] == [1, 2] and len(tables.read(tables.place("03_small"))["runs"]) == 2
-    monkeypatch.setattr(command, "_begin", _stopped)
+    monkeypatch.setattr(command, "_one", _stopped)
     with pytest.raises(KeyboardInterrupt):
         run_all([path], runs=2, jobs=1, fresh=True)
     assert tables.read(tables.place("03_small"))["runs"] == {}  # what was forgotten does not count when it goes on
@@ -244,11 +231,6 @@ def test_it_goes_on_where_it_was_stopped_and_anew_for_a_changed_notebook(place, 
 
 def _stopped(*_):
     raise KeyboardInterrupt
-
-
-def finished(path, number):
-    process = subprocess.Popen([sys.executable, "-c", ""], text=True)
-    return command._Task(path, number, path, process, 0.0)
 
 
 # ---- a claim's own kernel ----
@@ -287,11 +269,11 @@ def test_only_the_notebooks_own_cells_let_a_claim_quote_its_runs(executed, known
 
 
 def test_a_bound_is_kept_where_the_cell_computes_it_and_else_counts_as_it_is_written_now():
-    cells = ["claim('a', x, above=y)", "claim('b', x, between=(-1, 0.5))", "x"]
+    cells = ["claim('a', x, above=y)", "claim('b', 2 * x, between=(-1, 0.5))", "x"]
     assert [replication.measures_bounds(cell) for cell in cells] == [True, False, False]
-    own = tables.bounds_kept(new_notebook(cells=list(map(new_code_cell, cells))))
-    rows = [{"cell": cell, "nth": 0, "claim": "", "value": 0.7, "low": -1.0, "high": 0.5} for cell in ("a", "b")]
-    table = {"runs": {"1": tables.as_run(rows, ["a", "b"], own, 1.0, "")}}
+    nb = new_notebook(cells=list(map(new_code_cell, cells)))
+    said = {"nth": 0, "claim": "", "value": 0.7, "low": -1.0, "high": 0.5}
+    table = {"runs": {"1": tables.as_run([said | {"cell": each} for each in tables.digests(nb)[:2]], nb, 1.0, "")}}
     assert table["runs"]["1"]["claims"] == {"0.0": [0.7, -1, 0.5], "1.0": [0.7]}
     assert replication.held_in(table, 0, 0, 0.6, None) == (0, 1)
     assert replication.held_in(table, 1, 0, 0.6, None) == (1, 1)
