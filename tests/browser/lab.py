@@ -34,8 +34,9 @@ FLAGS = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-backgro
 ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 START_LIMIT = 60  # seconds
 
-# Every cell is drawn, not only those in view, so that outputs can be found.
-SETTINGS = {"@jupyterlab/notebook-extension/tracker.jupyterlab-settings": {"windowingMode": "none"}}
+# Every cell is drawn, not only those in view, so that outputs can be found; and knows how long it took.
+NOTEBOOK = {"windowingMode": "none", "recordTiming": True}
+SETTINGS = {"@jupyterlab/notebook-extension/tracker.jupyterlab-settings": NOTEBOOK}
 RUN_ALL = """async () => {
   const session = jupyterapp.shell.currentWidget.sessionContext;
   await session.ready; await session.session.kernel.info;

@@ -21,7 +21,7 @@ from lecturelib.workshop.publish.stamp import COLAB_LACKS, INSTALL_TAG, install,
 from tests.browser.test_accessibility_in_jupyterlab import CELLS
 from tests.colab import machine
 from tests.colab.preinstalled.google.colab.output import MANAGER
-from tests.stand_ins import FULL, ON_COLAB, STEPS
+from tests.stand_ins import FULL, ON_COLAB, STEPS, UNLIKE
 from tests.tools import require
 from tests.working_tree import ROOT
 
@@ -72,13 +72,13 @@ def test_nothing_that_a_notebook_needs_is_missing_afterwards(colab):
 
 
 @pytest.mark.parametrize("name", ON_COLAB)
-def test_every_cell_runs_and_leaves_something_to_see(colab, name, tmp_path):
+def test_every_cell_runs_leaves_something_to_see_and_says_the_same_again(colab, name, tmp_path):
     saved, ran = (nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4) for _ in range(2))
     for cell in ran.cells:
         if INSTALL_TAG in cell.metadata.get("tags", []):  # a second time it finds everything, and fetches nothing
             cell.source = re.sub(r'-q (.*) "lecturelib @ \S+"', r"-q --no-index \1 lecturelib", cell.source)
             assert "--no-index" in cell.source
-    colab.machine.run(ran, tmp_path, steps=FULL.get(name, STEPS))
+    assert colab.machine.run(ran, tmp_path, steps=FULL.get(name, STEPS)) == []
     look(ran)
     for before, after in zip(saved.cells, ran.cells, strict=True):
         for kind in (FIGURE, QUESTION):
@@ -91,6 +91,11 @@ def test_every_kind_of_widget_leaves_something_to_see(colab, tmp_path):
     look(ran)
     figures = [text for cell in ran.cells for text in texts(cell, FIGURE, WIDGET_VIEW)]
     assert len(set(figures)) >= 8, figures
+
+
+def test_a_name_that_is_reused_and_a_generator_that_goes_on_are_noticed(colab, tmp_path):
+    nb = new_notebook(cells=[new_code_cell(source) for source in UNLIKE])
+    assert colab.machine.run(nb, tmp_path, steps=1) == UNLIKE[4:0:-1]
 
 
 def look(ran: NotebookNode) -> None:
