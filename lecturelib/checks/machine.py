@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from importlib.metadata import PackageNotFoundError, version
 
+import ipywidgets
 import psutil
 import torch
 
@@ -17,18 +17,13 @@ def inspect_machine() -> None:
         print(line)
 
 
-def machine_report(free_gb: float | None = None, ipywidgets_version: str | None = None) -> list[str]:
+def machine_report(free_gb: float | None = None, ipywidgets_version: str = ipywidgets.__version__) -> list[str]:
     """Return the lines that `inspect_machine` prints. The arguments stand in for what would be measured.
 
     Units: GB of 10**9 bytes.
     """
     if free_gb is None:
         free_gb = psutil.virtual_memory().available / 1e9
-    if ipywidgets_version is None:
-        try:
-            ipywidgets_version = version("ipywidgets")
-        except PackageNotFoundError:
-            ipywidgets_version = "0"
     device = f"a GPU ({torch.cuda.get_device_name()})" if torch.cuda.is_available() else "the CPU"
     lines = [
         f"Python {platform.python_version()}, torch {torch.__version__}, ipywidgets {ipywidgets_version}.",

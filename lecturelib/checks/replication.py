@@ -18,7 +18,7 @@ import re
 import statistics
 import sys
 from collections.abc import Callable
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 _DROPPED = ("above", "below", "between")
@@ -153,14 +153,8 @@ def quote(table: dict[str, Any], cell: int, nth: int, low: float | None, high: f
 @functools.cache
 def tables() -> dict[str, dict[str, Any]]:
     """Return all tables, by notebook."""
-    folder = files("lecturelib.checks") / "replicated"
-    if not folder.is_dir():
-        return {}
-    return {
-        each.name.removesuffix(".json"): json.loads(each.read_text(encoding="utf-8"))
-        for each in folder.iterdir()
-        if each.name.endswith(".json")
-    }
+    folder = Path(__file__).with_name("replicated")
+    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("*.json")}
 
 
 _asked: dict[str, tuple[int, int]] = {}  # of claims and choices: in which execution the last was, and its number there
@@ -188,14 +182,9 @@ def _executed() -> list[str]:
 @functools.lru_cache(maxsize=4)
 def _table(executed: tuple[str, ...]) -> dict[str, Any] | None:
     """Return the table of the notebook of which these cells are the beginning, none of them another's."""
-    if not executed:
-        return None
-    for table in tables().values():
+    for table in tables().values() if executed else ():
         cells = table["cells"]
-        if executed[-1] in cells and set(executed) == set(cells[: max(map(_position(cells), executed)) + 1]):
+        known = [cells.index(cell) for cell in executed if cell in cells]
+        if executed[-1] in cells and set(executed) == set(cells[: max(known) + 1]):
             return table
     return None
-
-
-def _position(cells: list[str]) -> Callable[[str], int]:
-    return lambda cell: cells.index(cell) if cell in cells else -1
