@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import chain, islice, product
+from itertools import chain, product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,7 +31,6 @@ Function = Callable[..., Any]
 Probe = tuple[Any, ...]
 
 _SMALL = 3  # largest size that is tried in the search for a small input
-_TRIES = 400  # so many small inputs at most
 _SHOWN = 60  # numbers of a tensor that are printed one by one
 _LIBRARIES = (*map(sysconfig.get_path, ("stdlib", "purelib", "platlib")), str(Path(__file__).parents[1]), "<frozen")
 
@@ -86,7 +85,7 @@ class Sized:
         seeds = sorted({sizes[-1] for sizes in self.asked})
         of_sizes = sorted(product(*[range(1, _SMALL + 1)] * (len(self.asked[0]) - 1)), key=sum)
         probes = []
-        for sizes, seed in islice(product(of_sizes, seeds), _TRIES):
+        for sizes, seed in product(of_sizes, seeds):
             with suppress(ValueError):
                 probes.append(self.build(*sizes, seed))
         return sorted(probes, key=_size)
@@ -281,11 +280,8 @@ def _quiet_surroundings() -> Iterator[None]:
 
 
 def _outcome(function: Function, probe: Probe) -> Any:
-    """What a function does with a probe: its result in the form in which it is compared, or what it raised.
-
-    Arguments are copied, so that an answer that writes into them cannot spoil the next run.
-    """
-    given = copy.deepcopy(probe)
+    """What a function does with a probe: its result in the form in which it is compared, or what it raised."""
+    given = copy.deepcopy(probe)  # an answer that writes into its arguments cannot spoil the next run
     try:
         return _plain(function(*given))
     except (Exception, SystemExit) as problem:
@@ -517,7 +513,7 @@ def untouched(reference: Function, written: str, shared: str = "") -> Callable[[
             given_parts = [part for each in given for part in (each if isinstance(each, list) else [each])]
             if not any(_same(_plain(each), wanted) for each in (given_parts if result is None else [result])):
                 return result
-            if not _same(_plain(given), _plain(before)):
+            if not _same(_tensors(given), _tensors(before)):
                 return written
             return (shared or written) if _memory(given) & _memory(result) else result
 
@@ -526,6 +522,10 @@ def untouched(reference: Function, written: str, shared: str = "") -> Callable[[
     return view
 
 
+def _tensors(value: Any) -> tuple[Tensor, ...]:
+    return tuple(part for part in _parts(value) if isinstance(part, Tensor))
+
+
 def _memory(value: Any) -> set[int]:
     """Where the tensors in a value lie."""
-    return {part.untyped_storage().data_ptr() for part in _parts(value) if isinstance(part, Tensor)}
+    return {tensor.untyped_storage().data_ptr() for tensor in _tensors(value)}

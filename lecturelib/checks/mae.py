@@ -28,15 +28,12 @@ def _way(b: int, n: int, visible: int, d: int, seed: int) -> tuple[Any, ...]:
 
 def _pick(tokens: Tensor, order: Tensor) -> Tensor:
     """Take the tokens (B, n, D) that stand at the places `order` (B, m)."""
-    return torch.stack([image[row] for image, row in zip(tokens, order, strict=True)])
+    return torch.take_along_dim(tokens, order[..., None], dim=1)
 
 
 def _back(x: Tensor, order: Tensor) -> Tensor:
-    """Put token k of each row where the order says: to the inverse of `_pick`."""
-    placed = torch.empty_like(x)
-    for image, row, into in zip(x, order, placed, strict=True):
-        into[row] = image
-    return placed
+    """Put token k of each row where the order says: the inverse of `_pick`."""
+    return _pick(x, order.argsort(dim=1))
 
 
 def _forward(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 
 from lecturelib.checks.exercise import Exercise, Sized, normal, three_shares, untouched
 
@@ -33,9 +34,7 @@ class Layer:
 
 
 def _norm(scale: Tensor, shift: Tensor) -> Callable[[Tensor], Tensor]:
-    return lambda x: (
-        (x - x.mean(-1, keepdim=True)) / (x.var(-1, keepdim=True, correction=0) + 0.1).sqrt() * scale + shift
-    )
+    return lambda x: F.layer_norm(x, x.shape[-1:], scale, shift, eps=0.1)
 
 
 def _looks(name: str, w_q: Tensor, w_k: Tensor, w_v: Tensor) -> Callable[..., Tensor]:

@@ -251,6 +251,12 @@ def test_probes_are_such_that_no_wrong_answer_is_right_by_chance() -> None:
     assert (large[0] - large[3]).abs().exp().isinf().sum() == 2
 
 
+def test_the_map_that_is_read_says_what_the_check_expects() -> None:
+    shown = attention.PERCENT * torch.tensor([letter != "N" for letter in attention.READ])
+    for weights, name in ((attention.PERCENT, "written"), (shown, "N hidden")):
+        assert "".join(attention.READ[k] for k in weights.argmax(1)) == RIGHT["read a map"][0][name]
+
+
 def test_merged_pieces_are_the_softmax_of_the_whole() -> None:
     scores, values = normal(2, (7, 9), (9, 3))
     pieces = []
