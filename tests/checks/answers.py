@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 from lecturelib.baselines import GaussianFill, NearestNeighbours, visible_mean
 from lecturelib.checks.foundation import check_heads
@@ -78,14 +77,6 @@ def one_product(W_h, states, last):
     return found
 
 
-def entry_by_entry(W_h, states, last):
-    rows = [last.tolist()]
-    for h in states.tolist()[:0:-1]:
-        g = [(1 + a) * (1 - a) * b for a, b in zip(h, rows[0], strict=True)]
-        rows.insert(0, [sum(W_h[i, j].item() * g[i] for i in range(len(g))) for j in range(len(g))])
-    return rows
-
-
 def from_the_right(step_back):
     def backward(W_h, states, last):
         gradients = torch.empty_like(states)
@@ -97,7 +88,7 @@ def from_the_right(step_back):
     return backward
 
 
-RIGHT["back through time"] = [one_product, entry_by_entry, from_the_right(lambda W_h, h, g: ((1 - h * h) * g) @ W_h)]
+RIGHT["back through time"] = [one_product, from_the_right(lambda W_h, h, g: ((1 - h * h) * g) @ W_h)]
 WRONG["back through time"] = {
     "not transposed": [from_the_right(lambda W_h, h, g: torch.mv(W_h, g - h * h * g))],
     "slope after the matrix": [from_the_right(lambda W_h, h, g: (g @ W_h) * (1 - h * h))],
@@ -118,16 +109,6 @@ def all_then_gather(step, h, tokens, lengths):
     return torch.stack(states, dim=1)[torch.arange(len(h)), lengths - 1]
 
 
-def longest_first(step, h, tokens, lengths):
-    """As torch's packed sequences: the batch gets smaller as strings end."""
-    order = lengths.argsort(descending=True)
-    h, tokens, lengths = h[order].clone(), tokens[order], lengths[order]
-    for t in range(tokens.shape[1]):
-        alive = int((lengths > t).sum())
-        h[:alive] = step(tokens[:alive, t], h[:alive])
-    return h[order.argsort()]
-
-
 def kept(goes_on):
     """A loop with a product of masks in the place of torch.where."""
 
@@ -140,7 +121,7 @@ def kept(goes_on):
     return final_states
 
 
-RIGHT["the last real state"] = [all_then_gather, longest_first, kept(lambda t, n: t < n)]
+RIGHT["the last real state"] = [all_then_gather, kept(lambda t, n: t < n)]
 WRONG["the last real state"] = {
     "only one step skipped": [kept(lambda t, n: (t < n) | (t > n))],
     "the mask inverted": [kept(lambda t, n: n < t)],
@@ -160,13 +141,6 @@ WRONG["bias for a delay"] = {
 }
 
 
-def gru_module(x, h, *weights):
-    gru = nn.GRU(x.shape[1], h.shape[1])
-    for name, weight in zip(("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"), weights, strict=True):
-        getattr(gru, name).data = weight
-    return gru(x[None], h[None])[1][0]
-
-
 def gru(rows="rzn", both=False):
     """A GRU gate by gate: the order of the gates, and whether r multiplies the part of x as well."""
 
@@ -182,7 +156,7 @@ def gru(rows="rzn", both=False):
     return step
 
 
-RIGHT["GRU step"] = [gru_module, gru(), torch.gru_cell]
+RIGHT["GRU step"] = [gru(), torch.gru_cell]
 WRONG["GRU step"] = {"gates exchanged": [gru(rows="zrn")], "reset on both parts": [gru(both=True)]}
 
 
@@ -338,12 +312,6 @@ def without_reading(x, context, norms, self_attention, cross_attention, feed_for
     return x + feed_forward(norms[2](x))
 
 
-def layer_norms(x, context, norms, self_attention, cross_attention, feed_forward):
-    x = x + self_attention(F.layer_norm(x, x.shape[-1:]), mask_of(x))
-    x = x + cross_attention(norms[1](x), context)
-    return x + feed_forward(norms[2](x))
-
-
 def older_sum(x, context, norms, self_attention, cross_attention, feed_forward):
     seen = x + self_attention(norms[0](x), mask_of(x))
     both = x + cross_attention(norms[1](seen), context)
@@ -355,7 +323,7 @@ WRONG["a decoder's block"] = {
     "a part left out": [without_reading],
     "a sum is lost": [older_sum],
     "written in place": [in_place],
-    "other": [layer_norms, lambda x, *rest: x],
+    "other": [lambda x, *rest: x],
     "error": [lambda x, context, norms, self_attention, cross_attention, feed_forward: self_attention(x, None)],
 }
 
@@ -603,15 +571,8 @@ def merge_by_cases(m_1, l_1, a_1, m_2, l_2, a_2):
     )
 
 
-def naive(m_1, l_1, a_1, m_2, l_2, a_2):
-    m = torch.maximum(m_1, m_2)
-    total, mix = l_1 * m_1.exp() + l_2 * m_2.exp(), a_1 * m_1.exp() + a_2 * m_2.exp()
-    return m, total / m.exp(), mix / m.exp()
-
-
 RIGHT["two pieces of a softmax"] = [merge_by_cases, lambda *pieces: [each.numpy() for each in merge_by_cases(*pieces)]]
 WRONG["two pieces of a softmax"] = {
-    "exp of the scores": [naive],
     "another m kept": [lambda m, l_1, a_1, n, l_2, a_2: (m, l_1 + l_2 * (n - m).exp(), a_1 + a_2 * (n - m).exp())],
     "not solved yet": [lambda m_1, l_1, a_1, m_2, l_2, a_2: (m_1, ..., ...)],
 }
