@@ -84,11 +84,10 @@ def run_all(paths: list[Path], runs: int, jobs: int, fresh: bool = False) -> Non
 
 def _run_all(paths: list[Path], runs: int, jobs: int, fresh: bool, folder: Path) -> None:
     kept: dict[Path, dict[str, Any]] = {}
-    own: dict[Path, set[int]] = {}
     waiting: list[tuple[Path, int]] = []
     for path in paths:
         nb = nbformat.read(shutil.copy(path, folder), as_version=4)
-        cells, own[path] = tables.digests(nb), tables.bounds_kept(nb)
+        cells = tables.digests(nb)
         table = {} if fresh else tables.read(tables.place(path.stem))
         kept[path] = table if table.get("cells") == cells else {"cells": cells, "runs": {}}
         if fresh:  # at once: when it goes on after a stop, no older run may count
@@ -108,7 +107,7 @@ def _run_all(paths: list[Path], runs: int, jobs: int, fresh: bool, folder: Path)
                     table = kept[task.path]
                     bar.update()
                     try:
-                        run = _result(task, table["cells"], own[task.path])
+                        run = _result(task, table["cells"])
                     except (Failed, ValueError) as problem:
                         lost.append(f"run {task.number} of {task.path.stem} ({problem})")
                         continue
@@ -135,7 +134,7 @@ def _begin(path: Path, number: int, folder: Path) -> _Task:
     return _Task(path, number, rows, process, time.monotonic())
 
 
-def _result(task: _Task, cells: list[str], own: set[int]) -> dict[str, Any]:
+def _result(task: _Task, cells: list[str]) -> dict[str, Any]:
     """Return what is kept of a run.
 
     Raises: Failed where it ended by no error of a cell, and ValueError where its rows are damaged.
@@ -148,7 +147,7 @@ def _result(task: _Task, cells: list[str], own: set[int]) -> dict[str, Any]:
     if task.process.returncode not in (0, FAILED):
         raise Failed(failed)
     rows = [json.loads(line) for line in task.rows.read_text(encoding="utf-8").splitlines()]
-    return tables.as_run(rows, cells, own, time.monotonic() - task.began, failed)
+    return tables.as_run(rows, cells, time.monotonic() - task.began, failed)
 
 
 def _end(process: subprocess.Popen[str]) -> None:
