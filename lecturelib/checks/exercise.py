@@ -103,7 +103,7 @@ class Exercise:
     edit of `solution`, a right answer: "old => new", or several of these with "; " between them. A mistake without an
     imitation is one that comes out as a word: its name, or one of several with " / " between them. `read` makes such a
     word, or a function, of an answer that is no function (a table, say), and raises a ValueError where it cannot;
-    `view` turns a function into one that shows more of what it does.
+    `view(answer, *arguments)` shows more of what a function does than its result.
 
     >>> texts = '''
     ...     squared: You square. What is twice a number?
@@ -122,7 +122,7 @@ class Exercise:
     imitations: Mapping[str, Any] = field(default_factory=dict)
     solution: Function | None = None
     read: Callable[[Any], Any] | None = None
-    view: Callable[[Function], Function] = lambda function: function
+    view: Callable[..., Any] = lambda answer, *given: answer(*given)
 
     def __call__(self, answer: Any) -> None:
         """Print what the check says about an answer."""
@@ -205,7 +205,8 @@ class Exercise:
 
     def _function(self, answer: Any) -> Function:
         made = self.read(answer) if self.read else answer
-        return self.view(made if callable(made) else lambda *asked: made)
+        function = made if callable(made) else lambda *given: made
+        return lambda *given: self.view(function, *given)
 
     @cached_property
     def _asked(self) -> list[Probe]:
@@ -434,64 +435,22 @@ def normal(seed: int, *shapes: tuple[int, ...]) -> tuple[Tensor, ...]:
     )
 
 
-def three_shares(of: str, words: Callable[[list[float]], str]) -> Callable[[Any], str]:
-    """Return what reads an answer of three measured shares: `words` says what three shares from 0 to 1 show.
+def three_shares(answer: Any, of: str, words: Callable[[list[float]], str]) -> str:
+    """Read an answer of three measured shares: `words` says what three shares from 0 to 1 show.
 
     `of` says which shares they are, such as "at depth 1, 2 and 3".
     """
-
-    def read(answer: Any) -> str:
-        if isinstance(answer, str | Mapping):
-            raise ValueError(f"{answer!r} is no list: expected three numbers, the shares {of}")
-        try:
-            shares = [float(each) for each in answer]
-        except (TypeError, ValueError):
-            return f"no list of three numbers, but {answer!r}"
-        if len(shares) != 3:
-            raise ValueError(f"{len(shares)} numbers: expected three, the shares {of}")
-        if is_percent(*shares):
-            return "percent"
-        return words(shares) if all(0 <= each <= 1 for each in shares) else f"no shares from 0 to 1, but {answer!r}"
-
-    return read
-
-
-def named_lines(lines: str, bad: str, example: str) -> Callable[[Any], str]:
-    """Return what reads an answer that names the wrong lines of a code by their letters.
-
-    `lines` are the letters that there are, `bad` the wrong ones, `example` an answer that shows the form.
-    """
-
-    def read(answer: Any) -> str:
-        if not isinstance(answer, str | tuple | list | set) or not all(isinstance(each, str) for each in answer):
-            return f"no letters of lines, but {answer!r}"
-        words = answer if isinstance(answer, str) else " ".join(answer)
-        letters = sorted(set(re.sub(r"\bAND\b", "", words.upper())) - set(" ,;"))
-        if unknown := [each for each in letters if each not in lines]:
-            raise ValueError(
-                f"there is no line {', '.join(unknown)}: expected letters from {lines[0]} to {lines[-1]}, such as "
-                f'"{example}"'
-            )
-        if innocent := [each for each in letters if each not in bad]:
-            return f"line {innocent[0]}"
-        return " and ".join(letters) if len(letters) > 1 else f"{letters[0]} alone" if letters else "none"
-
-    return read
-
-
-def table(right: Mapping[str, str], kinds: Sequence[str], well: str) -> Callable[[Any], str]:
-    """Return what reads a table of words of these kinds: `well`, or the first wrong entry, such as "P is not held"."""
-
-    def read(answer: Any) -> str:
-        if not isinstance(answer, Mapping) or sorted(map(str, answer)) != sorted(right):
-            return "no dictionary with the keys " + ", ".join(right)
-        said = {str(name): str(given).strip().lower() for name, given in answer.items()}
-        for name, given in answer.items():
-            if said[str(name)] not in kinds:
-                raise ValueError(f"{name} is {given!r}. Write a word as it stands there: {', '.join(kinds)}.")
-        return next((f"{name} is {said[name]}" for name in right if said[name] != right[name]), well)
-
-    return read
+    if isinstance(answer, str | Mapping):
+        raise ValueError(f"{answer!r} is no list: expected three numbers, the shares {of}")
+    try:
+        shares = [float(each) for each in answer]
+    except (TypeError, ValueError):
+        return f"no list of three numbers, but {answer!r}"
+    if len(shares) != 3:
+        raise ValueError(f"{len(shares)} numbers: expected three, the shares {of}")
+    if is_percent(*shares):
+        return "percent"
+    return words(shares) if all(0 <= each <= 1 for each in shares) else f"no shares from 0 to 1, but {answer!r}"
 
 
 def is_percent(*numbers: float) -> bool:
@@ -499,27 +458,50 @@ def is_percent(*numbers: float) -> bool:
     return min(numbers) >= 0 and 10 < max(numbers) <= 100
 
 
-def untouched(reference: Function, written: str, shared: str = "") -> Callable[[Function], Function]:
-    """Return a view in which a right result that was written into an argument, or lies in its memory, is a word.
+def named_lines(answer: Any, lines: str, bad: str, example: str) -> str:
+    """Read an answer that names the wrong lines of a code by their letters.
+
+    `lines` are the letters that there are, `bad` the wrong ones, `example` an answer that shows the form.
+    """
+    if not isinstance(answer, str | tuple | list | set) or not all(isinstance(each, str) for each in answer):
+        return f"no letters of lines, but {answer!r}"
+    words = answer if isinstance(answer, str) else " ".join(answer)
+    letters = sorted(set(re.sub(r"\bAND\b", "", words.upper())) - set(" ,;"))
+    if unknown := [each for each in letters if each not in lines]:
+        raise ValueError(
+            f"there is no line {', '.join(unknown)}: expected letters from {lines[0]} to {lines[-1]}, such as "
+            f'"{example}"'
+        )
+    if innocent := [each for each in letters if each not in bad]:
+        return f"line {innocent[0]}"
+    return " and ".join(letters) if len(letters) > 1 else f"{letters[0]} alone" if letters else "none"
+
+
+def table(answer: Any, right: Mapping[str, str], kinds: Sequence[str], well: str) -> str:
+    """Read a table of words of these kinds: `well`, or the first wrong entry, such as "P is not held"."""
+    if not isinstance(answer, Mapping) or sorted(map(str, answer)) != sorted(right):
+        return "no dictionary with the keys " + ", ".join(right)
+    said = {str(name): str(given).strip().lower() for name, given in answer.items()}
+    for name, given in answer.items():
+        if said[str(name)] not in kinds:
+            raise ValueError(f"{name} is {given!r}. Write a word as it stands there: {', '.join(kinds)}.")
+    return next((f"{name} is {said[name]}" for name in right if said[name] != right[name]), well)
+
+
+def untouched(answer: Function, *given: Any, reference: Function, written: str, shared: str = "") -> Any:
+    """View an answer so that a right result that was written into an argument, or lies in its memory, is a word.
 
     `written` and `shared` are the names of these two mistakes.
     """
-
-    def view(answer: Function) -> Function:
-        def watched(*given: Any) -> Any:
-            before = copy.deepcopy(given)
-            result = answer(*given)
-            wanted = _plain(reference(*before))
-            given_parts = [part for each in given for part in (each if isinstance(each, list) else [each])]
-            if not any(_same(_plain(each), wanted) for each in (given_parts if result is None else [result])):
-                return result
-            if not _same(_tensors(given), _tensors(before)):
-                return written
-            return (shared or written) if _memory(given) & _memory(result) else result
-
-        return watched
-
-    return view
+    before = copy.deepcopy(given)
+    result = answer(*given)
+    wanted = _plain(reference(*before))
+    parts = [part for each in given for part in (each if isinstance(each, list) else [each])]
+    if not any(_same(_plain(each), wanted) for each in (parts if result is None else [result])):
+        return result
+    if not _same(_tensors(given), _tensors(before)):
+        return written
+    return (shared or written) if _memory(given) & _memory(result) else result
 
 
 def _tensors(value: Any) -> tuple[Tensor, ...]:

@@ -129,7 +129,7 @@ check_heads = Exercise(
     name="five heads",
     reference=lambda heads: "all as shown",
     probes=[(list(_RIGHT),)],
-    read=table(_RIGHT, KINDS, "all as shown"),
+    read=lambda answer: table(answer, _RIGHT, KINDS, "all as shown"),
     says="""
         P is earlier copy: P's weight lies on a token after the earlier copy. What does a head there read off?
         P is one back / P is sink / P is even: Find the token under P's largest weight. Where does it stand, seen from

@@ -118,7 +118,7 @@ check_diagnosis = Exercise(
     name="diagnosis",
     reference=lambda networks: "all as measured",
     probes=[(list(_RIGHT),)],
-    read=table(_RIGHT, KINDS, "all as measured"),
+    read=lambda answer: table(answer, _RIGHT, KINDS, "all as measured"),
     says="""
         P is not held / P is recoded: Look at P where it was trained: it guesses there already. Can it lose what it
             never had?

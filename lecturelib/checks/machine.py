@@ -11,16 +11,10 @@ import psutil
 import torch
 
 
-def inspect_machine() -> None:
-    """Print what this machine has and, for everything that is off, what to do about it."""
-    for line in machine_report():
-        print(line)
+def inspect_machine(free_gb: float | None = None, ipywidgets_version: str = ipywidgets.__version__) -> None:
+    """Print what this machine has and, for everything that is off, what to do about it.
 
-
-def machine_report(free_gb: float | None = None, ipywidgets_version: str = ipywidgets.__version__) -> list[str]:
-    """Return the lines that `inspect_machine` prints. The arguments stand in for what would be measured.
-
-    Units: GB of 10**9 bytes.
+    The arguments stand in for what would be measured. Units: GB of 10**9 bytes.
     """
     if free_gb is None:
         free_gb = psutil.virtual_memory().available / 1e9
@@ -46,4 +40,5 @@ def machine_report(free_gb: float | None = None, ipywidgets_version: str = ipywi
             "This ipywidgets is older than version 8: pictures take the place of some interactive figures. Everything "
             "else works."
         )
-    return lines + (problems or ["No problems found. (Notebook 09 also needs two models: it says how to get them.)"])
+    fine = ["No problems found. (Notebook 09 also needs two models: it says how to get them.)"]
+    print(*lines, *(problems or fine), sep="\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -101,7 +102,7 @@ check_data_parallel = Exercise(
     name="one gradient from several processes",
     reference=_weighted,
     probes=Sized(_shared, [(3, 3, 1), (2, 5, 2), (4, 2, 3)]),
-    view=untouched(_weighted, "changes the gradients in place"),
+    view=partial(untouched, reference=_weighted, written="changes the gradients in place"),
     solution=_weighted,
     imitations={
         "sum": "n / total => 1",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 from typing import Any
 
 import torch
@@ -47,7 +48,7 @@ check_start = Exercise(
     name="start from a part",
     reference=_start,
     probes=Sized(_states, [(5, 3, 1), (2, 5, 2)]),
-    view=untouched(_start, "written in place", "shared memory"),
+    view=partial(untouched, reference=_start, written="written in place", shared="shared memory"),
     solution=_start,
     imitations={
         "names do not match": '"encoder." + key => key',
@@ -83,7 +84,7 @@ check_experiment = Exercise(
     name="somebody's experiment",
     reference=lambda code: "A and D",
     probes=[("experiment",)],
-    read=named_lines("ABCDEFGH", bad="AD", example="BC"),
+    read=lambda answer: named_lines(answer, "ABCDEFGH", bad="AD", example="BC"),
     says="""
         line B: You named line B. It takes the images and the labels of the same rows, as it should.
         line C: You named line C. A network with random weights by the seed is a fair place to copy weights into.

@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -101,7 +102,7 @@ check_decoder_block = Exercise(
     reference=_block,
     # T and S differ, and are equal once: some mistakes run only there
     probes=Sized(_layers_probe, [(2, 5, 3, 4, 1), (3, 2, 7, 3, 2), (2, 3, 3, 5, 3)]),
-    view=untouched(_block, "written in place"),
+    view=partial(untouched, reference=_block, written="written in place"),
     solution=_block,
     imitations={
         "no residual connection": _in_part_or_all("layer(norm(x))"),
@@ -289,7 +290,7 @@ check_depths = Exercise(
     name="depth without residual connections",
     reference=lambda removed: "works, fails, fails",
     probes=[("residual",)],
-    read=three_shares("at depth 1, 2 and 3", _depths),
+    read=lambda answer: three_shares(answer, "at depth 1, 2 and 3", _depths),
     says="""
         whole blocks: Nothing fails in your runs. Were the residual connections removed? The second
             argument of fit_seeds says what is.

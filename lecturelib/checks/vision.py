@@ -73,7 +73,7 @@ check_suspect = Exercise(
     name="the suspect",
     reference=lambda suspect: "D and E",
     probes=[("forward",)],
-    read=named_lines("ABCDEFG", bad="DE", example="AB"),
+    read=lambda answer: named_lines(answer, "ABCDEFG", bad="DE", example="AB"),
     says="""
         line A: You named line A. It names rows and columns of patches and moves no pixel: compare it with section 1.
         line B: You named line B. Which three dimensions number the pixels of a patch, and do they stand at the end?
@@ -112,7 +112,7 @@ check_sides = Exercise(
     name="the side of a patch",
     reference=lambda readout: "one token is better than sixteen",
     probes=[("mean",)],
-    read=three_shares("for patches of side 8, 4 and 2", _sides),
+    read=lambda answer: three_shares(answer, "for patches of side 8, 4 and 2", _sides),
     says="""
         sixteen are better: In your list 16 small patches beat the whole image. Is the first number that of side 8?
         four are the worst: In your list side 4 has the lowest share. Did the cell run after each change?

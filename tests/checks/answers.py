@@ -307,11 +307,6 @@ def in_place(x, context, norms, self_attention, cross_attention, feed_forward):
     return x
 
 
-def without_reading(x, context, norms, self_attention, cross_attention, feed_forward):
-    x = x + self_attention(norms[0](x), mask_of(x))
-    return x + feed_forward(norms[2](x))
-
-
 def older_sum(x, context, norms, self_attention, cross_attention, feed_forward):
     seen = x + self_attention(norms[0](x), mask_of(x))
     both = x + cross_attention(norms[1](seen), context)
@@ -320,7 +315,6 @@ def older_sum(x, context, norms, self_attention, cross_attention, feed_forward):
 
 RIGHT["a decoder's block"] = [by_loop, with_names]
 WRONG["a decoder's block"] = {
-    "a part left out": [without_reading],
     "a sum is lost": [older_sum],
     "written in place": [in_place],
     "other": [lambda x, *rest: x],
@@ -380,15 +374,8 @@ def tokens_in_place(patches, w, positions, cls_token):
     return tokens
 
 
-def late_positions(patches, w, positions, cls_token):
-    x = torch.cat([cls_token.repeat(len(patches), 1, 1), patches @ w], 1)
-    x[:, : len(positions)] += positions
-    return x
-
-
 RIGHT["tokens"] = [one_by_one, tokens_in_place]
 WRONG["tokens"] = {
-    "position on the class token": [late_positions],
     "other": [lambda x, w, e, c: tokens_in_place(x, w, e, c) + torch.cat([2 * e[:1], 0 * e])],  # a position twice
 }
 
@@ -437,20 +424,12 @@ def by_scattering(tokens, order, visible, encode, mask_token, positions, decode)
     return decode(full + positions[None])
 
 
-def by_mask(tokens, order, visible, encode, mask_token, positions, decode):
-    keep = order < visible  # as if order held the place of each patch
-    x = mask_token.repeat(*order.shape, 1)
-    x[keep] = encode(tokens[keep].unflatten(0, (len(tokens), -1))).flatten(0, 1)
-    return decode(x + positions)
-
-
 def undecoded(*given):
     return by_scattering(*given[:-1], lambda x: x)
 
 
 RIGHT["the forward pass"] = [by_gathering, by_scattering]
 WRONG["the forward pass"] = {
-    "the order the other way round": [by_mask],
     "other": [undecoded, lambda tokens, *rest: tokens],
     "error": [lambda tokens, order, visible, encode, mask_token, positions, decode: encode(tokens[order])[99]],
 }

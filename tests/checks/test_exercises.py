@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 from itertools import combinations
 from typing import Any
 
@@ -208,13 +209,14 @@ def adds_one_and_returns_nothing(x: Tensor) -> None:
 
 
 def test_a_right_answer_that_writes_into_its_arguments_is_told_so() -> None:
-    view = untouched(lambda x: x + 1, "written", "shared")
-    keeps = small(lambda x: x + 1, [(torch.zeros(3),)], "written: W.\nshared: S.\n", view=view)
+    view = partial(untouched, reference=lambda x: x + 1, written="written")
+    keeps = small(lambda x: x + 1, [(torch.zeros(3),)], "written: W.\n", view=view)
     assert keeps.verdict(lambda x: x + 1).name == "right"
     for answer in (lambda x: x.add_(1), adds_one_and_returns_nothing):
         assert keeps.verdict(answer).says == "small: not yet. W."
     assert "your result: [2, 2, 2]" in keeps.verdict(lambda x: x.add_(2)).says
-    same = small(lambda x: x, [(torch.zeros(3),)], "shared: S.\n", view=untouched(lambda x: x, "written", "shared"))
+    view = partial(untouched, reference=lambda x: x, written="", shared="shared")
+    same = small(lambda x: x, [(torch.zeros(3),)], "shared: S.\n", view=view)
     assert same.verdict(lambda x: x.view(3)).says == "small: not yet. S."
 
 

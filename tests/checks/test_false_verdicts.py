@@ -96,7 +96,7 @@ def deserved(exercise: Exercise, answer: Any, name: str) -> bool:
     with _quiet_surroundings():
         return not likes or any(
             all(
-                _same(_outcome(exercise.view(answer), probe), _outcome(exercise.view(like), probe))
+                _same(_outcome(exercise._function(answer), probe), _outcome(exercise._function(like), probe))
                 for probe in unasked(exercise)
             )
             for like in likes
