@@ -135,7 +135,6 @@ check_data_parallel = Exercise(
 
 # ---- the same operations, less text ----
 
-
 _KNOWN = {
     "close, close": "all alike",
     "higher, higher": "a tenth is not enough",

@@ -264,7 +264,6 @@ check_patient = Exercise(
 
 # ---- how deep without residual connections? ----
 
-
 _DEPTHS = {
     "works, works, works": "whole blocks",
     "fails, fails, fails": "nothing works",
