@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -13,11 +13,6 @@ import torch.nn.functional as F
 from lecturelib.checks.exercise import Exercise, Sized, is_percent, normal
 
 Tensor = torch.Tensor
-
-
-def _look_up(b: int, t: int, s: int, k: int, m: int, seed: int) -> tuple[Tensor, ...]:
-    """Queries, keys and values whose scores are far from saturated."""
-    return normal(seed, (b, t, k), (b, s, k), (b, s, m))
 
 
 _ONE_FOR_ALL, _HUGE, _FLAT = 2, 3, 4  # kinds of probes, beside the ordinary one
@@ -31,7 +26,7 @@ def _masked(b: int, t: int, s: int, k: int, m: int, kind: int) -> tuple[Tensor, 
     """
     if s < 2:
         raise ValueError("with a single key nothing can be hidden")
-    q, keys, v = _look_up(b, t, s, k, m, kind)
+    q, keys, v = normal(kind, (b, t, k), (b, s, k), (b, s, m))  # their scores are far from saturated
     seen = 1 + kind % (s - 1)
     step = torch.arange(s) - torch.arange(t)[:, None] - torch.arange(b)[:, None, None]  # (B, T, S)
     mask = step % s < seen
@@ -49,44 +44,10 @@ def _masked(b: int, t: int, s: int, k: int, m: int, kind: int) -> tuple[Tensor, 
     return q, keys, v, mask
 
 
-def _filled(
-    fill: float = -math.inf,
-    places: Callable[[Tensor], Tensor] = lambda mask: ~mask,
-    scaled: bool = True,
-    dim: int = -1,
-) -> Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]:
-    """Attention in which some scores are replaced by a number."""
-
-    def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
-        scores = q @ k.mT / (math.sqrt(q.shape[-1]) if scaled else 1)
-        return scores.masked_fill(places(mask), fill).softmax(dim) @ v
-
-    return attend
-
-
-def _by_hand(change: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]:
-    """Attention in which `change(scores, mask)` makes the weights."""
-    return lambda q, k, v, mask: change(q @ k.mT / math.sqrt(q.shape[-1]), mask) @ v
-
-
-def _indexed(scores: Tensor, mask: Tensor) -> Tensor:
-    scores[~mask] = -math.inf  # an index does not broadcast
-    return scores.softmax(-1)
-
-
-def _powers(scores: Tensor, mask: Tensor) -> Tensor:
-    powers = scores.exp() * mask
-    return powers / powers.sum(-1, keepdim=True)
-
-
-def _shared_out_again(finish: Callable[[Tensor], Tensor]) -> Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]:
-    """Attention masked behind the softmax; `finish` guards the division by what is left, or does not."""
-
-    def weigh(scores: Tensor, mask: Tensor) -> Tensor:
-        left = scores.softmax(-1) * mask
-        return finish(left / left.sum(-1, keepdim=True))
-
-    return _by_hand(weigh)
+def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
+    scores = q @ k.mT / math.sqrt(q.shape[-1])
+    weights = scores.masked_fill(~mask, -math.inf).softmax(-1)
+    return weights @ v
 
 
 check_attend = Exercise(
@@ -102,24 +63,28 @@ check_attend = Exercise(
             (2, 5, 3, 2, 7, _FLAT),
         ],
     ),
+    solution=_attend,
     imitations={
-        "mask inverted": _filled(places=lambda mask: mask),
-        "mask ignored": _by_hand(lambda scores, mask: scores.softmax(-1)),
-        "mask after the softmax": _by_hand(lambda scores, mask: scores.softmax(-1) * mask),
+        "mask inverted": "~mask => mask",
+        "mask ignored": ".masked_fill(~mask, -math.inf) => ",
+        "mask after the softmax": "masked_fill(~mask, -math.inf).softmax(-1) => softmax(-1) * mask",
         "shared out again": (
-            _by_hand(_powers),
-            _shared_out_again(lambda weights: weights),
-            _shared_out_again(torch.nan_to_num),
+            "scores.masked_fill(~mask, -math.inf).softmax(-1) => scores.exp() * mask; "
+            "weights @ => weights / weights.sum(-1, keepdim=True) @",
+            "masked_fill(~mask, -math.inf).softmax(-1) => softmax(-1) * mask; "
+            "weights @ => weights / weights.sum(-1, keepdim=True) @",
+            "masked_fill(~mask, -math.inf).softmax(-1) => softmax(-1) * mask; "
+            "weights @ => (weights / weights.sum(-1, keepdim=True)).nan_to_num() @",
         ),
-        "soft mask": (_filled(0.0), _filled(-1.0), _filled(1e-9), _filled(-1e-9)),
-        "fill too weak": (_filled(-20.0), _filled(-1e6)),
-        "mask added": _by_hand(lambda scores, mask: (scores + mask).softmax(-1)),
-        "not a number": _filled(math.inf),
-        "no scale": _filled(scaled=False),
-        "wrong scale": lambda q, k, v, mask: _filled()(q / math.sqrt(q.shape[-1]), k, v, mask),
-        "softmax over the queries": _filled(dim=1),
-        "mask not stretched": _by_hand(_indexed),
-        "values not mixed": lambda q, k, v, mask: _filled()(q, k, torch.eye(k.shape[1]).expand(len(k), -1, -1), mask),
+        "soft mask": ("-math.inf => 0", "-math.inf => -1", "-math.inf => 1e-9", "-math.inf => -1e-9"),
+        "fill too weak": ("-math.inf => -20", "-math.inf => -1e6"),
+        "mask added": "scores.masked_fill(~mask, -math.inf) => (scores + mask)",
+        "not a number": "-math.inf => math.inf",
+        "no scale": " / math.sqrt(q.shape[-1]) => ",
+        "wrong scale": "math.sqrt(q.shape[-1]) => q.shape[-1]",
+        "softmax over the queries": "softmax(-1) => softmax(1)",
+        "mask not stretched": "masked_fill(~mask, -math.inf) => index_put((~mask,), torch.tensor(-math.inf))",
+        "values not mixed": " @ v => ",
     },
     says="""
         mask inverted: Your mask is inverted: a query looks exactly where it must not. Here, as in torch's
@@ -173,60 +138,38 @@ PERCENT = torch.tensor(
 )
 
 
-def _read(answer: Any) -> Callable[[], Any]:
-    """Say of each entry of an answer whether it is right, or what it is instead."""
-    if not isinstance(answer, Mapping) or not {"task", "written", "N hidden"} <= answer.keys():
-        return lambda: "no dictionary with the entries 'task', 'written' and 'N hidden'"
-    written, hidden = (_letters(PERCENT), _letters(PERCENT * torch.tensor([c != "N" for c in READ])))
-    known = {
-        "task": {"sort": "right", "copy": "copy", "reverse": "reverse"},
-        "written": {written: "right", READ: "what is read"},
-        "N hidden": {
-            hidden: "right",
-            written: "unchanged",
-            written.replace("N", ""): "closed up",
-            written.replace("N", "-"): "left out",
-            written.replace("N", "P"): "the letter before it",
-            written.replace("N", "H"): "the letter behind it",
-        },
-    }
-    said = {name: answer[name] for name in known}
-    if any(each is ... for each in said.values()):
-        return lambda: ...
-    cleaned = {name: re.sub(r"[^A-Za-z-]", "", re.sub("[_?.]", "-", str(each))) for name, each in said.items()}
-    cleaned = {name: each.lower() if name == "task" else each.upper() for name, each in cleaned.items()}
-    judged = {name: known[name].get(each, "not right") for name, each in cleaned.items()}
-    first = next((name for name, each in judged.items() if each != "right"), "")
-    return lambda: {name: each if name == first else "right" for name, each in judged.items()}
+_ENTRIES = {
+    "task": {"sort": "right", "copy": "it is not copy", "reverse": "it is not reverse"},
+    "written": {"ACDHLNOP": "right", READ: "what is read"},
+    "N hidden": {
+        "ACDHLOOP": "right",
+        "ACDHLNOP": "unchanged",
+        "ACDHLOP": "closed up",
+        "ACDHL-OP": "left out",
+        "ACDHLPOP": "neighbor in the input",
+        "ACDHLHOP": "neighbor in the input",
+    },
+}
+_ELSE = {"task": "no task of section 3", "written": "another letter", "N hidden": "another letter for N"}
 
 
-def _letters(weights: Tensor) -> str:
-    return "".join(READ[k] for k in weights.argmax(dim=1).tolist())
-
-
-def _answer(**changed: str) -> dict[str, str]:
-    return {"task": "sort", "written": "ACDHLNOP", "N hidden": "ACDHLOOP"} | {
-        name.replace("_", " "): each for name, each in changed.items()
-    }
+def _read(answer: Any) -> Any:
+    """The first mistake in the three entries of an answer, or that each is right."""
+    if not isinstance(answer, Mapping) or not _ENTRIES.keys() <= answer.keys():
+        return "no dictionary with the entries 'task', 'written' and 'N hidden'"
+    for name, known in _ENTRIES.items():
+        plain = re.sub(r"[^A-Za-z-]", "", re.sub("[_?.]", "-", str(answer[name])))
+        judged = known.get(plain.lower() if name == "task" else plain.upper(), _ELSE[name])
+        if judged != "right":
+            return judged
+    return dict.fromkeys(_ENTRIES, "right")
 
 
 check_reading = Exercise(
     name="read a map",
-    reference=lambda: dict.fromkeys(("task", "written", "N hidden"), "right"),
+    reference=lambda: dict.fromkeys(_ENTRIES, "right"),
     probes=[()],
-    accept=_read,
-    imitations={
-        "it is not copy": (_answer(task="copy"), _answer(task="copy", written=READ)),
-        "it is not reverse": _answer(task="reverse"),
-        "no task of section 3": _answer(task="shift"),
-        "another letter": _answer(written="ACDHLNOH"),
-        "another letter for N": _answer(N_hidden="ACDHLLOP"),
-        "what is read": _answer(written=READ),
-        "unchanged": _answer(N_hidden="ACDHLNOP"),
-        "closed up": _answer(N_hidden="ACDHLOP"),
-        "left out": _answer(N_hidden="ACDHL-OP"),
-        "neighbor in the input": (_answer(N_hidden="ACDHLPOP"), _answer(N_hidden="ACDHLHOP")),
-    },
+    read=_read,
     says="""
         it is not copy: A head that copies has its weight on one diagonal: place 1 looks at place 1. Does it here?
         it is not reverse: A head that reverses has its weight on the other diagonal. Does it here? Write down the
@@ -256,58 +199,40 @@ check_reading = Exercise(
 # ---- a head that is told less ----
 
 
-def _measured(answer: Any) -> Callable[[], Any]:
+def _measured(answer: Any) -> str:
     """Say what two measured shares look like; the bounds lie between what several ways to go wrong have given."""
     if not isinstance(answer, Mapping) or not {"right", "found"} <= answer.keys():
-        return lambda: "no dictionary with the entries 'right' and 'found'"
-    said = answer["right"], answer["found"]
-    if any(each is ... for each in said):
-        return lambda: ...
+        return "no dictionary with the entries 'right' and 'found'"
     try:
-        numbers = [[float(part) for part in torch.as_tensor(each).flatten()] for each in said]
+        said = [[float(part) for part in torch.as_tensor(answer[name]).flatten()] for name in ("right", "found")]
     except (TypeError, ValueError, RuntimeError):
-        return lambda: "no two numbers"
-    if any(len(each) == 3 for each in numbers):
-        return lambda: "one for each head"
-    if not all(len(each) == 1 for each in numbers):
-        return lambda: "no two numbers"
-    (right,), (found,) = numbers
-    blurred = 0.28 < found < 0.5
-    for words, holds in (
-        ("percent", is_percent(right, found)),
-        ("a sum", 2.4 < right <= 3 and 0.84 < found < 1.5),
-        ("no shares from 0 to 1", not (0 <= right <= 1 and 0 <= found <= 1)),
-        ("exchanged", found > 0.8 and 0.28 < right < 0.5),
-        ("at chance", right < 0.15 and 0.05 < found < 0.18),
-        ("all weights", right > 0.8 and abs(found - 1 / 8) < 0.002),
-        ("told the answer", right > 0.993 and 0.1 < found < 0.5),
-        ("hardly trained", 0.15 < right < 0.8 and 0.18 < found < 0.45),
-        ("still told", right > 0.95 and 0.8 < found < 0.94),
-        ("another task", right > 0.95 and found > 0.96),
-        ("right", right > 0.8 and blurred),
-    ):
-        if holds:
-            return lambda: words
-    return lambda: "two shares that none of our runs gave"
+        return "no two numbers"
+    if any(len(each) == 3 for each in said):
+        return "one for each head"
+    if not all(len(each) == 1 for each in said):
+        return "no two numbers"
+    (right,), (found,) = said
+    known = {
+        "percent": is_percent(right, found),
+        "a sum": 2.4 < right <= 3 and 0.84 < found < 1.5,
+        "no shares from 0 to 1": not (0 <= right <= 1 and 0 <= found <= 1),
+        "exchanged": found > 0.8 and 0.28 < right < 0.5,
+        "at chance": right < 0.15 and 0.05 < found < 0.18,
+        "all weights": right > 0.8 and abs(found - 1 / 8) < 0.002,
+        "told the answer": right > 0.993 and 0.1 < found < 0.5,
+        "hardly trained": 0.15 < right < 0.8 and 0.18 < found < 0.45,
+        "still told": right > 0.95 and 0.8 < found < 0.94,
+        "another task": right > 0.95 and found > 0.96,
+        "right": right > 0.8 and 0.28 < found < 0.5,
+    }
+    return next((words for words, holds in known.items() if holds), "two shares that none of our runs gave")
 
 
 check_untold = Exercise(
     name="sort, untold",
     reference=lambda: "right",
     probes=[()],
-    accept=_measured,
-    imitations={
-        "percent": {"right": 93.0, "found": 36.0},
-        "a sum": {"right": 2.91, "found": 1.07},
-        "one for each head": {"right": [0.94, 0.98, 0.99], "found": [0.35, 0.35, 0.36]},
-        "exchanged": {"right": 0.36, "found": 0.96},
-        "still told": {"right": 0.99, "found": 0.86},
-        "told the answer": {"right": 1.0, "found": 0.24},
-        "all weights": {"right": 0.96, "found": 0.125},
-        "hardly trained": ({"right": 0.39, "found": 0.33}, {"right": 0.26, "found": 0.26}),
-        "at chance": {"right": 0.06, "found": 0.13},
-        "another task": {"right": 1.0, "found": 1.0},
-    },
+    read=_measured,
     says="""
         percent: Give shares and not percent: 0.5 for one half.
         a sum: Your numbers are above 1, about what the three heads give together. Divide each by 3.

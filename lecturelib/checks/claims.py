@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from typing import Any, SupportsFloat
 
@@ -10,6 +11,14 @@ import torch
 
 from lecturelib.checks import replication
 from lecturelib.checks.replication import within
+
+_ONE_NUMBER = (
+    " to compare with a bound: expected one number. Of several, name the one that decides, such as the smallest: "
+    "right.min()"
+)
+_A_TRUTH_VALUE = (
+    ": expected True or False, or a number with a bound, such as above=0.9. Join several truth values with all(...)"
+)
 
 
 class ClaimFailed(AssertionError):
@@ -45,16 +54,16 @@ def claim(
     bounds = {"above": above, "below": below, "between": between}
     bounds = {name: bound for name, bound in bounds.items() if bound is not None}
     if bounds:
-        value = _number(sentence, value)
+        value = _single(sentence, value, "iuf", _ONE_NUMBER)
         low, high = _limits(sentence, bounds)
+        facts = [_comparison(value, low, high)]
     else:
-        value, (low, high) = _truth(sentence, value), (0.5, None)
-    holds = within(value, low, high)
-    facts = [_comparison(value, low, high)] if bounds else []
+        value = _single(sentence, value, "b", _A_TRUTH_VALUE)
+        low, high, facts = 0.5, None, []
     told, chance = replication.told_claim(sentence, value, low, high)
     facts += told
     text = f"{sentence} ({'; '.join(facts)})" if facts else sentence
-    if holds:
+    if within(value, low, high):
         print(f"Claim holds: {text}.")
         return
     text = (
@@ -69,11 +78,10 @@ def claim(
 
 def _comparison(value: float, low: float | None, high: float | None) -> str:
     """Write a value beside its bounds so that what is printed is true: with three digits, or as many as it needs."""
-    for digits in range(3, 18):
-        shown = f"{value:.{digits}g}"
-        if within(float(shown), low, high) == within(value, low, high):
-            break
-    if within(value, low, high):
+    holds = within(value, low, high)
+    tried = (f"{value:.{digits}g}" for digits in range(3, 18))
+    shown = next(each for each in tried if within(float(each), low, high) == holds)
+    if holds:
         below = f"{low:.6g} < " if low is not None and high is not None else ""
         return below + (f"{shown} < {high:.6g}" if high is not None else f"{shown} > {low:.6g}")
     if low is not None and high is not None:
@@ -81,48 +89,25 @@ def _comparison(value: float, low: float | None, high: float | None) -> str:
     return f"{shown} is not {'above' if low is not None else 'below'} {low if low is not None else high:.6g}"
 
 
-def _number(sentence: str, value: Any) -> float:
-    try:
-        if isinstance(value, torch.Tensor | np.ndarray) and value.ndim > 0:
-            raise TypeError
-        if isinstance(value, str | bool | np.bool_) or "bool" in str(getattr(value, "dtype", "")):
-            raise TypeError
-        return float(value.detach() if isinstance(value, torch.Tensor) else value)
-    except (TypeError, ValueError):
-        raise ValueError(
-            f"claim({sentence!r}) was given {value!r} to compare with a bound: expected one number. Of several, name "
-            "the one that decides, such as the smallest: right.min()"
-        ) from None
+def _single(sentence: str, value: Any, kinds: str, expected: str) -> Any:
+    """A single value of Python, NumPy or torch, of one of NumPy's kinds."""
+    single = np.asarray(value.detach() if isinstance(value, torch.Tensor) else value)
+    if single.ndim or single.dtype.kind not in kinds:
+        raise ValueError(f"claim({sentence!r}) was given {value!r}{expected}")
+    return single.item()
 
 
 def _limits(sentence: str, bounds: dict[str, Any]) -> tuple[float | None, float | None]:
-    name, bound = next(iter(bounds.items()))
-    if len(bounds) == 1:
-        try:
-            if name != "between":
-                limit = float(bound)
-                if limit == limit:
-                    return (limit, None) if name == "above" else (None, limit)
-            else:
-                low, high = map(float, bound)
-                if low < high:
-                    return low, high
-        except (TypeError, ValueError):
-            pass
+    try:
+        ((name, bound),) = bounds.items()
+        pair = {"above": (bound, None), "below": (None, bound), "between": bound}[name]
+        low, high = (None if each is None else float(each) for each in pair)
+        if (-math.inf if low is None else low) < (math.inf if high is None else high):
+            return low, high
+    except (TypeError, ValueError):
+        pass
     given = ", ".join(f"{name}={bound!r}" for name, bound in bounds.items())
     raise ValueError(
         f"claim({sentence!r}) was given {given}: expected one bound, above=0.9, below=0.1, or between=(0.1, 0.9) with "
         "the lower one first"
     )
-
-
-def _truth(sentence: str, value: Any) -> bool:
-    single = isinstance(value, torch.Tensor | np.ndarray) and value.ndim == 0 and "bool" in str(value.dtype)
-    if single or isinstance(value, np.bool_):
-        value = bool(value)
-    if not isinstance(value, bool):
-        raise ValueError(
-            f"claim({sentence!r}) was given {value!r}: expected True or False, or a number with a bound, such as "
-            f"above=0.9. Join several truth values with all(...)"
-        )
-    return value

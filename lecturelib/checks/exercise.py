@@ -1,7 +1,7 @@
 """The machinery of the checks: run a student's answer, recognize a known mistake, and answer in a sentence.
 
 An `Exercise` holds probes, the right results (computed by torch or by definition, never by the library's own
-solution), and known mistakes. Each mistake is code that makes it; an answer that behaves like that code on
+solution), and known mistakes. Most mistakes are code that makes them; an answer that behaves like that code on
 all probes is told its name. Any other wrong answer is shown the smallest input on which it differs. So a check never
 prints the solution, and it cannot praise a wrong answer.
 """
@@ -11,16 +11,15 @@ from __future__ import annotations
 import copy
 import html
 import inspect
-import random
 import re
 import sysconfig
 import textwrap
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import chain, islice, product
+from itertools import chain, product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,48 +31,42 @@ Function = Callable[..., Any]
 Probe = tuple[Any, ...]
 
 _SMALL = 3  # largest size that is tried in the search for a small input
-_TRIES = 400  # so many small inputs at most
 _SHOWN = 60  # numbers of a tensor that are printed one by one
-# by which part of itself, and of the largest number beside it, a number may differ from the right one
-_ROUNDING = {torch.float64: (1e-5, 0.0), torch.float32: (1e-4, 1e-6), torch.float16: (1e-2, 5e-3)}
-_COARSE = (5e-2, 3e-2)  # bfloat16, and what has still fewer digits
 _LIBRARIES = (*map(sysconfig.get_path, ("stdlib", "purelib", "platlib")), str(Path(__file__).parents[1]), "<frozen")
-# how torch's own NotImplementedErrors begin; a quotation mark: "softmax" not implemented for 'Bool'
-_TORCHS_OWN = ("Could not run", "Cannot copy out of meta", "Module [", '"')
 
-
-class Mistake(NamedTuple):
-    """A known wrong answer: its name, the sentence that points at it, and functions that make the mistake."""
-
-    name: str
-    says: str
-    imitations: list[Function]
+_UNSOLVED = "not solved yet. Replace the ... and run the cell again."
+_GIVE_THE_FUNCTION = (
+    "It needs the function itself, to try it on inputs of its own: write the function's name alone, without brackets "
+    "after it."
+)
+_NOTHING = "your function gives nothing back (None). Does it end without a line that begins with return?"
+_MORE_THAN_ONE = (
+    "not yet, but nearly. Your function returns several results, and the first of them is right: return that one alone."
+)
+_DIFFERS = "not yet. The smallest input found on which it differs is\n{}\nyour result: {}\nexpected: {}\n{}"
 
 
 class Verdict(NamedTuple):
     """What a check found, and what it says.
 
     The name is that of a mistake, or "right", "not solved yet", "no function", "nothing returned",
-    "more than one result", "too coarse", "error", "other".
+    "more than one result", "error", "other".
     """
 
     name: str
     says: str
 
 
-class Hints:
+class Hints(tuple[str, ...]):
     """Hints, folded."""
-
-    def __init__(self, hints: Sequence[str]) -> None:
-        self.hints = tuple(hints)
 
     def _repr_html_(self) -> str:
         return "\n".join(
-            f"<details><summary>Hint {n}</summary>{html.escape(hint)}</details>" for n, hint in enumerate(self.hints, 1)
+            f"<details><summary>Hint {n}</summary>{html.escape(hint)}</details>" for n, hint in enumerate(self, 1)
         )
 
     def __repr__(self) -> str:
-        return f"{len(self.hints)} hints, folded"
+        return f"{len(self)} hints, folded"
 
 
 @dataclass(frozen=True)
@@ -92,7 +85,7 @@ class Sized:
         seeds = sorted({sizes[-1] for sizes in self.asked})
         of_sizes = sorted(product(*[range(1, _SMALL + 1)] * (len(self.asked[0]) - 1)), key=sum)
         probes = []
-        for sizes, seed in islice(product(of_sizes, seeds), _TRIES):
+        for sizes, seed in product(of_sizes, seeds):
             with suppress(ValueError):
                 probes.append(self.build(*sizes, seed))
         return sorted(probes, key=_size)
@@ -103,20 +96,21 @@ class Exercise:
     """One exercise: call it with an answer to have it checked, `hints()` for help.
 
     `probes` are tuples of arguments, or `Sized`; `reference` gives the right result for each: numbers, truth values,
-    tensors, words, or a tuple or dictionary of them. `imitations` are answers that make a mistake, by its name; a tuple
-    holds several ways to make it. `says` is what there is to say: lines "name: text", longer ones indented, first for
-    the mistakes, then "right", "hint 1" (where to look) and "hint 2" (what to write). `accept` turns an answer that is
-    not a function (a table, say) into one, and raises a ValueError where it cannot. `view` turns a function into one
-    that shows more of what it does; it is applied to answers and imitations alike.
+    tensors, words, or a tuple or dictionary of them. `says` is what there is to say: lines "name: text", longer ones
+    indented, first for the mistakes, then "right", "hint 1" (where to look) and "hint 2" (what to write).
 
-    Raises: ValueError if the texts are not those of the mistakes.
+    `imitations` are answers that make a mistake, by its name; a tuple holds several ways to make it. A string is an
+    edit of `solution`, a right answer: "old => new", or several of these with "; " between them. A mistake without an
+    imitation is one that comes out as a word: its name, or one of several with " / " between them. `read` makes such a
+    word, or a function, of an answer that is no function (a table, say), and raises a ValueError where it cannot;
+    `view(answer, *arguments)` shows more of what a function does than its result.
 
     >>> texts = '''
     ...     squared: You square. What is twice a number?
     ...     right: So it is.
     ...     hint 1: How often do you add the number?
     ...     hint 2: x + x'''
-    >>> check_double = Exercise("double", lambda x: x + x, [(1,), (2,), (5,)], {"squared": lambda x: x**2}, texts)
+    >>> check_double = Exercise("double", lambda x: x + x, [(1,), (2,), (5,)], texts, {"squared": lambda x: x**2})
     >>> check_double(lambda x: x * x)
     double: not yet. You square. What is twice a number?
     """
@@ -124,14 +118,11 @@ class Exercise:
     name: str
     reference: Function
     probes: Sized | Sequence[Probe]
-    imitations: Mapping[str, Any]
     says: str
-    accept: Callable[[Any], Function] | None = None
-    view: Callable[[Function], Function] = lambda function: function
-
-    def __post_init__(self) -> None:
-        if list(self._texts) != [*self.imitations, "right", "hint 1", "hint 2"]:
-            raise ValueError(f"{self.name}: there are texts for {list(self._texts)}, mistakes {list(self.imitations)}")
+    imitations: Mapping[str, Any] = field(default_factory=dict)
+    solution: Function | None = None
+    read: Callable[[Any], Any] | None = None
+    view: Callable[..., Any] = lambda answer, *given: answer(*given)
 
     def __call__(self, answer: Any) -> None:
         """Print what the check says about an answer."""
@@ -142,46 +133,48 @@ class Exercise:
         return Hints([self._texts["hint 1"], self._texts["hint 2"]])
 
     @property
-    def mistakes(self) -> list[Mistake]:
-        """All known mistakes."""
-        return [
-            Mistake(name, self._texts[name], [self._function(each) for each in _several(answers)])
-            for name, answers in self.imitations.items()
-        ]
+    def mistakes(self) -> dict[str, str]:
+        """What there is to say to each known mistake, by its name."""
+        return {name: text for name, text in self._texts.items() if name not in ("right", "hint 1", "hint 2")}
+
+    def wrong_answers(self, mistake: str) -> list[Any]:
+        """Return the imitations of a mistake."""
+        made = self.imitations.get(mistake, ())
+        several = made if isinstance(made, tuple) else (made,)
+        return [_edited(self.solution, each) if isinstance(each, str) and self.solution else each for each in several]
 
     def verdict(self, answer: Any) -> Verdict:
         """Check an answer and return the verdict."""
-        if answer is ...:
-            return self._unsolved()
-        if not (self.accept or callable(answer)):
-            return self._verdict("no function", f"the check was given {_shown(_plain(answer))}. {_GIVE_THE_FUNCTION}")
         with _quiet_surroundings():
-            try:
-                function = self._function(answer)
-            except ValueError as problem:
-                return self._verdict("error", str(problem))
-            return self._misfit(answer) or self._judged(function)
+            name, says = self._judged(answer)
+        return Verdict(name, f"{self.name}: {says}")
 
-    def _judged(self, function: Function) -> Verdict:
+    def _judged(self, answer: Any) -> tuple[str, str]:
+        if _is_open(answer):
+            return "not solved yet", _UNSOLVED
+        if not (self.read or callable(answer)):
+            return "no function", f"the check was given {_shown(_plain(answer))}. {_GIVE_THE_FUNCTION}"
+        try:
+            function = self._function(answer)
+        except ValueError as problem:
+            return "error", str(problem)
+        if not self.read and (misfit := self._misfit(answer)):
+            return "error", misfit
         got = [_outcome(function, probe) for probe in self._asked]
-        if any(_is_open(each) for each in got):
-            return self._unsolved()
+        if any(map(_is_open, got)):
+            return "not solved yet", _UNSOLVED
         if all(each is None for each in got):
-            return self._verdict("nothing returned", _NOTHING)
-        right = _alike(got, self._wanted)
-        if right and any(_is_coarse(each) for each in got):
-            return self._verdict("too coarse", _TOO_COARSE)
-        if right:
-            return self._verdict("right", f"right. {self._texts['right']}")
+            return "nothing returned", _NOTHING
+        if _alike(got, self._wanted):
+            return "right", f"right. {self._texts['right']}"
         if _alike([each[0] if isinstance(each, tuple) and each else each for each in got], self._wanted):
-            return self._verdict("more than one result", _MORE_THAN_ONE)
-        found = {mistake.name: mistake for mistake, like in self._imitated if _alike(got, like)}
-        if len(found) == 1:  # in few digits several may look the same
-            (mistake,) = found.values()
-            return self._verdict(mistake.name, f"not yet. {mistake.says}")
+            return "more than one result", _MORE_THAN_ONE
+        for mistake, outcomes in self._imitated:
+            if _alike(got, outcomes):
+                return mistake, f"not yet. {self._texts[mistake]}"
         return self._unknown(function, got)
 
-    def _unknown(self, function: Function, got: Sequence[Any]) -> Verdict:
+    def _unknown(self, function: Function, got: Sequence[Any]) -> tuple[str, str]:
         """A wrong answer that no known mistake explains: show the smallest input on which it differs."""
         by_result = any(_is_result(g) and not _same(g, w) for g, w in zip(got, self._wanted, strict=True))
         small = self.probes.small() if isinstance(self.probes, Sized) else []
@@ -191,31 +184,29 @@ class Exercise:
         probe, found, wanted = next(
             (p, g, w) for p, g, w in cases if not _same(g, w) and (_is_result(g) or not by_result)
         )
+        given = "\n".join(f"    {n} = {_shown(each)}" for n, each in zip(self._arguments, probe, strict=True))
         if _is_result(found):
-            return self._verdict("other", _DIFFERS.format(self._named(probe), *_compared(found, wanted)))
+            return "other", _DIFFERS.format(given, *_compared(found, wanted))
         line = _own_line(found)
         where = f", in the line `{line}`" if line else ""
-        says = f"your code stopped with {type(found).__name__}: {found}{where}. The input was\n"
-        return self._verdict("error", says + self._named(probe))
+        return "error", f"your code stopped with {type(found).__name__}: {found}{where}. The input was\n{given}"
 
-    def _misfit(self, answer: Any) -> Verdict | None:
-        """Whether a function does not take what the check gives it."""
-        if self.accept:
-            return None
+    def _misfit(self, answer: Function) -> str:
+        """What to say of a function that does not take what the check gives it."""
         try:
             taken = inspect.signature(answer)
         except (TypeError, ValueError):  # some of torch's own do not say
-            return None
+            return ""
         try:
-            taken.bind(*(self._arguments or self._asked[0]))
+            taken.bind(*self._asked[0])
         except TypeError:
-            given = ", ".join(self._arguments) or f"{len(self._asked[0])} arguments"
-            says = f"your function takes ({', '.join(taken.parameters)}): expected ({given})"
-            return self._verdict("error", says)
-        return None
+            return f"your function takes ({', '.join(taken.parameters)}): expected ({', '.join(self._arguments)})"
+        return ""
 
     def _function(self, answer: Any) -> Function:
-        return self.view(self.accept(answer) if self.accept else answer)
+        made = self.read(answer) if self.read else answer
+        function = made if callable(made) else lambda *given: made
+        return lambda *given: self.view(function, *given)
 
     @cached_property
     def _asked(self) -> list[Probe]:
@@ -227,12 +218,17 @@ class Exercise:
         return [_outcome(self.reference, probe) for probe in self._asked]
 
     @cached_property
-    def _imitated(self) -> list[tuple[Mistake, list[Any]]]:
-        """What comes out of each mistake. One that always stops is left out: an error alone has many causes."""
-        outcomes = [
-            (m, [_outcome(each, probe) for probe in self._asked]) for m in self.mistakes for each in m.imitations
+    def _imitated(self) -> list[tuple[str, list[Any]]]:
+        """What comes out of each mistake, in each way to make it."""
+        return [
+            (mistake, [_outcome(self._function(each), probe) for probe in self._asked])
+            for mistake in self.mistakes
+            for each in self.wrong_answers(mistake)
+        ] + [
+            (mistake, [word] * len(self._asked))
+            for mistake in self.mistakes.keys() - self.imitations.keys()
+            for word in mistake.split(" / ")
         ]
-        return [(mistake, results) for mistake, results in outcomes if any(map(_is_result, results))]
 
     @cached_property
     def _texts(self) -> dict[str, str]:
@@ -240,37 +236,23 @@ class Exercise:
         lines = textwrap.dedent(self.says).strip().replace("\n    ", " ").splitlines()
         return {name: text for name, _, text in (line.partition(": ") for line in lines)}
 
-    @cached_property
+    @property
     def _arguments(self) -> list[str]:
-        """The names of the arguments, as the reference has them; a generator, where there is one, is no probe's."""
-        kinds = [(p.name, p.kind) for p in inspect.signature(self.reference).parameters.values()]
-        return [] if any(kind is inspect.Parameter.VAR_POSITIONAL for _, kind in kinds) else [name for name, _ in kinds]
-
-    def _named(self, probe: Probe) -> str:
-        """The arguments of a probe, one in a line."""
-        names = [f"{name} = " for name in self._arguments] or [""] * len(probe)
-        return "\n".join(f"    {name}{_shown(each)}" for name, each in zip(names, probe, strict=False))
-
-    def _unsolved(self) -> Verdict:
-        return self._verdict("not solved yet", "not solved yet. Replace the ... and run the cell again.")
-
-    def _verdict(self, name: str, says: str) -> Verdict:
-        return Verdict(name, f"{self.name}: {says}")
+        """The names of the arguments, as the reference has them."""
+        return list(inspect.signature(self.reference).parameters)
 
 
-_GIVE_THE_FUNCTION = (
-    "It needs the function itself, to try it on inputs of its own: write the function's name alone, without brackets "
-    "after it."
-)
-_NOTHING = "your function gives nothing back (None). Does it end without a line that begins with return?"
-_MORE_THAN_ONE = (
-    "not yet, but nearly. Your function returns several results, and the first of them is right: return that one alone."
-)
-_TOO_COARSE = (
-    "right as far as its few digits go: your result is in half precision. Compute in the type of the arguments, so "
-    "that one can tell."
-)
-_DIFFERS = "not yet. The smallest input found on which it differs is\n{}\nyour result: {}\nexpected: {}\n{}"
+def _edited(solution: Function, edits: str) -> Function:
+    """A right answer with edits "old => new" made in its source."""
+    source = inspect.getsource(solution)
+    for edit in edits.split("; "):
+        old, new = edit.split(" => ")
+        if old not in source:
+            raise ValueError(f"the edit {edit!r} finds nothing in {solution.__name__}")
+        source = source.replace(old, new)
+    names = dict(solution.__globals__)
+    exec(source, names)
+    return names[solution.__name__]
 
 
 @contextmanager
@@ -279,35 +261,28 @@ def _quiet_surroundings() -> Iterator[None]:
 
     So an answer that makes zeros or an identity of its own gets them in the type and the place of the probes.
     """
-    dtype, drawn = torch.get_default_dtype(), (random.getstate(), np.random.get_state())
+    dtype = torch.get_default_dtype()
     elsewhere = torch.empty(0).device.type != "cpu"
     with (
         torch.device("cpu") if elsewhere else nullcontext(),  # it costs time in every operation
         torch.autocast("cpu", enabled=False),
-        torch.inference_mode(False),
         torch.enable_grad(),
         torch.random.fork_rng(devices=[]),
     ):
         torch.set_default_dtype(torch.float64)
-        for seed in (random.seed, np.random.seed, torch.manual_seed):
-            seed(0)  # an answer that draws from a global generator gets the same verdict each time
+        torch.manual_seed(0)
         try:
             yield
         finally:
             torch.set_default_dtype(dtype)
-            random.setstate(drawn[0])
-            np.random.set_state(drawn[1])
 
 
 # ---- results, and whether two are the same ----
 
 
 def _outcome(function: Function, probe: Probe) -> Any:
-    """What a function does with a probe: its result in the form in which it is compared, or what it raised.
-
-    Arguments are copied, so that an answer that writes into them cannot spoil the next run.
-    """
-    given = copy.deepcopy(probe)
+    """What a function does with a probe: its result in the form in which it is compared, or what it raised."""
+    given = copy.deepcopy(probe)  # an answer that writes into its arguments cannot spoil the next run
     try:
         return _plain(function(*given))
     except (Exception, SystemExit) as problem:
@@ -317,11 +292,9 @@ def _outcome(function: Function, probe: Probe) -> Any:
 def _plain(result: Any) -> Any:
     """A result in the form in which it is compared, wherever and in whatever type it was computed.
 
-    Numbers become a tensor on the CPU, of a floating type; a single truth value a bool; several tensors a tuple. What
+    Numbers become a tensor on the CPU, in float64; a single truth value a bool; several tensors a tuple. What
     is none of these stays as it is.
     """
-    if isinstance(result, np.bool_):
-        return bool(result)
     if result is None or result is ... or isinstance(result, bool | str):
         return result
     if isinstance(result, Mapping):
@@ -329,15 +302,14 @@ def _plain(result: Any) -> Any:
     if isinstance(result, tuple | list) and any(_is_apart(each) for each in result):
         return tuple(_plain(each) for each in result)
     try:
-        tensor = torch.as_tensor(result).detach()
-        tensor = (tensor.to_dense() if tensor.layout != torch.strided else tensor).cpu()
-    except NotImplementedError:
-        return "a tensor that holds no numbers"
+        tensor = torch.as_tensor(result).detach().cpu()
     except (TypeError, ValueError, RuntimeError, OverflowError):
-        return tuple(_plain(each) for each in result) if isinstance(result, tuple | list) else result
+        if isinstance(result, tuple | list):
+            return tuple(_plain(each) for each in result)
+        return "a tensor that holds no numbers" if isinstance(result, Tensor) else result
     if tensor.dtype == torch.bool:
         return tensor if tensor.ndim else bool(tensor)
-    return tensor if tensor.is_floating_point() or tensor.is_complex() else tensor.double()
+    return tensor.double()
 
 
 def _is_apart(part: Any) -> bool:
@@ -346,22 +318,12 @@ def _is_apart(part: Any) -> bool:
 
 
 def _is_result(outcome: Any) -> bool:
-    return not isinstance(outcome, Exception | SystemExit)
+    return not isinstance(outcome, BaseException)
 
 
-def _is_open(outcome: Any) -> bool:
-    """Whether an outcome, or a part of it, was left for later."""
-    if isinstance(outcome, NotImplementedError):
-        return not str(outcome).startswith(_TORCHS_OWN)
-    return any(part is ... for part in _parts(outcome))
-
-
-def _is_coarse(outcome: Any) -> bool:
-    return any(isinstance(part, Tensor) and part.dtype in (torch.float16, torch.bfloat16) for part in _parts(outcome))
-
-
-def _several(answers: Any) -> tuple[Any, ...]:
-    return answers if isinstance(answers, tuple) else (answers,)
+def _is_open(value: Any) -> bool:
+    """Whether a value, or a part of it, was left for later."""
+    return any(part is ... for part in _parts(value))
 
 
 def _parts(value: Any) -> Iterator[Any]:
@@ -384,57 +346,43 @@ def _same(a: Any, b: Any) -> bool:
     if not _is_result(a) or not _is_result(b):
         return type(a) is type(b)
     if isinstance(a, tuple) and isinstance(b, Tensor):
-        a = _stacked(a)
+        with suppress(TypeError, RuntimeError):  # not tensors of one shape
+            a = torch.stack(a)
     if isinstance(a, tuple) and isinstance(b, tuple):
         return len(a) == len(b) and _alike(a, b)
     if isinstance(a, Mapping) and isinstance(b, Mapping):
         return a.keys() == b.keys() and all(_same(a[name], b[name]) for name in a)
     if isinstance(a, Tensor) and isinstance(b, Tensor):
-        return a.shape == b.shape and _kind(a) == _kind(b) and bool(_close(a, b).all())
+        return a.shape == b.shape and a.dtype == b.dtype and bool(_close(a, b).all())
     return type(a) is type(b) and bool(a == b)
 
 
-def _stacked(parts: tuple[Any, ...]) -> Any:
-    """Tensors of one shape as one tensor; what is not that as it is."""
-    try:
-        return torch.stack(parts)
-    except (TypeError, RuntimeError):
-        return parts
-
-
-def _kind(tensor: Tensor) -> str:
-    return "True and False" if tensor.dtype == torch.bool else "complex numbers" if tensor.is_complex() else "numbers"
-
-
 def _close(a: Tensor, b: Tensor) -> Tensor:
-    """Where two tensors of one shape and kind are equal, within the rounding of the coarser of the two."""
-    if _kind(a) != "numbers":
+    """Where two tensors of one shape and kind are equal, within the rounding of float32."""
+    if b.dtype == torch.bool:
         return a == b
-    part, of_largest = max(_ROUNDING.get(each.dtype, _COARSE) for each in (a, b))
-    largest = b.double()[b.isfinite()].abs().max().item() if b.isfinite().any() else 0.0
-    return torch.isclose(a.double(), b.double(), rtol=part, atol=1e-8 + of_largest * largest, equal_nan=True)
+    largest = max(b[b.isfinite()].abs().tolist(), default=0.0)
+    return torch.isclose(a, b, rtol=1e-4, atol=1e-8 + 1e-6 * largest, equal_nan=True)
 
 
 # ---- inputs and results in words ----
 
 
 def _size(value: Any) -> int:
-    """How much there is to read: the numbers of a probe."""
-    sizes = {Tensor: Tensor.numel, torch.nn.Module: lambda model: sum(map(_size, model.parameters())), str: len}
+    """How much there is to read: the numbers and letters of a probe."""
     return sum(
-        next((size(part) for kind, size in sizes.items() if isinstance(part, kind)), 1) for part in _parts(value)
+        part.numel() if isinstance(part, Tensor) else len(part) if isinstance(part, str) else 1
+        for part in _parts(value)
     )
 
 
 def _shown(value: Any) -> str:
     """A value in full: a tensor as nested lists, its numbers with four digits; a large one by its shape."""
     if isinstance(value, Tensor):
-        if value.numel() > _SHOWN:
-            return f"a tensor of shape {tuple(value.shape)}"
-        return _shown(value.tolist())
+        return f"a tensor of shape {tuple(value.shape)}" if value.numel() > _SHOWN else _shown(value.tolist())
     if isinstance(value, float):
         return f"{value:.4g}"
-    if isinstance(value, Mapping) and type(value).__repr__ is dict.__repr__:
+    if isinstance(value, dict):
         return "{" + ", ".join(f"{name!r}: {_shown(each)}" for name, each in value.items()) + "}"
     if isinstance(value, tuple | list):
         inside = ", ".join(map(_shown, value))
@@ -456,8 +404,9 @@ def _compared(found: Any, wanted: Any) -> tuple[str, str, str]:
     if isinstance(a, Tensor) and isinstance(b, Tensor):
         if a.shape != b.shape:
             remark = f"The shape of {name} is {tuple(a.shape)}, expected {tuple(b.shape)}. "
-        elif _kind(a) != _kind(b):
-            remark = f"Your code returns {_kind(a)} as {name}, expected {_kind(b)}. "
+        elif a.dtype != b.dtype:
+            kinds = ["True and False" if each.dtype == torch.bool else "numbers" for each in (a, b)]
+            remark = f"Your code returns {kinds[0]} as {name}, expected {kinds[1]}. "
         elif a.numel() > _SHOWN:
             at = tuple((~_close(a, b)).nonzero()[0].tolist())
             remark += f"At {at} stands {_shown(a[at])}, expected {_shown(b[at])}. "
@@ -466,10 +415,9 @@ def _compared(found: Any, wanted: Any) -> tuple[str, str, str]:
 
 def _own_line(problem: BaseException) -> str:
     """The line of a student's own code in which something was raised, or ""."""
-    frames = [
-        frame for frame in traceback.extract_tb(problem.__traceback__) if not frame.filename.startswith(_LIBRARIES)
-    ]
-    return frames[-1].line or "" if frames else ""
+    frames = traceback.extract_tb(problem.__traceback__)
+    own = [frame.line for frame in frames if not frame.filename.startswith(_LIBRARIES)]
+    return own[-1] or "" if own else ""
 
 
 # ---- what several exercises use ----
@@ -487,55 +435,22 @@ def normal(seed: int, *shapes: tuple[int, ...]) -> tuple[Tensor, ...]:
     )
 
 
-def three_shares(of: str, words: Callable[[list[float]], str]) -> Callable[[Any], Function]:
-    """Return what reads an answer of three measured shares: `words` says what three shares from 0 to 1 show.
+def three_shares(answer: Any, of: str, words: Callable[[list[float]], str]) -> str:
+    """Read an answer of three measured shares: `words` says what three shares from 0 to 1 show.
 
     `of` says which shares they are, such as "at depth 1, 2 and 3".
     """
-
-    def read(answer: Any) -> Function:
-        if answer is ... or (isinstance(answer, tuple | list) and any(each is ... for each in answer)):
-            return lambda asked: ...
-        if isinstance(answer, str | Mapping):
-            raise ValueError(f"{answer!r} is no list: expected three numbers, the shares {of}")
-        try:
-            shares = [float(each) for each in answer]
-        except (TypeError, ValueError):
-            return lambda asked: f"no list of three numbers, but {answer!r}"
-        if len(shares) != 3:
-            raise ValueError(f"{len(shares)} numbers: expected three, the shares {of}")
-        if is_percent(*shares):
-            return lambda asked: "percent"
-        if not all(0 <= each <= 1 for each in shares):
-            return lambda asked: f"no shares from 0 to 1, but {answer!r}"
-        return lambda asked: words(shares)
-
-    return read
-
-
-def named_lines(lines: str, bad: str, example: str) -> Callable[[Any], Function]:
-    """Return what reads an answer that names the wrong lines of a code by their letters.
-
-    `lines` are the letters that there are, `bad` the wrong ones, `example` an answer that shows the form.
-    """
-
-    def read(answer: Any) -> Function:
-        if answer is ... or (isinstance(answer, tuple | list | set) and any(each is ... for each in answer)):
-            return lambda code: ...
-        if not isinstance(answer, str | tuple | list | set) or not all(isinstance(each, str) for each in answer):
-            return lambda code: f"no letters of lines, but {answer!r}"
-        words = answer if isinstance(answer, str) else " ".join(answer)
-        letters = {each for each in re.sub(r"\bAND\b", "", words.upper()) if each not in " ,;"}
-        if unknown := sorted(letters - set(lines)):
-            raise ValueError(
-                f"there is no line {', '.join(unknown)}: expected letters from {lines[0]} to {lines[-1]}, such as "
-                f'"{example}"'
-            )
-        if innocent := sorted(letters - set(bad)):
-            return lambda code: f"line {innocent[0]}"
-        return lambda code: " and ".join(sorted(letters)) or "none"
-
-    return read
+    if isinstance(answer, str | Mapping):
+        raise ValueError(f"{answer!r} is no list: expected three numbers, the shares {of}")
+    try:
+        shares = [float(each) for each in answer]
+    except (TypeError, ValueError):
+        return f"no list of three numbers, but {answer!r}"
+    if len(shares) != 3:
+        raise ValueError(f"{len(shares)} numbers: expected three, the shares {of}")
+    if is_percent(*shares):
+        return "percent"
+    return words(shares) if all(0 <= each <= 1 for each in shares) else f"no shares from 0 to 1, but {answer!r}"
 
 
 def is_percent(*numbers: float) -> bool:
@@ -543,50 +458,56 @@ def is_percent(*numbers: float) -> bool:
     return min(numbers) >= 0 and 10 < max(numbers) <= 100
 
 
-def untouched(reference: Function) -> Callable[[Function], Function]:
-    """Return a view in which a right answer says in words if it has written into its arguments.
+def named_lines(answer: Any, lines: str, bad: str, example: str) -> str:
+    """Read an answer that names the wrong lines of a code by their letters.
 
-    The right result may also stand in the arguments alone, or lie in their memory.
+    `lines` are the letters that there are, `bad` the wrong ones, `example` an answer that shows the form.
     """
-
-    def view(answer: Function) -> Function:
-        def watched(*given: Any) -> Any:
-            before = copy.deepcopy(given)
-            result = answer(*given)
-            changed = not all(map(_identical, given, before))
-            if not changed and not _memory(given) & _memory(result):
-                return result
-            nested = [part for each in given for part in (each if isinstance(each, list) else [each])]
-            wanted = _plain(reference(*before))
-            if not any(_same(_plain(each), wanted) for each in (nested if result is None else [result])):
-                return result
-            return "the right result, but " + ("arguments were changed" if changed else "in the memory of an argument")
-
-        return watched
-
-    return view
+    if not isinstance(answer, str | tuple | list | set) or not all(isinstance(each, str) for each in answer):
+        return f"no letters of lines, but {answer!r}"
+    words = answer if isinstance(answer, str) else " ".join(answer)
+    letters = sorted(set(re.sub(r"\bAND\b", "", words.upper())) - set(" ,;"))
+    if unknown := [each for each in letters if each not in lines]:
+        raise ValueError(
+            f"there is no line {', '.join(unknown)}: expected letters from {lines[0]} to {lines[-1]}, such as "
+            f'"{example}"'
+        )
+    if innocent := [each for each in letters if each not in bad]:
+        return f"line {innocent[0]}"
+    return " and ".join(letters) if len(letters) > 1 else f"{letters[0]} alone" if letters else "none"
 
 
-def _identical(a: Any, b: Any) -> bool:
-    """Whether two arguments are equal to the last bit; of what holds no tensors nothing is said."""
-    if isinstance(a, Mapping) and isinstance(b, Mapping) and a.keys() != b.keys():
-        return False
-    return all(torch.equal(x, y) for x, y in zip(_parts(a), _parts(b), strict=True) if isinstance(x, Tensor))
+def table(answer: Any, right: Mapping[str, str], kinds: Sequence[str], well: str) -> str:
+    """Read a table of words of these kinds: `well`, or the first wrong entry, such as "P is not held"."""
+    if not isinstance(answer, Mapping) or sorted(map(str, answer)) != sorted(right):
+        return "no dictionary with the keys " + ", ".join(right)
+    said = {str(name): str(given).strip().lower() for name, given in answer.items()}
+    for name, given in answer.items():
+        if said[str(name)] not in kinds:
+            raise ValueError(f"{name} is {given!r}. Write a word as it stands there: {', '.join(kinds)}.")
+    return next((f"{name} is {said[name]}" for name in right if said[name] != right[name]), well)
+
+
+def untouched(answer: Function, *given: Any, reference: Function, written: str, shared: str = "") -> Any:
+    """View an answer so that a right result that was written into an argument, or lies in its memory, is a word.
+
+    `written` and `shared` are the names of these two mistakes.
+    """
+    before = copy.deepcopy(given)
+    result = answer(*given)
+    wanted = _plain(reference(*before))
+    parts = [part for each in given for part in (each if isinstance(each, list) else [each])]
+    if not any(_same(_plain(each), wanted) for each in (parts if result is None else [result])):
+        return result
+    if not _same(_tensors(given), _tensors(before)):
+        return written
+    return (shared or written) if _memory(given) & _memory(result) else result
+
+
+def _tensors(value: Any) -> tuple[Tensor, ...]:
+    return tuple(part for part in _parts(value) if isinstance(part, Tensor))
 
 
 def _memory(value: Any) -> set[int]:
     """Where the tensors in a value lie."""
-    return {
-        part.untyped_storage().data_ptr() for part in _parts(value) if isinstance(part, Tensor) and not part.is_meta
-    }
-
-
-def spoiling(reference: Function) -> Function:
-    """Return a mistake: the right result, by way of writing into the first argument."""
-
-    def answer(*given: Any) -> Any:
-        result = reference(*given)
-        next(part for part in _parts(given) if isinstance(part, Tensor)).add_(1)
-        return result
-
-    return answer
+    return {tensor.untyped_storage().data_ptr() for tensor in _tensors(value)}

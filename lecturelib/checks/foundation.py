@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 
-from lecturelib.checks.exercise import Exercise, Sized, normal
+from lecturelib.checks.exercise import Exercise, Sized, normal, table
 
 Tensor = torch.Tensor
 
@@ -18,52 +17,34 @@ def _probe(b: int, groups: int, each: int, t: int, k: int, seed: int) -> tuple[T
     return 2 * q, keys, values
 
 
-def _attend(q: Tensor, k: Tensor, v: Tensor, scale: float | None = None, dim: int = -1) -> Tensor:
-    scores = q @ k.mT / (q.shape[-1] ** 0.5 if scale is None else scale)
-    return scores.softmax(dim) @ v
-
-
-def _next(x: Tensor, q: Tensor) -> Tensor:
-    return x.repeat_interleave(q.shape[1] // x.shape[1], dim=1)
-
-
-def _in_turn(x: Tensor, q: Tensor) -> Tensor:
-    return x.repeat(1, q.shape[1] // x.shape[1], 1, 1)
-
-
-def _causal(shift: Callable[[Tensor], int]) -> Callable[..., Tensor]:
-    def mix(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        scores = q @ _next(k, q).mT / q.shape[-1] ** 0.5
-        past = torch.ones(scores.shape[-2:], dtype=torch.bool).tril(shift(scores))
-        return scores.masked_fill(~past, -torch.inf).softmax(-1) @ _next(v, q)
-
-    return mix
-
-
-def _three(x: Tensor) -> Tensor:
-    return x.repeat_interleave(3, dim=1)
+def _grouped(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    each = q.shape[1] // k.shape[1]
+    keys, values = k.repeat_interleave(each, 1), v.repeat_interleave(each, 1)
+    scores = q @ keys.mT / q.shape[-1] ** 0.5
+    return scores.softmax(-1) @ values
 
 
 check_grouped = Exercise(
     name="grouped queries",
     reference=lambda q, k, v: F.scaled_dot_product_attention(q, k, v, enable_gqa=True),
     probes=Sized(_probe, [(2, 2, 3, 4, 5, 1), (1, 3, 2, 5, 4, 2), (3, 2, 3, 2, 4, 3)]),
+    solution=_grouped,
     imitations={
-        "groups in turn": lambda q, k, v: _attend(q, _in_turn(k, q), _in_turn(v, q)),
-        "values in turn": lambda q, k, v: _attend(q, _next(k, q), _in_turn(v, q)),
-        "three heads for each group": lambda q, k, v: _attend(q, _three(k), _three(v)),
-        "causal mask": (_causal(lambda scores: 0), _causal(lambda scores: scores.shape[-1] - scores.shape[-2])),
-        "first group for all": lambda q, k, v: _attend(q, k[:, :1], v[:, :1]),
-        "mean of the groups": lambda q, k, v: _attend(q, k.mean(1, keepdim=True), v.mean(1, keepdim=True)),
-        "no root": lambda q, k, v: _attend(q, _next(k, q), _next(v, q), scale=1.0),
-        "divided by the width": lambda q, k, v: _attend(q, _next(k, q), _next(v, q), scale=q.shape[-1]),
-        "another root": tuple(
-            lambda q, k, v, axis=axis: _attend(q, _next(k, q), _next(v, q), scale=k.shape[axis] ** 0.5)
-            for axis in (0, 1, 2)
+        "groups in turn": "repeat_interleave(each, 1) => repeat(1, each, 1, 1)",
+        "values in turn": "v.repeat_interleave(each, 1) => v.repeat(1, each, 1, 1)",
+        "three heads for each group": "each, 1 => 3, 1",
+        "causal mask": (
+            "scores.softmax => scores.masked_fill(~torch.ones_like(scores).bool().tril(), -torch.inf).softmax",
+            "scores.softmax => scores.masked_fill(~torch.ones_like(scores).bool().tril(1), -torch.inf).softmax",
         ),
-        "heads left in groups": lambda q, k, v: _attend(q, _next(k, q), _next(v, q)).unflatten(1, (k.shape[1], -1)),
-        "softmax over queries": lambda q, k, v: _attend(q, _next(k, q), _next(v, q), dim=-2),
-        "softmax over heads": lambda q, k, v: _attend(q, _next(k, q), _next(v, q), dim=1),
+        "first group for all": ".repeat_interleave(each, 1) => [:, :1]",
+        "mean of the groups": ".repeat_interleave(each, 1) => .mean(1, keepdim=True)",
+        "no root": " / q.shape[-1] ** 0.5 => ",
+        "divided by the width": " ** 0.5 => ",
+        "another root": tuple(f"q.shape[-1] ** => k.shape[{axis}] **" for axis in (0, 1, 2)),
+        "heads left in groups": "return scores => return (scores; @ values => @ values).unflatten(1, (k.shape[1], -1))",
+        "softmax over queries": "softmax(-1) => softmax(-2)",
+        "softmax over heads": "softmax(-1) => softmax(1)",
     },
     says="""
         groups in turn: Your heads take the groups in turn: 0, 1, 0, 1. In Llama neighbors share: with 2 groups for 6
@@ -144,53 +125,25 @@ KINDS = "one back", "earlier copy", "induction", "sink", "even"
 _RIGHT = dict(zip("PQRST", ("induction", "sink", "one back", "earlier copy", "even"), strict=True))
 
 
-def _first_wrong(answer: Any) -> str:
-    """What is the matter with a table of heads: the first that is called something else, and what."""
-    if not isinstance(answer, Mapping) or sorted(map(str, answer)) != sorted(_RIGHT):
-        return "no dictionary with the keys " + ", ".join(_RIGHT)
-    if any(each is ... for each in answer.values()):
-        raise NotImplementedError("a head is missing")
-    for name, given in answer.items():
-        if _word(given) not in KINDS:
-            return f"{name} is {given!r}, which is none of the five words"
-    words = {str(name): _word(given) for name, given in answer.items()}
-    return next((f"{name} is {words[name]}" for name in _RIGHT if words[name] != _RIGHT[name]), "all as shown")
-
-
-def _word(given: Any) -> Any:
-    return given.strip().lower() if isinstance(given, str) else given
-
-
-def _but(name: str, *kinds: str) -> tuple[dict[str, str], ...]:
-    return tuple({**_RIGHT, name: kind} for kind in kinds)
-
-
 check_heads = Exercise(
     name="five heads",
     reference=lambda heads: "all as shown",
     probes=[(list(_RIGHT),)],
-    imitations={
-        "P one token too early": _but("P", "earlier copy"),
-        "P looks elsewhere": _but("P", "one back", "sink", "even"),
-        "Q is no copy": _but("Q", "earlier copy", "induction"),
-        "Q looks elsewhere": _but("Q", "one back", "even"),
-        "R looks elsewhere": _but("R", "earlier copy", "induction", "sink", "even"),
-        "S one token too late": _but("S", "induction"),
-        "S looks elsewhere": _but("S", "one back", "sink", "even"),
-        "T prefers none": _but("T", "one back", "earlier copy", "induction", "sink"),
-    },
+    read=lambda answer: table(answer, _RIGHT, KINDS, "all as shown"),
     says="""
-        P one token too early: P's weight lies on a token after the earlier copy. What does a head there read off?
-        P looks elsewhere: Find the token under P's largest weight. Where does it stand, seen from the earlier copy?
-        Q is no copy: Is the token under Q's largest weight one that occurs twice?
-        Q looks elsewhere: At which position is Q's largest weight? What did section 3 find there in most layers?
-        R looks elsewhere: Count from the end: how far from the last token is R's largest weight?
-        S one token too late: Is the token under S's largest weight the one seen before, or what followed it?
-        S looks elsewhere: Compare the last token with the one under S's largest weight.
-        T prefers none: Compare T's largest weight with its smallest.
+        P is earlier copy: P's weight lies on a token after the earlier copy. What does a head there read off?
+        P is one back / P is sink / P is even: Find the token under P's largest weight. Where does it stand, seen from
+            the earlier copy?
+        Q is earlier copy / Q is induction: Is the token under Q's largest weight one that occurs twice?
+        Q is one back / Q is even: At which position is Q's largest weight? What did section 3 find there in most
+            layers?
+        R is earlier copy / R is induction / R is sink / R is even: Count from the end: how far from the last token is
+            R's largest weight?
+        S is induction: Is the token under S's largest weight the one seen before, or what followed it?
+        S is one back / S is sink / S is even: Compare the last token with the one under S's largest weight.
+        T is one back / T is earlier copy / T is induction / T is sink: Compare T's largest weight with its smallest.
         right: Q's map is the brightest of the five at one place, and says nothing about this text.
         hint 1: For each head: which token is under the largest weight, and where does it stand?
         hint 2: The last token is "cat". Its earlier copy is at 2, what followed it at 3, the token before it at 5.
     """,
-    accept=lambda answer: lambda heads: _first_wrong(answer),
 )

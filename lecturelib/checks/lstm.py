@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from typing import Any
 
 import torch
+from scipy.optimize import brentq
 
-from lecturelib.checks.exercise import Exercise, Sized, normal
+from lecturelib.checks.exercise import Exercise, Sized, normal, table
 
 Tensor = torch.Tensor
 
@@ -21,21 +20,9 @@ def _logit(p: float) -> float:
     return math.log(p) - math.log1p(-p)
 
 
-def _solve(f: Callable[[float], float], low: float, high: float) -> float:
-    """The zero of a monotone function, by bisection; one that lies at an end is returned as that end."""
-    rising = f(high) > f(low)
-    for _ in range(200):
-        middle = (low + high) / 2
-        if (f(middle) > 0) == rising:
-            high = middle
-        else:
-            low = middle
-    return (low + high) / 2
-
-
 check_bias_for = Exercise(
     name="bias for a delay",
-    reference=lambda delay, keep: _solve(lambda b: _sigmoid(b) ** delay - keep, -30.0, 30.0),
+    reference=lambda delay, keep: brentq(lambda b: _sigmoid(b) ** delay - keep, -30, 30, xtol=1e-12),
     probes=[(1, 0.9), (10, 0.5), (40, 0.9), (7, 0.25), (80, 0.97)],
     imitations={
         "the gate, not its bias": lambda delay, keep: keep ** (1 / delay),
@@ -70,33 +57,12 @@ check_bias_for = Exercise(
 )
 
 
-def _torch_gru(x: Tensor, h: Tensor, w_x: Tensor, w_h: Tensor, b_x: Tensor, b_h: Tensor) -> Tensor:
-    cell = torch.nn.GRUCell(x.shape[1], h.shape[1], dtype=torch.float64)
-    with torch.no_grad():
-        for parameter, weight in zip(cell.parameters(), (w_x, w_h, b_x, b_h), strict=True):
-            parameter.copy_(weight)
-        return cell(x, h)
-
-
-# a candidate n from the parts of x and h, the reset gate, h itself, and the weight and the bias of the part of h
-Candidate = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
-
-
-def _gru(
-    candidate: Candidate = lambda x_n, h_n, r, h, w, b: torch.tanh(x_n + r * h_n),
-    mix: Callable[[Tensor, Tensor, Tensor], Tensor] = lambda z, n, h: (1 - z) * n + z * h,
-    exchanged: bool = False,
-) -> Callable[..., Tensor]:
-    """A GRU step with its candidate and the way in which the old state goes on left open."""
-
-    def step(x: Tensor, h: Tensor, w_x: Tensor, w_h: Tensor, b_x: Tensor, b_h: Tensor) -> Tensor:
-        x_r, x_z, x_n = (x @ w_x.T + b_x).chunk(3, -1)
-        h_r, h_z, h_n = (h @ w_h.T + b_h).chunk(3, -1)
-        r, z = torch.sigmoid(x_r + h_r), torch.sigmoid(x_z + h_z)
-        r, z = (z, r) if exchanged else (r, z)
-        return mix(z, candidate(x_n, h_n, r, h, w_h.chunk(3)[2], b_h.chunk(3)[2]), h)
-
-    return step
+def _gru_step(x: Tensor, h: Tensor, w_x: Tensor, w_h: Tensor, b_x: Tensor, b_h: Tensor) -> Tensor:
+    x_r, x_z, x_n = (x @ w_x.T + b_x).chunk(3, -1)
+    h_r, h_z, h_n = (h @ w_h.T + b_h).chunk(3, -1)
+    r, z = torch.sigmoid(x_r + h_r), torch.sigmoid(x_z + h_z)
+    n = torch.tanh(x_n + r * h_n)
+    return (1 - z) * n + z * h
 
 
 def _gru_probe(b: int, d: int, h: int, seed: int) -> tuple[Tensor, ...]:
@@ -105,19 +71,20 @@ def _gru_probe(b: int, d: int, h: int, seed: int) -> tuple[Tensor, ...]:
 
 check_gru_step = Exercise(
     name="GRU step",
-    reference=_torch_gru,
+    reference=lambda x, h, w_x, w_h, b_x, b_h: torch.gru_cell(x, h, w_x, w_h, b_x, b_h),
     probes=Sized(_gru_probe, [(5, 3, 7, 1), (2, 11, 5, 2)]),
+    solution=_gru_step,
     imitations={
-        "update turned around": _gru(mix=lambda z, n, h: z * n + (1 - z) * h),
-        "reset before the product": _gru(lambda x_n, h_n, r, h, w, b: torch.tanh(x_n + (r * h) @ w.T + b)),
-        "reset on both parts": _gru(lambda x_n, h_n, r, h, w, b: torch.tanh(r * (x_n + h_n))),
-        "reset on the part of x": _gru(lambda x_n, h_n, r, h, w, b: torch.tanh(r * x_n + h_n)),
-        "reset forgotten": _gru(lambda x_n, h_n, r, h, w, b: torch.tanh(x_n + h_n)),
-        "gates exchanged": _gru(exchanged=True),
-        "sigmoid for the candidate": _gru(lambda x_n, h_n, r, h, w, b: torch.sigmoid(x_n + r * h_n)),
-        "bias outside the reset": _gru(lambda x_n, h_n, r, h, w, b: torch.tanh(x_n + r * (h @ w.T) + b)),
-        "old state lost": _gru(mix=lambda z, n, h: (1 - z) * n),
-        "old state added": _gru(mix=lambda z, n, h: n + z * h),
+        "update turned around": "(1 - z) * n + z * h => z * n + (1 - z) * h",
+        "reset before the product": "r * h_n => ((r * h) @ w_h.T + b_h).chunk(3, -1)[2]",
+        "reset on both parts": "x_n + r * h_n => r * (x_n + h_n)",
+        "reset on the part of x": "x_n + r * h_n => r * x_n + h_n",
+        "reset forgotten": "r * h_n => h_n",
+        "gates exchanged": "r, z = => z, r =",
+        "sigmoid for the candidate": "tanh => sigmoid",
+        "bias outside the reset": "r * h_n => r * (h @ w_h.chunk(3)[2].T) + b_h.chunk(3)[2]",
+        "old state lost": " + z * h => ",
+        "old state added": "(1 - z) * n => n",
     },
     says="""
         update turned around: Your update gate is turned around: in torch z = 1 keeps the old state h, and z = 0 takes
@@ -147,63 +114,31 @@ KINDS = "not learned", "not held", "recoded", "not let go"
 _RIGHT = dict(zip("PQRST", ("not learned", "recoded", "not held", "not let go", "not learned"), strict=True))
 
 
-def _diagnosed(answer: Any) -> Callable[..., str]:
-    for name, given in answer.items() if isinstance(answer, Mapping) else ():
-        if given is not ... and given not in KINDS:
-            raise ValueError(
-                f"{name} is {given!r}. Write one of the four words as they stand there: {', '.join(KINDS)}."
-            )
-    return lambda networks: _first_wrong(answer)
-
-
-def _first_wrong(answer: Any) -> str:
-    """What is the matter with a table of diagnoses: the first network whose diagnosis is wrong, and which that was."""
-    if not isinstance(answer, Mapping) or sorted(map(str, answer)) != sorted(_RIGHT):
-        return "no dictionary with the keys " + ", ".join(_RIGHT)
-    if any(each is ... for each in answer.values()):
-        raise NotImplementedError("a diagnosis is missing")
-    return next((f"{name} is {answer[name]}" for name in _RIGHT if answer[name] != _RIGHT[name]), "all as measured")
-
-
-def _but(name: str, *kinds: str) -> tuple[dict[str, str], ...]:
-    """Tables that are right but for one network."""
-    return tuple({**_RIGHT, name: kind} for kind in kinds)
-
-
 check_diagnosis = Exercise(
     name="diagnosis",
     reference=lambda networks: "all as measured",
     probes=[(list(_RIGHT),)],
-    imitations={
-        "P lost something": _but("P", "not held", "recoded"),
-        "P is not asked to forget": _but("P", "not let go"),
-        "Q lost the key": _but("Q", "not held", "not let go"),
-        "Q never learned": _but("Q", "not learned"),
-        "R still has the key": _but("R", "recoded"),
-        "R never learned": _but("R", "not learned"),
-        "R is not asked to forget": _but("R", "not let go"),
-        "S should hold nothing": _but("S", "not held", "recoded"),
-        "S never learned": _but("S", "not learned"),
-        "T lost something": _but("T", "not held", "recoded"),
-        "T is not asked to forget": _but("T", "not let go"),
-    },
+    read=lambda answer: table(answer, _RIGHT, KINDS, "all as measured"),
     says="""
-        P lost something: Look at P where it was trained: it guesses there already. Can it lose what it never had?
-        P is not asked to forget: P's task has nothing to let go: the key stays the same to the end.
-        Q lost the key: A new readout finds nearly every key in Q's state. So is the key gone?
-        Q never learned: Q answers everything right at the delay it was trained at. What happens to its state later?
-        R still has the key: If the key were still in R's state, what would the new readout find?
-        R never learned: R answers everything right at the delay it was trained at. What does a new readout find at 100?
-        R is not asked to forget: R's task has nothing to let go: the key stays the same to the end.
-        S should hold nothing: After the bar S should hold nothing of the 50 a's. Which of the four words is for that?
-        S never learned: S counts correctly on strings like those in training. What is different in the long ones?
-        T lost something: Compare T at its two delays: it is equally good at both. Did anything get lost on the way?
-        T is not asked to forget: T's task has nothing to let go: the key stays the same to the end.
+        P is not held / P is recoded: Look at P where it was trained: it guesses there already. Can it lose what it
+            never had?
+        P is not let go: P's task has nothing to let go: the key stays the same to the end.
+        Q is not held / Q is not let go: A new readout finds nearly every key in Q's state. So is the key gone?
+        Q is not learned: Q answers everything right at the delay it was trained at. What happens to its state later?
+        R is recoded: If the key were still in R's state, what would the new readout find?
+        R is not learned: R answers everything right at the delay it was trained at. What does a new readout find at
+            100?
+        R is not let go: R's task has nothing to let go: the key stays the same to the end.
+        S is not held / S is recoded: After the bar S should hold nothing of the 50 a's. Which of the four words is for
+            that?
+        S is not learned: S counts correctly on strings like those in training. What is different in the long ones?
+        T is not held / T is recoded: Compare T at its two delays: it is equally good at both. Did anything get lost on
+            the way?
+        T is not let go: T's task has nothing to let go: the key stays the same to the end.
         right: T has learned about a half, and holds what it has learned. Of R we know only that a linear readout fails.
         hint 1: Ask in this order: is it right where it was trained? If so, is it right far beyond? If not, does a new
             readout find the key?
         hint 2: Wrong as trained: not learned. Right as trained, wrong beyond: recoded if the new readout is right,
             not held if that fails too. S has nothing to hold after the bar.
     """,
-    accept=_diagnosed,
 )

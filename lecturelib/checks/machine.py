@@ -5,30 +5,19 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from importlib.metadata import PackageNotFoundError, version
 
+import ipywidgets
 import psutil
 import torch
 
 
-def inspect_machine() -> None:
-    """Print what this machine has and, for everything that is off, what to do about it."""
-    for line in machine_report():
-        print(line)
+def inspect_machine(free_gb: float | None = None, ipywidgets_version: str = ipywidgets.__version__) -> None:
+    """Print what this machine has and, for everything that is off, what to do about it.
 
-
-def machine_report(free_gb: float | None = None, ipywidgets_version: str | None = None) -> list[str]:
-    """Return the lines that `inspect_machine` prints. The arguments stand in for what would be measured.
-
-    Units: GB of 10**9 bytes.
+    The arguments stand in for what would be measured. Units: GB of 10**9 bytes.
     """
     if free_gb is None:
         free_gb = psutil.virtual_memory().available / 1e9
-    if ipywidgets_version is None:
-        try:
-            ipywidgets_version = version("ipywidgets")
-        except PackageNotFoundError:
-            ipywidgets_version = "0"
     device = f"a GPU ({torch.cuda.get_device_name()})" if torch.cuda.is_available() else "the CPU"
     lines = [
         f"Python {platform.python_version()}, torch {torch.__version__}, ipywidgets {ipywidgets_version}.",
@@ -51,4 +40,5 @@ def machine_report(free_gb: float | None = None, ipywidgets_version: str | None 
             "This ipywidgets is older than version 8: pictures take the place of some interactive figures. Everything "
             "else works."
         )
-    return lines + (problems or ["No problems found. (Notebook 09 also needs two models: it says how to get them.)"])
+    fine = ["No problems found. (Notebook 09 also needs two models: it says how to get them.)"]
+    print(*lines, *(problems or fine), sep="\n")

@@ -47,7 +47,7 @@ check_divisible = Exercise(
     name="divisible by three",
     reference=lambda string: int(string or "0", 2) % 3 == 0,
     probes=[("".join(bits),) for length in range(8) for bits in product("01", repeat=length)],
-    accept=_acceptor,
+    read=_acceptor,
     imitations={
         "counts the ones": [[0, 1], [1, 2], [2, 0]],
         "the bit is not added": [[0, 0], [2, 2], [1, 1]],
@@ -76,9 +76,6 @@ check_divisible = Exercise(
 
 # ---- the gradient, back through time ----
 
-# from W_h, the state before, the state after it and the gradient there to the gradient before
-Back = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
-
 
 def _by_autograd(W_h: Tensor, states: Tensor, last: Tensor) -> Tensor:
     """Each state moved a little by itself: what torch says of the loss, whose gradient at the last state is `last`."""
@@ -91,20 +88,11 @@ def _by_autograd(W_h: Tensor, states: Tensor, last: Tensor) -> Tensor:
     return gradient
 
 
-def _backward(back: Back, forget: bool = False, turned: bool = False) -> Callable[..., Tensor]:
-    """Go back through the states, with the step left open; `forget` begins each step from the last gradient again."""
-
-    def walk(W_h: Tensor, states: Tensor, last: Tensor) -> Tensor:
-        gradients = [last]
-        for t in range(len(states) - 1, 0, -1):
-            gradients.append(back(W_h, states[t - 1], states[t], last if forget else gradients[-1]))
-        return torch.stack(gradients if turned else gradients[::-1])
-
-    return walk
-
-
-def _step_back(W_h: Tensor, before: Tensor, after: Tensor, g: Tensor) -> Tensor:
-    return W_h.T @ ((1 - after**2) * g)
+def _backward(W_h: Tensor, states: Tensor, last: Tensor) -> Tensor:
+    gradients = [last]
+    for t in reversed(range(1, len(states))):
+        gradients.append(W_h.T @ ((1 - states[t] ** 2) * gradients[-1]))
+    return torch.stack(gradients[::-1])
 
 
 def _states(t: int, h: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -112,31 +100,25 @@ def _states(t: int, h: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
     return W_h, states.tanh().round(decimals=2).clamp(-0.95, 0.95), last
 
 
-def _entrywise(W_h: Tensor, states: Tensor, last: Tensor) -> list[Tensor]:
-    gradients = [last]
-    for h in states.flip(0)[:-1]:
-        gradients.append(W_h.T * ((1 - h**2) * gradients[-1]))
-    return gradients[::-1]
-
-
 check_backward = Exercise(
     name="back through time",
     reference=_by_autograd,
     probes=Sized(_states, [(5, 3, 1), (7, 2, 2), (4, 5, 3)]),
+    solution=_backward,
     imitations={
-        "not transposed": _backward(lambda W, before, after, g: W @ ((1 - after**2) * g)),
-        "no slope": _backward(lambda W, before, after, g: W.T @ g),
-        "slope of the state before": _backward(lambda W, before, after, g: W.T @ ((1 - before**2) * g)),
-        "no square": _backward(lambda W, before, after, g: W.T @ ((1 - after) * g)),
-        "tanh twice": _backward(lambda W, before, after, g: W.T @ ((1 - after.tanh() ** 2) * g)),
+        "not transposed": "W_h.T => W_h",
+        "no slope": "(1 - states[t] ** 2) * => ",
+        "slope of the state before": "states[t] => states[t - 1]",
+        "no square": "states[t] ** 2 => states[t]",
+        "tanh twice": "states[t] => states[t].tanh()",
         "slope after the matrix": (
-            _backward(lambda W, before, after, g: (1 - after**2) * (W.T @ g)),
-            _backward(lambda W, before, after, g: (1 - after**2) * (W @ g)),
+            "W_h.T @ ((1 - states[t] ** 2) * gradients[-1]) => (1 - states[t] ** 2) * (W_h.T @ gradients[-1])",
+            "W_h.T @ ((1 - states[t] ** 2) * gradients[-1]) => (1 - states[t] ** 2) * (W_h @ gradients[-1])",
         ),
-        "from left to right": _backward(lambda W, before, after, g: W.T @ (1 - after**2) * g),
-        "from the last one each time": _backward(_step_back, forget=True),
-        "times the matrix, entry by entry": _entrywise,
-        "turned around": _backward(_step_back, turned=True),
+        "from left to right": "((1 - states[t] ** 2) * gradients[-1]) => (1 - states[t] ** 2) * gradients[-1]",
+        "from the last one each time": "* gradients[-1] => * last",
+        "times the matrix, entry by entry": "W_h.T @ => W_h.T *; torch.stack(gradients[::-1]) => gradients[::-1]",
+        "turned around": "gradients[::-1] => gradients",
     },
     says="""
         not transposed: You multiply by W_h itself. Forward, W_h takes h_t to the next state; which matrix takes a
@@ -186,55 +168,30 @@ def _padded(b: int, t: int, seed: int) -> tuple[Any, Tensor, Tensor, Tensor]:
     return _Digits(), h, tokens, lengths
 
 
-def _loop(goes_on: Callable[[int, Tensor], Tensor], order: int = 1) -> Callable[..., Tensor]:
-    """Read step by step; a string's state moves where `goes_on(t, lengths)` is True."""
-
-    def read(step: Any, h: Tensor, tokens: Tensor, lengths: Tensor) -> Tensor:
-        for t in range(tokens.shape[1])[::order]:
-            h = torch.where(goes_on(t, lengths)[:, None], step(tokens[:, t], h), h)
-        return h
-
-    return read
-
-
-def _own_length(step: Any, h: Tensor, tokens: Tensor, lengths: Tensor) -> Tensor:
-    """Each string alone, without its padding."""
-    ends = []
-    for k, n in enumerate(lengths.tolist()):
-        state = h[k : k + 1]
-        for token in tokens[k, :n]:
-            state = step(token[None], state)
-        ends.append(state[0])
-    return torch.stack(ends)
-
-
-def _masked_tokens(step: Any, h: Tensor, tokens: Tensor, lengths: Tensor) -> Tensor:
-    real = torch.arange(tokens.shape[1]) < lengths[:, None]
-    return _loop(lambda t, n: n >= 0)(step, h, tokens * real, lengths)
-
-
-def _cleared(step: Any, h: Tensor, tokens: Tensor, lengths: Tensor) -> Tensor:
+def _final_states(step: Any, h: Tensor, tokens: Tensor, lengths: Tensor) -> Tensor:
     for t in range(tokens.shape[1]):
-        h = step(tokens[:, t], h) * (t < lengths)[:, None]
+        goes_on = t < lengths
+        h = torch.where(goes_on[:, None], step(tokens[:, t], h), h)
     return h
 
 
 check_final_states = Exercise(
     name="the last real state",
-    reference=_own_length,
+    reference=_final_states,
     probes=Sized(_padded, [(5, 7, 1), (7, 5, 2), (3, 4, 3)]),
+    solution=_final_states,
     imitations={
-        "still one symbol too many": _loop(lambda t, n: t <= n),
-        "only one step skipped": _loop(lambda t, n: (n - t).bool()),
-        "one symbol too few": _loop(lambda t, n: t < n - 1),
-        "reads the padding": _loop(lambda t, n: n >= 0),
-        "stops with the shortest": _loop(lambda t, n: (t < n.min()).expand(len(n))),
-        "the mask inverted": (_loop(lambda t, n: t >= n), _loop(lambda t, n: t > n)),
-        "only the last step": _loop(lambda t, n: n - t == 1),
-        "zeros for padding": _masked_tokens,
-        "clears the finished": _cleared,
-        "from right to left": _loop(lambda t, n: t < n, order=-1),
-        "starts from zero": lambda step, h, tokens, n: _loop(lambda t, n: t < n)(step, 0 * h, tokens, n),
+        "still one symbol too many": "t < lengths => t <= lengths",
+        "only one step skipped": "t < lengths => t != lengths",
+        "one symbol too few": "t < lengths => t < lengths - 1",
+        "reads the padding": "t < lengths => lengths >= 0",
+        "stops with the shortest": "t < lengths => (t < lengths.min()).expand(len(h))",
+        "the mask inverted": ("t < lengths => t >= lengths", "t < lengths => t > lengths"),
+        "only the last step": "t < lengths => t == lengths - 1",
+        "zeros for padding": "t < lengths => lengths >= 0; tokens[:, t] => tokens[:, t] * (t < lengths)",
+        "clears the finished": "h), h) => h), 0)",
+        "from right to left": "in range(tokens.shape[1]) => in reversed(range(tokens.shape[1]))",
+        "starts from zero": "for t => h = 0 * h\n    for t",
     },
     says="""
         still one symbol too many: That is the code as you found it: each string but the longest reads one symbol too

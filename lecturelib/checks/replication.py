@@ -11,18 +11,16 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
-import itertools
 import json
 import math
 import re
 import statistics
 import sys
 from collections.abc import Callable
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 _DROPPED = ("above", "below", "between")
-_LITERAL = (ast.Constant, ast.Tuple, ast.UnaryOp, ast.unaryop, ast.Load)
 _ADDRESS = re.compile(r"https://github\.com/[^\s\"']+")
 
 listeners: list[Callable[[dict[str, Any]], None]] = []  # `lecture replicate` hears each claim and outcome
@@ -50,19 +48,6 @@ def digest(source: str) -> str:
         data = data[:start] + data[end:]
     kept = re.sub(rb"\s+", b"", data)
     return hashlib.sha256(re.sub(rb",+\)", b")", kept)).hexdigest()[:12]
-
-
-def measures_bounds(source: str) -> bool:
-    """Return whether the bound of a claim in this cell is computed, so that it may be another one in each run.
-
-    >>> measures_bounds('claim("so it is", x, between=(-1, 1))'), measures_bounds('claim("so it is", x, above=y)')
-    (False, True)
-    """
-
-    def measured(bound: ast.expr) -> bool:
-        return not all(isinstance(node, _LITERAL) for node in ast.walk(bound))
-
-    return any(measured(bound.value) for call in _claims(source) for bound in _bounds(call))
 
 
 def _claims(source: str) -> list[ast.Call]:
@@ -107,12 +92,9 @@ def told_outcome(question: str, measured: object, right: str | None) -> None:
 
 
 def held_in(table: dict[str, Any], cell: int, nth: int, low: float | None, high: float | None) -> tuple[int, int]:
-    """Return in how many of the table's runs the nth claim of a cell holds, and of how many.
-
-    It must keep to these bounds; where each run has measured its own, to those.
-    """
+    """Return in how many of the table's runs the nth claim of a cell keeps to these bounds, and of how many."""
     said = [run["claims"].get(f"{cell}.{nth}") for run in table["runs"].values()]
-    held = [within(each[0], *(each[1:] or (low, high))) for each in said if each]
+    held = [within(each[0], low, high) for each in said if each]
     return sum(held), len(said)
 
 
@@ -124,17 +106,16 @@ def near(
     Where these are all positive, logarithms are compared: what varies by a factor may miss its bound by a factor.
     """
     said = [run["claims"].get(f"{cell}.{nth}") for run in table["runs"].values()]
-    for bound, own, sign in ((low, 1, 1), (high, 2, -1)):
+    runs = [each[0] for each in said if each and each[0] is not None]
+    if len(runs) < 2 or not all(map(math.isfinite, runs)):
+        return False
+    for bound, sign in ((low, 1), (high, -1)):
         if bound is None:
             continue
-        runs = [(each[0], each[own] if each[1:] else bound) for each in said if each and each[0] is not None]
-        if len(runs) < 2 or not all(map(math.isfinite, itertools.chain(*runs))):
-            return False
-        scale: Callable[[float], float] = math.log if min(bound, *itertools.chain(*runs)) > 0 else float
+        scale: Callable[[float], float] = math.log if min(bound, *runs) > 0 else float
         if scale is math.log and value <= 0:
             return False
-        spread = statistics.stdev(sign * (scale(x) - scale(limit)) for x, limit in runs)
-        if not sign * (scale(value) - scale(bound)) >= -2 * spread:
+        if not sign * (scale(value) - scale(bound)) >= -2 * statistics.stdev(map(scale, runs)):
             return False
     return True
 
@@ -153,14 +134,8 @@ def quote(table: dict[str, Any], cell: int, nth: int, low: float | None, high: f
 @functools.cache
 def tables() -> dict[str, dict[str, Any]]:
     """Return all tables, by notebook."""
-    folder = files("lecturelib.checks") / "replicated"
-    if not folder.is_dir():
-        return {}
-    return {
-        each.name.removesuffix(".json"): json.loads(each.read_text(encoding="utf-8"))
-        for each in folder.iterdir()
-        if each.name.endswith(".json")
-    }
+    folder = Path(__file__).with_name("replicated")
+    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("*.json")}
 
 
 _asked: dict[str, tuple[int, int]] = {}  # of claims and choices: in which execution the last was, and its number there
@@ -188,14 +163,9 @@ def _executed() -> list[str]:
 @functools.lru_cache(maxsize=4)
 def _table(executed: tuple[str, ...]) -> dict[str, Any] | None:
     """Return the table of the notebook of which these cells are the beginning, none of them another's."""
-    if not executed:
-        return None
-    for table in tables().values():
+    for table in tables().values() if executed else ():
         cells = table["cells"]
-        if executed[-1] in cells and set(executed) == set(cells[: max(map(_position(cells), executed)) + 1]):
+        known = [cells.index(cell) for cell in executed if cell in cells]
+        if executed[-1] in cells and set(executed) == set(cells[: max(known) + 1]):
             return table
     return None
-
-
-def _position(cells: list[str]) -> Callable[[str], int]:
-    return lambda cell: cells.index(cell) if cell in cells else -1

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,38 +15,29 @@ Weights = dict[str, Tensor]
 
 # ---- start from a part of a masked autoencoder ----
 
-Start = Callable[[Weights, Weights], Any]
-_PART = "encoder."
+
+def _start(mae: Weights, target: Weights) -> Weights:
+    new = {}
+    for key, own in target.items():
+        found = None if key.startswith("head.") else mae.get("encoder." + key)
+        new[key] = (own if found is None else found).clone()
+    return new
 
 
-def _found(mae: Weights, key: str) -> Tensor | None:
-    """Of the masked autoencoder, the encoder's tensor of this name; none for the head."""
-    return None if key.startswith("head.") else mae.get(_PART + key)
+def _prefix_kept(mae: Weights, target: Weights) -> Weights:
+    return copy.deepcopy(target | {key: each for key, each in mae.items() if key.startswith("encoder.")})
 
 
-def _copied(pick: Callable[[Weights, str], Tensor | None], clone: bool = True) -> Start:
-    """A new state dict: key by key what `pick` finds in the masked autoencoder, or else the target's own."""
-
-    def start(mae: Weights, target: Weights) -> Weights:
-        chosen = {key: (own if (found := pick(mae, key)) is None else found) for key, own in target.items()}
-        return {key: each.clone() for key, each in chosen.items()} if clone else chosen
-
-    return start
-
-
-def _by_ending(mae: Weights, key: str) -> Tensor | None:
-    return next((each for name, each in reversed(mae.items()) if name.endswith(key) and "head" not in key), None)
-
-
-def _stripped(mae: Weights) -> Weights:
-    return {key.removeprefix(_PART): each.clone() for key, each in mae.items()}
+def _decoder_too(mae: Weights, target: Weights) -> Weights:
+    head = {key: each for key, each in target.items() if key.startswith("head.")}
+    return copy.deepcopy({key.removeprefix("encoder."): each for key, each in mae.items()} | head)
 
 
 def _states(classes: int, d: int, kind: int) -> tuple[Weights, Weights]:
     """The state dicts of a masked autoencoder, whose encoder has a head in kind 2, and of a network with a head."""
     names = {"patch_embed.weight": (d,), "norm.weight": (d,)}
     head = {"head.weight": (classes, d), "head.bias": (classes,)}
-    inside = {_PART + name: shape for name, shape in (names | (head if kind == 2 else {})).items()}
+    inside = {"encoder." + name: shape for name, shape in (names | (head if kind == 2 else {})).items()}
     mae = {"mask_token": (d,), **inside, "decoder_norm.weight": (d,)}
     target = names | head
     drawn = normal(kind, *mae.values(), *target.values())
@@ -54,32 +46,17 @@ def _states(classes: int, d: int, kind: int) -> tuple[Weights, Weights]:
 
 check_start = Exercise(
     name="start from a part",
-    reference=_copied(_found),
+    reference=_start,
     probes=Sized(_states, [(5, 3, 1), (2, 5, 2)]),
-    view=untouched(_copied(_found)),
+    view=partial(untouched, reference=_start, written="written in place", shared="shared memory"),
+    solution=_start,
     imitations={
-        "names do not match": (
-            _copied(lambda mae, key: mae.get(key)),
-            lambda mae, target: {key: each.clone() for key, each in target.items()},
-        ),
-        "prefix kept": lambda mae, target: {
-            key: each.clone() for key, each in (target | {k: v for k, v in mae.items() if k.startswith(_PART)}).items()
-        },
-        "decoder too": lambda mae, target: {
-            key: each.clone() for key, each in (_stripped(mae) | {k: target[k] for k in target if "head" in k}).items()
-        },
-        "by the ending": _copied(_by_ending),
-        "head missing": lambda mae, target: {
-            key: each.clone() for key in target if (each := _found(mae, key)) is not None
-        },
-        "head copied too": _copied(lambda mae, key: mae.get(_PART + key)),
-        "written in place": lambda mae, target: target.update(_copied(_found)(mae, target)) or target,
-        "shared memory": (
-            _copied(_found, clone=False),
-            lambda mae, target: (
-                target | {key: each.clone() for key in target if (each := _found(mae, key)) is not None}
-            ),
-        ),
+        "names do not match": '"encoder." + key => key',
+        "prefix kept": _prefix_kept,
+        "decoder too": _decoder_too,
+        "by the ending": 'mae.get("encoder." + key) => [each for name, each in mae.items() if name.endswith(key)][-1]',
+        "head missing": "new[key] = => if found is not None: new[key] =",
+        "head copied too": 'None if key.startswith("head.") else mae => mae',
     },
     says="""
         names do not match: Nothing of the autoencoder came over. Its names begin with "encoder.", the network's do not.
@@ -107,18 +84,7 @@ check_experiment = Exercise(
     name="somebody's experiment",
     reference=lambda code: "A and D",
     probes=[("experiment",)],
-    accept=named_lines("ABCDEFGH", bad="AD", example="BC"),
-    imitations={
-        "line B": ("B", "AB", "BAD"),
-        "line C": ("C", "CD", "ACD"),
-        "line E": ("E", "DE", "ADE"),
-        "line F": ("F", "AF", "ADF"),
-        "line G": ("G", "DG", "ADG"),
-        "line H": ("H", "AH", "ADH"),
-        "A alone": "A",
-        "D alone": "D",
-        "none": "",
-    },
+    read=lambda answer: named_lines(answer, "ABCDEFGH", bad="AD", example="BC"),
     says="""
         line B: You named line B. It takes the images and the labels of the same rows, as it should.
         line C: You named line C. A network with random weights by the seed is a fair place to copy weights into.
@@ -142,43 +108,33 @@ check_experiment = Exercise(
 # ---- letters like digits ----
 
 
-def _read_leads(answer: Any) -> Callable[[str], Any]:
-    """What two leads over pixels, for letters unlike digits and like them, say in words."""
-    if answer is ... or (isinstance(answer, tuple | list) and any(each is ... for each in answer)):
-        return lambda source: ...
+def _read_leads(answer: Any) -> str:
+    """What two leads over pixels, for letters unlike digits and like them, say."""
     try:
         unlike, like = (float(each) for each in answer)
     except (TypeError, ValueError):
-        return lambda source: f"no list of two numbers, but {answer!r}"
+        return "one number" if isinstance(answer, int | float) else f"no list of two numbers, but {answer!r}"
     if max(abs(unlike), abs(like)) > 1:
-        return lambda source: "points"
+        return "points"
     if unlike == like:
-        return lambda source: "the same twice"
+        return "the same twice"
     if like - unlike > 0.05:
-        return lambda source: "mostly letters like digits" if like > 0.03 else "no lead"
-    return lambda source: "exchanged" if unlike - like > 0.05 else "alike"
+        return "mostly letters like digits" if like > 0.03 else "no lead"
+    return "exchanged" if unlike - like > 0.05 else "alike"
 
 
 check_leads = Exercise(
     name="letters like digits",
     reference=lambda source: "mostly letters like digits",
     probes=[("print",)],
-    accept=_read_leads,
-    imitations={
-        "exchanged": [0.17, 0.02],
-        "alike": [0.1, 0.11],
-        "the same twice": [0.02, 0.02],
-        "points": [2.4, 17.1],
-        "no lead": [-0.09, -0.01],
-        "no list of two numbers, but 0.17": 0.17,
-    },
+    read=_read_leads,
     says="""
         exchanged: In your list the lead is larger for letters unlike digits. Which of the two came first?
         alike: Your two leads are alike. Did the cell run with both alphabets, ten letters each?
         the same twice: Your two numbers are equal. Did the cell run again after you changed the alphabet?
         points: Write shares, such as 0.17, and not points.
         no lead: In your list print leads on neither alphabet. Is it the probe minus the pixels?
-        no list of two numbers, but 0.17: One number is there. Write two, in brackets: unlike digits, then like digits.
+        one number: One number is there. Write two, in brackets: unlike digits, then like digits.
         right: Print helps most where a letter looks like a digit. Letters share no class with the source, but Z and 2,
             S and 5, or B and 8 need nearly the same features. Ask of a source what it had to tell apart.
         hint 1: Run the cell twice, once with each alphabet. Each time it prints one lead.

@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import permutations
+from functools import partial
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 
-from lecturelib.checks.exercise import Exercise, Sized, normal, spoiling, three_shares, untouched
+from lecturelib.checks.exercise import Exercise, Sized, normal, three_shares, untouched
 
 Tensor = torch.Tensor
 
@@ -34,9 +35,7 @@ class Layer:
 
 
 def _norm(scale: Tensor, shift: Tensor) -> Callable[[Tensor], Tensor]:
-    return lambda x: (
-        (x - x.mean(-1, keepdim=True)) / (x.var(-1, keepdim=True, correction=0) + 0.1).sqrt() * scale + shift
-    )
+    return lambda x: F.layer_norm(x, x.shape[-1:], scale, shift, eps=0.1)
 
 
 def _looks(name: str, w_q: Tensor, w_k: Tensor, w_v: Tensor) -> Callable[..., Tensor]:
@@ -68,108 +67,70 @@ def _layers_probe(b: int, t: int, s: int, d: int, seed: int) -> tuple[Any, ...]:
     return x, context, norms, *looking, feed_forward
 
 
-Wrap = Callable[[Tensor, Any, Any], Tensor]
-
-
-def _before(x: Tensor, norm: Any, layer: Any) -> Tensor:
-    return x + layer(norm(x))
-
-
-def _alone(x: Tensor, norm: Any, layer: Any) -> Tensor:
-    return layer(norm(x))
-
-
-def _onto_the_norm(x: Tensor, norm: Any, layer: Any) -> Tensor:
-    return norm(x) + layer(norm(x))
-
-
-def _triangle(h: Tensor) -> Tensor:
-    return torch.ones(h.shape[1], h.shape[1], dtype=torch.bool).tril()
-
-
-def _context_asks(x: Tensor, context: Tensor, norms: Any, looks: Any, crosses: Any, feed_forward: Any) -> Tensor:
-    x = x + looks(norms[0](x), _triangle(x))
-    x = x + crosses(norms[1](context), x)
-    return x + feed_forward(norms[2](x))
-
-
-def _first_sum_lost(x: Tensor, context: Tensor, norms: Any, looks: Any, crosses: Any, feed_forward: Any) -> Tensor:
-    h = x + looks(norms[0](x), _triangle(x))
-    x = x + crosses(norms[1](h), context)
-    return x + feed_forward(norms[2](x))
-
-
-def _second_sum_lost(x: Tensor, context: Tensor, norms: Any, looks: Any, crosses: Any, feed_forward: Any) -> Tensor:
-    x = x + looks(norms[0](x), _triangle(x))
-    h = x + crosses(norms[1](x), context)
-    return x + feed_forward(norms[2](h))
-
-
 def _block(
-    order: str = "scf",  # self-attention, cross-attention, feed-forward
-    wraps: Mapping[str, Wrap] | None = None,
-    wrap: Wrap = _before,
-    numbers: tuple[int, int, int] = (0, 1, 2),
-    mask: Callable[[Tensor], Tensor] = _triangle,
-    cross: Callable[..., Tensor] = lambda layer, h, context, norm: layer(h, context),
-    swapped: bool = False,
-    side_by_side: bool = False,
-) -> Callable[..., Tensor]:
-    """A block of a decoder, its parts left open."""
+    x: Tensor, context: Tensor, norms: Any, self_attention: Any, cross_attention: Any, feed_forward: Any
+) -> Tensor:
+    mask = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool).tril()
+    layers = [lambda h: self_attention(h, mask), lambda h: cross_attention(h, context), feed_forward]
+    for norm, layer in zip(norms, layers, strict=True):
+        x = x + layer(norm(x))
+    return x
 
-    def decoder_block(
-        x: Tensor, context: Tensor, norms: Any, self_attention: Any, cross_attention: Any, feed_forward: Any
-    ) -> Tensor:
-        one, two = (cross_attention, self_attention) if swapped else (self_attention, cross_attention)
-        layers = {
-            "s": lambda h: one(h, h, mask(h)) if swapped else one(h, mask(h)),
-            "c": lambda h: two(h, mask(h)) if swapped else cross(two, h, context, norms[1]),
-            "f": feed_forward,
-        }
-        start = x
-        for part in order:
-            step = (wraps or {}).get(part, wrap)(start if side_by_side else x, norms[numbers["scf".index(part)]],
-                                                 layers[part])  # fmt: skip
-            x = x + step - start if side_by_side else step
-        return x
 
-    return decoder_block
+def _in_part_or_all(step: str) -> tuple[str, ...]:
+    """The step of the block replaced by another one in all parts, and in each alone."""
+    one = [f"x + layer(norm(x)) => {step} if norm is norms[{k}] else x + layer(norm(x))" for k in range(3)]
+    return f"x + layer(norm(x)) => {step}", *one
+
+
+def _zipped(*places: Sequence[int]) -> tuple[str, ...]:
+    """The norms, each with its layer, in other orders."""
+    return tuple(f"zip(norms, layers, strict=True) => [(norms[k], layers[k]) for k in {each}]" for each in places)
+
+
+def _other_norms(*places: Sequence[int]) -> tuple[str, ...]:
+    return tuple(f"zip(norms, => zip([norms[k] for k in {each}]," for each in places)
+
+
+def _sum_lost(k: int) -> str:
+    """The addition of step k starts from the x before the last step."""
+    return f"for norm, => old = x\n    for norm,; x = x + => old, x = x, (old if norm is norms[{k}] else x) +"
 
 
 check_decoder_block = Exercise(
     name="a decoder's block",
-    reference=_block(),
+    reference=_block,
     # T and S differ, and are equal once: some mistakes run only there
     probes=Sized(_layers_probe, [(2, 5, 3, 4, 1), (3, 2, 7, 3, 2), (2, 3, 3, 5, 3)]),
-    view=untouched(_block()),
+    view=partial(untouched, reference=_block, written="written in place"),
+    solution=_block,
     imitations={
-        "no residual connection": (
-            _block(wrap=_alone),
-            *(_block(wraps={part: _alone}) for part in "scf"),
+        "no residual connection": _in_part_or_all("layer(norm(x))"),
+        "added to the normalized": _in_part_or_all("norm(x) + layer(norm(x))"),
+        "norm after the sum": "x + layer(norm(x)) => norm(x + layer(x))",
+        "norm of the layer's output": "layer(norm(x)) => norm(layer(x))",
+        "no norm": _in_part_or_all("x + layer(x)"),
+        "one norm for all": _other_norms((0, 0, 0)),
+        "one norm twice": _other_norms((0, 0, 2), (0, 0, 1), (0, 1, 1)),
+        "norms in another order": _other_norms((2, 1, 0), (0, 2, 1), (1, 0, 2)),
+        "no mask": "tril() => fill_(True)",
+        "mask turned": "tril() => triu()",
+        "mask turned, itself hidden": "tril() => triu(1)",
+        "a token hidden from itself": "tril() => tril(-1)",
+        "the context is not used": "(h, context) => (h, h)",
+        "queries from the context": (
+            "(h, context) => (context, h)",
+            "layer(norm(x)) => (cross_attention(norm(context), x) if norm is norms[1] else layer(norm(x)))",
         ),
-        "added to the normalized": (_block(wrap=_onto_the_norm), *(_block(wraps={p: _onto_the_norm}) for p in "scf")),
-        "norm after the sum": _block(wrap=lambda x, norm, layer: norm(x + layer(x))),
-        "norm of the layer's output": _block(wrap=lambda x, norm, layer: x + norm(layer(x))),
-        "no norm": (
-            _block(wrap=lambda x, norm, layer: x + layer(x)),
-            *(_block(wraps={part: lambda x, norm, layer: x + layer(x)}) for part in "scf"),
+        "a sum is lost": (_sum_lost(1), _sum_lost(2)),
+        "context normalized": "(h, context) => (h, norms[1](context))",
+        "another order": _zipped((1, 0, 2), (0, 2, 1), (2, 0, 1), (1, 2, 0), (2, 1, 0)),
+        "side by side": "for norm, => start = x\n    for norm,; norm(x) => norm(start)",
+        "a part left out": _zipped((0, 1), (0, 2), (1, 2)),
+        "the attentions exchanged": (
+            "self_attention(h, mask) => cross_attention(h, h, mask); "
+            "cross_attention(h, context) => self_attention(h, mask)"
         ),
-        "one norm for all": _block(numbers=(0, 0, 0)),
-        "one norm twice": (_block(numbers=(0, 0, 2)), _block(numbers=(0, 0, 1)), _block(numbers=(0, 1, 1))),
-        "norms in another order": (_block(numbers=(2, 1, 0)), _block(numbers=(0, 2, 1)), _block(numbers=(1, 0, 2))),
-        "no mask": _block(mask=lambda h: _triangle(h) | True),
-        "mask turned": _block(mask=lambda h: _triangle(h).T),
-        "mask turned, itself hidden": _block(mask=lambda h: ~_triangle(h)),
-        "a token hidden from itself": _block(mask=lambda h: _triangle(h) & _triangle(h).T.logical_not()),
-        "the context is not used": _block(cross=lambda layer, h, context, norm: layer(h, h)),
-        "queries from the context": (_block(cross=lambda layer, h, context, norm: layer(context, h)), _context_asks),
-        "a sum is lost": (_first_sum_lost, _second_sum_lost),
-        "context normalized": _block(cross=lambda layer, h, context, norm: layer(h, norm(context))),
-        "another order": (_block("csf"), _block("sfc"), _block("fsc"), _block("cfs"), _block("fcs")),
-        "side by side": _block(side_by_side=True),
-        "a part left out": (_block("sc"), _block("sf"), _block("cf")),
-        "the attentions exchanged": _block(swapped=True),
-        "written in place": spoiling(_block()),
     },
     says="""
         no residual connection: In at least one of your three steps the layer's output replaces x. What has to be done
@@ -236,65 +197,45 @@ def case_number(student: str) -> int:
     return int.from_bytes(hashlib.sha256(plain.encode()).digest()[:4], "big")
 
 
-def _has(student: str) -> str:
-    return list(FAILS)[case_number(student) % len(FAILS)]
-
-
 def _contradiction(has: str, said: str) -> str:
     """The first test that speaks against a diagnosis."""
     differ = [test for test in _TESTS if (test in FAILS[has]) != (test in FAILS[said])]
     return differ[0] if differ else _MASKS
 
 
-def _diagnosis(answer: Any) -> Callable[[str], Any]:
-    """What is the matter with a diagnosis [student, bug]: in words, as a function of nothing that matters."""
+def _diagnosis(answer: Any) -> str:
+    """What is the matter with a diagnosis [student, bug]."""
     student, bug = answer if isinstance(answer, tuple | list) and len(answer) == 2 else (None, answer)
-    if bug is ... or student is ...:
-        return lambda patient: ...
     said = list(bug) if isinstance(bug, tuple | list | set) else [bug]
     if not isinstance(student, str) or not all(isinstance(each, str) for each in said):
-        return lambda patient: f"no pair of your name and a bug's name, but {answer!r}"
+        return f"no pair of your name and a bug's name, but {answer!r}"
     plain = _plain(" and ".join(said))
     named = [each for each in FAILS if each in plain]
     if len(named) > 1:
-        return lambda patient: "more than one bug"
+        return "more than one bug"
     if any(test in plain.replace(" ", "_") for test in _TESTS):
-        return lambda patient: "a test, not a bug"
+        return "a test, not a bug"
     if plain in _HEALTHY:
-        return lambda patient: "no bug"
+        return "no bug"
     if not named and _plain(student) in FAILS:
-        return lambda patient: "exchanged"
+        return "exchanged"
     if plain not in FAILS:
         raise ValueError(f"the bug {bug!r} is not in the list: expected one of {', '.join(FAILS)}")
     if _plain(student) == "your name":
         raise ValueError('write your own name in place of "your name", the same in both cells, and run both again')
-    has = _has(student)
-    return lambda patient: "this bug" if plain == has else _contradiction(has, plain)
+    has = list(FAILS)[case_number(student) % len(FAILS)]
+    return "this bug" if plain == has else _contradiction(has, plain)
 
 
 def _plain(name: str) -> str:
     return " ".join(re.sub(r"[\s_-]+", " ", name).lower().split())
 
 
-def _wrong_pairs(contradiction: str) -> tuple[list[str], ...]:
-    """Diagnoses that this test speaks against, for a student with each bug."""
-    students = {_has(f"student {n}"): f"student {n}" for n in range(60)}
-    pairs = [(has, said) for has, said in permutations(FAILS, 2) if _contradiction(has, said) == contradiction]
-    return tuple([students[has], said] for has, said in pairs)
-
-
 check_patient = Exercise(
     name="the blind patient",
     reference=lambda patient: "this bug",
     probes=[("yours",)],
-    accept=_diagnosis,
-    imitations={name: _wrong_pairs(name) for name in (*_TESTS, _MASKS)}
-    | {
-        "a test, not a bug": (["Ada Lovelace", "past_ignores_future"], ["Ada Lovelace", "only attention mixes"]),
-        "no bug": (["Ada Lovelace", "none"], ["Ada Lovelace", "the correct model"]),
-        "more than one bug": (["Ada Lovelace", "no mask or soft mask"], ["Ada Lovelace", ["no mask", "wrong scale"]]),
-        "exchanged": ["wrong scale", "Ada Lovelace"],
-    },
+    read=_diagnosis,
     says="""
         past_ignores_future: The test past_ignores_future would have shown it: its answer on your patient is not the one
             that a model with the bug you named gives. Which bugs let a later token change an earlier output?
@@ -323,36 +264,32 @@ check_patient = Exercise(
 
 # ---- how deep without residual connections? ----
 
+_DEPTHS = {
+    "works, works, works": "whole blocks",
+    "fails, fails, fails": "nothing works",
+    "works, works, fails": "two blocks work",
+    "fails, works, fails": "another depth works",
+    "fails, fails, works": "another depth works",
+}
+
 
 def _depths(shares: list[float]) -> str:
-    """What the medians at depth 1, 2 and 3 say in words: shares of right answers."""
-    works = [each > 0.8 for each in shares]
+    """What the medians at depth 1, 2 and 3 say: shares of right answers."""
     if all(0.07 < each < 0.18 for each in shares):
         return "at chance"
-    if works == [True, False, False] and shares[1] == shares[2]:
+    words = ", ".join("works" if each > 0.8 else "fails" for each in shares)
+    if words != "works, fails, fails":
+        return _DEPTHS.get(words, words)
+    if shares[1] == shares[2]:
         return "the same twice"
-    if works == [True, False, False] and max(shares[1:]) > 0.4:
-        return "one seed"
-    if sum(works) == 1 and not works[0]:
-        return "another depth works"
-    return ", ".join("works" if each else "fails" for each in works)
+    return "one seed" if max(shares[1:]) > 0.4 else words
 
 
 check_depths = Exercise(
     name="depth without residual connections",
     reference=lambda removed: "works, fails, fails",
     probes=[("residual",)],
-    accept=three_shares("at depth 1, 2 and 3", _depths),
-    imitations={
-        "whole blocks": [1.0, 1.0, 1.0],
-        "at chance": [0.13, 0.12, 0.12],
-        "nothing works": [0.6, 0.2, 0.2],
-        "two blocks work": [1.0, 1.0, 0.2],
-        "the same twice": [1.0, 0.3, 0.3],
-        "one seed": ([1.0, 0.78, 0.17], [1.0, 0.8, 0.5]),
-        "another depth works": ([0.2, 0.3, 1.0], [0.2, 1.0, 0.3]),
-        "percent": [100, 30, 20],
-    },
+    read=lambda answer: three_shares(answer, "at depth 1, 2 and 3", _depths),
     says="""
         whole blocks: Nothing fails in your runs. Were the residual connections removed? The second
             argument of fit_seeds says what is.

@@ -73,17 +73,7 @@ check_suspect = Exercise(
     name="the suspect",
     reference=lambda suspect: "D and E",
     probes=[("forward",)],
-    accept=named_lines("ABCDEFG", bad="DE", example="AB"),
-    imitations={
-        "line A": ("A", "AD", "DAE"),
-        "line B": ("B", "BD", "DEB"),
-        "line C": ("C", "CE", "CDE"),
-        "line F": ("F", "FD", "DEF"),
-        "line G": ("G", "GE", "DEG"),
-        "D alone": "D",
-        "E alone": "E",
-        "none": "",
-    },
+    read=lambda answer: named_lines(answer, "ABCDEFG", bad="DE", example="AB"),
     says="""
         line A: You named line A. It names rows and columns of patches and moves no pixel: compare it with section 1.
         line B: You named line B. Which three dimensions number the pixels of a patch, and do they stand at the end?
@@ -122,15 +112,7 @@ check_sides = Exercise(
     name="the side of a patch",
     reference=lambda readout: "one token is better than sixteen",
     probes=[("mean",)],
-    accept=three_shares("for patches of side 8, 4 and 2", _sides),
-    imitations={
-        "sixteen are better": [0.55, 0.7, 0.8],
-        "four are the worst": [0.8, 0.5, 0.6],
-        "all alike": [0.8, 0.79, 0.81],
-        "the same twice": [0.8, 0.8, 0.55],
-        "nothing learned": [0.1, 0.12, 0.09],
-        "percent": [80, 73, 55],
-    },
+    read=lambda answer: three_shares(answer, "for patches of side 8, 4 and 2", _sides),
     says="""
         sixteen are better: In your list 16 small patches beat the whole image. Is the first number that of side 8?
         four are the worst: In your list side 4 has the lowest share. Did the cell run after each change?

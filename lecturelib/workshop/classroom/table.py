@@ -151,7 +151,7 @@ def summary(table: Sequence[Row], course: dict[str, str]) -> Iterator[str]:
         open_ = names.pop(UNSOLVED, 0) + missing
         yield f"{title(check, course)}: {right} of {len(found)} right, {open_} not solved yet"
         for name, count in names.most_common(SHOWN):
-            yield f"  {count:4} {name}{': ' + says[name] if name in exercise_of(check).imitations else ''}"
+            yield f"  {count:4} {name}{': ' + says[name] if name in exercise_of(check).mistakes else ''}"
 
 
 def _names(results: Sequence[Result]) -> Iterator[tuple[str, str]]:

@@ -71,7 +71,7 @@ def mistakes(exercise: Exercise) -> list[str]:
     if not exercise.module:
         return []
     check = getattr(importlib.import_module(exercise.module), exercise.check)
-    return [mistake.says for mistake in check.mistakes]
+    return list(check.mistakes.values())
 
 
 def _section(section: Section, advice: Advice) -> list[str]:

@@ -123,7 +123,7 @@ def _one(number: int, path: Path, nb: NotebookNode, folder: Path) -> dict[str, A
     except CellFailed as failure:
         failed = str(failure).strip().splitlines()[-1][:200]
     said = [json.loads(line) for line in rows.read_text(encoding="utf-8").splitlines()]
-    return tables.as_run(said, nb, time.monotonic() - began, failed)
+    return tables.as_run(said, tables.digests(nb), time.monotonic() - began, failed)
 
 
 def _quote(path: Path) -> None:

@@ -1,12 +1,10 @@
 """The table of a notebook: the digests of its cells, and for each run what its claims and its right choices were.
 
     {"cells": ["3f2a...", ...],
-     "runs": {"1": {"claims": {"7.0": [0.98, 0.9, null], "7.1": [1]}, "right": {"9.0": "none"},
-                    "seconds": 31, "failed": ""}, ...}}
+     "runs": {"1": {"claims": {"7.0": [0.98], "7.1": [1]}, "right": {"9.0": "none"}, "seconds": 31, "failed": ""}, ...}}
 
-"7.1" is the second claim of the eighth code cell: its value, and between what it must lie where a cell computes that;
-a bound that is written there counts as it is written now. An exact fact is 1 or 0. A run that stopped has a reason in
-`failed`, and the claims that it came to.
+"7.1" is the value of the second claim of the eighth code cell; its bound counts as it is written now. An exact fact is
+1 or 0. A run that stopped has a reason in `failed`, and the claims that it came to.
 """
 
 from __future__ import annotations
@@ -108,17 +106,14 @@ def write(path: Path, table: dict[str, Any]) -> None:
     write_text(path, f'{{"cells": {json.dumps(table["cells"])},\n "runs": {{\n{lines}\n}}}}\n')
 
 
-def as_run(rows: list[dict[str, Any]], nb: NotebookNode, seconds: float, failed: str) -> dict[str, Any]:
-    """Return what is kept of a run of a notebook, from what its claims and outcomes said."""
-    claims, right, cells = {}, {}, digests(nb)
-    sources = [cell.source for cell in nb.cells if cell.cell_type == "code"]
+def as_run(rows: list[dict[str, Any]], cells: list[str], seconds: float, failed: str) -> dict[str, Any]:
+    """Return what is kept of a run, from what its claims and outcomes said."""
+    claims, right = {}, {}
     for row in rows:
         cell = cells.index(row["cell"])
         key = f"{cell}.{row['nth']}"
         if "claim" in row:
-            own = replication.measures_bounds(sources[cell])  # each run has bounds of its own
-            kept = (row["value"], row["low"], row["high"]) if own else (row["value"],)
-            claims[key] = [each if each is None else float(f"{each:.6g}") for each in kept]
+            claims[key] = [row["value"] if row["value"] is None else float(f"{row['value']:.6g}")]
         else:
             right[key] = row["right"]
     return {"claims": claims, "right": right, "seconds": round(seconds), "failed": failed}

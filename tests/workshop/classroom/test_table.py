@@ -263,7 +263,7 @@ def test_the_table_has_a_column_for_each_exercise_of_its_notebooks(tmp_path):
 
 def test_the_summary_begins_with_the_most_frequent_mistake():
     says = "attend: not yet. Which axis should sum to 1?"
-    rare, often, *_ = [each.name for each in check_attend.mistakes]
+    rare, often, *_ = check_attend.mistakes
     names = ["right", rare, *[often] * 3, "not solved yet", "stopped: time"]
     found = [result(f"{n}.json", str(n), check_attend=(name, says)) for n, name in enumerate(names)]
     lines = list(summary(rows(found, COURSE), COURSE))
