@@ -13,13 +13,12 @@ import matplotlib
 import nbformat
 from sphinx.cmd.build import build_main
 
-from lecturelib.figures.style import png
 from lecturelib.workshop import Failed
 from lecturelib.workshop.notebooks import ROOT, all_in
 from lecturelib.workshop.publish.stamp import repository
 from lecturelib.workshop.replicate.report import page
 from lecturelib.workshop.site.exhibits import Exhibit, exhibits
-from lecturelib.workshop.site.pages import BADGES, exhibits_page, front_page, notebook_page, pictures_of
+from lecturelib.workshop.site.pages import BADGES, front_page, notebook_page, pictures_of
 from lecturelib.workshop.site.quizzes import quizzes
 
 HERE = Path(__file__).parent
@@ -56,10 +55,8 @@ def write_sources(source: Path, shown: list[Exhibit], root: Path = ROOT) -> None
     for picture in pictures_of(front):
         (source / picture).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(root / picture, source / picture)
-    pictures = [base64.b64encode(png(each.widget.picture())).decode() for each in shown]
-    texts = {"index": front, "exhibits": exhibits_page(shown, pictures), "replication": page(paths)}
-    for name, text in texts.items():
-        (source / f"{name}.md").write_text(text, encoding="utf-8")
+    (source / "index.md").write_text(front, encoding="utf-8")
+    (source / "replication.md").write_text(page(paths), encoding="utf-8")
     shutil.copytree(HERE / "static", source / "_static")
     fonts = Path(matplotlib.get_data_path(), "fonts", "ttf")
     for name in ("STIXGeneral.ttf", "LICENSE_STIX"):  # for formulas, where a machine has no font for them

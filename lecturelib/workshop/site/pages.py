@@ -1,4 +1,4 @@
-"""What Sphinx reads: the notebooks with their stored outputs, the README as the front page, and a page of exhibits."""
+"""What Sphinx reads: the notebooks with their stored outputs, and the README as the front page."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def notebook_page(
     """
     nb = copy.deepcopy(nb)
     nb.cells = [cell for cell in nb.cells if INSTALL_TAG not in cell.metadata.get("tags", [])]
-    wanted = {FIGURE + (each.shows or each.widget.says): each for each in exhibits if each.notebook == name}
+    wanted = {FIGURE + each.shows: each for each in exhibits if each.notebook == name}
     for cell in nb.cells:
         if cell.cell_type == "markdown":
             if BADGES_TAG in cell.metadata.get("tags", []):  # no picture may stand in the text of a page
@@ -78,30 +78,15 @@ def place(exhibit: Exhibit, png: str, said: str) -> str:
     )
 
 
-def exhibits_page(exhibits: Sequence[Exhibit], pictures: Sequence[str]) -> str:
-    """Return the page that shows all exhibits, in Markdown; `pictures` are their PNGs in base64."""
-    parts = [
-        "# Exhibits",
-        "These figures work here, in your browser, without Python: nothing is sent anywhere. Each has its place in a "
-        "notebook, where it is explained.",
-    ]
-    for exhibit, png in zip(exhibits, pictures, strict=True):
-        parts += [f"## {exhibit.title}", place(exhibit, png, FIGURE + exhibit.widget.says)]
-        if exhibit.notebook:
-            parts.append(f"From notebook [{exhibit.notebook.replace('_', ' ', 1)[:2]}]({exhibit.notebook}.ipynb).")
-    return "\n\n".join(parts) + "\n"
-
-
 def front_page(readme: str, notebooks: Sequence[str], repo: Repository) -> str:
     """Return the README as the front page, in Markdown: its links lead to pages of the site where there are some."""
     first, *rest = re.split(r"(?m)^(?=## )", linked(readme, repo))
     here = (
-        "Every notebook can be read here as it came out when it was last run. Some of its figures live in the page: "
-        "they stand in notebooks 04, 06 and 09, and together under [Exhibits](exhibits.md). Under "
-        "[How often it comes out](replication.md) stands what other seeds give. To run and change everything, "
-        "open a notebook in Binder or Colab, or install it as described below.\n\n"
+        "Every notebook can be read here as it came out when it was last run. The attention explorers of notebooks 04 "
+        "and 09 live in the page. Under [How often it comes out](replication.md) stands what other seeds give. To run "
+        "and change everything, open a notebook in Binder or Colab, or install it as described below.\n\n"
     )
-    contents = "\n".join([*notebooks, "exhibits", "replication"])
+    contents = "\n".join([*notebooks, "replication"])
     return f"{first}{here}{''.join(rest)}\n```{{toctree}}\n:hidden:\n\n{contents}\n```\n"
 
 

@@ -1,11 +1,13 @@
 """What Sphinx gets to read, piece by piece."""
 
-from types import SimpleNamespace
-
 import nbformat
+import numpy as np
 import pytest
+import torch
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from lecturelib.attention import record_attention
+from lecturelib.pretrained.fetch import ready
 from lecturelib.workshop.notebooks import NOTEBOOKS
 from lecturelib.workshop.publish.stamp import Repository
 from tests.tools import needs
@@ -29,8 +31,7 @@ def page(said: str, *exhibits: str, png: str = PNG) -> nbformat.NotebookNode:
         new_code_cell("import x", metadata=skip),
         new_code_cell("show()", outputs=[new_output("display_data", {"image/png": png, "text/plain": said})]),
     ]
-    widget = SimpleNamespace(says="what it shows")
-    shown = [Exhibit("name", "Title", "what to do & why", each, widget, ()) for each in exhibits]
+    shown = [Exhibit("name", each, "what to do & why", None, "what it shows") for each in exhibits]
     return notebook_page(new_notebook(cells=cells), "01_one", shown, REPO, {})
 
 
@@ -56,6 +57,22 @@ def test_a_picture_that_is_none_and_an_exhibit_that_finds_no_picture_are_refused
         page("Interactive figure: another", png='"><script>1</script>')
     with pytest.raises(ValueError, match=r"01_one holds no picture that says 'Interactive figure: what it shows'"):
         page("Interactive figure: another", "01_one")
+
+
+@needs(ready("smollm2"), "run `lecture fetch smollm2`")
+def test_the_stored_maps_are_those_of_the_model():
+    from lecturelib.pretrained.smollm2 import load_smollm2
+    from lecturelib.workshop.site.exhibits import LAYERS, MAPS
+
+    model, tokenizer = load_smollm2()
+    read = tokenizer.encode("Professor Zorvani gave the lecture. After the lecture, Professor Zorvani").ids
+    with record_attention(model) as seen:
+        model(torch.tensor([read]))
+    scores = np.stack([seen[f"blocks.{layer}.attention"].scores[0].numpy() for layer in LAYERS])
+    past = np.tril(np.ones(scores.shape[-2:], dtype=bool))
+    with np.load(MAPS) as stored:
+        assert stored["tokens"].tolist() == [tokenizer.decode([each]) for each in read]
+        np.testing.assert_allclose(stored["scores"][..., past], scores[..., past], atol=0.05)
 
 
 @pytest.mark.parametrize(
