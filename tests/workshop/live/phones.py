@@ -1,6 +1,5 @@
 """Phones in a lecture hall, and the slide: clients of a poll that say whatever a test wants."""
 
-import asyncio
 import http.client
 import json
 from importlib.util import find_spec
@@ -67,28 +66,3 @@ class Slide:
             while not (line := answer.readline()).startswith(b"data: "):
                 pass
             return json.loads(line[6:])
-
-
-async def ask(settings: dict[str, Any], path: str = "", body: str = "", cookie: str = "",
-              accept: str = "*/*") -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:  # fmt: skip
-    """Send a request, as one of many; return where its answer comes."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", settings["port"])
-    head = [
-        f"{'POST' if body else 'GET'} /{settings['token']}{path and '/'}{path} HTTP/1.1", "Host: hall",
-        f"Cookie: {cookie}", f"Accept: {accept}", "Connection: close", f"Content-Length: {len(body)}",
-    ]  # fmt: skip
-    writer.write("\r\n".join([*head, "", body]).encode())
-    await writer.drain()
-    return reader, writer
-
-
-async def answer(*args: Any, **kwargs: Any) -> tuple[int, str, bytes]:
-    """Send a request; return the status, the cookie that was given, and the answer."""
-    reader, writer = await ask(*args, **kwargs)
-    try:
-        head, _, content = (await asyncio.wait_for(reader.read(), 30)).partition(b"\r\n\r\n")
-    finally:
-        writer.close()
-    lines = head.decode().split("\r\n")
-    cookies = [line.split(": ", 1)[1].split(";")[0] for line in lines if line.startswith("Set-Cookie: ")]
-    return int((lines[0].split() or ["", "0"])[1]), "".join(cookies), content

@@ -93,22 +93,6 @@ def test_links_fit_the_site(folder, target, expected):
     assert linked(f"see [it]({target}) there", REPO, folder) == f"see [it]({expected}) there"
 
 
-@pytest.mark.parametrize(
-    ("latex", "expected"),
-    [
-        (r"\operatorname{softmax}(QK^T/\sqrt{d_k})\,V", ["softmax", "<msqrt>", "<msub>"]),
-        (r"\tilde A_l = \tfrac12(\bar A_l + I)", ["<mfrac>", "<mover>"]),
-        ("a < b", ["&#x0003C;"]),
-    ],
-)
-def test_formulas_become_mathml(latex, expected):
-    from lecturelib.workshop.site.mathml import mathml
-
-    made = mathml(latex)
-    assert made.startswith("<math") and all(part in made for part in expected)
-    assert 'display="block"' in mathml(latex, block=True)
-
-
 HOSTILE = [r"\text{<script>alert(1)</script>}", r"\text{<b>}", r"\href{javascript:alert(1)}{x}", r"\style{a:b}{x}",
            r"\class{x}{y}", r"\text{a & b}"]  # fmt: skip
 

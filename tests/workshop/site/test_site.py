@@ -1,4 +1,4 @@
-"""The site as a whole: built from what is stored, without a network, and every link in it leads somewhere."""
+"""The site as a whole, built from what is stored. Sphinx warns of dead links; tests/browser asks who fetches what."""
 
 import re
 import shutil
@@ -11,7 +11,7 @@ from lecturelib.__main__ import main
 from lecturelib.workshop import Failed
 from lecturelib.workshop.replicate.table import digests, place, read, shown_claims
 from tests.tools import needs
-from tests.workshop.site.pages import HOW, MISSING, addresses, dead, foreign, page, prose
+from tests.workshop.site.pages import HOW, MISSING, page, prose
 
 pytestmark = [
     pytest.mark.platform,
@@ -32,22 +32,11 @@ def site(tmp_path_factory) -> Path:
     return out
 
 
-def test_every_link_leads_somewhere_and_nothing_is_fetched_from_another_host(site):
-    assert dead(site) == [] == foreign(site)
-    assert len(addresses(site)) > 500
-    front = {address for name, _, address in addresses(site) if name == "index.html"}
-    assert {f"{name}.html" for name in (*BOOKS, "replication")} <= front
-    assert any(address.endswith("/blob/main/.github/CONTRIBUTING.md") for address in front)
+def test_the_front_page_is_the_readme(site):
+    links = {each["href"] for each in page(site / "index.html")("a")}
+    assert {f"{name}.html" for name in (*BOOKS, "replication")} <= links
+    assert any(href.endswith("/blob/main/.github/CONTRIBUTING.md") for href in links)
     assert "badges" not in prose(site / "index.html") and "toctree" not in prose(site / "index.html")
-
-
-def test_a_dead_link_and_a_foreign_host_would_be_found(tmp_path):
-    (tmp_path / "a.html").write_text(
-        '<a href="b.html"></a><a href="#no"></a><a id="yes" href="#yes"></a><img src="https://x.org/i.png">'
-        '<link href="//x.org/s.css"><a href="https://x.org"></a>'
-    )
-    (tmp_path / "s.css").write_text("@font-face { src: url(https://x.org/f.woff) }")
-    assert len(dead(tmp_path)) == 2 and len(foreign(tmp_path)) == 3
 
 
 @pytest.mark.parametrize("name", BOOKS)
