@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import copy
 import html
 import posixpath
 import re
@@ -28,14 +27,13 @@ _LINK = re.compile(r"(?<=\]\()([^()\s]+)(?=\))")
 def notebook_page(
     nb: NotebookNode, name: str, exhibits: Iterable[Exhibit], repo: Repository, quizzes: Mapping[str, str]
 ) -> NotebookNode:
-    """Return a notebook as a page shows it.
+    """Make of a notebook what a page shows, and return it.
 
     The cell for Colab is gone, and imports are folded. Pictures get their text for those who cannot see them, and
     where an exhibit has its picture, it stands around it. A cell that asks for a prediction shows its quiz, given by
     its id. Links to files of the project lead to its repository.
     Raises: ValueError where an exhibit of this notebook finds no picture.
     """
-    nb = copy.deepcopy(nb)
     nb.cells = [cell for cell in nb.cells if INSTALL_TAG not in cell.metadata.get("tags", [])]
     wanted = {FIGURE + each.shows: each for each in exhibits if each.notebook == name}
     for cell in nb.cells:
@@ -55,13 +53,9 @@ def notebook_page(
                 continue
             said = data.get("text/plain", "")
             cell.metadata.mystnb = {"image": {"alt": said}}
-            if said in wanted:
-                shown = place(wanted.pop(said), data["image/png"], said)
-            elif said.startswith(FIGURE):
-                shown = f"<figure>{_image(data['image/png'], said)}<figcaption>{NEEDS_KERNEL}</figcaption></figure>"
-            else:
-                continue
-            output.data = NotebookNode({"text/html": shown})
+            if said.startswith(FIGURE):
+                figure = interactive_figure(data["image/png"], said, wanted.pop(said, None))
+                output.data = NotebookNode({"text/html": figure})
     if wanted:
         raise ValueError(
             f"{name} holds no picture that says {next(iter(wanted))!r}: expected that of the exhibit; make it in "
@@ -70,11 +64,19 @@ def notebook_page(
     return nb
 
 
-def place(exhibit: Exhibit, png: str, said: str) -> str:
-    """Return the HTML in which an exhibit stands, around a picture (in base64) that stands there until it lives."""
+def interactive_figure(png: str, said: str, exhibit: Exhibit | None) -> str:
+    """Return the HTML of an interactive figure: a picture (in base64), in whose place its exhibit lives, if it has one.
+
+    Raises: ValueError for a picture that is no base64: nothing else goes into the page.
+    """
+    data = "".join(png.split())
+    base64.b64decode(data, validate=True)
+    image = f'<img src="data:image/png;base64,{data}" alt="{html.escape(said)}">'
+    if exhibit is None:
+        return f"<figure>{image}<figcaption>{NEEDS_KERNEL}</figcaption></figure>"
     return (
         f'<figure class="exhibit" data-exhibit="{exhibit.name}" data-script="_static/exhibits/{exhibit.name}.js">'
-        f"{_image(png, said)}<figcaption>{html.escape(exhibit.text)}</figcaption></figure>"
+        f"{image}<figcaption>{html.escape(exhibit.text)}</figcaption></figure>"
     )
 
 
@@ -111,10 +113,3 @@ def linked(text: str, repo: Repository, folder: str = "") -> str:
 def pictures_of(text: str) -> list[str]:
     """Return the files of the repository that a text shows as pictures."""
     return [each for each in _LINK.findall(text) if not urlsplit(each).scheme and each.endswith(PICTURES)]
-
-
-def _image(png: str, said: str) -> str:
-    """Return the HTML of a picture; nothing but base64 goes into it. Raises: ValueError for anything else."""
-    data = "".join(png.split())
-    base64.b64decode(data, validate=True)
-    return f'<img src="data:image/png;base64,{data}" alt="{html.escape(said)}">'
