@@ -39,7 +39,6 @@ COMMANDS = {
     "publish": Command("publish.command:publish", "run notebooks, and write them as they are committed"),
     "replicate": Command("replicate.command:replicate", "run notebooks with other seeds: how often do claims hold?"),
     "site": Command("site.command:site", "build the course as a web site", "docs"),
-    "film": Command("site.command:film", "film three interactive figures for the README", "docs,browser"),
     "train": Command("train.command:train", "train a pretrained model again"),
     "sweep": Command("sweep.command:sweep", "measure the table of notebook 07 again"),
 }

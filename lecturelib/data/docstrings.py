@@ -2,7 +2,7 @@
 
 Source: the docstrings of SciPy 1.17.1, of the public functions and classes of six of its parts: 63 sentences of each
     part, 8 words long. They lie beside this file (scipy_sentences.json), since other versions of SciPy say other
-    things; `lecturelib.workshop.sources` made it. Nothing is downloaded.
+    things. Nothing is downloaded.
 Licence: BSD-3-Clause, as SciPy itself: Copyright Enthought and the SciPy developers, see LICENSE-SciPy.txt.
 Kept is the first sentence. Left out are those that name a part, so that nobody can read the label off, those that stand
 in two parts, and, drawn with a fixed seed, what a part has more than the smallest.

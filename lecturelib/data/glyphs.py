@@ -1,8 +1,8 @@
 """Printed digits and letters of 8 x 8 pixels, drawn from the fonts that come with matplotlib, in endless variety.
 
 Source: the 21 text fonts of matplotlib 3.11.2: DejaVu (12), STIX General (4), Computer Modern (5), as it draws them.
-    What it drew lies beside this file (glyphs.npz), since other versions draw every glyph another way;
-    `lecturelib.workshop.sources` made it. Nothing is downloaded.
+    What it drew lies beside this file (glyphs.npz), since other versions draw every glyph another way.
+    Nothing is downloaded.
 Licence: the fonts' own free licences, which lie beside them in matplotlib (LICENSE_DEJAVU, LICENSE_STIX).
 Size: as many images as one asks for; each is a glyph that was turned, sheared, stretched, moved, bent and made bolder
     or thinner at random, under a seed.

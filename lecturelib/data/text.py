@@ -1,8 +1,8 @@
 """English prose: the help topics of Python's language reference, as they came with Python 3.11.7.
 
 Source: `pydoc_data.topics` in the standard library, what `help("with")` shows: 79 topics, about 465,000 characters.
-    Their prose lies beside this file (python_help.json.gz), since other versions of Python say other things;
-    `lecturelib.workshop.sources` made it. Nothing is downloaded.
+    Their prose lies beside this file (python_help.json.gz), since other versions of Python say other things.
+    Nothing is downloaded.
 Licence: PSF License Agreement, as Python itself: Copyright Python Software Foundation, see LICENSE-Python.txt.
 Kept is the prose: paragraphs without grammar rules, tables and code, with curly quotes and dashes written plainly,
 in printable ASCII and the line break. The topics repeat one another, a fifth of their prose word for word: each

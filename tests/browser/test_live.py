@@ -1,8 +1,9 @@
-"""A lecture given from the keyboard: the command's own JupyterLab, its slides on a large and on a small screen."""
+"""A lecture given from the keyboard: the command's own JupyterLab, its slides on two screens, and its poll."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
+from typing import Any
 
 import nbformat
 import pytest
@@ -10,42 +11,35 @@ from nbformat.v4 import new_code_cell, new_markdown_cell
 
 from lecturelib.workshop.live import serve
 from lecturelib.workshop.live.notebooks import UNSEEN
+from lecturelib.workshop.live.poll import start
 from lecturelib.workshop.notebooks import NOTEBOOKS as FOLDER
-from tests.browser import lab
-from tests.tools import needs
+from tests.browser import axe, lab
+from tests.tools import needs, require
 
 pytestmark = [pytest.mark.platform, needs(not lab.MISSING, lab.HOW), needs(find_spec(serve.EXTENSION), serve.HOW)]
 
 SCREENS = [(1920, 1080), (1280, 720)]
 SMALLEST = 20 / 1080  # letters, as a part of the height of the screen
 WALKED = sorted(path.stem for path in FOLDER.glob("*.ipynb"))
-PLAY = "09_play"
+PLAY, POLLED = "09_play", "09_polled"
 
-MASKING = """
-import numpy as np
-import torch
+IMPORTS = """import numpy as np
+from lecturelib.checks.predictions import predict
 from lecturelib.mae import MaskedAutoencoder
 from lecturelib.vision import VisionTransformer
-from lecturelib.widgets.patch_playground import PatchPlayground
-
-torch.manual_seed(0)
-painter = MaskedAutoencoder(VisionTransformer((1, 8, 8), 2, 12, 3, 2), 8, 2, 1)
-PatchPlayground.masking({"network": painter}, np.random.default_rng(0).random((5, 1, 8, 8), dtype=np.float32))
-"""
-PREDICTION = """
-from lecturelib.checks.predictions import predict
-
-predict("Which?", ["the first", "the second"])
-"""
-EXPLORER = """
-scores = np.random.default_rng(0).normal(size=(1, 2, 4, 4))
-AttentionExplorer(scores, ["One", "two", "three", "four"], d_k=5)
-"""
+from lecturelib.widgets.attention_explorer import AttentionExplorer
+from lecturelib.widgets.patch_playground import PatchPlayground"""
+EXPLORER = """scores = np.random.default_rng(0).normal(size=(1, 2, 4, 4))
+AttentionExplorer(scores, ["One", "two", "three", "four"], d_k=5)"""
+MASKING = """images = np.random.default_rng(0).random((5, 1, 8, 8), dtype=np.float32)
+PatchPlayground.masking(MaskedAutoencoder(VisionTransformer((1, 8, 8), 2, 12, 3, 2), 8, 2, 1), images)"""
 
 AT = "() => jupyterapp.shell.currentWidget.content.activeCellIndex"
 MOVED = "(before) => jupyterapp.shell.currentWidget.content.activeCellIndex !== before"
 STARTED = "() => document.body.dataset.jpDeckMode === 'presenting' && document.querySelector('.jp-deck-mod-visible')"
 COUNTS = "() => jupyterapp.shell.currentWidget.content.widgets.map((cell) => cell.model.executionCount ?? 0)"
+SMALL = """(smallest) => [...document.querySelectorAll('.lec-poll *')].filter((each) => each.innerText
+  && !each.children.length && parseFloat(getComputedStyle(each).fontSize) < smallest).map((each) => each.innerText)"""
 # Returns once the slide stands still: pictures are decoded, nothing moves, and no cell has changed for three frames.
 SETTLED = """async () => {
   const frame = () => new Promise((done) => requestAnimationFrame(done));
@@ -99,30 +93,37 @@ FAULTS = """(smallest) => {
 
 
 def play() -> list[tuple[nbformat.NotebookNode, str | None]]:
-    """Return the cells of a short notebook with two interactive figures, on a slide each."""
+    """Return the cells of a short notebook with two interactive figures and two predictions."""
     return [
         (new_markdown_cell("# 09 Play"), "slide"),
-        (
-            new_code_cell("import numpy as np\nfrom lecturelib.widgets.attention_explorer import AttentionExplorer"),
-            "skip",
-        ),
+        (new_code_cell(IMPORTS), "skip"),
         (new_markdown_cell("## 1. Explore"), "slide"),
-        (new_code_cell(EXPLORER.strip()), None),
+        (new_code_cell(EXPLORER), None),
         (new_markdown_cell("## 2. Hide"), "slide"),
-        (new_code_cell(MASKING.strip()), None),
-        (new_code_cell(PREDICTION.strip()), "slide"),
+        (new_code_cell(MASKING), None),
+        (new_code_cell('guess = predict("Which?", ["the first", "the second"])\nguess'), "slide"),
+        (new_code_cell('guess.outcome("7 of 9", right="the first")'), "subslide"),
+        (new_code_cell('another = predict("Another?", ["yes", "no"])\nanother'), "slide"),
         (new_markdown_cell("The end."), "slide"),
     ]
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[lab.Lab]:
-    """The JupyterLab that the command starts, with one notebook more."""
+def poll(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """The settings of a poll that runs."""
+    with start.poll(tmp_path_factory.mktemp("poll") / "table.csv") as started:
+        yield started.settings
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory, poll: dict[str, Any]) -> Iterator[lab.Lab]:
+    """The JupyterLab that `lecture live --poll --warm` starts, with two notebooks more: the second is warmed."""
     folder = tmp_path_factory.mktemp("live")
-    lab.write_slides(folder / f"{PLAY}.ipynb", play())
-    notebooks = [FOLDER / f"{name}.ipynb" for name in WALKED] + [folder / f"{PLAY}.ipynb"]
+    for name in (PLAY, POLLED):
+        lab.write_slides(folder / f"{name}.ipynb", play())
+    notebooks = [FOLDER / f"{name}.ipynb" for name in WALKED] + [folder / f"{name}.ipynb" for name in (PLAY, POLLED)]
     with (
-        serve.stage(notebooks) as stage,
+        serve.stage(notebooks, poll["hall_link"], POLLED) as stage,
         lab.lab(folder, serve.command(stage, f"{WALKED[0]}.ipynb"), **stage.environment) as started,
     ):
         yield started
@@ -178,9 +179,8 @@ def test_two_keys_alone_lead_through_every_slide_and_back_and_all_of_it_can_be_r
     assert wrong == []
 
 
-@pytest.mark.parametrize("screen", SCREENS, ids="{0[0]}x{0[1]}".format)
-def test_cells_run_on_the_slide_and_figures_answer(running, screen):
-    with presented(running, PLAY, screen) as page:
+def test_cells_run_on_the_slide_and_figures_answer(running):
+    with presented(running, PLAY, SCREENS[1]) as page:
         assert [go(page, "PageDown") for _ in range(2)] == [2, 3]
         page.keyboard.press("F7")  # the imports are on no slide
         page.wait_for_function(f"() => ({COUNTS})()[1] > 0", timeout=60_000)
@@ -193,23 +193,16 @@ def test_cells_run_on_the_slide_and_figures_answer(running, screen):
         view.locator(".status", has_text="“two” in head 1").wait_for()
         page.keyboard.press("ArrowDown")
         view.locator(".status", has_text="“three” in head 1").wait_for()
-        view.get_by_label("stretch each row").check()
         assert [go(page, key) for key in ("PageDown", "PageDown")] == [4, 5]  # also from within a figure
 
         page.keyboard.press("Shift+Enter")
         view = page.locator(".lec-playground")
-        status = view.locator(".status")
-        status.filter(has_text="12 of 16 patches hidden. Error on them").wait_for(timeout=60_000)
+        view.locator(".status", has_text="12 of 16 patches hidden. Error on them").wait_for(timeout=60_000)
         assert page.evaluate(AT) == 5 and faults(page) == []
         view.get_by_role("button", name="show all").click()
-        stage = view.locator(".stage").nth(1)
-        box = stage.bounding_box()
+        box = view.locator(".stage").nth(1).bounding_box()
         page.mouse.click(box["x"] + 10, box["y"] + 10)
-        status.filter(has_text="1 of 16 patches hidden. Error on them").wait_for()
-        stage.focus()
-        for key in ("ArrowRight", " "):
-            page.keyboard.press(key)
-        status.filter(has_text="2 of 16 patches hidden. Error on them").wait_for()
+        view.locator(".status", has_text="1 of 16 patches hidden. Error on them").wait_for()
 
         page.keyboard.press("Escape")  # does not leave the slides
         assert go(page, "PageDown") == 6
@@ -218,8 +211,8 @@ def test_cells_run_on_the_slide_and_figures_answer(running, screen):
         assert page.evaluate(AT) == 6 and faults(page) == []
         page.evaluate("() => document.activeElement.blur()")  # as a click beside the slide does
         assert go(page, "PageUp") == 5
-        page.keyboard.press("F9")
         code = page.locator(".jp-CodeCell.jp-deck-mod-visible .jp-Cell-inputWrapper")
+        page.keyboard.press("F9")
         code.wait_for(state="hidden")
         page.keyboard.press("Shift+F9")
         code.wait_for()
@@ -228,6 +221,64 @@ def test_cells_run_on_the_slide_and_figures_answer(running, screen):
         page.keyboard.press("F8")
         page.wait_for_function(STARTED)
         assert page.evaluate(AT) == 5
+
+
+def test_everything_is_run_and_then_the_keys_lead_through_a_poll(running, poll):
+    page = running.show(f"doc/tree/{POLLED}.ipynb", *SCREENS[0])
+    page.locator(".lec-warm progress").wait_for(timeout=60_000)
+    page.locator(".lec-warm").wait_for(state="detached", timeout=120_000)
+    page.wait_for_function(STARTED)
+    assert min(count for n, count in enumerate(page.evaluate(COUNTS)) if n in (1, 3, 5, 6, 7, 8)) > 0
+    panel = page.locator(".lec-poll")
+    page.keyboard.press("F2")  # this slide asks nothing
+    assert [go(page, "PageDown") for _ in range(5)] == [2, 3, 4, 5, 6]
+    for key in ("F3", "F4", "F6"):  # nothing was opened
+        page.keyboard.press(key)
+    page.wait_for_timeout(1000)
+    assert panel.is_hidden()
+    page.keyboard.press("F2")
+    panel.get_by_text("0 voted").wait_for()
+    assert panel.locator("svg").is_visible() and poll["link"] in panel.inner_text()
+    assert page.evaluate(SMALL, 20) == []
+    # the panel covers no part of the slide
+    edges = page.evaluate("""() => [document.querySelector('.lec-poll').getBoundingClientRect().left,
+      ...[...document.querySelectorAll('.jp-deck-mod-visible')].map((each) => each.getBoundingClientRect().right)]""")
+    assert len(edges) > 1 and max(edges[1:]) <= edges[0]
+    assert not axe.SCRIPT or axe.findings(panel) == []
+
+    phone = running.browser.new_context().new_page()
+    phone.goto(poll["link"])
+    phone.get_by_role("button", name="the second").click()
+    panel.get_by_text("1 voted").wait_for()
+    assert panel.locator(".bar").count() == 0
+    page.keyboard.press("F3")
+    panel.get_by_text("1 (100 %)").wait_for()
+    page.keyboard.press("F4")
+    panel.get_by_text("Round 2: 0 voted (round 1, striped: 1)").wait_for()
+    assert panel.locator(".bar").count() == 0
+    phone.get_by_text("Asked again").wait_for()
+    phone.get_by_role("button", name="the first").click()
+    panel.get_by_text("Round 2: 1 voted").wait_for()
+    page.keyboard.press("F6")
+    panel.get_by_text("Closed.").wait_for()
+    page.keyboard.press("F3")
+    panel.locator(".bar").first.wait_for()
+    assert panel.locator(".bar").count() == 4 and panel.locator(".outcome").count() == 0
+    assert go(page, "PageDown") == 7
+    panel.locator(".outcome").wait_for()
+    assert panel.locator(".outcome").inner_text() == "Measured: 7 of 9. Right was: the first."
+    assert panel.locator(".right").all_inner_texts() == ["the first"] and page.evaluate(SMALL, 20) == []
+    assert not axe.SCRIPT or axe.findings(panel) == []
+    phone.get_by_text("Measured: 7 of 9").wait_for()
+    assert go(page, "PageDown") == 8
+    panel.wait_for(state="hidden")  # another prediction
+    assert go(page, "PageUp") == 7
+    panel.wait_for()
+    page.keyboard.press("F6")
+    panel.wait_for(state="hidden")
+    phone.context.close()
+    page.close()
+    require(axe.SCRIPT, axe.HOW)
 
 
 def test_nothing_failed_and_no_other_host_was_asked(running):

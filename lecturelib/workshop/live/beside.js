@@ -61,6 +61,7 @@
     const panel = make('aside', 'lec-poll');
     panel.setAttribute('aria-label', 'Poll');
     document.body.append(panel);
+    let said = '';
     let state = {};
     let here = {};
     let away = false;
@@ -87,6 +88,8 @@
     const listen = () => {
       const source = new EventSource(hall);
       source.onmessage = ({data}) => {
+        if (data === said) return;
+        said = data;
         state = JSON.parse(data);
         if (state.name) draw(panel, state);
         look();

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from nbformat import NotebookNode
 
-from lecturelib.workshop.live.notebooks import OPENING, STARTS, UNSEEN, Notebook, Slide
+from lecturelib.workshop.live.notebooks import OPENING, STARTS, UNSEEN, Notebook, Section, Slide
 from lecturelib.workshop.live.plan import Stop
 
 
@@ -14,7 +14,7 @@ def start(nb: Notebook, at: str, stops: Sequence[Stop] | None = None) -> str:
     With the `stops` of a path it is the first slide that the path shows there. Without `at` it is the first of all.
     Raises: ValueError for a section that is not there, or that the path leaves out.
     """
-    begin = {section.title: _shown(section.slides, section.title, stops) for section in nb.sections}
+    begin = {section.title: _shown(section, stops) for section in nb.sections}
     there = {title: slides[0].cells[0] for title, slides in begin.items() if slides}
     if not at:
         return next(iter(there.values()))
@@ -28,9 +28,9 @@ def start(nb: Notebook, at: str, stops: Sequence[Stop] | None = None) -> str:
 
 def cut(copy: NotebookNode, nb: Notebook, stops: Sequence[Stop]) -> None:
     """Leave in a copy of a notebook only the slides of these stops; all cells stay, and run as before."""
-    shown = {section.title: _shown(section.slides, section.title, stops) for section in nb.sections}
-    kept = {cell for slides in shown.values() for slide in slides for cell in slide.cells}
-    first = {slides[0].cells[0] for slides in shown.values() if slides}
+    shown = [_shown(section, stops) for section in nb.sections]
+    kept = {cell for slides in shown for slide in slides for cell in slide.cells}
+    first = {slides[0].cells[0] for slides in shown if slides}
     for cell in copy.cells:
         if cell.id in first:
             cell.metadata["slideshow"] = {"slide_type": STARTS[0]}  # where the key for the next section goes
@@ -38,8 +38,8 @@ def cut(copy: NotebookNode, nb: Notebook, stops: Sequence[Stop]) -> None:
             cell.metadata["slideshow"] = {"slide_type": UNSEEN[0]}
 
 
-def _shown(slides: Sequence[Slide], title: str, stops: Sequence[Stop] | None) -> list[Slide]:
+def _shown(section: Section, stops: Sequence[Stop] | None) -> list[Slide]:
     """Return the slides of a section that are shown."""
     if stops is None:
-        return list(slides)
-    return [slide for stop in stops if stop.section == title for slide in slides if stop.shows(slide)]
+        return section.slides
+    return [slide for stop in stops if stop.section == section.title for slide in stop.slides(section)]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lecturelib.workshop.live.notebooks import OPENING, Exercise, Notebook, Question, Section, Slide
-from lecturelib.workshop.live.plan import MINUTES, Advice, Plan, Stop
+from lecturelib.workshop.live.plan import MINUTES, Advice, Plan, Stop, clock
 
 FOLDER = Path(__file__).parent / "sheets"
 PATH_SHEET = "path_75.md"
@@ -29,9 +29,9 @@ def sheet(nb: Notebook, plan: Plan) -> str:
     """Return the page of one notebook, in Markdown."""
     talk = [section for section in nb.sections if section.title != OPENING]
     total = sum(section.minutes for section in nb.sections)
-    spare = [s for s in talk if plan.advice[nb.name, s.title].skip and s.minutes]
-    order = sorted(spare, key=lambda s: _skip(nb, plan, s))
-    late = ", then ".join(f"{_number(s)} ({s.minutes} min)" for s in order)
+    skips = {section.title: plan.advice[nb.name, section.title].skip for section in talk}
+    order = sorted((s for s in talk if skips[s.title] and s.minutes), key=lambda s: skips[s.title])
+    late = ", then ".join(f"{_number(s.title)} ({s.minutes} min)" for s in order)
     lines = [f"# {nb.title}: speaker's sheet", "", f"{nb.question} **{plan.say[nb.name]}**", ""]
     lines += [f"{total} minutes in full. Late? Leave out {late}.", "", _MADE]
     for section in talk:
@@ -42,18 +42,19 @@ def sheet(nb: Notebook, plan: Plan) -> str:
 def path_sheet(notebooks: Sequence[Notebook], plan: Plan) -> str:
     """Return the page of the whole lecture, in Markdown."""
     sections = {(nb.name, section.title): section for nb in notebooks for section in nb.sections}
-    late = sorted((stop for stop in plan.path if stop.skip), key=lambda stop: stop.skip or 0)
+    stops = list(zip(plan.path, clock(plan.path, sections), strict=True))
+    late = sorted((stop.skip, f"{_place(stop)} ({taken} min)") for stop, taken in stops if stop.skip)
     lines = [f"# The lecture in {MINUTES} minutes", "", f"{_MADE} `lecture live --path` shows these slides alone.", ""]
-    lines += [f"Late? Leave out {', then '.join(f'{_place(s)} ({s.minutes} min)' for s in late)}.", ""]
+    lines += [f"Late? Leave out {', then '.join(place for _, place in late)}.", ""]
     lines += ["| clock | min | notebook, section, slides | show, run or play |", "| --- | ---: | --- | --- |"]
-    clock = 0
-    for stop in plan.path:
+    now = 0
+    for stop, taken in stops:
         slides = stop.slides(sections[stop.notebook, stop.section])
         where = f"{stop.notebook[:2]}: {_plain(stop.section)} ({_slides(slides)})"
         run = f"**poll**; {stop.run}" if stop.poll else stop.run
-        lines.append(f"| {clock // 60}:{clock % 60:02} | {stop.minutes} | {where} | {run} |")
-        clock += stop.minutes
-    lines += [f"| {clock // 60}:{clock % 60:02} | | the end | |", "", "## The polls, 2 minutes each", ""]
+        lines.append(f"| {now // 60}:{now % 60:02} | {taken} | {where} | {run} |")
+        now += taken
+    lines += [f"| {now // 60}:{now % 60:02} | | the end | |", "", "## The polls, 2 minutes each", ""]
     for stop in plan.path:
         if question := stop.question(sections[stop.notebook, stop.section]):
             asked = [q for q in sections[stop.notebook, stop.section].questions if q.choices]
@@ -116,7 +117,7 @@ def _slides(slides: Sequence[Slide]) -> str:
 
 
 def _place(stop: Stop) -> str:
-    return f"{stop.notebook[:2]}.{_number_of(stop.section)}"
+    return f"{stop.notebook[:2]}.{_number(stop.section)}"
 
 
 def _plain(title: str) -> str:
@@ -124,15 +125,7 @@ def _plain(title: str) -> str:
     return title.replace("$", "")
 
 
-def _skip(nb: Notebook, plan: Plan, section: Section) -> int:
-    return plan.advice[nb.name, section.title].skip or 0
-
-
-def _number(section: Section) -> str:
-    return _number_of(section.title)
-
-
-def _number_of(title: str) -> str:
+def _number(title: str) -> str:
     """Return the number of a section, or its title where it has none."""
     first = title.split(". ")[0]
     return first if first.isdigit() else title

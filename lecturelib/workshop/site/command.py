@@ -1,9 +1,7 @@
-"""Build the web site of the course, and film its exhibits for the README."""
+"""Build the web site of the course."""
 
 import argparse
 from pathlib import Path
-
-from lecturelib.workshop.notebooks import ROOT
 
 
 def site(parser: argparse.ArgumentParser) -> None:
@@ -12,20 +10,8 @@ def site(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_build)
 
 
-def film(parser: argparse.ArgumentParser) -> None:
-    """Film three interactive figures for the README, in a Chromium, from the widgets themselves."""
-    parser.add_argument("folder", nargs="?", type=Path, default=ROOT / ".github", help="where to write (.github)")
-    parser.set_defaults(run=_film)
-
-
 def _build(given: argparse.Namespace) -> None:
     from lecturelib.workshop.site.build import build
 
     build(given.out)
     print(f"The site is in {given.out}: open {given.out / 'index.html'}")
-
-
-def _film(given: argparse.Namespace) -> None:
-    from lecturelib.workshop.site.pictures import film_all
-
-    film_all(given.folder)

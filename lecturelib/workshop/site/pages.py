@@ -1,13 +1,12 @@
-"""What Sphinx reads: the notebooks with their stored outputs, the README as the front page, and a page of exhibits."""
+"""What Sphinx reads: the notebooks with their stored outputs, and the README as the front page."""
 
 from __future__ import annotations
 
 import base64
-import copy
 import html
+import posixpath
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from nbformat import NotebookNode
@@ -20,31 +19,29 @@ NEEDS_KERNEL = (
     "A picture of an interactive figure. It comes to life in Binder or Colab (top of the page), or on your machine."
 )
 BADGES = {each: ICONS / each for each in ("binder.svg", "colab.svg")}  # files that go with the pages
+PICTURES = (".png", ".svg", ".webp")
 _BADGE = re.compile(r"(?<=!\[Open in )(Binder|Colab)\]\(data:[^)]*\)")
 _LINK = re.compile(r"(?<=\]\()([^()\s]+)(?=\))")
-_PNG = "data:image/png;base64,"
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 def notebook_page(
     nb: NotebookNode, name: str, exhibits: Iterable[Exhibit], repo: Repository, quizzes: Mapping[str, str]
 ) -> NotebookNode:
-    """Return a notebook as a page shows it.
+    """Make of a notebook what a page shows, and return it.
 
     The cell for Colab is gone, and imports are folded. Pictures get their text for those who cannot see them, and
     where an exhibit has its picture, it stands around it. A cell that asks for a prediction shows its quiz, given by
     its id. Links to files of the project lead to its repository.
     Raises: ValueError where an exhibit of this notebook finds no picture.
     """
-    nb = copy.deepcopy(nb)
     nb.cells = [cell for cell in nb.cells if INSTALL_TAG not in cell.metadata.get("tags", [])]
-    wanted = {FIGURE + (each.shows or each.widget.says): each for each in exhibits if each.notebook == name}
+    wanted = {FIGURE + each.shows: each for each in exhibits if each.notebook == name}
     for cell in nb.cells:
         if cell.cell_type == "markdown":
             if BADGES_TAG in cell.metadata.get("tags", []):  # no picture may stand in the text of a page
                 cell.source = _BADGE.sub(lambda match: f"{match[1]}]({match[1].lower()}.svg)", cell.source)
             else:
-                cell.source = linked(cell.source, repo, Path("notebooks"))
+                cell.source = linked(cell.source, repo, "notebooks")
             continue
         if cell.metadata.get("slideshow", {}).get("slide_type") == "skip":
             cell.metadata.tags = [*cell.metadata.get("tags", []), "hide-input"]
@@ -54,16 +51,11 @@ def notebook_page(
             data = output.get("data", {})
             if "image/png" not in data:
                 continue
-            _image(data["image/png"], data.get("text/plain", ""))  # refuses what is none
             said = data.get("text/plain", "")
             cell.metadata.mystnb = {"image": {"alt": said}}
-            if said in wanted:
-                shown = place(wanted.pop(said), data["image/png"], said)
-            elif said.startswith(FIGURE):
-                shown = f"<figure>{_image(data['image/png'], said)}<figcaption>{NEEDS_KERNEL}</figcaption></figure>"
-            else:
-                continue
-            output.data = NotebookNode({"text/html": shown})
+            if said.startswith(FIGURE):
+                figure = interactive_figure(data["image/png"], said, wanted.pop(said, None))
+                output.data = NotebookNode({"text/html": figure})
     if wanted:
         raise ValueError(
             f"{name} holds no picture that says {next(iter(wanted))!r}: expected that of the exhibit; make it in "
@@ -72,42 +64,35 @@ def notebook_page(
     return nb
 
 
-def place(exhibit: Exhibit, png: str, said: str) -> str:
-    """Return the HTML in which an exhibit stands, around a picture (in base64) that stands there until it lives."""
+def interactive_figure(png: str, said: str, exhibit: Exhibit | None) -> str:
+    """Return the HTML of an interactive figure: a picture (in base64), in whose place its exhibit lives, if it has one.
+
+    Raises: ValueError for a picture that is no base64: nothing else goes into the page.
+    """
+    data = "".join(png.split())
+    base64.b64decode(data, validate=True)
+    image = f'<img src="data:image/png;base64,{data}" alt="{html.escape(said)}">'
+    if exhibit is None:
+        return f"<figure>{image}<figcaption>{NEEDS_KERNEL}</figcaption></figure>"
     return (
         f'<figure class="exhibit" data-exhibit="{exhibit.name}" data-script="_static/exhibits/{exhibit.name}.js">'
-        f"{_image(png, said)}<figcaption>{html.escape(exhibit.text)}</figcaption></figure>"
+        f"{image}<figcaption>{html.escape(exhibit.text)}</figcaption></figure>"
     )
-
-
-def exhibits_page(exhibits: Sequence[Exhibit], pictures: Sequence[str]) -> str:
-    """Return the page that shows all exhibits, in Markdown; `pictures` are their PNGs in base64."""
-    parts = [
-        "# Exhibits",
-        "These figures work here, in your browser, without Python: nothing is sent anywhere. Each has its place in a "
-        "notebook, where it is explained.",
-    ]
-    for exhibit, png in zip(exhibits, pictures, strict=True):
-        parts += [f"## {exhibit.title}", place(exhibit, png, FIGURE + exhibit.widget.says)]
-        if exhibit.notebook:
-            parts.append(f"From notebook [{exhibit.notebook.replace('_', ' ', 1)[:2]}]({exhibit.notebook}.ipynb).")
-    return "\n\n".join(parts) + "\n"
 
 
 def front_page(readme: str, notebooks: Sequence[str], repo: Repository) -> str:
     """Return the README as the front page, in Markdown: its links lead to pages of the site where there are some."""
-    first, *rest = re.split(r"(?m)^(?=## )", linked(readme, repo, Path()))
+    first, *rest = re.split(r"(?m)^(?=## )", linked(readme, repo))
     here = (
-        "Every notebook can be read here as it came out when it was last run. Some of its figures live in the page: "
-        "they stand in notebooks 04, 06 and 09, and together under [Exhibits](exhibits.md). Under "
-        "[How often it comes out](replication.md) stands what other seeds give. To run and change everything, "
-        "open a notebook in Binder or Colab, or install it as described below.\n\n"
+        "Every notebook can be read here as it came out when it was last run. The attention explorers of notebooks 04 "
+        "and 09 live in the page. Under [How often it comes out](replication.md) stands what other seeds give. To run "
+        "and change everything, open a notebook in Binder or Colab, or install it as described below.\n\n"
     )
-    contents = "\n".join([*notebooks, "exhibits", "replication"])
+    contents = "\n".join([*notebooks, "replication"])
     return f"{first}{here}{''.join(rest)}\n```{{toctree}}\n:hidden:\n\n{contents}\n```\n"
 
 
-def linked(text: str, repo: Repository, folder: Path) -> str:
+def linked(text: str, repo: Repository, folder: str = "") -> str:
     """Return Markdown whose links from a file in `folder` fit a page of the site.
 
     Notebooks are pages; pictures go with the site (see `pictures_of`); all other files are in the repository.
@@ -117,43 +102,14 @@ def linked(text: str, repo: Repository, folder: Path) -> str:
         target = match.group()
         if urlsplit(target).scheme or target.startswith("#"):
             return target
-        parts = urlsplit(target).path
-        path = Path(*_resolved((folder / parts).parts)).as_posix()
+        path = posixpath.normpath(posixpath.join(folder, urlsplit(target).path))
         if path.startswith("notebooks/") and path.endswith(".ipynb"):
-            return Path(path).name
-        return path if _is_picture(path) else f"https://github.com/{repo.name}/blob/{repo.branch}/{path}"
+            return posixpath.basename(path)
+        return path if path.endswith(PICTURES) else f"https://github.com/{repo.name}/blob/{repo.branch}/{path}"
 
     return _LINK.sub(new, text)
 
 
 def pictures_of(text: str) -> list[str]:
     """Return the files of the repository that a text shows as pictures."""
-    return [target for target in _LINK.findall(text) if not urlsplit(target).scheme and _is_picture(target)]
-
-
-def _is_picture(path: str) -> bool:
-    return path.endswith((".png", ".svg", ".gif", ".webp"))
-
-
-def _resolved(parts: Iterable[str]) -> list[str]:
-    """Return the parts of a path without `..`."""
-    found: list[str] = []
-    for part in parts:
-        if part == "..":
-            found.pop()
-        else:
-            found.append(part)
-    return found
-
-
-def _image(png: str, said: str) -> str:
-    data = "".join(png.split())
-    try:
-        if not base64.b64decode(data, validate=True).startswith(_SIGNATURE):
-            raise ValueError("no PNG")
-    except ValueError as problem:
-        raise ValueError(
-            f"the picture that says {said[:60]!r} holds something else ({problem}): run `lecture publish` on its "
-            "notebook"
-        ) from None
-    return f'<img src="{_PNG}{data}" alt="{html.escape(said, quote=True)}">'
+    return [each for each in _LINK.findall(text) if not urlsplit(each).scheme and each.endswith(PICTURES)]

@@ -17,15 +17,23 @@ from tests.workshop.live.phones import HOW, READY
 NAMES = [path.name for path in sorted(NOTEBOOKS.glob("*.ipynb"))]
 
 
+class Started(dict):
+    """The copies by their names, and with which arguments and environment JupyterLab is started on their folder."""
+
+
 @pytest.fixture
 def started(monkeypatch):
     """Note what the command would start, instead of starting it."""
-    seen = []
+    seen = Started()
 
     def note(arguments, environment, address):
-        folder = Path(next(a for a in arguments if "root_dir" in a).split("=")[1])
-        seen.append((arguments, environment, folder, sorted(path.name for path in folder.iterdir())))
-        (folder / "03_attention.ipynb").write_text("changed on the screen", encoding="utf-8")
+        seen.arguments, seen.environment = arguments, environment
+        seen.folder = Path(next(a for a in arguments if "root_dir" in a).split("=")[1])
+        seen.update({path.name: nbformat.read(path, as_version=4) for path in seen.folder.iterdir()})
+        beside = Path(next(a for a in arguments if "extra_labextensions_path" in a).split("=")[1]) / serve.BESIDE
+        about = json.loads((beside / "package.json").read_text(encoding="utf-8"))["jupyterlab"]["_build"]
+        assert (beside / about["load"]).read_bytes() == (Path(serve.__file__).parent / "beside.js").read_bytes()
+        (seen.folder / "03_attention.ipynb").write_text("changed on the screen", encoding="utf-8")
         return 0
 
     monkeypatch.setattr(lab, "run", note)
@@ -36,75 +44,46 @@ def started(monkeypatch):
 def test_copies_are_presented_on_this_machine_alone(started, capsys):
     before = (NOTEBOOKS / "03_attention.ipynb").read_bytes()
     assert main(["live", "03", "--no-browser", "--port=9999"]) == 0
-    ((arguments, environment, folder, copies),) = started
-    assert copies == NAMES and (NOTEBOOKS / "03_attention.ipynb").read_bytes() == before
-    assert not folder.exists()  # nothing is left behind
-    assert {"--ip=127.0.0.1", "--no-browser", "--port=9999"} <= set(arguments)
-    assert "--LabApp.default_url=/doc/tree/03_attention.ipynb" in arguments
-    assert str(folder.parent) in environment["JUPYTERLAB_SETTINGS_DIR"]
+    assert sorted(started) == NAMES and (NOTEBOOKS / "03_attention.ipynb").read_bytes() == before
+    assert not started.folder.exists()  # nothing is left behind
+    assert {"--ip=127.0.0.1", "--no-browser", "--port=9999"} <= set(started.arguments)
+    assert "--LabApp.default_url=/doc/tree/03_attention.ipynb" in started.arguments
+    assert str(started.folder.parent) in started.environment["JUPYTERLAB_SETTINGS_DIR"]
     assert "PageDown" in capsys.readouterr().out
+    assert main(["live"]) == 0
+    assert "--LabApp.default_url=/doc/tree/00_start_here.ipynb" in started.arguments
 
 
 @needs(READY, HOW)
 def test_the_copies_say_where_the_poll_is_and_what_it_asks(started, monkeypatch, tmp_path, capsys):
-    asked = {}
-
-    def read(arguments, environment, address):
-        folder = Path(next(a for a in arguments if "root_dir" in a).split("=")[1])
-        beside = Path(next(a for a in arguments if "extra_labextensions_path" in a).split("=")[1]) / serve.BESIDE
-        about = json.loads((beside / "package.json").read_text(encoding="utf-8"))["jupyterlab"]["_build"]
-        assert (beside / about["load"]).read_bytes() == (Path(serve.__file__).parent / "beside.js").read_bytes()
-        asked.update({path.stem: nbformat.read(path, as_version=4) for path in folder.glob("*.ipynb")})
-        return 0
-
-    monkeypatch.setattr(lab, "run", read)
     monkeypatch.chdir(tmp_path)
     assert main(["live", "03", "--poll", "--warm"]) == 0
     said = capsys.readouterr().out
-    for stem, nb in asked.items():
+    for name, nb in started.items():
         told = nb.metadata["lecture"]
-        assert told["warm"] == (stem == "03_attention") and told["hall"].startswith("http://127.0.0.1:")
-        assert told["questions"]
+        assert told["warm"] == (name == "03_attention.ipynb") and told["hall"].startswith("http://127.0.0.1:")
         names = [question["name"] for question in told["questions"]]
-        assert names == [f"{stem} {n}" for n in range(1, len(names) + 1)]
+        assert names and names == [f"{Path(name).stem} {n}" for n in range(1, len(names) + 1)]
     assert "F2" in said and "The class votes at http://127.0.0.1:" in said
     assert not list(tmp_path.iterdir())  # nobody voted
 
 
-def test_a_poll_without_its_packages_says_how_to_get_them(monkeypatch, capsys):
-    monkeypatch.setitem(sys.modules, "segno", None)
-    assert main(["live", "03", "--poll"]) == 1
-    assert 'segno is not installed: run python -m pip install -e ".[live]"' in capsys.readouterr().err
-
-
-def test_it_begins_where_it_is_asked_to_and_shows_the_path_alone(started, monkeypatch, capsys):
-    told = {}
-
-    def read(arguments, environment, address):
-        folder = Path(next(a for a in arguments if "root_dir" in a).split("=")[1])
-        told.update({path.stem: nbformat.read(path, as_version=4).metadata for path in folder.glob("*.ipynb")})
-        return 0
-
-    monkeypatch.setattr(lab, "run", read)
+def test_it_begins_where_it_is_asked_to_and_shows_the_path_alone(started, capsys):
     assert main(["live", "03", "--at", "6"]) == 0
-    assert (
-        told["03_attention"]["lecture"]["at"] == "6-one-vector-or-a-look-up"
-        and "lecture" not in told["04_transformers"]
-    )
+    assert started["03_attention.ipynb"].metadata["lecture"]["at"] == "6-one-vector-or-a-look-up"
+    assert "lecture" not in started["04_transformers.ipynb"].metadata
     assert "leads to the next notebook" not in capsys.readouterr().out
     assert main(["live", "--path"]) == 0
-    assert told["00_start_here"]["lecture"]["after"] == ["01_recurrent_networks.ipynb"]
+    assert started["00_start_here.ipynb"].metadata["lecture"]["after"] == ["01_recurrent_networks.ipynb"]
     assert "leads to the next notebook" in capsys.readouterr().out
     assert main(["live", "03", "--at", "12"]) == 2
     assert "03_attention has no section '12'" in capsys.readouterr().err
 
 
-def test_without_a_name_the_first_notebook_is_shown(started):
-    assert main(["live"]) == 0
-    assert "--LabApp.default_url=/doc/tree/00_start_here.ipynb" in started[0][0]
-
-
-def test_without_the_slides_extension_it_says_how_to_get_it(monkeypatch, capsys):
+def test_without_its_packages_it_says_how_to_get_them(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "segno", None)
+    assert main(["live", "03", "--poll"]) == 1
+    assert 'segno is not installed: run python -m pip install -e ".[live]"' in capsys.readouterr().err
     monkeypatch.setattr(serve, "find_spec", lambda name: None)
     assert main(["live", "03"]) == 1
     assert 'python -m pip install -e ".[live]"' in capsys.readouterr().err
@@ -113,12 +92,9 @@ def test_without_the_slides_extension_it_says_how_to_get_it(monkeypatch, capsys)
 def test_the_settings_lie_in_a_folder_of_their_own(tmp_path):
     environment = settings.write(tmp_path)
     assert all(Path(place).is_relative_to(tmp_path) for place in environment.values())
-    written = {
-        path.relative_to(environment["JUPYTERLAB_SETTINGS_DIR"]).as_posix().removesuffix(".jupyterlab-settings"):
-        json.loads(path.read_text(encoding="utf-8"))
-        for path in Path(environment["JUPYTERLAB_SETTINGS_DIR"]).rglob("*.jupyterlab-settings")
-    }  # fmt: skip
-    assert written == settings.SETTINGS
+    for name, value in settings.SETTINGS.items():
+        written = Path(environment["JUPYTERLAB_SETTINGS_DIR"]) / f"{name}.jupyterlab-settings"
+        assert json.loads(written.read_text(encoding="utf-8")) == value
     assert (tmp_path / "config/custom/custom.css").read_bytes() == settings.STYLE.read_bytes()
 
 

@@ -1,21 +1,18 @@
 """A notebook as a speaker sees it."""
 
 import nbformat
-import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from lecturelib.workshop.live.notebooks import Slide, read
+from lecturelib.workshop.live.notebooks import Exercise, Question, Slide, read
 
 
-def typed(cell, slide_type=None):
+def typed(cell, slide_type):
     """Give a cell a slide type."""
-    if slide_type:
-        cell.metadata.slideshow = {"slide_type": slide_type}
+    cell.metadata.slideshow = {"slide_type": slide_type}
     return cell
 
 
-@pytest.fixture
-def path(tmp_path):
+def test_a_notebook_has_sections_slides_minutes_questions_and_exercises(tmp_path):
     shown = new_output("execute_result", data={"text/plain": "No prediction was made. Measured: 7 of 9."})
     figure, alive = (
         new_output("display_data", data={"image/png": "", "text/plain": f"{kind}: curves"})
@@ -35,34 +32,21 @@ def path(tmp_path):
         typed(new_markdown_cell("The end."), "notes"),
     ]
     nbformat.write(new_notebook(cells=cells), tmp_path / "03_small.ipynb")
-    return tmp_path / "03_small.ipynb"
-
-
-def test_sections_have_their_slides_words_lines_and_figures(path):
-    nb = read(path)
+    nb = read(tmp_path / "03_small.ipynb")
     assert (nb.name, nb.title, nb.question) == ("03_small", "03 Small", "Why?")
     numbers = [(section.title, [slide.number for slide in section.slides]) for section in nb.sections]
     assert numbers == [("Opening", [1]), ("1. One", [2, 3]), ("Exercises", [4])]
-    one, cells = nb.sections[1], [cell.id for cell in nbformat.read(path, as_version=4).cells]
+
+    _, one, exercises = nb.sections
     assert one.slides == [
-        Slide(2, cells[2:4], words=331, lines=2),
-        Slide(3, cells[4:5], lines=3 + 2, figures=1, played=1),  # two of them are shown by the cell
+        Slide(2, [cell.id for cell in cells[2:4]], words=331, lines=2),
+        Slide(3, [cells[4].id], lines=3 + 2, figures=1, played=1),  # two of them are shown by the cell
     ]
     assert [slide.minutes for slide in one.slides] == [331 / 130 + 2 / 15, 5 / 15 + 0.5 + 1.5]
     assert one.minutes == 7  # 2.7 and 2.3, and a question
+    outcome, asks = "7 of 9.", (cells[3].id, cells[4].id)
+    assert one.questions == [Question("Which?", ["a", "b"], outcome, slide=3, cells=asks, asked=2)]
 
-
-def test_a_question_knows_its_outcome_and_where_it_is_shown(path):
-    (question,) = read(path).sections[1].questions
-    assert (question.text, question.choices, question.outcome) == ("Which?", ["a", "b"], "7 of 9.")
-    assert (question.asked, question.slide) == (2, 3)
-    cells = nbformat.read(path, as_version=4).cells
-    assert question.cells == (cells[3].id, cells[4].id)
-
-
-def test_an_exercise_knows_its_check_and_takes_no_time_of_the_talk(path):
-    section = read(path).sections[2]
-    (exercise,) = section.exercises
-    assert exercise.title == "Exercise 1 (easy, 5 minutes): half"
-    assert (exercise.module, exercise.check) == ("lecturelib.checks.start", "check_baseline")
-    assert section.minutes == 0
+    title = "Exercise 1 (easy, 5 minutes): half"
+    assert exercises.exercises == [Exercise(title, "lecturelib.checks.start", "check_baseline")]
+    assert exercises.minutes == 0  # it takes no time of the talk

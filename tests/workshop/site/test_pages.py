@@ -1,11 +1,13 @@
 """What Sphinx gets to read, piece by piece."""
 
-import base64
-
 import nbformat
+import numpy as np
 import pytest
+import torch
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from lecturelib.attention import record_attention
+from lecturelib.pretrained.fetch import ready
 from lecturelib.workshop.notebooks import NOTEBOOKS
 from lecturelib.workshop.publish.stamp import Repository
 from tests.tools import needs
@@ -14,36 +16,23 @@ from tests.workshop.site.pages import HOW, MISSING
 pytestmark = needs(not MISSING, HOW)
 
 REPO = Repository("me/mine", "main")
-PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n and so on").decode()
+PNG = "aGk="
 
 
-class Widget:
-    says = "what it shows"
-
-
-def exhibit(notebook: str):
+def page(said: str, *exhibits: str, png: str = PNG) -> nbformat.NotebookNode:
+    """Return the page of a notebook with one picture, on a site with exhibits of these notebooks."""
     from lecturelib.workshop.site.exhibits import Exhibit
-
-    return Exhibit("name", "Title", "what to do & why", notebook, Widget(), ())
-
-
-def notebook(said: str, png: str = PNG) -> nbformat.NotebookNode:
-    data = {"image/png": png, "text/plain": said}
-    skip = {"slideshow": {"slide_type": "skip"}}
-    return new_notebook(
-        cells=[
-            new_markdown_cell("# 01 One"),
-            new_code_cell("%pip install x", metadata={"tags": ["stamped-install"], **skip}),
-            new_code_cell("import x", metadata=skip),
-            new_code_cell("show()", outputs=[new_output("display_data", data)]),
-        ]
-    )
-
-
-def page(said: str, *shown) -> nbformat.NotebookNode:
     from lecturelib.workshop.site.pages import notebook_page
 
-    return notebook_page(notebook(said), "01_one", shown, REPO, {})
+    skip = {"slideshow": {"slide_type": "skip"}}
+    cells = [
+        new_markdown_cell("# 01 One"),
+        new_code_cell("%pip install x", metadata={"tags": ["stamped-install"], **skip}),
+        new_code_cell("import x", metadata=skip),
+        new_code_cell("show()", outputs=[new_output("display_data", {"image/png": png, "text/plain": said})]),
+    ]
+    shown = [Exhibit("name", each, "what to do & why", None, "what it shows") for each in exhibits]
+    return notebook_page(new_notebook(cells=cells), "01_one", shown, REPO, {})
 
 
 def test_the_cell_for_colab_is_gone_and_imports_are_folded():
@@ -54,30 +43,36 @@ def test_the_cell_for_colab_is_gone_and_imports_are_folded():
     assert made.cells[2].metadata.mystnb.image.alt == "Figure: a line"
 
 
-def test_an_exhibit_stands_around_its_picture():
-    data = page("Interactive figure: what it shows", exhibit("01_one")).cells[2].outputs[0].data
+def test_an_exhibit_stands_around_its_picture_and_another_figure_says_what_it_needs():
+    data = page("Interactive figure: what it shows", "01_one").cells[2].outputs[0].data
     assert list(data) == ["text/html"]
     for part in ('data-exhibit="name"', 'data-script="_static/exhibits/name.js"', PNG, "what to do &amp; why"):
         assert part in data["text/html"]
-
-
-def test_another_interactive_figure_says_what_it_needs():
-    data = page("Interactive figure: another", exhibit("02_two")).cells[2].outputs[0].data
+    data = page("Interactive figure: another", "02_two").cells[2].outputs[0].data
     assert "data-exhibit" not in data["text/html"] and "Binder or Colab" in data["text/html"]
 
 
-@pytest.mark.parametrize("png", ['"><script>1</script>', "aGk=", "", PNG + "!"])
-@pytest.mark.parametrize("said", ["Figure: a line", "Interactive figure: another"])
-def test_a_picture_that_is_none_is_refused(png, said):
-    from lecturelib.workshop.site.pages import notebook_page
-
-    with pytest.raises(ValueError, match=rf"the picture that says '{said}' holds something else .*lecture publish"):
-        notebook_page(notebook(said, png), "01_one", (), REPO, {})
-
-
-def test_an_exhibit_that_finds_no_picture_stops_the_build():
+def test_a_picture_that_is_none_and_an_exhibit_that_finds_no_picture_are_refused():
+    with pytest.raises(ValueError):
+        page("Interactive figure: another", png='"><script>1</script>')
     with pytest.raises(ValueError, match=r"01_one holds no picture that says 'Interactive figure: what it shows'"):
-        page("Interactive figure: another", exhibit("01_one"))
+        page("Interactive figure: another", "01_one")
+
+
+@needs(ready("smollm2"), "run `lecture fetch smollm2`")
+def test_the_stored_maps_are_those_of_the_model():
+    from lecturelib.pretrained.smollm2 import load_smollm2
+    from lecturelib.workshop.site.exhibits import LAYERS, MAPS
+
+    model, tokenizer = load_smollm2()
+    read = tokenizer.encode("Professor Zorvani gave the lecture. After the lecture, Professor Zorvani").ids
+    with record_attention(model) as seen:
+        model(torch.tensor([read]))
+    scores = np.stack([seen[f"blocks.{layer}.attention"].scores[0].numpy() for layer in LAYERS])
+    past = np.tril(np.ones(scores.shape[-2:], dtype=bool))
+    with np.load(MAPS) as stored:
+        assert stored["tokens"].tolist() == [tokenizer.decode([each]) for each in read]
+        np.testing.assert_allclose(stored["scores"][..., past], scores[..., past], atol=0.05)
 
 
 @pytest.mark.parametrize(
@@ -93,27 +88,9 @@ def test_an_exhibit_that_finds_no_picture_stops_the_build():
     ],
 )
 def test_links_fit_the_site(folder, target, expected):
-    from pathlib import Path
-
     from lecturelib.workshop.site.pages import linked
 
-    assert linked(f"see [it]({target}) there", REPO, Path(folder)) == f"see [it]({expected}) there"
-
-
-@pytest.mark.parametrize(
-    ("latex", "expected"),
-    [
-        (r"\operatorname{softmax}(QK^T/\sqrt{d_k})\,V", ["softmax", "<msqrt>", "<msub>"]),
-        (r"\tilde A_l = \tfrac12(\bar A_l + I)", ["<mfrac>", "<mover>"]),
-        ("a < b", ["&#x0003C;"]),
-    ],
-)
-def test_formulas_become_mathml(latex, expected):
-    from lecturelib.workshop.site.mathml import mathml
-
-    made = mathml(latex)
-    assert made.startswith("<math") and all(part in made for part in expected)
-    assert 'display="block"' in mathml(latex, block=True)
+    assert linked(f"see [it]({target}) there", REPO, folder) == f"see [it]({expected}) there"
 
 
 HOSTILE = [r"\text{<script>alert(1)</script>}", r"\text{<b>}", r"\href{javascript:alert(1)}{x}", r"\style{a:b}{x}",

@@ -72,17 +72,8 @@ function listen() {
   source.onerror = () => {
     problem = 'Not connected. This page tries again.';
     draw();
-    if (source.readyState === EventSource.CLOSED) setTimeout(again, 3000);
+    if (source.readyState === EventSource.CLOSED) setTimeout(listen, 3000);
   };
-}
-
-// Where the room is full a page asks from time to time; it can vote all the same.
-async function again() {
-  try {
-    const answer = await fetch(`${link}/now`);
-    if (answer.ok) see(await answer.json());
-  } catch { /* nobody answers yet */ }
-  listen();
 }
 
 listen();

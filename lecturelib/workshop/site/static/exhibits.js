@@ -4,11 +4,11 @@
 
 "use strict";
 
-// What anywidget calls a model: settings, and who wants to know of their changes. "save" is what a kernel would hear.
-class ExhibitModel {
+// What anywidget calls a model: settings, and who wants to know of their changes.
+class ExhibitModel extends EventTarget {
   constructor(state) {
+    super();
     this.state = state;
-    this.listeners = new Map();
   }
 
   get(name) {
@@ -18,34 +18,18 @@ class ExhibitModel {
   set(name, value) {
     if (this.state[name] === value) return;
     this.state[name] = value;
-    this.emit(`change:${name}`);
+    this.dispatchEvent(new Event(`change:${name}`));
   }
 
   on(event, listener) {
-    if (!this.listeners.has(event)) this.listeners.set(event, new Set());
-    this.listeners.get(event).add(listener);
+    this.addEventListener(event, listener);
   }
 
   off(event, listener) {
-    this.listeners.get(event)?.delete(listener);
+    this.removeEventListener(event, listener);
   }
 
-  emit(event) {
-    for (const listener of [...(this.listeners.get(event) ?? [])]) listener();
-  }
-
-  save_changes() {
-    this.emit("save");
-  }
-}
-
-async function moduleOf(code) {
-  const address = URL.createObjectURL(new Blob([code], { type: "text/javascript" }));
-  try {
-    return await import(address);
-  } finally {
-    URL.revokeObjectURL(address);
-  }
+  save_changes() {} // no kernel hears of them
 }
 
 async function showExhibit(place, content) {
@@ -55,8 +39,8 @@ async function showExhibit(place, content) {
   root.className = "exhibit-root";
   place.append(style, root);
   const model = new ExhibitModel({ ...content.state });
-  if (content.kernel !== null) (await moduleOf(content.kernel)).connect(model, content.known);
-  (await moduleOf(content.code)).default.render({ model, el: root });
+  const address = URL.createObjectURL(new Blob([content.code], { type: "text/javascript" }));
+  (await import(address)).default.render({ model, el: root });
   place.querySelector("img").hidden = true;
   place.dataset.alive = "true";
 }
