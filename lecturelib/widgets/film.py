@@ -45,8 +45,6 @@ class TrainingFilm(Drawn):
             )
         if not np.isfinite(states).all():
             raise ValueError("states hold NaN or infinity: expected finite hidden states; did the training diverge?")
-        if not all(0 <= share <= 1 for share in accuracy):
-            raise ValueError(f"accuracy is {list(accuracy)}: expected shares from 0 to 1, one for each frame")
         self.planes = principal_plane(states[-1])(states)
         lowest, highest = self.planes.min((0, 1)), self.planes.max((0, 1))
         margin = 0.06 * (highest - lowest)

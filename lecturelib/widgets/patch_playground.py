@@ -248,7 +248,7 @@ class PatchPlayground(StaticPicture, anywidget.AnyWidget):
             found, patches = np.asarray(value), self._rows * self._columns
             if found.dtype != bool or found.shape != (patches,):
                 raise SettingError(
-                    f"mask has the shape {found.shape} and type {found.dtype}: expected {patches} of bool, True = hidden"
+                    f"mask has shape {found.shape} and type {found.dtype}: expected ({patches},) of bool, True = hidden"
                 )
             return found.tolist()
         if name == "drawing" and value is not None:

@@ -42,7 +42,7 @@ class StaticPicture(ShownByBundle):
     picture. The class says with `picture()` which figure that is, and with `says` what it shows, in words.
     """
 
-    says = "an interactive figure"
+    says: str
 
     def picture(self) -> Figure:
         """Return the figure that stands for the widget where there is no kernel."""
@@ -57,28 +57,11 @@ class StaticPicture(ShownByBundle):
         return (bundle, metadata) if metadata else bundle
 
 
-class Canvas(ipywidgets.Image):
-    """An image that shows one matplotlib figure; `draw` after changing the figure sends the new picture.
-
-    `spoken` belongs beside it and its controls: it says in words what is shown.
-    """
-
-    def __init__(self, figure: Figure) -> None:
-        self.figure, self.spoken = figure, Spoken()
-        super().__init__(format="png", layout={"max_width": "100%"})
-        self.draw()
-
-    def draw(self) -> None:
-        """Render the figure and show it."""
-        self.value = png(self.figure)
-        self.spoken.words = in_words(self.figure)
-
-
 class Drawn(StaticPicture, ipywidgets.VBox):
     """A figure that the kernel draws anew when one of its controls changes.
 
     A kind of it has `size` in inches and `draw(figure)`, which draws the present view into a figure, and calls
-    `assemble` when its controls are made.
+    `assemble` when its controls are made. `image` shows the figure, and `spoken` says in words what is shown.
     """
 
     size = (12.0, 5.0)
@@ -90,17 +73,17 @@ class Drawn(StaticPicture, ipywidgets.VBox):
     def assemble(self, rows: Sequence[Sequence[ipywidgets.Widget]], watched: Sequence[ipywidgets.Widget]) -> None:
         """Put rows of controls above the picture, and draw anew whenever the value of one that is watched changes."""
         self.figure = new_figure(*self.size, self.says)
-        self.draw(self.figure)
-        self.canvas = Canvas(self.figure)
+        self.image, self.spoken = ipywidgets.Image(format="png", layout={"max_width": "100%"}), Spoken()
+        self.redraw()
         for control in watched:
             control.observe(lambda _: self.redraw(), names="value")
         parts = [ipywidgets.HBox(row) if len(row) > 1 else row[0] for row in rows]
-        super().__init__([*parts, self.canvas, self.canvas.spoken])
+        super().__init__([*parts, self.image, self.spoken])
 
     def redraw(self) -> None:
         """Show the present view."""
         self.draw(self.figure)
-        self.canvas.draw()
+        self.image.value, self.spoken.words = png(self.figure), in_words(self.figure)
 
     def picture(self) -> Figure:
         """The present view."""

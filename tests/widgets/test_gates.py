@@ -37,42 +37,15 @@ def test_with_nothing_forced_the_answer_is_that_of_torchs_lstm(key):
         answer = OUT(h[0, -1]).softmax(-1)
     np.testing.assert_allclose(reading.answer, answer.numpy(), rtol=1e-12)
     np.testing.assert_allclose(reading.cell[-1], c[0, 0].numpy(), rtol=1e-10)
-    assert reading.string == "ABCD"[key] + "wzxyywzx"
 
 
-@pytest.mark.parametrize(("gate", "row"), [("i", 0), ("f", 1), ("o", 3)])
-@pytest.mark.parametrize("value", [0.0, 0.25, 1.0])
-def test_a_forced_gate_has_its_value_and_the_rest_follows(gate, row, value):
-    reading = GateScope(read).recompute(2, gate, value)
-    assert (getattr(reading, gate) == value).all()
-    # torch's formulas in NumPy, with the gate replaced
-    w, u, *biases = (p.detach().numpy() for p in LSTM.parameters())
-    h = c = np.zeros(5)
-    for x in inputs(2)[0].numpy():
-        z = (w @ x + u @ h + sum(biases)).reshape(4, 5)
-        parts = 1 / (1 + np.exp(-z))
-        parts[2] = np.tanh(z[2])
-        parts[row] = value
-        c = parts[1] * c + parts[0] * parts[2]
-        h = parts[3] * np.tanh(c)
-    scores = OUT.weight.detach().numpy() @ h + OUT.bias.detach().numpy()
-    np.testing.assert_allclose(reading.cell[-1], c, atol=1e-12)
-    np.testing.assert_allclose(reading.answer, np.exp(scores) / np.exp(scores).sum(), rtol=1e-10)
-
-
-@pytest.mark.parametrize("gate", ["i", "o"])
-def test_a_closed_input_or_output_gate_makes_all_keys_alike(gate):
+@pytest.mark.parametrize("gate", ["i", "f", "o"])
+def test_a_forced_gate_has_its_value(gate):
     scope = GateScope(read)
-    answers = [scope.recompute(key, gate, 0.0).answer for key in range(4)]
-    np.testing.assert_array_equal(answers, [answers[0]] * 4)
-    assert not np.allclose(scope.recompute(0, gate, 1.0).answer, scope.recompute(1, gate, 1.0).answer)
-
-
-def test_a_closed_forget_gate_leaves_only_the_last_symbols_part():
-    reading = GateScope(read).recompute(1, "f", 0.0)
-    opened = GateScope(read).recompute(1, None, 0.0)
-    assert not np.allclose(reading.cell, opened.cell)
-    assert (np.abs(reading.cell) <= reading.i).all()  # |i * g| with |g| below 1
+    assert (getattr(scope.recompute(2, gate, 0.25), gate) == 0.25).all()
+    if gate != "f":  # with a closed input or output gate all keys are alike
+        answers = [scope.recompute(key, gate, 0.0).answer for key in range(4)]
+        np.testing.assert_array_equal(answers, [answers[0]] * 4)
 
 
 def test_the_figure_says_what_is_shown():
@@ -94,19 +67,13 @@ def test_the_figure_says_what_is_shown():
     assert answer.get_title(loc="left") == f"It was D: {verdict}"
 
 
-def test_the_scale_of_a_small_cell_is_not_called_zero():
-    cell = 0.04 * np.ones((6, 4))
-    scope = GateScope(lambda key, force: Reading("Awxyzw", cell, cell, cell, cell, np.full(4, 0.25)))
-    assert scope.figure.axes[1].get_title(loc="left") == "Cell, unit by unit (-0.04 to 0.04)"
-
-
 def test_the_slider_works_only_while_a_gate_is_forced():
     scope = GateScope(read)
-    before = scope.canvas.value
+    before = scope.image.value
     assert scope.value_slider.disabled
     scope.value_slider.value = 0.2  # from code; in the browser it cannot be moved
-    assert scope.canvas.value == before
+    assert scope.image.value == before
     scope.gate.value = "f"
     assert not scope.value_slider.disabled
     scope.gate.value = ""
-    assert scope.value_slider.disabled and scope.canvas.value == before
+    assert scope.value_slider.disabled and scope.image.value == before
