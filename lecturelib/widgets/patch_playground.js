@@ -7,7 +7,6 @@ import {
   radios, setText, within,
 } from "./kit.js";
 
-const SLOW = 3000; // milliseconds without an answer until that is said
 const ORANGE = [213, 94, 0]; // as in the styles
 const BLUE = [0, 114, 178];
 
@@ -120,7 +119,6 @@ class Playground extends View {
     this.grid = [this.data.rows, this.data.columns];
     this.patches = this.data.rows * this.data.columns;
     this.images = bytes(this.data.images);
-    this.silent = false; // whether an answer is overdue
     this.spoken = ""; // what the last key did
     this.root.dataset.mode = this.data.mode;
     for (const event of ["focusout", "pointerdown"]) this.root.addEventListener(event, () => this.say(""));
@@ -128,11 +126,6 @@ class Playground extends View {
     this.body = make("div", { class: "body" });
     this.root.append(this.controls, this.body, this.status);
     this.buildChoice();
-  }
-
-  remove() {
-    super.remove();
-    clearTimeout(this.timer);
   }
 
   say(text) {
@@ -145,12 +138,6 @@ class Playground extends View {
   // Change settings that the kernel has to answer. While it is busy, Jupyter keeps the last of them.
   ask(changes) {
     this.set({ ...changes, asked: this.get("asked") + 1 });
-    clearTimeout(this.timer);
-    this.silent = false;
-    this.timer = setTimeout(() => {
-      this.silent = true;
-      this.draw("late");
-    }, SLOW);
   }
 
   get reply() {
@@ -242,8 +229,7 @@ class Playground extends View {
       this.pad.mark("cursor", this.pad.cursor);
     }
     this.show();
-    const unheard = "The kernel does not answer: is it busy, or gone? Run the cell again.";
-    setText(this.status, this.waiting && this.silent ? unheard : this.sentence());
+    setText(this.status, this.sentence());
   }
 }
 
@@ -359,7 +345,7 @@ class Looking extends Playground {
     return this.pointer ?? this.marked;
   }
 
-  // What a map shows, a number for each patch. A map has a row for what the class is read from, then one for each patch.
+  // What a map shows, a number for each patch. It has a row for what the class is read from, then one for each patch.
   valuesOf(n) {
     if (this.choices[n].view === "occlusion") return this.reply.occlusion;
     const row = n * (this.patches + 1) + (this.query === null ? 0 : this.query + 1);
@@ -454,9 +440,8 @@ class Looking extends Playground {
       `${main.place(n)} the probability of ${name} ${values[n] >= 0 ? "falls" : "rises"} by ${points(values[n])}`;
     if (cursor !== null) return `Without the patch in ${change(cursor)}.`;
     const [first] = argsort(values);
-    const covering = `${says}. Covering one patch at a time:`;
-    if (values[first] <= 0) return `${covering} no patch lowers the probability of ${name}.`;
-    return `${covering} without ${change(first)}, the most. Point at a patch to read its change.`;
+    return `${says}. Covering one patch at a time: without ${change(first)}, the most. `
+      + "Point at a patch to read its change.";
   }
 }
 

@@ -17,10 +17,9 @@ from lecturelib.vision import VisionTransformer, check_images
 from lecturelib.widgets.kit import LIMIT, as_array, coded, script, style, text_of
 from lecturelib.widgets.patch_answers import Painted, Painter, look, repaint
 from lecturelib.widgets.picture import StaticPicture
-from lecturelib.widgets.settings import Setting, SettingError, choice, whole
+from lecturelib.widgets.settings import Setting, choice, whole
 
 SHOWN = 3  # images in the picture
-HEADS = 8  # that stand side by side in the picture; of more, their mean
 VIEWS = ("head", "rollout", "occlusion")
 SETTINGS = {
     "attention": ("image", "own", "drawing", "view", "layer", "head", "selected"),
@@ -174,8 +173,6 @@ class PatchPlayground(StaticPicture, anywidget.AnyWidget):
         row = 0 if self.selected is None else self.selected + 1
         heads = np.stack([found.maps[self.layer, :, row] for found in seen], axis=1)  # (H, images, N)
         maps = {f"head {h + 1}": each for h, each in enumerate(heads)}
-        if len(maps) > HEADS:
-            maps = {"mean of heads": heads.mean(0)}
         maps["rollout"] = np.stack([found.rollout[row] for found in seen])
         maps["occlusion"] = np.stack([found.occlusion for found in seen])
         shaped = {name: each.reshape(-1, self._rows, self._columns) for name, each in maps.items()}
@@ -245,19 +242,9 @@ class PatchPlayground(StaticPicture, anywidget.AnyWidget):
         if name in choices:
             return choice(value, choices[name], name)
         if name == "mask":
-            found, patches = np.asarray(value), self._rows * self._columns
-            if found.dtype != bool or found.shape != (patches,):
-                raise SettingError(
-                    f"mask has shape {found.shape} and type {found.dtype}: expected ({patches},) of bool, True = hidden"
-                )
-            return found.tolist()
+            return np.asarray(value, dtype=bool).tolist()
         if name == "drawing" and value is not None:
-            found, shape = np.asarray(value, dtype=float), self._images.shape[2:]
-            if found.shape != shape or not ((found >= 0) & (found <= 1)).all():
-                raise SettingError(
-                    f"drawing has the shape {found.shape}: expected {shape}, numbers from 0 to 1, or None"
-                )
-            return found.round(3).tolist()
+            return np.clip(value, 0, 1).round(3).tolist()
         return value
 
 

@@ -45,21 +45,12 @@ def play(page: Any, out: Any) -> None:
 def cost(page: Any, out: Any) -> None:
     out.get_by_role("button", name="writing").click()
     assert out.get_by_role("button", name="writing", pressed=True).is_visible()
-    out.get_by_role("slider", name="tokens n").press("ArrowRight")
-
-
-def choose(page: Any, out: Any) -> None:
-    out.get_by_label("tails").check()
-
-
-def number(page: Any, out: Any) -> None:
-    out.get_by_label("your number").fill("5")
+    out.get_by_role("slider", name="tokens n").press("Home")
+    out.get_by_role("img", name="One more token: n = 16, ").wait_for()  # the picture is said in words that follow it
 
 
 def unfold(page: Any, out: Any) -> None:
-    for hint in out.locator("details").all():
-        if hint.get_attribute("open") is None:
-            hint.locator("summary").click()
+    out.locator("details").evaluate_all("all => all.forEach((hint) => { hint.open = true; })")
 
 
 def hold(page: Any, out: Any) -> None:
@@ -77,27 +68,23 @@ def train(page: Any, out: Any) -> None:
     out.locator(".status", has_text="after 20 steps").wait_for(timeout=30_000)
 
 
-def nothing(page: Any, out: Any) -> None:
-    pass
-
-
 # A cell, and what is done with what it shows.
-WIDGETS: dict[str, tuple[str, Callable[[Any, Any], None]]] = {
+WIDGETS: dict[str, tuple[str, Callable[[Any, Any], object] | None]] = {
     "stepper": (STEPPER, step),
     "gate scope": (SCOPE, force),
     "film": (FILM, play),
     "cost explorer": (COSTS, cost),
-    "choice": (PREDICTION, choose),
-    "outcome": (OUTCOME, nothing),
-    "number": (NUMBER, number),
-    "bar": (BAR, nothing),
+    "choice": (PREDICTION, lambda page, out: out.get_by_label("tails").check()),
+    "outcome": (OUTCOME, None),
+    "number": (NUMBER, lambda page, out: out.get_by_label("your number").fill("5")),
+    "bar": (BAR, None),
     "hints": (HINTS, unfold),
     "attention explorer": (EXPLORER, hold),
     "playground, masking": (MODELS + MASKING, hide),
     "playground, attention": (ATTENTION, hold),
     "transfer lab": (SHOW, train),
 }
-WORKED = [kind for kind, (_, work) in WIDGETS.items() if work is not nothing]
+WORKED = [kind for kind, (_, work) in WIDGETS.items() if work is not None]
 CELLS = [LAB, "STEPS = 20", *(cell for cell, _ in WIDGETS.values())]
 
 
@@ -135,22 +122,9 @@ def test_in_jupyterlab_a_widget_has_no_finding(themed, kind):
     cell, work = WIDGETS[kind]
     out = output(themed, cell)
     assert axe.findings(out) == []
-    work(themed, out)
-    assert axe.findings(out) == []
-
-
-def test_in_jupyterlab_a_finding_is_found(running):
-    out = output(running[1], OUTCOME)
-    text = out.locator(".widget-html-content")
-    text.evaluate("text => { text.style.color = '#777'; text.style.background = '#555'; }")
-    assert [found.split(":")[0] for found in axe.findings(out)] == ["color-contrast"]
-    text.evaluate("text => text.removeAttribute('style')")
-
-
-def test_a_picture_is_said_in_words_that_follow_it(running):
-    picture = output(running[1], COSTS).locator("img")
-    output(running[1], COSTS).get_by_role("button", name="reading").click()
-    running[1].wait_for_function("img => img.alt.includes('Reading a text: n = ')", arg=picture.element_handle())
+    if work is not None:
+        work(themed, out)
+        assert axe.findings(out) == []
 
 
 @pytest.mark.parametrize("kind", WORKED)
@@ -175,13 +149,3 @@ def test_the_keys_reach_all_of_a_widget_and_leave_it_and_the_focus_is_seen(runni
             node.evaluate("node => node.focus()")
             page.keyboard.press(key)
         assert found and unseen == []
-
-
-def test_nothing_moves_by_itself(running):
-    moving = """() => document.getAnimations().map(({effect}) => effect.target)
-      .filter((node) => node.closest('.jp-Cell-outputArea')).map((node) => node.className)"""
-    running[1].wait_for_function(f"() => ({moving})().length === 0")
-    frame = output(running[1], FILM).locator(".noUi-handle").get_attribute("aria-valuenow")
-    running[1].wait_for_timeout(600)
-    assert running[1].evaluate(moving) == []
-    assert output(running[1], FILM).locator(".noUi-handle").get_attribute("aria-valuenow") == frame

@@ -291,8 +291,8 @@ def test_painters_are_chosen_and_a_failing_one_is_quoted(alone):
     page = alone(widget)
     page.page.get_by_label("white", exact=True).check()
     page.kernel()
-    hidden = np.array(widget.mask).reshape(3, 4).repeat(2, 0).repeat(2, 1)
-    assert (page.read(2)[hidden] == 0).all() and " by white, " in page.status()
+    assert " by white, " in page.status()
+    np.testing.assert_array_equal(page.read(2)[..., 0], put_back(widget))
     page.page.get_by_label("broken", exact=True).check()
     page.kernel()
     assert page.status() == "broken failed with RuntimeError: out of paint <b>"
@@ -348,11 +348,3 @@ def test_what_the_kernel_sets_is_shown(alone):
     np.testing.assert_array_equal(page.read(2)[..., 0], put_back(widget))
     assert page.page.get_by_label("white", exact=True).is_checked() and page.sent() == []
     assert page.page.get_by_role("slider").input_value() == "1"
-
-
-def test_a_kernel_that_does_not_answer_is_noticed(alone):
-    page = alone(hiding())
-    page.click("grid")
-    page.page.locator(".status", has_text="The kernel does not answer").wait_for()
-    page.kernel()
-    assert "Error on them" in page.status()

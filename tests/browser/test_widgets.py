@@ -121,27 +121,22 @@ class Changes:
 def test_the_stepper_follows_mouse_and_keys(running):
     page = running[1]
     out = output(page, STEPPER)
-    picture = out.locator(PICTURE)
+    picture, readout = out.locator(PICTURE), out.locator(".widget-readout")
     with Changes(page, picture):
         out.get_by_role("button", name="step back").click()
-    assert out.locator(".widget-readout").inner_text() == "3"
-    handle = out.locator(".noUi-handle")
-    handle.focus()
-    for key, now in (("ArrowLeft", "2"), ("ArrowRight", "3"), ("ArrowRight", "4")):
-        with Changes(page, picture):
-            page.keyboard.press(key)
-        assert out.locator(".widget-readout").inner_text() == now
+    out.locator(".noUi-handle").focus()
+    with Changes(page, picture):
+        page.keyboard.press("ArrowLeft")
+    assert readout.inner_text() == "2"
     text = out.locator("input[type=text]")
     with Changes(page, picture):
-        text.fill("11")
+        text.fill("")
     kept = picture.get_attribute("src")
-    text.fill("11x")
+    text.fill("x")
     out.get_by_text("unknown symbols ['x']").wait_for()
     assert picture.get_attribute("src") == kept
     with Changes(page, picture):
-        text.fill("")
-    with Changes(page, picture):
-        text.press_sequentially("1")
+        text.fill("1")
     with Changes(page, picture):
         out.get_by_role("button", name="step back").press("Enter")
 
@@ -160,51 +155,36 @@ def test_the_gate_scope_follows_mouse_and_keys(running):
     out.get_by_text("0.99", exact=True).wait_for()
 
 
-def test_the_film_plays_and_follows_mouse_and_keys(running):
+def test_the_film_waits_at_its_end_plays_and_follows_the_keys(running):
     page = running[1]
     out = output(page, FILM)
-    picture = out.locator(PICTURE)
     handle = out.locator(".noUi-handle")
     frames = "([handle, frame]) => Number(handle.getAttribute('aria-valuenow')) === frame"
     page.wait_for_function(frames, arg=[handle.element_handle(), 4])
     handle.evaluate(PASSED)  # a frame may be gone before it can be waited for
-    with Changes(page, picture):
+    with Changes(page, out.locator(PICTURE)):
         out.locator("button").first.click()  # play: once, from the start to the end
     page.wait_for_function(frames, arg=[handle.element_handle(), 4])
     assert page.evaluate("window.passed") == [0, 1, 2, 3, 4]
     handle.focus()
-    with Changes(page, picture):
+    with Changes(page, out.locator(PICTURE)):
         page.keyboard.press("ArrowLeft")
-    with Changes(page, picture):
-        out.locator(".noUi-target").click(position={"x": 3, "y": 3})
 
 
-def test_the_cost_explorer_follows_mouse_and_keys(running):
+def test_the_cost_explorer_follows_mouse_and_keys_and_has_room_for_its_words(running):
     page = running[1]
     out = output(page, COSTS)
-    picture = out.locator(PICTURE)
-    with Changes(page, picture):
+    with Changes(page, out.locator(PICTURE)):
         out.get_by_role("button", name="writing").click()
-    shown = {"tokens n": "2048", "width D": "1024", "layers L": "12", "batch B": "16"}
-    for n, (name, now) in enumerate(shown.items()):
-        slider = out.locator(".widget-slider").nth(n)
-        assert slider.locator(".widget-label").inner_text() == name
-        slider.locator(".noUi-handle").focus()
-        with Changes(page, picture):
-            page.keyboard.press("ArrowRight")
-        assert slider.locator(".widget-readout").inner_text() == now
-    with Changes(page, picture):
-        slider.locator(".noUi-target").click(position={"x": 3, "y": 3})
-    assert slider.locator(".widget-readout").inner_text() == "1"
-
-
-def test_the_controls_of_the_cost_explorer_have_room_for_their_words(running):
-    out = output(running[1], COSTS)
+    slider = out.locator(".widget-slider", has_text="width D")
+    slider.locator(".noUi-handle").focus()
+    with Changes(page, out.locator(PICTURE)):
+        page.keyboard.press("ArrowRight")
+    assert slider.locator(".widget-readout").inner_text() == "1024"
     for words in out.locator(".widget-label, .widget-readout, .widget-toggle-button").all():
         assert words.evaluate("words => words.scrollWidth <= words.clientWidth"), words.inner_text()
     label, *buttons = (each.bounding_box() for each in out.locator(".widget-toggle-buttons").locator(
         ".widget-label, .widget-toggle-button").all())  # fmt: skip
-    assert len(buttons) == 3
     for button in buttons:  # in one row with their label
         assert button["y"] < label["y"] + label["height"] / 2 < button["y"] + button["height"]
 
@@ -238,19 +218,15 @@ def test_a_predicted_number_is_typed_and_only_one_in_range_is_taken(running):
 
 
 def check_hints(page: Any) -> None:
-    """Unfold and fold the hints, one with the mouse and one with the keys."""
-    hints = output(page, HINTS).locator("details")
-    shown = """hints => hints.map((hint) => {
-      const [all, title] = [hint, hint.querySelector('summary')].map((node) => node.getBoundingClientRect().height);
-      return all > title + 8; })"""
-    first, second = hints.locator("summary").all()
-    assert hints.evaluate_all(shown) == [False, False]
-    first.click()
-    second.focus()
+    """Unfold one hint with the mouse and one with the keys, and fold one."""
+    first, second = output(page, HINTS).locator("details").all()
+    first.locator("summary").click()
+    second.locator("summary").focus()
     page.keyboard.press("Space")
-    assert hints.evaluate_all(shown) == [True, True]
-    first.click()
-    assert hints.evaluate_all(shown) == [False, True]
+    for hint in (first, second):
+        assert hint.evaluate("hint => hint.clientHeight > hint.firstElementChild.clientHeight + 8")
+    first.locator("summary").click()
+    assert first.get_attribute("open") is None
 
 
 def test_hints_unfold_with_mouse_and_keys(running):

@@ -7,7 +7,7 @@ import pytest
 from lecturelib.figures.style import png
 from lecturelib.widgets.cost_explorer import CostExplorer
 from lecturelib.widgets.gates import GateScope
-from lecturelib.widgets.spoken import in_words
+from lecturelib.widgets.picture import in_words
 from tests.widgets.test_film import film
 from tests.widgets.test_gates import read
 from tests.widgets.test_picture import check_bundle
