@@ -54,17 +54,13 @@ class CostExplorer(Drawn):
         ]  # fmt: skip
         self.assemble([[self.mode], sliders[:2], sliders[2:]], [self.mode, *sliders])
 
-    def view(self) -> View:
-        """Return what is drawn now."""
-        return view(self.mode.value, self.n.value, self.D.value, self.num_layers.value, self.batch_size.value)
-
     def draw(self, figure: Figure) -> None:
         """Draw the present view into a figure."""
         B, n, D, L = self.batch_size.value, self.n.value, self.D.value, self.num_layers.value
         title = f"{MODES[self.mode.value].capitalize()}: n = {n:,}, D = {D:,}, L = {L}, H = {heads_of(D)}, B = {B}"
         machines = {f"{self.machine}, {in_unit(self.memory, BYTES, 2)}": self.memory}
         machines |= {in_unit(card, BYTES): card for card in GRAPHICS_CARDS}
-        drawn = self.view()
+        drawn = view(self.mode.value, n, D, L, B)
         cost_frame(figure, title, drawn.operations, drawn.parts, self.rate, drawn.held, machines)
 
 

@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 
 from lecturelib.figures.plane import principal_plane
 from lecturelib.figures.start import learning_frame
-from lecturelib.figures.style import new_figure
 from lecturelib.widgets.picture import Drawn
 
 
@@ -57,14 +56,8 @@ class TrainingFilm(Drawn):
         ipywidgets.jslink((self.play, "value"), (self.slider, "value"))
         self.assemble([[self.play, self.slider]], [self.slider])
 
-    def picture(self) -> Figure:
-        """The last frame."""
-        figure = new_figure(*self.size, self.says)
-        self.draw(figure, len(self.steps) - 1)
-        return figure
-
-    def draw(self, figure: Figure, frame: int | None = None) -> None:
-        """Draw a frame into a figure, by default the present one."""
-        frame = self.slider.value if frame is None else frame
+    def draw(self, figure: Figure) -> None:
+        """Draw the present frame into a figure."""
+        frame = self.slider.value
         learning_frame(figure, self.planes[frame], self.groups, self.window, self.steps[frame], self.steps,
                        self.accuracy, self.baseline)  # fmt: skip

@@ -238,8 +238,7 @@ class Playground extends View {
 class Looking extends Playground {
   constructor(model) {
     super(model, ["view", "layer", "head", "selected"]);
-    this.pointer = null; // the patch under the pointer
-    this.marked = null; // the patch that the keyboard has reached, while the focus is there
+    this.marked = null; // the patch under the pointer, or the one that the keys have reached
     const name = "image in patches; the arrow keys move through them, Enter holds one";
     this.main = new Picture("main", this.shape, this.grid, name);
     this.wire();
@@ -251,8 +250,8 @@ class Looking extends Playground {
 
   wire() {
     const { stage } = this.main;
-    stage.addEventListener("pointermove", (event) => this.point(this.main.at(event)));
-    stage.addEventListener("pointerleave", () => this.point(null));
+    stage.addEventListener("pointermove", (event) => this.mark(this.main.at(event)));
+    stage.addEventListener("pointerleave", () => this.mark(null));
     stage.addEventListener("click", (event) => {
       const patch = this.main.at(event);
       if (patch === null) return;
@@ -266,7 +265,6 @@ class Looking extends Playground {
     });
     stage.addEventListener("blur", () => this.mark(null));
     this.main.work((n) => {
-      this.pointer = null;
       if (this.get("selected") !== null && !this.still) this.set({ selected: n });
       this.mark(n);
     }, (n) => this.lock(n));
@@ -338,11 +336,7 @@ class Looking extends Playground {
 
   // The patch that looks: the one that is held, or pointed at; null is what the class is read from.
   get query() {
-    return this.get("selected") ?? this.cursor;
-  }
-
-  get cursor() {
-    return this.pointer ?? this.marked;
+    return this.get("selected") ?? this.marked;
   }
 
   // What a map shows, a number for each patch. It has a row for what the class is read from, then one for each patch.
@@ -359,14 +353,14 @@ class Looking extends Playground {
   // ---- drawing
 
   show() {
-    const { chosen, cursor, main, still } = this;
+    const { chosen, main, still } = this;
     this.mapName = this.maps.maps[chosen].name;
     this.values = this.unknown ? new Array(this.patches).fill(0) : Array.from(this.valuesOf(chosen));
     const end = largest(this.values);
     main.show(this.pixels);
     setText(main.caption, this.mapName);
     main.cells.forEach((cell, n) => wash(cell, this.values[n] / end));
-    main.mark("here", cursor);
+    main.mark("here", this.marked);
     main.mark("held", still ? null : this.get("selected"));
     this.paintMaps();
     this.paintLegend(end);
@@ -422,7 +416,7 @@ class Looking extends Playground {
   }
 
   aboutQuery(says) {
-    const { cursor, main, query, values } = this;
+    const { main, marked, query, values } = this;
     const list = argsort(values).slice(0, 3).map((n) => `${main.place(n)} (${percent(values[n])})`);
     const who = query === null ? this.data.reads : `the patch in ${main.place(query)}`;
     const rollout = this.get("view") === "rollout";
@@ -430,15 +424,15 @@ class Looking extends Playground {
     const verb = rollout ? "holds, by the maps of all layers, most of" : "looks most at";
     const text = `${where}: ${who} ${verb} ${best(list)}.`;
     if (query === null) return `${says}. ${text} Point at a patch to see where it looks; a click holds it.`;
-    const here = cursor === null || cursor === query ? "" : ` Here, ${main.place(cursor)}: ${percent(values[cursor])}.`;
+    const here = marked === null || marked === query ? "" : ` Here, ${main.place(marked)}: ${percent(values[marked])}.`;
     return `${text}${here}${this.get("selected") === null ? "" : " Held: Escape lets go."}`;
   }
 
   aboutOcclusion(says, name) {
-    const { cursor, main, values } = this;
+    const { main, marked, values } = this;
     const change = (n) =>
       `${main.place(n)} the probability of ${name} ${values[n] >= 0 ? "falls" : "rises"} by ${points(values[n])}`;
-    if (cursor !== null) return `Without the patch in ${change(cursor)}.`;
+    if (marked !== null) return `Without the patch in ${change(marked)}.`;
     const [first] = argsort(values);
     return `${says}. Covering one patch at a time: without ${change(first)}, the most. `
       + "Point at a patch to read its change.";

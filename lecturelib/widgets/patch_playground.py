@@ -116,13 +116,7 @@ class PatchPlayground(StaticPicture, anywidget.AnyWidget):
         return cls("masking", images, next(iter(networks.values())).encoder, painters, data, says)
 
     def __init__(
-        self,
-        mode: str,
-        images: Any,
-        cut: VisionTransformer,
-        models: Mapping[str, Any],
-        data: dict[str, Any],
-        says: str,
+        self, mode: str, images: Any, cut: VisionTransformer, models: Mapping[str, Any], data: dict[str, Any], says: str
     ) -> None:
         given = torch.from_numpy(np.array(as_array(images)))
         check_images(given, cut.image_size)

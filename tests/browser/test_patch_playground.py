@@ -165,10 +165,6 @@ def test_another_image_asks_the_kernel_and_shows_nothing_old_meanwhile(alone):
     assert page.page.locator(".says .name").all_inner_texts() == [str(n) for n in order[:3]]
     verdict = page.page.locator(".verdict").inner_text()
     assert verdict == f"true: 3 — {'right' if order[0] == 3 else 'wrong'}"
-    page.click("previous image")
-    page.click("previous image")
-    page.kernel()
-    assert page.get("image") == 4 and "The network says" in page.status()
 
 
 # ---- hiding and painting
@@ -331,20 +327,6 @@ def test_a_digit_is_drawn_with_mouse_and_keys_and_answered(alone, make):
     expected = np.zeros((6, 8))
     expected[0, 0] = expected[1, 1] = 1
     np.testing.assert_array_equal(widget.current()[0], expected)
-    page.page.get_by_label("draw my own").uncheck()
+    page.click("previous image")
     page.kernel()
-    assert not widget.own and (widget.current() == images()[0]).all()
-
-
-# ---- the kernel
-
-
-def test_what_the_kernel_sets_is_shown(alone):
-    widget = hiding()
-    page = alone(widget)
-    widget.image, widget.mask, widget.painter = 2, [n == 5 for n in range(12)], "white"
-    page.set(image=2, mask=widget.mask, painter="white", answer=widget.answer)
-    assert page.status().startswith("1 of 12 patches hidden.") and " by white" in page.status()
-    np.testing.assert_array_equal(page.read(2)[..., 0], put_back(widget))
-    assert page.page.get_by_label("white", exact=True).is_checked() and page.sent() == []
-    assert page.page.get_by_role("slider").input_value() == "1"
+    assert (widget.own, widget.image) == (False, 4) and not page.picture(pad).is_visible()

@@ -49,7 +49,6 @@ def test_the_figure_says_what_is_shown():
     explorer = CostExplorer(rate=1e9, memory=4e9, machine="Binder")
     explorer.n.value, explorer.D.value, explorer.num_layers.value, explorer.batch_size.value = 128, 64, 2, 4
     shown = view("training", 128, 64, 2, 4)
-    assert explorer.view() == shown
     left, right = explorer.figure.axes
     assert explorer.figure.texts[0].get_text() == "One training step: n = 128, D = 64, L = 2, H = 4, B = 4"
     widths = [bar.get_width() for bar in left.patches]
@@ -69,5 +68,5 @@ def test_the_figure_says_what_is_shown():
 def test_what_does_not_fit_this_machine_is_hollow(memory):
     explorer = CostExplorer(memory=memory)
     hollow = [bar.get_facecolor() == (1, 1, 1, 1) for bar in explorer.figure.axes[1].patches]
-    assert hollow == [count > memory for count in explorer.view().held.values()]
+    assert hollow == [count > memory for count in view("training", 1024, 512, 8, 8).held.values()]
     assert any(hollow) == (memory == 2e9)

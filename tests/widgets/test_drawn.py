@@ -56,8 +56,5 @@ def test_the_saved_output_holds_a_picture(kind):
     make, says, moves = DRAWN[kind]
     widget = make()
     check_bundle(widget, says)
-    before = widget._repr_mimebundle_()["image/png"]
-    assert make()._repr_mimebundle_()["image/png"] == before
     getattr(widget, moves[0][0]).value = moves[0][1]
-    assert (widget._repr_mimebundle_()["image/png"] == before) == (kind == "film")  # always its last frame
-    assert (png(widget.picture()) == widget.image.value) == (kind != "film")
+    assert png(widget.picture()) == widget.image.value

@@ -71,37 +71,28 @@ class Old:
     model_id = "7"
 
 
-@pytest.fixture
-def shown(monkeypatch):
-    """Return the list that fills with what is displayed."""
-    found: list[dict[str, Any]] = []
-    monkeypatch.setattr(IPython.display, "display", lambda data, raw: found.append(data) if raw else None)
-    return found
+def test_an_old_ipywidgets_gets_the_widget_and_then_its_picture_if_it_has_one(monkeypatch):
+    shown: list[dict[str, Any]] = []
+    monkeypatch.setattr(IPython.display, "display", lambda data, raw: shown.append(data) if raw else None)
+    old = loaded_under("7.7.1", monkeypatch)
 
-
-def test_an_old_ipywidgets_gets_the_widget_and_then_the_picture(shown, monkeypatch):
-    class OldLine(loaded_under("7.7.1", monkeypatch).StaticPicture, Old):  # type: ignore[misc]
+    class OldLine(old.StaticPicture, Old):  # type: ignore[misc]
         says = "an old line"
 
         def picture(self) -> Figure:
             return a_figure()
 
-    OldLine()._ipython_display_()
-    widget, beside = shown
-    assert set(widget) == {VIEW, "text/plain"} and widget[VIEW]["model_id"] == "7"
-    assert set(beside) == {"image/png", "text/plain"}
-    assert widget["text/plain"] == beside["text/plain"] == "Interactive figure: an old line"
-
-
-@pytest.mark.parametrize("metadata", [None, {VIEW: {"colab": {}}}])
-def test_an_old_ipywidgets_gets_a_widget_without_a_picture_once(shown, monkeypatch, metadata):
-    class OldQuestion(loaded_under("7.7.1", monkeypatch).ShownByBundle, Old):  # type: ignore[misc]
+    class OldQuestion(old.ShownByBundle, Old):  # type: ignore[misc]
         def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-            bundle = {"text/plain": "Heads or tails?", "text/html": "<b>Heads or tails?</b>"}
-            return (bundle, metadata) if metadata else bundle
+            return {"text/plain": "Heads or tails?", "text/html": "<b>Heads or tails?</b>"}, {VIEW: {"colab": {}}}
 
+    OldLine()._ipython_display_()
     OldQuestion()._ipython_display_()
-    assert shown == [{VIEW: {"version_major": 2, "version_minor": 0, "model_id": "7"}, "text/plain": "Heads or tails?"}]
+    view = {"version_major": 2, "version_minor": 0, "model_id": "7"}
+    widget, beside, question = shown
+    assert widget == {VIEW: view, "text/plain": "Interactive figure: an old line"}
+    assert set(beside) == {"image/png", "text/plain"} and beside["text/plain"] == widget["text/plain"]
+    assert question == {VIEW: view, "text/plain": "Heads or tails?"}
 
 
 @pytest.mark.parametrize("version", ["8.0.0", "10.0"])

@@ -103,12 +103,11 @@ def test_a_string_that_cannot_be_read_keeps_the_last_figure_and_is_named(typed, 
     assert titles(widget)[2] == "read so far:  1 0   |   1"
 
 
-def test_other_automata_can_be_stepped_through_too():
-    grammar = DFA([[4, 4, 1, 4, 2, 4], [1, 1, 4, 3, 4, 4], [2, 2, 4, 4, 4, 3], [4] * 6, [4] * 6], [3], "ab()[]")
+def test_an_automaton_with_names_and_other_symbols_can_be_stepped_through_too():
+    named = DFA([[0, 1], [1, 0]], [0], "ab", names=["even", "odd"])
 
     def hidden(string: str) -> tuple[np.ndarray, np.ndarray]:
-        states = grammar.run(string)
-        return np.eye(5)[states] + 0.1 * np.arange(5), np.array([s in grammar.accepting for s in states])
+        return network(string.replace("a", "0").replace("b", "1"))
 
-    widget = AutomatonStepper(grammar, hidden, ["(ab)", "[ba]", "()[]"], "[a]")
-    assert titles(widget)[0] == f"The automaton is in state {grammar.names[grammar.run('[a]')[-1]]}"
+    widget = AutomatonStepper(named, hidden, ["abab", "bb", "aab"], "b")
+    assert titles(widget)[0] == "The automaton is in state odd"
