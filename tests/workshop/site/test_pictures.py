@@ -18,7 +18,7 @@ FOLDER = Path(__file__).parents[3] / ".github"
 SIZES = {
     "attention_explorer.webp": (1455, 1296),
     "induction_head.webp": (1455, 1742),
-    "patch_playground.webp": (1170, 747),
+    "patch_playground.webp": (1170, 777),
 }
 LIMIT = 300_000  # bytes
 
