@@ -9,7 +9,7 @@ import pytest
 
 from tests.browser import lab
 from tests.browser.test_notebooks import problems
-from tests.browser.test_widgets import CELLS, PICTURE, STEPPER, Changes
+from tests.browser.test_widgets import CELLS
 from tests.tools import needs
 
 pytestmark = [
@@ -44,13 +44,6 @@ def test_every_figure_is_shown_and_nothing_asks_another_host(running):
     assert problems(page) == []
     assert seven.hosts - {""} == {"127.0.0.1"}
     assert [each for each in seven.errors if "'schema'" not in each] == []  # Notebook's own, also without a figure
-
-
-def test_a_figure_of_ipywidgets_follows_a_button(running):
-    page = running[1]
-    out = page.locator(".jp-CodeCell").nth(CELLS.index(STEPPER)).locator(".jp-Cell-outputArea")
-    with Changes(page, out.locator(PICTURE)):
-        out.get_by_role("button", name="step back").click()
 
 
 def test_the_kernel_hears_of_a_key_and_the_notebook_does_not(running):
