@@ -20,14 +20,13 @@ function wash(cell, share) {
 }
 
 // A name, a bar and a number, in a row.
-function bar(text = "") {
+function bar() {
   const [name, fill, number] = ["name", "fill", "number"].map((kind) => make("span", { class: kind }));
   const show = (title, share, written) => {
     setText(name, title);
     fill.style.width = `${100 * share}%`;
     setText(number, written);
   };
-  show(text, 0, "");
   return { node: make("div", { class: "row" }, name, make("span", { class: "track" }, fill), number), show };
 }
 
@@ -303,7 +302,7 @@ class Looking extends Playground {
 
   buildSays() {
     this.verdict = make("div", { class: "verdict" });
-    this.bars = this.data.classes.slice(0, 3).map(() => bar("…"));
+    this.bars = this.data.classes.slice(0, 3).map(bar);
     return make("div", { class: "says" }, make("div", { class: "caption", text: "the network says" }),
       ...this.bars.map((each) => each.node), this.verdict);
   }
