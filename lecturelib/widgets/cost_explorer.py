@@ -41,11 +41,10 @@ class CostExplorer(Drawn):
     size = (12, 5.2)
 
     def __init__(self, rate: float = 35e9, memory: float = 2e9, machine: str = "this machine") -> None:
-        for name, value in (("rate", rate), ("memory", memory)):
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
-                what = "operations a second" if name == "rate" else "bytes"
+        for name, value, what in (("rate", rate, "operations a second"), ("memory", memory, "bytes")):
+            if not 0 < value < math.inf:
                 raise ValueError(f"{name}={value!r}: expected {what}, a finite number above 0")
-        self.rate, self.memory, self.machine = float(rate), float(memory), machine
+        self.rate, self.memory, self.machine = rate, memory, machine
         self.mode = toggles([(name, name) for name in MODES], "cost of", button="90px", width="auto")
         self.n, self.D, self.num_layers, self.batch_size = sliders = [
             ipywidgets.SelectionSlider(options=options, value=value, description=name, layout={"width": "330px"},
@@ -55,19 +54,13 @@ class CostExplorer(Drawn):
         ]  # fmt: skip
         self.assemble([[self.mode], sliders[:2], sliders[2:]], [self.mode, *sliders])
 
-    def view(self) -> View:
-        """Return what is drawn now."""
-        D = self.D.value
-        sizes = (self.n.value, D, self.num_layers.value, self.batch_size.value)
-        return view(self.mode.value, numbers(*sizes, heads_of(D)))
-
     def draw(self, figure: Figure) -> None:
         """Draw the present view into a figure."""
         B, n, D, L = self.batch_size.value, self.n.value, self.D.value, self.num_layers.value
         title = f"{MODES[self.mode.value].capitalize()}: n = {n:,}, D = {D:,}, L = {L}, H = {heads_of(D)}, B = {B}"
         machines = {f"{self.machine}, {in_unit(self.memory, BYTES, 2)}": self.memory}
         machines |= {in_unit(card, BYTES): card for card in GRAPHICS_CARDS}
-        drawn = self.view()
+        drawn = view(self.mode.value, n, D, L, B)
         cost_frame(figure, title, drawn.operations, drawn.parts, self.rate, drawn.held, machines)
 
 
@@ -80,65 +73,37 @@ def heads_of(D: int) -> int:
     return max(4, D // 64)
 
 
-def numbers(n: int, D: int, num_layers: int, batch_size: int, num_heads: int) -> dict[str, int]:
-    """Return the costs of a network, by the formulas of `scaling`.
-
-    Operations of a forward pass: "block linear" and "block square" (in n), "lstm"; those of one more token at place
-    n: "token", "token looks" (its scores and mix), "token lstm". Bytes: "weights", "lstm weights"; "kept explicit",
-    "kept fused" and "kept lstm" for the backward pass; "layer explicit" and "layer fused", what one layer of attention
-    holds; "cache" of keys and values, and the "state" that an LSTM has instead.
-    Raises: ValueError for a number that is not whole, or below 1, and a width that the heads do not divide.
-    """
-    explicit, fused = (block_cost(batch_size, n, D, num_heads, fused=fused) for fused in (False, True))
-    lstm, lstm_token = lstm_cost(batch_size, n, D, D), lstm_cost(batch_size, 1, D, D)
-    one = block_cost(batch_size, 1, D, num_heads)
-    cache = cache_bytes(batch_size, n, D, num_layers)
-    look = 4 * batch_size * D  # operations by which a token looks at one other
-    return {
-        "block linear": num_layers * n * (one.flops - look),
-        "block square": num_layers * (explicit.flops - n * (one.flops - look)),
-        "lstm": num_layers * lstm.flops,
-        "token": num_layers * (one.flops - look),
-        "token looks": num_layers * n * look,
-        "token lstm": num_layers * lstm_token.flops,
-        "weights": FLOAT * num_layers * (12 * D * D + 13 * D),
-        "lstm weights": FLOAT * num_layers * (8 * D * D + 8 * D),
-        "kept explicit": num_layers * explicit.bytes,
-        "kept fused": num_layers * fused.bytes,
-        "kept lstm": num_layers * lstm.bytes,
-        "layer explicit": attention_cost(batch_size, n, D, num_heads, fused=False).bytes,
-        "layer fused": attention_cost(batch_size, n, D, num_heads, fused=True).bytes,
-        "cache": cache,
-        "state": FLOAT * 2 * num_layers * batch_size * D,
-    }
-
-
-def view(mode: str, costs: dict[str, int]) -> View:
-    """Return what is drawn of these `numbers` in one of the MODES.
+def view(mode: str, n: int, D: int, num_layers: int, batch_size: int) -> View:
+    """Return what is drawn in one of the MODES, by the formulas of `scaling`.
 
     A training step is a forward pass and a backward pass of twice the operations; beside the weights it holds their
     gradients and two moments of Adam.
     """
+    B, L, num_heads = batch_size, num_layers, heads_of(D)
+    explicit, fused = (block_cost(B, n, D, num_heads, fused=fused) for fused in (False, True))
+    looks = 4 * B * D  # operations by which a token looks at one other
+    alone = block_cost(B, 1, D, num_heads).flops - looks  # those of a token that looks at none
+    weights = FLOAT * L * (12 * D * D + 13 * D)
     if mode == "writing":
-        operations = {"transformer": (costs["token"], costs["token looks"]), "LSTM": (costs["token lstm"], 0)}
-        held = {"weights": costs["weights"], "KV cache": costs["cache"], "state of an LSTM": costs["state"]}
+        operations = {"transformer": (L * alone, L * n * looks), "LSTM": (L * lstm_cost(B, 1, D, D).flops, 0)}
+        state = FLOAT * 2 * L * B * D
+        held = {"weights": weights, "KV cache": cache_bytes(B, n, D, L), "state of an LSTM": state}
         return View(operations, ("the token itself", "looking at n tokens"), held)
-    times = 3 if mode == "training" else 1
+    lstm = lstm_cost(B, n, D, D)
+    times = L * (3 if mode == "training" else 1)
     operations = {
-        "transformer": (times * costs["block linear"], times * costs["block square"]),
-        "LSTM": (times * costs["lstm"], 0),
+        "transformer": (times * n * alone, times * (explicit.flops - n * alone)),
+        "LSTM": (times * lstm.flops, 0),
     }
     if mode == "training":
         held = {
-            "weights, gradients, Adam": 4 * costs["weights"],
-            "kept, explicit": costs["kept explicit"],
-            "kept, fused": costs["kept fused"],
-            "kept, LSTM": costs["kept lstm"],
+            "weights, gradients, Adam": 4 * weights,
+            "kept, explicit": L * explicit.bytes,
+            "kept, fused": L * fused.bytes,
+            "kept, LSTM": L * lstm.bytes,
         }
     else:
-        held = {
-            "weights": costs["weights"],
-            "attention layer, explicit": costs["layer explicit"],
-            "attention layer, fused": costs["layer fused"],
-        }
+        held = {"weights": weights}
+        for name in ("explicit", "fused"):
+            held[f"attention layer, {name}"] = attention_cost(B, n, D, num_heads, fused=name == "fused").bytes
     return View(operations, ("grows with n", "grows with n²"), held)

@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 
 from lecturelib.figures.plane import principal_plane
 from lecturelib.figures.start import learning_frame
-from lecturelib.figures.style import new_figure
 from lecturelib.widgets.picture import Drawn
 
 
@@ -45,8 +44,6 @@ class TrainingFilm(Drawn):
             )
         if not np.isfinite(states).all():
             raise ValueError("states hold NaN or infinity: expected finite hidden states; did the training diverge?")
-        if not all(0 <= share <= 1 for share in accuracy):
-            raise ValueError(f"accuracy is {list(accuracy)}: expected shares from 0 to 1, one for each frame")
         self.planes = principal_plane(states[-1])(states)
         lowest, highest = self.planes.min((0, 1)), self.planes.max((0, 1))
         margin = 0.06 * (highest - lowest)
@@ -59,14 +56,8 @@ class TrainingFilm(Drawn):
         ipywidgets.jslink((self.play, "value"), (self.slider, "value"))
         self.assemble([[self.play, self.slider]], [self.slider])
 
-    def picture(self) -> Figure:
-        """The last frame."""
-        figure = new_figure(*self.size, self.says)
-        self.draw(figure, len(self.steps) - 1)
-        return figure
-
-    def draw(self, figure: Figure, frame: int | None = None) -> None:
-        """Draw a frame into a figure, by default the present one."""
-        frame = self.slider.value if frame is None else frame
+    def draw(self, figure: Figure) -> None:
+        """Draw the present frame into a figure."""
+        frame = self.slider.value
         learning_frame(figure, self.planes[frame], self.groups, self.window, self.steps[frame], self.steps,
                        self.accuracy, self.baseline)  # fmt: skip

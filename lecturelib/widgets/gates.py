@@ -41,21 +41,17 @@ class GateScope(Drawn):
         self.key = toggles([(k, n) for n, k in enumerate(KEYS)], "key", button="40px", width="300px")
         self.gate = ipywidgets.Dropdown(options=list(GATE_NAMES.items()), value="", description="force")
         self.value_slider = ipywidgets.FloatSlider(value=1.0, min=0.0, max=1.0, step=0.01, description="to")
-        first = self.recompute(0, None, 1.0).cell
+        first = read(0, {}).cell
         self.limit = float(np.abs(first).max())  # one color scale and one order of units for all views
         self.order = np.argsort(-np.abs(first[-1]))
         controls = [self.key, self.gate, self.value_slider]
         self.assemble([controls], controls)
 
-    def recompute(self, key: int, gate: str | None, value: float) -> Reading:
-        """Return what the network does with a gate forced to a value from 0 to 1, or with none; needs no front end."""
-        return self.read(key, {gate: value} if gate else {})
-
     def draw(self, figure: Figure) -> None:
         """Draw what the network does under the present settings into a figure."""
         key, gate = self.key.value, self.gate.value or None
         self.value_slider.disabled = gate is None
-        found = self.recompute(key, gate, self.value_slider.value)
+        found = self.read(key, {gate: self.value_slider.value} if gate else {})
         means = {"i": found.i.mean(1), "f": found.f.mean(1), "o": found.o.mean(1)}
         cell = found.cell[:, self.order]
         gate_scope_frame(figure, found.string, cell, means, gate, found.answer, key, self.limit)

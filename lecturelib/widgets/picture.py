@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+import anywidget
 import ipywidgets
+import traitlets
 from matplotlib.figure import Figure
 
+from lecturelib.figures import words
 from lecturelib.figures.style import new_figure, png
-from lecturelib.widgets.spoken import Spoken, in_words
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
@@ -42,7 +46,7 @@ class StaticPicture(ShownByBundle):
     picture. The class says with `picture()` which figure that is, and with `says` what it shows, in words.
     """
 
-    says = "an interactive figure"
+    says: str
 
     def picture(self) -> Figure:
         """Return the figure that stands for the widget where there is no kernel."""
@@ -57,28 +61,37 @@ class StaticPicture(ShownByBundle):
         return (bundle, metadata) if metadata else bundle
 
 
-class Canvas(ipywidgets.Image):
-    """An image that shows one matplotlib figure; `draw` after changing the figure sends the new picture.
+class Spoken(anywidget.AnyWidget):
+    """Put beside a picture and its controls: gives the picture its `words`, and the controls their names.
 
-    `spoken` belongs beside it and its controls: it says in words what is shown.
+    ipywidgets writes a description beside a slider without naming the slider, and has no words for an image: a screen
+    reader would say "slider, 4" and "image". This part of the figure shows nothing.
     """
 
-    def __init__(self, figure: Figure) -> None:
-        self.figure, self.spoken = figure, Spoken()
-        super().__init__(format="png", layout={"max_width": "100%"})
-        self.draw()
+    _esm = Path(__file__).with_name("spoken.js")
 
-    def draw(self) -> None:
-        """Render the figure and show it."""
-        self.value = png(self.figure)
-        self.spoken.words = in_words(self.figure)
+    words = traitlets.Unicode().tag(sync=True)
+
+
+def in_words(figure: Figure) -> str:
+    """Return what a figure shows: its sentence and its labels, and what is written in it in more than one word.
+
+    >>> from lecturelib.figures.style import panel
+    >>> figure, ax = panel(4, 3, "one curve")
+    >>> ax.set_title("Loss $L_t$ after 20 steps") and ax.text(0, 0, "chance: 0.5") and ax.text(1, 1, "A") and None
+    >>> in_words(figure)
+    'one curve: Loss L_t after 20 steps. chance: 0.5.'
+    """
+    written = [text.get_text() for ax in figure.axes for text in ax.texts if " " in text.get_text()]
+    plain = dict.fromkeys(" ".join(re.sub(r"[$\\{}]", "", text).split()) for text in written)  # each once
+    return " ".join([words.in_words(figure), *(f"{each}." for each in plain)])
 
 
 class Drawn(StaticPicture, ipywidgets.VBox):
     """A figure that the kernel draws anew when one of its controls changes.
 
     A kind of it has `size` in inches and `draw(figure)`, which draws the present view into a figure, and calls
-    `assemble` when its controls are made.
+    `assemble` when its controls are made. `image` shows the figure, and `spoken` says in words what is shown.
     """
 
     size = (12.0, 5.0)
@@ -90,17 +103,17 @@ class Drawn(StaticPicture, ipywidgets.VBox):
     def assemble(self, rows: Sequence[Sequence[ipywidgets.Widget]], watched: Sequence[ipywidgets.Widget]) -> None:
         """Put rows of controls above the picture, and draw anew whenever the value of one that is watched changes."""
         self.figure = new_figure(*self.size, self.says)
-        self.draw(self.figure)
-        self.canvas = Canvas(self.figure)
+        self.image, self.spoken = ipywidgets.Image(format="png", layout={"max_width": "100%"}), Spoken()
+        self.redraw()
         for control in watched:
             control.observe(lambda _: self.redraw(), names="value")
         parts = [ipywidgets.HBox(row) if len(row) > 1 else row[0] for row in rows]
-        super().__init__([*parts, self.canvas, self.canvas.spoken])
+        super().__init__([*parts, self.image, self.spoken])
 
     def redraw(self) -> None:
         """Show the present view."""
         self.draw(self.figure)
-        self.canvas.draw()
+        self.image.value, self.spoken.words = png(self.figure), in_words(self.figure)
 
     def picture(self) -> Figure:
         """The present view."""

@@ -23,10 +23,7 @@ class Setting(traitlets.TraitType):  # bare: Colab's traitlets take no types
 
 
 def whole(value: Any, end: int, name: str, before: str = "") -> int:
-    """Return a whole number from 0 to end - 1.
-
-    `before` says what else would fit. Raises: SettingError for anything else.
-    """
+    """Return a whole number from 0 to end - 1; `before` says what else would fit. Raises: SettingError."""
     try:
         found = operator.index(value)
     except TypeError:
@@ -37,20 +34,14 @@ def whole(value: Any, end: int, name: str, before: str = "") -> int:
 
 
 def number(value: Any, name: str, expected: str, low: float = -np.inf, high: float = np.inf) -> float:
-    """Return a number from low to high; `expected` says in words which.
-
-    Raises: SettingError for anything else.
-    """
+    """Return a number from low to high; `expected` says in words which. Raises: SettingError."""
     if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not low <= value <= high:
         raise SettingError(f"{name} is {value!r}: expected {expected}")
     return float(value)
 
 
 def choice(value: Any, choices: Sequence[Any], name: str) -> Any:
-    """Return the one of the choices, words or truth values, that equals the value.
-
-    Raises: SettingError where none does.
-    """
+    """Return the one of the choices, words or truth values, that equals the value. Raises: SettingError."""
     for each in choices:
         if isinstance(value, (str, bool, np.bool_)) and value == each:
             return each

@@ -180,7 +180,7 @@ def play(page: Any, source: str, side: int) -> dict[str, list[float]]:
     """Click patches of a playground and toggle them with the keys; return the times to the echo and to the answer."""
     out = figure(page, source, ".lec-playground")
     root, stage = out.locator(".lec-playground"), out.locator(".stage").nth(1)
-    box, rest = stage.bounding_box(), 250  # longer than the playground's own pause between two questions
+    box, rest = stage.bounding_box(), 250  # the kernel answers meanwhile
     times: dict[str, list[float]] = {"click, echo": [], "click, answer": [], "key, answer": []}
     for move in range(MOVES + COLD):
         x, y = patch(box, (move * 37 + 5) % side**2, side)

@@ -20,18 +20,7 @@ ESLINT = Path(os.environ.get("LECTURELIB_ESLINT") or INSTALLED)
 pytestmark = [pytest.mark.platform, needs(ESLINT.exists(), HOW)]
 
 
-def lint(*paths: str | Path, script: str | None = None) -> subprocess.CompletedProcess[str]:
-    command = [ESLINT, "--config", ROOT / ".eslint.config.mjs", "--max-warnings", "0", *paths]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, input=script)
-
-
 def test_no_script_has_a_finding():
-    found = lint("lecturelib")
+    command = [ESLINT, "--config", ROOT / ".eslint.config.mjs", "--max-warnings", "0", "lecturelib"]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert found.returncode == 0, found.stdout + found.stderr
-
-
-def test_a_finding_is_found():
-    script = "import { make } from './kit.js';\nvar a = b;\n"
-    found = lint("--stdin", "--stdin-filename", "lecturelib/widgets/new.js", script=script)
-    for rule in ("no-var", "no-undef", "no-unused-vars"):
-        assert rule in found.stdout

@@ -8,11 +8,8 @@ from typing import Any
 import pytest
 
 from tests.browser import lab
-from tests.browser.test_attention_explorer_in_jupyterlab import CELL as EXPLORER
 from tests.browser.test_notebooks import problems
-from tests.browser.test_patch_playground_in_jupyterlab import ATTENTION, MASKING, MODELS
-from tests.browser.test_transfer_lab_in_jupyterlab import LAB, SHOW
-from tests.browser.test_widgets import CELLS, PICTURE, STEPPER, Changes
+from tests.browser.test_widgets import CELLS
 from tests.tools import needs
 
 pytestmark = [
@@ -20,7 +17,6 @@ pytestmark = [
     needs(not lab.MISSING and find_spec("notebook") is not None, lab.HOW),
 ]
 
-ALL = [*CELLS, EXPLORER, MODELS, MASKING, ATTENTION, LAB, "STEPS = 40", SHOW]
 ASK = """async (code) => { const {kernel} = jupyterapp.shell.currentWidget.sessionContext.session;
   let said = ''; const asked = kernel.requestExecute({code});
   asked.onIOPub = ({content}) => { said += content.text ?? ''; };
@@ -31,7 +27,7 @@ ASK = """async (code) => { const {kernel} = jupyterapp.shell.currentWidget.sessi
 def running(tmp_path_factory: pytest.TempPathFactory, browser: Any) -> Iterator[tuple[lab.Lab, Any]]:
     """A Notebook 7 with a notebook that has been run."""
     folder = tmp_path_factory.mktemp("seven")
-    lab.write(folder / "widgets.ipynb", ALL)
+    lab.write(folder / "widgets.ipynb", CELLS)
     _, home = lab.plain(folder)
     command = [sys.executable, "-m", "notebook", "--ip=127.0.0.1", f"--ServerApp.root_dir={folder}",
                "--JupyterNotebookApp.expose_app_in_browser=True"]  # fmt: skip
@@ -48,13 +44,6 @@ def test_every_figure_is_shown_and_nothing_asks_another_host(running):
     assert problems(page) == []
     assert seven.hosts - {""} == {"127.0.0.1"}
     assert [each for each in seven.errors if "'schema'" not in each] == []  # Notebook's own, also without a figure
-
-
-def test_a_figure_of_ipywidgets_follows_a_button(running):
-    page = running[1]
-    out = page.locator(".jp-CodeCell").nth(ALL.index(STEPPER)).locator(".jp-Cell-outputArea")
-    with Changes(page, out.locator(PICTURE)):
-        out.get_by_role("button", name="step back").click()
 
 
 def test_the_kernel_hears_of_a_key_and_the_notebook_does_not(running):

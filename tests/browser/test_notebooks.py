@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.browser import axe, lab
-from tests.browser.test_accessibility_in_jupyterlab import use_theme
+from tests.browser.test_widgets import use_theme
 from tests.stand_ins import FULL, IN_JUPYTERLAB, STEPS, UNLIKE
 from tests.tools import REQUIRED, needs
 from tests.working_tree import ROOT

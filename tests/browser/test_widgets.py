@@ -1,12 +1,17 @@
-"""The interactive figures in a real JupyterLab: they show, they follow the mouse and the keys, they stay at home."""
+"""The interactive figures in a real JupyterLab: they follow mouse and keys, axe finds nothing in two themes, keys reach
+all of a figure and leave it, the focus is seen, pictures stay in a saved notebook."""
 
 import shutil
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.browser import lab
-from tests.tools import needs
+from tests.browser import axe, lab
+from tests.browser.test_attention_explorer_in_jupyterlab import CELL as EXPLORER
+from tests.browser.test_patch_playground_in_jupyterlab import ATTENTION, MASKING, MODELS
+from tests.browser.test_transfer_lab_in_jupyterlab import LAB, SHOW
+from tests.tools import REQUIRED, needs
 
 pytestmark = [pytest.mark.platform, needs(not lab.MISSING, lab.HOW)]
 
@@ -74,30 +79,21 @@ from lecturelib.training import fit
 x = torch.linspace(-1, 1, 64)[:, None]
 history = fit(torch.nn.Linear(1, 1), lambda m, b: (m(b[0]) - b[1]).square().mean(), (x, 3 * x), label="a line")
 """
-CELLS = [STEPPER, SCOPE, FILM, COSTS, PREDICTION, OUTCOME, NUMBER, COUNTED, HINTS, BAR]
 PICTURE = ".jupyter-widgets img"
 PASSED = """(handle) => { window.passed = [];
   new MutationObserver(() => {
     const now = Number(handle.getAttribute('aria-valuenow'));
     if (window.passed.at(-1) !== now) window.passed.push(now);
   }).observe(handle, {attributes: true, attributeFilter: ['aria-valuenow']}); }"""
-
-
-@pytest.fixture(scope="module")
-def running(jupyterlab: lab.Lab) -> tuple[lab.Lab, Any]:
-    """A JupyterLab, and a page whose notebook has been run; a copy of what it saved is `saved.ipynb`."""
-    folder = jupyterlab.folder
-    lab.write(folder / "widgets.ipynb", CELLS)
-    page = jupyterlab.run("widgets.ipynb")
-    page.locator(".jp-OutputArea", has_text="a line").get_by_text("loss").wait_for()
-    page.evaluate(lab.SAVE)
-    shutil.copy(folder / "widgets.ipynb", folder / "saved.ipynb")
-    return jupyterlab, page
-
-
-def output(page: Any, source: str) -> Any:
-    """What stands under the cell."""
-    return page.locator(".jp-CodeCell").nth(CELLS.index(source)).locator(".jp-Cell-outputArea")
+THEME = "(theme) => jupyterapp.commands.execute('apputils:change-theme', {theme})"
+# What Tab reaches, the part of it that a reader sees, and what lies around it, in pixels of the page.
+FOCUSED = """() => {
+  const {activeElement: node} = document;
+  const {x, y, width, height} = node.getBoundingClientRect();
+  const clip = {x: Math.max(x - 8, 0), y: Math.max(y - 8, 0), width: width + 16, height: height + 16};
+  return {name: `${node.tagName} ${node.className} ${node.ariaLabel ?? node.textContent.slice(0, 30)}`, clip};
+}"""
+ROOM = 8000  # pixels of height: all cells are in view, so that a picture can be taken of each part
 
 
 class Changes:
@@ -118,102 +114,69 @@ class Changes:
             )
 
 
-def test_the_stepper_follows_mouse_and_keys(running):
-    page = running[1]
-    out = output(page, STEPPER)
-    picture = out.locator(PICTURE)
+# ---- what is done with each figure, once in each theme
+
+
+def step(page: Any, out: Any) -> None:
+    picture, text = out.locator(PICTURE), out.locator("input[type=text]")
+    with Changes(page, picture):
+        text.fill("")
+    with Changes(page, picture):
+        text.fill("1101")
     with Changes(page, picture):
         out.get_by_role("button", name="step back").click()
-    assert out.locator(".widget-readout").inner_text() == "3"
-    handle = out.locator(".noUi-handle")
-    handle.focus()
-    for key, now in (("ArrowLeft", "2"), ("ArrowRight", "3"), ("ArrowRight", "4")):
-        with Changes(page, picture):
-            page.keyboard.press(key)
-        assert out.locator(".widget-readout").inner_text() == now
-    text = out.locator("input[type=text]")
+    out.locator(".noUi-handle").focus()
     with Changes(page, picture):
-        text.fill("11")
+        page.keyboard.press("ArrowLeft")
+    assert out.locator(".widget-readout").inner_text() == "2"
     kept = picture.get_attribute("src")
     text.fill("11x")
     out.get_by_text("unknown symbols ['x']").wait_for()
     assert picture.get_attribute("src") == kept
-    with Changes(page, picture):
-        text.fill("")
-    with Changes(page, picture):
-        text.press_sequentially("1")
-    with Changes(page, picture):
-        out.get_by_role("button", name="step back").press("Enter")
 
 
-def test_the_gate_scope_follows_mouse_and_keys(running):
-    page = running[1]
-    out = output(page, SCOPE)
-    picture = out.locator(PICTURE)
+def force(page: Any, out: Any) -> None:
+    picture, handle = out.locator(PICTURE), out.get_by_role("slider", name="to")
+    for key in "BC":
+        with Changes(page, picture):
+            out.get_by_role("button", name=key).click()
+    for gate in ("input gate i", "forget gate f"):
+        with Changes(page, picture):
+            out.locator("select").select_option(gate)
+    handle.press("End")
     with Changes(page, picture):
-        out.get_by_role("button", name="C").click()
-    with Changes(page, picture):
-        out.locator("select").select_option("forget gate f")
-    out.locator(".noUi-handle").focus()
-    with Changes(page, picture):
-        page.keyboard.press("ArrowLeft")
+        handle.press("ArrowLeft")
     out.get_by_text("0.99", exact=True).wait_for()
 
 
-def test_the_film_plays_and_follows_mouse_and_keys(running):
-    page = running[1]
-    out = output(page, FILM)
-    picture = out.locator(PICTURE)
-    handle = out.locator(".noUi-handle")
-    frames = "([handle, frame]) => Number(handle.getAttribute('aria-valuenow')) === frame"
-    page.wait_for_function(frames, arg=[handle.element_handle(), 4])
+def play(page: Any, out: Any) -> None:
+    handle = out.get_by_role("slider", name="frame")
+    last = "(handle) => Number(handle.getAttribute('aria-valuenow')) === 4"
+    handle.press("End")
+    page.wait_for_function(last, arg=handle.element_handle())
     handle.evaluate(PASSED)  # a frame may be gone before it can be waited for
-    with Changes(page, picture):
-        out.locator("button").first.click()  # play: once, from the start to the end
-    page.wait_for_function(frames, arg=[handle.element_handle(), 4])
+    with Changes(page, out.locator(PICTURE)):
+        out.get_by_role("button", name="play or pause").click()  # once, from the start to the end
+    page.wait_for_function(last, arg=handle.element_handle())
     assert page.evaluate("window.passed") == [0, 1, 2, 3, 4]
-    handle.focus()
-    with Changes(page, picture):
-        page.keyboard.press("ArrowLeft")
-    with Changes(page, picture):
-        out.locator(".noUi-target").click(position={"x": 3, "y": 3})
 
 
-def test_the_cost_explorer_follows_mouse_and_keys(running):
-    page = running[1]
-    out = output(page, COSTS)
-    picture = out.locator(PICTURE)
-    with Changes(page, picture):
-        out.get_by_role("button", name="writing").click()
-    shown = {"tokens n": "2048", "width D": "1024", "layers L": "12", "batch B": "16"}
-    for n, (name, now) in enumerate(shown.items()):
-        slider = out.locator(".widget-slider").nth(n)
-        assert slider.locator(".widget-label").inner_text() == name
-        slider.locator(".noUi-handle").focus()
+def cost(page: Any, out: Any) -> None:
+    picture, slider = out.locator(PICTURE), out.get_by_role("slider", name="width D")
+    for mode in ("reading", "writing"):
         with Changes(page, picture):
-            page.keyboard.press("ArrowRight")
-        assert slider.locator(".widget-readout").inner_text() == now
+            out.get_by_role("button", name=mode).click()
+    assert out.get_by_role("button", name="writing", pressed=True).is_visible()
+    slider.press("Home")
     with Changes(page, picture):
-        slider.locator(".noUi-target").click(position={"x": 3, "y": 3})
-    assert slider.locator(".widget-readout").inner_text() == "1"
-
-
-def test_the_controls_of_the_cost_explorer_have_room_for_their_words(running):
-    out = output(running[1], COSTS)
+        slider.press("ArrowRight")
+    out.get_by_role("img", name="D = 64, ").wait_for()  # the picture is said in words that follow it
     for words in out.locator(".widget-label, .widget-readout, .widget-toggle-button").all():
         assert words.evaluate("words => words.scrollWidth <= words.clientWidth"), words.inner_text()
-    label, *buttons = (each.bounding_box() for each in out.locator(".widget-toggle-buttons").locator(
-        ".widget-label, .widget-toggle-button").all())  # fmt: skip
-    assert len(buttons) == 3
-    for button in buttons:  # in one row with their label
-        assert button["y"] < label["y"] + label["height"] / 2 < button["y"] + button["height"]
 
 
-def test_a_prediction_follows_mouse_and_keys_and_stands_beside_its_outcome(running):
-    page = running[1]
-    outcome = output(page, OUTCOME)
-    outcome.get_by_text("No prediction was made. Measured: tails.").wait_for()
-    choices = output(page, PREDICTION).locator("input[type=radio]")
+def guess(page: Any, out: Any) -> None:
+    outcome, choices = output(page, OUTCOME), out.locator("input[type=radio]")
     choices.nth(0).click()
     outcome.get_by_text("You predicted: heads. Measured: tails.").wait_for()
     choices.nth(1).focus()
@@ -221,53 +184,141 @@ def test_a_prediction_follows_mouse_and_keys_and_stands_beside_its_outcome(runni
     outcome.get_by_text("You predicted: tails. Measured: tails.").wait_for()
 
 
-def test_a_predicted_number_is_typed_and_only_one_in_range_is_taken(running):
-    page = running[1]
-    outcome = output(page, COUNTED)
-    outcome.get_by_text("No prediction was made. Measured: 17.").wait_for()
-    box = output(page, NUMBER).get_by_label("your number")
-    box.fill("99")
-    box.press("Tab")
-    assert outcome.get_by_text("No prediction was made").is_visible()
-    box.click()
-    page.keyboard.press("Control+a")
-    page.keyboard.type("12")
-    page.keyboard.press("Tab")
+def count(page: Any, out: Any) -> None:
+    outcome, box = output(page, COUNTED), out.get_by_label("your number")
+    for typed in ("99", "12"):  # only one in range is taken
+        box.click()
+        page.keyboard.press("Control+a")
+        page.keyboard.type(typed)
+        page.keyboard.press("Tab")
+        assert outcome.get_by_text("predicted: 99").count() == 0
     outcome.get_by_text("You predicted: 12. Measured: 17.").wait_for()
     assert page.locator(".jp-CodeCell").count() == len(CELLS)  # no digit or letter reached the notebook
 
 
-def check_hints(page: Any) -> None:
-    """Unfold and fold the hints, one with the mouse and one with the keys."""
-    hints = output(page, HINTS).locator("details")
-    shown = """hints => hints.map((hint) => {
-      const [all, title] = [hint, hint.querySelector('summary')].map((node) => node.getBoundingClientRect().height);
-      return all > title + 8; })"""
-    first, second = hints.locator("summary").all()
-    assert hints.evaluate_all(shown) == [False, False]
-    first.click()
-    second.focus()
+def unfold(page: Any, out: Any) -> None:
+    first, second = out.locator("details").all()
+    out.locator("details").evaluate_all("all => all.forEach((hint) => { hint.open = false; })")
+    first.locator("summary").click()
+    second.locator("summary").focus()
     page.keyboard.press("Space")
-    assert hints.evaluate_all(shown) == [True, True]
-    first.click()
-    assert hints.evaluate_all(shown) == [False, True]
+    for hint in (first, second):
+        assert hint.evaluate("hint => hint.clientHeight > hint.firstElementChild.clientHeight + 8")
 
 
-def test_hints_unfold_with_mouse_and_keys(running):
-    check_hints(running[1])
-
-
-def test_the_bar_is_full_at_the_end(running):
-    out = output(running[1], BAR)
+def filled(page: Any, out: Any) -> None:
     assert out.locator(".progress-bar").evaluate("bar => bar.style.width") == "100%"
     assert "a line" in out.inner_text() and "loss 0.0" in out.inner_text()
 
 
+def hold(page: Any, out: Any) -> None:
+    out.locator("div.map, .main .stage").first.click(position={"x": 90, "y": 90})
+    page.keyboard.press("ArrowDown")
+
+
+def hide(page: Any, out: Any) -> None:
+    out.locator(".stage").nth(1).click(position={"x": 10, "y": 10})
+    page.keyboard.press("ArrowRight")
+
+
+def train(page: Any, out: Any) -> None:
+    out.get_by_role("button", name="Start").click()
+    out.locator(".status", has_text="after 20 steps").wait_for(timeout=30_000)
+
+
+# A cell, and what is done with what it shows.
+WIDGETS: dict[str, tuple[str, Callable[[Any, Any], None]]] = {
+    "stepper": (STEPPER, step),
+    "gate scope": (SCOPE, force),
+    "film": (FILM, play),
+    "cost explorer": (COSTS, cost),
+    "choice": (PREDICTION, guess),
+    "number": (NUMBER, count),
+    "bar": (BAR, filled),
+    "hints": (HINTS, unfold),
+    "attention explorer": (EXPLORER, hold),
+    "playground, masking": (MODELS + MASKING, hide),
+    "playground, attention": (ATTENTION, hold),
+    "transfer lab": (SHOW, train),
+}
+FIGURES = ("stepper", "gate scope", "film", "cost explorer", "attention explorer", "playground, masking",
+           "playground, attention", "transfer lab")  # fmt: skip
+CELLS = [LAB, "STEPS = 20", *(cell for cell, _ in WIDGETS.values()), OUTCOME, COUNTED]
+
+
+@pytest.fixture(scope="module")
+def running(jupyterlab: lab.Lab) -> tuple[lab.Lab, Any]:
+    """A JupyterLab, and a page whose notebook has been run; a copy of what it saved is `saved.ipynb`."""
+    folder = jupyterlab.folder
+    lab.write(folder / "widgets.ipynb", CELLS)
+    page = jupyterlab.run("widgets.ipynb")
+    page.set_viewport_size({"width": 1300, "height": ROOM})
+    output(page, SHOW).locator(".status", has_text="Press Start").wait_for()
+    page.evaluate(lab.SAVE)
+    shutil.copy(folder / "widgets.ipynb", folder / "saved.ipynb")
+    return jupyterlab, page
+
+
+@pytest.fixture(scope="module", params=["JupyterLab Light", "JupyterLab Dark"])
+def themed(running: tuple[lab.Lab, Any], request: pytest.FixtureRequest) -> Any:
+    use_theme(running[1], request.param)
+    return running[1]
+
+
+def use_theme(page: Any, name: str) -> None:
+    """Show the page in another theme."""
+    page.evaluate(THEME, name)
+    light = str(name.endswith("Light")).lower()
+    page.wait_for_function("(light) => document.body.dataset.jpThemeLight === light", arg=light)
+    page.wait_for_timeout(1000)  # JupyterLab stumbles when the next change comes too soon
+
+
+def output(page: Any, source: str) -> Any:
+    """What stands under the cell."""
+    return page.locator(".jp-CodeCell").nth(CELLS.index(source)).locator(".jp-Cell-outputArea")
+
+
+def findings(out: Any) -> list[str]:
+    return axe.findings(out) if axe.SCRIPT or REQUIRED else []
+
+
+@pytest.mark.parametrize("kind", WIDGETS)
+def test_in_jupyterlab_a_widget_follows_mouse_and_keys_and_has_no_finding(themed, kind):
+    cell, work = WIDGETS[kind]
+    out = output(themed, cell)
+    assert findings(out) == []
+    work(themed, out)
+    assert findings(out) == []
+
+
+@pytest.mark.parametrize("kind", [kind for kind in WIDGETS if kind != "bar"])
+def test_the_keys_reach_all_of_a_widget_and_leave_it_and_the_focus_is_seen(running, kind):
+    page = running[1]
+    out = output(page, WIDGETS[kind][0])
+    stops = out.locator("button, input, select, summary, [tabindex='0'], [contenteditable='true']")
+    first = next(stop for stop in stops.all() if stop.is_visible() and stop.is_enabled())
+    inside = "out => out.contains(document.activeElement)"
+    for key in ("Shift+Tab", "Tab"):
+        first.focus()
+        unseen, found = [], 0
+        while out.evaluate(inside):
+            assert found <= stops.count(), f"{key} does not leave the {kind}"
+            found += 1
+            focused = page.evaluate(FOCUSED)
+            node = page.evaluate_handle("document.activeElement")
+            with_focus = page.screenshot(clip=focused["clip"])
+            node.evaluate("node => node.blur()")
+            if page.screenshot(clip=focused["clip"]) == with_focus:
+                unseen.append(focused["name"])
+            node.evaluate("node => node.focus()")
+            page.keyboard.press(key)
+        assert found and unseen == []
+
+
 def test_a_notebook_that_somebody_else_ran_shows_the_pictures(running):
-    cells = [CELLS.index(source) for source in (STEPPER, SCOPE, FILM, COSTS)]
-    page = running[0].open_foreign("saved.ipynb", cells)
+    page = running[0].open_foreign("saved.ipynb", [CELLS.index(WIDGETS[kind][0]) for kind in FIGURES])
     assert output(page, PREDICTION).get_by_text("heads / tails / neither").is_visible()
     assert output(page, NUMBER).get_by_text("(a whole number from 1 to 40)").is_visible()
     assert output(page, BAR).get_by_text("a line: 500 steps").is_visible()
-    check_hints(page)
+    unfold(page, output(page, HINTS))
     page.close()

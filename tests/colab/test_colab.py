@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 
 from lecturelib.workshop.publish.form import WIDGET_VIEW, clean, problems
 from lecturelib.workshop.publish.stamp import COLAB_LACKS, INSTALL_TAG, install, repository
-from tests.browser.test_accessibility_in_jupyterlab import CELLS
+from tests.browser.test_widgets import CELLS
 from tests.colab import machine
 from tests.colab.preinstalled.google.colab.output import MANAGER
 from tests.stand_ins import FULL, ON_COLAB, STEPS, UNLIKE
