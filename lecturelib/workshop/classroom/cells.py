@@ -15,12 +15,11 @@ from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator
 from typing import NamedTuple
 
-COPIES = 3  # so many cells with the same check are looked at: the last ones
+COPIES = 3  # so many different cells with the same check are looked at: a kernel's history may hold hundreds
 _CHECK = re.compile(r"\bcheck_\w+")
 _UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
 _MAGIC = re.compile(r"(?m)^([ \t]*)(?:%time[ \t]+(?=\S)|(?:[%!?].*|[\w.]+\?{1,2}[ \t]*$))")
 _CALLED = re.compile(r"(?m)(?<![=!<>])=[ \t]*[!%].*$")  # x = !ls
-_DEFINE = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _COMPOUND = (ast.For, ast.AsyncFor, ast.While, ast.If, ast.With, ast.AsyncWith, ast.Try, ast.Match)
 _WILD = {"exec", "globals", "locals", "vars", "setattr", "delattr"}  # what these bind stands nowhere
 _ANY = "*"  # the name of whatever such a statement binds
@@ -71,7 +70,11 @@ def attempts(cells: list[str], known: Container[str], texts: Iterable[str] = ())
             found.append(Attempt(check, source, ast.unparse(answer), above + cell))
         except _UNREADABLE:
             found.append(Attempt(check, cell, "...", cell))
-    return [*_last(found), *_misplaced(found, known, texts)]
+    last: list[Attempt] = []
+    for attempt in dict.fromkeys(reversed(found)):
+        if sum(each.check == attempt.check for each in last) < COPIES:
+            last.insert(0, attempt)
+    return [*last, *_misplaced(found, known, texts)]
 
 
 def parse(cell: str) -> ast.Module | None:
@@ -89,7 +92,7 @@ def parse(cell: str) -> ast.Module | None:
 
 
 class _Checks(ast.NodeTransformer):
-    """Takes the calls of checks and hints out of a statement, and keeps (check, answer) of each."""
+    """Takes the calls of checks out of a statement, and keeps (check, answer) of each."""
 
     def __init__(self) -> None:
         self.found: list[tuple[str, ast.expr]] = []
@@ -101,85 +104,80 @@ class _Checks(ast.NodeTransformer):
             given = [*node.args, *(keyword.value for keyword in node.keywords), ast.Constant(...)]
             self.found.append((name, given[0]))
             return ast.copy_location(ast.Constant(None), node)
-        if name == "hints" and isinstance(called, ast.Attribute) and _CHECK.match(ast.unparse(called.value)):
-            return ast.copy_location(ast.Constant(None), node)
         return self.generic_visit(node)
 
 
 class _Statement:
-    """What a statement does with names.
+    """What a statement does with names: it reads them, and binds them; `anew` where it matters no more what they were.
 
-    `now`, `later`: reads them at once, or when a function that it defines is called. `binds`: gives them a value,
-    `anew`: whatever they were before. `stores`: changes a part of what they stand for, `touches`: may do so, by a call.
-    `same`: what it binds may be the same object as these. `effects`, `may`: what a function that it defines binds and
-    stores, and what it touches, when it is called.
+    `same`: what it binds is a part of these. `stores`: it changes a part of what they stand for, `touches`: it may do
+    so, by a call or in a loop; a function does when it is called.
     """
 
     def __init__(self, node: ast.stmt) -> None:
-        self.now, self.later, self.binds, declared = _names(node)
-        self.defines = isinstance(node, _DEFINE)
+        self.reads, self.binds, declared = _names(node)
         self.imports = isinstance(node, ast.Import | ast.ImportFrom)
-        self.anew = set(self.binds) if self.defines or self.imports else _targets(node)
-        self.stores, self.touches = _changed(node)
+        self.waits = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+        self.defines = self.waits or any(isinstance(each, ast.Lambda) for each in ast.walk(node))
+        whole = isinstance(node, ast.Assign) or (isinstance(node, ast.AnnAssign) and node.value)
+        self.anew = set(self.binds) if whole or self.waits or self.imports else set()
         self.same = _base(node.value) if isinstance(node, ast.Assign) else set()
-        if self.now & _WILD or (isinstance(node, ast.ImportFrom) and node.names[0].name == "*"):
-            self.binds.add(_ANY)
-        if isinstance(node, _COMPOUND):
-            self.touches |= self.now
-        inside = [_changed(each) for each in ast.walk(node) if isinstance(each, ast.stmt)] if self.later else []
-        self.effects = set().union(*(stores for stores, _ in inside)) & self.later | declared
-        self.may = set().union(*(touches for _, touches in inside)) & self.later
-        if self.later & _WILD:
-            self.effects.add(_ANY)
+        stores, touches = _changed(node)
+        self.stores = stores & self.reads | declared
+        self.touches = self.same | (self.reads if isinstance(node, _COMPOUND) else touches & self.reads)
+        if self.reads & _WILD or (isinstance(node, ast.ImportFrom) and node.names[0].name == "*"):
+            (self.stores if self.waits else self.binds).add(_ANY)
 
 
 class _Needs:
-    """Which statements an answer needs, found backwards: those that make what is needed below, and what these need."""
+    """Which statements an answer needs: those that bind or change a name that it needs, and what these need in turn."""
 
     def __init__(self, nodes: list[ast.stmt]) -> None:
         self.all = [_Statement(node) for node in nodes]
-        data = set().union(*(each.binds for each in self.all if not each.defines and not each.imports))
         own = set().union(*(each.binds for each in self.all if not each.imports))
-        functions = set().union(*(each.binds for each in self.all if each.later))
-        self.calls: dict[str, set[str]] = defaultdict(set)  # what it may read to call what a name stands for
-        effects: dict[str, set[str]] = defaultdict(set)  # and what that changes
-        alias: dict[str, set[str]] = defaultdict(set)  # other names of the same object
+        data = set().union(*(each.binds for each in self.all if not each.imports and not each.waits))
+        uses: dict[str, set[str]] = defaultdict(set)  # what a name leads to
+        effects: dict[str, set[str]] = defaultdict(set)  # and what changes when it is called
         for each in self.all:
             for name in each.binds:
-                self.calls[name] |= each.later | each.now & functions
-                effects[name] |= each.effects | each.may & data
-                for other in each.same & data:
-                    alias[name].add(other)
-                    alias[other].add(name)
+                uses[name] |= each.reads
+                effects[name] |= each.stores | each.touches & data if each.defines else set()
         self.changes: list[set[str]] = []
         for each in self.all:
-            part = each.stores | each.touches & data
-            if not each.defines:
-                part = part.union(*(effects.get(name, ()) for name in _reached(each.now, self.calls)))
+            part: set[str] = set()
+            if not each.waits:
+                called = (effects[name] for name in _reached(each.reads, uses))
+                part = each.stores.union(each.touches & data, *called)
             anything = {_ANY} if each.stores - own else set()  # of a module, which an answer may use by another name
-            self.changes.append(each.binds | anything | _reached(part, alias))
+            self.changes.append(each.binds | part | anything)
 
     def of(self, answer: ast.expr, place: int) -> list[int]:
         """Return the numbers of the statements that an expression needs after the first `place` of them, in order.
 
         What none of these binds is taken from below, as if that stood above all.
         """
-        now, later, *_ = _names(ast.Expr(answer))
-        wanted = _reached(now | later, self.calls) | {_ANY}
-        above = self._taken(wanted, range(place))
+        wanted = _names(ast.Expr(answer))[0] | {_ANY}
+        above = self._taken(wanted, 0, place)
         wanted -= {_ANY}.union(*(self.all[n].binds for n in above))
-        return self._taken(wanted, range(place, len(self.all))) + above
+        return self._taken(wanted, place, len(self.all)) + above
 
-    def _taken(self, wanted: set[str], numbers: range) -> list[int]:
-        """Return the statements that make or change what is wanted, in order; it becomes what is wanted above them."""
-        taken = []
-        for n in reversed(numbers):
-            each = self.all[n]
-            if self.changes[n] & wanted:
-                taken.append(n)
-                wanted -= each.anew
-                wanted |= each.now | each.later if each.defines else _reached(each.now | each.later, self.calls)
-        return taken[::-1]
+    def _taken(self, wanted: set[str], start: int, end: int) -> list[int]:
+        """Return the statements that bind or change what is wanted, in order; what they need becomes wanted as well."""
+        taken: set[int] = set()
+        asked = [(name, end) for name in wanted]
+        for name, before in asked:  # which grows meanwhile
+            wanted.add(name)
+            for n in range(before - 1, start - 1, -1):
+                each = self.all[n]
+                if name in self.changes[n]:
+                    if n not in taken:
+                        taken.add(n)
+                        asked += [(need, n) for need in each.reads]
+                        if each.defines or each.same:  # what it reads may be changed further down
+                            asked += [(need, end) for need in each.reads | each.binds]
+                    if name in each.anew:
+                        break
+        return sorted(taken)
 
 
 def _reached(names: set[str], more: dict[str, set[str]]) -> set[str]:
@@ -192,15 +190,6 @@ def _reached(names: set[str], more: dict[str, set[str]]) -> set[str]:
     return found
 
 
-def _targets(node: ast.stmt) -> set[str]:
-    """Return the names that an assignment binds, whatever they were before."""
-    if isinstance(node, ast.Assign):
-        targets = [each for t in node.targets for each in (t.elts if isinstance(t, ast.Tuple | ast.List) else [t])]
-    else:
-        targets = [node.target] if isinstance(node, ast.AnnAssign) and node.value else []
-    return {each.id for each in targets if isinstance(each, ast.Name)}
-
-
 def _base(node: ast.AST | None) -> set[str]:
     """Return the name of which an expression is a part, x of x.a[0]."""
     while isinstance(node, ast.Attribute | ast.Subscript | ast.Starred):
@@ -208,59 +197,36 @@ def _base(node: ast.AST | None) -> set[str]:
     return {node.id} if isinstance(node, ast.Name) else set()
 
 
-def _here(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield a statement and what is in it, but not what runs only when a function is called."""
-    yield node
-    inside = ast.iter_child_nodes(node)
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-        inside = iter([node.args, *getattr(node, "decorator_list", [])])
-    for child in inside:
-        yield from _here(child)
-
-
 def _changed(node: ast.stmt) -> tuple[set[str], set[str]]:
     """Return the names of which a statement changes a part, and those that it may change by a call."""
-    stores, touches = set(), set()
-    for each in _here(node):
+    stores, touches = set[str](), set[str]()
+    for each in ast.walk(node):
         if isinstance(each, ast.Attribute | ast.Subscript) and not isinstance(each.ctx, ast.Load):
             stores |= _base(each)
         elif isinstance(each, ast.Call):
             if isinstance(each.func, ast.Attribute):
                 touches |= _base(each.func)
             if not (isinstance(each.func, ast.Name) and each.func.id in _HARMLESS):
-                for argument in (*each.args, *(keyword.value for keyword in each.keywords)):
-                    touches |= _base(argument)
+                touches = touches.union(*map(_base, [*each.args, *(keyword.value for keyword in each.keywords)]))
     return stores, touches
 
 
-def _names(node: ast.stmt) -> tuple[set[str], set[str], set[str], set[str]]:
-    """Return the names that code reads at once, or when a function in it is called, and that it binds likewise."""
-    now, later, binds, declared = set[str](), set[str](), set[str](), set[str]()
+def _names(node: ast.stmt) -> tuple[set[str], set[str], set[str]]:
+    """Return the outermost names that code reads, now or when it is called; that it binds; that a function binds."""
+    reads, binds, declared = set[str](), set[str](), set[str]()
     try:
-        tables = [(symtable.symtable(ast.unparse(node), "<cell>", "exec"), False)]
+        tables = [symtable.symtable(ast.unparse(node), "<cell>", "exec")]
     except _UNREADABLE:  # Python would refuse it
-        return now, later, binds, declared
-    for table, after in tables:  # which grows meanwhile
-        outermost = table is tables[0][0]
+        return reads, binds, declared
+    for table in tables:  # which grows meanwhile
+        outermost = table is tables[0]
         for symbol in table.get_symbols():
             if symbol.is_referenced() and (outermost or symbol.is_global()):
-                (later if after else now).add(symbol.get_name())
+                reads.add(symbol.get_name())
             if (symbol.is_assigned() or symbol.is_imported()) and (outermost or symbol.is_declared_global()):
-                (declared if after else binds).add(symbol.get_name())
-        for each in table.get_children():
-            waits = str(each.get_type()) == "function" and not each.get_name().endswith(("comp", "genexpr"))
-            tables.append((each, after or waits))
-    if isinstance(node, ast.FunctionDef) and node.decorator_list:
-        now |= later
-    return now, later, binds, declared
-
-
-def _last(found: list[Attempt]) -> Iterator[Attempt]:
-    """Yield the attempts without repetitions, at most the last few of each check."""
-    distinct = list(dict.fromkeys(reversed(found)))
-    for n, attempt in reversed(list(enumerate(distinct))):
-        if sum(other.check == attempt.check for other in distinct[:n]) < COPIES:
-            yield attempt
+                (binds if outermost else declared).add(symbol.get_name())
+        tables += table.get_children()
+    return reads, binds, declared
 
 
 def _misplaced(found: list[Attempt], known: Container[str], texts: Iterable[str]) -> Iterator[Attempt]:
@@ -270,7 +236,7 @@ def _misplaced(found: list[Attempt], known: Container[str], texts: Iterable[str]
         checks = _Checks()
         for statement in tree.body if tree else ():
             checks.visit(statement)
-        bound = set().union(*(_names(each)[2] for each in tree.body)) if tree else set()
+        bound = set().union(*(_names(each)[1] for each in tree.body)) if tree else set()
         wanted = {name for name, _ in checks.found if name in known and name not in {each.check for each in found}}
         wanted |= {each.check for each in found if each.answer in bound}
         for check in sorted(wanted):

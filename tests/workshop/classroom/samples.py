@@ -17,6 +17,7 @@ SOLUTION = re.compile(r"\A<details><summary>Solution</summary>\n\n```python\n(.*
 CHECKED = re.compile(r"(?m)^check_\w+\(")
 QUICK = Limits(seconds=200)  # a limit that no honest answer meets, however busy the machine
 
+BUBBLEWRAP = "no bubblewrap that works: as root, apt install bubblewrap"  # what a test says that needs it
 RIGHT = "def share(labels):\n    return max(labels.count(k) for k in labels) / len(labels)\n"
 WRONG = "def share(labels):\n    return len(labels)\n"
 CHECK = "check_baseline(share)"

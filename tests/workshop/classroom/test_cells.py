@@ -36,7 +36,6 @@ MESSES = {
     "two exercises in one cell": (["a, b = 1, 2\ncheck_one(a)\ncheck_two(b)"], [("check_one", 1), ("check_two", 2)]),
     "the other way round": (["check_two(2)", "check_one(1)"], [("check_two", 2), ("check_one", 1)]),
     "solved further down": (["a = ...\ncheck_one(a)", "a = 1\ncheck_one(a)"], [("check_one", ...), ("check_one", 1)]),
-    "defined in another cell above": (["a = 1", "x = 2", "check_one(a)"], [("check_one", 1)]),
     "defined in a cell below": (["check_one(a)", "a = 1"], [("check_one", 1)]),
     "the last definition above counts": (["a = 0", "a = 1", "check_one(a)", "a = 2"], [("check_one", 1)]),
     "a helper of a helper": (
@@ -48,29 +47,18 @@ MESSES = {
     "as a value": (["found = check_one(1)"], [("check_one", 1)]),
     "inside of something": (["if True:\n    check_one(1)"], [("check_one", 1)]),
     "with a keyword": (["check_one(answer=1)"], [("check_one", 1)]),
-    "with its module": (["import a as checks\nchecks.check_one(1)"], None),
+    "with its module": (["import a as checks\nchecks.check_one(1)"], [("check_one", 1)]),
     "without an answer": (["check_one()"], [("check_one", ...)]),
-    "with a magic": (["%matplotlib inline\na = 1\ncheck_one(a)"], None),
+    "with a magic": (["%matplotlib inline\na = 1\ncheck_one(a)"], [("check_one", 1)]),
     "below a magic": (["%%time\ncheck_one(1)"], [("check_one", 1)]),
-    "after a command": (["!pip list\ncheck_one(1)"], None),
+    "after a command": (["!pip list\ncheck_one(1)"], [("check_one", 1)]),
     "unknown": (["check_three(1)", "print('check_one(1)')"], []),
 }
 
 
 @pytest.mark.parametrize(("cells", "wanted"), MESSES.values(), ids=MESSES)
 def test_a_mess_is_survived(cells, wanted):
-    if wanted is None:  # it holds a statement that runs in Jupyter only
-        assert [(each.check, each.answer) for each in attempts(cells, KNOWN)] in (
-            [("check_one", "1")],
-            [("check_one", "a")],
-        )
-    else:
-        assert answers(*cells) == wanted
-
-
-def test_what_is_no_python_is_handed_on_as_it_is():
-    (found,) = attempts(["def f(:\ncheck_one(f)"], KNOWN)
-    assert found.source == "def f(:\ncheck_one(f)" and found.check == "check_one"
+    assert answers(*cells) == wanted
 
 
 # What stands above an answer that needs `one`, in all forms that Python has for it; `one()` must be 1 then.
@@ -121,20 +109,14 @@ ANSWER = "def share(labels):\n    return one() * max(map(labels.count, labels)) 
 
 @st.composite
 def layouts(draw):
-    """Cells that hold a right answer, with what it needs in one of the forms, cut and mixed with other things."""
-    parts = [*draw(st.sampled_from(list(FORMS.values()))), ANSWER]
-    cells, last = [], ""
-    for part in parts:
-        cells += draw(st.lists(st.sampled_from(NOISE), max_size=2))
-        if cells and last == cells[-1] and "%" not in part + last and draw(st.booleans()):
-            cells[-1] += "\n" + part
-        else:
-            cells.append(part)
-        last = cells[-1]
+    """Cells that hold a right answer, with what it needs in one of the forms, mixed with other things."""
     check = draw(
         st.sampled_from(["check_baseline(share)", "found = check_baseline(answer=share)\nimport sys; sys.exit()"])
     )
-    return [*cells[:-1], f"{cells[-1]}\n{check}"] if draw(st.booleans()) else [*cells, check]
+    cells = []
+    for part in [*draw(st.sampled_from(list(FORMS.values()))), f"{ANSWER}\n{check}"]:
+        cells += [*draw(st.lists(st.sampled_from(NOISE), max_size=2)), part]
+    return cells
 
 
 def verdicts(cells):
@@ -154,6 +136,7 @@ def test_a_right_answer_is_right_in_the_table_and_in_what_is_handed_in(cells):
 @pytest.mark.parametrize("parts", FORMS.values(), ids=FORMS)
 def test_every_form_in_which_a_name_is_bound_or_changed_belongs_to_the_answer(parts):
     assert verdicts([*parts, f"{ANSWER}\ncheck_baseline(share)"]) == ["right"]
+    assert verdicts(["\n".join([*parts, ANSWER]), "check_baseline(share)"]) == ["right"]
 
 
 def test_an_answer_in_a_text_cell_is_named():
@@ -162,10 +145,6 @@ def test_an_answer_in_a_text_cell_is_named():
         *_, last = attempts(code, {"check_baseline"}, text)
         assert last.fault and last.fault[0] == "in a text cell"
     assert [each.fault for each in attempts(cells, {"check_baseline"}, texts[:1])] == [None]
-
-
-def test_shell_lines_without_end_are_read_at_once():
-    assert parse("\n".join("!ls" for _ in range(30_000))) is not None
 
 
 def test_experiments_are_not_brought_along():
