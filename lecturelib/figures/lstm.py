@@ -125,9 +125,9 @@ def holding(delays: Sequence[int], shares: Mapping[str, Mapping[str, np.ndarray]
     for row, (readout, found) in enumerate(zip(shares, arms, strict=True)):
         for ax, (name, each) in zip(panels[row], found.items(), strict=True):
             draw_map(ax, each, cmap="cividis", vmin=0, vmax=1)
-            number_cells(ax, each, 13, short=True)
+            number_cells(ax, each, lambda share: f"{share:.2f}".lstrip("0") if share < 0.995 else "1", 13)
             ax.set_yticks([])
-            ax.set_xticks(range(len(delays)), [str(d) for d in delays])
+            ax.set_xticks(range(len(delays)), [str(each) for each in delays])
             if row == 0:
                 ax.set_title(name)
         panels[row, 0].set_ylabel(f"{readout};\none row per seed")
@@ -187,7 +187,12 @@ def gate_scope_frame(figure: Figure, string: str, cell: np.ndarray, gates: Mappi
     second.set(yticks=[], title=f"Cell, unit by unit (-{limit:.3g} to {limit:.3g})",
                xlabel="orange: negative; purple: positive")  # fmt: skip
     _mark_symbols(second, string, first=1)
-    _bars(third, answer, key)
+    colors = [PURPLE if k == key else "#cccccc" for k in range(len(KEYS))]
+    third.bar(range(len(KEYS)), answer, color=colors, edgecolor="black", lw=[3 * (k == key) for k in range(len(KEYS))])
+    third.axhline(1 / len(KEYS), color=GREY, ls="--", lw=1.5)
+    third.set_xticks(range(len(KEYS)), list(KEYS), fontsize=15)
+    verdict = "recalled" if int(np.argmax(answer)) == key else "forgotten"
+    third.set(ylim=(0, 1.03), title=f"It was {KEYS[key]}: {verdict}", xlabel="dashed: chance")
 
 
 def _mark_symbols(ax: Axes, string: str, first: int) -> None:
@@ -197,13 +202,3 @@ def _mark_symbols(ax: Axes, string: str, first: int) -> None:
     below = ax.get_xaxis_transform()  # plain texts: as tick labels these take half of the time of a redraw
     for k in sorted(set(range(len(string))) - set(keys)):
         ax.text(first + k, -0.025, string[k], transform=below, ha="center", va="top", fontsize=11, in_layout=False)
-
-
-def _bars(ax: Axes, answer: np.ndarray, key: int) -> None:
-    colors = [PURPLE if k == key else "#cccccc" for k in range(len(answer))]
-    widths = [3 if k == key else 0 for k in range(len(answer))]
-    ax.bar(range(len(answer)), answer, color=colors, edgecolor="black", lw=widths)
-    ax.axhline(1 / len(answer), color=GREY, ls="--", lw=1.5)
-    ax.set_xticks(range(len(answer)), list(KEYS[: len(answer)]), fontsize=15)
-    verdict = "recalled" if int(np.argmax(answer)) == key else "forgotten"
-    ax.set(ylim=(0, 1.03), title=f"It was {KEYS[key]}: {verdict}", xlabel="dashed: chance")

@@ -9,10 +9,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullFormatter
 
-from lecturelib.figures.colors import BLUE, GREY, RED, STATE_COLORS
-from lecturelib.figures.given import as_many, few, growing, known, results, same_shape
+from lecturelib.figures.colors import BLUE, GREY, MARKERS, RED, STATE_COLORS
+from lecturelib.figures.given import as_many, few, known, results, same_shape
 from lecturelib.figures.paper import paper
-from lecturelib.figures.parts import Curves, bracket, curves_and_levels, ink, label_ends, means_and_seeds, wrapped
+from lecturelib.figures.parts import bracket, ink, label_ends, means_and_seeds, wrapped
 from lecturelib.figures.pictures import picture
 from lecturelib.figures.style import LectureFigure, axes, new_figure, panel, styled
 
@@ -75,13 +75,19 @@ def _count_images(arrays: Mapping[str, np.ndarray]) -> int:
 
 
 @styled
-def errors_along(curves: Curves, lines: Mapping[str, float]) -> LectureFigure:
+def errors_along(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+                 lines: Mapping[str, float]) -> LectureFigure:  # fmt: skip
     """Show the error on hidden pixels while networks learn, and named levels: what simpler methods reach.
 
     Shapes: curves[name] is (steps, errors), of one length; errors above 0, on a log scale.
     """
     figure, ax = panel(12, 5.2)
-    _log_errors(ax, curves_and_levels(ax, curves, lines))
+    for k, (name, (x, y)) in enumerate(curves.items()):
+        ax.plot(x, y, MARKERS[k] + "-", color=STATE_COLORS[k], ms=8, lw=2.8, markevery=max(1, len(x) // 15), label=name)
+    figure.legend(loc="outside lower center", ncols=len(curves), fontsize=14)
+    for name, level in lines.items():
+        ax.axhline(level, color=GREY, ls="--", lw=1.6, zorder=1, label=name)
+    _log_errors(ax, np.concatenate([list(lines.values()), *(y for _, y in curves.values())]))
     last = max(max(x) for x, _ in curves.values())
     ax.set_xlim(min(min(x) for x, _ in curves.values()) - 0.01 * last, 1.01 * last)
     named = {f"{name}: {_error(level)}": level for name, level in lines.items()}
@@ -112,7 +118,6 @@ def holes(widths: Sequence[int], left: Mapping[str, np.ndarray], level: str | No
     `level` is a line whose first value is drawn through the whole figure, to be compared with; `named` is its name.
     Shapes: left[name] (n,), shares from 0 on, for holes of n widths that grow. Raises: ValueError for an unknown level.
     """
-    growing("widths", widths)
     arrays = results({name: np.asarray(each, float)[None] for name, each in left.items()}, "shares", len(widths))
     figure, ax = panel(10, 4.6)
     ends = means_and_seeds(ax, np.asarray(widths, float), {name: 100 * each for name, each in arrays.items()})

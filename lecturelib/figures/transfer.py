@@ -14,10 +14,11 @@ from matplotlib.ticker import NullLocator
 from numpy.typing import ArrayLike
 
 from lecturelib.figures.colors import BLUE, GREY, MARKERS, ORANGE, RED, STATE_COLORS
-from lecturelib.figures.given import few, growing, known, results, same_shape
+from lecturelib.figures.given import few, known, results, same_shape
 from lecturelib.figures.parts import interval, label_ends, wrapped
 from lecturelib.figures.pictures import HALO
 from lecturelib.figures.style import LectureFigure, panel, styled
+from lecturelib.figures.units import signed
 
 _COLORS, _MARKERS = (*STATE_COLORS, "black"), (*MARKERS, "X")
 _DASHES = ((0, (5, 2)), (0, (1, 1.3)), (0, (5, 1.5, 1, 1.5)))  # of controls, which are all gray
@@ -72,16 +73,15 @@ def label_curves(labels: Sequence[int], accuracy: Mapping[str, ArrayLike], chanc
     Controls are gray and dashed. Arms in `highlight` are wide and behind the others; their interval is a band, the
     others' bars. The axis begins at `begin`, from 0 to 1.
     Shapes: accuracy[name] (seeds, labels) from 0 to 1, 2 seeds or more.
-    Raises: ValueError for others, more than 7 arms or 3 controls, names that are not among the arms, and an axis that
-        begins above what is drawn.
+    Raises: ValueError for others, more than 7 arms or 3 controls, and names that are not among the arms.
     """
-    x = growing("labels", labels)
+    x = np.asarray(labels)
     arrays = _percent(accuracy, len(x))
     known("controls", controls, arrays)
     known("highlight", highlight, arrays)
     arms = [name for name in arrays if name not in controls]
-    if len(arms) > 7 or len(arrays) - len(arms) > 3:
-        raise ValueError(f"{len(arms)} arms, {len(controls)} controls: expected at most 7 and 3; draw two figures")
+    few("arms", arms, 7)
+    few("arms with controls", arrays, len(arms) + 3)
     figure, ax = panel(12, 5.8)
     looks: dict[str, dict[str, Any]] = {
         name: {"color": GREY, "ls": dashes, "lw": 2.2, "zorder": 1.5}
@@ -92,9 +92,6 @@ def label_curves(labels: Sequence[int], accuracy: Mapping[str, ArrayLike], chanc
         looks[name] = {"color": _COLORS[k], "marker": _MARKERS[k], "ms": 10 if wide else 8, "zorder": 2 - wide,
                        "lw": 4.0 if wide else 1.8 if highlight else 2.6}  # fmt: skip
     found = _with_interval(ax, x, arrays, looks, highlight)
-    lowest = min((mean - half).min() for mean, half in found.values())
-    if not 0 <= 100 * begin <= max(0, lowest):
-        raise ValueError(f"begin={begin}: expected 0 to {lowest / 100:.2f}, the lowest that is drawn")
     _label_axis(ax, x)
     ends = {name: float(mean[-1]) for name, (mean, _) in found.items()}
     below = f"; chance, {100 * chance:.0f} %, is below it"
@@ -117,12 +114,12 @@ def differences(
 
     `resolved[name]` says for each number of labels whether the difference is told from 0.
     Shapes: differences[name] (seeds, labels), accuracy minus that from scratch, from -1 to 1, 2 seeds or more.
-    Raises: ValueError for others, more than 7 names, and `resolved` of other names or lengths.
+    Raises: ValueError for others, more than 7 names, and `resolved` of other names.
     """
-    x = growing("labels", labels)
+    x = np.asarray(labels)
     arrays = _percent(differences, len(x), "differences")
-    if {name: len(each) for name, each in resolved.items()} != dict.fromkeys(arrays, len(x)) or len(arrays) > 7:
-        raise ValueError(f"resolved of {list(resolved)}: expected {len(x)} for each of {list(arrays)}, at most 7")
+    few("starts", arrays, 7)
+    known("differences", arrays, resolved)
     figure, ax = panel(12, 5.8)
     looks: dict[str, dict[str, Any]] = {
         name: {"color": _COLORS[k], "lw": 2.8, "zorder": 3} for k, name in enumerate(arrays)
@@ -210,9 +207,6 @@ def forgetting(
     Raises: ValueError for others, and a `first` that is not among the treatments.
     """
     known("first", [first], treatments)
-    for name, pair in treatments.items():
-        if len(pair) != 2:
-            raise ValueError(f"{name!r} has {len(pair)} accuracies: expected a pair, on the source and on the target")
     arrays = [_percent({name: pair[k] for name, pair in treatments.items()}) for k in (0, 1)]
     source, target = ({name: _bounds(x, f"accuracy of {name!r}") for name, x in each.items()} for each in arrays)
     order = [first, *(name for name in treatments if name != first)]
@@ -230,8 +224,15 @@ def forgetting(
         now, _, top = source[name]
         ax.plot([before, now], [row - 0.15] * 2, color=ORANGE, lw=10, alpha=0.35, solid_capstyle="butt", zorder=1)
         if row:
-            words = f"{round(now - before):+d} points".replace("-", "−").replace("+0", "0")
-            ax.text(1.02, row, words, size=17, weight="bold", color=RED if top < lowest else "black", **beside)
+            ax.text(
+                1.02,
+                row,
+                f"{signed(now - before)} points",
+                size=17,
+                weight="bold",
+                color=RED if top < lowest else "black",
+                **beside,
+            )
             ax.axhline(row - 0.5, color="#d0d0d0", lw=1, zorder=0)
     ax.set_yticks(range(len(order)), [wrapped(name, 3.0, 16) for name in order], fontsize=16)
     ax.tick_params("y", length=0)

@@ -11,7 +11,7 @@ from matplotlib.colors import LogNorm
 
 from lecturelib.figures.colors import BLUE, GREY, MARKERS, ORANGE, RED, STATE_COLORS
 from lecturelib.figures.given import few, results, same_shape
-from lecturelib.figures.maps import draw_map, number_cells, separate
+from lecturelib.figures.maps import draw_map, name_map, number_cells, separate
 from lecturelib.figures.parts import bracket, label_ends, means_and_seeds, wrapped
 from lecturelib.figures.style import LectureFigure, axes, new_figure, panel, styled
 
@@ -27,27 +27,22 @@ def mixing(maps: Mapping[str, np.ndarray]) -> LectureFigure:
     panels = axes(figure, 1, len(maps))
     for ax, (name, each) in zip(panels, maps.items(), strict=True):
         size = np.asarray(each, float)
-        if size.ndim != 2 or size.shape[0] != size.shape[1] or not (size >= 0).all() or not size.any():
+        if size.ndim != 2 or not (size >= 0).all() or not size.any():
             raise ValueError(f"map {name!r} {size.shape}: expected (T, T), absolute derivatives that are not all 0")
         reached = size > 0
-        image = draw_map(ax, np.where(reached, size, 1) / size.max(), mask=reached, cmap="viridis", norm=_RELATIVE)
-        verdict = _verdict(reached)
-        color = RED if "mixes" in verdict else BLUE
+        scale = LogNorm(1e-3, 1, clip=False)
+        image = draw_map(ax, np.where(reached, size, 1) / size.max(), mask=reached, cmap="viridis", norm=scale)
+        verdict, color = "mixes tokens", RED
+        if not reached[~np.eye(len(reached), dtype=bool)].any():
+            verdict, color = "each token alone", BLUE
+        elif not np.triu(reached, 1).any():
+            verdict = "mixes, not ahead"
         ax.set_title(f"{wrapped(name, 11 / len(maps))}:\n{verdict}", fontsize=14, color=color)
         ax.set(xticks=[], yticks=[])
     panels[0].set_ylabel("output token")
     bar = figure.colorbar(image, ax=panels, location="bottom", extend="min", aspect=45, shrink=0.6)
     bar.set_label("|d out / d in| as a share of the largest, log scale; columns: input tokens; hatched: exactly 0")
     return figure
-
-
-_RELATIVE = LogNorm(1e-3, 1, clip=False)
-
-
-def _verdict(reached: np.ndarray) -> str:
-    if not reached[~np.eye(len(reached), dtype=bool)].any():
-        return "each token alone"
-    return "mixes, not ahead" if not np.triu(reached, 1).any() else "mixes tokens"
 
 
 @styled
@@ -98,9 +93,7 @@ def heads(
     number_cells(table, removed)
     table.axhline(0.5, color="white", lw=5)
     rows = ["nothing\nremoved", *(f"head {k}\nremoved" for k in range(1, len(removed)))]
-    table.set_yticks(range(len(rows)), rows, fontsize=13)
-    table.set_xticks(range(len(questions)), [wrapped(each, 1.4, 13) for each in questions], fontsize=13)
-    table.tick_params(length=0)
+    name_map(table, rows, [wrapped(each, 1.4, 13) for each in questions], 13)
     table.set_title("Two heads, linear: one removed")
     figure.colorbar(image, ax=table, ticks=[0, 0.5, 1], aspect=25).set_label("right answers")
     return figure
@@ -201,8 +194,7 @@ def exposed(bugs: Sequence[str], tests: Sequence[str], found: np.ndarray) -> Lec
     for row, column in np.argwhere(found):
         ax.text(column, row, "✗", ha="center", va="center", fontsize=17, weight="bold")
     separate(ax, found.shape, color="#bbbbbb", width=1)
-    ax.set_yticks(range(len(bugs)), list(bugs), fontsize=14)
-    ax.set_xticks(range(len(tests)), names, fontsize=13)
-    ax.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
+    name_map(ax, bugs, names, 14, 13)
+    ax.tick_params(top=True, labeltop=True, bottom=False, labelbottom=False)
     ax.set_xlabel("✗ the test fails: it exposes the bug; empty: the test passes")
     return figure

@@ -14,6 +14,7 @@ from lecturelib.figures.paper import arrow, paper
 from lecturelib.figures.parts import bracket, label_ends, means_and_seeds, wrapped
 from lecturelib.figures.pictures import HALO, cell, checked, mosaic, picture, side_of
 from lecturelib.figures.style import LectureFigure, axes, new_figure, styled
+from lecturelib.figures.units import signed
 
 
 @styled
@@ -22,8 +23,9 @@ def patches(image: np.ndarray, patches: np.ndarray) -> LectureFigure:
 
     Shapes: image (C, height, width), patches (N, C, P, P), row by row, at most 64. Raises: ValueError for others.
     """
-    whole, cut = checked(image), _checked_cut("patches", patches, image)
+    whole, cut = checked(image), np.asarray(patches)
     few("patches", cut, 64)
+    same_shape("patches and squares that fill the image", cut.shape[2:], (side_of(whole, len(cut)),) * 2)
     N, C, P, _ = cut.shape
     figure, page = paper(12, 4.9, f"an image cut into {N} patches, and the same patches in a row like words")
     _, height, width = whole.shape
@@ -49,27 +51,18 @@ def patches(image: np.ndarray, patches: np.ndarray) -> LectureFigure:
     return figure
 
 
-def _checked_cut(what: str, cut: np.ndarray, image: np.ndarray) -> np.ndarray:
-    """Return the patches (N, C, P, P) of an image. Raises: ValueError where they do not fill it."""
-    found = np.asarray(cut, float)
-    if found.ndim != 4:
-        raise ValueError(f"{what} have shape {found.shape}: expected (N, C, P, P); unflatten the pixels of each patch")
-    same_shape(f"the side that fills the image and {what}", (side_of(image, len(found)),) * 2, found.shape[2:])
-    return found
-
-
 @styled
 def cuts(image: np.ndarray, cut: Mapping[str, np.ndarray], pixels: Mapping[str, np.ndarray]) -> LectureFigure:
     """Show ways to cut one image: where the first patches come from, the patches, and all of them at their places.
 
     A way is right (✓) if its patches, laid row by row, give the image.
     Shapes: image (C, height, width), cut[name] (N, C, P, P); pixels[name] is the same cut of an image that holds the
-    number of each pixel. Raises: ValueError for more than three ways, and for patches that do not fill the image.
+    number of each pixel. Raises: ValueError for more than three ways.
     """
     whole = checked(image)
     few("ways to cut", cut, 3)
     _, height, width = whole.shape
-    cut = {name: _checked_cut(f"patches of {name!r}", each, image) for name, each in cut.items()}
+    cut = {name: np.asarray(each) for name, each in cut.items()}
     shapes = " and ".join(dict.fromkeys(f"{each.shape[-1]} × {each.shape[-1]}" for each in cut.values()))
     high = 1.75
     top = 0.25 + len(cut) * (high + 0.4)
@@ -150,14 +143,11 @@ def accuracies(
     columns[0].set_yticks(range(len(names)), names, fontsize=15)
     for name, label in zip(names, columns[0].get_yticklabels(), strict=True):
         label.set_fontweight("bold" if name in highlight else "normal")
-    starts = "" if low <= 0 else f"; {_NOT_ZERO}"
+    starts = "" if low <= 0 else "; the axis does not begin at 0"
     figure.suptitle(
         f"tick and number: mean; hollow: one {mark} each; chance is {100 * chance:.0f}{starts}", fontsize=13
     )
     return figure
-
-
-_NOT_ZERO = "the axis does not begin at 0"
 
 
 @styled
@@ -182,12 +172,9 @@ def before_after(examples: Mapping[str, np.ndarray], scores: Mapping[str, tuple[
     low, high = bracket(pairs.values())
     right.set(xlim=(-0.15, 1.05), ylim=(np.floor(low), high))
     right.set_xticks([0, 1], list(ends), fontsize=15)
-    right.set_ylabel(f"right on test images (%);\n{_NOT_ZERO}")
+    right.set_ylabel("right on test images (%);\nthe axis does not begin at 0")
     right.set_title("line: mean; hollow: one seed each", fontsize=13)
-    named = {f"{name}: {_points(each.mean(0)[1] - each.mean(0)[0])}": lines[name] for name, each in pairs.items()}
+    changes = {name: signed(float(np.diff(each.mean(0))[0]), 1) for name, each in pairs.items()}
+    named = {f"{name}: {changes[name]} points": lines[name] for name in pairs}
     label_ends(right, 1, named, STATE_COLORS, 3.6, points=15)
     return figure
-
-
-def _points(change: float) -> str:
-    return f"{change:+.1f} points".replace("-", "−").replace("+0.0", "0.0").replace("−0.0", "0.0")
