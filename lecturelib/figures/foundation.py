@@ -77,11 +77,11 @@ def by_labels(labels: Sequence[int], accuracy: Mapping[str, ArrayLike], lines: M
     figure, ax = panel(11, 5.4)
     for k, (name, array) in enumerate(results(accuracy, "accuracy", len(labels)).items()):
         x = np.asarray(labels) * 1.03 ** (k - 1)  # beside one another
-        look = {"color": STATE_COLORS[k], "marker": MARKERS[k], "label": name}
-        ax.errorbar(x, array.mean(0), array.std(0, ddof=1), capsize=4, **look)
-    color = dict(zip(accuracy, STATE_COLORS, strict=False))
+        color, marker = STATE_COLORS[k], MARKERS[k]
+        ax.errorbar(x, array.mean(0), array.std(0, ddof=1), color=color, marker=marker, capsize=4, label=name)
+    colors = dict(zip(accuracy, STATE_COLORS, strict=False))
     for (name, height), dashes in zip(lines.items(), cycle(DASHES), strict=False):
-        ax.axhline(height, color=color.get(name.split(",")[0], GREY), ls=dashes, lw=2, label=name)
+        ax.axhline(height, color=colors.get(name.split(",")[0], GREY), ls=dashes, lw=2, label=name)
     ax.set_xscale("log")
     ax.set_xticks(list(labels), [str(each) for each in labels])
     ax.minorticks_off()

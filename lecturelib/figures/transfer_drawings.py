@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch, Rectangle
-from numpy.typing import ArrayLike
 
 from lecturelib.figures.colors import BLUE, GREEN, GREY, ORANGE
 from lecturelib.figures.given import few, known, same_shape
@@ -36,7 +36,7 @@ _WASHES = (PALE[BLUE], PALE[ORANGE], PALE[GREEN], "#f6e3ee", "#e2f1fb", "#fbe3d6
 
 
 @styled
-def glyph_rows(rows: Mapping[str, ArrayLike]) -> LectureFigure:
+def glyph_rows(rows: Mapping[str, np.ndarray]) -> LectureFigure:
     """Show some images of each source: a row for each, its name at the left.
 
     Shapes: rows[name] (n, C, height, width); the first 12 are drawn. Raises: ValueError for over 8 rows.
