@@ -106,17 +106,17 @@ def roofline(peak: float, bandwidth: float, layers: Mapping[str, tuple[float, fl
     balance = peak / bandwidth
     figure, ax = panel(12, 6.0)
     low, high = 0.6 * min(places[:, 0].min(), balance / 8), 1.6 * max(places[:, 0].max(), 8 * balance)
-    x = np.geomspace(low, high, 200)
-    roof = np.minimum(peak, bandwidth * x)
+    along = np.geomspace(low, high, 200)
+    roof = np.minimum(peak, bandwidth * along)
     ax.set(xscale="log", yscale="log", xlim=(low, high), ylim=(0.3 * min(places[:, 1].min(), roof[0]), 4 * peak))
-    ax.fill_between(x, roof, ax.get_ylim()[1], color="#eeeeee", lw=0)
-    ax.plot(x, roof, color="black", lw=3)
+    ax.fill_between(along, roof, ax.get_ylim()[1], color="#eeeeee", lw=0)
+    ax.plot(along, roof, color="black", lw=3)
     ax.axvline(balance, color=GREY, ls=(0, (1, 1.5)), lw=1.8, zorder=1)
-    ax.text(balance / 1.1, 2.1 * peak, "waits for memory", fontsize=15, ha="right", va="center", color="black")
-    ax.text(balance * 1.1, 2.1 * peak, "waits for arithmetic", fontsize=15, ha="left", va="center", color="black")
+    for x, what, side in ((balance / 1.1, "memory", "right"), (balance * 1.1, "arithmetic", "left")):
+        ax.text(x, 2.1 * peak, f"waits for {what}", fontsize=15, ha=side, va="center", color="black")
     for k, (name, place) in enumerate(layers.items()):
         ax.plot(*place, MARKERS[k % 6], color=STATE_COLORS[k % 6], ms=14, mec="black", label=f"{k + 1}  {name}")
-    _number(ax, places, np.stack([x, roof], axis=1))
+    _number(ax, places, np.stack([along, roof], axis=1))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: plain(value)))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: power(value)))
     ax.minorticks_off()
@@ -138,10 +138,8 @@ def _number(ax: Axes, places: np.ndarray, line: np.ndarray) -> None:
         room = [min(np.hypot(*(spot + side - other)) for other in there) for side in sides]
         side = sides[next((n for n in range(4) if room[n] > 11), int(np.argmax(room)))]
         there.append(spot + side)
-        ax.annotate(
-            str(k + 1), places[k], side, textcoords="offset points", fontsize=16, weight="bold", ha="center",
-            va="center_baseline",
-        )  # fmt: skip
+        ax.annotate(str(k + 1), places[k], side, textcoords="offset points", fontsize=16, weight="bold", ha="center",
+                    va="center_baseline")  # fmt: skip
 
 
 @styled

@@ -35,18 +35,14 @@ def _percent(scores: Mapping[str, ArrayLike], n: int | None = None, what: str = 
     return {name: 100 * each for name, each in results(scores, what, n).items()}
 
 
-def _label_axis(ax: Axes, labels: np.ndarray) -> None:
-    """A log scale of the number of labels, with a tick at each."""
-    ax.set_xscale("log")
-    ax.set_xticks(labels, [f"{each:g}" for each in labels], fontsize=15)
-    ax.xaxis.set_minor_locator(NullLocator())
-    ax.set_xlabel("labels for each class (log scale)", fontsize=15)
-    ax.set_xlim(0.9 * labels[0], 1.1 * labels[-1])
+def _beside(x: np.ndarray, k: int, count: int) -> np.ndarray:
+    """Where the bars of line k of so many stand on a log scale."""
+    return x * 1.012 ** (k - (count - 1) / 2)
 
 
 def _with_interval(ax: Axes, x: np.ndarray, arrays: Mapping[str, np.ndarray], looks: Mapping[str, dict[str, Any]],
                    bands: Sequence[str] = ()) -> dict[str, tuple[np.ndarray, np.ndarray]]:  # fmt: skip
-    """Draw a line for each mean with its interval, as a band or as bars that stand beside each other; return both."""
+    """Draw means against the number of labels, with an interval as a band or as bars beside each other; return both."""
     found = {name: interval(each, f"accuracy of {name!r}") for name, each in arrays.items()}
     for k, (name, (mean, half)) in enumerate(found.items()):
         look = looks[name] | {"label": name}
@@ -54,8 +50,11 @@ def _with_interval(ax: Axes, x: np.ndarray, arrays: Mapping[str, np.ndarray], lo
             ax.fill_between(x, mean - half, mean + half, color=look["color"], alpha=0.2, lw=0)
             ax.plot(x, mean, **look)
         else:
-            aside = x * 1.012 ** (k - (len(arrays) - 1) / 2)
-            ax.errorbar(aside, mean, half, capsize=4, elinewidth=1.6, capthick=1.6, **look)
+            ax.errorbar(_beside(x, k, len(arrays)), mean, half, capsize=4, elinewidth=1.6, capthick=1.6, **look)
+    ax.set(xscale="log", xlim=(0.9 * x[0], 1.1 * x[-1]))
+    ax.set_xticks(x, [f"{each:g}" for each in x], fontsize=15)
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.set_xlabel("labels for each class (log scale)", fontsize=15)
     return found
 
 
@@ -92,7 +91,6 @@ def label_curves(labels: Sequence[int], accuracy: Mapping[str, ArrayLike], chanc
         looks[name] = {"color": _COLORS[k], "marker": _MARKERS[k], "ms": 10 if wide else 8, "zorder": 2 - wide,
                        "lw": 4.0 if wide else 1.8 if highlight else 2.6}  # fmt: skip
     found = _with_interval(ax, x, arrays, looks, highlight)
-    _label_axis(ax, x)
     ends = {name: float(mean[-1]) for name, (mean, _) in found.items()}
     below = f"; chance, {100 * chance:.0f} %, is below it"
     if begin <= chance:
@@ -121,28 +119,25 @@ def differences(
     few("starts", arrays, 7)
     known("differences", arrays, resolved)
     figure, ax = panel(12, 5.8)
-    looks: dict[str, dict[str, Any]] = {
-        name: {"color": _COLORS[k], "lw": 2.8, "zorder": 3} for k, name in enumerate(arrays)
-    }
-    found = _with_interval(ax, x, arrays, looks)
+    colors = dict(zip(arrays, _COLORS, strict=False))
+    found = _with_interval(ax, x, arrays, {name: {"color": colors[name], "lw": 2.8, "zorder": 3} for name in arrays})
     for k, (name, (mean, _)) in enumerate(found.items()):
-        for place, y, full in zip(x * 1.012 ** (k - (len(arrays) - 1) / 2), mean, resolved[name], strict=True):
-            color = looks[name]["color"]
-            ax.plot(place, y, _MARKERS[k], ms=12, mec=color, mfc=color if full else "white", mew=2.4, zorder=4)
+        for place, y, full in zip(_beside(x, k, len(arrays)), mean, resolved[name], strict=True):
+            look = {"mec": colors[name], "mfc": colors[name] if full else "white"}
+            ax.plot(place, y, _MARKERS[k], ms=12, mew=2.4, zorder=4, **look)
     low = min(-5.0, *((mean - half).min() for mean, half in found.values()))
     high = max(5.0, *((mean + half).max() for mean, half in found.values()))
     low, high = min(low, -0.15 * high), max(high, -0.15 * low)  # room for the names of both halves
     ax.set_ylim(low - 0.08 * (high - low), high + 0.15 * (high - low))
     ax.axhspan(ax.get_ylim()[0], 0, color=_HARM, lw=0, zorder=0)
     ax.axhline(0, color="black", lw=2, zorder=1)
-    _label_axis(ax, x)
     for y, words, side, color in ((0.985, "help", "top", "#00507f"), (0.015, "harm", "bottom", "#a03c00")):
         ax.text(0.985, y, words, transform=ax.transAxes, ha="right", va=side, fontsize=24, weight="bold", color=color,
                 path_effects=HALO, zorder=5)  # fmt: skip
     ax.set_ylabel("points above or below\ntraining from scratch", fontsize=15)
     ax.set_title(f"{_seeds(arrays)}; full marks: resolved among all {len(x) * len(arrays)}", fontsize=14)
     ends = {name: float(mean[-1]) for name, (mean, _) in found.items()}
-    label_ends(ax, float(x[-1]), ends, [looks[name]["color"] for name in arrays], 4.7, points=15)
+    label_ends(ax, float(x[-1]), ends, list(colors.values()), 4.7, points=15)
     return figure
 
 

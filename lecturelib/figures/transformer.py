@@ -61,14 +61,14 @@ def by_position(
         ax.plot(positions, each.T, color=STATE_COLORS[k], lw=1, alpha=0.35)
         ax.plot(positions, each.mean(0), color=STATE_COLORS[k], label=name, marker=MARKERS[k], ms=9,
                 markevery=(k * every // 4, every))  # fmt: skip
-    ax.set(xlim=(positions[0], positions[-1]), ylim=(-0.04, 1.22), yticks=[0, 0.25, 0.5, 0.75, 1])
+    ax.set(xlim=(positions[0], positions[-1]), ylim=(-0.04, 1.22), yticks=[0, 0.25, 0.5, 0.75, 1], xlabel="position",
+           ylabel="right answers\nthick: mean; thin: one seed each")  # fmt: skip
     ax.axvline(trained, color=RED, ls="--", lw=2.5)
     ax.axvspan(trained, positions[-1], color=RED, alpha=0.07, lw=0)
     ax.axhline(chance, color=GREY, ls="--", lw=2)
     gap = 0.012 * (positions[-1] - positions[0])
-    ax.text(trained - gap, 1.2, "seen in training", ha="right", va="top", color=RED, fontsize=14)
-    ax.text(trained + gap, 1.2, "never seen", ha="left", va="top", color=RED, fontsize=14)
-    ax.set(xlabel="position", ylabel="right answers\nthick: mean; thin: one seed each")
+    for x, words, side in ((trained - gap, "seen in training", "right"), (trained + gap, "never seen", "left")):
+        ax.text(x, 1.2, words, ha=side, va="top", color=RED, fontsize=14)
     ends = {name: float(each.mean(0)[-1]) for name, each in arrays.items()}
     label_ends(ax, positions[-1], {**ends, "chance": chance}, [*STATE_COLORS[: len(ends)], GREY], 4.0)
     return figure
@@ -118,10 +118,9 @@ def _dots(ax: Axes, right: Mapping[str, np.ndarray], levels: Mapping[str, float]
         ax.plot([k - 0.3, k + 0.3], [each.mean()] * 2, color=STATE_COLORS[k], lw=5, label=name, zorder=1)
         ax.plot(beside, each, "o", mfc="none", mec="black", ms=9, mew=1.6, zorder=2)
     for name, level in levels.items():
-        above = level > min(levels.values())  # the lowest has its name below the line
+        y, side = (level - 0.015, "top") if level == min(levels.values()) else (level + 0.015, "bottom")
         ax.axhline(level, color=GREY, ls="--", lw=2)
-        ax.text(len(right) - 0.55, level + (0.015 if above else -0.015), name, ha="right",
-                va="bottom" if above else "top", color=GREY, fontsize=13)  # fmt: skip
+        ax.text(len(right) - 0.55, y, name, ha="right", va=side, color=GREY, fontsize=13)
     names = [re.sub(r" (?=[\d.]+$)", "\u00a0", name) for name in right]  # a number stays with the word before it
     ax.set_xticks(range(len(right)), [wrapped(name, 6.2 / len(right), 13) for name in names], fontsize=13)
     ax.set(xlim=(-0.5, len(right) - 0.5), ylim=(-0.04, 1.06))
@@ -158,8 +157,8 @@ def honest_or_not(bugs: Sequence[str], parallel: np.ndarray, left_to_right: np.n
     Raises: ValueError for others.
     """
     parallel, left_to_right = (np.asarray(each, float) for each in (parallel, left_to_right))
-    same_shape("bugs, and losses in training,", (len(bugs),), parallel.shape)
-    same_shape("bugs, and losses left to right,", (len(bugs),), left_to_right.shape)
+    for each in (parallel, left_to_right):
+        same_shape("bugs and losses", (len(bugs),), each.shape)
     figure, ax = panel(12, min(6.5, 1.5 + 0.45 * len(bugs)))
     rows, most = np.arange(len(bugs)), 5.0
     ax.hlines(rows, parallel, np.minimum(left_to_right, most), color=GREY, lw=3, zorder=1)

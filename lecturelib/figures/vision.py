@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.patches import Rectangle
 
 from lecturelib.figures.colors import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, STATE_COLORS
-from lecturelib.figures.given import as_many, few, known, results, same_shape
+from lecturelib.figures.given import few, known, results, same_shape
 from lecturelib.figures.paper import arrow, paper
 from lecturelib.figures.parts import bracket, label_ends, means_and_seeds, wrapped
 from lecturelib.figures.pictures import HALO, cell, checked, mosaic, picture, side_of
@@ -70,11 +70,8 @@ def cuts(image: np.ndarray, cut: Mapping[str, np.ndarray], pixels: Mapping[str, 
     wide, small = high * width / height, 0.7 * high
     second = 0.3 + wide + 0.8
     third = second + 3 * (small + 0.2) + 0.7
-    for x, words in (
-        (0.3, "the image"),
-        (second, f"patches 0, 1, 2, as {shapes}"),
-        (third, "all patches at their places"),
-    ):
+    heads = "the image", f"patches 0, 1, 2, as {shapes}", "all patches at their places"
+    for x, words in zip((0.3, second, third), heads, strict=True):
         page.text(x, top - 0.3, words, fontsize=15, weight="bold", va="center")
     for k, (name, parts) in enumerate(cut.items()):
         P = parts.shape[-1]
@@ -118,22 +115,22 @@ def accuracies(
     names = list(next(iter(parts.values())))
     for title, each in parts.items():
         known(f"the panel {title!r}", each, names)
-        as_many(f"the first panel and {title!r}", names, each)
     known("highlight", highlight, names)
     figure = new_figure(12 if len(parts) > 1 else 10, 1.7 + 0.55 * len(names))
     columns = axes(figure, 1, len(parts), sharey=True)
     low, high = bracket([e for each in parts.values() for e in each.values()])
     for ax, (title, each) in zip(columns, parts.items(), strict=True):
         for row, name in enumerate(names):
-            strong = name in highlight
-            color, weight = (BLUE, "bold") if strong else (GREY, "normal")
-            if strong:
+            color, weight = GREY, "normal"
+            if name in highlight:
+                color, weight = BLUE, "bold"
                 ax.axhspan(row - 0.46, row + 0.46, color=BLUE, alpha=0.1, lw=0)
             mean = each[name].mean()
             ax.plot(each[name], np.full(len(each[name]), row), "o", mfc="none", mec=color, mew=2, ms=10)
             ax.plot([mean, mean], [row - 0.34, row + 0.34], color=color, lw=4.5)
-            right: dict[str, Any] = {"transform": ax.get_yaxis_transform(), "weight": weight}
-            ax.text(1.02, row, f"{mean:.0f}", va="center", fontsize=16, **right)
+            ax.text(
+                1.02, row, f"{mean:.0f}", va="center", fontsize=16, weight=weight, transform=ax.get_yaxis_transform()
+            )
         ax.tick_params("y", length=0)
         if low < 100 * chance < high:
             ax.axvline(100 * chance, color=GREY, ls="--")
@@ -144,9 +141,8 @@ def accuracies(
     for name, label in zip(names, columns[0].get_yticklabels(), strict=True):
         label.set_fontweight("bold" if name in highlight else "normal")
     starts = "" if low <= 0 else "; the axis does not begin at 0"
-    figure.suptitle(
-        f"tick and number: mean; hollow: one {mark} each; chance is {100 * chance:.0f}{starts}", fontsize=13
-    )
+    words = f"tick and number: mean; hollow: one {mark} each; chance is {100 * chance:.0f}{starts}"
+    figure.suptitle(words, fontsize=13)
     return figure
 
 
@@ -159,8 +155,6 @@ def before_after(examples: Mapping[str, np.ndarray], scores: Mapping[str, tuple[
     `ends`. Raises: ValueError for others.
     """
     few("examples", examples, 3)
-    for name, (before, after) in scores.items():
-        same_shape(f"the two scores of {name!r}", np.shape(before), np.shape(after))
     pairs = results({name: 100 * np.stack(list(map(np.asarray, p)), -1) for name, p in scores.items()}, "scores", 2)
     figure = new_figure(12, 4.8)
     panels = figure.subplot_mosaic([[title, "right"] for title in examples], width_ratios=[1, 3.1])
