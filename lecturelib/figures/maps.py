@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
-from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.image import AxesImage
 
 from lecturelib.figures.colors import GREY, RED
@@ -84,9 +83,3 @@ def separate(ax: Axes, shape: tuple[int, ...], color: str = "white", width: floa
     rows, columns = shape
     ax.hlines(np.arange(0.5, rows - 1), -0.5, columns - 0.5, color=color, lw=width)
     ax.vlines(np.arange(0.5, columns - 1), -0.5, rows - 0.5, color=color, lw=width)
-
-
-def readable(token: str, space: str = "␣") -> str:
-    """Return what stands for a token in a figure: an open box for a space, a box for a letter that the font lacks."""
-    font = get_font(findfont(FontProperties("DejaVu Sans")))
-    return "".join(space if c == " " else c if font.get_char_index(ord(c)) else "□" for c in token)

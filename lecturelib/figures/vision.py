@@ -12,7 +12,7 @@ from lecturelib.figures.colors import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, ST
 from lecturelib.figures.given import few, known, results, same_shape
 from lecturelib.figures.paper import arrow, paper
 from lecturelib.figures.parts import bracket, label_ends, means_and_seeds, wrapped
-from lecturelib.figures.pictures import HALO, cell, checked, mosaic, picture, side_of
+from lecturelib.figures.pictures import HALO, cell, checked, picture, side_of
 from lecturelib.figures.style import LectureFigure, axes, new_figure, styled
 from lecturelib.figures.units import signed
 
@@ -89,7 +89,8 @@ def cuts(image: np.ndarray, cut: Mapping[str, np.ndarray], pixels: Mapping[str, 
         for n, part in enumerate(parts):  # with a gap between them
             (x, low), w, h = cell(laid, down, across, n)
             picture(page, part, place=(x + 0.04 * w, low + 0.04 * h, 0.92 * w, 0.92 * h))
-        good = np.allclose(mosaic(parts, down), whole)
+        rows = parts.reshape(down, across, -1, P, P).transpose(2, 0, 3, 1, 4)  # (C, down, P, across, P)
+        good = np.allclose(rows.reshape(whole.shape), whole)
         words = wrapped(f"{'✓' if good else '✗'} {name}", 11.65 - third - wide, 18)  # bold letters are wide
         look: dict[str, Any] = {"weight": "bold", "color": BLUE if good else RED}
         page.text(third + wide + 0.25, y + high / 2, words, fontsize=15, va="center", **look)

@@ -29,7 +29,6 @@ from lecturelib.automata import DFA
 from lecturelib.figures import (
     attention,
     attention_explorer,
-    automata,
     colors,
     cost_explorer,
     drawings,
@@ -63,7 +62,20 @@ from tests.strategies import counter
 from tests.tools import refuses
 
 ROOT = Path(__file__).parents[2]
-SHARED = {"__init__", "colors", "given", "maps", "paper", "parts", "pictures", "plane", "style", "units", "words"}
+SHARED = {
+    "__init__",
+    "automata",
+    "colors",
+    "given",
+    "maps",
+    "paper",
+    "parts",
+    "pictures",
+    "plane",
+    "style",
+    "units",
+    "words",
+}
 SMALLEST = 11  # points: what the last row of a lecture hall can read
 TOLERANCE = 1.0  # pixels that the boxes of two texts may share: letters do not fill their boxes
 
@@ -131,13 +143,6 @@ def into(width: float, height: float, draw: Callable[..., None], *args: Any) -> 
     """Draw with a function that fills a figure it is given, as a widget does."""
     figure = style.new_figure(width, height)
     draw(figure, *args)
-    return figure
-
-
-@style.styled
-def one_automaton() -> style.LectureFigure:
-    dfa, (figure, ax) = counter(6), style.panel(6, 5.5)
-    automata.draw_automaton(ax, dfa.table, dfa.accepting, dfa.alphabet, names=dfa.names, current=4)
     return figure
 
 
@@ -286,7 +291,6 @@ BY_LABELS = seeds(["tf-idf", "MiniLM", "SmolLM2"], 5, 10, low=0.4)
 CASES: dict[str, list[Callable[[], style.LectureFigure]]] = {
     "start.lecture_map": [start.lecture_map],
     "start.learning_frame": [partial(film, 0), partial(film, 240)],
-    "automata.draw_automaton": [one_automaton],
     "recurrent_networks.automaton": [lambda: recurrent_networks.automaton(MODULO_3)],
     "recurrent_networks.compiled_units": [lambda: compiled("110101110010")],
     "recurrent_networks.unrolled_drawing": [recurrent_networks.unrolled_drawing],
@@ -536,7 +540,7 @@ def test_a_figure_can_be_read_is_the_same_each_time_and_changes_no_setting(name)
     figure = FIGURES[name]()
     said = repr(figure)
     assert isinstance(figure, style.LectureFigure) and said == f"Figure: {in_words(figure)}"
-    assert name.startswith("automata.draw_automaton") or len(said.split()) >= 5, said
+    assert len(said.split()) >= 5, said
     found = faults(figure)
     assert not found, "\n".join(found)
     with matplotlib.style.context(["dark_background", {"text.usetex": True, "font.size": 30, "axes.grid": True}]):
