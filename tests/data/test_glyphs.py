@@ -1,4 +1,4 @@
-"""Printed glyphs: what a label says is what stands there. That they are drawn right, tests/workshop/test_sources.py sees."""
+"""Printed glyphs: what a label says is what stands there. That they are drawn right, test_sources.py sees."""
 
 import numpy as np
 import pytest

@@ -4,7 +4,6 @@ import inspect
 import subprocess
 import sys
 from collections.abc import Callable
-from functools import partial
 from importlib import import_module
 from io import BytesIO
 from itertools import combinations
@@ -28,20 +27,15 @@ from torch.nn import Module
 from lecturelib.automata import DFA
 from lecturelib.figures import (
     attention,
-    attention_explorer,
     colors,
-    cost_explorer,
     drawings,
-    foundation,
     lstm,
     mae,
     maps,
     parts,
     patch_playground,
     pictures,
-    recurrent_networks,
     scaling,
-    scaling_drawings,
     start,
     style,
     transfer,
@@ -126,14 +120,7 @@ def hide(n: int, patches: int, ratio: float = 0.75) -> np.ndarray:
     return np.stack([np.random.default_rng(k).permutation(mask) for k in range(n)])
 
 
-def into(width: float, height: float, draw: Callable[..., None], *args: Any) -> style.LectureFigure:
-    """Draw with a function that fills a figure it is given, as a widget does."""
-    figure = style.new_figure(width, height)
-    draw(figure, *args)
-    return figure
-
-
-def read_back(spread: float, readable: bool = True) -> style.LectureFigure:
+def read_back(spread: float) -> tuple[Any, ...]:
     """Six groups of hidden states, and an automaton that keeps each as a state of its own."""
     strings = ["".join(map(str, row)) for row in np.random.default_rng(0).integers(2, size=(20, 15))]
     group = np.array(
@@ -142,324 +129,219 @@ def read_back(spread: float, readable: bool = True) -> style.LectureFigure:
     states = noise(6, 16)[group] + spread * noise(20, 16, 16, seed=1)
     pairs = [[2 * MODULO_3.table[s, a] + a for a in range(2)] for s in range(3) for _ in range(2)]
     found = SimpleNamespace(dfa=DFA(pairs, accepting=[0, 1], alphabet="01"), clusters=group)
-    return recurrent_networks.read_back(states, strings, found if readable else None, MODULO_3)
+    return states, strings, found, MODULO_3
 
 
-def stepper(dfa: DFA, string: str, position: int) -> style.LectureFigure:
+def moment(dfa: DFA, string: str, position: int) -> tuple[Any, ...]:
+    """What the automaton stepper draws."""
     plane, background = noise(len(string) + 1, 2, seed=1), noise(90, 2, seed=2)
-    states = np.arange(90) % len(dfa.table)
-    return into(10, 4.9, recurrent_networks.stepper_frame, dfa, string, position, dfa.run(string), plane, background,
-                states, True)  # fmt: skip
+    return dfa, string, position, dfa.run(string), plane, background, np.arange(90) % len(dfa.table), True
 
 
-def compiled(string: str) -> style.LectureFigure:
-    on = [2 * MODULO_3.run(string)[t] + int(string[max(t - 1, 0)]) for t in range(len(string) + 1)]
-    return recurrent_networks.compiled_units(2 * np.eye(6)[on] - 1, string, MODULO_3.table, "01")
-
-
-def scope(string: str, forced: str | None, limit: float) -> style.LectureFigure:
+def scope(string: str, forced: str | None, limit: float) -> tuple[Any, ...]:
+    """What the gate scope draws."""
     gates = {name: sigmoid(noise(len(string), seed=k)) for k, name in enumerate("ifo")}
-    answer, cell = np.array([0.1, 0.7, 0.15, 0.05]), limit * sigmoid(noise(len(string), 16))
-    return into(12, 4.3, lstm.gate_scope_frame, string, cell, gates, forced, answer, 0, limit)
+    return string, limit * sigmoid(noise(len(string), 16)), gates, forced, np.array([0.1, 0.7, 0.15, 0.05]), 0, limit
 
 
-def film(step: int) -> style.LectureFigure:
+def film(step: int) -> tuple[Any, ...]:
     window, accuracy = np.array([[-3.0, -3], [3, 3]]), [0.6] * 10 + [0.999] * 21
-    return into(10, 4.6, start.learning_frame, noise(300, 2), np.arange(300) % 3, window, step, list(range(0, 601, 20)),
-                accuracy, 0.67)  # fmt: skip
+    return noise(300, 2), np.arange(300) % 3, window, step, list(range(0, 601, 20)), accuracy, 0.67
 
 
-def every_head(layers: int, heads: int, queries: list[str], keys: list[str]) -> style.LectureFigure:
-    weights = softmax(2 * noise(layers, heads, len(queries), len(keys)))
-    return attention_explorer.every_head(weights, queries, keys, None, [f"layer {k + 1}" for k in range(layers)])
+def costs(*held: float, second: float = 1e12, memory: float = 2e9, rate: float = 35e9) -> tuple[Any, ...]:
+    """What the cost explorer draws."""
+    title = "One training step: n = 65,536, D = 8,192, L = 96, H = 128, B = 64"
+    names = ["weights, gradients, Adam", "kept, explicit", "kept, fused", "kept, LSTM"]
+    operations = {"transformer": (3e12, second), "LSTM": (1e12, 0)}
+    machines = {"this machine, 2.2 GB": memory, "24 GB": 24e9, "80 GB": 80e9}
+    return (title, operations, ("the token itself", "looking at n tokens"), rate,
+            dict(zip(names, held, strict=False)), machines)  # fmt: skip
 
 
-def pointer_maps(count: int, n: int) -> style.LectureFigure:
-    look = softmax(noise(n, n)), np.arange(n), np.arange(n)[::-1]
-    return attention.pointer_maps({f"reverse, after 300 steps {k}": look for k in range(count)})
+def heads(layers: int, count: int, queries: list[str], keys: list[str]) -> tuple[Any, ...]:
+    """What the attention explorer leaves behind."""
+    weights = softmax(2 * noise(layers, count, len(queries), len(keys)))
+    return weights, queries, keys, None, [f"layer {k + 1}" for k in range(layers)]
 
 
-def mixing(*names: str) -> style.LectureFigure:
+def looked_at(n: int, channels: int, count: int) -> tuple[Any, ...]:
+    """What the attention mode of the patch playground leaves behind."""
+    names = [*(f"head {k + 1}" for k in range(count)), "rollout", "occlusion"]
+    given = {name: np.abs(noise(n, 4, 4, seed=k)) for k, name in enumerate(names)}
+    return images(n, channels, 8), given, ["says automobile\nis $airplane"] * n, ["occlusion"], "heads of layer 2"
+
+
+def filled_in(n: int, channels: int) -> tuple[Any, ...]:
+    """What its masking mode leaves behind."""
+    return images(n, channels, 8), hide(n, 16), images(n, channels, 8, seed=9), 2, [(0.04, 0.4)] * n, "network"
+
+
+def runs(*names: str) -> dict[str, tuple[list[int], np.ndarray]]:
+    """What the transfer lab leaves behind: runs of three seeds, the run of now first."""
+    rise = np.linspace(0, 0.7, 21)[:, None] + 0.1 + noise(21, 3) / 40
+    return {name: (list(range(0, 210, 10)), rise * 0.9**k) for k, name in enumerate(names)}
+
+
+def derivatives(*names: str) -> dict[str, np.ndarray]:
     every = np.exp(3 * noise(10, 10))
-    return transformer.mixing({n: (np.eye(10), every, np.tril(every))[k % 3] for k, n in enumerate(names)})
+    return {name: (np.eye(10), every, np.tril(every))[k % 3] for k, name in enumerate(names)}
 
 
-def by_position(n: int, *names: str) -> style.LectureFigure:
-    """Shares of right answers, of models that were trained on the first third of the positions."""
-    right = {name: sigmoid(noise(5, n, seed=k) + k) for k, name in enumerate(names)}
-    return transformer.by_position(range(1, n + 1), right, trained=n // 3, chance=0.125)
-
-
-def ways(shown: np.ndarray, side: int, *names: str) -> style.LectureFigure:
+def ways(shown: np.ndarray, side: int, *names: str) -> tuple[Any, ...]:
     """Ways to cut an image: the first is right, the others take the pixels in the order in which they stand."""
     numbers = np.arange(float(shown[0].size)).reshape(1, *shown.shape[1:])
     cut, where = (
         {name: x.reshape(-1, len(x), side, side) if k else pieces(x, side) for k, name in enumerate(names)}
         for x in (shown, numbers)
     )
-    return vision.cuts(shown, cut, where)
+    return shown, cut, where
 
 
-def ranked(count: int) -> style.LectureFigure:
-    arms = {f"{SOURCES[k % 6]} {k // 6 or ''}": 0.95 - 0.05 * k + 0.02 * noise(5, seed=k) for k in range(count - 2)}
-    two = {"from scratch": 0.6 + 0.02 * noise(5), "pixels": 0.8 + 0.02 * noise(5)}
-    return transfer.ranking(arms | two, "from scratch", ["pixels"], 0.1)
+def arms(count: int) -> dict[str, np.ndarray]:
+    found = {f"{SOURCES[k % 6]} {k // 6 or ''}": 0.95 - 0.05 * k + 0.02 * noise(5, seed=k) for k in range(count - 2)}
+    return found | {"from scratch": 0.6 + 0.02 * noise(5), "pixels": 0.8 + 0.02 * noise(5)}
 
 
-def forgot() -> style.LectureFigure:
-    names = ("before fine-tuning", "fine-tuned", "with rehearsal, half of each batch")
-    pairs = {name: (0.99 - 0.3 * k + 0.01 * noise(3, seed=k), 0.8 + 0.02 * noise(3)) for k, name in enumerate(names)}
-    return transfer.forgetting(pairs, "before fine-tuning", ("print", "handwriting"))
-
-
-def trained(*names: str) -> style.LectureFigure:
-    """What the transfer lab leaves behind: runs of three seeds, the run of now first."""
-    rise = np.linspace(0, 0.7, 21)[:, None] + 0.1 + noise(21, 3) / 40
-    runs = {name: (list(range(0, 210, 10)), rise * 0.9**k) for k, name in enumerate(names)}
-    return transfer_lab.learning_curves(runs, {"pixels, 85 %": 0.85, "chance": 0.1}, "5 labels for each class")
-
-
-def written(*names: str) -> style.LectureFigure:
-    """What grows with the position, and what does not."""
+def pairs_of(names: list[str], seconds: float = 1.0) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """A prediction and a measurement of what grows with the position, and of what does not."""
     at = np.arange(1.0, 1001)
-    held = {name: (each, each) for name, each in zip(names, (1 + 0 * at, at, at**2), strict=False)}
-    return scaling.writing(held, {name: (each, 1e-4 * each) for name, (each, _) in held.items()})
+    return {name: (each, seconds * each) for name, each in zip(names, (1 + 0 * at, at, at**2), strict=False)}
 
 
-def under_a_roof() -> style.LectureFigure:
-    names = ["LSTM training, a step of 8 texts", *(f"a layer of width {2**k}" for k in range(5))]
-    return scaling.roofline(1e11, 1e10, {name: (0.5 * 3**k, 4e9 * 1.6**k) for k, name in enumerate(names)})
-
-
-def predicted_law() -> style.LectureFigure:
-    spent, along = 3e9 * 1.7 ** np.arange(4), np.geomspace(3e9, 3e11, 20)
-    losses, law = (2.2 * (each / 3e9) ** -0.05 for each in (spent, along))
-    fitted = (spent, losses[:, None] * np.exp(0.006 * noise(4, 3)))
-    return scaling.scaling_law(fitted, (along, law, 0.98 * law, 1.02 * law), (3e11, [1.7]), {"letter pairs": 2.3})
-
-
-def costs_of(*held: float, second: float = 1e12, memory: float = 2e9, rate: float = 35e9) -> style.LectureFigure:
-    names = ["weights, gradients, Adam", "kept, explicit", "kept, fused", "kept, LSTM"]
-    return into(12, 5.2, cost_explorer.cost_frame, "One training step: n = 65,536, D = 8,192, L = 96, H = 128, B = 64",
-                {"transformer": (3e12, second), "LSTM": (1e12, 0)}, ("the token itself", "looking at n tokens"), rate,
-                dict(zip(names, held, strict=False)),
-                {"this machine, 2.2 GB": memory, "24 GB": 24e9, "80 GB": 80e9})  # fmt: skip
-
-
-def over_patches(n: int, channels: int, heads: int) -> style.LectureFigure:
-    """What the attention mode of the patch playground leaves behind."""
-    names = [*(f"head {k + 1}" for k in range(heads)), "rollout", "occlusion"]
-    given = {name: np.abs(noise(n, 4, 4, seed=k)) for k, name in enumerate(names)}
-    titles = ["says automobile\nis $airplane"] * n
-    return patch_playground.looked_at(images(n, channels, 8), given, titles, ["occlusion"], "heads of layer 2")
-
-
-def filled_in(n: int, channels: int) -> style.LectureFigure:
-    """What its masking mode leaves behind."""
-    given = images(n, channels, 8)
-    return patch_playground.painted(given, hide(n, 16), images(n, channels, 8, seed=9), 2, [(0.04, 0.4)] * n, "network")
-
-
-def rebuilt(n: int, *names: str, channels: int = 1, **options: Any) -> style.LectureFigure:
-    return mae.reconstructions({name: images(n, channels) for name in names}, hide(n, 16), names[1:2], **options)
-
-
-def leaked(*names: str) -> style.LectureFigure:
-    columns = dict.fromkeys(["original", "5 % visible", *names], images(3, side=8))
-    errors = last("mean image", *names, low=0.03, high=0.09)
-    return mae.leak(columns, errors, hide(3, 16), [names[-1]], ["5 % visible"])
-
-
+ON = [2 * s + int(a) for s, a in zip(MODULO_3.run("110101110010"), "1110101110010", strict=True)]
+POINTERS = softmax(noise(8, 8)), np.arange(8), np.arange(8)[::-1]
 BY_THIRD = {name: each[0] for name, each in seeds(METHODS, 3).items()}
+COLUMNS = dict.fromkeys(["original", "visible", *METHODS], images(4, 3))
 SHUFFLED = {"CNN": (np.array([0.9, 1.0]), np.array([0.8, 0.8])), "ViT": (np.array([0.9]), np.array([0.92]))}
-BY_LABELS = seeds(["tf-idf", "MiniLM", "SmolLM2"], 5, 10, low=0.4)
+FORGOT = {name: (0.99 - 0.3 * k + 0.01 * noise(3, seed=k), 0.8 + 0.02 * noise(3)) for k, name in
+          enumerate(("before fine-tuning", "fine-tuned", "with rehearsal, half of each batch"))}  # fmt: skip
+SPENT, ALONG = 3e9 * 1.7 ** np.arange(4), np.geomspace(3e9, 3e11, 20)
+LOSSES, LAW = (2.2 * (each / 3e9) ** -0.05 for each in (SPENT, ALONG))
+PATHS = {
+    "untrained": [[500, 300, 4, 1]] * 5,
+    "untrained, larger weights": [[500, 499, 450 - k, 400 - 90 * k] for k in range(5)],
+    "trained": [[480, 130, 8, 3]] * 4 + [[500, 400, 20, 2]],
+}
+
+CASES: dict[str, list[Callable[[], style.LectureFigure]]] = {}
+
+
+def case(name: str, *given: Any, size: tuple[float, float] | None = None, **options: Any) -> None:
+    """Draw a figure with these arguments; with a size, into a figure that it is given, as a widget does."""
+    module, _, function = name.partition(".")
+
+    def make() -> style.LectureFigure:
+        draw = getattr(import_module(f"lecturelib.figures.{module}"), function)
+        if size is None:
+            return draw(*given, **options)
+        figure = style.new_figure(*size)
+        draw(figure, *given)
+        return figure
+
+    CASES.setdefault(name, []).append(make)
+
 
 # Each figure as a notebook draws it, and those of the widgets again where much text could collide.
-CASES: dict[str, list[Callable[[], style.LectureFigure]]] = {
-    "start.lecture_map": [start.lecture_map],
-    "start.learning_frame": [partial(film, 0), partial(film, 240)],
-    "recurrent_networks.automaton": [lambda: recurrent_networks.automaton(MODULO_3)],
-    "recurrent_networks.compiled_units": [lambda: compiled("110101110010")],
-    "recurrent_networks.unrolled_drawing": [recurrent_networks.unrolled_drawing],
-    "recurrent_networks.gradients": [
-        lambda: recurrent_networks.gradients(
-            np.array([0.4, 0.9, 1.2, 0.8])[:, None, None] ** (49 - np.arange(50) + noise(4, 5, 1)),
-            [(0.5, 0.3), (1, 0.3), (2, 0.3), (2, 2)],
-        )
-    ],
-    "recurrent_networks.read_back": [
-        lambda: read_back(0.05), lambda: read_back(0.5), lambda: read_back(0.5, readable=False)
-    ],
-    "recurrent_networks.paths": [
-        lambda: recurrent_networks.paths(
-            [0, 1, 10, 300],
-            {
-                "untrained": [[500, 300, 4, 1]] * 5,
-                "untrained, larger weights": [[500, 499, 450 - k, 400 - 90 * k] for k in range(5)],
-                "trained": [[480, 130, 8, 3]] * 4 + [[500, 400, 20, 2]],
-            },
-            wrong=[False, False, False, False, True],
-        )
-    ],
-    "recurrent_networks.padded_batch": [lambda: recurrent_networks.padded_batch([10, 17, 24, 31, 14, 33])],
-    "recurrent_networks.next_symbols": [
-        lambda: recurrent_networks.next_symbols("110111001010", sigmoid(noise(12, 3)), noise(12, 3) > 1, "01$")
-    ],
-    "recurrent_networks.stepper_frame": [lambda: stepper(MODULO_3, "", 0), lambda: stepper(counter(5), "10" * 12, 24)],
-    "lstm.cell_drawing": [lstm.cell_drawing],
-    "lstm.learning": [lambda: lstm.learning([10, 30, 100], seeds(ARMS, 3, 5), chance=0.25)],
-    "lstm.letting_go": [lambda: lstm.letting_go([5, 10, 20, 50, 100], seeds(ARMS, 5, 5), trained=8)],
-    "lstm.holding": [
-        lambda: lstm.holding([10, 40, 100], dict.fromkeys(["own", "new", "new, untrained"], seeds(ARMS, 3, 5)), 10)
-    ],
-    "lstm.gradient_back": [
-        lambda: lstm.gradient_back({name: 10.0 ** (-each) for name, each in seeds(ARMS, 101, 5, 0, 25).items()})
-    ],
-    "lstm.gate_scope_frame": [lambda: scope(READ, None, 10), lambda: scope(READ[3:15], "i", 104.0)],
-    "attention.soft_lookup": [
-        lambda: attention.soft_lookup(
-            np.linspace(0, 9, 90),
-            {f"soft, sharpness {s}": 3 + np.sin(s * np.linspace(0, 9, 90)) for s in (1, 2, 3, 50)},
-            np.arange(5.0),
-            np.arange(5.0) ** 2,
-        )
-    ],
-    "attention.weights_bars": [
-        lambda: attention.weights_bars(
-            ["cat", "dog", "März", "owl"], noise(4), softmax(noise(4)), np.array([4, 30, 600, 1.5]), 2
-        )
-    ],
-    "attention.by_learning_rate": [
-        lambda: attention.by_learning_rate(
-            [0.002, 0.004, 0.008, 0.016], {arm: np.exp(3 * noise(3, 4, seed=k)) for k, arm in enumerate(ARMS[:3])}
-        )
-    ],
-    "attention.pointer_maps": [lambda: pointer_maps(4, 8)],
-    "attention.vector_or_look_up": [
-        lambda: attention.vector_or_look_up(last(*ARMS[:2]), [2, 4, 24], seeds(ARMS[:2], 3), np.array([0.1, 0.01, 0]))
-    ],
-    "attention.interventions": [
-        lambda: attention.interventions(
-            np.linspace(0, 1, 21).reshape(7, 3), [f"{k}th of the top states away" for k in range(7)], WORDS[:3]
-        )
-    ],
-    "attention.translator_drawing": [attention.translator_drawing],
-    "attention.map_to_read": [lambda: attention.map_to_read(100 * np.eye(8), "LADOPNHC")],
-    "attention.mask_panels": [lambda: attention.mask_panels({f"a mask, {k}": triangle(12) for k in range(4)})],
-    "attention_explorer.every_head": [
-        lambda: every_head(1, 1, ["a"], ["a"]),
-        lambda: every_head(1, 5, WORDS * 4, WORDS * 4),
-        lambda: every_head(3, 12, WORDS[:12], WORDS[:12]),
-        lambda: every_head(30, 9, WORDS[:12], WORDS[:12]),
-        lambda: every_head(2, 2, ["Donaudampfschiff"] * 20, ["$x_1$", "\\frac{", "Donaudampfschiff"]),
-    ],
-    "drawings.attention_drawing": [drawings.attention_drawing],
-    "drawings.multi_head_drawing": [drawings.multi_head_drawing],
-    "drawings.block_drawing": [drawings.block_drawing],
-    "drawings.architecture_drawing": [drawings.architecture_drawing],
-    "transformer.mixing": [lambda: mixing("embedding", "attention", "attention, causal mask", "feed-forward", "norm")],
-    "transformer.by_position": [lambda: by_position(48, "rotary", "learned", "sinusoidal", "none")],
-    "transformer.heads": [
-        lambda: transformer.heads(
-            {f"{n} heads, {behind}": sigmoid(noise(5)) for n in (1, 2) for behind in ("linear", "MLP")},
-            0.125, np.linspace(0, 1, 6).reshape(3, 2), ["left neighbor", "two to the left"],
-        )
-    ],
-    "transformer.arms": [
-        lambda: transformer.arms({f"no {part}, lr 0.003": sigmoid(noise(3)) for part in ("norm", "residual")},
-                                 {"chance": 0.125, "most frequent token": 0.33}),
-    ],
-    "transformer.language_curve": [
-        lambda: transformer.language_curve(
-            [50, 100, 250], seeds(["transformer", "LSTM"], 3, low=4, high=2), {"2-gram": 2.5, "5-gram": 1.9}
-        )
-    ],
-    "transformer.honest_or_not": [
-        lambda: transformer.honest_or_not(BUGS, 2 * sigmoid(noise(11)), 10 * sigmoid(noise(11)), 1.96, "2-gram table"),
-    ],
-    "transformer.exposed": [
-        lambda: transformer.exposed(
-            BUGS, ["sees the future", "rows sum to 1", "moving tokens moves the output", "leak"], noise(11, 4) > 0
-        )
-    ],
-    "vision.patches": [
-        lambda: vision.patches(image(), pieces(image(), 2)),
-        lambda: vision.patches(image(3, 32), pieces(image(3, 32), 4)),
-    ],
-    "vision.cuts": [lambda: ways(image(3, 32), 8, "patchify", "reshape alone", "rows and columns exchanged")],
-    "vision.accuracies": [
-        lambda: vision.accuracies({"covered": last(*CLASSIFIERS), "left out": last(*CLASSIFIERS)}, 0.1, ["ViT"])
-    ],
-    "vision.before_after": [
-        lambda: vision.before_after({"as it is": image(), "shuffled": image(seed=1)}, SHUFFLED, ("as is", "after"))
-    ],
-    "vision_drawings.vit_drawing": [lambda: vision_drawings.vit_drawing(image())],
-    "vision_drawings.mae_drawing": [lambda: vision_drawings.mae_drawing(image(), hide(1, 16)[0], image(seed=1))],
-    "patch_playground.looked_at": [lambda: over_patches(3, 1, 4), lambda: over_patches(1, 3, 8)],
-    "patch_playground.painted": [lambda: filled_in(3, 1), lambda: filled_in(1, 3)],
-    "mae.reconstructions": [
-        lambda: rebuilt(4, "original", "what is seen", *METHODS, channels=3, errors={METHODS[0]: noise(4) ** 2 / 99}),
-        lambda: rebuilt(1, "original", "masked", "reconstruction"),
-    ],
-    "mae.errors_along": [
-        lambda: mae.errors_along(
-            {"MAE": ([0, 100, 900], [0.2, 0.06, 0.04]), "another, with a long name": ([0, 500], [0.3, 0.041])},
-            dict(zip(METHODS, [0.075, 0.041, 0.04, 0.0401], strict=True)),
-        )
-    ],
-    "mae.holes": [
-        lambda: mae.holes([1, 3, 7], {"text": np.array([0.5, 0.8, 1]), "photos": np.array([0.3, 0.4, 1])}, "text", "1")
-    ],
-    "mae.leak": [lambda: leaked("MAE on pixels", "true statistics")],
-    "mae.by_content": [
-        lambda: mae.by_content(["smooth", "middle", "detailed"], {"a cat": BY_THIRD, "a flower": BY_THIRD}, METHODS[0])
-    ],
-    "transfer.label_curves": [
-        lambda: transfer.label_curves(LABELS, seeds(SOURCES, 7, 5), 0.1, ["pixels"], SOURCES[:1], begin=0.15)
-    ],
-    "transfer.differences": [
-        lambda: transfer.differences(LABELS, seeds(SOURCES, 7, 5, -0.3, 0.02), dict.fromkeys(SOURCES, [True] * 7))
-    ],
-    "transfer.ranking": [lambda: ranked(18), lambda: ranked(3)],
-    "transfer.forgetting": [forgot],
-    "transfer_drawings.glyph_rows": [
-        lambda: transfer_drawings.glyph_rows({f"{n}: a long name": images(12, side=8) for n in SOURCES[:5]})
-    ],
-    "transfer_drawings.arms_drawing": [
-        lambda: transfer_drawings.arms_drawing(dict.fromkeys(transfer_drawings._ARMS, 987_654), 987_654)
-    ],
-    "transfer_drawings.decision_card": [
-        lambda: transfer_drawings.decision_card(
-            ["1", "5", "20"], ["near", "far", "none"], [["handwriting, masked, probe\n93 %\n7 points above"] * 3] * 3
-        )
-    ],
-    "transfer_lab.learning_curves": [
-        lambda: trained("4: handwriting, masked, linear probe, 76 %", "2: ink, fine-tuned, 62 %", "1: from scratch")
-    ],
-    "scaling.memory": [
-        lambda: scaling.memory([256, 512, 1024], {"explicit": ([1, 4, 9], [2, 8, 9]), "fused": ([1, 2, 4], [1, 2, 4])})
-    ],
-    "scaling.writing": [lambda: written("LSTM", "KV cache", "no cache")],
-    "scaling.roofline": [under_a_roof],
-    "scaling.scaling_law": [predicted_law],
-    "scaling_drawings.waiting": [scaling_drawings.waiting],
-    "foundation.heads": [
-        lambda: foundation.heads({"what followed last time": sigmoid(noise(30, 9)),
-                                  "weight on the first token": sigmoid(noise(30, 9, seed=1))}, [(17, 3), (23, 8)]),
-    ],
-    "foundation.spread": [
-        lambda: foundation.spread({"nothing\nremoved": [3.0], "6 others,\nsame layers": 3.4 + noise(20) / 3,
-                                   "6 best": [11.1]}, "loss (nats)", {"first half": 14.4, "equally likely": 10.8}),
-    ],
-    "foundation.by_labels": [
-        lambda: foundation.by_labels([1, 2, 5, 10, 30], BY_LABELS, {"MiniLM, nearest name": 0.7, "chance": 1 / 6})
-    ],
-    "cost_explorer.cost_frame": [
-        lambda: costs_of(400e6, 4.3e9, 2.2e9, 1.1e9),
-        lambda: costs_of(1.2e12, 1.4e16, 9e15, 1e12, second=3e19, rate=1e3),
-        lambda: costs_of(4096, 512.0, second=0, memory=512e9, rate=1e15),
-    ],
-}  # fmt: skip
+case("start.lecture_map")
+case("start.learning_frame", *film(0), size=(10, 4.6))
+case("start.learning_frame", *film(240), size=(10, 4.6))
+case("recurrent_networks.automaton", MODULO_3)
+case("recurrent_networks.compiled_units", 2 * np.eye(6)[ON] - 1, "110101110010", MODULO_3.table, "01")
+case("recurrent_networks.unrolled_drawing")
+case("recurrent_networks.gradients",
+     np.array([0.4, 0.9, 1.2, 0.8])[:, None, None] ** (49 - np.arange(50) + noise(4, 5, 1)),
+     [(0.5, 0.3), (1, 0.3), (2, 0.3), (2, 2)])  # fmt: skip
+for SPREAD in (0.05, 0.5):
+    case("recurrent_networks.read_back", *read_back(SPREAD))
+case("recurrent_networks.read_back", *read_back(0.5)[:2], None, MODULO_3)
+case("recurrent_networks.paths", [0, 1, 10, 300], PATHS, wrong=[False, False, False, False, True])
+case("recurrent_networks.padded_batch", [10, 17, 24, 31, 14, 33])
+case("recurrent_networks.next_symbols", "110111001010", sigmoid(noise(12, 3)), noise(12, 3) > 1, "01$")
+case("recurrent_networks.stepper_frame", *moment(MODULO_3, "", 0), size=(10, 4.9))
+case("recurrent_networks.stepper_frame", *moment(counter(5), "10" * 12, 24), size=(10, 4.9))
+case("lstm.cell_drawing")
+case("lstm.learning", [10, 30, 100], seeds(ARMS, 3, 5), chance=0.25)
+case("lstm.letting_go", [5, 10, 20, 50, 100], seeds(ARMS, 5, 5), trained=8)
+case("lstm.holding", [10, 40, 100], dict.fromkeys(["own", "new", "new, untrained"], seeds(ARMS, 3, 5)), 10)
+case("lstm.gradient_back", {name: 10.0 ** (-each) for name, each in seeds(ARMS, 101, 5, 0, 25).items()})
+case("lstm.gate_scope_frame", *scope(READ, None, 10), size=(12, 4.3))
+case("lstm.gate_scope_frame", *scope(READ[3:15], "i", 104.0), size=(12, 4.3))
+case("attention.soft_lookup", np.linspace(0, 9, 90),
+     {f"soft, sharpness {s}": 3 + np.sin(s * np.linspace(0, 9, 90)) for s in (1, 2, 3, 50)},
+     np.arange(5.0), np.arange(5.0) ** 2)  # fmt: skip
+case("attention.weights_bars", ["cat", "dog", "März", "owl"], noise(4), softmax(noise(4)), [4, 30, 600, 1.5], 2)
+case("attention.by_learning_rate", [0.002, 0.004, 0.008], {arm: np.exp(each) for arm, each in seeds(ARMS, 3).items()})
+case("attention.pointer_maps", {f"reverse, after 300 steps {k}": POINTERS for k in range(4)})
+case("attention.vector_or_look_up", last(*ARMS[:2]), [2, 4, 24], seeds(ARMS[:2], 3), np.array([0.1, 0.01, 0]))
+case("attention.interventions", np.linspace(0, 1, 21).reshape(7, 3),
+     [f"{k}th of the top states away" for k in range(7)], WORDS[:3])  # fmt: skip
+case("attention.translator_drawing")
+case("attention.map_to_read", 100 * np.eye(8), "LADOPNHC")
+case("attention.mask_panels", {f"a mask, {k}": triangle(12) for k in range(4)})
+case("attention_explorer.every_head", *heads(1, 1, ["a"], ["a"]))
+case("attention_explorer.every_head", *heads(1, 5, WORDS * 4, WORDS * 4))
+case("attention_explorer.every_head", *heads(3, 12, WORDS[:12], WORDS[:12]))
+case("attention_explorer.every_head", *heads(30, 9, WORDS[:12], WORDS[:12]))
+case("attention_explorer.every_head", *heads(2, 2, ["Donaudampfschiff"] * 20, ["$x_1$", "\\frac{", "Donaudampfschiff"]))
+case("drawings.attention_drawing")
+case("drawings.multi_head_drawing")
+case("drawings.block_drawing")
+case("drawings.architecture_drawing")
+case("transformer.mixing", derivatives("embedding", "attention", "attention, causal mask", "feed-forward", "norm"))
+case("transformer.by_position", range(1, 49), seeds(["rotary", "learned", "sinusoidal", "none"], 48), 16, 0.125)
+case("transformer.heads", last("1 head, linear", "1 head, MLP", "2 heads, linear", "2 heads, MLP"), 0.125,
+     np.linspace(0, 1, 6).reshape(3, 2), ["left neighbor", "two to the left"])  # fmt: skip
+case(
+    "transformer.arms", last("no norm, lr 0.003", "no residual, lr 0.003"), {"chance": 0.1, "most frequent token": 0.3}
+)
+case("transformer.language_curve", [50, 100, 250], seeds(["transformer", "LSTM"], 3, low=4, high=2),
+     {"2-gram": 2.5, "5-gram": 1.9})  # fmt: skip
+case("transformer.honest_or_not", BUGS, 2 * sigmoid(noise(11)), 10 * sigmoid(noise(11)), 1.96, "2-gram table")
+case("transformer.exposed", BUGS, ["sees the future", "rows sum to 1", "moving tokens moves the output", "leak"],
+     noise(11, 4) > 0)  # fmt: skip
+case("vision.patches", image(), pieces(image(), 2))
+case("vision.patches", image(3, 32), pieces(image(3, 32), 4))
+case("vision.cuts", *ways(image(3, 32), 8, "patchify", "reshape alone", "rows and columns exchanged"))
+case("vision.accuracies", {"covered": last(*CLASSIFIERS), "left out": last(*CLASSIFIERS)}, 0.1, ["ViT"])
+case("vision.before_after", {"as it is": image(), "shuffled": image(seed=1)}, SHUFFLED, ("as is", "after"))
+case("vision_drawings.vit_drawing", image())
+case("vision_drawings.mae_drawing", image(), hide(1, 16)[0], image(seed=1))
+case("patch_playground.looked_at", *looked_at(3, 1, 4))
+case("patch_playground.looked_at", *looked_at(1, 3, 8))
+case("patch_playground.painted", *filled_in(3, 1))
+case("patch_playground.painted", *filled_in(1, 3))
+case("mae.reconstructions", COLUMNS, hide(4, 16), ["visible"], {METHODS[0]: noise(4) ** 2 / 99})
+case("mae.errors_along", {"MAE": ([0, 100, 900], [0.2, 0.06, 0.04]), "with a long name": ([0, 500], [0.3, 0.041])},
+     dict(zip(METHODS, [0.075, 0.041, 0.04, 0.0401], strict=True)))  # fmt: skip
+case("mae.holes", [1, 3, 7], {"text": np.array([0.5, 0.8, 1]), "photos": np.array([0.3, 0.4, 0.7])}, "text", "a letter")
+case("mae.leak", COLUMNS, last(*METHODS[:2], low=0.03, high=0.09), hide(4, 16), METHODS[1:2], ["visible"])
+case("mae.by_content", ["smooth", "middle", "detailed"], {"a cat": BY_THIRD, "a flower": BY_THIRD}, METHODS[0])
+case("transfer.label_curves", LABELS, seeds(SOURCES, 7, 5), 0.1, ["pixels"], SOURCES[:1], begin=0.15)
+case("transfer.differences", LABELS, seeds(SOURCES, 7, 5, -0.3, 0.02), dict.fromkeys(SOURCES, [True] * 7))
+case("transfer.ranking", arms(18), "from scratch", ["pixels"])
+case("transfer.ranking", arms(3), "from scratch", ["pixels"])
+case("transfer.forgetting", FORGOT, "before fine-tuning", ("print", "handwriting"))
+case("transfer_drawings.glyph_rows", {f"{name}: a long name": images(12, side=8) for name in SOURCES[:5]})
+case("transfer_drawings.arms_drawing", dict.fromkeys(transfer_drawings._ARMS, 987_654), 987_654)
+case("transfer_drawings.decision_card", ["1", "5", "20"], ["near", "far", "none"],
+     [["handwriting, masked, probe\n93 %\n7 points above pixels"] * 3] * 3)  # fmt: skip
+case("transfer_lab.learning_curves", runs("4: handwriting, masked, linear probe, 76 %", "2: ink, fine-tuned, 62 %"),
+     {"pixels, 85 %": 0.85, "chance": 0.1}, "5 labels for each class")  # fmt: skip
+case("scaling.memory", [256, 512, 1024], {"explicit": ([1, 4, 16], [2, 8, 30]), "fused": ([1, 2, 4], [1, 2, 4])})
+case("scaling.writing", pairs_of(["LSTM", "KV cache", "none"]), pairs_of(["LSTM", "KV cache", "none"], 1e-4))
+case("scaling.roofline", 1e11, 1e10, {f"{n}: a layer of width {2**n}": (0.5 * 3**n, 4e9 * 1.6**n) for n in range(6)})
+case("scaling.scaling_law", (SPENT, LOSSES[:, None] * np.exp(0.006 * noise(4, 3))),
+     (ALONG, LAW, 0.98 * LAW, 1.02 * LAW), (3e11, [1.7]), {"letter pairs": 2.3})  # fmt: skip
+case("scaling_drawings.waiting")
+case("foundation.heads", {"what followed": sigmoid(noise(30, 9)), "the first": sigmoid(noise(30, 9))}, [(17, 3)])
+case("foundation.spread", {"nothing\nremoved": [3.0], "6 others": 3.4 + noise(20) / 3, "6 best": [11.1]}, "loss (nats)",
+     {"first half": 14.4, "equally likely": 10.8})  # fmt: skip
+case("foundation.by_labels", LABELS[:5], seeds(["tf-idf", "MiniLM", "SmolLM2"], 5, 10, low=0.4),
+     {"MiniLM, no label: nearest description": 0.7, "chance": 1 / 6})  # fmt: skip
+case("cost_explorer.cost_frame", *costs(400e6, 4.3e9, 2.2e9, 1.1e9), size=(12, 5.2))
+case("cost_explorer.cost_frame", *costs(1.2e12, 1.4e16, 9e15, 1e12, second=3e19, rate=1e3), size=(12, 5.2))
+case("cost_explorer.cost_frame", *costs(4096, 512.0, second=0, memory=512e9, rate=1e15), size=(12, 5.2))
 FIGURES = {f"{name}: {k}": make for name, cases in CASES.items() for k, make in enumerate(cases)}
 
 
@@ -678,7 +560,7 @@ def test_a_look_up_can_be_followed_by_hand_from_the_numbers_that_are_shown():
 
 
 def test_only_the_right_way_to_cut_gets_the_mark_of_the_right_one():
-    said = said_by(ways(image(), 2, "patchify", "reshape alone"))
+    said = said_by(vision.cuts(*ways(image(), 2, "patchify", "reshape alone")))
     assert {"✓ patchify", "✗ reshape alone", "patches 0, 1, 2, as 2 × 2"} <= said
 
 
@@ -687,7 +569,8 @@ def test_the_best_of_each_kind_is_bold():
         return [text.get_text() for text, _ in texts(figure) if text.get_fontweight() == "bold"]
 
     errors = {"original": np.array([0.5, 0.02]), "masked": np.array([0.4, 0.03])}
-    assert set(bold(rebuilt(2, "original", "masked", errors=errors))) == {"0.400", "0.020"}
+    columns = dict.fromkeys(errors, images(2))
+    assert set(bold(mae.reconstructions(columns, hide(2, 16), ["masked"], errors))) == {"0.400", "0.020"}
     found = {"a": np.array([0.1, 0.4]), "b": np.array([0.2, 0.3])}
     assert bold(mae.by_content(["smooth", "detailed"], {"a photo": found}, "b")) == ["a", "b"]
 
@@ -741,7 +624,7 @@ def test_the_predicted_times_begin_at_the_first_measured_mark():
     [
         (lambda: vision.before_after({"a": image()}, SHUFFLED, ("before", "after")),
          {"CNN: −15.0 points", "ViT: +2.0 points"}),
-        (lambda: mixing("norm", "attention", "causal"),
+        (lambda: transformer.mixing(derivatives("norm", "attention", "causal")),
          {"norm:\neach token alone", "attention:\nmixes tokens", "causal:\nmixes, not ahead"}),
         (lambda: transfer_drawings.decision_card(["1"], ["near"], [["fine-tuned GPT-2\nlead: -1.3 points"]]),
          {"fine-tuned GPT-2", "lead: −1.3 points"}),
@@ -775,7 +658,7 @@ def test_a_quantity_stands_in_a_fitting_unit_and_a_number_without_an_exponent():
 ONE = np.ones((1, 1))
 
 test_what_cannot_be_drawn_is_refused = refuses(
-    (lambda: pointer_maps(5, 2), ["5 maps: expected 1 to 4"]),
+    (lambda: attention.pointer_maps(dict.fromkeys("abcde", POINTERS)), ["5 maps: expected 1 to 4"]),
     (lambda: attention.pointer_maps({"a": (np.eye(2), np.arange(3), np.arange(2))}),
      ["'a', and written and read, have shapes (2, 2) and (2, 3)"]),
     (lambda: attention.mask_panels({"m": np.eye(2)}), ["mask 'm' has type float64"]),
