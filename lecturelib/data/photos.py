@@ -25,15 +25,13 @@ _BY_SKIMAGE = {"hubble": "hubble_deep_field"}  # where the name differs
 def photo(name: str) -> np.ndarray:
     """Return a photograph; a gray one with three equal channels.
 
-    Shapes: returns (3, height, width), float32 from 0 to 1; not to be written to.
+    Shapes: returns (3, height, width), float32 from 0 to 1.
     Raises: ValueError for an unknown name.
 
     >>> photo("chelsea").shape
     (3, 300, 451)
     """
-    found = _pixels(name).astype(np.float32) / 255
-    found.flags.writeable = False
-    return found
+    return _pixels(name).astype(np.float32) / 255
 
 
 @functools.cache
@@ -51,9 +49,7 @@ def _pixels(name: str) -> np.ndarray:
         pixels = getattr(skimage.data, _BY_SKIMAGE.get(name, name))()
     if pixels.ndim == 2:
         pixels = np.repeat(pixels[..., None], 3, axis=2)
-    found = np.ascontiguousarray(pixels.transpose(2, 0, 1))
-    found.flags.writeable = False
-    return found
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
 @functools.cache

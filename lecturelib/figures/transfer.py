@@ -123,8 +123,8 @@ def differences(
     found = _with_interval(ax, x, arrays, {name: {"color": colors[name], "lw": 2.8, "zorder": 3} for name in arrays})
     for k, (name, (mean, _)) in enumerate(found.items()):
         for place, y, full in zip(_beside(x, k, len(arrays)), mean, resolved[name], strict=True):
-            look = {"mec": colors[name], "mfc": colors[name] if full else "white"}
-            ax.plot(place, y, _MARKERS[k], ms=12, mew=2.4, zorder=4, **look)
+            color = colors[name]
+            ax.plot(place, y, _MARKERS[k], ms=12, mec=color, mfc=color if full else "white", mew=2.4, zorder=4)
     low = min(-5.0, *((mean - half).min() for mean, half in found.values()))
     high = max(5.0, *((mean + half).max() for mean, half in found.values()))
     low, high = min(low, -0.15 * high), max(high, -0.15 * low)  # room for the names of both halves
