@@ -22,24 +22,19 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from lecturelib.data.digits import drawn_places
 from lecturelib.edges import check_whole
 
 FILE = Path(__file__).with_name("glyphs.npz")
 DIGITS = "0123456789"
 SYMBOLS = DIGITS + string.ascii_letters  # what has been drawn, in each of the fonts
 FONTS = (
-    *(
-        f"DejaVu{family}{style}"
-        for family, styles in (
-            ("Sans", ("", "-Bold", "-Oblique", "-BoldOblique")),
-            ("SansMono", ("", "-Bold", "-Oblique", "-BoldOblique")),
-            ("Serif", ("", "-Bold", "-Italic", "-BoldItalic")),
-        )
-        for style in styles
-    ),
-    *(f"STIXGeneral{style}" for style in ("", "Bol", "Italic", "BolIta")),
-    *("cmr10", "cmb10", "cmss10", "cmti10", "cmtt10"),
-)
+    "DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSans-BoldOblique",
+    "DejaVuSansMono", "DejaVuSansMono-Bold", "DejaVuSansMono-Oblique", "DejaVuSansMono-BoldOblique",
+    "DejaVuSerif", "DejaVuSerif-Bold", "DejaVuSerif-Italic", "DejaVuSerif-BoldItalic",
+    "STIXGeneral", "STIXGeneralBol", "STIXGeneralItalic", "STIXGeneralBolIta",
+    "cmr10", "cmb10", "cmss10", "cmti10", "cmtt10",
+)  # fmt: skip
 _FINE = 32  # pixels of a side before the mean of 4 x 4 is taken
 
 
@@ -56,14 +51,17 @@ def glyphs(n: int, *, seed: int, alphabet: str = DIGITS) -> Glyphs:
     """Draw n printed glyphs: for each a symbol, a font and a distortion at random.
 
     A seed, a number n and the alphabet say all; another n draws other glyphs, not the same and some more.
-    Raises: ValueError for a count below 1, an empty alphabet, a symbol twice, one that is not a printable ASCII
-        character, and a seed or count that is not whole.
+    Raises: ValueError for a count below 1, a seed that is not whole, an empty alphabet, and one with a symbol twice
+        or not in SYMBOLS.
 
     >>> drawn = glyphs(3, seed=0)
     >>> drawn.images.shape, drawn.labels.shape
     ((3, 1, 8, 8), (3,))
     """
-    _check(n, seed, alphabet)
+    check_whole(n=n)
+    check_whole(0, seed=seed)
+    if not alphabet or set(alphabet) - set(SYMBOLS) or len(set(alphabet)) < len(alphabet):
+        raise ValueError(f"alphabet={alphabet!r}: expected one or more of {SYMBOLS}, none of them twice")
     n = int(n)
     generator = torch.Generator().manual_seed(int(seed))
     labels = torch.randint(len(alphabet), (n,), generator=generator)
@@ -75,18 +73,14 @@ def glyphs(n: int, *, seed: int, alphabet: str = DIGITS) -> Glyphs:
 
 def _distort(plain: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Turn, shear, stretch, move, bend and thicken or thin each glyph: (n, 1, 32, 32) to (n, 1, 8, 8)."""
-    n = len(plain)
-    limits = torch.tensor([0.2, 0.3, 0.15, 0.1, 0.15, 0.05])  # radians, shear, two stretches, two moves (2: a side)
-    turn, shear, wide, high, right, down = ((torch.rand(n, 6, generator=generator) * 2 - 1) * limits).T
-    rows = torch.stack(
-        [(1 + wide) * turn.cos(), shear - turn.sin(), right, turn.sin(), (1 + high) * turn.cos(), down], dim=1
-    )
-    places = F.affine_grid(rows.view(-1, 2, 3), [n, 1, _FINE, _FINE], align_corners=False)  # (n, 32, 32, 2)
-    bend = 0.12 * torch.randn(n, 2, 4, 4, generator=generator)
+    places = drawn_places(plain, [0.2, 0.3, 0.15, 0.1, 0.15, 0.05], generator)  # (n, 32, 32, 2)
+    bend = 0.12 * torch.randn(len(plain), 2, 4, 4, generator=generator)
     bend = F.interpolate(bend, size=(_FINE, _FINE), mode="bicubic", align_corners=False)  # smooth: 16 random pushes
     bent = F.grid_sample(plain, places + bend.permute(0, 2, 3, 1), align_corners=False)
     soft = F.avg_pool2d(bent, 5, stride=1, padding=2)
-    level = 0.25 + 0.4 * torch.rand(n, 1, 1, 1, generator=generator)  # where the ink ends: low is bold, high is thin
+    level = 0.25 + 0.4 * torch.rand(
+        len(plain), 1, 1, 1, generator=generator
+    )  # where the ink ends: low is bold, high is thin
     ink = ((soft / soft.amax(dim=(2, 3), keepdim=True) - level) * 8 + 0.5).clamp(0, 1)
     return F.avg_pool2d(ink, 4)
 
@@ -112,15 +106,3 @@ def _outline(font: str, symbol: str) -> torch.Tensor:
     whole = torch.zeros(_FINE, _FINE)
     whole[top : top + size[0], left : left + size[1]] = small
     return whole
-
-
-def _check(n: int, seed: int, alphabet: str) -> None:
-    check_whole(n=n)
-    check_whole(0, seed=seed)
-    if seed >= 2**63:
-        raise ValueError(f"seed={seed}: expected less than 2**63, which is all that torch takes")
-    if not isinstance(alphabet, str) or not alphabet:
-        raise ValueError(f"alphabet={alphabet!r}: expected a string of one or more characters, such as {DIGITS!r}")
-    strange = [each for each in alphabet if not (each.isascii() and each.isalnum())]
-    if strange or len(set(alphabet)) < len(alphabet):
-        raise ValueError(f"alphabet={alphabet!r}: expected letters a to z, A to Z and digits, none of them twice")

@@ -44,7 +44,17 @@ def legal_strings(automaton: Any, n: int, *, seed: int) -> list[str]:
     check_whole(n=n)
     check_whole(0, seed=seed)
     rng = np.random.default_rng(seed)
-    return [_walk(automaton, rng) for _ in range(n)]
+    strings = []
+    for _ in range(n):
+        state, string = automaton.start, ""
+        while state not in automaton.accepting:
+            legal = automaton.legal_next(state)
+            if not legal:
+                raise ValueError("the automaton accepts no string: expected one whose accepting state can be reached")
+            string += legal[rng.integers(len(legal))]
+            state = int(automaton.table[state, automaton.alphabet.index(string[-1])])
+        strings.append(string)
+    return strings
 
 
 def numbers(string: str, alphabet: str) -> list[int]:
@@ -112,14 +122,3 @@ def since_reset(n: int, length: int, reset: float = 0.1, *, seed: int) -> tuple[
     total = (tokens == 0).cumsum(axis=1)
     until_reset = np.maximum.accumulate(np.where(tokens == 2, total, 0), axis=1)  # counted before the last reset
     return tokens, np.minimum(total - until_reset, 9)
-
-
-def _walk(automaton: Any, rng: np.random.Generator) -> str:
-    state, string = automaton.start, ""
-    while state not in automaton.accepting:
-        legal = automaton.legal_next(state)
-        if not legal:
-            raise ValueError("the automaton accepts no string: expected one whose accepting state can be reached")
-        symbol = legal[rng.integers(len(legal))]
-        state, string = int(automaton.table[state, automaton.alphabet.index(symbol)]), string + symbol
-    return string

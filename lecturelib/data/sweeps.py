@@ -36,14 +36,14 @@ def transfer_table(file: Path = TRANSFER) -> Transfer:
     >>> measured.labels, measured.accuracy["pixels"].shape
     ([1, 5, 20, 100], torch.Size([20, 4]))
     """
-    measured = rows(file)
-    seeds, labels = (sorted({row[axis] for row in measured}) for axis in ("seed", "labels"))
-    accuracy = {row["arm"]: torch.full((len(seeds), len(labels)), torch.nan) for row in measured}
-    for row in measured:
-        accuracy[row["arm"]][seeds.index(row["seed"]), labels.index(row["labels"])] = row["accuracy"]
-    if missing := sum(int(each.isnan().sum()) for each in accuracy.values()) if measured else 1:
-        raise ValueError(f"{file.name} lacks {missing} of its values: finish it with `{_command(file)}`")
-    return Transfer(labels, accuracy, about(file))
+    measured = {(row["arm"], row["seed"], row["labels"]): row["accuracy"] for row in rows(file)}
+    arms, seeds, labels = (dict.fromkeys(each) for each in zip(*measured, strict=True))
+    if missing := len(arms) * len(seeds) * len(labels) - len(measured):
+        raise ValueError(f"{file.name} lacks {missing} of its values: finish it with `lecture sweep --file {file}`")
+    accuracy = {
+        arm: torch.tensor([[measured[arm, seed, n] for n in sorted(labels)] for seed in sorted(seeds)]) for arm in arms
+    }
+    return Transfer(sorted(labels), accuracy, about(file))
 
 
 def rows(file: Path) -> list[dict[str, Any]]:
@@ -51,20 +51,16 @@ def rows(file: Path) -> list[dict[str, Any]]:
 
     Raises: ValueError for a table that is not there or is damaged.
     """
-    if not file.exists():
-        raise ValueError(f"{file.name} is not there: measure it with `{_command(file)}`")
     try:
         with file.open(newline="", encoding="utf-8") as opened:
-            reader = csv.DictReader(opened)
-            found = list(reader)
-        if reader.fieldnames != list(TRANSFER_COLUMNS):
-            raise ValueError(f"its columns are {reader.fieldnames}")
-        return [{name: make(row[name]) for name, make in TRANSFER_COLUMNS.items()} for row in found]
-    except (TypeError, ValueError) as problem:
-        raise ValueError(
-            f"{file.name} is damaged ({problem}): expected the columns {', '.join(TRANSFER_COLUMNS)}, a value in each; "
-            f"measure it anew with `{_command(file)} --fresh`"
-        ) from None
+            found = [
+                {name: make(row[name]) for name, make in TRANSFER_COLUMNS.items()} for row in csv.DictReader(opened)
+            ]
+        if not found:
+            raise ValueError("it has no rows")
+    except (OSError, TypeError, ValueError, KeyError) as problem:
+        raise _damaged(file, problem) from None
+    return found
 
 
 def about(file: Path) -> dict[str, Any]:
@@ -72,16 +68,16 @@ def about(file: Path) -> dict[str, Any]:
 
     Raises: ValueError for one that is not there or is damaged.
     """
-    beside = file.with_suffix(".json")
     try:
-        found = json.loads(beside.read_text(encoding="utf-8"))
+        found = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
         return {key: found[key] for key in ("settings", "versions", "hardware", "cpu_seconds")}
     except (OSError, ValueError, TypeError, KeyError) as problem:
-        raise ValueError(
-            f"{beside.name} is damaged ({problem!r}): expected it as `{_command(file)}` wrote it; measure the table "
-            f"anew with `{_command(file)} --fresh`"
-        ) from None
+        raise _damaged(file.with_suffix(".json"), problem) from None
 
 
-def _command(file: Path) -> str:
-    return "lecture sweep" if file == TRANSFER else f"lecture sweep --file {file}"
+def _damaged(file: Path, problem: Exception) -> ValueError:
+    table = file.with_suffix(".csv")
+    return ValueError(
+        f"{file.name} is damaged, or not there ({problem!r}): expected it as `lecture sweep` writes it; measure the "
+        f"table anew with `lecture sweep --file {table} --fresh`"
+    )

@@ -60,9 +60,8 @@ def windows(text: str, n: int, length: int, *, seed: int) -> np.ndarray:
     Shapes: returns (n, length), int64.
     Raises: ValueError for a count or length below 1, a text that is too short, and characters outside the alphabet.
     """
-    check_whole(n=n, length=length)
-    if len(text) < length:
-        raise ValueError(f"the text has {len(text)} characters: expected at least {length}, the length of a piece")
+    check_whole(n=n)
+    _check_long_enough(text, length)
     numbers = VOCABULARY.encode(text)
     starts = np.random.default_rng(seed).integers(len(numbers) - length + 1, size=n)
     return numbers[starts[:, None] + np.arange(length)]
@@ -74,11 +73,15 @@ def pieces(text: str, length: int) -> np.ndarray:
     Shapes: returns (N, length), int64.
     Raises: ValueError for a length below 1, a text that is too short, and characters outside the alphabet.
     """
-    check_whole(length=length)
-    if len(text) < length:
-        raise ValueError(f"length={length} for a text of {len(text)} characters: expected 1 to {len(text)}")
+    _check_long_enough(text, length)
     whole = len(text) // length
     return VOCABULARY.encode(text[: whole * length]).reshape(whole, length)
+
+
+def _check_long_enough(text: str, length: int) -> None:
+    check_whole(length=length)
+    if len(text) < length:
+        raise ValueError(f"the text has {len(text)} characters: expected at least {length}, the length of a piece")
 
 
 def ngram_loss(train: str, asked: np.ndarray, n: int) -> float:
@@ -99,11 +102,8 @@ def ngram_loss(train: str, asked: np.ndarray, n: int) -> float:
     """
     check_whole(n=n)
     asked = np.asarray(asked)
-    if n > 9 or asked.ndim != 2 or not asked.size or asked.shape[1] < 2 or len(train) < n:
-        raise ValueError(
-            f"n={n}, a text of {len(train)} characters and pieces {asked.shape}: expected n from 1 to 9, at least n "
-            "characters, and pieces of two or more, (N, L)"
-        )
+    if n > 9 or asked.ndim != 2 or asked.shape[1] < 2:
+        raise ValueError(f"n={n} and pieces {asked.shape}: expected n from 1 to 9, and (N, L) with L of 2 or more")
     seen, length = VOCABULARY.encode(train), asked.shape[1]
     likely = np.full(asked.shape, 1 / len(VOCABULARY))
     for order in range(1, min(n, length) + 1):

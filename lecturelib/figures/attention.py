@@ -13,7 +13,7 @@ from matplotlib.patches import Circle, Patch
 
 from lecturelib.figures.colors import BLUE, GREEN, GREY, MARKERS, ORANGE, STATE_COLORS
 from lecturelib.figures.given import known, results, same_shape
-from lecturelib.figures.maps import draw_map, legend_patches, map_panels, name_map, number_cells, readable, separate
+from lecturelib.figures.maps import HATCHED, OUTLINED, draw_map, map_panels, name_map, number_cells, separate
 from lecturelib.figures.paper import PALE, arrow, box, paper
 from lecturelib.figures.parts import label_ends, means_and_seeds, wrapped
 from lecturelib.figures.style import LectureFigure, new_figure, panel, styled
@@ -26,20 +26,19 @@ def soft_lookup(query: np.ndarray, looked_up: Mapping[str, np.ndarray], keys: np
                 values: np.ndarray) -> LectureFigure:  # fmt: skip
     """Show what is looked up for each query: a line per sharpness; the pairs of key and value are marked.
 
-    Shapes: query (n,), looked_up[name] (n,), keys and values (m,). Raises: ValueError for others.
+    Shapes: query (n,), looked_up[name] (n,), keys and values (m,).
     """
-    query, keys, values = (np.asarray(each, float) for each in (query, keys, values))
     figure, ax = panel(10.5, 4.6)
-    for k, (name, each) in enumerate(looked_up.items()):
-        ax.plot(query, each, color=STATE_COLORS[k % 6], ls=_LINES[k % 6], lw=2.8, label=name)
+    for (name, each), color, line in zip(looked_up.items(), STATE_COLORS, _LINES, strict=False):
+        ax.plot(query, each, color=color, ls=line, lw=2.8, label=name)
     ax.plot(keys, values, "o", color="black", ms=12, zorder=5, label="a key with its value")
     ax.legend(handles=ax.lines[-1:], loc="upper left", fontsize=13)
-    drawn = np.concatenate([values, *(np.asarray(each) for each in looked_up.values())])
+    drawn = np.concatenate([values, *looked_up.values()]).astype(float)
     low, high = drawn.min(), drawn.max()
     ax.set_ylim(low - 0.1 * (high - low), high + 0.2 * (high - low))
     ax.set(xlabel="query", ylabel="what is looked up", xlim=(query.min(), query.max()))
     ax.set_title("The softer the look-up, the more it mixes the values of near keys")
-    label_ends(ax, query.max(), {name: np.asarray(each)[-1] for name, each in looked_up.items()}, STATE_COLORS, 3.5)
+    label_ends(ax, query.max(), {name: float(each[-1]) for name, each in looked_up.items()}, STATE_COLORS, 3.5)
     return figure
 
 
@@ -53,33 +52,27 @@ def weights_bars(keys: Sequence[str], scores: np.ndarray, weights: np.ndarray, v
     scores, weights, values = (np.asarray(each, float) for each in (scores, weights, values))
     for name, each in (("scores", scores), ("weights", weights), ("values", values)):
         same_shape(f"keys and {name}", (len(keys),), each.shape)
-    width = max(7.5, min(12, 2.6 + 1.15 * len(keys)))
-    figure, ax = panel(width, 4.8)
+    figure, ax = panel(7.5, 4.8)
     figure.set_layout_engine("none")  # it leaves too little room for the rows below
-    ax.set_position((1.75 / width, 0.36, 0.99 - 1.75 / width, 0.55))
+    ax.set_position((1.75 / 7.5, 0.36, 0.99 - 1.75 / 7.5, 0.55))
     ax.bar(range(len(keys)), weights, width=0.62, color=BLUE)
     for k, weight in enumerate(weights):
         ax.text(k, weight + 0.02, f"{weight:.3f}", ha="center", va="bottom", fontsize=15, color=BLUE, weight="bold")
-    ax.set_ylim(0, max(1.0, weights.max()) * 1.12)
-    ax.set_xlim(-0.6, len(keys) + 0.5)
-    ax.set_yticks([0, 0.5, 1])
-    ax.set_xticks([])
-    ax.set_ylabel("weight")
+    ax.text(len(keys), 0.02, f"{weights.sum():.3f}", ha="center", va="bottom", fontsize=15, color=BLUE)
+    ax.set(xlim=(-0.6, len(keys) + 0.5), ylim=(0, 1.12), xticks=[], yticks=[0, 0.5, 1], ylabel="weight")
     ax.axvline(len(keys) - 0.5, ymin=-0.53, color=GREY, lw=1.2, clip_on=False)
     ax.set_title(f"mix {mix:.1f} = sum of weight × value, over the keys", fontsize=16)
     rows: list[tuple[str, list[str], dict[str, Any]]] = [
-        ("key", [*map(readable, keys), "sum"], {"weight": "bold", "parse_math": False}),
+        ("key", [*keys, "sum"], {"weight": "bold"}),
         ("score", [f"{score:.2f}" for score in scores] + [""], {}),
         ("value", [f"{value:g}" for value in values] + [""], {}),
         ("weight × value", [f"{product:.1f}" for product in weights * values] + [f"{mix:.1f}"], {"color": "#7a4b00"}),
     ]
-    below = ax.get_xaxis_transform()
-    ax.text(len(keys), 0.02, f"{weights.sum():.3f}", ha="center", va="bottom", fontsize=15, color=BLUE)
     for row, (name, cells, look) in enumerate(rows):
         y = -0.09 - 0.12 * row
         ax.text(-0.02, y, name, transform=ax.transAxes, ha="right", va="center", fontsize=14)
         for k, cell in enumerate(cells):
-            ax.text(k, y, cell, transform=below, ha="center", va="center", fontsize=15, **look)
+            ax.text(k, y, cell, transform=ax.get_xaxis_transform(), ha="center", va="center", fontsize=15, **look)
     return figure
 
 
@@ -114,20 +107,19 @@ def pointer_maps(looks: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]])
     """Show one to four maps of attention, with letters for symbols; the cells that hold the answers are outlined.
 
     Shapes: looks[title] is weights (T, S), the symbols that are read (S,), and those that are written (T,), from 0 to
-    25; T up to 24, S up to 48 for one map, 12 for each of four. Raises: ValueError for others, and more than four maps.
+    25. Raises: ValueError for others, and more than four maps.
     """
-    given = {title: [np.asarray(each) for each in look] for title, look in looks.items()}
-    for title, (weights, read, written) in given.items():
-        same_shape(f"weights of {title!r}, and written and read,", weights.shape, (len(written), len(read)))
-    rows, columns = ([[chr(65 + symbol) for symbol in look[n]] for look in given.values()] for n in (2, 1))
-    figure, panels, wide = map_panels([each[0].shape for each in given.values()])
-    for k, (ax, (title, (weights, read, written))) in enumerate(zip(panels, given.items(), strict=True)):
-        image = draw_map(ax, weights, expected=written[:, None] == read)
+    figure, panels, wide = map_panels([np.shape(weights) for weights, _, _ in looks.values()])
+    for ax, (title, (weights, read, written)) in zip(panels, looks.items(), strict=True):
+        same_shape(f"weights of {title!r}, and written and read,", np.shape(weights), (len(written), len(read)))
+        image = draw_map(ax, weights, expected=np.equal.outer(written, read))
         ax.set_title(wrapped(title, wide), fontsize=14)
-        name_map(ax, rows[k], columns[k], "writes" if k == 0 else "", "reads")
+        name_map(ax, [chr(65 + int(symbol)) for symbol in written], [chr(65 + int(symbol)) for symbol in read])
+        ax.set_xlabel("reads", fontsize=13)
+    panels[0].set_ylabel("writes", fontsize=13)
     bar = figure.colorbar(image, ax=panels, ticks=[0, 0.5, 1], aspect=25)
     bar.set_label("weight; each row sums to 1")
-    figure.legend(handles=legend_patches(True, False), loc="outside lower center", fontsize=13)
+    figure.legend(handles=[Patch(label="expected", **OUTLINED)], loc="outside lower center", fontsize=13)
     return figure
 
 
@@ -172,9 +164,7 @@ def interventions(right: np.ndarray, rows: Sequence[str], columns: Sequence[str]
     number_cells(ax, right)
     separate(ax, right.shape)
     ax.hlines([0.5, len(rows) - 1.5], -0.5, len(columns) - 0.5, color="white", lw=6)
-    ax.set_xticks(range(len(columns)), list(columns), fontsize=14)
-    ax.set_yticks(range(len(rows)), list(rows), fontsize=14)
-    ax.tick_params(length=0)
+    name_map(ax, rows, columns, 14)
     ax.xaxis.tick_top()
     ax.set_ylabel("taken away", y=1 - (len(rows) - 1) / 2 / len(rows))  # beside all rows but the guess
     figure.colorbar(image, ax=ax, ticks=[0, 0.5, 1], aspect=25).set_label("right answers, mean of the seeds")
@@ -185,21 +175,22 @@ def interventions(right: np.ndarray, rows: Sequence[str], columns: Sequence[str]
 def mask_panels(masks: Mapping[str, np.ndarray]) -> LectureFigure:
     """Show one to four boolean masks: colored cells may be looked at, hatched ones may not.
 
-    Shapes: masks[name] (T, S), True = may look; T up to 24, S up to 48 for one mask, 12 for each of four.
-    Raises: ValueError for others, and more than four masks.
+    Shapes: masks[name] (T, S), True = may look. Raises: ValueError for others, and more than four masks.
     """
     each = {name: np.asarray(mask) for name, mask in masks.items()}
     for name, mask in each.items():
         if mask.dtype != bool or mask.ndim != 2:
             raise ValueError(f"mask {name!r} has type {mask.dtype} and shape {mask.shape}: expected (T, S), bool")
     figure, panels, wide = map_panels([mask.shape for mask in each.values()])
-    for k, (ax, (name, mask)) in enumerate(zip(panels, each.items(), strict=True)):
+    for ax, (name, mask) in zip(panels, each.items(), strict=True):
         draw_map(ax, mask.astype(float), mask=mask, cmap=ListedColormap([BLUE]))
         separate(ax, mask.shape)
         ax.set_title(wrapped(name, wide), fontsize=14)
         rows, columns = ([str(n + 1) for n in range(size)] for size in mask.shape)
-        name_map(ax, rows, columns, "looks from" if k == 0 else "", "looks at")
-    legend = [Patch(label="may look", fc=BLUE), *legend_patches(False, True)]
+        name_map(ax, rows, columns)
+        ax.set_xlabel("looks at", fontsize=13)
+    panels[0].set_ylabel("looks from", fontsize=13)
+    legend = [Patch(label="may look", fc=BLUE), Patch(label="may not look", **HATCHED)]
     figure.legend(handles=legend, loc="outside lower center", ncols=2, fontsize=13)
     return figure
 
@@ -280,12 +271,8 @@ def map_to_read(percent: np.ndarray, letters: str) -> LectureFigure:
     figure, ax = panel(8, 5)
     draw_map(ax, percent / 100)
     separate(ax, percent.shape)
-    for (row, column), value in np.ndenumerate(percent):
-        ax.text(column, row, f"{value:.0f}", ha="center", va="center", fontsize=14,
-                color="white" if value < 60 else "black")  # fmt: skip
-    ax.set_xticks(range(len(letters)), list(letters), fontsize=15)
-    ax.set_yticks(range(len(letters)), [f"place {k + 1}" for k in range(len(letters))], fontsize=14)
-    ax.tick_params(length=0)
+    number_cells(ax, percent / 100, lambda value: f"{100 * value:.0f}", 14)
+    name_map(ax, [f"place {k + 1}" for k in range(len(letters))], list(letters), 14, 15)
     ax.set(xlabel="reads")
     ax.set_title("Percent of the weight")
     return figure

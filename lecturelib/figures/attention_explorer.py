@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.font_manager import FontProperties, findfont, get_font
 
-from lecturelib.figures.maps import draw_map, readable
+from lecturelib.figures.maps import draw_map
 from lecturelib.figures.style import LectureFigure, axes, new_figure, styled
 
 _WIDTH = 12.0  # inches
@@ -117,8 +118,10 @@ def _name(ax: Axes, axis: str, names: Sequence[str], length: float) -> None:
 
 
 def _label(token: str) -> str:
-    """Return what stands for a token, cut where it is long."""
-    return readable(token if len(token) <= _LONGEST else token[: _LONGEST - 1] + "…", space=" ")
+    """What stands for a token: cut where it is long, with a box for a letter that the font lacks."""
+    shown = token if len(token) <= _LONGEST else token[: _LONGEST - 1] + "…"
+    font = get_font(findfont(FontProperties("DejaVu Sans")))
+    return "".join(letter if font.get_char_index(ord(letter)) else "□" for letter in shown)
 
 
 def _count(number: int, one: str, many: str) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lecturelib.figures.colors import BLUE, GREY, MARKERS, ORANGE, STATE_COLORS
+from lecturelib.figures.given import results
 from lecturelib.figures.style import LectureFigure, axes, new_figure, panel, styled
 
 DASHES = ("--", ":", (0, (8, 2)), (0, (1, 3)), "-.")  # no two alike, even in black and white
@@ -20,10 +21,7 @@ def heads(scores: Mapping[str, ArrayLike], marked: Sequence[tuple[int, int]] = (
 
     Shapes: for each title an array (layers, heads).
     """
-    arrays = {name: np.asarray(each, dtype=float) for name, each in scores.items()}
-    for name, array in arrays.items():
-        if array.ndim != 2 or not np.isfinite(array).all():
-            raise ValueError(f"{name!r} has shape {array.shape}: expected (layers, heads), finite numbers")
+    arrays = {name: np.asarray(each) for name, each in scores.items()}
     figure = new_figure(12, 0.9 + 2.7 * len(arrays))
     for k, (ax, (name, array)) in enumerate(zip(axes(figure, len(arrays)), arrays.items(), strict=True)):
         picture = ax.imshow(array.T, cmap="viridis", vmin=0, vmax=1, aspect="auto")
@@ -49,10 +47,7 @@ def spread(
 
     The axis ends at 0, and at `top` where that is given. Shapes: for each group (runs,).
     """
-    arrays = {name: np.atleast_1d(np.asarray(each, dtype=float)) for name, each in groups.items()}
-    for name, array in arrays.items():
-        if array.ndim != 1 or not len(array) or not np.isfinite(array).all():
-            raise ValueError(f"{name!r} has shape {array.shape}: expected one finite number for each run")
+    arrays = results(groups, "results")
     figure, ax = panel(10.5, 4.6)
     for x, array in enumerate(arrays.values()):
         aside = np.linspace(-0.13, 0.13, len(array)) if len(array) > 1 else np.zeros(1)
@@ -80,17 +75,13 @@ def by_labels(labels: Sequence[int], accuracy: Mapping[str, ArrayLike], lines: M
     Shapes: accuracy[name] (draws, labels) from 0 to 1.
     """
     figure, ax = panel(11, 5.4)
-    for k, (name, each) in enumerate(accuracy.items()):
-        array = np.asarray(each, dtype=float)
-        if array.ndim != 2 or array.shape[1] != len(labels) or not np.isfinite(array).all():
-            raise ValueError(f"accuracy of {name!r} has shape {array.shape}: expected (draws, {len(labels)}), finite")
+    for k, (name, array) in enumerate(results(accuracy, "accuracy", len(labels)).items()):
         x = np.asarray(labels) * 1.03 ** (k - 1)  # beside one another
-        ax.errorbar(
-            x, array.mean(0), array.std(0, ddof=1), color=STATE_COLORS[k], marker=MARKERS[k], capsize=4, label=name
-        )
-    color = dict(zip(accuracy, STATE_COLORS, strict=False))
+        color, marker = STATE_COLORS[k], MARKERS[k]
+        ax.errorbar(x, array.mean(0), array.std(0, ddof=1), color=color, marker=marker, capsize=4, label=name)
+    colors = dict(zip(accuracy, STATE_COLORS, strict=False))
     for (name, height), dashes in zip(lines.items(), cycle(DASHES), strict=False):
-        ax.axhline(height, color=color.get(name.split(",")[0], GREY), ls=dashes, lw=2, label=name)
+        ax.axhline(height, color=colors.get(name.split(",")[0], GREY), ls=dashes, lw=2, label=name)
     ax.set_xscale("log")
     ax.set_xticks(list(labels), [str(each) for each in labels])
     ax.minorticks_off()

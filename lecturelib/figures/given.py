@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence, Sized
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 
 def same_shape(what: str, one: Sequence[int], other: Sequence[int]) -> None:
@@ -30,26 +29,6 @@ def few(what: str, things: Sized, most: int) -> None:
     """Refuse none, and more than one figure holds."""
     if not 1 <= len(things) <= most:
         raise ValueError(f"{len(things)} {what}: expected 1 to {most}; draw a figure for each few of them")
-
-
-def growing(what: str, values: ArrayLike, least: int = 1) -> np.ndarray:
-    """Return numbers as an array. Raises: ValueError where they are too few, not above 0, or do not grow."""
-    found = np.asarray(values, float)
-    if found.ndim != 1 or len(found) < least or not np.isfinite(found).all() or found[0] <= 0:
-        raise ValueError(f"{what} are {found.tolist()}: expected {least} or more finite numbers above 0")
-    if (np.diff(found) <= 0).any():
-        raise ValueError(f"{what} are {found.tolist()}: expected numbers that grow; sort them")
-    return found
-
-
-def positive(what: str, values: ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
-    """Return an array of this shape with numbers above 0, as a log scale needs them."""
-    found = np.asarray(values, float)
-    if found.shape != shape:
-        raise ValueError(f"{what} have shape {found.shape}: expected {shape}, one for each size")
-    if not (np.isfinite(found) & (found > 0)).all():
-        raise ValueError(f"{what} are not all finite and above 0: expected such; leave out what was not measured")
-    return found
 
 
 def results(scores: Mapping[str, Any], what: str, n: int | None = None) -> dict[str, np.ndarray]:

@@ -65,8 +65,7 @@ def learning(delays: Sequence[int], recall: Mapping[str, np.ndarray], chance: fl
 
     Shapes: recall[name] (seeds, delays). Raises: ValueError for other shapes, and more than six networks.
     """
-    figure, ax = panel(11, 4.8)
-    _arms(ax, delays, results(recall, "recall", len(delays)), "share of keys recalled")
+    figure, ax = _arms(delays, results(recall, "recall", len(delays)), "share of keys recalled")
     ax.axhline(chance, color=GREY, ls="--", lw=1.8)
     ax.text(0.5, chance - 0.02, "chance", color=GREY, va="top", ha="center")
     ax.set(ylim=(-0.05, 1.05), title="Trained anew at each delay", xlabel="delay (symbols between)")
@@ -80,8 +79,7 @@ def letting_go(before: Sequence[int], right: Mapping[str, np.ndarray], trained: 
     Shapes: right[name] (seeds, len(before)); `trained`: the longest run of a's in training.
     Raises: ValueError for other shapes, and more than six networks.
     """
-    figure, ax = panel(11, 4.8)
-    _arms(ax, before, results(right, "right answers", len(before)), "share of the next ten right")
+    figure, ax = _arms(before, results(right, "right answers", len(before)), "share of the next ten right")
     ax.set(ylim=(-0.17, 1.05), title="Right answers after a bar", xlabel="a's in a row before the bar")
     edge = np.interp(trained, before, range(len(before)))
     ax.axvline(edge, color=GREY, ls=":", lw=1.8)
@@ -97,18 +95,19 @@ def _looks(names: Sequence[str]) -> dict[str, int]:
     return {name: own[name] if name in own else next(free) for name in names}
 
 
-def _arms(ax: Axes, labels: Sequence[int], arms: Mapping[str, np.ndarray], quantity: str) -> None:
+def _arms(labels: Sequence[int], arms: Mapping[str, np.ndarray], quantity: str) -> tuple[LectureFigure, Axes]:
     """Draw one line through the means for each arm, and a hollow mark for each seed, the arms side by side."""
-    look = _looks(list(arms))
-    for place, (name, each) in enumerate(arms.items()):
-        x, k = np.arange(len(labels)) + 0.05 * (place - (len(arms) - 1) / 2), look[name]
+    figure, ax = panel(11, 4.8)
+    for place, (name, k) in enumerate(_looks(list(arms)).items()):
+        x, each = np.arange(len(labels)) + 0.05 * (place - (len(arms) - 1) / 2), arms[name]
         ax.plot(x, each.mean(axis=0), color=STATE_COLORS[k], lw=2.6, alpha=0.85)
         ax.plot(x, each.T, MARKERS[k], mfc="none", mec=STATE_COLORS[k], mew=1.8, ms=8)
         ax.plot([], [], MARKERS[k] + "-", color=STATE_COLORS[k], mfc="none", mew=1.8, ms=9, label=name)
     ax.set_xticks(range(len(labels)), [str(each) for each in labels])
     ax.set_ylabel(f"{quantity}\nline: mean of {len(next(iter(arms.values())))} seeds;\nmark: one seed")
     columns = len(arms) if sum(map(len, arms)) < 70 else 2
-    ax.figure.legend(loc="outside lower center", ncols=columns, fontsize=13)
+    figure.legend(loc="outside lower center", ncols=columns, fontsize=13)
+    return figure, ax
 
 
 @styled
@@ -121,16 +120,16 @@ def holding(delays: Sequence[int], shares: Mapping[str, Mapping[str, np.ndarray]
     if not arms or any(list(each) != list(arms[0]) for each in arms):
         raise ValueError(f"readouts {list(shares)}: expected one or more, each with the same networks")
     figure = new_figure(12, 0.7 + 2.5 * len(arms))
-    panels = np.array(axes(figure, len(arms), len(arms[0]), sharex=True)).reshape(len(arms), -1)
-    for row, (readout, found) in enumerate(zip(shares, arms, strict=True)):
-        for ax, (name, each) in zip(panels[row], found.items(), strict=True):
+    places = iter(axes(figure, len(arms), len(arms[0]), sharex=True))
+    for readout, found in zip(shares, arms, strict=True):
+        for k, (name, each) in enumerate(found.items()):
+            ax = next(places)
             draw_map(ax, each, cmap="cividis", vmin=0, vmax=1)
-            number_cells(ax, each, 13, short=True)
+            number_cells(ax, each, lambda share: f"{share:.2f}".lstrip("0") if share < 0.995 else "1", 13)
             ax.set_yticks([])
-            ax.set_xticks(range(len(delays)), [str(d) for d in delays])
-            if row == 0:
-                ax.set_title(name)
-        panels[row, 0].set_ylabel(f"{readout};\none row per seed")
+            ax.set_xticks(range(len(delays)), [str(delay) for delay in delays])
+            ax.set_title(name if found is arms[0] else "")
+            ax.set_ylabel(f"{readout};\none row per seed" if k == 0 else "")
     figure.supxlabel(f"delay in the test; trained at a delay of {trained}", fontsize=13)
     return figure
 
@@ -144,16 +143,16 @@ def gradient_back(back: Mapping[str, np.ndarray]) -> LectureFigure:
     """
     figure, ax = panel(11, 4.8)
     ax.set_yscale("log")
-    steps = np.shape(next(iter(back.values()), ()))[-1] - 1 if back else 0
     looks, ends = _looks(list(back)), {}
+    steps = np.shape(next(iter(back.values())))[-1] - 1
     for name, each in results(back, "gradients", steps + 1).items():
         k, middle = looks[name], np.median(each, axis=0)
         ax.plot(each.T, color=STATE_COLORS[k], lw=0.8, alpha=0.5)
         look: dict[str, Any] = {"color": STATE_COLORS[k], "mfc": "white", "mew": 1.8, "markevery": max(1, steps // 10)}
         ax.plot(middle, MARKERS[k] + "-", label=name, **look)
         ends[name] = middle[-1]
-    ax.set_title("Gradient with respect to a symbol, relative to the last symbol's; untrained")
-    ax.set(xlabel="steps back", ylabel="relative gradient\nthick: median of seeds;\nthin: one seed", xlim=(0, steps))
+    ax.set(xlabel="steps back", ylabel="relative gradient\nthick: median of seeds;\nthin: one seed", xlim=(0, steps),
+           title="Gradient with respect to a symbol, relative to the last symbol's; untrained")  # fmt: skip
     low, high = ax.get_ylim()
     powers = np.arange(np.ceil(np.log10(low)), np.floor(np.log10(high)) + 1)
     ax.set_yticks(10 ** powers[:: -max(1, len(powers) // 6)])
@@ -187,7 +186,12 @@ def gate_scope_frame(figure: Figure, string: str, cell: np.ndarray, gates: Mappi
     second.set(yticks=[], title=f"Cell, unit by unit (-{limit:.3g} to {limit:.3g})",
                xlabel="orange: negative; purple: positive")  # fmt: skip
     _mark_symbols(second, string, first=1)
-    _bars(third, answer, key)
+    colors = [PURPLE if k == key else "#cccccc" for k in range(len(KEYS))]
+    third.bar(range(len(KEYS)), answer, color=colors, edgecolor="black", lw=[3 * (k == key) for k in range(len(KEYS))])
+    third.axhline(1 / len(KEYS), color=GREY, ls="--", lw=1.5)
+    third.set_xticks(range(len(KEYS)), list(KEYS), fontsize=15)
+    verdict = "recalled" if int(np.argmax(answer)) == key else "forgotten"
+    third.set(ylim=(0, 1.03), title=f"It was {KEYS[key]}: {verdict}", xlabel="dashed: chance")
 
 
 def _mark_symbols(ax: Axes, string: str, first: int) -> None:
@@ -197,13 +201,3 @@ def _mark_symbols(ax: Axes, string: str, first: int) -> None:
     below = ax.get_xaxis_transform()  # plain texts: as tick labels these take half of the time of a redraw
     for k in sorted(set(range(len(string))) - set(keys)):
         ax.text(first + k, -0.025, string[k], transform=below, ha="center", va="top", fontsize=11, in_layout=False)
-
-
-def _bars(ax: Axes, answer: np.ndarray, key: int) -> None:
-    colors = [PURPLE if k == key else "#cccccc" for k in range(len(answer))]
-    widths = [3 if k == key else 0 for k in range(len(answer))]
-    ax.bar(range(len(answer)), answer, color=colors, edgecolor="black", lw=widths)
-    ax.axhline(1 / len(answer), color=GREY, ls="--", lw=1.5)
-    ax.set_xticks(range(len(answer)), list(KEYS[: len(answer)]), fontsize=15)
-    verdict = "recalled" if int(np.argmax(answer)) == key else "forgotten"
-    ax.set(ylim=(0, 1.03), title=f"It was {KEYS[key]}: {verdict}", xlabel="dashed: chance")

@@ -9,14 +9,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullFormatter
 
-from lecturelib.figures.colors import BLUE, GREY, RED, STATE_COLORS
-from lecturelib.figures.given import as_many, few, growing, known, results, same_shape
+from lecturelib.figures.colors import BLUE, GREY, MARKERS, RED, STATE_COLORS
+from lecturelib.figures.given import as_many, few, known, results, same_shape
 from lecturelib.figures.paper import paper
-from lecturelib.figures.parts import Curves, bracket, curves_and_levels, ink, label_ends, means_and_seeds, wrapped
+from lecturelib.figures.parts import bracket, ink, label_ends, means_and_seeds, wrapped
 from lecturelib.figures.pictures import picture
 from lecturelib.figures.style import LectureFigure, axes, new_figure, panel, styled
-
-_DIGITS = ((1, 1.2, 1.4, 1.6, 2, 3, 4, 6, 8), (1, 2, 3, 5), (1, 3), (1,))  # of the ticks on a log scale: as many as fit
 
 
 @styled
@@ -75,13 +73,19 @@ def _count_images(arrays: Mapping[str, np.ndarray]) -> int:
 
 
 @styled
-def errors_along(curves: Curves, lines: Mapping[str, float]) -> LectureFigure:
+def errors_along(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+                 lines: Mapping[str, float]) -> LectureFigure:  # fmt: skip
     """Show the error on hidden pixels while networks learn, and named levels: what simpler methods reach.
 
     Shapes: curves[name] is (steps, errors), of one length; errors above 0, on a log scale.
     """
     figure, ax = panel(12, 5.2)
-    _log_errors(ax, curves_and_levels(ax, curves, lines))
+    for k, (name, (x, y)) in enumerate(curves.items()):
+        ax.plot(x, y, MARKERS[k] + "-", color=STATE_COLORS[k], ms=8, lw=2.8, markevery=max(1, len(x) // 15), label=name)
+    figure.legend(loc="outside lower center", ncols=len(curves), fontsize=14)
+    for name, level in lines.items():
+        ax.axhline(level, color=GREY, ls="--", lw=1.6, zorder=1, label=name)
+    _log_errors(ax, np.concatenate([list(lines.values()), *(y for _, y in curves.values())]))
     last = max(max(x) for x, _ in curves.values())
     ax.set_xlim(min(min(x) for x, _ in curves.values()) - 0.01 * last, 1.01 * last)
     named = {f"{name}: {_error(level)}": level for name, level in lines.items()}
@@ -90,12 +94,11 @@ def errors_along(curves: Curves, lines: Mapping[str, float]) -> LectureFigure:
     return figure
 
 
-def _log_errors(ax: Axes, values: Sequence[float] | np.ndarray, margin: float = 0.08) -> None:
+def _log_errors(ax: Axes, values: np.ndarray, margin: float = 0.08) -> None:
     """Give the axis of errors a log scale that holds these values, with plain numbers at its ticks."""
     low, high = np.exp(bracket([np.log(values)], margin))
     ax.set(yscale="log", ylim=(low, high))
-    ticks: list[float] = []
-    for digits in _DIGITS:
+    for digits in ((1, 1.2, 1.4, 1.6, 2, 3, 4, 6, 8), (1, 2, 3, 5), (1, 3), (1,)):  # as many ticks as fit
         nice = [digit * 10.0**power for power in range(-7, 4) for digit in digits]
         ticks = [tick for tick in nice if low <= tick <= high]
         if len(ticks) <= 9:
@@ -105,29 +108,26 @@ def _log_errors(ax: Axes, values: Sequence[float] | np.ndarray, margin: float = 
 
 
 @styled
-def holes(widths: Sequence[int], left: Mapping[str, np.ndarray], level: str | None = None,
-          named: str = "") -> LectureFigure:  # fmt: skip
+def holes(widths: Sequence[int], left: Mapping[str, np.ndarray], level: str, named: str) -> LectureFigure:
     """Show how much of the uncertainty about a hidden symbol is left, once those on both sides of the hole are known.
 
     `level` is a line whose first value is drawn through the whole figure, to be compared with; `named` is its name.
-    Shapes: left[name] (n,), shares from 0 on, for holes of n widths that grow. Raises: ValueError for an unknown level.
+    Shapes: left[name] (n,), shares from 0 on, for holes of n widths. Raises: ValueError for an unknown level.
     """
-    growing("widths", widths)
     arrays = results({name: np.asarray(each, float)[None] for name, each in left.items()}, "shares", len(widths))
+    known("level", [level], list(arrays))
     figure, ax = panel(10, 4.6)
     ends = means_and_seeds(ax, np.asarray(widths, float), {name: 100 * each for name, each in arrays.items()})
     shades = list(STATE_COLORS[: len(ends)])
-    if level is not None:
-        known("level", [level], list(arrays))
-        shades.append(STATE_COLORS[list(arrays).index(level)])
-        ends |= {named or f"{level}, {widths[0]}": 100 * arrays[level][0, 0]}
-        ax.axhline(100 * arrays[level][0, 0], color=shades[-1], ls=":", lw=2)
+    shades.append(STATE_COLORS[list(arrays).index(level)])
+    ends[named] = 100 * arrays[level][0, 0]
+    ax.axhline(ends[named], color=shades[-1], ls=":", lw=2)
     ax.axhline(100, color=GREY, ls="--", lw=2)
     ax.text(widths[0], 101, "the neighbors say nothing", color=ink(GREY), fontsize=14, va="bottom")
-    ax.set(xscale="log", ylim=(0, 114), xlabel="width of the hole (characters, or pixels)")
+    ax.set(xscale="log", ylim=(0, 114), xlabel="width of the hole (characters, or pixels)",
+           ylabel="uncertainty left about\nits middle (% of bits)")  # fmt: skip
     ax.set_xticks(widths, [str(width) for width in widths])
     ax.xaxis.set_minor_formatter(NullFormatter())
-    ax.set_ylabel("uncertainty left about\nits middle (% of bits)")
     label_ends(ax, widths[-1], ends, shades, 3.7, points=15)
     return figure
 
@@ -179,17 +179,11 @@ def by_content(bins: Sequence[str], errors: Mapping[str, Mapping[str, np.ndarray
     Shapes: errors[photo][name] (n,), above 0, on a log scale, at n kinds; one to three photos, the same names in each.
     """
     few("photos", errors, 3)
-    tables = {
-        photo: results({name: np.asarray(each, float)[None] for name, each in given.items()}, "errors", len(bins))
-        for photo, given in errors.items()
-    }
-    methods = list(next(iter(tables.values())))
+    methods, tables = list(next(iter(errors.values()))), {}
     known("against", [against], methods)
-    for photo, arrays in tables.items():
-        if list(arrays) != methods:
-            raise ValueError(
-                f"errors of {photo!r} name {list(arrays)}: expected {methods}, as the first photo has them"
-            )
+    for photo, given in errors.items():
+        known(f"errors of {photo!r}", given, methods)
+        arrays = results({name: np.array([given[name]]) for name in methods}, "errors", len(bins))
         tables[photo] = {name: each / arrays[against] for name, each in arrays.items()}
     figure = new_figure(12, 5.4)
     places = axes(figure, 1, len(tables), sharey=True)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
-from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.image import AxesImage
-from matplotlib.patches import Patch
 
 from lecturelib.figures.colors import GREY, RED
 from lecturelib.figures.given import few
@@ -50,28 +48,21 @@ def _outline(cells: np.ndarray) -> list[np.ndarray]:
     return [np.array(edge) for edge in across + upright]
 
 
-def name_map(ax: Axes, rows: Sequence[str], columns: Sequence[str], row_label: str, column_label: str) -> None:
-    """Write a letter beside each row and under each column of a map, and what each side means."""
-    ax.set_xticks(range(len(columns)), columns, fontsize=12)
-    ax.set_yticks(range(len(rows)), rows, fontsize=12)
+def name_map(ax: Axes, rows: Sequence[str], columns: Sequence[str], points: float = 12,
+             column_points: float | None = None) -> None:  # fmt: skip
+    """Write a name beside each row and under each column of a map."""
+    ax.set_xticks(range(len(columns)), columns, fontsize=column_points or points)
+    ax.set_yticks(range(len(rows)), rows, fontsize=points)
     ax.tick_params(length=0)
-    ax.set_xlabel(column_label, fontsize=13)
-    ax.set_ylabel(row_label, fontsize=13)
 
 
 def map_panels(shapes: Sequence[tuple[int, ...]]) -> tuple[LectureFigure, list[Axes], float]:
     """Make a figure for maps of these shapes side by side; return it, its axes, and how many inches a map is wide.
 
-    Raises: ValueError for none, more than four, and maps whose names at 12 points would overlap.
+    Raises: ValueError for none, and more than four.
     """
     few("maps", shapes, 4)
     count, (rows, columns) = len(shapes), np.max(shapes, axis=0)
-    most = 48 // count
-    if not (1 <= rows <= 24 and 1 <= columns <= most):
-        raise ValueError(
-            f"{count} maps of up to {rows} rows and {columns} columns: expected 1 to 24 rows and 1 to {most} columns; "
-            f"show a part, x[:24, :{most}]"
-        )
     room = (_WIDTH - 1.4) / count - _BESIDE
     cell = min(0.62, room / columns, (_HEIGHT - 1.85) / rows)
     width = max(count * (min(room, max(cell * columns, 2.0)) + _BESIDE) + 1.4, 6.0)
@@ -79,12 +70,12 @@ def map_panels(shapes: Sequence[tuple[int, ...]]) -> tuple[LectureFigure, list[A
     return figure, axes(figure, 1, count), (width - 1.4) / count - _BESIDE
 
 
-def number_cells(ax: Axes, values: np.ndarray, points: float = 15, short: bool = False) -> None:
-    """Write each number of a map from 0 to 1 into its cell, white on dark ones; short as .25 and 1."""
+def number_cells(ax: Axes, values: np.ndarray, words: Callable[[float], str] = "{:.2f}".format,
+                 points: float = 15) -> None:  # fmt: skip
+    """Write each number of a map from 0 to 1 into its cell, white on dark ones."""
     for (row, column), value in np.ndenumerate(values):
-        words = f"{value:.2f}" if not short else f"{value:.2f}".lstrip("0") if value < 0.995 else "1"
         color = "white" if value < 0.6 else "black"
-        ax.text(column, row, words, ha="center", va="center", fontsize=points, color=color)
+        ax.text(column, row, words(value), ha="center", va="center", fontsize=points, color=color)
 
 
 def separate(ax: Axes, shape: tuple[int, ...], color: str = "white", width: float = 1.5) -> None:
@@ -92,15 +83,3 @@ def separate(ax: Axes, shape: tuple[int, ...], color: str = "white", width: floa
     rows, columns = shape
     ax.hlines(np.arange(0.5, rows - 1), -0.5, columns - 0.5, color=color, lw=width)
     ax.vlines(np.arange(0.5, columns - 1), -0.5, rows - 0.5, color=color, lw=width)
-
-
-def readable(token: str, space: str = "␣") -> str:
-    """Return what stands for a token in a figure: an open box for a space, a box for a letter that the font lacks."""
-    font = get_font(findfont(FontProperties("DejaVu Sans")))
-    return "".join(space if c == " " else c if font.get_char_index(ord(c)) else "□" for c in token)
-
-
-def legend_patches(expected: bool, hatched: bool) -> list[Patch]:
-    """The legend of `draw_map`: what an outline and what hatching means."""
-    patches = [Patch(label="expected", **OUTLINED)] if expected else []
-    return patches + ([Patch(label="may not look", **HATCHED)] if hatched else [])

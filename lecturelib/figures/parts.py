@@ -11,8 +11,6 @@ from matplotlib.colors import to_rgb
 
 from lecturelib.figures.colors import GREY, MARKERS, STATE_COLORS
 
-Curves = Mapping[str, tuple[Sequence[float], Sequence[float]]]  # x and y, of one length
-
 
 def wrapped(text: str, inches: float, points: float = 14) -> str:
     """Break a text into lines of at most so many inches."""
@@ -27,16 +25,11 @@ def apart(wanted: Sequence[float] | np.ndarray, gap: float) -> np.ndarray:
     >>> apart([1.0, 1.0, 5.0], gap=2).tolist()
     [0.0, 2.0, 5.0]
     """
-    order = np.argsort(wanted, kind="stable")
-    groups: list[tuple[float, int]] = []  # mean of (wanted - gap * rank), and how many share it
-    for rank, k in enumerate(order):
-        mean, count = float(wanted[k]) - gap * rank, 1
-        while groups and groups[-1][0] > mean:
-            before, more = groups.pop()
-            mean, count = (mean * count + before * more) / (count + more), count + more
-        groups.append((mean, count))
-    placed = np.empty(len(order))
-    placed[order] = np.repeat([m for m, _ in groups], [n for _, n in groups]) + gap * np.arange(len(order))
+    from scipy.optimize import isotonic_regression  # takes long to load, and not every figure needs it
+
+    order, gaps = np.argsort(wanted, kind="stable"), gap * np.arange(len(wanted))
+    placed = np.empty(len(wanted))
+    placed[order] = isotonic_regression(np.asarray(wanted)[order] - gaps).x + gaps
     return placed
 
 
@@ -51,17 +44,6 @@ def means_and_seeds(ax: Axes, x: Sequence[float] | np.ndarray, arrays: Mapping[s
             ax.plot(x, each.T, marker, mfc="none", mec=color, ms=8, alpha=0.6)
         ax.plot(x, each.mean(0), marker + "-", color=color, ms=9, label=name)
     return {name: float(each.mean(0)[-1]) for name, each in arrays.items()}
-
-
-def curves_and_levels(ax: Axes, curves: Curves, levels: Mapping[str, float]) -> np.ndarray:
-    """Draw a curve for each pair (x, y) with a legend under the figure, and dashed levels; return all values of y."""
-    for k, (name, (x, y)) in enumerate(curves.items()):
-        ax.plot(x, y, MARKERS[k % 6] + "-", color=STATE_COLORS[k % 6], ms=8, lw=2.8, markevery=max(1, len(x) // 15),
-                label=name)  # fmt: skip
-    ax.figure.legend(loc="outside lower center", ncols=len(curves), fontsize=14)
-    for name, level in levels.items():
-        ax.axhline(level, color=GREY, ls="--", lw=1.6, zorder=1, label=name)
-    return np.concatenate([list(levels.values()), *(y for _, y in curves.values())])
 
 
 def bracket(values: Iterable[np.ndarray], margin: float = 0.08) -> tuple[float, float]:

@@ -70,17 +70,13 @@ def picture(ax: Axes, image: Any, mask: Any = None, *, place: Place | None = Non
         shown = np.where(under, 0.91, shown)  # no hidden pixel shows in a seam
         squares = [Rectangle(*cell(where, height // side, width // side, n)) for n in np.flatnonzero(hidden).tolist()]
         ax.add_collection(PatchCollection(squares, fc="#e8e8e8", ec="#8a8a8a", hatch="////", lw=0), autolim=False)
-    spread(ax, shown[0] if len(shown) == 1 else shown.transpose(1, 2, 0), where, cmap="gray", vmin=0, vmax=1)
+    pixels = shown[0] if len(shown) == 1 else shown.transpose(1, 2, 0)
+    extent = (x, x + wide, y, y + high)
+    ax.imshow(pixels, extent=extent, aspect=ax.get_aspect(), interpolation="nearest", cmap="gray", vmin=0, vmax=1)
     if grid:
         ax.vlines(x + np.arange(0, width + 1, grid) * wide / width, y, y + high, color=frame, lw=1.2)
         ax.hlines(y + np.arange(0, height + 1, grid) * high / height, x, x + wide, color=frame, lw=1.2)
     ax.add_patch(Rectangle((x, y), wide, high, fc="none", ec=frame, lw=1 if frame == GREY else 3, clip_on=False))
-
-
-def spread(ax: Axes, values: np.ndarray, place: Place, **look: Any) -> None:
-    """Show a matrix as colors at a place of a page, its first row on top; `look` goes to `imshow`."""
-    x, y, width, height = place
-    ax.imshow(values, extent=(x, x + width, y, y + height), aspect=ax.get_aspect(), interpolation="nearest", **look)
 
 
 def cell(place: Place, rows: int, columns: int, n: int) -> tuple[tuple[float, float], float, float]:
@@ -93,12 +89,3 @@ def cell(place: Place, rows: int, columns: int, n: int) -> tuple[tuple[float, fl
     x, y, width, height = place
     wide, high = width / columns, height / rows
     return (x + j * wide, y + (rows - 1 - i) * high), wide, high
-
-
-def mosaic(patches: np.ndarray, rows: int) -> np.ndarray:
-    """Lay patches row by row into one image.
-
-    Shapes: patches (N, C, P, P); returns (C, height, width).
-    """
-    N, C, P, _ = patches.shape
-    return patches.reshape(rows, N // rows, C, P, P).transpose(2, 0, 3, 1, 4).reshape(C, rows * P, N // rows * P)

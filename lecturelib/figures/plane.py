@@ -11,15 +11,12 @@ from scipy.linalg import eigh
 def principal_plane(points: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     """Return the projection to the plane of the first two principal components of `points`, scaled to -1..1.
 
-    Shapes: points (..., H) with H at least 2; the projection takes (..., H) and returns (..., 2).
-    Raises: ValueError for fewer than two coordinates or two points, or NaN.
+    Shapes: points (..., H); the projection takes (..., H) and returns (..., 2).
 
     >>> principal_plane(np.array([[0.0, 0, 5], [2, 0, 5], [0, 1, 5]]))(np.zeros((4, 3))).shape
     (4, 2)
     """
     flat = points.reshape(-1, points.shape[-1])
-    if flat.shape[0] < 2 or flat.shape[1] < 2 or not np.isfinite(flat).all():
-        raise ValueError(f"points {points.shape}: expected at least 2 points with 2 coordinates, all finite")
     center = flat.mean(0)
     _, _, directions = np.linalg.svd(flat - center, full_matrices=False)
     return _projection(flat, center, directions[:2])
@@ -30,15 +27,13 @@ def separating_plane(points: np.ndarray, groups: np.ndarray) -> Callable[[np.nda
 
     Fisher's linear discriminant: the spread between the groups, against the spread within them (to which a tenth of the
     overall spread is added, so that tight groups stay tight and loose ones loose).
-    Shapes: points (N, H) with H at least 2, groups (N,), at least 3 of them; the projection takes (..., H).
-    Raises: ValueError for fewer than 3 groups or shapes that do not fit.
+    Shapes: points (N, H), groups (N,), at least 3 of them; the projection takes (..., H).
+    Raises: ValueError for fewer groups.
     Source: R. A. Fisher, The use of multiple measurements in taxonomic problems, 1936.
     """
     kinds = np.unique(groups)
-    if points.ndim != 2 or points.shape[1] < 2 or len(points) != len(groups) or len(kinds) < 3:
-        raise ValueError(
-            f"points {points.shape} in {len(kinds)} groups: expected (N, H) with H of at least 2, and 3 groups or more"
-        )
+    if len(kinds) < 3:
+        raise ValueError(f"{len(kinds)} groups: expected 3 or more, since two lie on a line; give more points")
     center = points.mean(0)
     means = np.array([points[groups == k].mean(0) for k in kinds])
     between = (means - center).T @ (means - center) / len(kinds)

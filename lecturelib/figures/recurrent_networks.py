@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from lecturelib.figures.automata import draw_automaton
 from lecturelib.figures.colors import BLUE, GREY, MARKERS, RED, STATE_COLORS
-from lecturelib.figures.given import same_shape
+from lecturelib.figures.given import results, same_shape
 from lecturelib.figures.maps import draw_map, separate
 from lecturelib.figures.paper import INK, arrow, box, paper
 from lecturelib.figures.parts import ink, label_ends
@@ -98,12 +98,10 @@ def gradients(lengths: np.ndarray, arms: Sequence[tuple[float, float]]) -> Lectu
             ax.plot(back, float(sigma) ** back, "--", color=color, lw=1.8)
         ax.plot(back, seeds.T, color=color, lw=1, alpha=0.6)
         ax.plot(back, np.median(seeds, axis=0), color=color, marker=MARKERS[k], markevery=7, lw=2.8)
-    ax.set(yscale="log", xlabel="steps back from the loss", ylabel="length of the gradient (at the loss: 1)")
-    ax.set_title("Solid: tanh network, five seeds and their median; dashed: without the tanh")
-    ends = {
-        f"$\\sigma$ = {a:g}, inputs {b:g}": np.median(seeds)
-        for (a, b), seeds in zip(arms, lengths[..., 0], strict=True)
-    }
+    ax.set(yscale="log", xlabel="steps back from the loss", ylabel="length of the gradient (at the loss: 1)",
+           title="Solid: tanh network, five seeds and their median; dashed: without the tanh")  # fmt: skip
+    names = [f"$\\sigma$ = {sigma:g}, inputs {size:g}" for sigma, size in arms]
+    ends = dict(zip(names, np.median(lengths[..., 0], axis=1), strict=True))
     label_ends(ax, back[-1], ends, STATE_COLORS, 4.0)
     return figure
 
@@ -120,27 +118,23 @@ def read_back(states: np.ndarray, strings: Sequence[str], found: Any, dfa: Any) 
     left, middle, right = axes(figure, 1, 3, width_ratios=(0.9, 1.15, 0.95))
     points = states[:, 1:].reshape(-1, states.shape[-1])
     true = np.array([dfa.run(string)[1:] for string in strings]).ravel()
-    symbol = np.array([[dfa.alphabet.index(a) for a in string] for string in strings]).ravel()
+    symbol = np.array([dfa.alphabet.index(a) for a in "".join(strings)])
     plane = principal_plane(points)(points)
     for s in range(len(dfa.table)):
         mine = plane[true == s]
         left.scatter(mine[:, 0], mine[:, 1], s=46, marker=MARKERS[s % 6], c=STATE_COLORS[s % 6], alpha=0.7, lw=0)
-    left.set(xticks=[], yticks=[])
     left.margins(0.3)
-    left.set_title("Hidden states")
-    left.set_xlabel(
-        "projected onto a plane; color: true state\n"
-        "letter: group (may lie in two clumps);\n"
-        "0 after 1: mostly state 0, reached by a 1",
-        fontsize=12,
-    )
+    left.set(xticks=[], yticks=[], title="Hidden states")
+    words = "projected onto a plane; color: true state\nletter: group (may lie in two clumps);\n"
+    left.set_xlabel(words + "0 after 1: mostly state 0, reached by a 1", fontsize=12)
     if found is None:
         for ax in (middle, right):
             hide_frame(ax)
             ax.text(0.5, 0.5, "not read back:\ntoo many groups", ha="center", va="center", transform=ax.transAxes)
         return figure
     smallest = found.dfa.minimize()
-    minimized = np.array(_groups_of(found.dfa, smallest))
+    became = dict(pair for s in strings for pair in zip(found.dfa.run(s), smallest.run(s), strict=True))
+    minimized = np.array([became.get(s, 0) for s in range(len(found.dfa.table))])
     order = minimized.argsort(kind="stable")  # on the ring, groups of one state stand side by side
     rank = order.argsort()
     table, accepting = rank[np.asarray(found.dfa.table)[order]], {int(rank[s]) for s in found.dfa.accepting}
@@ -154,8 +148,8 @@ def read_back(states: np.ndarray, strings: Sequence[str], found: Any, dfa: Any) 
     draw_automaton(middle, table, accepting, found.dfa.alphabet, start=int(rank[found.dfa.start]), names=names,
                    colors=[STATE_COLORS[g % 6] for g in minimized[order]])  # fmt: skip
     middle.set_title("The groups and their moves")
-    most = [[int(np.bincount(each[group == k]).argmax()) for each in (true, symbol)] for k in shown]
-    meaning = [f"{names[k]}: {s} after {dfa.alphabet[a]}" for k, (s, a) in zip(shown, most, strict=True)]
+    most = {k: [int(np.bincount(each[group == k]).argmax()) for each in (true, symbol)] for k in shown}
+    meaning = [f"{names[k]}: {s} after {dfa.alphabet[a]}" for k, (s, a) in most.items()]
     row = 3 if len(meaning) <= 6 else 4
     middle.set_xlabel("\n".join("   ".join(meaning[k : k + row]) for k in range(0, len(meaning), row)), fontsize=12)
     draw_automaton(right, smallest.table, smallest.accepting, smallest.alphabet, start=smallest.start)
@@ -185,19 +179,6 @@ def _offsets(anchors: np.ndarray, plane: np.ndarray) -> np.ndarray:
     return places - anchors * points_per_unit
 
 
-def _groups_of(found: Any, smallest: Any) -> list[int]:
-    """The state of the minimized automaton that each state of `found` became, by reading both side by side."""
-    group, queue = {found.start: smallest.start}, [found.start]
-    while queue:
-        s = queue.pop(0)
-        for a in range(len(found.alphabet)):
-            t = int(found.table[s, a])
-            if t not in group:
-                group[t] = int(smallest.table[group[s], a])
-                queue.append(t)
-    return [group.get(s, 0) for s in range(len(found.table))]
-
-
 @styled
 def paths(steps: Sequence[int], arms: Mapping[str, Sequence[Sequence[int]]], wrong: Sequence[bool]) -> LectureFigure:
     """Show how many different states are left, the longer many strings go on alike; a line for each network.
@@ -205,18 +186,16 @@ def paths(steps: Sequence[int], arms: Mapping[str, Sequence[Sequence[int]]], wro
     Shapes: each of the arms (networks, steps), the last of them the trained networks; wrong (networks,): those of them
     that fail on long strings get a cross. Raises: ValueError for others.
     """
-    counts = [np.asarray(each) for each in arms.values()]
+    counts = list(results(arms, "different states", len(steps)).values())
     same_shape("wrong and (networks)", np.shape(wrong), counts[-1].shape[:1])
     figure, ax = panel(10, 4.6)
     for k, each in enumerate(counts):
-        same_shape("an arm and (networks, steps)", each.shape, (len(each), len(steps)))
         ax.plot(steps, each.T, color=STATE_COLORS[k], lw=2, marker=MARKERS[k], ms=7, alpha=0.75)
-    if np.any(wrong):
-        for end in counts[-1][np.asarray(wrong)][:, -1]:
-            ax.plot(steps[-1], end, "X", color=RED, ms=14, zorder=4)
+    for end in counts[-1][np.asarray(wrong), -1]:
+        ax.plot(steps[-1], end, "X", color=RED, ms=14, zorder=4)
     ax.set(xscale="symlog", yscale="log", ylim=(0.8, 700), xlabel="symbols read alike", ylabel="different states left")
-    ax.set_xticks([0, 1, 10, 100, 300], ["0", "1", "10", "100", "300"])
-    ax.set_yticks([1, 3, 10, 100, 500], ["1", "3", "10", "100", "500"])
+    for axis, ticks in ((ax.xaxis, [0, 1, 10, 100, 300]), (ax.yaxis, [1, 3, 10, 100, 500])):
+        axis.set_ticks(ticks, [str(each) for each in ticks])
     ax.minorticks_off()
     crosses = "; cross: wrong on long strings" if np.any(wrong) else ""
     ax.set_title(f"A line for each network{crosses}")
@@ -235,8 +214,8 @@ def padded_batch(lengths: Sequence[int]) -> LectureFigure:
     separate(ax, real.shape)
     ax.plot(n - 1, range(len(n)), "o", color=BLUE, ms=16, zorder=4, label="last real step")
     ax.plot(np.full(len(n), wide - 1), range(len(n)), "X", color=RED, mec="white", ms=12, zorder=5, label="last column")
-    ax.set(xlabel="step", ylabel="string", yticks=[], xticks=range(0, wide, 4))
-    ax.set_title("Hatched: padding. The last column is padding for most strings")
+    ax.set(xlabel="step", ylabel="string", yticks=[], xticks=range(0, wide, 4),
+           title="Hatched: padding. The last column is padding for most strings")  # fmt: skip
     ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
 
@@ -247,15 +226,14 @@ def next_symbols(string: str, probability: np.ndarray, legal: np.ndarray, alphab
 
     Shapes: probability and legal (T, symbols). Raises: ValueError for others.
     """
-    for what, each in (("probability", probability), ("legal", legal)):
-        same_shape(f"{what} and (string, alphabet)", np.shape(each), (len(string), len(alphabet)))
+    same_shape("probability and (string, alphabet)", probability.shape, (len(string), len(alphabet)))
     figure, ax = panel(10.5, 4.2)
     image = draw_map(ax, probability.T)
     ax.plot(*np.nonzero(legal), "o", ms=13, mfc="white", mec="black", mew=1.5)
     ax.set_yticks(range(len(alphabet)), list(alphabet), fontsize=14)
     ax.set_xticks(range(len(string)), list(string), fontsize=14)
-    ax.set(xlabel="symbol just read", ylabel="next symbol")
-    ax.set_title("Color: what the network expects next. Circles: what the grammar allows")
+    ax.set(xlabel="symbol just read", ylabel="next symbol",
+           title="Color: what the network expects next. Circles: what the grammar allows")  # fmt: skip
     figure.colorbar(image, ax=ax).set_label("probability of the next symbol")
     return figure
 

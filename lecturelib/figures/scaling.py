@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLoca
 from numpy.typing import ArrayLike
 
 from lecturelib.figures.colors import BLUE, GREY, MARKERS, ORANGE, STATE_COLORS
-from lecturelib.figures.given import few, growing, positive, results
+from lecturelib.figures.given import few, results
 from lecturelib.figures.parts import label_ends
 from lecturelib.figures.style import LectureFigure, axes, new_figure, panel, styled
 from lecturelib.figures.units import BYTES, SECONDS, Units, in_unit, plain, power
@@ -21,9 +21,34 @@ from lecturelib.figures.units import BYTES, SECONDS, Units, in_unit, plain, powe
 _DASHED = (0, (5, 2))
 
 
-def _unit_axis(ax: Axes, values: Sequence[np.ndarray], units: Units) -> None:
-    """A log scale whose ticks carry units, with a little room above and below."""
-    flat = np.log10(np.concatenate([np.ravel(each) for each in values]))
+@styled
+def memory(sizes: Sequence[int], held: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> LectureFigure:
+    """Show the bytes of ways to compute one attention against the number of tokens: as predicted, and as measured.
+
+    Shapes: held[name] a prediction (n,) and a measurement (n,), above 0; at most 4 ways.
+    """
+    few("ways", held, 4)
+    figure, ax = panel(11, 5.0)
+    ends = _predicted_and_measured(ax, sizes, held, BYTES, 3, 10)
+    ax.set_xscale("log", base=2)
+    ax.set_xticks(sizes, [f"{each:.6g}" for each in sizes], fontsize=14)
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.set_xlabel("tokens n (log scale)", fontsize=15)
+    ax.set_xlim(sizes[0] / 1.25, sizes[-1] * 1.15)
+    ax.set_title("most memory held at once; dashed: predicted, marks: measured", fontsize=16)
+    label_ends(ax, sizes[-1], ends, STATE_COLORS, 1.9, points=16)
+    return figure
+
+
+def _predicted_and_measured(ax: Axes, x: ArrayLike, pairs: Mapping[str, tuple[ArrayLike, ArrayLike]], units: Units,
+                            digits: int, size: int) -> dict[str, float]:  # fmt: skip
+    """Draw a dashed line for each prediction and marks for its measurement, on a log scale; return where they end."""
+    ends = {}
+    for k, (name, (predicted, found)) in enumerate(pairs.items()):
+        ax.plot(x, predicted, color=STATE_COLORS[k], ls=_DASHED, lw=2.4)
+        ax.plot(x, found, MARKERS[k], color=STATE_COLORS[k], ms=size, label=name)
+        ends[f"{name}\n{in_unit(np.asarray(found)[-1], units, digits)}"] = float(np.asarray(found)[-1])
+    flat = np.log10(np.concatenate([np.ravel(each) for pair in pairs.values() for each in pair]))
     span = max(float(np.ptp(flat)), 1.2)
     ax.set_yscale("log")
     ax.set_ylim(10 ** (flat.min() - 0.06 * span), 10 ** (flat.min() + 1.06 * span))
@@ -31,34 +56,7 @@ def _unit_axis(ax: Axes, values: Sequence[np.ndarray], units: Units) -> None:
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: in_unit(value, units)))
     ax.yaxis.set_minor_formatter(NullFormatter())
     ax.tick_params("y", labelsize=14)
-
-
-@styled
-def memory(sizes: ArrayLike, held: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> LectureFigure:
-    """Show the bytes of ways to compute one attention against the number of tokens: as predicted, and as measured.
-
-    Shapes: held[name] a prediction (n,) and a measurement (n,); at most 4 ways. Raises: ValueError for others, and
-    numbers that are not above 0.
-    """
-    x = growing("sizes", sizes, 2)
-    few("ways", held, 4)
-    figure, ax = panel(11, 5.0)
-    ends, drawn = {}, []
-    for k, (name, (predicted, measured)) in enumerate(held.items()):
-        paper, found = (positive(f"bytes of {name!r}", each, x.shape) for each in (predicted, measured))
-        ax.plot(x, paper, color=STATE_COLORS[k], ls=_DASHED, lw=2.4)
-        ax.plot(x, found, MARKERS[k], color=STATE_COLORS[k], ms=10, label=name)
-        ends[f"{name}\n{in_unit(found[-1], BYTES)}"] = float(found[-1])
-        drawn += [paper, found]
-    ax.set_xscale("log", base=2)
-    ax.set_xticks(x, [f"{each:.6g}" for each in x], fontsize=14)
-    ax.xaxis.set_minor_locator(NullLocator())
-    ax.set_xlabel("tokens n (log scale)", fontsize=15)
-    ax.set_xlim(x[0] / 1.25, x[-1] * 1.15)
-    _unit_axis(ax, drawn, BYTES)
-    ax.set_title("most memory held at once; dashed: predicted, marks: measured", fontsize=16)
-    label_ends(ax, float(x[-1]), ends, STATE_COLORS, 1.9, points=16)
-    return figure
+    return ends
 
 
 @styled
@@ -69,33 +67,30 @@ def writing(
 
     Of every 50 characters one mark is drawn: their median, and of the seconds the fewest, since other programs can
     only add to them. Of the seconds only the growth is predicted: that line begins at the first mark.
-    Shapes: held[name] and seconds[name] a prediction (n,) and a measurement (n,), n a multiple of 50 from 100 on; at
-        most 4 writers. Raises: ValueError for others, and numbers that are not above 0.
+    Shapes: held[name] and seconds[name] a prediction (n,) and a measurement (n,), above 0, n a multiple of 50; at most
+        4 writers.
     """
     figure = new_figure(12, 5.2)
     panels = (("Memory in use", held, BYTES), ("Time for one more character", seconds, SECONDS))
     for ax, (title, given, units) in zip(axes(figure, 1, 2), panels, strict=True):
         few("writers", given, 4)
-        ends, drawn = {}, []
-        for k, (name, pair) in enumerate(given.items()):
-            n = np.size(pair[0]) // 50 * 50
-            if n < 100:
-                raise ValueError(f"{title} of {name!r} has {np.size(pair[0])} characters: expected 100, 150, ...")
-            x = np.arange(25, n, 50)
-            paper, found = (positive(title, each, (n,)).reshape(-1, 50) for each in pair)
+        pairs = {}
+        for name, pair in given.items():
+            paper, found = (np.asarray(each, float).reshape(-1, 50) for each in pair)
             paper = np.median(paper, axis=1)
-            found = found.min(axis=1) if given is seconds else np.median(found, axis=1)
-            paper = paper * found[0] / paper[0] if given is seconds else paper
-            ax.plot(x, paper, color=STATE_COLORS[k], ls=_DASHED, lw=2.4)
-            ax.plot(x, found, MARKERS[k], color=STATE_COLORS[k], ms=8, label=name)
-            ends[f"{name}\n{in_unit(found[-1], units, 2)}"] = float(found[-1])
-            drawn += [paper, found]
-        ax.set_xlim(0, n)
+            if given is seconds:
+                found = found.min(axis=1)
+                paper = paper * found[0] / paper[0]
+            else:
+                found = np.median(found, axis=1)
+            pairs[name] = paper, found
+        x = 25 + 50 * np.arange(len(paper))
+        ends = _predicted_and_measured(ax, x, pairs, units, 2, 8)
+        ax.set_xlim(0, 50 * len(paper))
         ax.set_xlabel("characters written", fontsize=15)
         ax.tick_params("x", labelsize=14)
-        _unit_axis(ax, drawn, units)
         ax.set_title(title, fontsize=17)
-        label_ends(ax, float(x[-1]), ends, STATE_COLORS, 2.1, points=15)
+        label_ends(ax, x[-1], ends, STATE_COLORS, 2.1, points=15)
     figure.supxlabel("vertical scales: log; dashed: predicted, marks: measured (time: the fastest of 50)", fontsize=14)
     return figure
 
@@ -105,27 +100,23 @@ def roofline(peak: float, bandwidth: float, layers: Mapping[str, tuple[float, fl
     """Show a machine's roof, and layers under it: how many operations they do for each byte, and how many a second.
 
     `peak` in operations a second, `bandwidth` in bytes a second; layers[name] is a pair (operations for each byte,
-    operations a second). Raises: ValueError for numbers that are not above 0, and more than 8 layers.
+    operations a second).
     """
-    few("layers", layers, 8)
-    places = positive("layers", list(layers.values()), (len(layers), 2))
-    positive("peak and bandwidth", [peak, bandwidth], (2,))
+    places = np.array(list(layers.values()))
     balance = peak / bandwidth
     figure, ax = panel(12, 6.0)
     low, high = 0.6 * min(places[:, 0].min(), balance / 8), 1.6 * max(places[:, 0].max(), 8 * balance)
-    x = np.geomspace(low, high, 200)
-    roof = np.minimum(peak, bandwidth * x)
+    along = np.geomspace(low, high, 200)
+    roof = np.minimum(peak, bandwidth * along)
     ax.set(xscale="log", yscale="log", xlim=(low, high), ylim=(0.3 * min(places[:, 1].min(), roof[0]), 4 * peak))
-    ax.fill_between(x, roof, ax.get_ylim()[1], color="#eeeeee", lw=0)
-    ax.plot(x, roof, color="black", lw=3)
+    ax.fill_between(along, roof, ax.get_ylim()[1], color="#eeeeee", lw=0)
+    ax.plot(along, roof, color="black", lw=3)
     ax.axvline(balance, color=GREY, ls=(0, (1, 1.5)), lw=1.8, zorder=1)
-    ax.text(balance / 1.1, 2.1 * peak, "waits for memory", fontsize=15, ha="right", va="center", color="black")
-    ax.text(balance * 1.1, 2.1 * peak, "waits for arithmetic", fontsize=15, ha="left", va="center", color="black")
-    for k, (name, (intensity, rate)) in enumerate(layers.items()):
-        ax.plot(
-            intensity, rate, MARKERS[k % 6], color=STATE_COLORS[k % 6], ms=14, mec="black", label=f"{k + 1}  {name}"
-        )
-    _number(ax, places, np.stack([x, roof], axis=1))
+    for x, what, side in ((balance / 1.1, "memory", "right"), (balance * 1.1, "arithmetic", "left")):
+        ax.text(x, 2.1 * peak, f"waits for {what}", fontsize=15, ha=side, va="center", color="black")
+    for k, (name, place) in enumerate(layers.items()):
+        ax.plot(*place, MARKERS[k % 6], color=STATE_COLORS[k % 6], ms=14, mec="black", label=f"{k + 1}  {name}")
+    _number(ax, places, np.stack([along, roof], axis=1))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: plain(value)))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: power(value)))
     ax.minorticks_off()
@@ -147,10 +138,8 @@ def _number(ax: Axes, places: np.ndarray, line: np.ndarray) -> None:
         room = [min(np.hypot(*(spot + side - other)) for other in there) for side in sides]
         side = sides[next((n for n in range(4) if room[n] > 11), int(np.argmax(room)))]
         there.append(spot + side)
-        ax.annotate(
-            str(k + 1), places[k], side, textcoords="offset points", fontsize=16, weight="bold", ha="center",
-            va="center_baseline",
-        )  # fmt: skip
+        ax.annotate(str(k + 1), places[k], side, textcoords="offset points", fontsize=16, weight="bold", ha="center",
+                    va="center_baseline")  # fmt: skip
 
 
 @styled
@@ -165,11 +154,9 @@ def scaling_law(
     Shapes: `fitted` operations (n,) and losses (n, seeds); `line` operations (m,), the law (m,), its low and high
     ends (m,); `beyond` operations and losses (seeds,). Raises: ValueError for others.
     """
-    x = growing("operations", fitted[0], 2)
-    losses = results({"fit": np.asarray(fitted[1], float).T}, "losses", len(x))["fit"]
-    along = growing("operations of the line", line[0], 2)
-    law, low, high = (positive("the law", each, along.shape) for each in line[1:])
-    new = np.atleast_1d(np.asarray(beyond[1], float))
+    x, losses, new = np.asarray(fitted[0]), np.asarray(fitted[1]).T, np.asarray(beyond[1])
+    losses = results({"fit": losses}, "losses", len(x))["fit"]
+    along, law, low, high = map(np.asarray, line)
     figure, ax = panel(11.5, 5.6)
     ax.fill_between(along, low, high, color=BLUE, alpha=0.15, lw=0, label="where a new run should lie (95 %)")
     ax.plot(along, law, color=BLUE, lw=2.6, ls=_DASHED, label="power law, fitted to the circles")

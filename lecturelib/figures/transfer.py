@@ -14,10 +14,11 @@ from matplotlib.ticker import NullLocator
 from numpy.typing import ArrayLike
 
 from lecturelib.figures.colors import BLUE, GREY, MARKERS, ORANGE, RED, STATE_COLORS
-from lecturelib.figures.given import few, growing, known, results, same_shape
+from lecturelib.figures.given import few, known, results, same_shape
 from lecturelib.figures.parts import interval, label_ends, wrapped
 from lecturelib.figures.pictures import HALO
 from lecturelib.figures.style import LectureFigure, panel, styled
+from lecturelib.figures.units import signed
 
 _COLORS, _MARKERS = (*STATE_COLORS, "black"), (*MARKERS, "X")
 _DASHES = ((0, (5, 2)), (0, (1, 1.3)), (0, (5, 1.5, 1, 1.5)))  # of controls, which are all gray
@@ -34,18 +35,14 @@ def _percent(scores: Mapping[str, ArrayLike], n: int | None = None, what: str = 
     return {name: 100 * each for name, each in results(scores, what, n).items()}
 
 
-def _label_axis(ax: Axes, labels: np.ndarray) -> None:
-    """A log scale of the number of labels, with a tick at each."""
-    ax.set_xscale("log")
-    ax.set_xticks(labels, [f"{each:g}" for each in labels], fontsize=15)
-    ax.xaxis.set_minor_locator(NullLocator())
-    ax.set_xlabel("labels for each class (log scale)", fontsize=15)
-    ax.set_xlim(0.9 * labels[0], 1.1 * labels[-1])
+def _beside(x: np.ndarray, k: int, count: int) -> np.ndarray:
+    """Where the bars of line k of so many stand on a log scale."""
+    return x * 1.012 ** (k - (count - 1) / 2)
 
 
 def _with_interval(ax: Axes, x: np.ndarray, arrays: Mapping[str, np.ndarray], looks: Mapping[str, dict[str, Any]],
                    bands: Sequence[str] = ()) -> dict[str, tuple[np.ndarray, np.ndarray]]:  # fmt: skip
-    """Draw a line for each mean with its interval, as a band or as bars that stand beside each other; return both."""
+    """Draw means against the number of labels, with an interval as a band or as bars beside each other; return both."""
     found = {name: interval(each, f"accuracy of {name!r}") for name, each in arrays.items()}
     for k, (name, (mean, half)) in enumerate(found.items()):
         look = looks[name] | {"label": name}
@@ -53,8 +50,11 @@ def _with_interval(ax: Axes, x: np.ndarray, arrays: Mapping[str, np.ndarray], lo
             ax.fill_between(x, mean - half, mean + half, color=look["color"], alpha=0.2, lw=0)
             ax.plot(x, mean, **look)
         else:
-            aside = x * 1.012 ** (k - (len(arrays) - 1) / 2)
-            ax.errorbar(aside, mean, half, capsize=4, elinewidth=1.6, capthick=1.6, **look)
+            ax.errorbar(_beside(x, k, len(arrays)), mean, half, capsize=4, elinewidth=1.6, capthick=1.6, **look)
+    ax.set(xscale="log", xlim=(0.9 * x[0], 1.1 * x[-1]))
+    ax.set_xticks(x, [f"{each:g}" for each in x], fontsize=15)
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.set_xlabel("labels for each class (log scale)", fontsize=15)
     return found
 
 
@@ -72,16 +72,15 @@ def label_curves(labels: Sequence[int], accuracy: Mapping[str, ArrayLike], chanc
     Controls are gray and dashed. Arms in `highlight` are wide and behind the others; their interval is a band, the
     others' bars. The axis begins at `begin`, from 0 to 1.
     Shapes: accuracy[name] (seeds, labels) from 0 to 1, 2 seeds or more.
-    Raises: ValueError for others, more than 7 arms or 3 controls, names that are not among the arms, and an axis that
-        begins above what is drawn.
+    Raises: ValueError for others, more than 7 arms or 3 controls, and names that are not among the arms.
     """
-    x = growing("labels", labels)
+    x = np.asarray(labels)
     arrays = _percent(accuracy, len(x))
     known("controls", controls, arrays)
     known("highlight", highlight, arrays)
     arms = [name for name in arrays if name not in controls]
-    if len(arms) > 7 or len(arrays) - len(arms) > 3:
-        raise ValueError(f"{len(arms)} arms, {len(controls)} controls: expected at most 7 and 3; draw two figures")
+    few("arms", arms, 7)
+    few("arms with controls", arrays, len(arms) + 3)
     figure, ax = panel(12, 5.8)
     looks: dict[str, dict[str, Any]] = {
         name: {"color": GREY, "ls": dashes, "lw": 2.2, "zorder": 1.5}
@@ -92,10 +91,6 @@ def label_curves(labels: Sequence[int], accuracy: Mapping[str, ArrayLike], chanc
         looks[name] = {"color": _COLORS[k], "marker": _MARKERS[k], "ms": 10 if wide else 8, "zorder": 2 - wide,
                        "lw": 4.0 if wide else 1.8 if highlight else 2.6}  # fmt: skip
     found = _with_interval(ax, x, arrays, looks, highlight)
-    lowest = min((mean - half).min() for mean, half in found.values())
-    if not 0 <= 100 * begin <= max(0, lowest):
-        raise ValueError(f"begin={begin}: expected 0 to {lowest / 100:.2f}, the lowest that is drawn")
-    _label_axis(ax, x)
     ends = {name: float(mean[-1]) for name, (mean, _) in found.items()}
     below = f"; chance, {100 * chance:.0f} %, is below it"
     if begin <= chance:
@@ -117,20 +112,18 @@ def differences(
 
     `resolved[name]` says for each number of labels whether the difference is told from 0.
     Shapes: differences[name] (seeds, labels), accuracy minus that from scratch, from -1 to 1, 2 seeds or more.
-    Raises: ValueError for others, more than 7 names, and `resolved` of other names or lengths.
+    Raises: ValueError for others, more than 7 names, and `resolved` of other names.
     """
-    x = growing("labels", labels)
+    x = np.asarray(labels)
     arrays = _percent(differences, len(x), "differences")
-    if {name: len(each) for name, each in resolved.items()} != dict.fromkeys(arrays, len(x)) or len(arrays) > 7:
-        raise ValueError(f"resolved of {list(resolved)}: expected {len(x)} for each of {list(arrays)}, at most 7")
+    few("starts", arrays, 7)
+    known("differences", arrays, resolved)
     figure, ax = panel(12, 5.8)
-    looks: dict[str, dict[str, Any]] = {
-        name: {"color": _COLORS[k], "lw": 2.8, "zorder": 3} for k, name in enumerate(arrays)
-    }
-    found = _with_interval(ax, x, arrays, looks)
+    colors = dict(zip(arrays, _COLORS, strict=False))
+    found = _with_interval(ax, x, arrays, {name: {"color": colors[name], "lw": 2.8, "zorder": 3} for name in arrays})
     for k, (name, (mean, _)) in enumerate(found.items()):
-        for place, y, full in zip(x * 1.012 ** (k - (len(arrays) - 1) / 2), mean, resolved[name], strict=True):
-            color = looks[name]["color"]
+        for place, y, full in zip(_beside(x, k, len(arrays)), mean, resolved[name], strict=True):
+            color = colors[name]
             ax.plot(place, y, _MARKERS[k], ms=12, mec=color, mfc=color if full else "white", mew=2.4, zorder=4)
     low = min(-5.0, *((mean - half).min() for mean, half in found.values()))
     high = max(5.0, *((mean + half).max() for mean, half in found.values()))
@@ -138,14 +131,13 @@ def differences(
     ax.set_ylim(low - 0.08 * (high - low), high + 0.15 * (high - low))
     ax.axhspan(ax.get_ylim()[0], 0, color=_HARM, lw=0, zorder=0)
     ax.axhline(0, color="black", lw=2, zorder=1)
-    _label_axis(ax, x)
     for y, words, side, color in ((0.985, "help", "top", "#00507f"), (0.015, "harm", "bottom", "#a03c00")):
         ax.text(0.985, y, words, transform=ax.transAxes, ha="right", va=side, fontsize=24, weight="bold", color=color,
                 path_effects=HALO, zorder=5)  # fmt: skip
     ax.set_ylabel("points above or below\ntraining from scratch", fontsize=15)
     ax.set_title(f"{_seeds(arrays)}; full marks: resolved among all {len(x) * len(arrays)}", fontsize=14)
     ends = {name: float(mean[-1]) for name, (mean, _) in found.items()}
-    label_ends(ax, float(x[-1]), ends, [looks[name]["color"] for name in arrays], 4.7, points=15)
+    label_ends(ax, float(x[-1]), ends, list(colors.values()), 4.7, points=15)
     return figure
 
 
@@ -210,9 +202,6 @@ def forgetting(
     Raises: ValueError for others, and a `first` that is not among the treatments.
     """
     known("first", [first], treatments)
-    for name, pair in treatments.items():
-        if len(pair) != 2:
-            raise ValueError(f"{name!r} has {len(pair)} accuracies: expected a pair, on the source and on the target")
     arrays = [_percent({name: pair[k] for name, pair in treatments.items()}) for k in (0, 1)]
     source, target = ({name: _bounds(x, f"accuracy of {name!r}") for name, x in each.items()} for each in arrays)
     order = [first, *(name for name in treatments if name != first)]
@@ -230,8 +219,15 @@ def forgetting(
         now, _, top = source[name]
         ax.plot([before, now], [row - 0.15] * 2, color=ORANGE, lw=10, alpha=0.35, solid_capstyle="butt", zorder=1)
         if row:
-            words = f"{round(now - before):+d} points".replace("-", "−").replace("+0", "0")
-            ax.text(1.02, row, words, size=17, weight="bold", color=RED if top < lowest else "black", **beside)
+            ax.text(
+                1.02,
+                row,
+                f"{signed(now - before)} points",
+                size=17,
+                weight="bold",
+                color=RED if top < lowest else "black",
+                **beside,
+            )
             ax.axhline(row - 0.5, color="#d0d0d0", lw=1, zorder=0)
     ax.set_yticks(range(len(order)), [wrapped(name, 3.0, 16) for name in order], fontsize=16)
     ax.tick_params("y", length=0)

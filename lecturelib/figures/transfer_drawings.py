@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch, Rectangle
-from numpy.typing import ArrayLike
 
 from lecturelib.figures.colors import BLUE, GREEN, GREY, ORANGE
-from lecturelib.figures.given import few
+from lecturelib.figures.given import few, known, same_shape
 from lecturelib.figures.paper import INK, PALE, arrow, paper
 from lecturelib.figures.parts import wrapped
 from lecturelib.figures.pictures import HALO, picture
@@ -37,19 +36,15 @@ _WASHES = (PALE[BLUE], PALE[ORANGE], PALE[GREEN], "#f6e3ee", "#e2f1fb", "#fbe3d6
 
 
 @styled
-def glyph_rows(rows: Mapping[str, ArrayLike]) -> LectureFigure:
+def glyph_rows(rows: Mapping[str, np.ndarray]) -> LectureFigure:
     """Show some images of each source: a row for each, its name at the left.
 
-    Shapes: rows[name] (n, C, height, width); the first 12 are drawn. Raises: ValueError for others, and over 8 rows.
+    Shapes: rows[name] (n, C, height, width); the first 12 are drawn. Raises: ValueError for over 8 rows.
     """
     few("rows", rows, 8)
-    arrays = {name: np.asarray(images, float) for name, images in rows.items()}
-    for name, images in arrays.items():
-        if images.ndim != 4 or not len(images):
-            raise ValueError(f"{name!r} has shape {images.shape}: expected (n, C, height, width), one or more")
     side, size = 2.4, min(9.45 / 12, 6.3 / len(rows)) - 0.1
     figure, page = paper(12, len(rows) * (size + 0.12) + 0.2, f"images of {', '.join(rows)}: a row for each")
-    for k, (name, images) in enumerate(arrays.items()):
+    for k, (name, images) in enumerate(rows.items()):
         y = figure.get_figheight() - 0.12 - size - k * (size + 0.12)
         page.text(0.15, y + size / 2, wrapped(name, side - 0.2, 17), fontsize=17, va="center", linespacing=1.0)
         for n, image in enumerate(images[:12]):
@@ -61,10 +56,10 @@ def glyph_rows(rows: Mapping[str, ArrayLike]) -> LectureFigure:
 def arms_drawing(counts: Mapping[str, int], total: int) -> LectureFigure:
     """Draw what each arm does: which parts are copied from the source, and how many of `total` numbers it trains.
 
-    Raises: ValueError for counts of other arms than the five that are drawn, and a total below 1.
+    Raises: ValueError for counts of other arms than the five that are drawn.
     """
-    if set(counts) != set(_ARMS) or total < 1:
-        raise ValueError(f"counts of {list(counts)}, total {total}: expected counts of {list(_ARMS)}, and 1 or more")
+    known("counts", counts, _ARMS)
+    known("arms", _ARMS, counts)
     figure, page = paper(12, 6.45, "five arms: which parts are copied from the source, and which are trained")
     for k, (name, parts) in enumerate(_ARMS.items()):
         x, y = 0.2 + 2.36 * k, 1.5
@@ -117,12 +112,10 @@ def decision_card(rows: Sequence[str], columns: Sequence[str], cells: Sequence[S
     """Draw a table to decide by: rows are numbers of labels, columns kinds of sources, the first line of a cell an arm.
 
     Cells with the same first line have the same color.
-    Raises: ValueError for more than 5 rows or 4 columns, none, and cells that do not fit them.
+    Raises: ValueError for cells that do not fit the columns.
     """
-    few("rows", rows, 5)
-    few("columns", columns, 4)
-    if [len(row) for row in cells] != [len(columns)] * len(rows):
-        raise ValueError(f"cells have rows of {[len(row) for row in cells]}: expected {len(rows)} of {len(columns)}")
+    for row in cells:
+        same_shape("columns and a row of cells", (len(columns),), (len(row),))
     arms = list(dict.fromkeys(cell.split("\n")[0] for row in cells for cell in row))
     wide = 9.95 / len(columns)
     highs = [0.3 + max(sum(_high(*line) for line in _lines(cell, wide)) for cell in row) for row in cells]

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from lecturelib.figures.colors import BLUE, GREY, ORANGE
-from lecturelib.figures.given import few
+from lecturelib.figures.given import few, same_shape
 from lecturelib.figures.parts import label_ends
-from lecturelib.figures.style import LectureFigure, axes, new_figure, styled
+from lecturelib.figures.style import LectureFigure, panel, styled
 
 DASHES = ((0, (4, 2)), (0, (1, 1.5)), (0, (6, 1.5, 1, 1.5)))  # of the runs before, the last one first
 
@@ -25,13 +25,8 @@ def learning_curves(
     """
     few("runs", runs, 1 + len(DASHES))
     for name, (steps, accuracies) in runs.items():
-        if np.ndim(accuracies) != 2 or len(accuracies) != len(steps) or not np.size(accuracies):
-            raise ValueError(
-                f"accuracies of {name!r} have shape {np.shape(accuracies)}, with {len(steps)} steps: expected (points, "
-                "seeds), a row for each step; one seed alone goes in as x[:, None]"
-            )
-    figure = new_figure(11, 4.6, f"{title}: " + ", ".join(runs))
-    (ax,) = axes(figure)
+        same_shape(f"steps and accuracies of {name!r}", (len(steps),), np.shape(accuracies)[:1])
+    figure, ax = panel(11, 4.6, f"{title}: " + ", ".join(runs))
     end = max(max(steps[-1] for steps, _ in runs.values()), 1)
     ends, colors = {}, []
     for k, (name, (steps, accuracies)) in enumerate(runs.items()):

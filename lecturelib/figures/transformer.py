@@ -11,7 +11,7 @@ from matplotlib.colors import LogNorm
 
 from lecturelib.figures.colors import BLUE, GREY, MARKERS, ORANGE, RED, STATE_COLORS
 from lecturelib.figures.given import few, results, same_shape
-from lecturelib.figures.maps import draw_map, number_cells, separate
+from lecturelib.figures.maps import draw_map, name_map, number_cells, separate
 from lecturelib.figures.parts import bracket, label_ends, means_and_seeds, wrapped
 from lecturelib.figures.style import LectureFigure, axes, new_figure, panel, styled
 
@@ -27,27 +27,22 @@ def mixing(maps: Mapping[str, np.ndarray]) -> LectureFigure:
     panels = axes(figure, 1, len(maps))
     for ax, (name, each) in zip(panels, maps.items(), strict=True):
         size = np.asarray(each, float)
-        if size.ndim != 2 or size.shape[0] != size.shape[1] or not (size >= 0).all() or not size.any():
+        if size.ndim != 2 or not (size >= 0).all() or not size.any():
             raise ValueError(f"map {name!r} {size.shape}: expected (T, T), absolute derivatives that are not all 0")
         reached = size > 0
-        image = draw_map(ax, np.where(reached, size, 1) / size.max(), mask=reached, cmap="viridis", norm=_RELATIVE)
-        verdict = _verdict(reached)
-        color = RED if "mixes" in verdict else BLUE
+        scale = LogNorm(1e-3, 1, clip=False)
+        image = draw_map(ax, np.where(reached, size, 1) / size.max(), mask=reached, cmap="viridis", norm=scale)
+        verdict, color = "mixes tokens", RED
+        if not reached[~np.eye(len(reached), dtype=bool)].any():
+            verdict, color = "each token alone", BLUE
+        elif not np.triu(reached, 1).any():
+            verdict = "mixes, not ahead"
         ax.set_title(f"{wrapped(name, 11 / len(maps))}:\n{verdict}", fontsize=14, color=color)
         ax.set(xticks=[], yticks=[])
     panels[0].set_ylabel("output token")
     bar = figure.colorbar(image, ax=panels, location="bottom", extend="min", aspect=45, shrink=0.6)
     bar.set_label("|d out / d in| as a share of the largest, log scale; columns: input tokens; hatched: exactly 0")
     return figure
-
-
-_RELATIVE = LogNorm(1e-3, 1, clip=False)
-
-
-def _verdict(reached: np.ndarray) -> str:
-    if not reached[~np.eye(len(reached), dtype=bool)].any():
-        return "each token alone"
-    return "mixes, not ahead" if not np.triu(reached, 1).any() else "mixes tokens"
 
 
 @styled
@@ -66,14 +61,14 @@ def by_position(
         ax.plot(positions, each.T, color=STATE_COLORS[k], lw=1, alpha=0.35)
         ax.plot(positions, each.mean(0), color=STATE_COLORS[k], label=name, marker=MARKERS[k], ms=9,
                 markevery=(k * every // 4, every))  # fmt: skip
-    ax.set(xlim=(positions[0], positions[-1]), ylim=(-0.04, 1.22), yticks=[0, 0.25, 0.5, 0.75, 1])
+    ax.set(xlim=(positions[0], positions[-1]), ylim=(-0.04, 1.22), yticks=[0, 0.25, 0.5, 0.75, 1], xlabel="position",
+           ylabel="right answers\nthick: mean; thin: one seed each")  # fmt: skip
     ax.axvline(trained, color=RED, ls="--", lw=2.5)
     ax.axvspan(trained, positions[-1], color=RED, alpha=0.07, lw=0)
     ax.axhline(chance, color=GREY, ls="--", lw=2)
     gap = 0.012 * (positions[-1] - positions[0])
-    ax.text(trained - gap, 1.2, "seen in training", ha="right", va="top", color=RED, fontsize=14)
-    ax.text(trained + gap, 1.2, "never seen", ha="left", va="top", color=RED, fontsize=14)
-    ax.set(xlabel="position", ylabel="right answers\nthick: mean; thin: one seed each")
+    for x, words, side in ((trained - gap, "seen in training", "right"), (trained + gap, "never seen", "left")):
+        ax.text(x, 1.2, words, ha=side, va="top", color=RED, fontsize=14)
     ends = {name: float(each.mean(0)[-1]) for name, each in arrays.items()}
     label_ends(ax, positions[-1], {**ends, "chance": chance}, [*STATE_COLORS[: len(ends)], GREY], 4.0)
     return figure
@@ -98,9 +93,7 @@ def heads(
     number_cells(table, removed)
     table.axhline(0.5, color="white", lw=5)
     rows = ["nothing\nremoved", *(f"head {k}\nremoved" for k in range(1, len(removed)))]
-    table.set_yticks(range(len(rows)), rows, fontsize=13)
-    table.set_xticks(range(len(questions)), [wrapped(each, 1.4, 13) for each in questions], fontsize=13)
-    table.tick_params(length=0)
+    name_map(table, rows, [wrapped(each, 1.4, 13) for each in questions], 13)
     table.set_title("Two heads, linear: one removed")
     figure.colorbar(image, ax=table, ticks=[0, 0.5, 1], aspect=25).set_label("right answers")
     return figure
@@ -125,10 +118,9 @@ def _dots(ax: Axes, right: Mapping[str, np.ndarray], levels: Mapping[str, float]
         ax.plot([k - 0.3, k + 0.3], [each.mean()] * 2, color=STATE_COLORS[k], lw=5, label=name, zorder=1)
         ax.plot(beside, each, "o", mfc="none", mec="black", ms=9, mew=1.6, zorder=2)
     for name, level in levels.items():
-        above = level > min(levels.values())  # the lowest has its name below the line
+        y, side = (level - 0.015, "top") if level == min(levels.values()) else (level + 0.015, "bottom")
         ax.axhline(level, color=GREY, ls="--", lw=2)
-        ax.text(len(right) - 0.55, level + (0.015 if above else -0.015), name, ha="right",
-                va="bottom" if above else "top", color=GREY, fontsize=13)  # fmt: skip
+        ax.text(len(right) - 0.55, y, name, ha="right", va=side, color=GREY, fontsize=13)
     names = [re.sub(r" (?=[\d.]+$)", "\u00a0", name) for name in right]  # a number stays with the word before it
     ax.set_xticks(range(len(right)), [wrapped(name, 6.2 / len(right), 13) for name in names], fontsize=13)
     ax.set(xlim=(-0.5, len(right) - 0.5), ylim=(-0.04, 1.06))
@@ -165,8 +157,8 @@ def honest_or_not(bugs: Sequence[str], parallel: np.ndarray, left_to_right: np.n
     Raises: ValueError for others.
     """
     parallel, left_to_right = (np.asarray(each, float) for each in (parallel, left_to_right))
-    same_shape("bugs, and losses in training,", (len(bugs),), parallel.shape)
-    same_shape("bugs, and losses left to right,", (len(bugs),), left_to_right.shape)
+    for each in (parallel, left_to_right):
+        same_shape("bugs and losses", (len(bugs),), each.shape)
     figure, ax = panel(12, min(6.5, 1.5 + 0.45 * len(bugs)))
     rows, most = np.arange(len(bugs)), 5.0
     ax.hlines(rows, parallel, np.minimum(left_to_right, most), color=GREY, lw=3, zorder=1)
@@ -201,8 +193,7 @@ def exposed(bugs: Sequence[str], tests: Sequence[str], found: np.ndarray) -> Lec
     for row, column in np.argwhere(found):
         ax.text(column, row, "✗", ha="center", va="center", fontsize=17, weight="bold")
     separate(ax, found.shape, color="#bbbbbb", width=1)
-    ax.set_yticks(range(len(bugs)), list(bugs), fontsize=14)
-    ax.set_xticks(range(len(tests)), names, fontsize=13)
-    ax.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
+    name_map(ax, bugs, names, 14, 13)
+    ax.tick_params(top=True, labeltop=True, bottom=False, labelbottom=False)
     ax.set_xlabel("✗ the test fails: it exposes the bug; empty: the test passes")
     return figure

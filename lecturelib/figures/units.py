@@ -33,6 +33,16 @@ def plain(value: float, digits: int = 2) -> str:
     return f"{rounded:,.0f}" if abs(rounded) >= 10 ** (digits - 1) else f"{rounded:g}"
 
 
+def signed(value: float, places: int = 0) -> str:
+    """Return a change with its sign, a true minus; none has no sign.
+
+    >>> signed(2.6), signed(-1.26, 1), signed(-0.04, 1)
+    ('+3', '−1.3', '0.0')
+    """
+    rounded = round(value, places) or 0.0
+    return f"{rounded:{'+' if rounded else ''}.{places}f}".replace("-", "−")
+
+
 def power(value: float) -> str:
     """Return a number above 0 as a power of ten with two digits, in letters that need no mathematics.
 

@@ -9,11 +9,12 @@ import numpy as np
 from matplotlib.patches import Rectangle
 
 from lecturelib.figures.colors import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, STATE_COLORS
-from lecturelib.figures.given import as_many, few, known, results, same_shape
+from lecturelib.figures.given import few, known, results, same_shape
 from lecturelib.figures.paper import arrow, paper
 from lecturelib.figures.parts import bracket, label_ends, means_and_seeds, wrapped
-from lecturelib.figures.pictures import HALO, cell, checked, mosaic, picture, side_of
+from lecturelib.figures.pictures import HALO, cell, checked, picture, side_of
 from lecturelib.figures.style import LectureFigure, axes, new_figure, styled
+from lecturelib.figures.units import signed
 
 
 @styled
@@ -22,8 +23,9 @@ def patches(image: np.ndarray, patches: np.ndarray) -> LectureFigure:
 
     Shapes: image (C, height, width), patches (N, C, P, P), row by row, at most 64. Raises: ValueError for others.
     """
-    whole, cut = checked(image), _checked_cut("patches", patches, image)
+    whole, cut = checked(image), np.asarray(patches)
     few("patches", cut, 64)
+    same_shape("patches and squares that fill the image", cut.shape[2:], (side_of(whole, len(cut)),) * 2)
     N, C, P, _ = cut.shape
     figure, page = paper(12, 4.9, f"an image cut into {N} patches, and the same patches in a row like words")
     _, height, width = whole.shape
@@ -49,27 +51,18 @@ def patches(image: np.ndarray, patches: np.ndarray) -> LectureFigure:
     return figure
 
 
-def _checked_cut(what: str, cut: np.ndarray, image: np.ndarray) -> np.ndarray:
-    """Return the patches (N, C, P, P) of an image. Raises: ValueError where they do not fill it."""
-    found = np.asarray(cut, float)
-    if found.ndim != 4:
-        raise ValueError(f"{what} have shape {found.shape}: expected (N, C, P, P); unflatten the pixels of each patch")
-    same_shape(f"the side that fills the image and {what}", (side_of(image, len(found)),) * 2, found.shape[2:])
-    return found
-
-
 @styled
 def cuts(image: np.ndarray, cut: Mapping[str, np.ndarray], pixels: Mapping[str, np.ndarray]) -> LectureFigure:
     """Show ways to cut one image: where the first patches come from, the patches, and all of them at their places.
 
     A way is right (✓) if its patches, laid row by row, give the image.
     Shapes: image (C, height, width), cut[name] (N, C, P, P); pixels[name] is the same cut of an image that holds the
-    number of each pixel. Raises: ValueError for more than three ways, and for patches that do not fill the image.
+    number of each pixel. Raises: ValueError for more than three ways.
     """
     whole = checked(image)
     few("ways to cut", cut, 3)
     _, height, width = whole.shape
-    cut = {name: _checked_cut(f"patches of {name!r}", each, image) for name, each in cut.items()}
+    cut = {name: np.asarray(each) for name, each in cut.items()}
     shapes = " and ".join(dict.fromkeys(f"{each.shape[-1]} × {each.shape[-1]}" for each in cut.values()))
     high = 1.75
     top = 0.25 + len(cut) * (high + 0.4)
@@ -77,11 +70,8 @@ def cuts(image: np.ndarray, cut: Mapping[str, np.ndarray], pixels: Mapping[str, 
     wide, small = high * width / height, 0.7 * high
     second = 0.3 + wide + 0.8
     third = second + 3 * (small + 0.2) + 0.7
-    for x, words in (
-        (0.3, "the image"),
-        (second, f"patches 0, 1, 2, as {shapes}"),
-        (third, "all patches at their places"),
-    ):
+    heads = "the image", f"patches 0, 1, 2, as {shapes}", "all patches at their places"
+    for x, words in zip((0.3, second, third), heads, strict=True):
         page.text(x, top - 0.3, words, fontsize=15, weight="bold", va="center")
     for k, (name, parts) in enumerate(cut.items()):
         P = parts.shape[-1]
@@ -99,7 +89,8 @@ def cuts(image: np.ndarray, cut: Mapping[str, np.ndarray], pixels: Mapping[str, 
         for n, part in enumerate(parts):  # with a gap between them
             (x, low), w, h = cell(laid, down, across, n)
             picture(page, part, place=(x + 0.04 * w, low + 0.04 * h, 0.92 * w, 0.92 * h))
-        good = np.allclose(mosaic(parts, down), whole)
+        rows = parts.reshape(down, across, -1, P, P).transpose(2, 0, 3, 1, 4)  # (C, down, P, across, P)
+        good = np.allclose(rows.reshape(whole.shape), whole)
         words = wrapped(f"{'✓' if good else '✗'} {name}", 11.65 - third - wide, 18)  # bold letters are wide
         look: dict[str, Any] = {"weight": "bold", "color": BLUE if good else RED}
         page.text(third + wide + 0.25, y + high / 2, words, fontsize=15, va="center", **look)
@@ -125,22 +116,22 @@ def accuracies(
     names = list(next(iter(parts.values())))
     for title, each in parts.items():
         known(f"the panel {title!r}", each, names)
-        as_many(f"the first panel and {title!r}", names, each)
     known("highlight", highlight, names)
     figure = new_figure(12 if len(parts) > 1 else 10, 1.7 + 0.55 * len(names))
     columns = axes(figure, 1, len(parts), sharey=True)
     low, high = bracket([e for each in parts.values() for e in each.values()])
     for ax, (title, each) in zip(columns, parts.items(), strict=True):
         for row, name in enumerate(names):
-            strong = name in highlight
-            color, weight = (BLUE, "bold") if strong else (GREY, "normal")
-            if strong:
+            color, weight = GREY, "normal"
+            if name in highlight:
+                color, weight = BLUE, "bold"
                 ax.axhspan(row - 0.46, row + 0.46, color=BLUE, alpha=0.1, lw=0)
             mean = each[name].mean()
             ax.plot(each[name], np.full(len(each[name]), row), "o", mfc="none", mec=color, mew=2, ms=10)
             ax.plot([mean, mean], [row - 0.34, row + 0.34], color=color, lw=4.5)
-            right: dict[str, Any] = {"transform": ax.get_yaxis_transform(), "weight": weight}
-            ax.text(1.02, row, f"{mean:.0f}", va="center", fontsize=16, **right)
+            ax.text(
+                1.02, row, f"{mean:.0f}", va="center", fontsize=16, weight=weight, transform=ax.get_yaxis_transform()
+            )
         ax.tick_params("y", length=0)
         if low < 100 * chance < high:
             ax.axvline(100 * chance, color=GREY, ls="--")
@@ -150,14 +141,10 @@ def accuracies(
     columns[0].set_yticks(range(len(names)), names, fontsize=15)
     for name, label in zip(names, columns[0].get_yticklabels(), strict=True):
         label.set_fontweight("bold" if name in highlight else "normal")
-    starts = "" if low <= 0 else f"; {_NOT_ZERO}"
-    figure.suptitle(
-        f"tick and number: mean; hollow: one {mark} each; chance is {100 * chance:.0f}{starts}", fontsize=13
-    )
+    starts = "" if low <= 0 else "; the axis does not begin at 0"
+    words = f"tick and number: mean; hollow: one {mark} each; chance is {100 * chance:.0f}{starts}"
+    figure.suptitle(words, fontsize=13)
     return figure
-
-
-_NOT_ZERO = "the axis does not begin at 0"
 
 
 @styled
@@ -169,8 +156,6 @@ def before_after(examples: Mapping[str, np.ndarray], scores: Mapping[str, tuple[
     `ends`. Raises: ValueError for others.
     """
     few("examples", examples, 3)
-    for name, (before, after) in scores.items():
-        same_shape(f"the two scores of {name!r}", np.shape(before), np.shape(after))
     pairs = results({name: 100 * np.stack(list(map(np.asarray, p)), -1) for name, p in scores.items()}, "scores", 2)
     figure = new_figure(12, 4.8)
     panels = figure.subplot_mosaic([[title, "right"] for title in examples], width_ratios=[1, 3.1])
@@ -182,12 +167,9 @@ def before_after(examples: Mapping[str, np.ndarray], scores: Mapping[str, tuple[
     low, high = bracket(pairs.values())
     right.set(xlim=(-0.15, 1.05), ylim=(np.floor(low), high))
     right.set_xticks([0, 1], list(ends), fontsize=15)
-    right.set_ylabel(f"right on test images (%);\n{_NOT_ZERO}")
+    right.set_ylabel("right on test images (%);\nthe axis does not begin at 0")
     right.set_title("line: mean; hollow: one seed each", fontsize=13)
-    named = {f"{name}: {_points(each.mean(0)[1] - each.mean(0)[0])}": lines[name] for name, each in pairs.items()}
+    changes = {name: signed(float(np.diff(each.mean(0))[0]), 1) for name, each in pairs.items()}
+    named = {f"{name}: {changes[name]} points": lines[name] for name in pairs}
     label_ends(right, 1, named, STATE_COLORS, 3.6, points=15)
     return figure
-
-
-def _points(change: float) -> str:
-    return f"{change:+.1f} points".replace("-", "−").replace("+0.0", "0.0").replace("−0.0", "0.0")

@@ -17,15 +17,14 @@ from safetensors.torch import load_file
 from torch import nn
 
 from lecturelib.mae import MaskedAutoencoder
-from lecturelib.pretrained.load import Undrawn
-from lecturelib.transformer import Block, LanguageModel
+from lecturelib.pretrained.load import Weights, renamed
+from lecturelib.transformer import FeedForward, LanguageModel
 from lecturelib.vision import VisionTransformer
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of red, green, blue in ImageNet
-Weights = dict[str, torch.Tensor]
 
 
 def load_gpt2() -> tuple[LanguageModel, Tokenizer]:
@@ -59,24 +58,21 @@ def gpt2_of(weights: Weights, num_heads: int) -> LanguageModel:
     weights = {name.removeprefix("transformer."): each for name, each in weights.items()}
     table, places = weights["wte.weight"], weights["wpe.weight"]
     num_layers = 1 + max(int(name.split(".")[1]) for name in weights if name.startswith("h."))
-    with torch.device("meta"), Undrawn():
+    with torch.device("meta"):
         model = LanguageModel(len(table), table.shape[1], num_heads, num_layers, len(places))
-    ours = {"embedding.tokens.weight": table, "embedding.table": places, "head.weight": table}
+    for module in model.modules():
+        if isinstance(module, FeedForward):
+            module[1] = nn.GELU(approximate="tanh")
+    ours = renamed(weights, {"ln_f": "norm"})
+    ours |= {"embedding.tokens.weight": table, "embedding.table": places, "head.weight": table}
     ours["head.bias"] = table.new_zeros(len(table))
-    ours |= _layer(weights, "ln_f", "norm")
-    for n, block in enumerate(_blocks(model.blocks)):
-        block.feed_forward[1] = nn.GELU(approximate="tanh")
-        here, there = f"h.{n}.", f"blocks.{n}."
-        qkv = zip("qkv", weights[f"{here}attn.c_attn.weight"].T.chunk(3), strict=True)
-        ours |= {f"{there}attention.{each}_proj.weight": part for each, part in qkv}
-        biases = zip("qkv", weights[f"{here}attn.c_attn.bias"].chunk(3), strict=True)
-        ours |= {f"{there}attention.{each}_proj.bias": part for each, part in biases}
-        for theirs, part in (("attn.c_proj", "attention.out_proj"), ("mlp.c_fc", "feed_forward.0"),
-                             ("mlp.c_proj", "feed_forward.2")):  # fmt: skip
-            ours[f"{there}{part}.weight"] = weights[f"{here}{theirs}.weight"].T
-            ours[f"{there}{part}.bias"] = weights[f"{here}{theirs}.bias"]
-        ours |= _layer(weights, f"{here}ln_1", f"{there}norm_attention")
-        ours |= _layer(weights, f"{here}ln_2", f"{there}norm_feed_forward")
+    for n in range(num_layers):
+        here, there = f"h.{n}", f"blocks.{n}"
+        layer = renamed(weights, {f"{here}.{part}": f"{there}.{GPT2_PARTS[part]}" for part in GPT2_PARTS})
+        for kind in ("weight", "bias"):
+            qkv = zip("qkv", weights[f"{here}.attn.c_attn.{kind}"].chunk(3, dim=-1), strict=True)
+            layer |= {f"{there}.attention.{each}_proj.{kind}": part for each, part in qkv}
+        ours |= {name: each.T if each.ndim == 2 else each for name, each in layer.items()}
     model.load_state_dict(ours, assign=True)
     return model.eval().requires_grad_(False)
 
@@ -101,52 +97,45 @@ def vit_mae_of(weights: Weights, settings: dict[str, Any]) -> MaskedAutoencoder:
             module.eps = settings["layer_norm_eps"]
     places = weights["vit.embeddings.position_embeddings"][0]
     mean, deviation = (torch.tensor(each).to(places).repeat_interleave(patch_size**2) for each in (MEAN, DEVIATION))
-    first = weights["vit.embeddings.patch_embeddings.projection.weight"].flatten(1)  # (D, C P P)
+    first = weights["vit.embeddings.patch_embeddings.projection.weight"].flatten(1) / deviation  # (D, C P P)
     last, bias = (weights[f"decoder.decoder_pred.{each}"] for each in ("weight", "bias"))
     last, bias = (each.unflatten(0, (-1, channels)).transpose(0, 1).flatten(0, 1) for each in (last, bias))
-    if settings["norm_pix_loss"]:
-        mean_out, deviation_out = torch.zeros_like(mean), torch.ones_like(deviation)
-    else:
-        mean_out, deviation_out = mean, deviation
-    first = first / deviation
-    ours = {
+    if not settings["norm_pix_loss"]:
+        last, bias = last * deviation[:, None], bias * deviation + mean
+    names = {"vit.layernorm": "encoder.norm", "decoder.decoder_norm": "decoder_norm",
+             "decoder.decoder_embed": "decoder_embed"}  # fmt: skip
+    for theirs, our_name, count in (
+        ("vit.encoder.layer", "encoder.blocks", len(encoder.blocks)),
+        ("decoder.decoder_layers", "decoder_blocks", len(model.decoder_blocks)),
+    ):
+        names |= {
+            f"{theirs}.{n}.{part}": f"{our_name}.{n}.{VIT_PARTS[part]}" for n in range(count) for part in VIT_PARTS
+        }
+    model.load_state_dict({
         "encoder.patch_embed.weight": first,
         "encoder.patch_embed.bias": weights["vit.embeddings.patch_embeddings.projection.bias"] - first @ mean,
         "encoder.pos_embed": places[1:],
         "encoder.cls_token": weights["vit.embeddings.cls_token"] + places[0],
         "mask_token": weights["decoder.mask_token"].flatten(),
-        "decoder_pred.weight": last * deviation_out[:, None],
-        "decoder_pred.bias": bias * deviation_out + mean_out,
-    }
-    ours |= _layer(weights, "vit.layernorm", "encoder.norm") | _layer(weights, "decoder.decoder_norm", "decoder_norm")
-    ours |= _layer(weights, "decoder.decoder_embed", "decoder_embed")
-    for theirs, where, blocks in (
-        ("vit.encoder.layer", "encoder.blocks", encoder.blocks),
-        ("decoder.decoder_layers", "decoder_blocks", model.decoder_blocks),
-    ):
-        for n in range(len(blocks)):
-            for name, part in VIT_PARTS.items():
-                ours |= _layer(weights, f"{theirs}.{n}.{name}", f"{where}.{n}.{part}")
-    model.load_state_dict(ours)
+        "decoder_pred.weight": last,
+        "decoder_pred.bias": bias,
+        **renamed(weights, names),
+    })  # fmt: skip
     model.decoder_pos_embed.copy_(weights["decoder.decoder_pos_embed"][0, 1:])  # that of the class token is 0
     return model.eval().requires_grad_(False)
 
 
-# what Hugging Face calls a part of a layer of a vision transformer, and what we call it
+# what Hugging Face calls a part of a layer, and what we call it
+GPT2_PARTS = {
+    "attn.c_proj": "attention.out_proj", "mlp.c_fc": "feed_forward.0", "mlp.c_proj": "feed_forward.2",
+    "ln_1": "norm_attention", "ln_2": "norm_feed_forward",
+}  # fmt: skip
 VIT_PARTS = {
     "attention.attention.query": "attention.q_proj", "attention.attention.key": "attention.k_proj",
     "attention.attention.value": "attention.v_proj", "attention.output.dense": "attention.out_proj",
     "layernorm_before": "norm_attention", "layernorm_after": "norm_feed_forward",
     "intermediate.dense": "feed_forward.0", "output.dense": "feed_forward.2",
 }  # fmt: skip
-
-
-def _layer(weights: Weights, theirs: str, ours: str) -> Weights:
-    return {f"{ours}.{kind}": weights[f"{theirs}.{kind}"] for kind in ("weight", "bias")}
-
-
-def _blocks(blocks: nn.ModuleList) -> list[Block]:
-    return [block for block in blocks if isinstance(block, Block)]
 
 
 def _read(repository: str, form: str) -> tuple[dict[str, Any], Weights]:

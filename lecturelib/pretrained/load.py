@@ -2,35 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
-from torch.overrides import TorchFunctionMode
 
 from lecturelib.pretrained.models import MODELS
 from lecturelib.vision import VisionTransformer
 
-
-class Undrawn(TorchFunctionMode):
-    """Make modules whose weights are not drawn, since others will take their place.
-
-    >>> import torch
-    >>> with torch.device("meta"), Undrawn():  # there, to draw numbers would take a second
-    ...     table = nn.Embedding(3, 2)
-    >>> table.weight.is_meta
-    True
-    """
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if getattr(func, "__module__", None) == "torch.nn.init":
-            return (*args, *(kwargs or {}).values())[0]
-        return func(*args, **(kwargs or {}))
-
-
+Weights = dict[str, torch.Tensor]
 FOLDER = Path(__file__).parent
 SOURCES = {  # of notebook 07: what a network of one build learned from, and the name of its weights
     "print": "print_digits",
@@ -81,3 +64,9 @@ def builder_of(name: str) -> Callable[[], nn.Module]:
     if name not in MODELS:
         raise ValueError(f"no pretrained model is called {name!r}: expected one of {', '.join(sorted(MODELS))}")
     return MODELS[name]
+
+
+def renamed(weights: Weights, names: Mapping[str, str]) -> Weights:
+    """Return weights and biases under our names, from a table of theirs."""
+    kinds = ("weight", "bias")
+    return {f"{ours}.{kind}": weights[f"{theirs}.{kind}"] for theirs, ours in names.items() for kind in kinds}

@@ -7,18 +7,16 @@ Source: all-MiniLM-L6-v2 by the sentence-transformers project, trained from Mini
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from lecturelib.foundation import BertModel
 from lecturelib.lengths import pad, real_steps
 from lecturelib.pretrained.fetch import path_of
-from lecturelib.pretrained.load import Undrawn
+from lecturelib.pretrained.load import Weights, renamed
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -34,21 +32,18 @@ PARTS = {
 }  # fmt: skip
 
 
-def load_minilm(folder: Path | None = None) -> tuple[BertModel, Tokenizer]:
+def load_minilm() -> tuple[BertModel, Tokenizer]:
     """Return MiniLM and its tokenizer: float32, in evaluation mode, without gradients.
 
     Raises: ValueError where the files were not fetched, are damaged, or hold another model.
     """
     from tokenizers import Tokenizer
 
-    files = ("model.safetensors", "tokenizer.json")
-    weights, vocabulary = (path_of("minilm", each) if folder is None else folder / each for each in files)
+    weights, vocabulary = (path_of("minilm", each) for each in ("model.safetensors", "tokenizer.json"))
     try:
         model = bert_of(load_file(weights))
         tokenizer = Tokenizer.from_file(str(vocabulary))
     except Exception as problem:  # tokenizers raises nothing narrower
-        if not isinstance(problem, SafetensorError | KeyError | RuntimeError) and type(problem) is not Exception:
-            raise
         raise ValueError(
             f"{weights.parent.name} is damaged, or holds another model ({str(problem).splitlines()[0]}): {AGAIN}"
         ) from None
@@ -57,24 +52,21 @@ def load_minilm(folder: Path | None = None) -> tuple[BertModel, Tokenizer]:
     return model, tokenizer
 
 
-def bert_of(weights: dict[str, torch.Tensor], num_heads: int = HEADS) -> BertModel:
+def bert_of(weights: Weights, num_heads: int = HEADS) -> BertModel:
     """Return our model with weights by the names that Hugging Face gives them.
 
     All texts are first sentences: the vector that says so is added to each position.
-    Raises: KeyError and RuntimeError for weights of another model.
     """
     words, places = (weights[f"embeddings.{each}_embeddings.weight"] for each in ("word", "position"))
     num_layers = len({name.split(".")[2] for name in weights if name.startswith("encoder.layer.")})
     d_ff = len(weights["encoder.layer.0.intermediate.dense.bias"])
-    with torch.device("meta"), Undrawn():
+    with torch.device("meta"):
         model = BertModel(len(words), words.shape[1], num_heads, num_layers, d_ff, len(places))
-    ours = {"embedding.tokens.weight": words}
+    ours = renamed(weights, {"embeddings.LayerNorm": "norm"})
+    ours["embedding.tokens.weight"] = words
     ours["embedding.table"] = places + weights["embeddings.token_type_embeddings.weight"][0]
-    for kind in ("weight", "bias"):
-        ours[f"norm.{kind}"] = weights[f"embeddings.LayerNorm.{kind}"]
-        for n in range(num_layers):
-            for theirs, part in PARTS.items():
-                ours[f"blocks.{n}.{part}.{kind}"] = weights[f"encoder.layer.{n}.{theirs}.{kind}"]
+    for n in range(num_layers):
+        ours |= renamed(weights, {f"encoder.layer.{n}.{part}": f"blocks.{n}.{PARTS[part]}" for part in PARTS})
     model.load_state_dict(ours, assign=True)
     return model.eval().requires_grad_(False)
 

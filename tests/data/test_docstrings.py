@@ -15,10 +15,3 @@ def test_the_sentences_are_balanced_and_do_not_tell_their_label():
     for text in texts:
         assert 3 <= len(text.split()) <= 60 and text == text.strip() and "\n" not in text
         assert not re.search("|".join(PARTS), text, re.IGNORECASE)
-
-
-def test_two_calls_give_the_same():
-    texts, labels = sentences()
-    sentences.cache_clear()
-    again, same = sentences()
-    assert texts == again and np.array_equal(labels, same)

@@ -61,15 +61,11 @@ def test_a_photo_is_that_of_its_library(name: str) -> None:
     assert found.min() >= 0 and found.max() <= 1
     for k in range(3):
         assert np.array_equal(np.rint(found[k] * 255), raw[..., k] if raw.ndim == 3 else raw)
-    with pytest.raises(ValueError, match="read-only"):
-        found[0, 0, 0] = 0.5
 
 
 def test_no_photo_is_in_both_parts() -> None:
-    assert set(photos.HELD_OUT) == {"chelsea", "flower"} and not set(photos.HELD_OUT) & set(photos.TRAINING)
-    assert len(set(EVERY)) == len(EVERY) == 13
-    sums = [float(photos.photo(name).sum(dtype=np.float64)) for name in EVERY]
-    assert len(set(sums)) == 13  # nor under two names
+    assert set(photos.HELD_OUT) == {"chelsea", "flower"}
+    assert len({photos.photo(name).tobytes() for name in EVERY}) == len(EVERY) == 13  # nor under two names
 
 
 @pytest.mark.parametrize("factor", [1, 3])
@@ -77,12 +73,10 @@ def test_a_reduced_photo_is_the_mean_of_each_square(factor: int) -> None:
     whole, found = photos.photo("coins"), photos.reduced("coins", factor)
     _, height, width = whole.shape
     assert found.shape == (3, height // factor, width // factor) and found.dtype == np.float32
-    rng = np.random.default_rng(0)
-    places = [(0, 0), (found.shape[1] - 1, found.shape[2] - 1)]
-    places += [(int(rng.integers(found.shape[1])), int(rng.integers(found.shape[2]))) for _ in range(20)]
-    for i, j in places:
-        square = [whole[:, i * factor + p, j * factor + q] for p in range(factor) for q in range(factor)]
-        assert found[:, i, j] == pytest.approx(np.mean(square, axis=0, dtype=np.float64), abs=1e-6)
+    square = whole[:, factor : 2 * factor, 2 * factor : 3 * factor]
+    assert found[:, 1, 2] == pytest.approx(square.mean(axis=(1, 2), dtype=np.float64), abs=1e-6)
+    square = whole[:, (height // factor - 1) * factor :, :factor][:, :factor]
+    assert found[:, -1, 0] == pytest.approx(square.mean(axis=(1, 2), dtype=np.float64), abs=1e-6)
     with pytest.raises(ValueError, match="read-only"):
         found[0, 0, 0] = 0.5
 
@@ -90,38 +84,18 @@ def test_a_reduced_photo_is_the_mean_of_each_square(factor: int) -> None:
 # ---- crops ----
 
 
-@pytest.mark.parametrize("held_out", [False, True])
-def test_crops_are_of_their_part_and_of_all_of_it_equally_often(held_out: bool) -> None:
-    with marked_photos():
-        numbers = np.rint(255 * photos.crops(600, size=2, held_out=held_out, seed=1)[:, 2]) - 200
-    assert (numbers == numbers[:, :1, :1]).all()
-    drawn, counts = np.unique(numbers[:, 0, 0].astype(int), return_counts=True)
-    names = photos.HELD_OUT if held_out else photos.TRAINING
-    assert [EVERY[number] for number in drawn] == sorted(names, key=EVERY.index)
-    assert counts.min() > 600 / len(names) / 2
-
-
-@pytest.mark.parametrize("varied", [False, True])
-def test_no_held_out_pixel_is_in_a_training_crop(varied: bool) -> None:
-    def shining(name: str) -> np.ndarray:
-        return np.full((3, 6, 7), 255 * (name in ("chelsea", "flower")), np.uint8)
-
-    with marked_photos(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(photos, "_pixels", shining)
-        assert (photos.crops(300, size=2, held_out=False, seed=1, varied=varied) == 0).all()
-        assert (photos.crops(300, size=2, held_out=True, seed=1, varied=varied) == 1).all()
-
-
 @pytest.mark.parametrize(("size", "coarsest", "held_out"), [(4, 1, False), (3, 2, False), (2, 3, True)])
-def test_every_square_of_every_reduction_is_drawn_and_nothing_else(size: int, coarsest: int, held_out: bool) -> None:
+def test_every_square_of_every_reduction_is_drawn(size: int, coarsest: int, held_out: bool) -> None:
     with marked_photos():
         found = photos.crops(8000, size=size, held_out=held_out, seed=1, coarsest=coarsest)
         expected = all_squares(size, coarsest, held_out)
     assert found.shape == (8000, 3, size, size) and found.dtype == np.float32
     assert {square.tobytes() for square in found} == expected
-    factors, counts = np.unique(np.rint(255 * (found[:, 0, 1, 0] - found[:, 0, 0, 0])), return_counts=True)
-    assert factors.tolist() == list(range(1, coarsest + 1))
-    assert counts.min() > 0.9 * 8000 / coarsest
+    factors = np.rint(255 * (found[:, 0, 1, 0] - found[:, 0, 0, 0]))
+    names = np.rint(255 * found[:, 2, 0, 0])
+    for drawn, number in ((factors, coarsest), (names, 2 if held_out else 11)):
+        counts = np.unique(drawn, return_counts=True)[1]
+        assert len(counts) == number and counts.min() > 0.8 * 8000 / number
 
 
 def test_varied_mirrors_turns_and_exchanges_colours_half_of_the_time_each() -> None:
@@ -146,16 +120,14 @@ def test_varied_mirrors_turns_and_exchanges_colours_half_of_the_time_each() -> N
     assert len(orders) == 5 and all(abs(count - 200) < 70 for count in orders.values())
 
 
-def test_a_seed_says_all() -> None:
-    for varied in (False, True):
-        first = photos.crops(6, size=20, held_out=True, seed=3, varied=varied)
-        assert np.array_equal(photos.crops(6, size=20, held_out=True, seed=3, varied=varied), first)
-        assert not np.array_equal(photos.crops(6, size=20, held_out=True, seed=4, varied=varied), first)
-        assert 0 <= first.min() < first.max() <= 1
-        first[:] = 0.5  # what was returned belongs to the caller
-        assert not np.array_equal(photos.crops(6, size=20, held_out=True, seed=3, varied=varied), first)
+@pytest.mark.parametrize("varied", [False, True])
+def test_a_seed_says_all_and_what_was_returned_belongs_to_the_caller(varied: bool) -> None:
+    first, other = (photos.crops(6, size=20, held_out=True, seed=seed, varied=varied) for seed in (3, 4))
+    kept = first.copy()
+    first[:] = 0.5
     with global_generators_left_alone():
-        photos.crops(2, size=20, held_out=True, seed=0, varied=True)
+        assert np.array_equal(photos.crops(6, size=20, held_out=True, seed=3, varied=varied), kept)
+    assert not np.array_equal(other, kept)
 
 
 def test_crops_of_one_photograph_are_squares_of_it() -> None:
@@ -165,19 +137,11 @@ def test_crops_of_one_photograph_are_squares_of_it() -> None:
         assert (windows == square).all(axis=(2, 3, 4)).any()
 
 
-def kept(factor: int) -> bool:
-    """Let the reduced photograph be kept, where a factor that only equals this one might find it."""
-    return photos.reduced("chelsea", factor).size > 0
-
-
 test_bad_input_is_refused_in_words = refuses(
     (lambda: photos.photo("lena"), ["'lena'", "astronaut", "chelsea, flower"]),
     (lambda: photos.reduced("chelsea", 0), ["factor=0", "1 or more"]),
-    (lambda: photos.reduced("chelsea", 301), ["factor=301", "1 to 300"]),
-    (lambda: kept(2) and photos.reduced("chelsea", 2.0), ["factor=2.0", "whole number"]),
     (lambda: photos.crops(0, size=8, held_out=True, seed=0), ["n=0", "1 or more"]),
     (lambda: photos.crops(2, size="8", held_out=True, seed=0), ["size='8'", "whole number"]),
-    (lambda: photos.crops(2, size=1, held_out=True, seed=0, coarsest=301), ["coarsest=301", "from 1 to 300"]),
     (lambda: photos.crops(2, size=101, held_out=True, seed=0), ["size=101", "1 to 100", "reduced by 3"]),
     (lambda: photos.crops(2, size=8, held_out=True, seed=0, only="rocket"), ["only='rocket'", "chelsea, flower"]),
     (lambda: photos.crops(2, size=304, held_out=False, seed=0, coarsest=1), ["size=304", "1 to 303", "smallest"]),
@@ -186,7 +150,7 @@ test_bad_input_is_refused_in_words = refuses(
 
 # ---- mutants ----
 
-MEAN, PART = test_a_reduced_photo_is_the_mean_of_each_square, test_no_held_out_pixel_is_in_a_training_crop
+MEAN, PART = test_a_reduced_photo_is_the_mean_of_each_square, test_every_square_of_every_reduction_is_drawn
 
 test_mutants = planted(
     photos,

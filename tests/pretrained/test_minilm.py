@@ -1,12 +1,13 @@
 """MiniLM from its files, against Hugging Face's BertModel: small random weights, and the real ones where they are."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from lecturelib.pretrained import minilm
 from lecturelib.pretrained.fetch import path_of, ready
@@ -35,12 +36,8 @@ def test_weights_of_hugging_face_find_their_places() -> None:
 class Words:
     """A tokenizer of letters."""
 
-    class Encoded:
-        def __init__(self, ids: list[int]) -> None:
-            self.ids = ids
-
-    def encode(self, text: str) -> "Words.Encoded":
-        return self.Encoded([0, *("abcdefg".index(letter) + 1 for letter in text)])
+    def encode(self, text: str) -> Any:
+        return SimpleNamespace(ids=[0, *("abcdefg".index(letter) + 1 for letter in text)])
 
 
 def test_a_text_has_the_same_vector_in_any_company() -> None:
@@ -60,21 +57,17 @@ def test_a_text_has_the_same_vector_in_any_company() -> None:
 
 @pytest.mark.parametrize("how", ["cut", "another model", "no tokenizer", "nothing"])
 def test_what_cannot_be_read_is_refused_in_words(tmp_path: Path, how: str, monkeypatch) -> None:
-    weights = (
-        {"embeddings.word_embeddings.weight": torch.zeros(3, 4)} if how == "another model" else small().state_dict()
-    )
-    save_file(weights, tmp_path / "model.safetensors")
-    (tmp_path / "tokenizer.json").write_text("{" if how == "no tokenizer" else "{}")
-    if how == "cut":
-        whole = (tmp_path / "model.safetensors").read_bytes()
-        (tmp_path / "model.safetensors").write_bytes(whole[: len(whole) // 2])
-    if how == "nothing":
-        monkeypatch.setenv("LECTURELIB_CACHE", str(tmp_path / "cache"))
-        with pytest.raises(ValueError, match=r"model\.safetensors is not in .*: fetch it with `lecture fetch minilm`"):
-            minilm.load_minilm()
-        return
-    with pytest.raises(ValueError, match=r"is damaged, or holds another model \(.+\): `lecture fetch minilm`"):
-        minilm.load_minilm(tmp_path)
+    monkeypatch.setenv("LECTURELIB_CACHE", str(tmp_path))
+    folder = tmp_path / "minilm-0.1.0"
+    if how != "nothing":
+        folder.mkdir()
+        weights = {"embeddings.word_embeddings.weight": torch.zeros(3, 4)} if how == "another model" else None
+        whole = save(weights or small().state_dict())
+        (folder / "model.safetensors").write_bytes(whole[: len(whole) // 2] if how == "cut" else whole)
+        (folder / "tokenizer.json").write_text("{" if how == "no tokenizer" else "{}")
+    says = "is not in .*: fetch it with" if how == "nothing" else r"is damaged, or holds another model \(.+\):"
+    with pytest.raises(ValueError, match=rf"{says} `lecture fetch minilm`"):
+        minilm.load_minilm()
 
 
 def test_the_real_model_is_hugging_faces() -> None:

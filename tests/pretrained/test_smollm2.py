@@ -11,7 +11,7 @@ import torch
 from lecturelib.foundation import LlamaModel, RMSNorm, write_with_cache
 from lecturelib.language import generate
 from lecturelib.pretrained import smollm2
-from lecturelib.pretrained.fetch import path_of, ready
+from lecturelib.pretrained.fetch import RELEASES, path_of, ready
 from tests.mutants import Mutant, planted
 from tests.tools import require
 from tests.twins import random_weights
@@ -27,8 +27,10 @@ def small() -> Any:
     return random_weights(LlamaModel(len(TOKENS), 64, 4, 2, num_layers=2, d_ff=96, max_len=50, base=77.0), 1).float()
 
 
-def write(path: Path, model: Any, form: str = "llama", kind: int = 8) -> Path:
-    """Write a model as llama.cpp does, with 8 bits a weight in its matrices."""
+def write(folder: Path, model: Any, form: str = "llama", kind: int = 8) -> Path:
+    """Write a model into a cache as llama.cpp does, with 8 bits a weight in its matrices."""
+    path = folder / "smollm2-0.1.2" / RELEASES["smollm2"].members[0].name
+    path.parent.mkdir(exist_ok=True)
     writer = gguf.GGUFWriter(path, form)
     layer = model.blocks[0].attention
     writer.add_vocab_size(len(TOKENS))
@@ -62,24 +64,29 @@ def write(path: Path, model: Any, form: str = "llama", kind: int = 8) -> Path:
     return path
 
 
-def test_a_model_is_read_as_it_was_written() -> None:
-    for kind, apart in ((0, 0.0), (8, 0.02)):
-        path = Path(tempfile.mkdtemp()) / "small.gguf"
-        model, (found, _) = small(), smollm2.load_smollm2(write(path, small(), kind=kind))
-        assert not found.training and not any(each.requires_grad for each in found.parameters())
-        assert found.max_len == 50 and {each.dtype for each in found.parameters()} == {torch.float32}
-        for name, weight in model.state_dict().items():
-            assert (found.state_dict()[name] - weight).abs().max() <= apart, name
-        assert {round(each.eps, 6) for each in found.modules() if isinstance(each, RMSNorm)} == {1e-3}
-        for module in model.modules():
-            if hasattr(module, "eps"):
-                module.eps = 1e-3
-        tokens = torch.arange(11)[None]
-        torch.testing.assert_close(found(tokens), model(tokens), rtol=0, atol=max(1e-5, 5 * apart))
+def read(*model: Any, **how: Any) -> Any:
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as change:
+        change.setenv("LECTURELIB_CACHE", folder)
+        write(Path(folder), *model, **how)
+        return smollm2.load_smollm2()
+
+
+@pytest.mark.parametrize(("kind", "apart"), [(0, 0.0), (8, 0.02)])
+def test_a_model_is_read_as_it_was_written(kind: int, apart: float) -> None:
+    model, (found, _) = small(), read(small(), kind=kind)
+    assert not found.training and not any(each.requires_grad for each in found.parameters())
+    assert found.max_len == 50 and {each.dtype for each in found.parameters()} == {torch.float32}
+    for name, weight in model.state_dict().items():
+        assert (found.state_dict()[name] - weight).abs().max() <= apart, name
+    for module in model.modules():
+        if isinstance(module, RMSNorm):
+            module.eps = 1e-3
+    tokens = torch.arange(11)[None]
+    torch.testing.assert_close(found(tokens), model(tokens), rtol=0, atol=max(1e-5, 5 * apart))
 
 
 def test_text_becomes_tokens_and_text_again() -> None:
-    _, tokenizer = smollm2.load_smollm2(write(Path(tempfile.mkdtemp()) / "small.gguf", small()))
+    _, tokenizer = read(small())
     for text, pieces in (
         ("abc ab", ["abc", "Ġab"]), ("12", ["1", "2"]), ("a\nb", ["a", "Ċ", "b"]), ("<|end|>ab", ["<|end|>", "ab"]),
         ("abab", ["ab", "ab"]),
@@ -89,35 +96,22 @@ def test_text_becomes_tokens_and_text_again() -> None:
         assert tokenizer.decode(encoded.ids, skip_special_tokens=False) == text
 
 
-def bad(tmp_path: Path, how: str) -> Path:
-    path = write(tmp_path / "small.gguf", small(), form="gpt2" if how == "another form" else "llama")
-    whole = path.read_bytes()
-    if how.startswith("cut"):
-        path.write_bytes(whole[: int(len(whole) * float(how.split()[1]))])
-    elif how == "no gguf":
-        path.write_bytes(b"hello" * 1000)
-    elif how == "another matrix":
-        path.write_bytes(whole.replace(b"blk.1.attn_q.weight", b"blk.1.attn_x.weight"))
-    elif how == "another size":
-        model = small()
-        model.blocks[1].feed_forward.up = torch.nn.Linear(64, 32, bias=False)
-        write(path, model)
-    return path
-
-
-@pytest.mark.parametrize("how", ["cut 0", "cut 0.0001", "cut 0.01", "cut 0.5", "cut 0.9", "no gguf", "another matrix",
-                                 "another size"])  # fmt: skip
-def test_a_damaged_file_is_refused_in_words(tmp_path: Path, how: str) -> None:
-    with pytest.raises(ValueError, match=r"small\.gguf is damaged \(.+\): expected a whole gguf .* `lecture fetch smo"):
-        smollm2.load_smollm2(bad(tmp_path, how))
-
-
-def test_another_form_and_a_file_that_is_not_there_are_refused_in_words(tmp_path: Path, monkeypatch) -> None:
-    with pytest.raises(ValueError, match=r"a model of the form 'gpt2': expected 'llama'; `lecture fetch smollm2`"):
-        smollm2.load_smollm2(bad(tmp_path, "another form"))
+def test_a_file_that_cannot_be_read_is_refused_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LECTURELIB_CACHE", str(tmp_path))
     with pytest.raises(ValueError, match=r"Q4_1\.gguf is not in .*: fetch it with `lecture fetch smollm2`"):
         smollm2.load_smollm2()
+    path = write(tmp_path, small(), form="gpt2")
+    with pytest.raises(ValueError, match=r"a model of the form 'gpt2': expected 'llama'\): `lecture fetch smollm2`"):
+        smollm2.load_smollm2()
+    whole = write(tmp_path, small()).read_bytes()
+    for part in (0, 0.0001, 0.01, 0.5, 0.9):
+        path.write_bytes(whole[: int(len(whole) * part)])
+        with pytest.raises(ValueError, match=r"Q4_1\.gguf is damaged, or holds another model \(.+\): `lecture fetch"):
+            smollm2.load_smollm2()
+    for damaged in (b"hello" * 1000, whole.replace(b"blk.1.attn_q.weight", b"blk.1.attn_x.weight")):
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"Q4_1\.gguf is damaged, or holds another model \(.+\): `lecture fetch"):
+            smollm2.load_smollm2()
 
 
 TEXT = 'The year 1969: "déjà vu",\n\tdef f(x): return x + 21  # naïve\n' * 2
