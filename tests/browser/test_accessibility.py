@@ -32,7 +32,7 @@ def hold_a_token(page: ExplorerPage, look: Look) -> None:
     page.click(3, 1)
     page.press("ArrowDown")
     look()
-    page.set(direction="looked at by", show="scores")
+    page.set(show="scores")
     look()
     page.page.locator(".head[tabindex='0'], .token[tabindex='0']").first.focus()
     look()
