@@ -33,25 +33,24 @@ export function decode(data) {
   return Float64Array.from(codes, (code, n) => tops[Math.floor(n / S)] - data.clip * (code / 65535) ** 2);
 }
 
-// Return the softmax of factor * scores over the keys that may be seen; the others get 0.
-export function weigh(scores, T, S, mask, factor) {
+// Return the softmax of factor * scores over the keys that are allowed (T * S); the others get 0.
+export function weigh(scores, T, S, allowed, factor) {
   const weights = new Float64Array(scores.length);
   for (let start = 0; start < scores.length; start += S) {
     const seen = (start / S) % T * S; // where the row's mask begins
     let top = -Infinity;
     for (let k = 0; k < S; k++) {
-      if (mask === null || mask[seen + k]) top = Math.max(top, scores[start + k] * factor);
+      if (allowed[seen + k]) top = Math.max(top, scores[start + k] * factor);
     }
     let sum = 0;
     for (let k = 0; k < S; k++) {
-      if (mask === null || mask[seen + k]) sum += weights[start + k] = Math.exp(scores[start + k] * factor - top);
+      if (allowed[seen + k]) sum += weights[start + k] = Math.exp(scores[start + k] * factor - top);
     }
     for (let k = 0; k < S; k++) weights[start + k] /= sum;
   }
   return weights;
 }
 
-const NOWHERE = { q: null, k: null };
 const repeated = (list) => new Set(list.filter((text, n) => list.indexOf(text) !== n));
 const cut = (text) => (text.length > 10 ? `${text.slice(0, 9)}…` : text);
 
@@ -74,17 +73,12 @@ class Explorer extends View {
 
   // The cell that is shown: what is held, and across it what is pointed at.
   get shown() {
-    const cell = this.pointer ?? this.marked ?? NOWHERE;
+    const cell = this.pointer ?? this.marked ?? { q: null, k: null };
     return { q: this.get("selected") ?? cell.q, k: cell.k };
   }
 
-  // The mask, where it is on and hides something.
-  get hides() {
-    return this.get("mask_on") ? this.mask : null;
-  }
-
   masked({ q, k }) {
-    return this.hides !== null && !this.hides[q * this.S + k];
+    return !this.allowed[q * this.S + k];
   }
 
   get chosenMap() {
@@ -234,8 +228,9 @@ class Explorer extends View {
   // ---- numbers that are drawn
 
   compute() {
+    this.allowed = this.mask && this.get("mask_on") ? this.mask : new Uint8Array(this.T * this.S).fill(1);
     this.factor = (this.get("scale") ? 1 : Math.sqrt(this.data.d_k)) / this.get("temperature");
-    this.weights = weigh(this.scores, this.T, this.S, this.hides, this.factor);
+    this.weights = weigh(this.scores, this.T, this.S, this.allowed, this.factor);
   }
 
   // The number of a cell, n counted through all heads: as the view says, weight or score.
@@ -249,7 +244,7 @@ class Explorer extends View {
     const size = this.T * this.S;
     let [low, high] = [Infinity, -Infinity];
     for (let n = 0; n < size; n++) {
-      if (this.hides !== null && !this.hides[n]) continue;
+      if (!this.allowed[n]) continue;
       const value = this.value(map * size + n);
       low = Math.min(low, value);
       high = Math.max(high, value);
@@ -284,7 +279,7 @@ class Explorer extends View {
 
   showSettings() {
     const temperature = this.get("temperature");
-    if (Number(this.temperature.value) !== temperature) this.temperature.value = temperature;
+    this.temperature.value = temperature;
     setText(this.temperatureText, temperature.toFixed(2));
     this.temperature.setAttribute("aria-valuetext", temperature.toFixed(2));
     for (const [name, box] of Object.entries(this.switches)) box.checked = this.get(name);
@@ -318,7 +313,7 @@ class Explorer extends View {
     this.labelled = cell >= size - 1;
     const upright = this.labelled && keyWidth > cell - 2;
     const top = line + (upright ? keyWidth : size) + 8;
-    const right = Math.max(S * cell, this.labelled ? 0 : keyWidth, width("keys: looked at →"));
+    const right = Math.max(S * cell + (this.labelled ? 0 : keyWidth / 2), width("keys: looked at →"));
     const [x, y] = [left, top].map((n) => Math.round(n * ratio) / ratio);
     this.grid = { left: x, top: y, cell, upright, line };
     this.map.dataset.grid = JSON.stringify(this.grid); // for whoever wants to point at a cell, as the tests do
@@ -337,11 +332,11 @@ class Explorer extends View {
   }
 
   paintImage(canvas, map, range) {
-    const { T, S, hides } = this;
+    const { T, S } = this;
     const context = canvas.getContext("2d");
     const image = context.createImageData(S, T);
     for (let n = 0; n < T * S; n++) {
-      if (hides !== null && !hides[n]) continue; // transparent: the hatching behind is seen
+      if (!this.allowed[n]) continue; // transparent: the hatching behind is seen
       image.data.set([...COLORS[shade(this.unitOf(map * T * S + n, range))], 255], 4 * n);
     }
     context.putImageData(image, 0, 0);
@@ -357,11 +352,9 @@ class Explorer extends View {
     const { left, top, cell, line } = this.grid;
     const [wide, high] = [this.S * cell, this.T * cell];
     const pen = this.pen(this.base);
-    if (this.hides !== null) {
-      pen.fillStyle = hatching(this.ink, 0.45);
-      pen.fillRect(left, top, wide, high);
-      pen.fillStyle = this.ink;
-    }
+    pen.fillStyle = hatching(this.ink, 0.45); // seen where the image has no color
+    pen.fillRect(left, top, wide, high);
+    pen.fillStyle = this.ink;
     this.paintImage(this.image, this.chosenMap, this.range);
     pen.imageSmoothingEnabled = false;
     pen.drawImage(this.image, left, top, wide, high);
@@ -402,7 +395,7 @@ class Explorer extends View {
     setText(this.low, low);
     setText(this.high, high);
     setText(this.unit, scores ? "score" : "weight");
-    this.legendMasked.hidden = this.hides === null || this.hides.every(Boolean);
+    this.legendMasked.hidden = this.allowed.every(Boolean);
   }
 
   // Frames around what is shown, on a canvas of their own, and the names of its row and column.
@@ -420,19 +413,13 @@ class Explorer extends View {
     const [x, y] = [left + k * cell, top + q * cell];
     if (q !== null) frame(left, y, this.S * cell, cell, width);
     if (q !== null && k !== null) frame(x, y, cell, cell, 2);
-    if (q !== null) {
-      if (this.labelled) pen.fillRect(left - 4.5, y, 3, cell);
-      else this.nameRow(pen, q);
+    if (this.labelled) { // the names are there: a bar beside them
+      if (q !== null) pen.fillRect(left - 4.5, y, 3, cell);
+      if (k !== null) pen.fillRect(x, top - 4.5, cell, 3);
+    } else {
+      if (q !== null) this.nameRow(pen, q);
+      if (k !== null) this.nameColumn(pen, k);
     }
-    if (k === null) return;
-    if (this.labelled) {
-      pen.fillRect(x, top - 4.5, cell, 3);
-      return;
-    }
-    const half = pen.measureText(this.columnNames[k]).width / 2;
-    pen.textAlign = "center";
-    const middle = Math.min(Math.max(x + cell / 2, left + half), this.width - half - 2);
-    pen.fillText(this.columnNames[k], middle, top - 6 - this.fontSize / 2);
   }
 
   paintStrips() {

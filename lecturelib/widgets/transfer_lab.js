@@ -93,11 +93,7 @@ class Lab extends View {
   // Say what has happened, but not each point: begin, quarters and end.
   hear() {
     const [now] = this.state.runs;
-    if (this.late) return;
-    if (this.state.refused || !now) {
-      this.spoken = "";
-      return;
-    }
+    if (this.late || !now) return;
     const quarter = now.status === "running" && now.total ? Math.floor((4 * lastStep(now)) / now.total) : 0;
     const moment = `${now.number} ${now.status} ${quarter}`;
     if (moment === this.told) return;
@@ -131,8 +127,7 @@ class Lab extends View {
   // ---- drawing
 
   paint() {
-    const { running, runs, refused } = this.state;
-    const [now] = runs;
+    const { running, runs: [now] } = this.state;
     Object.assign(this.root.dataset, { running, waiting: this.late, layout: this.whole < 640 ? "narrow" : "wide" });
     for (const name of ["source", "each", "arm"]) this[name].value = this.get(name);
     const offered = this.data.sources[this.get("source")];
@@ -140,7 +135,7 @@ class Lab extends View {
     enable(this.startButton, !running && !this.late);
     enable(this.stopButton, running);
     setText(this.status, this.late && this.silent ? SILENT : this.spoken || "Press Start to train.");
-    setText(this.alert, now?.status === "failed" ? `Run ${now.number} failed: ${now.message}` : refused);
+    setText(this.alert, now?.status === "failed" ? `Run ${now.number} failed: ${now.message}` : "");
     this.paintChart();
     this.paintTable();
   }

@@ -69,7 +69,6 @@ class TransferLab(StaticPicture, anywidget.AnyWidget):
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
         self._sending = threading.Lock()
-        self._refused = ""
         offered = [NONE, *self.experiment.sources]
         labels = list(self.experiment.sets)
         self.says = f"test accuracy while a network learns from few labels, from {len(offered) - 1} sources and none"
@@ -104,7 +103,6 @@ class TransferLab(StaticPicture, anywidget.AnyWidget):
         number = self.runs[0].number + 1 if self.runs else 1
         run = Run(number, self.source, self.arm, self.each, 0 if self.arm == PROBE else self.experiment.steps)
         self.runs = [run, *self.runs][: 1 + KEPT]
-        self._refused = ""
         self._publish()
         self._thread = threading.Thread(target=self._train, args=(run, self._stopping), daemon=True)
         self._thread.start()
@@ -128,7 +126,6 @@ class TransferLab(StaticPicture, anywidget.AnyWidget):
             "running": self.training,
             "runs": [run.described(runs[0]) for run in runs],
             "pixels": {str(each): self.experiment.pixels(each) for each in shown},
-            "refused": self._refused,
         }
 
     def picture(self) -> Figure:
@@ -161,14 +158,10 @@ class TransferLab(StaticPicture, anywidget.AnyWidget):
 
     @traitlets.observe("asked")
     def _ordered(self, change: Any) -> None:
-        self._refused = ""
-        try:
-            if change["new"][1] == "start":
-                self.start()
-            else:
-                self.stop()
-        except ValueError as error:  # nobody reads what a message of the page raises: say it there
-            self._refused = str(error)
+        if change["new"][1] == "stop":
+            self.stop()
+        elif not self.training:
+            self.start()
         self._publish()
 
     @traitlets.observe("source")

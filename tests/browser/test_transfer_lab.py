@@ -136,9 +136,6 @@ def test_a_choice_is_sent_and_the_page_waits_for_the_kernel(alone):
     assert page.status() == "Stopping …"
     page.end(run, "stopped")
     assert page.status() == "Run 1, print, head kept, 10 labels a class: stopped."
-    page.widget._refused = "the sets were lost <b>"
-    page.show()
-    assert page.alert() == "the sets were lost <b>"
 
 
 def test_a_curve_grows_with_its_seeds_and_says_where_it_is(alone):
