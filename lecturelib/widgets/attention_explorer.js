@@ -9,18 +9,7 @@ import {
 const SETTINGS = ["layer", "head", "selected", "temperature", "scale", "mask_on", "show"];
 const HINT = "Point at a token or at a row of the map to see where it looks. A click holds it, Escape lets it go.";
 
-// Viridis: read without color, too, since it only gets brighter.
-const STOPS = [
-  "440154", "48186a", "472d7b", "424086", "3b528b", "33638d", "2c728e", "26828e", "21918c",
-  "1f9f88", "27ad81", "3dbc74", "5cc863", "81d34d", "aadc32", "d5e21a", "fde725",
-].map((hex) => [0, 2, 4].map((k) => parseInt(hex.slice(k, k + 2), 16)));
-const COLORS = Array.from({ length: 256 }, (_, n) => {
-  const at = (n / 255) * (STOPS.length - 1);
-  const k = Math.min(Math.floor(at), STOPS.length - 2);
-  return STOPS[k].map((c, i) => Math.round(c + (at - k) * (STOPS[k + 1][i] - c)));
-});
-const CSS_COLORS = COLORS.map((c) => `rgb(${c.join(",")})`);
-const BRIGHT = 111; // from this shade on black stands out more than white
+const BRIGHT = 110; // from this shade of viridis on black stands out more than white
 const shade = (unit) => Math.round(255 * clamp(unit, 0, 1));
 
 // ---- numbers
@@ -51,7 +40,6 @@ export function weigh(scores, T, S, allowed, factor) {
   return weights;
 }
 
-const repeated = (list) => new Set(list.filter((text, n) => list.indexOf(text) !== n));
 const cut = (text) => (text.length > 10 ? `${text.slice(0, 9)}…` : text);
 
 // ---- the view
@@ -64,7 +52,7 @@ class Explorer extends View {
     this.keys = this.data.keys ?? this.queries;
     this.scores = decode(this.data);
     this.mask = this.data.mask && bytes(this.data.mask); // 1 = may look
-    this.doubles = new Map([this.queries, this.keys].map((list) => [list, repeated(list)]));
+    this.colors = bytes(this.data.colors); // red, green and blue of 256 shades
     this.pointer = null; // the cell under the pointer: {q, k}, each a number or null
     this.marked = null; // the cell that the keyboard has reached, while the focus is here
     this.root.append(this.buildControls(),
@@ -125,9 +113,7 @@ class Explorer extends View {
     this.heads.across = H;
     node.hidden = L * H === 1;
     node.style.gridTemplateColumns = `repeat(${H + 1}, auto)`;
-    const dense = L > 12; // many layers: as small as a finger can choose
-    node.classList.toggle("dense", dense);
-    const most = clamp(Math.min(300 / H - 10, 420 / L), dense ? 18 : 26, 72);
+    const most = clamp(Math.min(300 / H - 10, 420 / L), 18, 72); // at least what a finger can choose
     const [width, height] = [S, T].map((n) => Math.max(Math.round((n * most) / Math.max(T, S)), 12));
     const caption = (text, kind = "") => hidden("span", { class: `caption ${kind}`, text });
     node.append(caption("head"), ...Array.from({ length: H }, (_, h) => caption(h + this.data.first_head)));
@@ -137,7 +123,6 @@ class Explorer extends View {
       const { canvas } = this.heads.maps[n];
       Object.assign(canvas, { width: S, height: T });
       Object.assign(canvas.style, { width: `${width}px`, height: `${height}px` });
-      if (T > height || S > width) canvas.style.imageRendering = "auto";
     }
     return node;
   }
@@ -153,14 +138,15 @@ class Explorer extends View {
       pointerleave: () => this.point(null),
       click: (event) => this.lock(at(event).q),
       keydown: (event) => this.keyInMap(event),
-      focus: () => this.mark(this.marked ?? { q: this.get("selected") ?? 0, k: null }),
+      focus: () => this.mark({ q: this.get("selected") ?? 0, k: null }),
       blur: () => this.mark(null),
     }, this.base, this.over);
-    [this.low, this.high, this.unit] = ["low", "high", "unit"].map((name) => make("span", { class: name }));
+    [this.low, this.high] = [make("span"), make("span")];
     const bar = make("span", { class: "bar" });
-    bar.style.background = `linear-gradient(to right, ${CSS_COLORS.filter((_, n) => n % 15 === 0).join(",")})`;
+    const shades = Array.from({ length: 18 }, (_, n) => `rgb(${this.color(15 * n)})`);
+    bar.style.background = `linear-gradient(to right, ${shades.join(",")})`;
     this.legendMasked = make("span", { class: "masked" }, make("span", { class: "swatch" }), "masked");
-    const legend = make("div", { class: "legend" }, this.low, bar, this.high, this.unit, this.legendMasked);
+    const legend = make("div", { class: "legend" }, this.low, bar, this.high, this.legendMasked);
     return make("div", { class: "view" }, this.map, legend);
   }
 
@@ -305,8 +291,10 @@ class Explorer extends View {
     [this.rowNames, this.columnNames] = [this.queries, this.keys].map((list) => list.map(cut));
     const [rowWidth, keyWidth] = [this.rowNames, this.columnNames].map((list) => Math.max(...list.map(width)));
     const beside = whole - (this.heads.node.hidden ? 0 : this.heads.node.offsetWidth + 20);
-    this.root.dataset.layout = beside < 360 ? "narrow" : "wide"; // narrow: the heads stand above the map
-    const room = beside < 360 ? whole : beside < 800 ? beside : beside - 280; // the text stands beside a map with room
+    const narrow = beside < 360; // the heads stand above the map
+    this.root.dataset.layout = narrow ? "narrow" : "wide";
+    const text = beside < 800 ? 0 : 280; // it stands beside the map where there is room
+    const room = narrow ? whole : beside - text;
     const left = line + rowWidth + 10;
     // whole pixels of the screen, so that all cells are equal
     const cell = Math.max(Math.floor(Math.min(600 / T, (room - left - 8) / S, 46) * ratio), 1) / ratio;
@@ -337,7 +325,7 @@ class Explorer extends View {
     const image = context.createImageData(S, T);
     for (let n = 0; n < T * S; n++) {
       if (!this.allowed[n]) continue; // transparent: the hatching behind is seen
-      image.data.set([...COLORS[shade(this.unitOf(map * T * S + n, range))], 255], 4 * n);
+      image.data.set([...this.color(shade(this.unitOf(map * T * S + n, range))), 255], 4 * n);
     }
     context.putImageData(image, 0, 0);
   }
@@ -365,8 +353,7 @@ class Explorer extends View {
     pen.save();
     pen.translate(line / 2, top + high);
     pen.rotate(-Math.PI / 2);
-    const title = "← queries: look";
-    if (pen.measureText(title).width <= high + top) pen.fillText(title, 0, 0);
+    pen.fillText("← queries: look", 0, 0);
     pen.restore();
     if (!this.labelled) return;
     this.rowNames.forEach((_, q) => this.nameRow(pen, q));
@@ -393,8 +380,7 @@ class Explorer extends View {
     const scores = this.get("show") === "scores";
     const [low, high] = this.range.map((end) => minus(end.toFixed(scores ? 1 : 0)));
     setText(this.low, low);
-    setText(this.high, high);
-    setText(this.unit, scores ? "score" : "weight");
+    setText(this.high, `${high} ${scores ? "score" : "weight"}`);
     this.legendMasked.hidden = this.allowed.every(Boolean);
   }
 
@@ -439,18 +425,23 @@ class Explorer extends View {
     });
   }
 
+  color(tone) {
+    return this.colors.subarray(3 * tone, 3 * tone + 3);
+  }
+
   // A token in the color of its weight, with a bar below: not by color alone.
   look(unit) {
     const tone = shade(unit);
     const ink = tone < BRIGHT ? "#fff" : "#000";
     const bar = Math.round(8 * clamp(unit, 0, 1));
-    return `background:${CSS_COLORS[tone]};color:${ink};box-shadow:inset 0 -${bar}px 0 ${ink}`;
+    return `background:rgb(${this.color(tone)});color:${ink};box-shadow:inset 0 -${bar}px 0 ${ink}`;
   }
 
   // ---- words
 
   name(list, n) {
-    return `“${list[n]}”${this.doubles.get(list).has(list[n]) ? ` no.\u00a0${n + 1}` : ""}`;
+    const twice = list.indexOf(list[n]) !== list.lastIndexOf(list[n]);
+    return `“${list[n]}”${twice ? ` no.\u00a0${n + 1}` : ""}`;
   }
 
   // What is shown, as a sentence: for those who hear it, and a help for those who see it.

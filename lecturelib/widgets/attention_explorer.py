@@ -11,6 +11,7 @@ from typing import Any
 import anywidget
 import numpy as np
 import traitlets
+from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 from lecturelib.figures.attention_explorer import every_head
@@ -19,7 +20,6 @@ from lecturelib.widgets.picture import StaticPicture
 from lecturelib.widgets.settings import Setting, SettingError, choice, number, whole
 
 CLIP = 40.0  # scores further than this below the largest of their row are drawn as if they were this far
-COLDEST, HOTTEST = 0.25, 4.0
 CHOICES: dict[str, tuple[Any, ...]] = {"scale": (False, True), "mask_on": (False, True), "show": ("weights", "scores")}
 SETTINGS = ("layer", "head", "selected", "temperature", *CHOICES)
 
@@ -92,6 +92,7 @@ class AttentionExplorer(StaticPicture, anywidget.AnyWidget):
             "d_k": d_k,
             "mask": None if self._mask is None else text_of(self._mask),
             "clip": CLIP,
+            "colors": text_of(np.rint(255 * colormaps["viridis"](range(256))[:, :3]).astype("u1")),
             **encode(self._scores),
         }
         size = len(json.dumps(data))
@@ -132,7 +133,7 @@ class AttentionExplorer(StaticPicture, anywidget.AnyWidget):
         if name == "selected":
             return value if value is None else whole(value, T, name, "None or ")
         if name == "temperature":
-            return number(value, name, f"a number from {COLDEST} to {HOTTEST:g}", COLDEST, HOTTEST)
+            return number(value, name, "a number from 0.25 to 4", 0.25, 4)
         if name == "scale" and not value and self.data["d_k"] is None:
             raise SettingError("scale is False, but d_k is not known: pass d_k=, the width of a query, to the explorer")
         return choice(value, CHOICES[name], name)

@@ -4,8 +4,6 @@
 
 import { View, button, draw, figure, make, minus, plural, setText } from "./kit.js";
 
-const SLOW = 3000; // milliseconds without an answer until that is said
-const SILENT = "The kernel has not answered for 3 seconds: it is busy, or was shut down (then run the cell again).";
 const DASHES = ["", "9 5", "2 4", "10 4 2 4"]; // of the run of now, and of those before, the last one first
 const LINE = 20; // pixels from one label to the next, at least
 
@@ -16,6 +14,12 @@ const labelsOf = (n) => `${plural(n, "label").replace(" ", "\u00a0")} a class`;
 const mean = (numbers) => numbers.reduce((sum, n) => sum + n, 0) / numbers.length;
 const lastStep = (run) => run.points.at(-1)?.[0] ?? 0;
 const reached = ({ mean: share, half }) => (share === null ? "–" : `${exact(share)} ± ${fixed(half)}`);
+const whereOf = (run) => ({
+  running: run.total ? `step ${lastStep(run)} of ${run.total}` : "learning",
+  finished: run.total ? `after ${run.total} steps` : "without a step",
+  stopped: `stopped at step ${lastStep(run)}`,
+  failed: `failed after step ${lastStep(run)}`,
+}[run.status]);
 const row = (tag, cells) => make("tr", {}, ...cells.map((text) => make(tag, { text })));
 
 // A button that is off keeps the focus: `disabled` would take it from a hand on the keys.
@@ -70,14 +74,8 @@ class Lab extends View {
   // ---- orders and answers
 
   ask(what) {
-    this.spoken = what === "start" ? "Starting …" : "Stopping …";
+    this.spoken = what === "start" ? "Starting, as soon as the kernel is free …" : "Stopping …";
     this.told = "";
-    this.silent = false;
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => {
-      this.silent = true;
-      this.draw("silent");
-    }, SLOW);
     this.set({ asked: [this.get("asked")[0] + 1, what] });
   }
 
@@ -104,14 +102,7 @@ class Lab extends View {
   sentence(run) {
     const who = `Run ${run.number}, ${run.name}, ${labelsOf(run.each)}`;
     if (run.mean === null) return `${who}: ${run.status === "running" ? "training has begun" : run.status}.`;
-    const step = lastStep(run);
-    const where = {
-      running: ` at step ${step} of ${run.total}`,
-      finished: run.total ? ` after ${run.total} steps` : ", without a step",
-      stopped: `, stopped at step ${step}`,
-      failed: `, failed after step ${step}`,
-    }[run.status];
-    return `${who}: ${reached(run)}${where}.${this.against()}`;
+    return `${who}: ${reached(run)}, ${whereOf(run)}.${this.against()}`;
   }
 
   // How far the run of now lies above the last one.
@@ -134,7 +125,7 @@ class Lab extends View {
     for (const option of this.arm.options) option.disabled = !offered.includes(option.value);
     enable(this.startButton, !running && !this.late);
     enable(this.stopButton, running);
-    setText(this.status, this.late && this.silent ? SILENT : this.spoken || "Press Start to train.");
+    setText(this.status, this.spoken || "Press Start to train.");
     setText(this.alert, now?.status === "failed" ? `Run ${now.number} failed: ${now.message}` : "");
     this.paintChart();
     this.paintTable();
@@ -214,14 +205,7 @@ class Lab extends View {
   }
 
   cells(run, k) {
-    const step = lastStep(run);
-    const steps = {
-      running: run.total ? `${step} of ${run.total}` : "…",
-      finished: run.total || "none",
-      stopped: `stopped at ${step}`,
-      failed: `failed at ${step}`,
-    }[run.status];
-    const cells = [run.name, run.each, steps, reached(run)];
+    const cells = [run.name, run.each, whereOf(run), reached(run)];
     if (this.state.runs.length === 1) return cells;
     if (!run.above) return [...cells, k ? "–" : ""];
     const { mean: by, half, step: at } = run.above;

@@ -69,11 +69,10 @@ class TransferLab(StaticPicture, anywidget.AnyWidget):
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
         self._sending = threading.Lock()
-        offered = [NONE, *self.experiment.sources]
         labels = list(self.experiment.sets)
-        self.says = f"test accuracy while a network learns from few labels, from {len(offered) - 1} sources and none"
+        self.says = f"test accuracy while a network learns from few labels, from {len(self.experiment.sources)} sources and none"
         data = {
-            "sources": {name: self.experiment.arms(name) for name in offered},
+            "sources": {name: self.experiment.arms(name) for name in (NONE, *self.experiment.sources)},
             "arms": ARMS,
             "labels": labels,
             "seeds": len(self.experiment.seeds),
@@ -96,8 +95,7 @@ class TransferLab(StaticPicture, anywidget.AnyWidget):
         Raises: ValueError while one is running.
         """
         if self.training:
-            number = self.runs[0].number
-            raise ValueError(f"run {number} is running: expected one training at a time; stop it, or wait()")
+            raise ValueError(f"run {self.runs[0].number} is running: expected one at a time; stop() it, or wait()")
         TransferLab._latest.set()
         self._stopping = TransferLab._latest = threading.Event()
         number = self.runs[0].number + 1 if self.runs else 1
@@ -164,13 +162,10 @@ class TransferLab(StaticPicture, anywidget.AnyWidget):
             self.start()
         self._publish()
 
-    @traitlets.observe("source")
-    def _source_changed(self, change: Any) -> None:
-        if self.arm not in self.experiment.arms(change["new"]):
+    @traitlets.observe("source", "each")
+    def _chosen(self, _: Any) -> None:
+        if self.arm not in self.experiment.arms(self.source):
             self.arm = TUNE
-
-    @traitlets.observe("each")
-    def _each_changed(self, _: Any) -> None:
         self._publish()
 
     @traitlets.validate("source", "arm", "each")

@@ -161,8 +161,7 @@ class Experiment:
                 run.points.append((step, stack.accuracy(self.test).tolist()))
                 changed()
 
-        last = 1 if run.arm == LAST else None
-        how = {**self._how, "steps": run.total, "last": last, "watch": watch, "every": 1}
+        how = {**self._how, "steps": run.total, "last": 1 if run.arm == LAST else None, "watch": watch, "every": 1}
         tune = Tune(self.made, self.sources.get(run.source), keep_head=run.arm == KEEP, how=how)
         tune.accuracies(sets, self.test, self.seeds)
 
@@ -176,8 +175,9 @@ class Experiment:
             for run, found in zip(runs, stack.accuracy(self.test).view(2, -1).tolist(), strict=True):
                 run.points.append((step, found))
 
-        sets = self.sets[each][:seeds]
-        fine_tune(models, sets * 2, seeds=few * 2, steps=steps, watch=watch, every=every, **self._how)
+        fine_tune(
+            models, self.sets[each][:seeds] * 2, seeds=few * 2, steps=steps, watch=watch, every=every, **self._how
+        )
         return runs[::-1]
 
 
@@ -188,8 +188,7 @@ def _encoders(sources: Mapping[str, Any]) -> dict[str, VisionTransformer]:
     for name, source in sources.items():
         found[name] = source.encoder if isinstance(source, MaskedAutoencoder) else source
         if not isinstance(found[name], VisionTransformer):
-            kind = type(source).__name__
-            raise ValueError(f"source {name!r} is a {kind}: expected a VisionTransformer or a MaskedAutoencoder")
+            raise ValueError(f"source {name!r} is a {type(source).__name__}: expected a VisionTransformer or an MAE")
     return found
 
 

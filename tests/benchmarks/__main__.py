@@ -1,7 +1,6 @@
 """Print both tables of costs: python -m tests.benchmarks.
 
-Each is a command of its own too, such as `python -m tests.benchmarks.steps`. How fast the widgets answer,
-`python -m tests.benchmarks.widgets` says: it needs a browser.
+Each is a command of its own too, such as `python -m tests.benchmarks.steps`.
 """
 
 from tests.benchmarks import notebooks, steps

@@ -255,8 +255,13 @@ def test_arrows_choose_a_layer_and_a_head(alone):
     page = alone(explorer(first_head=0))
     assert page.page.locator(".caption").all_inner_texts()[:4] == ["head", "0", "1", "2"]
     page.page.get_by_label("layer 1, head 0", exact=True).focus()
-    for key, chosen in (("ArrowRight", (0, 1)), ("ArrowDown", (1, 1)), ("ArrowRight", (1, 2)), ("ArrowRight", (1, 2)),
-                        ("ArrowUp", (0, 2)), ("ArrowUp", (0, 2)), ("Home", (0, 0)), ("End", (1, 2))):  # fmt: skip
+    for key, chosen in (
+        ("ArrowRight", (0, 1)),
+        ("ArrowDown", (1, 1)),
+        ("End", (1, 2)),
+        ("ArrowRight", (1, 2)),
+        ("Home", (0, 0)),
+    ):
         page.press(key)
         assert (page.get("layer"), page.get("head")) == chosen
         name = f"layer {chosen[0] + 1}, head {chosen[1]}"

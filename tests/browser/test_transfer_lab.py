@@ -7,31 +7,19 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import torch
 
-from lecturelib.transfer import Examples
-from lecturelib.vision import VisionTransformer
 from lecturelib.widgets.transfer_lab import KEPT, TransferLab
 from lecturelib.widgets.transfer_runs import ARMS, KEEP, LAST, NONE, PROBE, TUNE, Run
 from tests.browser import lab
 from tests.browser.alone import Page as AnyPage
 from tests.tools import needs
+from tests.widgets import test_transfer_lab as unit
 
 pytestmark = [pytest.mark.platform, needs(not lab.MISSING, lab.HOW)]
 
 STEPS = 40
 NAMES = ("data", "source", "arm", "each", "asked", "state")
 CURVE = "path.now:not(.leader)"
-
-
-def examples(n: int, seed: int) -> Examples:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.rand(n, 1, 4, 4, generator=generator), torch.arange(n) % 4
-
-
-def vit(seed: int, num_classes: int) -> VisionTransformer:
-    torch.manual_seed(seed)
-    return VisionTransformer((1, 4, 4), 2, 8, 2, 1, num_classes)
 
 
 class Page(AnyPage):
@@ -92,8 +80,7 @@ class Page(AnyPage):
 
 
 def made() -> TransferLab:
-    given = {"print": vit(0, 4), "letters": vit(1, 6)}
-    return TransferLab(given, examples(80, 1), examples(40, 2), labels=(2, 5, 10), seeds=(0, 1, 2), steps=STEPS)
+    return unit.lab(labels=(2, 5, 10), steps=STEPS)
 
 
 @pytest.fixture
@@ -109,7 +96,7 @@ def alone(bare: Callable[..., Any]) -> Callable[..., Page]:
 def test_a_choice_is_sent_and_the_page_waits_for_the_kernel(alone):
     page = alone()
     pixels = 100 * page.widget.described()["pixels"]["5"]
-    assert sorted(page.labels()) == ["chance: 25.0 %", f"pixels: {pixels:.1f} %"]
+    assert sorted(page.labels()) == ["chance: 33.3 %", f"pixels: {pixels:.1f} %"]
     assert page.status() == "Press Start to train." and not page.root.locator("table").is_visible()
     for name, on in (("Start", "false"), ("Stop", "true")):
         assert page.root.get_by_role("button", name=name).get_attribute("aria-disabled") == on
@@ -124,10 +111,9 @@ def test_a_choice_is_sent_and_the_page_waits_for_the_kernel(alone):
     page.press("Start")
     sent = page.sent()
     assert [sent[-1][name] for name in ("source", "arm", "each", "asked")] == ["print", KEEP, 10, [1, "start"]]
-    assert page.status() == "Starting …" and page.root.get_attribute("data-waiting") == "true"
+    assert page.status().startswith("Starting") and page.root.get_attribute("data-waiting") == "true"
     page.press("Start", off=True)  # once more, before an answer
     assert page.sent() == sent
-    page.root.locator(".status", has_text="The kernel has not answered for 3 seconds").wait_for()
     run = page.begin("print", KEEP, 10)
     assert page.status() == "Run 1, print, head kept, 10 labels a class: training has begun."
     page.press("Start", off=True)  # while one is running
@@ -157,8 +143,11 @@ def test_a_curve_grows_with_its_seeds_and_says_where_it_is(alone):
     assert [(ys[0] - y) / 320 + shares[0] for y in ys] == pytest.approx(shares, abs=0.002)
     page.end(run)
     reached = f"73.0 % ± {100 * run.described(run)['half']:.1f}"
-    assert page.status() == f"Run 1, print, fine-tuned, 5 labels a class: {reached} after 40 steps."
-    assert page.table() == [["1", "print, fine-tuned", "5", "40", reached]] and "run 1: 73.0 %" in page.labels()
+    assert page.status() == f"Run 1, print, fine-tuned, 5 labels a class: {reached}, after 40 steps."
+    assert (
+        page.table() == [["1", "print, fine-tuned", "5", "after 40 steps", reached]]
+        and "run 1: 73.0 %" in page.labels()
+    )
 
 
 def test_runs_stand_beside_one_another_with_the_difference(alone):
@@ -174,11 +163,11 @@ def test_runs_stand_beside_one_another_with_the_difference(alone):
     page.whole("letters", TUNE, 10, status="stopped", points=4, first=0.35)
     assert page.root.locator(".chart rect.now").count() == 1 and page.root.locator(".chart circle.now").count() == 0
     assert "53.0 %" in page.status() and ", stopped at step 15." in page.status()
-    assert page.table()[0][2:4] == ["10", "stopped at 15"]
+    assert page.table()[0][2:4] == ["10", "stopped at step 15"]
     page.whole("print", PROBE, 5)
     assert re.fullmatch(r"M[\d.]+ [\d.]+H[\d.]+", page.root.locator(f".chart {CURVE}").get_attribute("d"))
     assert "25.0 %" in page.status() and ", without a step." in page.status()
-    assert [row[0] for row in page.table()] == ["4", "3", "2", "1"] and page.table()[0][3] == "none"
+    assert [row[0] for row in page.table()] == ["4", "3", "2", "1"] and page.table()[0][3] == "without a step"
     assert page.table()[3][-1].startswith("−48.0") and "at step" not in page.table()[3][-1]
     dashes = page.root.locator(".chart path:is(.now, .before):not(.leader)").evaluate_all(
         "all => all.map(p => p.getAttribute('stroke-dasharray'))"

@@ -63,7 +63,7 @@ MADE: list[tuple[Any, dict[str, Any], str]] = [
     ]),
     (lab, {"sources": {}}, "expected one or more"),
     (lab, {"sources": {NONE: labs.vit()}}, "'none .from scratch.' is always offered"),
-    (lab, {"sources": {"print": torch.nn.Linear(2, 2)}}, "'print' is a Linear: expected a VisionTransformer or"),
+    (lab, {"sources": {"print": torch.nn.Linear(2, 2)}}, "'print' is a Linear: expected a VisionTransformer or an MAE"),
     (lab, {"sources": {"a": labs.vit(), "b": labs.vit(d_model=12)}}, "'b' is built otherwise.*d_model 12.*d_model 8"),
     (lab, {"pool": POOL[0]}, "a set of examples is a Tensor: expected a pair"),
     (lab, {"pool": labelled(labels=POOL[1][:-1])}, "30 images, 29 labels"),

@@ -231,7 +231,7 @@ def test_stop_ends_a_training_and_keeps_its_curve():
 def test_a_second_start_is_refused_while_one_is_running():
     widget = lab(steps=LONG)
     run = until_it_runs(widget)
-    with pytest.raises(ValueError, match="run 1 is running: expected one training at a time"):
+    with pytest.raises(ValueError, match="run 1 is running: expected one at a time"):
         widget.start()
     widget.set_state({"asked": [1, "start"]})
     assert widget.runs == [run] and widget.described()["answered"] == 1
