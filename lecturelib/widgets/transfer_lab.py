@@ -70,7 +70,8 @@ class TransferLab(StaticPicture, anywidget.AnyWidget):
         self._stopping = threading.Event()
         self._sending = threading.Lock()
         labels = list(self.experiment.sets)
-        self.says = f"test accuracy while a network learns from few labels, from {len(self.experiment.sources)} sources and none"
+        count = len(self.experiment.sources)
+        self.says = f"test accuracy while a network learns from few labels, from {count} sources and none"
         data = {
             "sources": {name: self.experiment.arms(name) for name in (NONE, *self.experiment.sources)},
             "arms": ARMS,
