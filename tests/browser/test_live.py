@@ -193,7 +193,7 @@ def test_cells_run_on_the_slide_and_figures_answer(running, screen):
         view.locator(".status", has_text="“two” in head 1").wait_for()
         page.keyboard.press("ArrowDown")
         view.locator(".status", has_text="“three” in head 1").wait_for()
-        view.get_by_label("stretch each row").check()
+        view.get_by_label("divide by √dₖ").uncheck()
         assert [go(page, key) for key in ("PageDown", "PageDown")] == [4, 5]  # also from within a figure
 
         page.keyboard.press("Shift+Enter")
