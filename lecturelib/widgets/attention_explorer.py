@@ -11,6 +11,7 @@ from typing import Any
 import anywidget
 import numpy as np
 import traitlets
+from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 from lecturelib.figures.attention_explorer import every_head
@@ -19,13 +20,7 @@ from lecturelib.widgets.picture import StaticPicture
 from lecturelib.widgets.settings import Setting, SettingError, choice, number, whole
 
 CLIP = 40.0  # scores further than this below the largest of their row are drawn as if they were this far
-HUGE = 1e30  # no score, and still a float32
-COLDEST, HOTTEST = 0.25, 4.0
-CHOICES: dict[str, tuple[Any, ...]] = {
-    "direction": ("looks at", "looked at by"),
-    "show": ("weights", "scores"),
-    **dict.fromkeys(("scale", "mask_on", "stretch"), (False, True)),
-}
+CHOICES: dict[str, tuple[Any, ...]] = {"scale": (False, True), "mask_on": (False, True), "show": ("weights", "scores")}
 SETTINGS = ("layer", "head", "selected", "temperature", *CHOICES)
 
 
@@ -38,15 +33,11 @@ class AttentionExplorer(StaticPicture, anywidget.AnyWidget):
     `d_k` is the width of a query; with it the page has a switch that leaves the division by sqrt(d_k) out.
 
     A view is set by attributes, before and after it is shown; the page sets them too:
-    `layer`, `head` from 0, as in the array; `selected`, the number of the token that is held, or None; `direction`,
-    "looks at" (a row) or "looked at by" (a column); `temperature` from 0.25 to 4; `scale`, whether the scores are
-    divided by sqrt(d_k); `mask_on`; `show`, "weights" or "scores"; `stretch`, whether the colors end at the largest
-    weight of each row and not at 1.
+    `layer`, `head` from 0, as in the array; `selected`, the number of the query that is held, or None; `temperature`
+    from 0.25 to 4; `scale`, whether the scores are divided by sqrt(d_k); `mask_on`; `show`, "weights" or "scores".
 
-    The page gets each score in 16 bits where all of its data fits into 300 kB (80 tokens with 8 heads, or so), else
-    in 8 bits (200 tokens with 4 heads), finer near the largest score of its row. That moves a weight by less than
-    0.0001 with 16 bits and 0.01 with 8, while the scores of a row lie within 20 of each other and nothing is switched.
-    Scores more than 40 below the largest of their row count as 40 below it. `weights()` has the same rounding.
+    The page gets each score in 16 bits, finer near the largest of its row; scores more than 40 below that count as 40
+    below it. All of that has to fit into 300 kB: some 110,000 scores.
 
     Raises: ValueError for shapes and numbers of tokens that do not fit, NaN or infinite scores, a mask that is not
         boolean or forbids a query everything, settings that do not exist, and more data than a page should load.
@@ -64,12 +55,10 @@ class AttentionExplorer(StaticPicture, anywidget.AnyWidget):
     layer = Setting(0)
     head = Setting(0)
     selected = Setting(None, allow_none=True)
-    direction = Setting("looks at")
     temperature = Setting(1.0)
     scale = Setting(True)
     mask_on = Setting(True)
     show = Setting("weights")
-    stretch = Setting(False)
 
     def __init__(
         self,
@@ -85,55 +74,44 @@ class AttentionExplorer(StaticPicture, anywidget.AnyWidget):
     ) -> None:
         given = _finite(scores)
         T, S = given.shape[-2:]
-        tokens = [_tokens(queries, T, "queries", given.shape, -2)]
-        if keys is None and S != T:
-            raise ValueError(f"scores {given.shape} have {S} keys and {T} queries: pass the {S} tokens of the keys too")
-        tokens += [tokens[0] if keys is None else _tokens(keys, S, "keys", given.shape, -1)]
-        allowed = None if mask is None else _allowed(mask, (T, S))
-        if d_k is not None and not (isinstance(d_k, (int, float, np.number)) and 0 < d_k < math.inf):
-            raise ValueError(f"d_k is {d_k!r}: expected the width of a query, a number above 0, or None")
         self._given_shape = given.shape
-        scores4 = given.reshape((1,) * (4 - given.ndim) + given.shape)
-        names = [f"layer {n + 1}" for n in range(len(scores4))] if layers is None else list(layers)
-        if len(names) != len(scores4):
-            raise ValueError(f"{len(names)} names of layers, but scores {given.shape}: expected {len(scores4)}")
+        self._scores = given.reshape((1,) * (4 - given.ndim) + given.shape)
+        self._mask = None if mask is None else _allowed(mask, (T, S))
+        L, H = self._scores.shape[:2]
+        names = [f"layer {n + 1}" for n in range(L)] if layers is None else list(layers)
+        named = [(queries, "queries", T), (keys or queries, "keys (by default the queries)", S), (names, "layers", L)]
+        for tokens, what, expected in named:
+            if len(tokens) != expected:
+                raise ValueError(f"{len(tokens)} {what}, but scores {given.shape}: expected {expected} names of them")
         data = {
-            "shape": list(scores4.shape),
-            "queries": [visible(token) for token in tokens[0]],
-            "keys": None if keys is None else [visible(token) for token in tokens[1]],
-            "layers": [str(name) for name in names],
+            "shape": list(self._scores.shape),
+            "queries": [visible(token) for token in queries],
+            "keys": None if keys is None else [visible(token) for token in keys],
+            "layers": names,
             "first_head": first_head,
-            "d_k": None if d_k is None else float(d_k),
-            "mask": None if allowed is None else text_of(np.packbits(allowed, bitorder="little")),
+            "d_k": d_k,
+            "mask": None if self._mask is None else text_of(self._mask),
+            "clip": CLIP,
+            "colors": text_of(np.rint(255 * colormaps["viridis"](range(256))[:, :3]).astype("u1")),
+            **encode(self._scores),
         }
-        data, self._scores = self._fitting(scores4, data)
-        self._mask = allowed
-        self._cross = keys is not None
+        size = len(json.dumps(data))
+        if size > LIMIT:
+            raise ValueError(
+                f"scores {given.shape} make {size:,} bytes for the page: at most {LIMIT:,}; pass fewer heads, layers "
+                "or tokens, such as scores[:, :4]"
+            )
         self.says = (
-            f"attention of {T} queries to {S} keys in {len(scores4)} x {scores4.shape[1]} layers x heads, where each "
-            f"token looks, token by token"
+            f"attention of {T} queries to {S} keys in {L} x {H} layers x heads, where each token looks, token by token"
         )
         self.set_trait("data", data)
         self.selected = selected
         super().__init__()  # last: it sends everything to the page, once
 
-    def _fitting(self, scores: np.ndarray, data: dict[str, Any]) -> tuple[dict[str, Any], np.ndarray]:
-        """Return the data with the scores in as many bits as fit, and the scores as the page will read them."""
-        code = len((self._esm + self._css).encode())
-        for bits in (16, 8):
-            rows, codes = encode(scores, bits)
-            both = data | {"bits": bits, "rows": text_of(rows), "codes": text_of(codes)}
-            size = code + len(json.dumps(both, ensure_ascii=False).encode()) + 2000  # the settings, and room for them
-            if size <= LIMIT:
-                return both, decode(rows, codes, bits)
-        raise ValueError(
-            f"scores {self._given_shape} make {size:,} bytes for the page: at most {LIMIT:,}; pass fewer heads, "
-            f"layers or tokens, such as scores[:, :4]"
-        )
-
     def weights(self) -> np.ndarray:
         """Return the attention weights under the present settings, in the shape of the scores; masked: 0."""
-        logits = self._logits()
+        factor = 1 if self.scale else math.sqrt(self.data["d_k"])
+        logits = self._scores * (factor / self.temperature)
         if self._mask is not None and self.mask_on:
             logits = np.where(self._mask, logits, -np.inf)
         shares = np.exp(logits - logits.max(-1, keepdims=True))
@@ -146,51 +124,30 @@ class AttentionExplorer(StaticPicture, anywidget.AnyWidget):
         mask = self._mask if self.mask_on else None
         return every_head(weights, queries, keys, mask, self.data["layers"], self.data["first_head"])
 
-    def _logits(self) -> np.ndarray:
-        """What goes into the softmax, before the mask: (L, H, T, S)."""
-        factor = 1 if self.scale else math.sqrt(self.data["d_k"])
-        return self._scores * (factor / self.temperature)
-
     @traitlets.validate(*SETTINGS)
     def _checked(self, proposal: Any) -> Any:
         name, value = proposal["trait"].name, proposal["value"]
-        L, H, T, S = self._scores.shape
+        L, H, T, _ = self._scores.shape
         if name in ("layer", "head"):
             return whole(value, L if name == "layer" else H, name)
         if name == "selected":
-            end = S if self.direction == "looked at by" else T
-            return value if value is None else whole(value, end, name, "None or ")
+            return value if value is None else whole(value, T, name, "None or ")
         if name == "temperature":
-            return number(value, name, f"a number from {COLDEST} to {HOTTEST:g}", COLDEST, HOTTEST)
-        value = choice(value, CHOICES[name], name)
+            return number(value, name, "a number from 0.25 to 4", 0.25, 4)
         if name == "scale" and not value and self.data["d_k"] is None:
             raise SettingError("scale is False, but d_k is not known: pass d_k=, the width of a query, to the explorer")
-        return value
-
-    @traitlets.observe("direction")
-    def _turned(self, _: Any) -> None:
-        if self._cross:  # the number of a query means nothing among other keys
-            self.selected = None
+        return choice(value, CHOICES[name], name)
 
 
-def encode(scores: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:
-    """Round scores (..., S) to `bits` bits: return for each row its largest score and its span, and the codes.
+def encode(scores: np.ndarray) -> dict[str, str]:
+    """Return scores (..., S) as the page reads them: of each row its largest score, and codes of 16 bits.
 
-    A code is the square root of the distance to the largest score, as a share of the span: the scores that get the
-    weight are the finest.
+    A code is the square root of the distance to the largest score, as a share of the farthest that is told apart: the
+    scores that get the weight are the finest.
     """
-    top = scores.max(-1, keepdims=True)
-    span = np.minimum(top - scores.min(-1, keepdims=True), CLIP)
-    rows = np.concatenate([top, span], -1).astype("<f4")
-    share = (top - scores) / np.where(span > 0, span, 1)
-    return rows, coded(np.sqrt(share.clip(0, 1)), bits)
-
-
-def decode(rows: np.ndarray, codes: np.ndarray, bits: int) -> np.ndarray:
-    """Return the scores that `encode` rounded, in float64: the same numbers as in the page."""
-    top, span = rows.astype(float)[..., :1], rows.astype(float)[..., 1:]
-    share = codes / (2**bits - 1)
-    return top - span * share * share
+    tops = scores.max(-1, keepdims=True)
+    shares = ((tops - scores) / CLIP).clip(0, 1)
+    return {"tops": text_of(tops.astype("<f4")), "codes": text_of(coded(np.sqrt(shares), 16))}
 
 
 def visible(token: str) -> str:
@@ -212,26 +169,13 @@ def _sign(letter: str) -> str:
 
 
 def _finite(scores: Any) -> np.ndarray:
-    try:
-        array = as_array(scores).astype(float)
-    except (TypeError, ValueError) as error:
-        raise ValueError("scores are no array of numbers: expected (T, S), (H, T, S) or (L, H, T, S)") from error
+    array = as_array(scores).astype(float)
     if array.ndim not in (2, 3, 4) or not array.size:
         raise ValueError(f"scores have the shape {array.shape}: expected (T, S), (H, T, S) or (L, H, T, S), not empty")
-    if not (np.abs(array) < HUGE).all():  # NaN and infinity are not either
-        worst = array[~(np.abs(array) < HUGE)][0]
+    if not np.isfinite(array).all():
+        worst = array[~np.isfinite(array)][0]
         raise ValueError(f"scores hold {worst:g}: expected them as they are before the mask, and the mask as mask=")
     return array
-
-
-def _tokens(tokens: Sequence[str], expected: int, name: str, shape: tuple[int, ...], axis: int) -> list[str]:
-    found = list(tokens)
-    wrong = [token for token in found if not isinstance(token, str)]
-    if wrong:
-        raise ValueError(f"{name} hold {wrong[0]!r}: expected strings, one for each token")
-    if len(found) != expected:
-        raise ValueError(f"{len(found)} {name}, but scores {shape}: expected {expected}, the size of axis {axis}")
-    return found
 
 
 def _allowed(mask: Any, shape: tuple[int, int]) -> np.ndarray:

@@ -72,16 +72,12 @@ class Stopwatch(NotebookClient):
 
 
 class Cell(NamedTuple):
-    """What a cell costs: CPU seconds, and microseconds of a step of the fixed loop meanwhile."""
+    """What a cell costs: CPU seconds, microseconds of a step of the fixed loop meanwhile, seconds on a slow core."""
 
     begins: str
     cpu: float
     step: float
-
-    @property
-    def slow(self) -> float:
-        """CPU seconds on a slow core."""
-        return self.cpu * SLOW / self.step
+    slow: float
 
 
 class Costs(NamedTuple):
@@ -119,8 +115,9 @@ def measure(path: Path) -> Costs:
     left, pace = 0.0, None  # what the kernel spent before the first cell, on its imports, counts as well
     for loop, cell in zip(loops, [None, *code], strict=True):
         before, step, after = map(float, _printed(loop).split())
-        seconds = before - left
-        cells.append(Cell(cell.source.partition("\n")[0] if cell else "imports", seconds, ((pace or step) + step) / 2))
+        begins = cell.source.partition("\n")[0] if cell else "imports"
+        cpu, between = before - left, ((pace or step) + step) / 2
+        cells.append(Cell(begins, cpu, between, cpu * SLOW / between))
         left, pace = after, step
     return Costs(cells, wall, float(_printed(memory)) / MB, client.first_picture)
 

@@ -102,23 +102,6 @@ def problems(page: Any) -> list[str]:
     return found
 
 
-BROKEN = [
-    "import ipywidgets\nipywidgets.Button(description='gone', layout={'display': 'none'})",
-    "from lecturelib.figures.style import new_figure\nnew_figure(4, 3, 'nothing drawn')",
-    "1 / 0",
-    "2",
-]
-
-
-def test_what_is_wrong_in_a_page_is_found(jupyterlab):
-    lab.write(jupyterlab.folder / "broken.ipynb", BROKEN)
-    page = jupyterlab.run("broken.ipynb")
-    page.locator(".jp-RenderedImage img").wait_for()
-    found = [problem.partition(": ")[2] for problem in page.evaluate(PROBLEMS)]
-    assert found[0].startswith("its widget is not shown: Button")
-    assert found[1:] == ["a picture is blank", "ZeroDivisionError: division by zero", "was not run"]
-
-
 def test_a_name_that_is_reused_and_a_generator_that_goes_on_are_noticed(jupyterlab):
     lab.write(jupyterlab.folder / "again.ipynb", UNLIKE)
     assert jupyterlab.run("again.ipynb").evaluate(AGAIN) == UNLIKE[4:0:-1]
