@@ -66,7 +66,7 @@ ONE, THREE = (torch.full((7,), 1.0),), (torch.full((7,), 3.0),)
 
 
 def test_one_seed_gives_one_history_and_one_network_and_the_global_generators_rest() -> None:
-    runs = []
+    runs: list[tuple[training.History, torch.Tensor]] = []
     for seed in (5, 5, 6):
         model = small_network()
         torch.manual_seed(len(runs))
