@@ -42,8 +42,7 @@ class Bug(NamedTuple):
 def break_it(model: LanguageModel, bug: str) -> LanguageModel:
     """Put a bug into a language model, in place, and return it; "none" leaves it as it is.
 
-    Weights stay as they are: what was trained can be broken, and what is broken can be trained. The printed model
-    stays the same too.
+    Weights and the printed model stay as they are: what was trained can be broken, and what is broken trained.
     Raises: ValueError for a bug that does not exist.
     Taught: notebook 04, section 7.
 
@@ -109,12 +108,8 @@ class _SoftMask(_Silent, AttentionMap):
 
 
 class _ScaledByWidth(_Silent, AttentionMap):
-    def __init__(self, num_heads: int) -> None:
-        super().__init__()
-        self.num_heads = num_heads
-
     def forward(self, scores: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
-        return AttentionMap.forward(self, scores / math.sqrt(self.num_heads), mask)  # sqrt(D) = sqrt(H) sqrt(d_k)
+        return AttentionMap.forward(self, scores / math.sqrt(scores.shape[1]), mask)  # sqrt(D) = sqrt(H) sqrt(d_k)
 
 
 class _NotMovedBack(_Silent, MultiHeadAttention):
@@ -135,15 +130,6 @@ class _NeverAdded(_Silent, Embedding):
         return x
 
 
-def _map(make: Callable[[int], AttentionMap]) -> Callable[[LanguageModel], None]:
-    def put(model: LanguageModel) -> None:
-        for attention in model.modules():
-            if isinstance(attention, MultiHeadAttention):
-                attention.map = make(attention.num_heads)
-
-    return put
-
-
 def _instead(of: type[nn.Module], kind: type[nn.Module]) -> Callable[[LanguageModel], None]:
     """Let layers of one kind run as another: the same weights, another forward."""
 
@@ -162,13 +148,13 @@ BUGS: dict[str, Bug] = {
         "weights = scores.masked_fill(~mask, -math.inf).softmax(dim=-1)",
         "weights = scores.softmax(dim=-1)",
         "pytorch/tutorials, pull request 2423, fixed by 2662, 2023",
-        _map(lambda _: _NoMask()),
+        _instead(AttentionMap, _NoMask),
     ),
     "soft mask": Bug(
         "weights = scores.masked_fill(~mask, -math.inf).softmax(dim=-1)",
         "weights = scores.masked_fill(~mask, -1e-12).softmax(dim=-1)",
         "hyunwoongko/transformer, issue 10, 2022",
-        _map(lambda _: _SoftMask()),
+        _instead(AttentionMap, _SoftMask),
     ),
     "heads not moved back": Bug(
         "x = heads.transpose(1, 2).reshape(B, T, D)",
@@ -192,7 +178,7 @@ BUGS: dict[str, Bug] = {
         "scores = q @ k.mT / math.sqrt(d_k)",
         "scores = q @ k.mT / math.sqrt(d_model)",
         "karpathy/ng-video-lecture, pull request 6, 2023",
-        _map(_ScaledByWidth),
+        _instead(AttentionMap, _ScaledByWidth),
     ),
 }
 
@@ -210,7 +196,6 @@ def broken_painters(model: MaskedAutoencoder, images: torch.Tensor, steps: int =
     """
     height, width = images.shape[2:]
     size = model.encoder.patch_size
-
     near = NearestNeighbours(images, k=3)
 
     def leak(images: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
