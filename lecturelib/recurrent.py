@@ -33,7 +33,7 @@ def run_rnn(x: torch.Tensor, h_0: torch.Tensor, w_x: torch.Tensor, w_h: torch.Te
     """Read a batch of sequences with a tanh RNN and return the hidden state after every step.
 
     Shapes: x (B, T, D), h_0 (H,) or (B, H); returns (B, T, H).
-    Raises: ValueError for what is not a batch of sequences.
+    Raises: ValueError for what is not a batch of sequences, and NaN.
     Taught: notebook 01, section 2.
 
     >>> w = torch.eye(2)
@@ -101,7 +101,7 @@ def run_lstm(
     """Read a batch of sequences with an LSTM, from h = c = 0, and keep everything that it computed.
 
     Shapes: x (B, T, D); returns an `LSTMTrace` of tensors (B, T, H).
-    Raises: ValueError for what is not a batch of sequences.
+    Raises: ValueError for what is not a batch of sequences, and NaN.
     Taught: notebook 02, section 2.
     """
     _check_sequences(x)
@@ -119,6 +119,8 @@ def _check_sequences(x: torch.Tensor) -> None:
             f"x has shape {tuple(x.shape)}: expected (B, T, D) with at least one sequence and one step; "
             "a single sequence goes in as x[None]"
         )
+    if not torch.isfinite(x).all():
+        raise ValueError("x holds NaN or infinity: expected finite inputs; look at how the batch was made")
 
 
 class Reader(nn.Module):
@@ -137,9 +139,9 @@ class Reader(nn.Module):
         if cell not in self.CELLS:
             raise ValueError(f"cell {cell!r} is unknown: expected one of {list(self.CELLS)}")
         check_whole(vocab_size=vocab_size, hidden_size=hidden_size, outputs=outputs)
-        self.vocab_size = vocab_size
-        self.cell = self.CELLS[cell](vocab_size, hidden_size, batch_first=True)
-        self.head = nn.Linear(hidden_size, outputs)
+        self.vocab_size = int(vocab_size)  # torch's cells take no whole numbers of NumPy
+        self.cell = self.CELLS[cell](int(vocab_size), int(hidden_size), batch_first=True)
+        self.head = nn.Linear(int(hidden_size), int(outputs))
 
     def states(self, tokens: torch.Tensor) -> torch.Tensor:
         """Return the hidden states: h_0 = 0 before the first symbol, then one after each symbol.

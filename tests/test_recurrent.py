@@ -1,5 +1,6 @@
 """Recurrent networks against torch's own, and against what each gate is for."""
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -92,7 +93,7 @@ def test_the_cell_forgets_sums_and_hides_as_its_gates_say() -> None:
 
 @pytest.mark.parametrize(("cell", "kind"), [("rnn", nn.RNN), ("lstm", nn.LSTM), ("gru", nn.GRU)])
 def test_a_reader_reads_one_hot_symbols_with_torchs_cell(cell: str, kind: type[nn.RNNBase]) -> None:
-    reader = recurrent.Reader(cell, 3, 7, 5).double()
+    reader = recurrent.Reader(cell, np.int64(3), np.int64(7), np.int64(5)).double()
     assert type(reader.cell) is kind
     tokens = torch.tensor([[0, 1, 2, 2], [2, 0, 0, 1]])
     one_hot = torch.eye(3, dtype=torch.float64)[tokens]
@@ -111,6 +112,7 @@ X, H = normal(2, 7, 3, seed=0), torch.zeros(5, dtype=torch.float64)
 test_bad_input_is_refused_in_words = refuses(
     (lambda: recurrent.run_rnn(X[0], H, *RNN), ["(7, 3)", "(B, T, D)", "x[None]"]),
     (lambda: recurrent.run_lstm(X[:, :0], *LSTM), ["(2, 0, 3)", "at least one", "step"]),
+    (lambda: recurrent.run_rnn(X / 0, H, *RNN), ["x holds NaN", "finite"]),
     (lambda: recurrent.Reader("transformer", 2, 3, 1), ["'transformer'", "['rnn', 'lstm', 'gru']"]),
     (lambda: recurrent.Reader("rnn", 2, 3, 0), ["outputs=0", "1 or more"]),
     (lambda: recurrent.Reader("rnn", 2, 3, 1)(torch.ones(2, 3)), ["torch.float32", "whole numbers"]),

@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -12,27 +11,6 @@ import torch
 
 from lecturelib import timing
 from tests.mutants import Mutant, planted
-from tests.tools import refuses
-
-
-class Clock:
-    """A clock that goes on only when it is told to, and remembers when it was read."""
-
-    def __init__(self, events: list[str]) -> None:
-        self.now, self.events = 100.0, events
-
-    def __call__(self) -> float:
-        self.events.append("clock")
-        return self.now
-
-    def runs(self, name: str, *seconds: float) -> Callable[[], None]:
-        left = iter(seconds)
-
-        def function() -> None:
-            self.events.append(name)
-            self.now += next(left)
-
-        return function
 
 
 @pytest.mark.parametrize(("rounds", "warmup"), [(1, 0), (3, 1), (2, 3)])
@@ -47,18 +25,15 @@ def test_each_function_runs_once_a_round_and_every_other_round_backwards(rounds:
     assert list(seconds) == ["a", "b", "c"] and all(len(each) == rounds for each in seconds.values())
 
 
-def test_seconds_are_those_of_each_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = Clock([])
-    monkeypatch.setattr(timing, "CLOCK", clock)
-    functions = {"a": clock.runs("a", 50.0, 1.0, 2.0, 4.0), "b": clock.runs("b", 70.0, 8.0, 16.0, 32.0)}
-    assert timing.timed(functions, rounds=3) == {"a": [1, 2, 4], "b": [8, 16, 32]}  # the warm-up not counted
-    assert clock.events[:10] == ["clock", "b", "clock", "a", "clock", "a", "clock", "clock", "b", "clock"]
-
-
-def test_the_clock_is_the_processors_and_seven_rounds_follow_one() -> None:
+def test_seconds_are_those_of_each_call_by_the_processors_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (time.process_time if timing.FINE else time.perf_counter) == timing.CLOCK
-    calls: list[int] = []
-    assert len(timing.timed({"a": lambda: calls.append(1)})["a"]) == 7 and len(calls) == 8
+    now, left = [100.0], iter([50.0, 1.0, 2.0, 4.0])
+
+    def function() -> None:
+        now[0] += next(left)
+
+    monkeypatch.setattr(timing, "CLOCK", lambda: now[0])
+    assert timing.timed({"a": function}, rounds=3) == {"a": [1, 2, 4]}  # the warm-up is not counted
 
 
 def test_short_products_are_repeated_and_the_fastest_round_is_divided_by_how_often(
@@ -86,7 +61,7 @@ def test_what_is_held_at_one_time_is_added_and_what_is_gone_is_not() -> None:
     assert timing.peak_bytes(lambda: a.add_(b)) == 0
 
 
-def test_earlier_tensors_do_not_count_also_where_they_go_and_errors_pass_through() -> None:
+def test_earlier_tensors_do_not_count_also_where_they_go() -> None:
     box = [torch.ones(100_000)]
 
     def exchange() -> None:
@@ -94,9 +69,6 @@ def test_earlier_tensors_do_not_count_also_where_they_go_and_errors_pass_through
         box.append(torch.ones(500))
 
     assert timing.peak_bytes(exchange) == 2000
-    with pytest.raises(KeyError, match="wrong"):
-        timing.peak_bytes(lambda: {"right": torch.ones(1000)}["wrong"])
-    assert timing.peak_bytes(lambda: torch.ones(10)) == 40
 
 
 def test_the_profiler_writes_nothing() -> None:
@@ -111,20 +83,9 @@ def test_the_profiler_writes_nothing() -> None:
     assert (ran.stdout, ran.stderr) == ("[20, 20]\n", "")
 
 
-def never() -> None:
-    pytest.fail("a refusal runs nothing")
-
-
-test_bad_input_is_refused_in_words = refuses(
-    *(
-        (lambda functions=functions: timing.timed(functions), ["functions", "a dictionary of names and functions"])
-        for functions in ({}, [print], {"a": never, "b": None})
-    ),
-    (lambda: timing.timed({"a": never}, rounds=0), ["rounds=0", "1 or more"]),
-    (lambda: timing.timed({"a": never}, warmup=-1), ["warmup=-1", "0 or more"]),
-    (lambda: timing.product_seconds({"a": (1, 0, 2)}), ["inner=0", "1 or more"]),
-    (lambda: timing.peak_bytes(torch.ones(3)), ["Tensor", "a function without arguments"]),
-)
+def test_no_round_is_refused() -> None:
+    with pytest.raises(ValueError, match="rounds=0: expected a whole number of 1 or more"):
+        timing.timed({"a": print}, rounds=0)
 
 
 test_mutants = planted(
