@@ -87,4 +87,4 @@ def fit_seeds(
 
 
 def _tokens(n: int, length: int, seed: int) -> torch.Tensor:
-    return torch.randint(8, (n, length), generator=torch.Generator().manual_seed(seed))
+    return torch.randint(8, (n, length), generator=torch.Generator().manual_seed(int(seed)))

@@ -39,6 +39,7 @@ def seed_everything(seed: int) -> torch.Generator:
     Tool: from notebook 00 on.
     """
     check_whole(0, seed=seed)
+    seed = int(seed)  # not all generators take NumPy's
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)

@@ -170,7 +170,7 @@ def add_lora(model: VisionTransformer, rank: int, *, seed: int = 0) -> VisionTra
     Raises: ValueError as `LoRA`.
     Taught: notebook 07, section 7.
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(int(seed))
     changed = copy.deepcopy(model).requires_grad_(False)
     for layer in [each for each in changed.modules() if isinstance(each, MultiHeadAttention)]:
         for name in ("q_proj", "v_proj"):
