@@ -10,6 +10,7 @@ import time
 import urllib.request
 import venv
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib.util import cache_from_source
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -40,15 +41,15 @@ class Image(NamedTuple):
         return self.environment / "bin" / "python"
 
     def variables(self, **more: str) -> dict[str, str]:
-        """Return the environment variables that a process in the image sees."""
+        """Return the environment variables that a process in the image sees: none of ours."""
         ours = ("PYTHON", "JUPYTER", "IPYTHON", "MPL", "XDG", "OMP", "MKL", "LECTURELIB", "MEM_LIMIT")
         kept = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
-        path = os.pathsep.join([str(self.environment / "bin"), os.environ["PATH"]])
-        return kept | {"PATH": path, "HOME": str(self.home), "PIP_DISABLE_PIP_VERSION_CHECK": "1"} | more
+        return kept | {"PATH": f"{self.environment / 'bin'}:{os.environ['PATH']}", "HOME": str(self.home)} | more
 
-    def run(self, *command: str | Path) -> subprocess.CompletedProcess[str]:
+    def run(self, *command: str | Path, **more: str) -> subprocess.CompletedProcess[str]:
         """Run a command in the repository's folder, online."""
-        return subprocess.run(command, cwd=self.repository, env=self.variables(), capture_output=True, text=True)
+        variables = self.variables(**more)
+        return subprocess.run(command, cwd=self.repository, env=variables, capture_output=True, text=True)
 
 
 @pytest.fixture(scope="module")
@@ -86,8 +87,7 @@ def borrow_packages(environment: Path) -> None:
 @pytest.fixture(scope="module")
 def get(image) -> Iterator[Any]:
     """Start JupyterLab as Binder does; return a function that opens an address below it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+    with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     command = [image.repository / "binder" / "start", image.python, "-m", "jupyterlab", "--no-browser",
                "--ip=127.0.0.1", f"--port={port}", "--ServerApp.token=secret", "--allow-root"]  # fmt: skip
@@ -96,65 +96,44 @@ def get(image) -> Iterator[Any]:
         request = urllib.request.Request(f"http://127.0.0.1:{port}{address}", headers={"Authorization": "token secret"})
         return urllib.request.urlopen(request, timeout=20)
 
-    log = image.home / "lab.log"
-    with open(log, "w") as written:
-        server = subprocess.Popen(command, cwd=image.repository, stdout=written, stderr=subprocess.STDOUT,
-                                  env=image.variables(PYTHONPATH=os.environ["PYTHONPATH"]))  # fmt: skip
+    with (image.home / "lab.log").open("w") as log:
+        online = image.variables(PYTHONPATH=os.environ["PYTHONPATH"])
+        server = subprocess.Popen(command, cwd=image.repository, stdout=log, stderr=log, env=online)
     try:
         for _ in range(2 * START_LIMIT):
-            try:
+            with suppress(OSError):
                 opened("/api").close()
                 break
-            except OSError:
-                assert server.poll() is None, log.read_text()
-                time.sleep(0.5)
+            assert server.poll() is None, (image.home / "lab.log").read_text()
+            time.sleep(0.5)
         yield opened
     finally:
         server.terminate()
         server.wait()
 
 
-@pytest.mark.parametrize("name", ["lecturelib", *(extra.replace("-", "_") for extra in BINDER_ONLY)])
-def test_what_is_installed_has_its_bytecode(image, name):
-    (package,) = image.environment.glob(f"lib/python*/site-packages/{name}")
-    sources = list(package.rglob("*.py"))
-    assert sources and not [path for path in sources if not Path(cache_from_source(str(path))).exists()]
-
-
-def test_matplotlibs_list_of_fonts_is_there(image):
+def test_what_a_first_cell_would_wait_for_is_there(image):
+    for name in ("lecturelib", *(extra.replace("-", "_") for extra in BINDER_ONLY)):
+        (package,) = image.environment.glob(f"lib/python*/site-packages/{name}")
+        sources = list(package.rglob("*.py"))
+        assert sources and not [path for path in sources if not Path(cache_from_source(str(path))).exists()]
     assert list(image.home.glob(".cache/matplotlib/fontlist-*.json"))
-
-
-def test_the_models_of_notebook_09_are_there(image):
     code = "from lecturelib.pretrained.fetch import ready; print(ready('smollm2'), ready('minilm'))"
     assert image.run(image.python, "-c", code).stdout.split() == ["True", "True"]
 
 
-def test_a_link_without_a_notebook_opens_the_first(get):
+def test_jupyterlab_opens_the_first_notebook_asks_for_no_news_and_shows_the_memory(get):
     assert (ROOT / FIRST).exists()
     with get("/") as page:
         assert urlsplit(page.url).path == f"/lab/tree/{FIRST}" and b"jupyter-config-data" in page.read()
-
-
-def test_a_link_with_a_notebook_opens_that_one(get):
-    with get("/lab/tree/notebooks/03_attention.ipynb") as page:
-        assert urlsplit(page.url).path == "/lab/tree/notebooks/03_attention.ipynb"
-
-
-def test_jupyterlab_does_not_ask_for_news(get):
     with get(f"/lab/api/settings/{NEWS}") as answer:
         assert json.load(answer)["schema"]["properties"]["fetchNews"]["default"] == "false"
-
-
-def test_the_memory_in_use_is_measured_against_two_gigabytes(get):
     with get("/api/metrics/v1") as answer:
         measured = json.load(answer)
     assert measured["limits"]["memory"]["rss"] == 2 * 1024**3 and 0 < measured["rss"] < 2 * 1024**3
 
 
-@pytest.mark.parametrize(("hub", "limit"), [(None, "2147483648"), ("4000000000", "4000000000")])
-def test_the_limit_is_the_hubs_where_it_names_one(image, hub, limit):
-    code = "import os; print(os.environ['MEM_LIMIT'])"
-    done = subprocess.run([ROOT / "binder/start", sys.executable, "-c", code], capture_output=True, text=True,
-                          env=image.variables(**({"MEM_LIMIT": hub} if hub else {})))  # fmt: skip
-    assert done.stdout.strip() == limit
+@pytest.mark.parametrize(("given", "limit"), [({}, "2147483648"), ({"MEM_LIMIT": "4000000000"}, "4000000000")])
+def test_the_limit_is_the_hubs_where_it_names_one_and_there_is_one_thread(image, given, limit):
+    code = "import os; print(os.environ['MEM_LIMIT'], os.environ['OMP_NUM_THREADS'])"
+    assert image.run(ROOT / "binder/start", sys.executable, "-c", code, **given).stdout.split() == [limit, "1"]
