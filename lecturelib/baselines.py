@@ -4,9 +4,8 @@
     MeanImage, GaussianFill, NearestNeighbours     paint them from what training images are like
     fit_classical, ConvolutionalNetwork            name what an image shows
 
-Images are tensors (B, C, height, width), floats from 0 to 1. `mask` (B, N) is True where a patch is hidden; here
-images may have different numbers of hidden patches. Whatever paints returns the visible pixels as they are, to the
-bit, and does not look at the hidden ones.
+Images are tensors (B, C, height, width), floats from 0 to 1. `mask` (B, N) is True where a patch is hidden. Whatever
+paints returns the visible pixels as they are, to the bit, and does not look at the hidden ones.
 """
 
 from __future__ import annotations
@@ -93,10 +92,10 @@ class GaussianFill(_Painter):
     """Paint hidden pixels with what is expected of them, given the visible ones, if all pixels are jointly normal.
 
     Equation: E[x_h | x_v] = mu_h + S_hv (S_vv + ridge I)^-1 (x_v - mu_v), with mean mu and covariance S of the
-        training images (Bishop 2006, equation 2.81). It is the best linear prediction; `ridge` is the variance of
-        noise that is thought to lie on the visible pixels, and makes S_vv invertible. Results are cut to 0 to 1.
-    With `stationary` one mean is taken for each channel, and one covariance for each displacement of two pixels,
-    wherever they lie: right for squares cut out at random places, and far fewer numbers to estimate.
+        training images (Bishop 2006, equation 2.81); `ridge` is the variance of noise that is thought to lie on the
+        visible pixels, and makes S_vv invertible. Results are cut to 0 to 1.
+    With `stationary` there is one mean for each channel, and one covariance for each displacement of two pixels: right
+    for squares cut out at random places, and far fewer numbers to estimate.
     Shapes: train (n, C, height, width); the covariance takes 8 (C * height * width)^2 bytes.
     Raises: ValueError as `MeanImage`.
     Taught: notebook 06, section 4.

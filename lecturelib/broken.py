@@ -90,40 +90,33 @@ def maps_follow_the_formula(model: LanguageModel) -> bool:
     return all(follows)
 
 
-class _Silent(nn.Module):
-    """A layer that is printed as the one that it stands for: the second of its bases."""
-
-    def _get_name(self) -> str:
-        return type(self).__bases__[1].__name__
-
-
-class _NoMask(_Silent, AttentionMap):
+class _NoMask(AttentionMap):
     def forward(self, scores: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         return scores.softmax(dim=-1)
 
 
-class _SoftMask(_Silent, AttentionMap):
+class _SoftMask(AttentionMap):
     def forward(self, scores: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         return (scores if mask is None else scores.masked_fill(~mask, -1e-12)).softmax(dim=-1)
 
 
-class _ScaledByWidth(_Silent, AttentionMap):
+class _ScaledByWidth(AttentionMap):
     def forward(self, scores: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         return AttentionMap.forward(self, scores / math.sqrt(scores.shape[1]), mask)  # sqrt(D) = sqrt(H) sqrt(d_k)
 
 
-class _NotMovedBack(_Silent, MultiHeadAttention):
+class _NotMovedBack(MultiHeadAttention):
     def merge(self, x: torch.Tensor) -> torch.Tensor:
         return x.reshape(x.shape[0], x.shape[2], -1)  # (B, H, T, K) to (B, T, D), without a transpose
 
 
-class _OverTime(_Silent, nn.LayerNorm):
+class _OverTime(nn.LayerNorm):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         centered = x - x.mean(dim=1, keepdim=True)  # over (B, T, D): all times together
         return centered / (centered.square().mean(dim=1, keepdim=True) + self.eps).sqrt() * self.weight + self.bias
 
 
-class _NeverAdded(_Silent, Embedding):
+class _NeverAdded(Embedding):
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         x = self.tokens(tokens)
         x.add(self.table[: tokens.shape[1]])  # the sum is not kept: that is the bug
@@ -131,7 +124,8 @@ class _NeverAdded(_Silent, Embedding):
 
 
 def _instead(of: type[nn.Module], kind: type[nn.Module]) -> Callable[[LanguageModel], None]:
-    """Let layers of one kind run as another: the same weights, another forward."""
+    """Let layers of one kind run as another, under its name: the same weights, another forward."""
+    kind.__name__ = of.__name__  # a printed model does not tell
 
     def put(model: LanguageModel) -> None:
         for layer in model.modules():

@@ -3,8 +3,7 @@
     Pixels, MovedCopies, Probe, Tune    ways to learn from few labels ("arms")
     label_efficiency                    every arm on the same draws: arms x labels x seeds
 
-An arm turns sets of examples into accuracies on test data. All arms see the same sets, so that what they differ in is
-the arm. Arms share no generator.
+All arms see the same sets of examples, so that what they differ in is the arm. Arms share no generator.
 """
 
 from __future__ import annotations
@@ -23,13 +22,13 @@ Build = Callable[[int], VisionTransformer]
 
 
 class Arm(Protocol):
-    """A way to learn from few labels.
+    """A way to learn from few labels: it learns from each set alone, by its seed.
 
+    Returns: the share of test examples that it names rightly then, for each set.
     Tool: from notebook 07 on.
     """
 
-    def accuracies(self, sets: Sequence[Examples], test: Examples, seeds: Sequence[int]) -> list[float]:
-        """Learn from each set alone, by its seed, and return the share of test examples named rightly."""
+    def accuracies(self, sets: Sequence[Examples], test: Examples, seeds: Sequence[int]) -> list[float]: ...
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,6 @@ class Pixels(Arm):
     """
 
     def accuracies(self, sets: Sequence[Examples], test: Examples, seeds: Sequence[int]) -> list[float]:
-        """Learn from each set alone; the seeds play no part."""
         from sklearn.linear_model import LogisticRegression
 
         return [_on_pixels(LogisticRegression(max_iter=2000), each, test) for each in sets]
@@ -50,9 +48,8 @@ class Pixels(Arm):
 class MovedCopies(Arm):
     """A classifier on the pixels of the labeled images and of moved copies of each: it has seen no source either.
 
-    What it knows beside the labels is that an image stays the same thing when it is moved a little. `move(images,
-    generator)` makes a copy of each image, such as `moved` of `lecturelib.data.digits`; `classifier` is one of
-    scikit-learn's, fitted anew to each set.
+    `move(images, generator)` makes a copy of each image, such as `moved` of `lecturelib.data.digits`; `classifier` is
+    one of scikit-learn's, fitted anew to each set.
     Tool: from notebook 07 on.
     """
 
@@ -61,7 +58,6 @@ class MovedCopies(Arm):
     copies: int = 40
 
     def accuracies(self, sets: Sequence[Examples], test: Examples, seeds: Sequence[int]) -> list[float]:
-        """Learn from each set alone; the seeds move the copies."""
         found = []
         for (images, labels), seed in zip(sets, seeds, strict=True):
             generator = torch.Generator().manual_seed(seed)
@@ -87,7 +83,6 @@ class Probe(Arm):
     encoder: VisionTransformer | Build
 
     def accuracies(self, sets: Sequence[Examples], test: Examples, seeds: Sequence[int]) -> list[float]:
-        """Learn from each set alone; the seeds make the encoders, if there is not the one."""
         found = []
         for (images, labels), seed in zip(sets, seeds, strict=True):
             encoder = self.encoder if isinstance(self.encoder, VisionTransformer) else self.encoder(seed)
@@ -120,7 +115,6 @@ class Tune(Arm):
         return model
 
     def accuracies(self, sets: Sequence[Examples], test: Examples, seeds: Sequence[int]) -> list[float]:
-        """Train one network on each set, by its seed."""
         models = [self.start(seed) for seed in seeds]
         if self.probe_first:
             models = [probe_head(model, *examples) for model, examples in zip(models, sets, strict=True)]

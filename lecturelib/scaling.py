@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -33,13 +33,12 @@ PRODUCTS = ("Mm", "Bmm", "Addmm", "ScaledDotProduct")  # how the names of produc
 
 
 class Cost(NamedTuple):
-    """What a forward pass costs.
+    """What a forward pass costs; `then` adds the cost of what comes after it.
 
     `flops` counts the multiplications and additions of all matrix products (2 T D M for (T, D) times (D, M)), as
-    torch's counter does, and nothing else. `bytes` is what the forward pass keeps for the backward pass, weights not
-    counted: the memory that grows with batch and length. `steps` is the longest row of matrix products in which each
-    waits for the one before: no number of processors makes it shorter.
-    Costs are added with `then`: one part after another.
+    torch's counter does, and nothing else. `bytes` is what is kept for the backward pass, without weights: the memory
+    that grows with batch and length. `steps` is the longest row of matrix products in which each waits for the one
+    before: no number of processors makes it shorter.
     Tool: from notebook 08 on.
 
     >>> Cost(10, 4, 1).then(Cost(1, 4, 1), times=2)
@@ -72,9 +71,8 @@ def attention_cost(
     """Return the cost of multi-head self-attention, `MultiHeadAttention`.
 
     Equation: 8 B T D^2 operations for queries, keys, values and output, 4 B T^2 D for scores and mix. Explicit
-        attention keeps the weights, B H T^2 numbers; the fused kernel keeps one number for each query of each head.
-        Under `is_causal`, the explicit way also keeps the mask. Operations are counted as without: torch's counter
-        counts the products that the explicit way hides, and that the kernel partly leaves out.
+        attention keeps the weights, B H T^2 numbers, and under `is_causal` the mask; the fused kernel keeps one number
+        for each query of each head. Hidden products count as others do, as in torch's counter.
     Shapes: tokens (B, T, D); the lecture writes n for T. `fused` is what the layer chooses, unless told.
     Tool: from notebook 08 on.
 
@@ -151,7 +149,8 @@ def counted(function: Callable[[], torch.Tensor]) -> Cost:
             kept[tensor.untyped_storage().data_ptr()] = tensor
         return tensor
 
-    known = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _fused_flops}
+    fused = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+    known = {fused: lambda q, k, v, *_, **__: sdpa_flop_count(q, k, v)}
     with FlopCounterMode(display=False, custom_mapping=known) as counter, saved_tensors_hooks(keep, lambda t: t):
         result = function()
     if not isinstance(result, torch.Tensor) or result.grad_fn is None:
@@ -200,10 +199,6 @@ class PowerLaw:
         half = t.ppf(0.975, self._free) * self._scatter * math.sqrt(1 + 1 / len(self._x) + far)
         middle = self._line.intercept + self._line.slope * math.log(operations)
         return math.exp(middle), math.exp(middle - half), math.exp(middle + half)
-
-
-def _fused_flops(q: torch.Size, k: torch.Size, v: torch.Size, *_: Any, **__: Any) -> int:
-    return int(sdpa_flop_count(q, k, v))
 
 
 def _steps(end: Node) -> int:
