@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
@@ -69,17 +69,15 @@ def tuned_alone(
     lr: float,
     last: int | None = None,
     rehearsal: Examples | None = None,
-) -> tuple[dict[str, torch.Tensor], list[float]]:
-    """Return the weights of one network after plain training, and how long its gradients were before the cut."""
+) -> dict[str, torch.Tensor]:
+    """Return the weights of one network after plain training."""
     model, generator = copy.deepcopy(model), torch.Generator().manual_seed(seed)
-    trained = []
-    for name, parameter in model.named_parameters():
-        parameter.requires_grad_(
-            parameter.requires_grad and (last is None or depth_of(name, len(model.blocks)) <= last)
-        )
-        trained += [parameter] if parameter.requires_grad else []
+    trained = [
+        parameter
+        for name, parameter in model.named_parameters()
+        if parameter.requires_grad and (last is None or depth_of(name, len(model.blocks)) <= last)
+    ]
     optimizer = torch.optim.Adam(trained)
-    lengths = []
     for step in range(steps):
         old = 0 if rehearsal is None else batch_size // 2
         rows = torch.randint(len(own[1]), (batch_size - old,), generator=generator)
@@ -89,20 +87,16 @@ def tuned_alone(
             images, labels = torch.cat([images, rehearsal[0][rows]]), torch.cat([labels, rehearsal[1][rows]])
         optimizer.zero_grad()
         F.cross_entropy(model(images), labels).backward()
-        lengths.append(nn.utils.clip_grad_norm_(trained, 1.0).item())
+        nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.param_groups[0]["lr"] = lr * (steps - step) / steps
         optimizer.step()
-    return state(model), lengths
+    return state(model)
 
 
 @settings(max_examples=8)
-@given(
-    st.sampled_from(BUILDS),
-    st.sampled_from([None, None, 0, 1, 2]),
-    st.booleans(),
-    st.sampled_from([2, 3, 5]),
-    seeds,
-)
+@given(st.sampled_from(BUILDS), st.sampled_from([None, 0, 1]), st.booleans(), st.sampled_from([2, 3, 5]), seeds)
+@example({"pool": "class"}, 2, True, 5, 0)
+@example({"rank": 2}, None, False, 3, 1)
 def test_it_is_the_loop_written_out_for_each_network(
     build: dict[str, Any], last: int | None, rehearses: bool, batch_size: int, seed: int
 ) -> None:
@@ -111,80 +105,17 @@ def test_it_is_the_loop_written_out_for_each_network(
     own = [seed % 1000, seed % 1000 + 1, 5]
     how: dict[str, Any] = {"steps": 3, "batch_size": batch_size, "lr": 0.02, "last": last}
     how["rehearsal"] = examples(5, seed + 9) if rehearses else None
-    expected = [tuned_alone(*each, **how)[0] for each in zip(models, sets, own, strict=True)]
+    expected = [tuned_alone(*each, **how) for each in zip(models, sets, own, strict=True)]
     fine_tuning.fine_tune(models, sets, seeds=own, **how)
     for model, weights in zip(models, expected, strict=True):
         torch.testing.assert_close(state(model), weights, rtol=1e-8, atol=1e-10)
 
 
-def test_gradients_are_cut_network_by_network() -> None:
-    models, sets = [network(s, loud=loud) for s, loud in ((1, 0.02), (2, 30.0))], [examples(5, 1), examples(6, 2)]
-    for each in models[0].norm.parameters():
-        each.data.mul_(0.1)
-    how: dict[str, Any] = {"steps": 8, "batch_size": 4, "lr": 0.01}
-    found = [tuned_alone(*each, **how) for each in zip(models, sets, (3, 4), strict=True)]
-    # the first network's gradients are all short, those of the second are long and of different lengths
-    assert max(found[0][1]) < 1 < sorted(found[1][1])[2] * 1.5 < max(found[1][1])
-    fine_tuning.fine_tune(models, sets, seeds=[3, 4], **how)
-    for model, (weights, _) in zip(models, found, strict=True):
-        torch.testing.assert_close(state(model), weights, rtol=1e-8, atol=1e-10)
-
-
-@pytest.mark.parametrize("last", [0, 1, 2])
-def test_last_leaves_what_lies_deeper_bit_for_bit_and_trains_the_rest(last: int) -> None:
-    models = [network(s, pool="class") for s in (1, 20)]
-    before = [state(each) for each in models]
-    fine_tuning.fine_tune(models, [examples(6, 1), examples(6, 2)], steps=2, last=last)
-    for model, old in zip(models, before, strict=True):
-        moved = {name for name, value in model.state_dict().items() if not torch.equal(value, old[name])}
-        due = {name for name in old if depth_of(name, 2) <= last}
-        # the softmax takes the gradient from the biases of the keys
-        assert moved <= due and all(name.endswith("k_proj.bias") for name in due - moved)
-        # the network itself is not frozen by it, and holds no gradients
-        assert all(each.requires_grad and each.grad is None for each in model.parameters())
-
-
-def test_what_is_frozen_in_the_networks_stays_frozen() -> None:
-    model = network(1, rank=2)
-    before = state(model)
-    fine_tuning.fine_tune([model], [examples(6, 1)], steps=3)
-    trained = {name for name, each in model.named_parameters() if each.requires_grad}
-    assert {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])} == trained
-
-
 def test_it_learns_a_few_examples_by_heart() -> None:
     models, sets = [network(1), network(2)], [examples(6, 1), examples(6, 2)]
     fine_tuning.fine_tune(models, sets, steps=80, lr=1e-2)
-    assert [fine_tuning.Classifiers([model]).accuracy(own).item() for model, own in zip(models, sets, strict=True)] == [
-        1,
-        1,
-    ]
-
-
-def marked(*values: float) -> Examples:
-    images = torch.tensor(values, dtype=torch.float64).view(-1, 1, 1, 1).expand(-1, 2, 4, 6)
-    return images.clone(), torch.arange(len(values)) % 3
-
-
-@pytest.mark.parametrize("rehearses", [True, False])
-def test_a_batch_is_of_its_own_set_with_replacement_and_half_of_rehearsal_if_any(rehearses: bool) -> None:
-    sets, earlier = [marked(1, 2, 3), marked(11, 12)], marked(21, 22) if rehearses else None
-    batches = []
-
-    class Looked(fine_tuning.Classifiers):
-        def ask(self, question: Any, rows: tuple[torch.Tensor, ...], own: bool = False) -> torch.Tensor:
-            batches.append(rows[0].mean(dim=(2, 3, 4)).round())  # (S, B): all pixels of an image have one value
-            return super().ask(question, rows, own)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fine_tuning, "Classifiers", Looked)
-        fine_tuning.fine_tune([network(1), network(2)], sets, steps=30, batch_size=5, rehearsal=earlier, every=30)
-    assert len(batches) == 30
-    for each in batches:
-        assert each.shape == (2, 5) and ((each > 20).sum(dim=1) == 2 * rehearses).all()
-    rows, old = torch.cat(batches, dim=1), {21, 22} if rehearses else set()
-    assert [set(row.tolist()) for row in rows] == [{1, 2, 3} | old, {11, 12} | old]
-    assert not rehearses or not torch.equal(rows[0] > 21, rows[1] > 21)
+    for model, own in zip(models, sets, strict=True):
+        assert fine_tuning.Classifiers([model]).accuracy(own) == 1
 
 
 # ---- watching, stopping ----
@@ -267,17 +198,17 @@ test_bad_input_is_refused_in_words = refuses(
 # ---- mutants ----
 
 DRAW = "_draw(each, own, batch_size, rehearsal) for each, own"
-THE_LOOP = test_gradients_are_cut_network_by_network
-BATCH = test_a_batch_is_of_its_own_set_with_replacement_and_half_of_rehearsal_if_any
+LOOP = test_it_is_the_loop_written_out_for_each_network
 
 test_mutants = planted(
     fine_tuning,
     [
-        Mutant(DRAW, DRAW.replace("each, own,", "sets[0], own,", 1), BATCH),
-        Mutant("            stacks.cut_each(trained)\n", "", THE_LOOP),
-        Mutant("losses.sum().backward()", "losses.mean().backward()", THE_LOOP),
-        Mutant("else layers + 1\n", "else layers\n", test_last_leaves_what_lies_deeper_bit_for_bit_and_trains_the_rest),
-        Mutant("weight.requires_grad and (last", "(last", test_what_is_frozen_in_the_networks_stays_frozen),
+        Mutant(DRAW, DRAW.replace("each, own,", "sets[0], own,", 1), LOOP),
+        Mutant("            stacks.cut_each(trained)\n", "", LOOP),
+        Mutant("losses.sum().backward()", "losses.mean().backward()", LOOP),
+        Mutant("else layers + 1\n", "else layers\n", LOOP),
+        Mutant("weight.requires_grad and (last", "(last", LOOP),
+        Mutant("            schedule.step()\n", "", LOOP),
         Mutant(
             "            optimizer.step()\n",
             "            optimizer.step()\n            stack.write_back()\n",
