@@ -87,27 +87,6 @@ def test_every_arm_sees_the_same_draws_and_no_more(labels: list[int], own: list[
         torch.testing.assert_close(accuracy, torch.tensor([[s + 3 * count / 1000 for count in labels] for s in own]))
 
 
-def test_what_is_not_drawn_is_not_read() -> None:
-    """Spoil all images that are not drawn, and the labels of those that the seed shuffled behind all that are."""
-    true = measure(real_arms(), seeds=[3])
-    images, labels = POOL[0].clone(), POOL[1].clone()
-    rows = set(draw_labelled(labels, 2, seed=3).tolist())
-    order = torch.randperm(30, generator=torch.Generator().manual_seed(3)).tolist()
-    behind = order[max(order.index(row) for row in rows) + 1 :]
-    images[[row for row in range(30) if row not in rows]] *= -7
-    labels[behind] = (labels[behind] + 1) % 3
-    assert len(rows) == 6 and len(behind) > 5
-    spoilt = measure(real_arms(), pool=(images, labels), seeds=[3])
-    assert all(torch.equal(spoilt[name], true[name]) for name in true)
-
-
-@pytest.mark.parametrize("name", ["untrained", "tuned"])
-def test_a_cell_is_the_same_whatever_else_is_measured(name: str) -> None:
-    whole = measure({name: real_arms()[name]}, labels=[1, 2, 5], seeds=[4, 0])[name]
-    cell = measure({name: real_arms()[name]}, labels=[5], seeds=[0])[name]
-    assert cell.item() == whole[1, 2].item()
-
-
 def test_labels_of_the_test_are_not_learned_from() -> None:
     """Whatever a network answers, it is right for one of three rotations of the labels."""
     turned = [measure(real_arms(), test=(TEST[0], (TEST[1] + k) % 3), seeds=[0]) for k in range(3)]
@@ -125,23 +104,18 @@ def share(named: Any, labels: torch.Tensor) -> float:
 SETS = [(POOL[0][:12], POOL[1][:12]), (POOL[0][5:9], POOL[1][5:9]), (POOL[0][12:], POOL[1][12:])]
 
 
-def test_pixels_are_told_apart_by_plain_logistic_regression() -> None:
-    found = label_efficiency.Pixels().accuracies(SETS, TEST, [0, 1, 2])
-    for accuracy, (x, y) in zip(found, SETS, strict=True):
-        plain = LogisticRegression(C=1, max_iter=2000).fit(x.reshape(len(x), 16).numpy(), y.numpy())
-        assert accuracy == pytest.approx(share(plain.predict(TEST[0].reshape(14, 16).numpy()), TEST[1]))
-
-
 def brighter(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     return images + torch.rand(len(images), 1, 1, 1, generator=generator)
 
 
-def test_moved_copies_are_learned_beside_their_originals_by_each_set_and_seed_alone() -> None:
-    arm = label_efficiency.MovedCopies(brighter, KNeighborsClassifier(1), copies=2)
+@pytest.mark.parametrize("copies", [0, 2])
+def test_arms_on_pixels_learn_originals_and_moved_copies_of_each_set_by_its_seed(copies: int) -> None:
+    learner = LogisticRegression(max_iter=2000)
+    arm = label_efficiency.MovedCopies(brighter, learner, copies) if copies else label_efficiency.Pixels()
     for accuracy, (x, y), seed in zip(arm.accuracies(SETS, TEST, [4, 9, 4]), SETS, (4, 9, 4), strict=True):
         generator = torch.Generator().manual_seed(seed)
-        all_x = torch.cat([x, brighter(x, generator), brighter(x, generator)]).reshape(3 * len(x), 16).numpy()
-        named = KNeighborsClassifier(1).fit(all_x, [*y.tolist()] * 3).predict(TEST[0].reshape(14, 16).numpy())
+        all_x = torch.cat([x, *(brighter(x, generator) for _ in range(copies))]).reshape(-1, 16)
+        named = learner.fit(all_x.numpy(), [*y.tolist()] * (1 + copies)).predict(TEST[0].reshape(14, 16).numpy())
         assert accuracy == pytest.approx(share(named, TEST[1]))
 
 
