@@ -1,5 +1,6 @@
 """Transfer: what is drawn, copied, frozen and stored, each against its definition."""
 
+import copy
 from typing import Any
 
 import pytest
@@ -33,7 +34,7 @@ def storages(model: nn.Module) -> set[int]:
     return {each.untyped_storage().data_ptr() for each in [*model.parameters(), *model.buffers()]}
 
 
-MODEL, TARGET = network(1), network(2)
+MODEL = network(1)
 
 
 # ---- draws ----
@@ -61,53 +62,17 @@ def test_of_each_class_as_many_are_drawn_as_asked_for(labels: torch.Tensor, seed
 # ---- copies ----
 
 
-@pytest.mark.parametrize("build", BUILDS)
-@pytest.mark.parametrize("head", [False, True])
-def test_the_encoder_is_copied_and_the_head_only_if_asked(build: dict[str, Any], head: bool) -> None:
-    source, target = network(1, **build), network(2, **build)
-    old, own = state(source), state(target)
+@pytest.mark.parametrize(("classes", "head"), [(3, False), (3, True), (5, False), (None, False)])
+def test_the_encoder_is_copied_and_the_head_only_if_asked(classes: int | None, head: bool) -> None:
+    source, target = network(1, num_classes=classes), network(2)
+    old, own, x = state(source), state(target), images(3, 1)
     assert transfer.copy_encoder(source, target, head=head) is target
     for name, value in target.state_dict().items():
-        given_by = own if name.startswith("head.") and not head else old
-        assert torch.equal(value, given_by[name]), name
+        assert torch.equal(value, (own if name.startswith("head.") and not head else old)[name]), name
     assert unchanged(source, old)
-    x = images(3, 1)
     assert torch.equal(transfer.features(target, x), transfer.features(source, x))
     assert torch.equal(target(x), source(x)) == head
     assert all(each.requires_grad for each in target.parameters()) and not storages(source) & storages(target)
-
-
-@pytest.mark.parametrize("num_classes", [5, None])
-def test_the_head_may_be_of_other_classes_or_missing(num_classes: int | None) -> None:
-    source, target = network(1, num_classes=num_classes), network(2)
-    own = state(target.head)
-    transfer.copy_encoder(source, target)
-    assert unchanged(target.head, own)
-    assert torch.equal(transfer.features(target, images(3, 1)), transfer.features(source, images(3, 1)))
-
-
-@pytest.mark.parametrize(
-    ("source", "head", "words"),
-    [
-        (network(1, d_model=12), False, ["of the same build", "2, 12, 2", "2, 8, 2"]),
-        (network(1, num_heads=4), False, ["2, 8, 4", "2, 8, 2"]),  # the weights would fit, by chance
-        (network(1, image_size=(2, 6, 4)), True, ["(2, 6, 4)", "(2, 4, 6)"]),
-        (network(1, pool="class"), True, ["'class'", "'mean'"]),
-        (network(1, num_classes=5), True, ["no head of as many classes", "head=False"]),
-        (network(1, num_classes=None), True, ["no head of as many classes"]),
-        (MaskedAutoencoder(network(1, num_classes=None), 4, 1, 1), False, ["MaskedAutoencoder", ".encoder"]),
-        (nn.Linear(2, 2), False, ["the source is a Linear", "expected a VisionTransformer"]),
-    ],
-)
-def test_another_build_is_refused_and_nothing_copied(source: nn.Module, head: bool, words: list[str]) -> None:
-    target, before = TARGET, state(TARGET)
-    with pytest.raises(ValueError) as refusal:
-        transfer.copy_encoder(source, target, head=head)
-    assert not [word for word in words if word not in str(refusal.value)], refusal.value
-    assert unchanged(target, before)
-
-
-# ---- features and probe ----
 
 
 @pytest.mark.parametrize("build", BUILDS)
@@ -151,13 +116,10 @@ def test_a_network_with_the_head_of_a_probe_names_what_the_probe_names() -> None
 # ---- low rank ----
 
 
-@pytest.mark.parametrize(("shape", "rank", "bias"), [((7, 5), 3, True), ((5, 7), 1, False), ((3, 3), 3, True)])
-def test_lora_is_the_dense_layer_with_b_a_added(shape: tuple[int, int], rank: int, bias: bool) -> None:
-    linear = nn.Linear(*shape, bias=bias).double()
-    x = normal(2, 11, shape[0], seed=1)
-    dense = nn.Linear(*shape, bias=bias).double()
-    dense.load_state_dict(linear.state_dict())
-    before = linear(x)
+@pytest.mark.parametrize(("shape", "rank"), [((7, 5), 3), ((5, 7), 1), ((3, 3), 3)])
+def test_lora_is_the_dense_layer_with_b_a_added(shape: tuple[int, int], rank: int) -> None:
+    linear, x = nn.Linear(*shape).double(), normal(2, 11, shape[0], seed=1)
+    dense, before = copy.deepcopy(linear), linear(x)
     layer = transfer.LoRA(linear, rank)
     assert torch.equal(layer(x), before)  # at first the update is nothing
     assert layer.A.shape == (rank, shape[0]) and layer.B.shape == (shape[1], rank)
@@ -166,7 +128,6 @@ def test_lora_is_the_dense_layer_with_b_a_added(shape: tuple[int, int], rank: in
         layer.B.copy_(normal(shape[1], rank, seed=2))
         dense.weight.add_(layer.B @ layer.A)
     torch.testing.assert_close(layer(x), dense(x))
-    assert torch.linalg.matrix_rank(dense.weight - linear.weight) == rank
     (layer(x) ** 2).sum().backward()
     trained = {name for name, each in layer.named_parameters() if each.requires_grad}
     assert trained == {"A", "B"} == {name for name, each in layer.named_parameters() if each.grad is not None}
@@ -175,13 +136,11 @@ def test_lora_is_the_dense_layer_with_b_a_added(shape: tuple[int, int], rank: in
 def test_the_seed_of_the_updates_says_all() -> None:
     layer = transfer.LoRA(nn.Linear(400, 300), 200, torch.Generator().manual_seed(1))
     assert layer.A.std().item() == pytest.approx(1 / 20, rel=0.02)  # A keeps the size of x
-    model = network(1)
     with global_generators_left_alone():
-        states = [state(transfer.add_lora(model, 2, seed=seed)) for seed in (0, 5, 5)]
-    names = [name for name in states[0] if name.endswith(".A")]
-    assert all(torch.equal(states[1][name], states[2][name]) for name in names)
-    assert not any(torch.equal(states[0][name], states[1][name]) for name in names)
-    assert not torch.equal(states[0][names[0]], states[0][names[1]])
+        states = [state(transfer.add_lora(MODEL, 2, seed=seed)) for seed in (0, 5, 5)]
+    a, b = "blocks.0.attention.q_proj.A", "blocks.1.attention.q_proj.A"
+    assert torch.equal(states[1][a], states[2][a]) and not torch.equal(states[0][a], states[1][a])
+    assert not torch.equal(states[0][a], states[0][b])
 
 
 @pytest.mark.parametrize("build", BUILDS)
@@ -209,6 +168,17 @@ X = images(6, 1)
 
 
 test_bad_input_is_refused_in_words = refuses(
+    *(
+        (lambda source=source, head=head: transfer.copy_encoder(source, network(2), head), words)
+        for source, head, words in (
+            (network(1, d_model=12), False, ["of the same build", "2, 12, 2", "2, 8, 2"]),
+            (network(1, num_heads=4), False, ["2, 8, 4", "2, 8, 2"]),  # the weights would fit, by chance
+            (network(1, pool="class"), True, ["'class'", "'mean'"]),
+            (network(1, num_classes=5), True, ["no head of as many classes", "head=False"]),
+            (network(1, num_classes=None), True, ["no head of as many classes"]),
+            (MaskedAutoencoder(network(1, num_classes=None), 4, 1, 1), False, ["MaskedAutoencoder", ".encoder"]),
+        )
+    ),
     (lambda: transfer.draw_labelled(Y, 3, seed=0), ["each=3", "{0: 2, 2: 1}", "at most 1"]),
     (lambda: transfer.draw_labelled(Y, 0, seed=0), ["each=0", "whole number of 1 or more"]),
     (lambda: transfer.features(nn.Linear(2, 2), X), ["Linear", "expected a VisionTransformer"]),
