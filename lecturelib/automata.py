@@ -102,8 +102,7 @@ class DFA:
     def equivalent(self, other: DFA) -> bool:
         """Say whether the two automata accept exactly the same strings, of every length.
 
-        Two minimal automata of one language differ only in the numbers of their states, and `minimize` numbers
-        those in order of first visit; so it is enough to compare the two tables.
+        Two minimal automata of one language differ only in the numbers of their states, which `minimize` fixes.
         Raises: ValueError for automata over different symbols.
         """
         if self.alphabet != other.alphabet:
@@ -112,7 +111,7 @@ class DFA:
                 "symbols, in the same order"
             )
         a, b = self.minimize(), other.minimize()
-        return a.table.shape == b.table.shape and bool((a.table == b.table).all()) and a.accepting == b.accepting
+        return np.array_equal(a.table, b.table) and a.accepting == b.accepting
 
     def _known(self, state: int) -> int:
         """The state as a plain number, after a look whether the table has it."""

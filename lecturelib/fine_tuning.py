@@ -66,9 +66,8 @@ def fine_tune(
     Each step draws `batch_size` examples of each network's set, with replacement, by the network's own seed, and
     follows the gradient with Adam; gradients longer than 1 are cut to length 1. The learning rate falls from `lr` to 0
     in a line. `last` trains only that many last blocks, with the final norm and the head (0: those two alone).
-    `rehearsal` are examples of an earlier task: half of each batch is drawn there.
-    `watch(step, stack)` is called before the first step, every `every` steps, and at the end.
-    An exception (an interruption, say) leaves the networks as they were; so does the end their mode (training or not).
+    `rehearsal` are examples of an earlier task: half of each batch is drawn there. `watch(step, stack)` is called
+    before the first step, every `every` steps, and at the end. An interruption leaves the networks as they were.
 
     Raises: ValueError for numbers out of range, a set that does not fit its network, unequal counts of networks, sets
         and seeds, networks with nothing to train, and a loss that is not finite.
@@ -105,7 +104,6 @@ def fine_tune(
             schedule.step()
             if watch and (step % every == 0 or step == steps):
                 watch(step, stack)
-    check_finite("largest weight", [torch.stack([each.abs().max() for each in trained]).max().item()], steps, lr)
     stack.write_back()
 
 

@@ -1,9 +1,7 @@
 """Between automata and networks: write a DFA into the weights of an RNN, and read one off a trained network.
 
-A recurrent network consumes a sequence one token at a time, like a DFA. The two functions here make that exact.
-
-    compile_rnn       a DFA, written into the weights of a tanh RNN by hand
-    extract_dfa       a DFA, read off the hidden states of a trained network
+compile_rnn       a DFA, written into the weights of a tanh RNN by hand
+extract_dfa       a DFA, read off the hidden states of a trained network
 """
 
 from __future__ import annotations
@@ -73,8 +71,7 @@ def compile_rnn(dfa: DFA, gain: float = 10.0) -> RNNWeights:
 class Extracted(NamedTuple):
     """What `extract_dfa` found: the automaton, one state per cluster, and the cluster of each hidden state.
 
-    Shapes: clusters (B, T + 1). `contradictions` counts the observed steps and outputs that the automaton gets
-    wrong, as a share of all of them.
+    Shapes: clusters (B, T + 1). `contradictions` is the share of observed steps and outputs that it gets wrong.
     Tool: from notebook 01 on.
     """
 
@@ -100,8 +97,7 @@ def extract_dfa(
 
     Shapes: states (B, T + 1, H), the first of them before any symbol; strings: B strings of length T;
         accepted (B, T + 1), True where the network accepts the part that it has read, the empty one first.
-    Returns: an `Extracted`, its automaton not minimized yet; None where not even `most` clusters are enough: such a
-        network has not settled on an automaton.
+    Returns: an `Extracted`, its automaton not minimized yet; None where not even `most` clusters are enough.
     Memory: 4 n^2 bytes for n = B (T + 1) hidden states: their distances.
     Raises: ValueError for shapes that disagree, and NaN.
     Source: the idea is that of C. W. Omlin and C. L. Giles, Extraction of rules from discrete-time recurrent neural

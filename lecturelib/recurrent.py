@@ -92,11 +92,7 @@ def lstm_step(
 
 
 def run_lstm(
-    x: torch.Tensor,
-    w_x: torch.Tensor,
-    w_h: torch.Tensor,
-    b: torch.Tensor,
-    force: Mapping[str, float] | None = None,
+    x: torch.Tensor, w_x: torch.Tensor, w_h: torch.Tensor, b: torch.Tensor, force: Mapping[str, float] | None = None
 ) -> LSTMTrace:
     """Read a batch of sequences with an LSTM, from h = c = 0, and keep everything that it computed.
 

@@ -8,8 +8,8 @@
     counted                  what torch counts while a function runs
     PowerLaw                 a line through losses on logarithmic axes, and how sure it is
 
-All costs are of one forward pass. A backward pass takes twice the operations: for each product of the forward pass one
-for the gradient of either factor; only the gradient by the input itself is left out.
+All costs are of one forward pass. A backward pass takes twice the operations: for each product one for the gradient of
+either factor; only the gradient by the input itself is left out.
 """
 
 from __future__ import annotations
@@ -75,9 +75,6 @@ def attention_cost(
         for each query of each head. Hidden products count as others do, as in torch's counter.
     Shapes: tokens (B, T, D); the lecture writes n for T. `fused` is what the layer chooses, unless told.
     Tool: from notebook 08 on.
-
-    >>> [attention_cost(batch_size=1, length=T, d_model=8, num_heads=2, fused=False).bytes for T in (16, 32)]
-    [4608, 13312]
     """
     fused = (causal or length >= LONG) if fused is None else fused
     tokens = batch_size * length * d_model
@@ -95,9 +92,6 @@ def block_cost(
     Equation: 24 B T D^2 + 4 B T^2 D operations, of which 16 B T D^2 belong to the feed-forward network.
     Arguments as in `attention_cost`.
     Taught: notebook 08, section 1.
-
-    >>> block_cost(batch_size=1, length=16, d_model=8, num_heads=2).flops == 24 * 16 * 8 * 8 + 4 * 16 * 16 * 8
-    True
     """
     attention = attention_cost(batch_size, length, d_model, num_heads, causal=causal, fused=fused)
     tokens = batch_size * length * d_model
@@ -133,8 +127,8 @@ def counted(function: Callable[[], torch.Tensor]) -> Cost:
     """Run a forward pass, and return what torch counts: the same three numbers as the formulas give.
 
     Operations come from `torch.utils.flop_counter`, to which the fused kernel of the CPU is made known (torch 2.13
-    leaves it out); bytes from the tensors that autograd keeps, parameters not counted; steps from its graph.
-    Into `nn.LSTM` and its like torch does not look, and counts no operation there: count `run_lstm` instead.
+    leaves it out); bytes from the tensors that autograd keeps, without parameters; steps from its graph. Inside
+    `nn.LSTM` and its like torch counts no operation: count `run_lstm` instead.
     Raises: ValueError for a function whose result has no graph, such as one under `torch.no_grad`.
     Tool: from notebook 08 on.
 

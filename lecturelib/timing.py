@@ -34,9 +34,6 @@ def timed(functions: Mapping[str, Callable[[], object]], *, rounds: int = 7, war
         those of the clock on the wall.
     Raises: ValueError for fewer than 1 round.
     Tool: from notebook 08 on.
-
-    >>> sorted(timed({"short": lambda: sum(range(10)), "long": lambda: sum(range(10_000))}, rounds=3))
-    ['long', 'short']
     """
     check_whole(rounds=rounds)
     seconds: dict[str, list[float]] = {name: [] for name in functions}
@@ -54,9 +51,6 @@ def product_seconds(shapes: Mapping[str, tuple[int, int, int]], rounds: int = 5)
 
     Short products are repeated until a round is long enough for the clock.
     Tool: from notebook 08 on.
-
-    >>> sorted(product_seconds({"one row": (1, 64, 64), "many": (512, 256, 256)}, rounds=1))
-    ['many', 'one row']
     """
     runs, repeats = {}, {}
     for name, (rows, inner, columns) in shapes.items():

@@ -191,12 +191,11 @@ def flushed_denormals() -> Iterator[None]:
 
     Tool: from notebook 01 on.
     """
-    before = sys.float_info.min / 2 == 0.0  # torch tells nobody how the processor is set
     torch.set_flush_denormal(True)
     try:
         yield
     finally:
-        torch.set_flush_denormal(before)
+        torch.set_flush_denormal(False)
 
 
 def check_fit(

@@ -163,8 +163,6 @@ def test_what_is_not_finite_is_refused_and_leaves_the_networks_as_they_were() ->
     with pytest.raises(ValueError, match=r"at step 2: expected a finite number; .* learning rate than lr=1e\+300"):
         fine_tuning.fine_tune([model], [(images, labels)], steps=5, lr=1e300)
     assert unchanged(model, before)
-    with pytest.raises(ValueError, match="the largest weight became"):
-        fine_tuning.fine_tune([model.float()], [(images.float(), labels)], steps=1, lr=1e38)
 
 
 # ---- bad input ----
