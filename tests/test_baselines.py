@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from lecturelib import baselines
 from lecturelib.data.digits import digits
-from lecturelib.training import fit
 from lecturelib.vision import unpatchify
 from tests.mutants import Mutant, planted
 from tests.strategies import normal, seeds
@@ -171,18 +170,6 @@ def test_the_network_has_the_layers_that_it_names(pool: str) -> None:
         torch.nn.AdaptiveAvgPool2d(1) if pool == "mean" else torch.nn.Identity(), torch.nn.Flatten(), network.head,
     )  # fmt: skip
     torch.testing.assert_close(network(images), layers(images))
-
-
-def test_the_network_learns_sixteen_digits_by_heart() -> None:
-    x, y, *_ = DIGITS
-    torch.manual_seed(0)
-    network = baselines.ConvolutionalNetwork((1, 8, 8), width=8)
-
-    def loss(model: torch.nn.Module, batch: tuple[torch.Tensor, ...]) -> torch.Tensor:
-        return torch.nn.functional.cross_entropy(model(batch[0]), batch[1])
-
-    fit(network, loss, (x[:16], y[:16]), steps=100, batch_size=16, lr=1e-2)
-    assert (network(x[:16]).argmax(1) == y[:16]).all()
 
 
 # ---- refusals ----

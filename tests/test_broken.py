@@ -30,10 +30,6 @@ def peeks(broken) -> bool:
     return not torch.allclose(broken(changed)[:, :-1], broken(TOKENS)[:, :-1], atol=1e-9)
 
 
-def test_the_right_model_stays_as_it_is():
-    assert torch.equal(model()(TOKENS), break_it(model(), "none")(TOKENS))
-
-
 @pytest.mark.parametrize("name", BUGS)
 def test_a_bug_changes_the_loss_no_weight_and_no_printed_line(name):
     plain, broken = model(), break_it(model(), name)
@@ -78,12 +74,6 @@ def test_the_shown_lines_are_what_the_layers_do():
         embedding = models["positions never added"].embedding
         found = run(lines["positions never added"], x=embedding.tokens(TOKENS), table=embedding.table, T=7)
         torch.testing.assert_close(embedding(TOKENS), found["x"])
-
-
-@pytest.mark.parametrize(("name", "apart"), [("none", True), ("positions never added", False)])
-def test_positions_that_are_never_added_tell_nothing_apart(name, apart):
-    logits = break_it(model(), name)(torch.full((1, 6), 4))
-    assert torch.allclose(logits[:, 1:], logits[:, :1].expand_as(logits[:, 1:])) != apart
 
 
 def test_the_formula_is_asked_of_every_block():

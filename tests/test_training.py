@@ -208,20 +208,6 @@ def test_the_bar_of_a_notebook_moves_and_says_how_long_it_takes(page: SimpleName
     assert len(list(walk)) == 76 and (bar.value, text.value) == (80, "80 of 80, 1.5 s")
 
 
-def test_the_bar_of_several_models_shows_their_mean_loss(page: SimpleNamespace) -> None:
-    with training.Stock([Number(), Number()], lambda: [5.0, 8.0], 100, 0.1, "pair") as stock:
-        _, bar, text = page.row.children
-        page.now += 1
-        stock.take(1, [2.0, 4.0])
-        assert (bar.max, bar.value, text.value) == (100, 1, "loss 3.000, 99 s left")
-        stock.take(2, [1.0, 1.0])
-    assert text.value == "loss 6.500, 1.0 s"  # that of the validation, which looked after two steps
-    assert [(each.steps, each.train, each.valid) for each in stock.histories] == [
-        ([2], [1.5], [5.0]),
-        ([2], [2.5], [8.0]),
-    ]
-
-
 def test_progress_and_a_labelled_run_say_one_line_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     assert list(training.progress(iter("abc"), "letters")) == ["a", "b", "c"]
     assert list(training.progress([], "none")) == []
