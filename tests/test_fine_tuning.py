@@ -111,13 +111,6 @@ def test_it_is_the_loop_written_out_for_each_network(
         torch.testing.assert_close(state(model), weights, rtol=1e-8, atol=1e-10)
 
 
-def test_it_learns_a_few_examples_by_heart() -> None:
-    models, sets = [network(1), network(2)], [examples(6, 1), examples(6, 2)]
-    fine_tuning.fine_tune(models, sets, steps=80, lr=1e-2)
-    for model, own in zip(models, sets, strict=True):
-        assert fine_tuning.Classifiers([model]).accuracy(own) == 1
-
-
 # ---- watching, stopping ----
 
 
