@@ -28,7 +28,7 @@ from lecturelib.vision import VisionTransformer, patchify, unpatchify
 
 
 class Bug(NamedTuple):
-    """A bug: the line as it should be, the line as it was, where it was seen; and what puts it into a model.
+    """A bug: the line as it should be, the line as it was, where it was seen; which layers run as which others.
 
     Tool: from notebook 04 on.
     """
@@ -36,7 +36,8 @@ class Bug(NamedTuple):
     right: str
     wrong: str
     seen: str
-    put: Callable[[LanguageModel], None]
+    layer: type[nn.Module]
+    broken: type[nn.Module]
 
 
 def break_it(model: LanguageModel, bug: str) -> LanguageModel:
@@ -53,7 +54,11 @@ def break_it(model: LanguageModel, bug: str) -> LanguageModel:
     if bug not in BUGS and bug != "none":
         raise ValueError(f"bug {bug!r} is unknown: expected one of none, {', '.join(BUGS)}")
     if bug != "none":
-        BUGS[bug].put(model)
+        of, kind = BUGS[bug].layer, BUGS[bug].broken
+        kind.__name__ = of.__name__  # a printed model does not tell
+        for each in model.modules():
+            if type(each) is of:
+                each.__class__ = kind  # the same weights, another forward
     return model
 
 
@@ -123,18 +128,6 @@ class _NeverAdded(Embedding):
         return x
 
 
-def _instead(of: type[nn.Module], kind: type[nn.Module]) -> Callable[[LanguageModel], None]:
-    """Let layers of one kind run as another, under its name: the same weights, another forward."""
-    kind.__name__ = of.__name__  # a printed model does not tell
-
-    def put(model: LanguageModel) -> None:
-        for layer in model.modules():
-            if type(layer) is of:
-                layer.__class__ = kind
-
-    return put
-
-
 # The letters: scores (B, H, T, T), x (B, T, D), merged from (B, H, T, K). Where a bug was seen: repository and issue
 # or pull request on GitHub, with the year.
 BUGS: dict[str, Bug] = {
@@ -142,37 +135,43 @@ BUGS: dict[str, Bug] = {
         "weights = scores.masked_fill(~mask, -math.inf).softmax(dim=-1)",
         "weights = scores.softmax(dim=-1)",
         "pytorch/tutorials, pull request 2423, fixed by 2662, 2023",
-        _instead(AttentionMap, _NoMask),
+        AttentionMap,
+        _NoMask,
     ),
     "soft mask": Bug(
         "weights = scores.masked_fill(~mask, -math.inf).softmax(dim=-1)",
         "weights = scores.masked_fill(~mask, -1e-12).softmax(dim=-1)",
         "hyunwoongko/transformer, issue 10, 2022",
-        _instead(AttentionMap, _SoftMask),
+        AttentionMap,
+        _SoftMask,
     ),
     "heads not moved back": Bug(
         "x = heads.transpose(1, 2).reshape(B, T, D)",
         "x = heads.reshape(B, T, D)",
         "ajhalthor/Transformer-Neural-Network, issue 1, 2023",
-        _instead(MultiHeadAttention, _NotMovedBack),
+        MultiHeadAttention,
+        _NotMovedBack,
     ),
     "norm over time": Bug(
         "mean, variance = x.mean(dim=2, keepdim=True), x.var(dim=2, keepdim=True, correction=0)",
         "mean, variance = x.mean(dim=1, keepdim=True), x.var(dim=1, keepdim=True, correction=0)",
         "jadore801120/attention-is-all-you-need-pytorch, pull request 17, 2017",
-        _instead(nn.LayerNorm, _OverTime),
+        nn.LayerNorm,
+        _OverTime,
     ),
     "positions never added": Bug(
         "x = x + table[:T]",
         "x.add(table[:T])",
         "Lightning-AI/pytorch-lightning, pull request 20099, 2024",
-        _instead(Embedding, _NeverAdded),
+        Embedding,
+        _NeverAdded,
     ),
     "wrong scale": Bug(
         "scores = q @ k.mT / math.sqrt(d_k)",
         "scores = q @ k.mT / math.sqrt(d_model)",
         "karpathy/ng-video-lecture, pull request 6, 2023",
-        _instead(AttentionMap, _ScaledByWidth),
+        AttentionMap,
+        _ScaledByWidth,
     ),
 }
 

@@ -180,7 +180,6 @@ LABELS = torch.tensor([0, 1, 2, 0, 1])
 
 test_bad_input_is_refused_in_words = refuses(
     (lambda: baselines.visible_mean(X[0], M, 2), ["(2, 6, 10)", "(B, ", "x[None]"]),
-    (lambda: baselines.visible_mean(X / 0, M, 2), ["infinity", "finite"]),
     (lambda: baselines.visible_mean(X, M, 4), ["patches of size 4", "6 x 10"]),
     (lambda: baselines.visible_mean(X, M[:1], 2), ["(1, 15)", "expected (5, 15)", "mask.expand"]),
     (lambda: baselines.visible_mean(X, M.float(), 2), ["torch.float32", "torch.bool"]),
