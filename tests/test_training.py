@@ -175,36 +175,24 @@ def test_numbers_below_the_smallest_normal_one_are_0_while_training_and_not_afte
 # ---- what is shown ----
 
 
-@pytest.fixture
-def page(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """The page of a notebook, with what is displayed on it, its last row of widgets, and a clock that a test sets."""
-    page = SimpleNamespace(now=0.025, displayed=[])
-
-    class Row(ipywidgets.HBox):
-        def __init__(self, children: list[ipywidgets.Widget]) -> None:
-            super().__init__(children)
-            page.row = self
-
-    monkeypatch.setattr(ipywidgets, "HBox", Row)
+def test_the_bar_of_a_notebook_moves_and_says_how_long_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, displayed, row = SimpleNamespace(now=0.025), [], ipywidgets.HBox
+    rows: dict[str, ipywidgets.HBox] = {}
     monkeypatch.setattr("IPython.get_ipython", lambda: SimpleNamespace(kernel="this one"))
-    monkeypatch.setattr("IPython.display.display", lambda shown, **how: page.displayed.append((shown, how)))
-    monkeypatch.setattr(training, "time", SimpleNamespace(monotonic=lambda: page.now))
-    return page
-
-
-def test_the_bar_of_a_notebook_moves_and_says_how_long_it_takes(page: SimpleNamespace) -> None:
+    monkeypatch.setattr("IPython.display.display", lambda shown, raw: displayed.append(shown))
+    monkeypatch.setattr(ipywidgets, "HBox", lambda children: rows.setdefault("bar", row(children)))
+    monkeypatch.setattr(training, "time", SimpleNamespace(monotonic=lambda: clock.now))
     walk = training.progress(range(80), "loop")
     seen = []
-    for page.now in (0.025, 0.125, 0.925, 0.985):  # a tenth of a second later, nine, and a little
+    for clock.now in (0.025, 0.125, 0.925, 0.985):  # a tenth of a second later, nine, and a little
         next(walk)
-        label, bar, text = page.row.children
+        label, bar, text = rows["bar"].children
         seen.append((bar.value, text.value))
     assert seen == [(0, ""), (0, ""), (2, "2 of 80, 35 s left"), (2, "2 of 80, 35 s left")]
-    assert (label.value, bar.max, bar.layout.width) == ("loop", 80, "260px")
-    view = {"version_major": 2, "version_minor": 0, "model_id": page.row.model_id}
-    saved = {"application/vnd.jupyter.widget-view+json": view, "text/plain": "loop: 80 steps"}
-    assert page.displayed == [(saved, {"raw": True})]
-    page.now = 1.57
+    assert (label.value, bar.max) == ("loop", 80)
+    view = {"version_major": 2, "version_minor": 0, "model_id": rows["bar"].model_id}
+    assert displayed == [{"application/vnd.jupyter.widget-view+json": view, "text/plain": "loop: 80 steps"}]
+    clock.now = 1.57
     assert len(list(walk)) == 76 and (bar.value, text.value) == (80, "80 of 80, 1.5 s")
 
 
