@@ -95,13 +95,13 @@ def test_the_cell_forgets_sums_and_hides_as_its_gates_say() -> None:
 def test_a_reader_reads_one_hot_symbols_with_torchs_cell(cell: str, kind: type[nn.RNNBase]) -> None:
     reader = recurrent.Reader(cell, np.int64(3), np.int64(7), np.int64(5)).double()
     assert type(reader.cell) is kind
-    tokens = torch.tensor([[0, 1, 2, 2], [2, 0, 0, 1]])
+    tokens = torch.tensor([[0, 1, 2, 2], [1, 0, 0, 1]])
     one_hot = torch.eye(3, dtype=torch.float64)[tokens]
     states = reader.states(tokens)
     torch.testing.assert_close(states[:, 1:], reader.cell(one_hot)[0])
     assert states.shape == (2, 5, 7) and (states[:, 0] == 0).all()
     torch.testing.assert_close(reader(tokens), F.linear(states[:, 1:], reader.head.weight, reader.head.bias))
-    assert torch.equal(reader(tokens.to(torch.uint8)), reader(tokens))
+    torch.testing.assert_close(reader(tokens), torch.cat([reader(row[None].to(torch.uint8)) for row in tokens]))
 
 
 RNN = network(nn.RNN, 3, 5, seed=0)[1]
@@ -112,9 +112,13 @@ X, H = normal(2, 7, 3, seed=0), torch.zeros(5, dtype=torch.float64)
 test_bad_input_is_refused_in_words = refuses(
     (lambda: recurrent.run_rnn(X[0], H, *RNN), ["(7, 3)", "(B, T, D)", "x[None]"]),
     (lambda: recurrent.run_lstm(X[:, :0], *LSTM), ["(2, 0, 3)", "at least one", "step"]),
+    (lambda: recurrent.run_lstm(X[:0], *LSTM), ["(0, 7, 3)", "at least one"]),
     (lambda: recurrent.run_rnn(X / 0, H, *RNN), ["x holds NaN", "finite"]),
     (lambda: recurrent.Reader("transformer", 2, 3, 1), ["'transformer'", "['rnn', 'lstm', 'gru']"]),
-    (lambda: recurrent.Reader("rnn", 2, 3, 0), ["outputs=0", "1 or more"]),
+    *(
+        (lambda sizes=sizes: recurrent.Reader("rnn", *sizes), [f"{name}=0", "1 or more"])
+        for name, sizes in {"vocab_size": (0, 3, 1), "hidden_size": (2, 0, 1), "outputs": (2, 3, 0)}.items()
+    ),
     (lambda: recurrent.Reader("rnn", 2, 3, 1)(torch.ones(2, 3)), ["torch.float32", "whole numbers"]),
 )
 
