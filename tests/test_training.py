@@ -112,6 +112,12 @@ def test_fit_is_the_loop_written_out(steps: int, looks: int, valid: Batch | None
     assert not model.training
 
 
+def test_without_numbers_it_is_500_steps_of_32_rows_at_a_hundredth() -> None:
+    rows = (torch.arange(7.0),)
+    found = training.fit(Number(), towards, rows)
+    assert found == training.fit(Number(), towards, rows, steps=500, batch_size=32, lr=0.01, seed=0)
+
+
 def test_eight_samples_are_learnt_by_heart() -> None:
     few = (DATA[0][:8], DATA[1][:8])
     history = training.fit(small_network(), squares, few, steps=400, batch_size=8, lr=0.02)
@@ -179,7 +185,7 @@ def test_the_bar_of_a_notebook_moves_and_says_how_long_it_takes(monkeypatch: pyt
     clock, displayed, row = SimpleNamespace(now=0.025), [], ipywidgets.HBox
     rows: dict[str, ipywidgets.HBox] = {}
     monkeypatch.setattr("IPython.get_ipython", lambda: SimpleNamespace(kernel="this one"))
-    monkeypatch.setattr("IPython.display.display", lambda shown, raw: displayed.append(shown))
+    monkeypatch.setattr("IPython.display.display", lambda shown, raw: displayed.append((shown, raw)))
     monkeypatch.setattr(ipywidgets, "HBox", lambda children: rows.setdefault("bar", row(children)))
     monkeypatch.setattr(training, "time", SimpleNamespace(monotonic=lambda: clock.now))
     walk = training.progress(range(80), "loop")
@@ -189,11 +195,22 @@ def test_the_bar_of_a_notebook_moves_and_says_how_long_it_takes(monkeypatch: pyt
         label, bar, text = rows["bar"].children
         seen.append((bar.value, text.value))
     assert seen == [(0, ""), (0, ""), (2, "2 of 80, 35 s left"), (2, "2 of 80, 35 s left")]
-    assert (label.value, bar.max) == ("loop", 80)
+    assert (label.value, bar.max, bar.layout.width) == ("loop", 80, "260px")
     view = {"version_major": 2, "version_minor": 0, "model_id": rows["bar"].model_id}
-    assert displayed == [{"application/vnd.jupyter.widget-view+json": view, "text/plain": "loop: 80 steps"}]
+    assert displayed == [({"application/vnd.jupyter.widget-view+json": view, "text/plain": "loop: 80 steps"}, True)]
     clock.now = 1.57
     assert len(list(walk)) == 76 and (bar.value, text.value) == (80, "80 of 80, 1.5 s")
+
+    rows.clear()
+    with training.Stock([Number(), Number()], lambda: [5.0, 8.0], 100, 0.1, "two models") as stock:
+        clock.now += 1
+        stock.take(1, [2.0, 4.0])
+        _, bar, text = rows["bar"].children
+        assert (bar.max, bar.value, text.value) == (100, 1, "loss 3.000, 99 s left")  # their mean
+        for step in (2, 3, 4):
+            stock.take(step, [1.0, 1.0])
+    assert text.value == "loss 6.500, 1.0 s"  # that of the validation
+    assert [(each.valid, each.best) for each in stock.histories] == [([5.0, 5.0], 2), ([8.0, 8.0], 2)]
 
 
 def test_progress_and_a_labelled_run_say_one_line_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
@@ -220,6 +237,7 @@ def test_seed_everything_sets_all_generators_and_returns_one_of_its_own() -> Non
             first = torch.rand((), generator=own).item()
         return [first, random.random(), np.random.rand(), torch.rand(()).item()]
 
+    assert training.seed_everything(0).initial_seed() == 0
     assert draws(7) == draws(np.int64(7)) and not set(draws(7)) & set(draws(8))
 
 
@@ -239,7 +257,11 @@ def returns(value: Callable[[torch.Tensor], object]) -> Loss:
 test_bad_input_is_refused_in_words = refuses(
     (lambda: training.fit(Number(), towards, THREE, steps=0), ["steps=0", "1 or more"]),
     (lambda: training.fit(Number(), towards, THREE, seed=-1), ["seed=-1", "0 or more"]),
-    (lambda: training.fit(Number(), towards, THREE, lr=math.nan), ["lr=nan", "above 0"]),
+    (lambda: training.fit(Number(), towards, THREE, batch_size=0), ["batch_size=0", "1 or more"]),
+    *(
+        (lambda lr=lr: training.fit(Number(), towards, THREE, lr=lr), [f"lr={lr}", "above 0"])
+        for lr in (0.0, math.nan, math.inf)
+    ),
     (lambda: training.fit(frozen(), towards, THREE), ["Number has nothing", "frozen; model.requires_grad_(True)"]),
     (lambda: training.fit(Number(), towards, THREE[0]), ["train is a Tensor: expected a tuple of tensors"]),
     (lambda: training.fit(Number(), towards, PAIR, THREE), ["tensors of train have [3, 2]", "same number"]),
