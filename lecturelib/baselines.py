@@ -4,24 +4,19 @@
     MeanImage, GaussianFill, NearestNeighbours     paint them from what training images are like
     fit_classical, ConvolutionalNetwork            name what an image shows
 
-Images are tensors (B, C, height, width), floats from 0 to 1. `mask` (B, N) is True where a patch is hidden; here
-images may have different numbers of hidden patches. Whatever paints returns the visible pixels as they are, to the
-bit, and does not look at the hidden ones.
+Images are tensors (B, C, height, width), floats from 0 to 1. `mask` (B, N) is True where a patch is hidden. Whatever
+paints returns the visible pixels as they are, to the bit, and does not look at the hidden ones.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-
+import numpy as np
 import torch
 from torch import nn
 
 from lecturelib.edges import check_whole
 from lecturelib.transfer import check_examples
 from lecturelib.vision import check_images, check_patches, check_shape
-
-Fill = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 def visible_mean(images: torch.Tensor, mask: torch.Tensor, patch_size: int) -> torch.Tensor:
@@ -37,11 +32,9 @@ def visible_mean(images: torch.Tensor, mask: torch.Tensor, patch_size: int) -> t
               [0.9000, 0.5000]]]])
     """
 
-    def fill(images: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
-        visible = images.masked_fill(hidden, 0.0).sum(dim=(2, 3), keepdim=True)  # (B, C, 1, 1)
-        return visible / (~hidden).sum(dim=(2, 3), keepdim=True)
-
-    return _painted(fill, images, mask, patch_size)
+    hidden = _hidden_pixels(images, mask, patch_size)
+    visible = images.masked_fill(hidden, 0.0).sum(dim=(2, 3), keepdim=True)  # (B, C, 1, 1)
+    return torch.where(hidden, visible / (~hidden).sum(dim=(2, 3), keepdim=True), images)
 
 
 def biharmonic(images: torch.Tensor, mask: torch.Tensor, patch_size: int) -> torch.Tensor:
@@ -55,35 +48,24 @@ def biharmonic(images: torch.Tensor, mask: torch.Tensor, patch_size: int) -> tor
     """
     from skimage.restoration import inpaint_biharmonic  # here, because it takes a second to import
 
-    def fill(images: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
-        empty = images.detach().masked_fill(hidden, 0.0).numpy()
-        holes = hidden[:, 0].numpy()
-        painted = [inpaint_biharmonic(image, hole, channel_axis=0) for image, hole in zip(empty, holes, strict=True)]
-        return torch.stack([torch.from_numpy(each) for each in painted]).clamp(0, 1)
-
-    return _painted(fill, images, mask, patch_size)
+    hidden = _hidden_pixels(images, mask, patch_size)
+    empty, holes = images.masked_fill(hidden, 0.0).numpy(), hidden[:, 0].numpy()
+    painted = [inpaint_biharmonic(image, hole, channel_axis=0) for image, hole in zip(empty, holes, strict=True)]
+    return torch.where(hidden, torch.from_numpy(np.stack(painted)).clamp(0, 1).to(images.dtype), images)
 
 
 class _Painter:
-    """What has seen training images and paints others of their size; `fill` says with what.
+    """What has seen training images (n, C, height, width) and paints others of their size; `fill` says with what."""
 
-    Shapes: train (n, C, height, width).
-    """
-
-    def __init__(self, train: torch.Tensor, least: int = 1) -> None:
+    def __init__(self, train: torch.Tensor) -> None:
         check_images(train)
-        if len(train) < least:
-            raise ValueError(f"{len(train)} training images: expected at least {least}")
-        if train.min() < 0 or train.max() > 1:
-            raise ValueError(
-                f"training images have pixels from {train.min():.3g} to {train.max():.3g}: expected 0 to 1; bytes "
-                "become that by images / 255"
-            )
         self.image_size = train.shape[1:]
 
     def paint(self, images: torch.Tensor, mask: torch.Tensor, patch_size: int) -> torch.Tensor:
         """Return the images painted: (B, C, height, width) and (B, N) to (B, C, height, width)."""
-        return _painted(self.fill, images, mask, patch_size, self.image_size)
+        check_shape(images, self.image_size)
+        hidden = _hidden_pixels(images, mask, patch_size)
+        return torch.where(hidden, self.fill(images, hidden).to(images.dtype), images)
 
     def fill(self, images: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
         """Return what `paint` puts in the hidden places, and anything elsewhere: hidden is (B, 1, height, width)."""
@@ -110,21 +92,23 @@ class GaussianFill(_Painter):
     """Paint hidden pixels with what is expected of them, given the visible ones, if all pixels are jointly normal.
 
     Equation: E[x_h | x_v] = mu_h + S_hv (S_vv + ridge I)^-1 (x_v - mu_v), with mean mu and covariance S of the
-        training images (Bishop 2006, equation 2.81). It is the best linear prediction; `ridge` is the variance of
-        noise that is thought to lie on the visible pixels, and makes S_vv invertible. Results are cut to 0 to 1.
-    With `stationary` one mean is taken for each channel, and one covariance for each displacement of two pixels,
-    wherever they lie: right for squares cut out at random places, and far fewer numbers to estimate.
+        training images (Bishop 2006, equation 2.81); `ridge` is the variance of noise that is thought to lie on the
+        visible pixels, and makes S_vv invertible. Results are cut to 0 to 1.
+    With `stationary` there is one mean for each channel, and one covariance for each displacement of two pixels: right
+    for squares cut out at random places, and far fewer numbers to estimate.
     Shapes: train (n, C, height, width); the covariance takes 8 (C * height * width)^2 bytes.
-    Raises: ValueError as `MeanImage`, for fewer than 2 training images, and a ridge that is not above 0.
+    Raises: ValueError as `MeanImage`.
     Taught: notebook 06, section 4.
     """
 
     def __init__(self, train: torch.Tensor, ridge: float = 1e-3, stationary: bool = False) -> None:
-        super().__init__(train, least=2)
-        if not 0 < ridge < math.inf:
-            raise ValueError(f"ridge={ridge}: expected a finite number above 0, such as 0.001")
+        super().__init__(train)
         self.ridge = ridge
-        self.mean, self.covariance = _by_displacement(train) if stationary else _by_pixel(train)  # (P,), (P, P)
+        if stationary:
+            self.mean, self.covariance = _by_displacement(train)  # (P,), (P, P)
+        else:
+            pixels = train.flatten(1).double()  # (n, P)
+            self.mean, self.covariance = pixels.mean(dim=0), pixels.T.cov()
 
     def fill(self, images: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
         visible = ~hidden.expand_as(images).flatten(1)  # (B, P)
@@ -142,14 +126,8 @@ class GaussianFill(_Painter):
         return self.mean + (across @ torch.cholesky_solve(surprise, root))[:, 0]
 
 
-def _by_pixel(train: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the mean and the covariance of pixels."""
-    pixels = train.flatten(1).double()  # (n, P)
-    return pixels.mean(dim=0), pixels.T.cov()
-
-
 def _by_displacement(train: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the same, but means of a channel, and of all pairs of pixels that lie equally far apart, each way."""
+    """Return the mean of each channel, and that of all pairs of pixels that lie equally far apart, each way."""
     _, C, height, width = train.shape
     mean = train.mean(dim=(0, 2, 3))  # (C,)
     room = (2 * height, 2 * width)  # so that a displacement does not come in again at the other side
@@ -187,7 +165,7 @@ class NearestNeighbours(_Painter):
         check_whole(k=k)
         if k > len(train):
             raise ValueError(f"k={k}: expected 1 to {len(train)}, the number of training images")
-        self.k, self.train = int(k), train.flatten(1)  # (n, P)
+        self.k, self.train = k, train.flatten(1)  # (n, P)
 
     def fill(self, images: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
         return self.train[self.neighbours(images, hidden)].mean(dim=1).view_as(images)  # the mean of (B, k, P)
@@ -201,31 +179,20 @@ class NearestNeighbours(_Painter):
         return away.topk(self.k, dim=1, largest=False).indices
 
 
-def _painted(
-    fill: Fill,
-    images: torch.Tensor,
-    mask: torch.Tensor,
-    patch_size: int,
-    image_size: tuple[int, ...] | None = None,
-) -> torch.Tensor:
-    """Return the images with the hidden pixels as `fill` says, after a look at all that was handed over."""
-    check_images(images, image_size)
+def _hidden_pixels(images: torch.Tensor, mask: torch.Tensor, patch_size: int) -> torch.Tensor:
+    """Return which pixels are hidden, (B, 1, height, width), after a look at all that was handed over."""
+    check_images(images)
     check_patches(images, patch_size)
     rows, columns = images.shape[2] // patch_size, images.shape[3] // patch_size
-    if not isinstance(mask, torch.Tensor) or mask.dtype != torch.bool or mask.shape != (len(images), rows * columns):
-        found = f"{tuple(mask.shape)} of {mask.dtype}" if isinstance(mask, torch.Tensor) else repr(type(mask))
+    if mask.dtype != torch.bool or mask.shape != (len(images), rows * columns):
         raise ValueError(
-            f"mask is {found}: expected ({len(images)}, {rows * columns}) of torch.bool, True = hidden; one mask for "
-            "all images becomes that by mask.expand(len(images), -1)"
+            f"mask is {tuple(mask.shape)} of {mask.dtype}: expected ({len(images)}, {rows * columns}) of torch.bool, "
+            "True = hidden; one mask for all images becomes that by mask.expand(len(images), -1)"
         )
     if mask.all(dim=1).any():
-        raise ValueError(
-            f"image {int(mask.all(dim=1).int().argmax())} has no visible patch: expected at least one, or there is "
-            "nothing to start from"
-        )
+        raise ValueError("an image has no visible patch: expected at least one, or there is nothing to start from")
     cells = mask.view(-1, 1, rows, columns)
-    hidden = cells.repeat_interleave(patch_size, dim=2).repeat_interleave(patch_size, dim=3)  # (B, 1, height, width)
-    return torch.where(hidden, fill(images, hidden).to(images.dtype), images)
+    return cells.repeat_interleave(patch_size, dim=2).repeat_interleave(patch_size, dim=3)
 
 
 def fit_classical(
@@ -235,7 +202,7 @@ def fit_classical(
 
     They take an image as a row of pixels, and draw nothing at random. C is the best of three on validation digits.
     Shapes: images (n, C, height, width), labels (n,), int64.
-    Raises: ValueError for images as in `visible_mean`, test images of another size, and labels that do not fit.
+    Raises: ValueError for images or labels that are not such, and test images of another size.
     Taught: notebook 05, section 3.
     """
     from sklearn.linear_model import LogisticRegression
@@ -244,8 +211,6 @@ def fit_classical(
     check_examples((train_images, train_labels))
     check_examples((test_images, test_labels))
     check_shape(test_images, train_images.shape[1:])
-    if len(train_labels.unique()) < 2:
-        raise ValueError(f"training images of {len(train_labels.unique())} classes: expected at least 2 classes")
     classifiers = {
         "logistic regression": LogisticRegression(C=10.0, max_iter=5000),
         "support vector machine": SVC(kernel="rbf", gamma="scale", C=10.0),
@@ -265,7 +230,7 @@ class ConvolutionalNetwork(nn.Module):
     tells which features there are and not where, or all places side by side ("concat").
     Shapes: images (B, C, height, width) as `image_size` = (C, height, width) says; returns the logits
         (B, num_classes).
-    Raises: ValueError for images of another size, a size or number below 1, and a `pool` that does not exist.
+    Raises: ValueError for images of another size, a number below 1, and a `pool` that does not exist.
     Taught: notebook 05, section 3.
 
     >>> network = ConvolutionalNetwork((1, 8, 8))

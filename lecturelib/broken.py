@@ -28,7 +28,7 @@ from lecturelib.vision import VisionTransformer, patchify, unpatchify
 
 
 class Bug(NamedTuple):
-    """A bug: the line as it should be, the line as it was, where it was seen; and what puts it into a model.
+    """A bug: the line as it should be, the line as it was, where it was seen; which layers run as which others.
 
     Tool: from notebook 04 on.
     """
@@ -36,14 +36,14 @@ class Bug(NamedTuple):
     right: str
     wrong: str
     seen: str
-    put: Callable[[LanguageModel], None]
+    layer: type[nn.Module]
+    broken: type[nn.Module]
 
 
 def break_it(model: LanguageModel, bug: str) -> LanguageModel:
     """Put a bug into a language model, in place, and return it; "none" leaves it as it is.
 
-    Weights stay as they are: what was trained can be broken, and what is broken can be trained. The printed model
-    stays the same too.
+    Weights and the printed model stay as they are: what was trained can be broken, and what is broken trained.
     Raises: ValueError for a bug that does not exist.
     Taught: notebook 04, section 7.
 
@@ -54,7 +54,11 @@ def break_it(model: LanguageModel, bug: str) -> LanguageModel:
     if bug not in BUGS and bug != "none":
         raise ValueError(f"bug {bug!r} is unknown: expected one of none, {', '.join(BUGS)}")
     if bug != "none":
-        BUGS[bug].put(model)
+        of, kind = BUGS[bug].layer, BUGS[bug].broken
+        kind.__name__ = of.__name__  # a printed model does not tell
+        for each in model.modules():
+            if type(each) is of:
+                each.__class__ = kind  # the same weights, another forward
     return model
 
 
@@ -91,68 +95,37 @@ def maps_follow_the_formula(model: LanguageModel) -> bool:
     return all(follows)
 
 
-class _Silent(nn.Module):
-    """A layer that is printed as the one that it stands for: the second of its bases."""
-
-    def _get_name(self) -> str:
-        return type(self).__bases__[1].__name__
-
-
-class _NoMask(_Silent, AttentionMap):
+class _NoMask(AttentionMap):
     def forward(self, scores: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         return scores.softmax(dim=-1)
 
 
-class _SoftMask(_Silent, AttentionMap):
+class _SoftMask(AttentionMap):
     def forward(self, scores: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         return (scores if mask is None else scores.masked_fill(~mask, -1e-12)).softmax(dim=-1)
 
 
-class _ScaledByWidth(_Silent, AttentionMap):
-    def __init__(self, num_heads: int) -> None:
-        super().__init__()
-        self.num_heads = num_heads
-
+class _ScaledByWidth(AttentionMap):
     def forward(self, scores: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
-        return AttentionMap.forward(self, scores / math.sqrt(self.num_heads), mask)  # sqrt(D) = sqrt(H) sqrt(d_k)
+        return AttentionMap.forward(self, scores / math.sqrt(scores.shape[1]), mask)  # sqrt(D) = sqrt(H) sqrt(d_k)
 
 
-class _NotMovedBack(_Silent, MultiHeadAttention):
+class _NotMovedBack(MultiHeadAttention):
     def merge(self, x: torch.Tensor) -> torch.Tensor:
         return x.reshape(x.shape[0], x.shape[2], -1)  # (B, H, T, K) to (B, T, D), without a transpose
 
 
-class _OverTime(_Silent, nn.LayerNorm):
+class _OverTime(nn.LayerNorm):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         centered = x - x.mean(dim=1, keepdim=True)  # over (B, T, D): all times together
         return centered / (centered.square().mean(dim=1, keepdim=True) + self.eps).sqrt() * self.weight + self.bias
 
 
-class _NeverAdded(_Silent, Embedding):
+class _NeverAdded(Embedding):
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         x = self.tokens(tokens)
         x.add(self.table[: tokens.shape[1]])  # the sum is not kept: that is the bug
         return x
-
-
-def _map(make: Callable[[int], AttentionMap]) -> Callable[[LanguageModel], None]:
-    def put(model: LanguageModel) -> None:
-        for attention in model.modules():
-            if isinstance(attention, MultiHeadAttention):
-                attention.map = make(attention.num_heads)
-
-    return put
-
-
-def _instead(of: type[nn.Module], kind: type[nn.Module]) -> Callable[[LanguageModel], None]:
-    """Let layers of one kind run as another: the same weights, another forward."""
-
-    def put(model: LanguageModel) -> None:
-        for layer in model.modules():
-            if type(layer) is of:
-                layer.__class__ = kind
-
-    return put
 
 
 # The letters: scores (B, H, T, T), x (B, T, D), merged from (B, H, T, K). Where a bug was seen: repository and issue
@@ -162,37 +135,43 @@ BUGS: dict[str, Bug] = {
         "weights = scores.masked_fill(~mask, -math.inf).softmax(dim=-1)",
         "weights = scores.softmax(dim=-1)",
         "pytorch/tutorials, pull request 2423, fixed by 2662, 2023",
-        _map(lambda _: _NoMask()),
+        AttentionMap,
+        _NoMask,
     ),
     "soft mask": Bug(
         "weights = scores.masked_fill(~mask, -math.inf).softmax(dim=-1)",
         "weights = scores.masked_fill(~mask, -1e-12).softmax(dim=-1)",
         "hyunwoongko/transformer, issue 10, 2022",
-        _map(lambda _: _SoftMask()),
+        AttentionMap,
+        _SoftMask,
     ),
     "heads not moved back": Bug(
         "x = heads.transpose(1, 2).reshape(B, T, D)",
         "x = heads.reshape(B, T, D)",
         "ajhalthor/Transformer-Neural-Network, issue 1, 2023",
-        _instead(MultiHeadAttention, _NotMovedBack),
+        MultiHeadAttention,
+        _NotMovedBack,
     ),
     "norm over time": Bug(
         "mean, variance = x.mean(dim=2, keepdim=True), x.var(dim=2, keepdim=True, correction=0)",
         "mean, variance = x.mean(dim=1, keepdim=True), x.var(dim=1, keepdim=True, correction=0)",
         "jadore801120/attention-is-all-you-need-pytorch, pull request 17, 2017",
-        _instead(nn.LayerNorm, _OverTime),
+        nn.LayerNorm,
+        _OverTime,
     ),
     "positions never added": Bug(
         "x = x + table[:T]",
         "x.add(table[:T])",
         "Lightning-AI/pytorch-lightning, pull request 20099, 2024",
-        _instead(Embedding, _NeverAdded),
+        Embedding,
+        _NeverAdded,
     ),
     "wrong scale": Bug(
         "scores = q @ k.mT / math.sqrt(d_k)",
         "scores = q @ k.mT / math.sqrt(d_model)",
         "karpathy/ng-video-lecture, pull request 6, 2023",
-        _map(_ScaledByWidth),
+        AttentionMap,
+        _ScaledByWidth,
     ),
 }
 
@@ -210,7 +189,6 @@ def broken_painters(model: MaskedAutoencoder, images: torch.Tensor, steps: int =
     """
     height, width = images.shape[2:]
     size = model.encoder.patch_size
-
     near = NearestNeighbours(images, k=3)
 
     def leak(images: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

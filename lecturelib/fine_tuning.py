@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from lecturelib import stacks
 from lecturelib.edges import check_whole
@@ -23,7 +24,7 @@ from lecturelib.vision import VisionTransformer, check_shape
 class Classifiers(stacks.Stack):
     """Vision transformers of one build as one: their weights lie side by side, each operation runs once for all.
 
-    Raises: ValueError for no networks, other networks, and networks of different builds.
+    Raises: ValueError for no networks, and networks of different builds.
     Tool: from notebook 07 on.
 
     >>> build = dict(patch_size=2, d_model=8, num_heads=2, num_layers=1, num_classes=3)
@@ -32,19 +33,12 @@ class Classifiers(stacks.Stack):
     """
 
     def __init__(self, models: Sequence[VisionTransformer]) -> None:
-        models = list(models)
-        if not models or not all(isinstance(each, VisionTransformer) for each in models):
-            kinds = [type(each).__name__ for each in models]
-            raise ValueError(f"networks {kinds}: expected one VisionTransformer or more, in a list")
         super().__init__(models)
         self.first = models[0]
 
     @torch.no_grad()
     def accuracy(self, examples: Examples) -> torch.Tensor:
-        """Return the share of the examples that each network names rightly: (S,).
-
-        Raises: ValueError for examples that do not fit the networks.
-        """
+        """Return the share of the examples that each network names rightly: (S,)."""
         _check_fits(self.first, examples)
         parts = zip(examples[0].split(250), examples[1].split(250), strict=True)
         right = [self(images).argmax(dim=-1) == labels for images, labels in parts]  # (S, 250) each
@@ -72,18 +66,25 @@ def fine_tune(
     Each step draws `batch_size` examples of each network's set, with replacement, by the network's own seed, and
     follows the gradient with Adam; gradients longer than 1 are cut to length 1. The learning rate falls from `lr` to 0
     in a line. `last` trains only that many last blocks, with the final norm and the head (0: those two alone).
-    `rehearsal` are examples of an earlier task: half of each batch is drawn there.
-    `watch(step, stack)` is called before the first step, every `every` steps, and at the end.
-    An exception (an interruption, say) leaves the networks as they were; so does the end their mode (training or not).
+    `rehearsal` are examples of an earlier task: half of each batch is drawn there. `watch(step, stack)` is called
+    before the first step, every `every` steps, and at the end. An interruption leaves the networks as they were.
 
     Raises: ValueError for numbers out of range, a set that does not fit its network, unequal counts of networks, sets
-        and seeds, one network twice, networks with nothing to train, and a loss that is not finite.
+        and seeds, networks with nothing to train, and a loss that is not finite.
     Tool: from notebook 07 on.
     """
-    models, sets = list(models), list(sets)
-    seeds = list(range(len(models)) if seeds is None else seeds)
+    check_whole(steps=steps, batch_size=batch_size, every=every)
+    if not 0 < lr < math.inf:
+        raise ValueError(f"lr={lr}: expected a finite number above 0")
+    seeds = range(len(models)) if seeds is None else seeds
+    if not len(set(models)) == len(models) == len(sets) == len(seeds):
+        raise ValueError(
+            f"{len(models)} networks, {len(sets)} sets, {len(seeds)} seeds: expected one of each for each, and no "
+            "network twice; copy.deepcopy makes another"
+        )
+    for examples in [*sets, *([rehearsal] if rehearsal else [])]:
+        _check_fits(models[0], examples)
     stack = Classifiers(models)
-    _check_tuning(models, sets, seeds, rehearsal, steps=steps, batch_size=batch_size, lr=lr, every=every)
     trained = _trained(stack, last)
     optimizer = torch.optim.Adam(trained, lr, fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / steps)
@@ -103,7 +104,6 @@ def fine_tune(
             schedule.step()
             if watch and (step % every == 0 or step == steps):
                 watch(step, stack)
-    check_finite("largest weight", [torch.stack([each.abs().max() for each in trained]).max().item()], steps, lr)
     stack.write_back()
 
 
@@ -121,53 +121,21 @@ def _draw(examples: Examples, generator: torch.Generator, batch_size: int, rehea
 def _trained(stack: Classifiers, last: int | None) -> list[torch.Tensor]:
     """Return the weights to train; the others are frozen."""
     layers = len(stack.first.blocks)
-    if last is not None:
-        check_whole(0, last=last)
-        if last > layers:
-            raise ValueError(f"last={last}: expected at most {layers}, the number of blocks; None trains everything")
+    if last is not None and last not in range(layers + 1):
+        raise ValueError(f"last={last}: expected 0 to {layers}, the number of blocks; None trains everything")
     for name, weight in stack.weights.items():
         part, _, rest = name.partition(".")
         below = layers - int(rest.split(".")[0]) if part == "blocks" else 0 if part in ("head", "norm") else layers + 1
-        frozen = last is not None and below > last
-        weight.requires_grad_(weight.requires_grad and not frozen)
+        weight.requires_grad_(weight.requires_grad and (last is None or below <= last))
     trained = [weight for weight in stack.weights.values() if weight.requires_grad]
     if not trained:
         raise ValueError("every weight is frozen: expected some to train; model.requires_grad_(True) frees them")
     return trained
 
 
-def _check_tuning(
-    models: list[VisionTransformer],
-    sets: list[Examples],
-    seeds: list[int],
-    rehearsal: Examples | None,
-    *,
-    steps: int,
-    batch_size: int,
-    lr: float,
-    every: int,
-) -> None:
-    if not len(models) == len(sets) == len(seeds):
-        raise ValueError(f"{len(models)} networks, {len(sets)} sets, {len(seeds)} seeds: expected one of each for each")
-    if len({id(each) for each in models}) < len(models):
-        raise ValueError(f"a network stands twice among {len(models)}: expected each once; copy.deepcopy makes another")
-    for seed in seeds:
-        check_whole(0, seed=seed)
-    check_whole(steps=steps, every=every)
-    check_whole(1 if rehearsal is None else 2, batch_size=batch_size)  # half of it is for the rehearsal
-    if not 0 < lr < math.inf:
-        raise ValueError(f"lr={lr}: expected a finite number above 0")
-    for examples in [*sets, *([rehearsal] if rehearsal is not None else [])]:
-        _check_fits(models[0], examples)
-
-
 def _check_fits(model: VisionTransformer, examples: Examples) -> None:
     """Refuse examples that a network cannot learn from."""
-    num_classes = getattr(model.head, "out_features", None)
-    if num_classes is None:
+    if not isinstance(model.head, nn.Linear):
         raise ValueError("the networks have no head: expected VisionTransformer(..., num_classes=...)")
-    check_examples(examples, num_classes)
+    check_examples(examples, model.head.out_features)
     check_shape(examples[0], model.image_size)
-    own = model.patch_embed.weight.dtype
-    if examples[0].dtype != own:
-        raise ValueError(f"images are {examples[0].dtype}, the network {own}: expected the same; images.to({own})")

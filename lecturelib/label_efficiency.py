@@ -3,8 +3,7 @@
     Pixels, MovedCopies, Probe, Tune    ways to learn from few labels ("arms")
     label_efficiency                    every arm on the same draws: arms x labels x seeds
 
-An arm turns sets of examples into accuracies on test data. All arms see the same sets, so that what they differ in is
-the arm. Arms share no generator.
+All arms see the same sets of examples, so that what they differ in is the arm. Arms share no generator.
 """
 
 from __future__ import annotations
@@ -15,29 +14,21 @@ from typing import Any, Protocol
 
 import torch
 
-from lecturelib.edges import check_whole
 from lecturelib.fine_tuning import Classifiers, fine_tune
-from lecturelib.transfer import (
-    Examples,
-    LinearProbe,
-    check_examples,
-    copy_encoder,
-    draw_labelled,
-    probe_head,
-)
+from lecturelib.transfer import Examples, LinearProbe, check_examples, copy_encoder, draw_labelled, probe_head
 from lecturelib.vision import VisionTransformer
 
 Build = Callable[[int], VisionTransformer]
 
 
 class Arm(Protocol):
-    """A way to learn from few labels.
+    """A way to learn from few labels: it learns from each set alone, by its seed.
 
+    Returns: the share of test examples that it names rightly then, for each set.
     Tool: from notebook 07 on.
     """
 
-    def accuracies(self, sets: Sequence[Examples], test: Examples, seeds: Sequence[int]) -> list[float]:
-        """Learn from each set alone, by its seed, and return the share of test examples named rightly."""
+    def accuracies(self, sets: Sequence[Examples], test: Examples, seeds: Sequence[int]) -> list[float]: ...
 
 
 @dataclass(frozen=True)
@@ -48,23 +39,17 @@ class Pixels(Arm):
     """
 
     def accuracies(self, sets: Sequence[Examples], test: Examples, seeds: Sequence[int]) -> list[float]:
-        """Learn from each set alone; the seeds play no part."""
         from sklearn.linear_model import LogisticRegression
 
-        found = []
-        for images, labels in sets:
-            learned = LogisticRegression(max_iter=2000).fit(images.flatten(1).numpy(), labels.numpy())
-            found.append(float(learned.score(test[0].flatten(1).numpy(), test[1].numpy())))
-        return found
+        return [_on_pixels(LogisticRegression(max_iter=2000), each, test) for each in sets]
 
 
 @dataclass(frozen=True)
 class MovedCopies(Arm):
     """A classifier on the pixels of the labeled images and of moved copies of each: it has seen no source either.
 
-    What it knows beside the labels is that an image stays the same thing when it is moved a little. `move(images,
-    generator)` makes a copy of each image, such as `moved` of `lecturelib.data.digits`; `classifier` is one of
-    scikit-learn's, not fitted yet, of which each set gets its own.
+    `move(images, generator)` makes a copy of each image, such as `moved` of `lecturelib.data.digits`; `classifier` is
+    one of scikit-learn's, fitted anew to each set.
     Tool: from notebook 07 on.
     """
 
@@ -72,20 +57,19 @@ class MovedCopies(Arm):
     classifier: Any
     copies: int = 40
 
-    def __post_init__(self) -> None:
-        check_whole(0, copies=self.copies)
-
     def accuracies(self, sets: Sequence[Examples], test: Examples, seeds: Sequence[int]) -> list[float]:
-        """Learn from each set alone; the seeds move the copies."""
-        from sklearn.base import clone
-
         found = []
         for (images, labels), seed in zip(sets, seeds, strict=True):
             generator = torch.Generator().manual_seed(seed)
             all_images = torch.cat([images, *(self.move(images, generator) for _ in range(self.copies))])
-            learned = clone(self.classifier).fit(all_images.flatten(1).numpy(), labels.repeat(1 + self.copies).numpy())
-            found.append(float(learned.score(test[0].flatten(1).numpy(), test[1].numpy())))
+            found.append(_on_pixels(self.classifier, (all_images, labels.repeat(1 + self.copies)), test))
         return found
+
+
+def _on_pixels(classifier: Any, examples: Examples, test: Examples) -> float:
+    """Fit a classifier of scikit-learn to the pixels, from new, and return the share of test images named rightly."""
+    classifier.fit(examples[0].flatten(1).numpy(), examples[1].numpy())
+    return float(classifier.score(test[0].flatten(1).numpy(), test[1].numpy()))
 
 
 @dataclass(frozen=True)
@@ -99,7 +83,6 @@ class Probe(Arm):
     encoder: VisionTransformer | Build
 
     def accuracies(self, sets: Sequence[Examples], test: Examples, seeds: Sequence[int]) -> list[float]:
-        """Learn from each set alone; the seeds make the encoders, if there is not the one."""
         found = []
         for (images, labels), seed in zip(sets, seeds, strict=True):
             encoder = self.encoder if isinstance(self.encoder, VisionTransformer) else self.encoder(seed)
@@ -114,7 +97,7 @@ class Tune(Arm):
     `build(seed)` makes a network with a head; the weights of `source` are copied into it, with its head if
     `keep_head`; `probe_first` begins with the head of a linear probe instead. `how` goes to `fine_tune`: steps,
     batch_size, lr, last, ...
-    Raises: ValueError for a head that is to be kept without a source, and as `copy_encoder` and `fine_tune`.
+    Raises: ValueError as `copy_encoder` and `fine_tune`.
     Tool: from notebook 07 on.
     """
 
@@ -124,10 +107,6 @@ class Tune(Arm):
     probe_first: bool = False
     how: Mapping[str, Any] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        if self.keep_head and self.source is None:
-            raise ValueError("keep_head=True without a source: expected the network whose head is to be kept")
-
     def start(self, seed: int) -> VisionTransformer:
         """Return the network as it is before the first label."""
         model = self.build(seed)
@@ -136,7 +115,6 @@ class Tune(Arm):
         return model
 
     def accuracies(self, sets: Sequence[Examples], test: Examples, seeds: Sequence[int]) -> list[float]:
-        """Train one network on each set, by its seed."""
         models = [self.start(seed) for seed in seeds]
         if self.probe_first:
             models = [probe_head(model, *examples) for model, examples in zip(models, sets, strict=True)]
@@ -157,35 +135,16 @@ def label_efficiency(
     The labelled examples are drawn from `pool` by the seed alone, so that a seed gives every arm the same ones; the
     other examples of the pool, and their labels, no arm sees. `test` is used for the accuracies and nothing else.
     Shapes: returns for each arm (seeds, labels).
-    Raises: ValueError for more labels than there are, the same seed twice, a test image that is in the pool, no arms,
-        an arm that returns another number of accuracies, and examples that are not such.
+    Raises: ValueError for more labels than there are, a test image that is in the pool, and examples that are not such.
     Tool: from notebook 07 on.
     """
-    labels, seeds = list(labels), list(seeds)
-    if not arms or not labels or not seeds or len(set(seeds)) < len(seeds):
-        raise ValueError(
-            f"{len(arms)} arms, labels {labels}, seeds {seeds}: expected one or more of each, no seed twice"
-        )
-    for seed in seeds:
-        check_whole(0, seed=seed)
     check_examples(pool)
     check_examples(test)
     check_apart(pool[0], test[0])
-    sets, of = [], []
-    for seed in seeds:
-        for each in labels:
-            rows = draw_labelled(pool[1], each, seed=seed)
-            sets.append((pool[0][rows], pool[1][rows]))
-            of.append(seed)
-    measured = {}
-    for name, arm in arms.items():
-        found = torch.tensor(arm.accuracies(sets, test, of))
-        if found.shape != (len(sets),):
-            raise ValueError(
-                f"arm {name!r} returned accuracies {tuple(found.shape)}: expected ({len(sets)},), one for each set"
-            )
-        measured[name] = found.view(len(seeds), len(labels))
-    return measured
+    draws = [(seed, draw_labelled(pool[1], each, seed=seed)) for seed in seeds for each in labels]
+    sets = [(pool[0][rows], pool[1][rows]) for _, rows in draws]
+    found = {name: torch.tensor(arm.accuracies(sets, test, [seed for seed, _ in draws])) for name, arm in arms.items()}
+    return {name: each.view(len(seeds), len(labels)) for name, each in found.items()}
 
 
 def check_apart(pool: torch.Tensor, test: torch.Tensor) -> None:
@@ -197,11 +156,8 @@ def check_apart(pool: torch.Tensor, test: torch.Tensor) -> None:
     Traceback (most recent call last):
     ValueError: 1 test images are in the pool as well: expected none; split the data before drawing from it
     """
-    seen, asked = (
-        [each.tobytes() for each in (images.detach().cpu().double() + 0.0).numpy()] for images in (pool, test)
-    )
-    known = set(seen)
-    both = sum(each in known for each in asked)
+    known = {each.numpy().tobytes() for each in pool}
+    both = sum(each.numpy().tobytes() in known for each in test)
     if both:
         raise ValueError(
             f"{both} test images are in the pool as well: expected none; split the data before drawing from it"

@@ -1,9 +1,7 @@
 """Between automata and networks: write a DFA into the weights of an RNN, and read one off a trained network.
 
-A recurrent network consumes a sequence one token at a time, like a DFA. The two functions here make that exact.
-
-    compile_rnn       a DFA, written into the weights of a tanh RNN by hand
-    extract_dfa       a DFA, read off the hidden states of a trained network
+compile_rnn       a DFA, written into the weights of a tanh RNN by hand
+extract_dfa       a DFA, read off the hidden states of a trained network
 """
 
 from __future__ import annotations
@@ -17,7 +15,6 @@ import torch
 from scipy.cluster.hierarchy import fcluster, linkage
 
 from lecturelib.automata import DFA
-from lecturelib.edges import check_whole
 
 
 class RNNWeights(NamedTuple):
@@ -42,9 +39,8 @@ def compile_rnn(dfa: DFA, gain: float = 10.0) -> RNNWeights:
     Equation: before the gain, unit (s, a) receives [x_t = a] + [previous state in the preimage of s under a] - 3/2,
         which is +1/2 if both hold, and -1/2 or less if not. tanh(gain * .) makes that +1 or -1.
     Shapes: H = states * symbols, unit number s * len(alphabet) + a; inputs are one-hot symbols, D = len(alphabet).
-    Raises: ValueError for a gain at which the units are too far from -1 and +1, so that errors would grow from step
-        to step: below 6, or below log(10 H) for a large automaton (a unit is off by about 2 exp(-gain), and up to H
-        of them are added).
+    Raises: ValueError for a gain below 6, or below log(10 H) for a large automaton: a unit is off by about
+        2 exp(-gain), up to H of them are added, and such errors would grow from step to step.
     Source: M. L. Minsky, Computation: finite and infinite machines, 1967, chapter 3, with tanh for the threshold.
     Taught: notebook 01, section 2.
 
@@ -75,8 +71,7 @@ def compile_rnn(dfa: DFA, gain: float = 10.0) -> RNNWeights:
 class Extracted(NamedTuple):
     """What `extract_dfa` found: the automaton, one state per cluster, and the cluster of each hidden state.
 
-    Shapes: clusters (B, T + 1). `contradictions` counts the observed steps and outputs that the automaton gets
-    wrong, as a share of all of them.
+    Shapes: clusters (B, T + 1). `contradictions` is the share of observed steps and outputs that it gets wrong.
     Tool: from notebook 01 on.
     """
 
@@ -102,18 +97,23 @@ def extract_dfa(
 
     Shapes: states (B, T + 1, H), the first of them before any symbol; strings: B strings of length T;
         accepted (B, T + 1), True where the network accepts the part that it has read, the empty one first.
-    Returns: an `Extracted`, its automaton not minimized yet; None where not even `most` clusters are enough: such a
-        network has not settled on an automaton.
+    Returns: an `Extracted`, its automaton not minimized yet; None where not even `most` clusters are enough.
     Memory: 4 n^2 bytes for n = B (T + 1) hidden states: their distances.
-    Raises: ValueError for shapes that disagree, NaN, and an unknown symbol.
+    Raises: ValueError for shapes that disagree, and NaN.
     Source: the idea is that of C. W. Omlin and C. L. Giles, Extraction of rules from discrete-time recurrent neural
         networks, 1996.
     Taught: notebook 01, section 4.
     """
-    check_whole(2, most=most)
-    read = _read_strings(states, strings, accepted, alphabet)  # (B, T) numbers of the symbols
-    points = states.detach().cpu().double().numpy()
-    says = accepted.detach().cpu().numpy().astype(bool)
+    b, t = len(strings), len(strings[0])
+    if states.ndim != 3 or not states.shape[:2] == accepted.shape == (b, t + 1):
+        raise ValueError(
+            f"states {tuple(states.shape)} and accepted {tuple(accepted.shape)} do not fit {b} strings of length {t}: "
+            f"expected ({b}, {t + 1}, H) and ({b}, {t + 1}), the state before the first symbol included"
+        )
+    if not torch.isfinite(states).all():
+        raise ValueError("states hold NaN or infinity: expected finite hidden states; was the training divergent?")
+    read = np.array([[alphabet.index(symbol) for symbol in string] for string in strings])  # (B, T)
+    points, says = states.detach().double().numpy(), accepted.numpy()
     tree = linkage(points.reshape(-1, points.shape[-1]), method="ward")  # merges the nearest groups, one by one
     for k in range(2, most + 1):
         clusters = fcluster(tree, k, criterion="maxclust").reshape(points.shape[:2]) - 1  # fcluster counts from 1
@@ -121,25 +121,6 @@ def extract_dfa(
         if found.contradictions <= tolerance:
             return found
     return None
-
-
-def _read_strings(states: torch.Tensor, strings: Sequence[str], accepted: torch.Tensor, alphabet: str) -> np.ndarray:
-    """The strings as symbol numbers (B, T), after checking that everything fits together."""
-    lengths = {len(string) for string in strings}
-    if len(lengths) != 1 or 0 in lengths:
-        raise ValueError(f"strings of lengths {sorted(lengths)}: expected strings of one length, at least 1")
-    b, t = len(strings), lengths.pop()
-    if states.ndim != 3 or tuple(states.shape[:2]) != (b, t + 1) or tuple(accepted.shape) != (b, t + 1):
-        raise ValueError(
-            f"states {tuple(states.shape)} and accepted {tuple(accepted.shape)} do not fit {b} strings of length {t}: "
-            f"expected ({b}, {t + 1}, H) and ({b}, {t + 1}), the state before the first symbol included"
-        )
-    if not torch.isfinite(states).all():
-        raise ValueError("states hold NaN or infinity: expected finite hidden states; was the training divergent?")
-    unknown = sorted({symbol for string in strings for symbol in string} - set(alphabet))
-    if unknown:
-        raise ValueError(f"unknown symbols {unknown} in the strings: expected only {list(alphabet)}")
-    return np.array([[alphabet.index(symbol) for symbol in string] for string in strings])
 
 
 def _table_of(clusters: np.ndarray, read: np.ndarray, says: np.ndarray, k: int, alphabet: str) -> Extracted:

@@ -35,13 +35,11 @@ def seed_everything(seed: int) -> torch.Generator:
     """Seed the generators of Python, NumPy and torch, and return a torch generator of its own with that seed.
 
     The global ones decide how layers are initialized; draw data from the returned one.
-    Raises: ValueError for a seed that is not a whole number from 0 to 2**32 - 1.
+    Raises: ValueError for a seed that is not a whole number of 0 or more.
     Tool: from notebook 00 on.
     """
     check_whole(0, seed=seed)
-    if seed >= 2**32:
-        raise ValueError(f"seed={seed}: expected at most 2**32 - 1, which is all that NumPy takes")
-    seed = int(seed)
+    seed = int(seed)  # not all generators take NumPy's
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
@@ -76,19 +74,16 @@ def fit(
     seed: int = 0,
     label: str | None = None,
 ) -> History:
-    """Train a model with Adam on batches drawn at random, and leave its best weights in it.
+    """Train a model with Adam on batches drawn at random, and leave its best weights in it, in eval mode.
 
     `train` and `valid` are tuples of tensors that share their first dimension; each step draws `batch_size` rows of
     `train`, with replacement, and calls `loss(model, rows)`. Some 50 times along the way it takes stock: the best
     weights are those with the lowest validation loss (without `valid`, with the lowest mean loss of the batches since
-    the last time). They are left in eval mode.
-    With a `label` it shows a bar with the loss and the time left; without, it is silent. Interrupting the kernel
-    ends the training early and leaves the best weights so far in the model; without a label (inside a longer loop)
-    the interruption is passed on, so that the longer loop stops too. `fit_many` trains a model for each of several
-    seeds at once.
+    the last time).
+    With a `label` it shows a bar; without, it is silent. Interrupting the kernel ends the training early, with the best
+    weights so far in the model; without a label (inside a longer loop) the interruption is passed on.
 
     Units: `lr` is Adam's learning rate; gradients longer than 1 are cut to length 1.
-    Returns: a `History`.
     Raises: ValueError for empty, unequal or infinite data, a number that is out of range, a model with nothing to
         train, and a loss that is no single finite number or does not depend on the model.
     Taught: notebook 01, section 4.
@@ -126,8 +121,7 @@ class Stock:
     """What `fit` and `fit_many` keep beside their loops, for one model or several: histories, best weights, the bar.
 
     As the block ends, by itself or by an exception, each model gets its best weights. `judge` returns the validation
-    losses, none without validation data; `write_back` brings the present weights into the models, if they are
-    elsewhere.
+    losses, if any; `write_back` brings the present weights into the models, if they are elsewhere.
     Tool: from notebook 01 on.
     """
 
@@ -147,7 +141,7 @@ class Stock:
         self.bar = _Bar(steps, label) if label else None
 
     def refuse_infinite(self, step: int, losses: list[float], lengths: list[float]) -> None:
-        """Stop before a step that would spoil the weights."""
+        """Raise ValueError before a step that would spoil the weights."""
         check_finite("loss", losses, step, self.lr)
         check_finite("length of the gradient", lengths, step, self.lr)
 
@@ -182,8 +176,7 @@ class Stock:
             model.eval()
         if self.bar:
             mean = sum(each for each, _ in self.best) / len(self.best)
-            ended = f"loss {mean:.3f}" if self.histories[0].steps else "before the first look at the loss"
-            self.bar.close(f"{'stopped, ' if interrupted else ''}{ended}")
+            self.bar.close(f"{'stopped, ' if interrupted else ''}loss {mean:.3f}")
         return interrupted and self.bar is not None
 
 
@@ -198,12 +191,11 @@ def flushed_denormals() -> Iterator[None]:
 
     Tool: from notebook 01 on.
     """
-    before = sys.float_info.min / 2 == 0.0  # torch tells nobody how the processor is set
     torch.set_flush_denormal(True)
     try:
         yield
     finally:
-        torch.set_flush_denormal(before)
+        torch.set_flush_denormal(False)
 
 
 def check_fit(
@@ -231,19 +223,14 @@ def check_fit(
                 f"{type(model).__name__} has nothing to train: expected a parameter that is not frozen; "
                 "model.requires_grad_(True) frees all of them"
             )
-    given = {"train": train} if valid is None else {"train": train, "valid": valid}
-    for name, data in given.items():
-        if not isinstance(data, tuple) or not data or not all(isinstance(each, torch.Tensor) for each in data):
-            held = f" of {type(data[0]).__name__}" if isinstance(data, tuple | list) and data else ""
-            raise ValueError(f"{name} is a {type(data).__name__}{held}: expected a tuple of tensors, such as (x, y)")
+    for name, data in {"train": train, "valid": train if valid is None else valid}.items():
+        if not isinstance(data, tuple) or not all(isinstance(each, torch.Tensor) for each in data):
+            raise ValueError(f"{name} is a {type(data).__name__}: expected a tuple of tensors, such as (x, y)")
         lengths = [len(each) for each in data]
         if len(set(lengths)) != 1 or lengths[0] == 0:
             raise ValueError(f"the tensors of {name} have {lengths} rows: expected the same number in each, at least 1")
-        for k, each in enumerate(data):
-            if not torch.isfinite(each).all():
-                raise ValueError(
-                    f"{name}[{k}] holds NaN or infinity: expected finite numbers; look where they come from"
-                )
+        if not all(torch.isfinite(each).all() for each in data):
+            raise ValueError(f"{name} holds NaN or infinity: expected finite numbers; look where they come from")
 
 
 def check_loss(value: torch.Tensor) -> None:
@@ -251,13 +238,10 @@ def check_loss(value: torch.Tensor) -> None:
 
     Tool: from notebook 01 on.
     """
-    if not isinstance(value, torch.Tensor) or value.ndim:
-        said = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, torch.Tensor) else repr(value)
-        raise ValueError(f"the loss returned {said}: expected a tensor of one number, such as error.mean()")
-    if not value.requires_grad:
+    if not isinstance(value, torch.Tensor) or value.ndim or not value.requires_grad:
         raise ValueError(
-            "the loss does not depend on the model's parameters: expected loss(model, rows) to ask the model that it "
-            "is given, without .item(), .detach() or torch.no_grad()"
+            f"the loss returned {value!r}: expected a tensor of one number that depends on the model's parameters, "
+            "such as error.mean(), without .item(), .detach() or torch.no_grad()"
         )
 
 
@@ -291,23 +275,20 @@ def progress(items: Iterable[Item], label: str) -> Iterator[Item]:
 
 
 class _Bar:
-    """A progress bar: a widget in a notebook, one line on stderr at the end elsewhere.
-
-    In a notebook the saved text is fixed (label and number of steps), so that outputs can be compared.
-    """
+    """A progress bar: a widget in a notebook, one line on stderr at the end elsewhere."""
 
     def __init__(self, total: int, label: str) -> None:
         self.total, self.label = total, label
         self.began = self.drawn = time.monotonic()
         self.widget: Any = None
-        if "ipykernel" in sys.modules and _in_notebook():
+        if _in_notebook():
             import ipywidgets  # only where there is a notebook: a terminal does not need it
             from IPython.display import display
 
             self.widget = ipywidgets.IntProgress(max=total, layout={"width": "260px"})
             self.text = ipywidgets.Label()
             row = ipywidgets.HBox([ipywidgets.Label(label), self.widget, self.text])
-            # written out, for ipywidgets 7 (Colab) as for 8
+            # written out, for ipywidgets 7 (Colab) as for 8; the text is fixed, so that outputs can be compared
             view = {"version_major": 2, "version_minor": 0, "model_id": row.model_id}
             saved = {"application/vnd.jupyter.widget-view+json": view, "text/plain": f"{label}: {total} steps"}
             display(saved, raw=True)
@@ -330,6 +311,5 @@ class _Bar:
 
 def _in_notebook() -> bool:
     """Whether this process is the kernel of a notebook."""
-    from IPython.core.getipython import get_ipython
-
-    return hasattr(get_ipython(), "kernel")
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")

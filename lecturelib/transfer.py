@@ -29,15 +29,13 @@ def draw_labelled(labels: torch.Tensor, each: int, *, seed: int) -> torch.Tensor
     """Draw `each` examples of every class; with one seed, those for a smaller `each` are among those for a larger.
 
     Shapes: labels (n,), whole numbers from 0 to classes - 1; returns (classes * each,), the rows that were drawn.
-    Raises: ValueError for labels that are not such, a class with fewer examples than `each`, an `each` below 1, and a
-        seed that is not a whole number.
+    Raises: ValueError for a class with fewer examples than `each`, and numbers that are not whole.
     Tool: from notebook 07 on.
 
     >>> labels = torch.tensor([0, 1, 0, 1, 1])
     >>> labels[draw_labelled(labels, 2, seed=0)].tolist()
     [0, 0, 1, 1]
     """
-    check_labels(labels)
     check_whole(each=each)
     check_whole(0, seed=seed)
     counts = torch.bincount(labels)
@@ -45,14 +43,14 @@ def draw_labelled(labels: torch.Tensor, each: int, *, seed: int) -> torch.Tensor
         short = {c: int(k) for c, k in enumerate(counts) if k < each}
         raise ValueError(
             f"each={each}, but there are fewer examples of some classes (class: examples) {short}: expected at most "
-            f"{int(counts.min())}; ask for fewer, or bring examples of those classes"
+            f"{int(counts.min())}"
         )
     generator = torch.Generator().manual_seed(int(seed))
     shuffled = torch.randperm(len(labels), generator=generator)
     return torch.cat([shuffled[labels[shuffled] == c][:each] for c in range(len(counts))])
 
 
-def copy_encoder(source: nn.Module, target: VisionTransformer, head: bool = False) -> VisionTransformer:
+def copy_encoder(source: VisionTransformer, target: VisionTransformer, head: bool = False) -> VisionTransformer:
     """Copy the weights of an encoder into a network of the same build, and return that network.
 
     `source` is a VisionTransformer with or without a head; of a masked autoencoder take `.encoder`. The head of
@@ -61,36 +59,26 @@ def copy_encoder(source: nn.Module, target: VisionTransformer, head: bool = Fals
         head that is not there or names another number of classes. Nothing is copied then.
     Taught: notebook 07, section 1.
     """
-    if not isinstance(source, VisionTransformer) or not isinstance(target, VisionTransformer):
-        name, wrong = ("target", target) if isinstance(source, VisionTransformer) else ("source", source)
-        extra = "; of a masked autoencoder take .encoder" if hasattr(wrong, "encoder") else ""
-        raise ValueError(f"the {name} is a {type(wrong).__name__}: expected a VisionTransformer{extra}")
-    if head and not source.state_dict().keys() & {"head.weight"}:
-        raise ValueError("the source has no head: expected VisionTransformer(..., num_classes=...), or head=False")
-    given = {k: v for k, v in source.state_dict().items() if head or not k.startswith("head.")}
-    own = {k: v for k, v in target.state_dict().items() if head or not k.startswith("head.")}
-    misfits = {k for k in given.keys() | own.keys() if k not in given or k not in own or given[k].shape != own[k].shape}
-    if misfits or source.build != target.build:
-        fits = (
-            f"{len(misfits)} weights do not fit, the first {min(misfits)}"
-            if misfits
-            else "the weights would fit, by chance"
-        )
+    _check_encoder("source", source)
+    _check_encoder("target", target)
+    given, own = source.state_dict(), target.state_dict()
+    if source.build != target.build:
         raise ValueError(
-            f"the source has {_in_words(source)}, the target {_in_words(target)}; {fits}: expected two networks of the "
-            f"same build{', head included' if head else ''}"
+            f"the source is VisionTransformer{source.build}, the target VisionTransformer{target.build}: expected two "
+            "networks of the same build"
         )
-    target.load_state_dict(target.state_dict() | given)
+    if not head:
+        given = {name: weight for name, weight in given.items() if not name.startswith("head.")}
+    elif "head.bias" not in given or given["head.bias"].shape != own["head.bias"].shape:
+        raise ValueError("head=True, and the source has no head of as many classes: expected one, or head=False")
+    target.load_state_dict(own | given)
     return target
 
 
-def _in_words(model: VisionTransformer) -> str:
-    """Say how a network is built."""
-    image_size, patch_size, d_model, num_heads, num_layers, pool, positions = model.build
-    return (
-        f"d_model {d_model}, {num_layers} layers of {num_heads} heads, patch size {patch_size} of images {image_size}, "
-        f"pool {pool!r}, positions {positions!r}"
-    )
+def _check_encoder(role: str, model: object) -> None:
+    if not isinstance(model, VisionTransformer):
+        extra = "; of a masked autoencoder take .encoder" if hasattr(model, "encoder") else ""
+        raise ValueError(f"the {role} is a {type(model).__name__}: expected a VisionTransformer{extra}")
 
 
 @torch.no_grad()
@@ -101,15 +89,9 @@ def features(encoder: VisionTransformer, images: torch.Tensor) -> torch.Tensor:
     Raises: ValueError for images that do not fit, and a network of another kind.
     Tool: from notebook 07 on.
     """
-    if not isinstance(encoder, VisionTransformer):
-        raise ValueError(f"the encoder is a {type(encoder).__name__}: expected a VisionTransformer")
+    _check_encoder("encoder", encoder)
     check_images(images, encoder.image_size)
-    was = encoder.training
-    encoder.eval()
-    try:
-        return encoder.pool_tokens(encoder.encode(encoder.embed(images)))
-    finally:
-        encoder.train(was)
+    return encoder.pool_tokens(encoder.encode(encoder.embed(images)))
 
 
 class LinearProbe:
@@ -117,7 +99,7 @@ class LinearProbe:
 
     Each feature is first moved and scaled to mean 0 and standard deviation 1 over the training examples. scikit-learn
     finds the weights (Alain and Bengio 2017 named it a probe).
-    Raises: ValueError as `features`, for labels that do not fit, and a training set of a single class.
+    Raises: ValueError as `features`, for labels that do not fit, and for a single class.
     Tool: from notebook 07 on.
     """
 
@@ -127,8 +109,6 @@ class LinearProbe:
         from sklearn.preprocessing import StandardScaler
 
         check_examples((images, labels))
-        if len(labels.unique()) < 2:
-            raise ValueError(f"all {len(labels)} labels are {int(labels[0])}: expected examples of two classes or more")
         self.encoder = encoder
         self.learned = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
         self.learned.fit(features(encoder, images).numpy(), labels.numpy())
@@ -139,7 +119,6 @@ class LinearProbe:
 
     def accuracy(self, images: torch.Tensor, labels: torch.Tensor) -> float:
         """Return the share of images that are named rightly."""
-        check_examples((images, labels))
         return float((self.predict(images) == labels).float().mean())
 
 
@@ -148,18 +127,12 @@ def probe_head(model: VisionTransformer, images: torch.Tensor, labels: torch.Ten
 
     Equation: with the mean m and the standard deviation s of each feature, W_head = W / s, b_head = b - W_head m
         (Kumar and others 2022, "LP-FT").
-    Raises: ValueError as `LinearProbe`, and for a head of other classes than the labels', of which there are 3 or more.
+    Raises: ValueError as `LinearProbe`. The head needs as many outputs as there are classes, 3 or more.
     Taught: notebook 07, section 3.
     """
     scaler, regression = LinearProbe(model, images, labels).learned
     weight = torch.from_numpy(regression.coef_ / scaler.scale_)  # (classes, D)
     bias = torch.from_numpy(regression.intercept_) - weight @ torch.from_numpy(scaler.mean_)
-    wanted = getattr(model.head, "weight", torch.empty(0)).shape
-    if weight.shape != wanted:
-        raise ValueError(
-            f"the probe has weights {tuple(weight.shape)}, the head {tuple(wanted)}: expected a head of as "
-            "many classes as there are labels, 3 or more"
-        )
     model.head.load_state_dict({"weight": weight, "bias": bias})
     return model
 
@@ -170,14 +143,12 @@ class LoRA(nn.Module):
     Equation: y = W x + b + B A x, with A (rank, in) random and B (out, rank) zero at first (Hu and others 2022,
         "LoRA", section 4.1; their scale alpha / r is 1 here).
     Shapes: as the linear layer.
-    Raises: ValueError for another layer, and a rank below 1 or above the smaller side of W.
+    Raises: ValueError for a rank below 1 or above the smaller side of W.
     Taught: notebook 07, section 7.
     """
 
     def __init__(self, linear: nn.Linear, rank: int, generator: torch.Generator | None = None) -> None:
         super().__init__()
-        if not isinstance(linear, nn.Linear):
-            raise ValueError(f"the layer is a {type(linear).__name__}: expected a linear layer")
         most = min(linear.in_features, linear.out_features)
         check_whole(rank=rank)
         if rank > most:
@@ -196,12 +167,9 @@ def add_lora(model: VisionTransformer, rank: int, *, seed: int = 0) -> VisionTra
     """Return a copy in which only low-rank updates of queries and values are trained, and the head.
 
     The updates begin at random by the seed, and change nothing before the first step.
-    Raises: ValueError as `LoRA`, for a network of another kind, and a seed that is not a whole number.
+    Raises: ValueError as `LoRA`.
     Taught: notebook 07, section 7.
     """
-    if not isinstance(model, VisionTransformer):
-        raise ValueError(f"the model is a {type(model).__name__}: expected a VisionTransformer")
-    check_whole(0, seed=seed)
     generator = torch.Generator().manual_seed(int(seed))
     changed = copy.deepcopy(model).requires_grad_(False)
     for layer in [each for each in changed.modules() if isinstance(each, MultiHeadAttention)]:
@@ -214,32 +182,12 @@ def add_lora(model: VisionTransformer, rank: int, *, seed: int = 0) -> VisionTra
 def stored_bytes(weights: Iterable[torch.Tensor]) -> int:
     """Return how many bytes these weights take: what has to be kept for one more task.
 
-    Raises: ValueError for what is not a row of tensors.
     Tool: from notebook 07 on.
 
     >>> stored_bytes([torch.zeros(10, 2)])
     80
     """
-    weights = list(weights) if isinstance(weights, Iterable) else [weights]
-    strange = [type(each).__name__ for each in weights if not isinstance(each, torch.Tensor)]
-    if strange:
-        raise ValueError(f"the weights hold a {strange[0]}: expected tensors, such as model.parameters()")
     return sum(each.numel() * each.element_size() for each in weights)
-
-
-def check_labels(labels: torch.Tensor) -> None:
-    """Raise ValueError for what is not a row of whole numbers of 0 or more.
-
-    Tool: from notebook 07 on.
-    """
-    if not isinstance(labels, torch.Tensor) or labels.ndim != 1 or len(labels) == 0 or labels.dtype != torch.int64:
-        said = f"{labels.dtype} {tuple(labels.shape)}" if isinstance(labels, torch.Tensor) else type(labels).__name__
-        raise ValueError(
-            f"labels are {said}: expected whole numbers (n,), torch.int64, at least one; of that type is "
-            "torch.as_tensor(labels).long()"
-        )
-    if labels.min() < 0:
-        raise ValueError(f"a label is {int(labels.min())}: expected 0 or more")
 
 
 def check_examples(examples: Examples, num_classes: int | None = None) -> None:
@@ -250,9 +198,12 @@ def check_examples(examples: Examples, num_classes: int | None = None) -> None:
     if not isinstance(examples, tuple | list) or len(examples) != 2:
         raise ValueError(f"a set of examples is a {type(examples).__name__}: expected a pair (images, labels)")
     images, labels = examples
-    check_labels(labels)
     check_images(images)
-    if len(images) != len(labels):
-        raise ValueError(f"{len(images)} images, {len(labels)} labels: expected as many of the one as of the other")
-    if num_classes is not None and labels.max() >= num_classes:
-        raise ValueError(f"a label is {int(labels.max())}: expected 0 to {num_classes - 1}, the classes of the network")
+    if labels.shape != images.shape[:1] or labels.dtype != torch.int64:
+        raise ValueError(
+            f"{len(images)} images, labels are {labels.dtype} {tuple(labels.shape)}: expected ({len(images)},) whole "
+            "numbers, torch.int64; of that type is torch.as_tensor(labels).long()"
+        )
+    if labels.min() < 0 or (num_classes is not None and labels.max() >= num_classes):
+        most = "more" if num_classes is None else f"more, below {num_classes}, the number of classes of the network"
+        raise ValueError(f"labels are {int(labels.min())} to {int(labels.max())}: expected 0 or {most}")

