@@ -13,12 +13,11 @@ from __future__ import annotations
 from typing import cast
 
 import torch
-from torch import nn
 
 from lecturelib.attention import MultiHeadAttention, attend, causal_mask
 from lecturelib.edges import check_tokens, check_whole
 from lecturelib.language import write
-from lecturelib.transformer import Block, Embedding, LanguageModel
+from lecturelib.transformer import Block, LanguageModel
 
 
 class KVCache:
@@ -36,12 +35,18 @@ class KVCache:
     """
 
     def __init__(self, model: LanguageModel, batch_size: int) -> None:
-        _check_model(model)
+        layers = [block.attention for block in _blocks(model)]
+        other = [type(each).__name__ for each in layers if type(each) is not MultiHeadAttention]
+        if other:
+            raise ValueError(
+                f"the model attends by {other[0]}: expected MultiHeadAttention; `generate` takes any other"
+            )
         check_whole(batch_size=batch_size)
-        weight, shape = model.head.weight, _room(model, batch_size)
+        num_heads, d_model = layers[0].num_heads, model.head.in_features
+        room = (batch_size, num_heads, model.max_len, d_model // num_heads)
         self.length = 0
-        self.keys = [weight.new_zeros(shape) for _ in model.blocks]
-        self.values = [weight.new_zeros(shape) for _ in model.blocks]
+        self.keys = [model.head.weight.new_zeros(room) for _ in layers]
+        self.values = [model.head.weight.new_zeros(room) for _ in layers]
 
 
 @torch.no_grad()
@@ -50,20 +55,24 @@ def read_on(model: LanguageModel, tokens: torch.Tensor, cache: KVCache) -> torch
 
     The logits are those of `model` on the whole text, at its last n places, to within rounding.
     Shapes: tokens (B, n); returns (B, n, vocab_size).
-    Raises: ValueError for tokens as in `Embedding`, another batch or other layers than the cache has, and a text that
-        becomes longer than the model's positions; the cache then is as it was.
+    Raises: ValueError for tokens as in `Embedding`, another batch than the cache has, and a text that becomes longer
+        than the model's positions.
     Taught: notebook 08, section 3.
     """
-    _check_fit(model, tokens, cache)
-    old, new = cache.length, cache.length + tokens.shape[1]
+    check_tokens(tokens)
+    old, new, room = cache.length, cache.length + tokens.shape[1], cache.keys[0].shape
+    if len(tokens) != room[0] or new > room[2]:
+        raise ValueError(
+            f"{len(tokens)} text(s) of {old} tokens that were read and {tokens.shape[1]} that are to come: expected "
+            f"{room[0]} of at most {room[2]}, the positions of the model; begin with a new KVCache(model, batch_size)"
+        )
     x = model.embedding.tokens(tokens) + model.embedding.table[old:new]  # (B, n, D) + (n, D)
     # (n, new): row t is place old + t; a single token may look at all there is
     mask = causal_mask(new, tokens.device)[old:] if tokens.shape[1] > 1 else None
     for block, keys, values in zip(_blocks(model), cache.keys, cache.values, strict=True):
         layer, normed = block.attention, block.norm_attention(x)
-        keys[:, :, old:new] = layer.split(layer.k_proj(normed))
-        values[:, :, old:new] = layer.split(layer.v_proj(normed))
-        q = layer.split(layer.q_proj(normed))  # (B, H, n, K)
+        q, k, v = layer.heads(normed, normed)  # (B, H, n, K) each
+        keys[:, :, old:new], values[:, :, old:new] = k, v
         mix, _ = attend(q, keys[:, :, :new], values[:, :, :new], mask, layer.map)
         x = x + layer.out_proj(layer.merge(mix))
         x = x + block.feed_forward(block.norm_feed_forward(x))
@@ -87,18 +96,12 @@ def generate_with_cache(
         window along, which gives every token a new position, so that no cache would hold.
     Taught: notebook 08, section 3.
     """
-    _check_model(model)
+    cache = KVCache(model, len(prompt))
 
     def next_logits(text: torch.Tensor) -> torch.Tensor:
         return read_on(model, text[:, cache.length :], cache)[:, -1]
 
-    written = write(next_logits, prompt, steps, temperature=temperature, top_k=top_k, seed=seed)
-    if prompt.shape[1] + steps > model.max_len + 1:  # the last token is written, but not read
-        raise ValueError(
-            f"a prompt of {prompt.shape[1]} tokens and {steps} steps: expected at most {model.max_len + 1} tokens in "
-            "all, for the model has no more positions; write fewer steps, or use `generate`, which moves its window"
-        )
-    cache = KVCache(model, len(prompt))
+    written = write(next_logits, prompt, steps, temperature=temperature, top_k=top_k, seed=seed, max_len=model.max_len)
     return torch.cat([prompt, *(tokens[:, None] for tokens in written)], dim=1)
 
 
@@ -116,47 +119,8 @@ def cache_bytes(batch_size: int, length: int, d_model: int, num_layers: int, siz
 
 
 def _blocks(model: LanguageModel) -> list[Block]:
-    return cast(list[Block], list(model.blocks))
-
-
-def _room(model: LanguageModel, batch_size: int) -> tuple[int, int, int, int]:
-    """Return the shape of the keys and values of a layer: (B, H, max_len, K)."""
-    num_heads = _blocks(model)[0].attention.num_heads
-    return batch_size, num_heads, model.max_len, model.head.in_features // num_heads
-
-
-def _check_model(model: LanguageModel) -> None:
     if not isinstance(model, LanguageModel):
         raise ValueError(
             f"the model is a {type(model).__name__}: expected a LanguageModel, whose attention never looks ahead"
         )
-    parts: list[tuple[nn.Module, type[nn.Module]]] = [(model.embedding, Embedding)]
-    for block in _blocks(model):
-        parts += [(block, Block), (block.attention, MultiHeadAttention)]
-    for part, kind in parts:
-        if type(part) is not kind:
-            raise ValueError(
-                f"the model holds a {type(part).__name__}: expected {kind.__name__}, which is all that is written out "
-                "here with a cache; `generate` reads any other without one"
-            )
-
-
-def _check_fit(model: LanguageModel, tokens: torch.Tensor, cache: KVCache) -> None:
-    """Refuse a cache of another model or batch, and a text beyond the last position."""
-    _check_model(model)
-    check_tokens(tokens, max_len=model.max_len)
-    if not isinstance(cache, KVCache):
-        raise ValueError(f"the cache is a {type(cache).__name__}: expected KVCache(model, batch_size={len(tokens)})")
-    weight = model.head.weight
-    expected = [len(model.blocks), *_room(model, len(tokens)), weight.dtype, str(weight.device)]
-    found = [len(cache.keys), *cache.keys[0].shape, cache.keys[0].dtype, str(cache.keys[0].device)]
-    if found != expected:
-        raise ValueError(
-            f"the cache is {found} (layers, B, H, max_len, K, type, device) for {len(tokens)} text(s): expected "
-            f"{expected}; make one with KVCache(model, batch_size={len(tokens)})"
-        )
-    if cache.length + tokens.shape[1] > model.max_len:
-        raise ValueError(
-            f"{cache.length} tokens were read and {tokens.shape[1]} are to come: expected at most {model.max_len} in "
-            "all, the positions of the model; begin with a new cache"
-        )
+    return cast(list[Block], list(model.blocks))

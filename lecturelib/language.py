@@ -89,20 +89,27 @@ def write(
     temperature: float = 1.0,
     top_k: int | None = None,
     seed: int = 0,
+    max_len: int | None = None,
 ) -> Iterator[torch.Tensor]:
     """Yield one new token after the other, drawn from `next_logits` of the whole text so far.
 
     Nothing is computed before a token is asked for, so that a text can be shown while it is written.
     Shapes: prompt (B, T); `next_logits` maps (B, t) to (B, vocab_size); yields (B,), `steps` times.
-    Arguments and errors as in `generate`; what is wrong is refused at the call.
+    Raises: ValueError as `generate`, and for a text that a model with `max_len` positions cannot read; at the call.
     Tool: from notebook 04 on.
     """
     if prompt.ndim != 2 or prompt.numel() == 0:
-        raise ValueError(
-            f"the prompt has shape {tuple(prompt.shape)}: expected (B, T), at least one token to begin with"
-        )
+        raise ValueError(f"the prompt has shape {tuple(prompt.shape)}: expected (B, T), at least one token")
     check_whole(0, steps=steps, seed=seed)
-    _check_draw(temperature, top_k)
+    if not 0 <= temperature < math.inf:
+        raise ValueError(f"temperature={temperature}: expected a finite number of 0 or more; 0 takes the likeliest")
+    if top_k is not None:
+        check_whole(top_k=top_k)
+    if max_len is not None and prompt.shape[1] + steps > max_len + 1:  # the last token is written, but not read
+        raise ValueError(
+            f"a prompt of {prompt.shape[1]} tokens and {steps} steps: expected at most {max_len + 1} tokens in all, "
+            "for the model has no more positions; write fewer steps, or use `generate`, which moves its window"
+        )
     return _write(next_logits, prompt, steps, temperature, top_k, seed)
 
 
@@ -132,15 +139,9 @@ def _draw(logits: torch.Tensor, temperature: float, top_k: int | None, generator
     return torch.multinomial((logits / temperature).softmax(dim=-1), 1, generator=generator)[:, 0]
 
 
-def _check_draw(temperature: float, top_k: int | None) -> None:
-    if not 0 <= temperature < math.inf:
-        raise ValueError(f"temperature={temperature}: expected a finite number of 0 or more; 0 takes the likeliest")
-    if top_k is not None:  # None leaves all tokens to draw from
-        check_whole(top_k=top_k)
-
-
 def _check_batch(tokens: torch.Tensor) -> None:
-    if tokens.ndim != 2 or len(tokens) == 0 or tokens.shape[1] < 2:
-        raise ValueError(f"tokens has shape {tuple(tokens.shape)}: expected (B, T + 1), at least 2 tokens in a row")
-    if tokens.dtype != torch.int64:
-        raise ValueError(f"tokens are {tokens.dtype}: expected torch.int64, as tokens.long() gives")
+    if tokens.ndim != 2 or len(tokens) == 0 or tokens.shape[1] < 2 or tokens.dtype != torch.int64:
+        raise ValueError(
+            f"tokens has shape {tuple(tokens.shape)} and type {tokens.dtype}: expected (B, T + 1), at least 2 tokens "
+            "in a row, of torch.int64, as tokens.long() gives"
+        )

@@ -1,10 +1,9 @@
 """From one sequence to another: an encoder reads, a decoder writes.
 
-Pointer       the smallest such network: a single head looks at what is read, and writes all places at once
-pointer_loss  what it is trained on
-BiGRU         an encoder: a GRU that reads in both directions
-Translator    a GRU writes the target; it looks back at all that was read, or is fed one vector at every step
-translation_loss, share_exact, copies   what it is trained on; how many answers are right as a whole; a task
+Pointer, pointer_loss           a single head looks at what is read, and writes all places at once; its loss
+BiGRU                           an encoder: a GRU that reads in both directions
+Translator, translation_loss    a GRU writes; it looks back at all that was read, or is fed one vector; its loss
+share_exact, copies             how many answers are right as a whole; a task
 """
 
 from __future__ import annotations
@@ -116,7 +115,7 @@ class Translator(nn.Module):
         GRU([y_{t-1}; c], h_{t-1}) and c_t = c (Cho and others 2014).
     Shapes: source (B, S), target (B, T) shifted so that position t holds what was written before step t, lengths
         (B,) of the sources; returns (B, T, target_vocab_size). The lengths are believed to be from 1 to S.
-    Raises: ValueError for what is not a batch of pairs with one length for each source.
+    Raises: ValueError for tokens that are no batch, or without one length for each source.
     Taught: notebook 03, section 6.
     """
 
@@ -132,8 +131,6 @@ class Translator(nn.Module):
 
     def forward(self, source: torch.Tensor, target: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         check_tokens(target, "target")
-        if source.shape[0] != target.shape[0]:
-            raise ValueError(f"there are {source.shape[0]} sources and {target.shape[0]} targets: expected pairs")
         states, last = self.encoder(source, lengths)  # (B, S, D) and (B, D)
         h_0 = torch.tanh(self.start(last))[None]
         y = self.embedding(target)  # (B, T, D): what was written before each step
@@ -175,7 +172,7 @@ def copies(n: int, length: int, seed: int, vocab_size: int = 4) -> tuple[torch.T
     """Return n strings to copy, drawn at random: source, target behind a start symbol, lengths.
 
     Shapes: (n, length), symbols from 0; (n, length + 1), where token `vocab_size` is the start; (n,).
-    Raises: ValueError for numbers below 1, and a seed that is not a whole number.
+    Raises: ValueError for numbers below 1.
     Taught: notebook 03, section 6.
 
     >>> source, target, lengths = copies(2, 3, seed=0)
@@ -183,6 +180,5 @@ def copies(n: int, length: int, seed: int, vocab_size: int = 4) -> tuple[torch.T
     (True, [4, 4], [3, 3])
     """
     check_whole(n=n, length=length, vocab_size=vocab_size)
-    check_whole(0, seed=seed)
-    source = torch.randint(vocab_size, (n, length), generator=torch.Generator().manual_seed(int(seed)))
+    source = torch.randint(vocab_size, (n, length), generator=torch.Generator().manual_seed(seed))
     return source, torch.cat([torch.full((n, 1), vocab_size), source], dim=1), torch.full((n,), length)
