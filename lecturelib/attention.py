@@ -94,7 +94,7 @@ def attend_fused(
     """
     _check_attend(q, k, v)
     if mask is not None:
-        _check_mask(mask, (*torch.broadcast_shapes(q.shape[:-2], k.shape[:-2]), q.shape[-2], k.shape[-2]))
+        _check_mask(mask, (*q.shape[:-1], k.shape[-2]))
     if is_causal and q.shape[-2] != k.shape[-2]:  # torch would count the places of the queries from the first key
         raise ValueError(
             f"{q.shape[-2]} queries, {k.shape[-2]} keys and is_causal=True: expected as many of both; for the last "

@@ -21,7 +21,7 @@ def attention_rollout(maps: Iterable[torch.Tensor]) -> torch.Tensor:
     Equation: A_l = (mean over heads + I) / 2, rollout = A_L ... A_2 A_1 (Abnar and Zuidema 2020, section 3; the I
         stands for the residual connection). It knows nothing of values, norms and feed-forward networks.
     Shapes: each map (B, H, T, T), the first layer first; returns (B, T, T). Its rows sum to 1.
-    Raises: ValueError for no maps, maps that are not of one shape, and rows that do not sum to 1.
+    Raises: ValueError for no maps, and rows that do not sum to 1.
     Taught: notebook 05, section 6.
 
     >>> attention_rollout([torch.full((1, 2, 2, 2), 0.5)])
@@ -29,11 +29,10 @@ def attention_rollout(maps: Iterable[torch.Tensor]) -> torch.Tensor:
              [0.2500, 0.7500]]])
     """
     listed = list(maps)
-    odd = [n for n, each in enumerate(listed) if not _is_map(each)]
-    if odd or not listed:
+    if not listed or not all(torch.allclose(each.sum(dim=-1), torch.ones_like(each[..., 0])) for each in listed):
         raise ValueError(
-            f"{len(listed)} maps, of which {odd} are none: expected one or more (B, H, T, T) whose rows sum to 1; pass "
-            "each.weights for each in maps.values(), the weights after the softmax"
+            f"maps of shapes {[tuple(each.shape) for each in listed]}: expected one or more (B, H, T, T) whose rows "
+            "sum to 1; pass each.weights for each in maps.values()"
         )
     eye = torch.eye(listed[0].shape[-1], dtype=listed[0].dtype, device=listed[0].device)
     flow = eye.expand(len(listed[0]), -1, -1)
@@ -92,12 +91,6 @@ def logits_without(
         )
     tokens = model.embed(images)[~away].unflatten(0, (len(images), -1))  # (B, N - n, D)
     return model.head(model.pool_tokens(model.encode(tokens)))
-
-
-def _is_map(each: object) -> bool:
-    if not isinstance(each, torch.Tensor) or each.ndim != 4:
-        return False
-    return bool(((each.sum(dim=-1) - 1).abs() < 1e-3).all())
 
 
 def _check_mode(model: nn.Module) -> None:

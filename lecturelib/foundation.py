@@ -14,6 +14,7 @@ looks at what was read before, and adds what it reads.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -192,18 +193,10 @@ def tokens_read(cache: Cache | None) -> int:
     return next(iter(cache.values()))[0].shape[2] if cache else 0
 
 
-def write_with_cache(
-    model: LlamaModel,
-    prompt: torch.Tensor,
-    steps: int,
-    *,
-    temperature: float = 1.0,
-    top_k: int | None = None,
-    seed: int = 0,
-) -> Iterator[torch.Tensor]:
+def write_with_cache(model: LlamaModel, prompt: torch.Tensor, steps: int, **how: Any) -> Iterator[torch.Tensor]:
     """Yield one new token after the other, as `write` does, but read each token once.
 
-    Shapes: prompt (B, T); yields (B,), `steps` times. Nothing is computed before a token is asked for.
+    Shapes: prompt (B, T); yields (B,), `steps` times. `how`: temperature, top_k and seed, as in `generate`.
     Raises: ValueError as `generate`, and for a text that becomes longer than the model's positions.
     Taught: notebook 09, section 2.
     """
@@ -212,7 +205,7 @@ def write_with_cache(
     def next_logits(text: torch.Tensor) -> torch.Tensor:
         return model(text[:, tokens_read(cache) :], cache)[:, -1]
 
-    return write(next_logits, prompt, steps, temperature=temperature, top_k=top_k, seed=seed, max_len=model.max_len)
+    return write(next_logits, prompt, steps, max_len=model.max_len, **how)
 
 
 class BertBlock(Block):

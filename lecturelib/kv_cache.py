@@ -1,16 +1,15 @@
 """A language model that does not read its text again for every new token.
 
-    KVCache                the keys and values of all tokens that were read, layer by layer
+    KVCache, cache_bytes   the keys and values of all tokens that were read, layer by layer; what they take
     read_on                the logits of new tokens, given a cache of those before
     generate_with_cache    `generate`, with a cache: the same text
-    cache_bytes            what a cache takes
 
 A token's keys and values depend only on the tokens before it, because nobody may look ahead: so they can be kept.
 """
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 import torch
 
@@ -23,8 +22,7 @@ from lecturelib.transformer import Block, LanguageModel
 class KVCache:
     """Room for the keys and values of a batch of texts, in every layer of a language model.
 
-    `length` counts the tokens that were read; `keys[l]` and `values[l]` belong to layer l, columns 0 to length - 1
-    are filled. The room is taken at once, for the longest text that the model has positions for.
+    `length` counts the tokens that were read: so many columns of `keys[l]` and `values[l]`, of layer l, are filled.
     Shapes: keys and values: a list of L tensors (B, H, max_len, K).
     Raises: ValueError for another kind of model, and a batch below 1.
     Taught: notebook 08, section 3.
@@ -53,8 +51,7 @@ class KVCache:
 def read_on(model: LanguageModel, tokens: torch.Tensor, cache: KVCache) -> torch.Tensor:
     """Read new tokens behind those in the cache, add their keys and values to it, and return their logits.
 
-    The logits are those of `model` on the whole text, at its last n places, to within rounding.
-    Shapes: tokens (B, n); returns (B, n, vocab_size).
+    Shapes: tokens (B, n); returns (B, n, vocab_size), the last n rows of what `model` says of the whole text.
     Raises: ValueError for tokens as in `Embedding`, another batch than the cache has, and a text that becomes longer
         than the model's positions.
     Taught: notebook 08, section 3.
@@ -80,20 +77,12 @@ def read_on(model: LanguageModel, tokens: torch.Tensor, cache: KVCache) -> torch
     return model.head(model.norm(x))
 
 
-def generate_with_cache(
-    model: LanguageModel,
-    prompt: torch.Tensor,
-    steps: int,
-    *,
-    temperature: float = 1.0,
-    top_k: int | None = None,
-    seed: int = 0,
-) -> torch.Tensor:
+def generate_with_cache(model: LanguageModel, prompt: torch.Tensor, steps: int, **how: Any) -> torch.Tensor:
     """Let a language model write on, as `generate` does, but read each token once.
 
-    Shapes: prompt (B, T); returns (B, T + steps). Arguments as in `generate`; the same seed draws the same text.
-    Raises: ValueError as `generate`, and for a text longer than the model's positions: `generate` then moves its
-        window along, which gives every token a new position, so that no cache would hold.
+    Shapes: prompt (B, T); returns (B, T + steps). `how`: temperature, top_k and seed, as in `generate`.
+    Raises: ValueError as `generate`, and for a text longer than the model's positions: where `generate` moves its
+        window, every token gets a new position, and no cache holds.
     Taught: notebook 08, section 3.
     """
     cache = KVCache(model, len(prompt))
@@ -101,7 +90,7 @@ def generate_with_cache(
     def next_logits(text: torch.Tensor) -> torch.Tensor:
         return read_on(model, text[:, cache.length :], cache)[:, -1]
 
-    written = write(next_logits, prompt, steps, temperature=temperature, top_k=top_k, seed=seed, max_len=model.max_len)
+    written = write(next_logits, prompt, steps, max_len=model.max_len, **how)
     return torch.cat([prompt, *(tokens[:, None] for tokens in written)], dim=1)
 
 

@@ -27,8 +27,7 @@ def random_mask(
 ) -> torch.Tensor:
     """Draw which patches of n images are hidden: in each image the same number, ratio * rows * columns rounded half up.
 
-    `kind` is "random" (any patches), "block" (those nearest to a random place, so that one hole opens), or "grid"
-    (what stays visible is spread evenly, from a random corner).
+    `kind` is "random", "block" (those nearest to a random place: one hole), or "grid" (what is visible lies evenly).
     Shapes: returns (n, rows * columns), bool, True = hidden.
     Raises: ValueError for a ratio that hides none or leaves none visible, and an unknown kind.
     Taught: notebook 06, section 5.
@@ -71,8 +70,7 @@ class MaskedAutoencoder(nn.Module):
     """Paint the hidden patches of an image from the visible ones.
 
     The encoder is a `VisionTransformer` and gets the visible patches alone; the decoder puts one learned token in the
-    place of each hidden patch, adds the same kind of positions (`grid_positions`) once more, and predicts the pixels
-    of every patch.
+    place of each hidden patch, adds `grid_positions` once more, and predicts the pixels of every patch.
     `visible` is how many patches of each image are visible. Unless told, it is counted in the mask; with the number no
     value is read, as `torch.compile`, `torch.export` and `torch.func.vmap` need it.
     `norm_pix_loss` says that predictions are meant for patches with mean 0 and variance 1 (see `normalize`).
@@ -108,7 +106,7 @@ class MaskedAutoencoder(nn.Module):
                 f"mask has shape {tuple(mask.shape)} and type {mask.dtype}: expected {expected} of bool, True = "
                 "hidden; one mask for all images becomes that by mask.expand(len(images), -1)"
             )
-        visible = count_visible(mask) if visible is None else visible
+        visible = _count_visible(mask) if visible is None else visible
         tokens = self.encoder.embed(images)  # (B, N, D)
         keep = _visible_first(mask)[:, :visible, None]  # (B, visible, 1)
         return self.encoder.encode(tokens.gather(1, keep.expand(-1, -1, tokens.shape[2])))  # hidden pixels end here
@@ -137,10 +135,9 @@ class MaskedAutoencoder(nn.Module):
 
     @torch.no_grad()
     def paint(self, images: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Return the images with the hidden patches as predicted and the visible ones as they are, cut to 0 to 1.
+        """Return the images with the hidden patches as predicted, cut to 0 to 1, and the visible ones as they are.
 
-        Raises: ValueError for a model of normalized patches: the means that would turn its predictions into pixels
-            are those of the hidden patches, which nobody is supposed to know; and for pixels that are not finite.
+        Raises: ValueError for a model of normalized patches, and for pixels that are not finite.
         """
         check_images(images, self.encoder.image_size)
         if self.norm_pix_loss:
@@ -190,11 +187,8 @@ def reconstruction_loss(predicted: torch.Tensor, target: torch.Tensor, mask: tor
     return error.masked_fill(~mask, 0.0).sum() / mask.sum()
 
 
-def count_visible(mask: torch.Tensor) -> int:
-    """Return how many patches of each image are visible: the same number in each row, or ValueError.
-
-    Tool: from notebook 06 on.
-    """
+def _count_visible(mask: torch.Tensor) -> int:
+    """Return how many patches of each image are visible."""
     counts = sorted(set((~mask).sum(dim=1).tolist()))
     if len(counts) != 1 or counts[0] == 0:
         raise ValueError(

@@ -58,17 +58,9 @@ class RotaryAttention(MultiHeadAttention):
     """Multi-head self-attention with rotary positions, to stand in a `Block` in place of its own.
 
     Shapes: as `MultiHeadAttention`, with an even width D / H of each head.
-    Raises: ValueError for heads of an odd width, and as `MultiHeadAttention`.
+    Raises: ValueError as `MultiHeadAttention` and `apply_rotary`.
     Tool: from notebook 04 on.
     """
-
-    def __init__(self, d_model: int, num_heads: int) -> None:
-        super().__init__(d_model, num_heads)
-        if d_model // num_heads % 2:
-            raise ValueError(
-                f"d_model={d_model}, num_heads={num_heads}: expected heads of an even width, for queries and keys are "
-                "turned pair by pair"
-            )
 
     def heads(self, x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         q, k, v = super().heads(x, y)

@@ -4,8 +4,8 @@
     fit_many     `fit` for several models, each by its own seed: as one where that is faster
     cut_each     gradients longer than 1 are cut, network by network
 
-For small networks most of the time goes into starting operations. S networks in a stack cost less than S networks in
-a row, and each comes out as it would alone, to rounding.
+For small networks most of the time goes into starting operations, so S networks in a stack cost less than in a row.
+Each comes out as it would alone, to rounding.
 """
 
 from __future__ import annotations
@@ -23,10 +23,9 @@ from lecturelib.training import Batch, History, Loss, Stock, check_fit, check_lo
 
 
 class Stack:
-    """Networks of one shape as one (`torch.func.vmap`); what is frozen in one must be frozen in all.
+    """Networks of one shape as one (`torch.func.vmap`).
 
-    Raises: ValueError for no networks, and networks that differ in their layers, in the shapes and types of their
-        weights, in what is frozen, or in their mode (training or not).
+    Raises: ValueError for no networks, and networks that differ in their layers, weights, what is frozen, or mode.
     Tool: from notebook 07 on.
 
     >>> Stack([nn.Linear(3, 2) for _ in range(5)])(torch.zeros(4, 3)).shape
@@ -85,10 +84,7 @@ class _Asked(nn.Module):
 
 
 class _Loop(torch.autograd.Function):
-    """The loop of a tanh RNN, h_t = tanh(x_t + W h_{t-1}), as `vmap` is to run it: once for the whole stack.
-
-    Shapes: for the stack x (S, B, T, H), already multiplied by the weights of the input, and w (S, H, H).
-    """
+    """The loop of a tanh RNN, h_t = tanh(x_t + W h_{t-1}), as `vmap` is to run it: once for the whole stack."""
 
     @staticmethod
     def forward(x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
@@ -99,7 +95,7 @@ class _Loop(torch.autograd.Function):
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[int, int], x: torch.Tensor, w: torch.Tensor) -> tuple[torch.Tensor, int]:
-        x, w = x.movedim(in_dims[0], 0), w.movedim(in_dims[1], 0)
+        x, w = x.movedim(in_dims[0], 0), w.movedim(in_dims[1], 0)  # (S, B, T, H), (S, H, H)
         h, back = torch.zeros_like(x[:, :, 0]), w.mT
         states = []
         for step in x.unbind(dim=2):
@@ -137,19 +133,6 @@ def _shape_of(model: nn.Module) -> tuple[object, object]:
     return layers, [(each.shape, each.dtype, each.requires_grad) for each in (*model.parameters(), *model.buffers())]
 
 
-def as_one(models: Sequence[nn.Module]) -> bool:
-    """Say whether networks of one shape train faster as a stack: not the fused `nn.LSTM` and `nn.GRU`, or convolutions.
-
-    Tool: from notebook 01 on.
-    """
-    fused = [
-        layer
-        for layer in models[0].modules()
-        if isinstance(layer, nn.modules.conv._ConvNd) or (isinstance(layer, nn.RNNBase) and not _simple(layer))
-    ]
-    return len(models) > 1 and not fused
-
-
 def fit_many(
     models: Sequence[nn.Module],
     loss: Loss,
@@ -163,8 +146,8 @@ def fit_many(
     """Train several models of one shape as `fit` would train one after the other, with seeds 0, 1, 2, ...
 
     `train` is the same for all models, or a list with data of each model's own, maybe not equally many.
-    Where it is faster (see `as_one`) they train as one stack. Histories and weights are the same, to rounding; but
-    `torch.func.vmap` must be able to compute `loss`: no `.item()`, no `if` on values.
+    They train as one stack, except where that is slower: the fused `nn.LSTM` and `nn.GRU`, and convolutions. Histories
+    and weights are the same, to rounding; `torch.func.vmap` must be able to compute `loss` (no `if` on values).
     Returns: a `History` for each model; after an interruption only of those that were begun.
     Raises: ValueError as `fit` and `Stack`, for unequal numbers of models and data, and a model given twice.
     Tool: from notebook 01 on.
@@ -185,7 +168,8 @@ def fit_many(
     how: dict[str, Any] = {"steps": steps, "batch_size": batch_size, "lr": lr}
     for own in sets:
         check_fit(models, own, None, range(len(models)), **how)
-    if as_one(models):
+    slow = (nn.RNNBase, nn.modules.conv._ConvNd)
+    if len(models) > 1 and not any(isinstance(each, slow) and not _simple(each) for each in models[0].modules()):
         return _fit_as_one(models, loss, sets, label=label, **how)
     histories: list[History] = []
     for seed, (model, own) in enumerate(zip(models, sets, strict=True)):

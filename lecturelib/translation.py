@@ -53,10 +53,10 @@ def pointer_loss(model: nn.Module, batch: tuple[torch.Tensor, ...]) -> torch.Ten
 
 
 class BiGRU(nn.Module):
-    """An encoder: a GRU that reads a padded batch in both directions.
+    """An encoder: the `nn.GRU` whose weights it holds, on a padded batch, in both directions.
 
-    It is the `nn.GRU` whose weights it holds, on a packed batch, in about three quarters of the time: both directions
-    are one product at each step, and what a token adds to the gates is computed once for each token of the vocabulary.
+    It is faster: both directions are one product at each step, and what a token adds to the gates is computed once for
+    each token of the vocabulary.
     Shapes: tokens (B, S), lengths (B,); returns a state for each token, (B, S, D), half of it from the left, half from
         the right, and the last state of both directions, (B, D). What stands at padding means nothing.
     Raises: ValueError for an odd d_model, and for what is not a batch with one length for each sequence.
@@ -76,22 +76,18 @@ class BiGRU(nn.Module):
         check_lengths(lengths, tokens)
         at = torch.arange(tokens.shape[1], device=tokens.device)
         turned = torch.where(at < lengths[:, None], lengths[:, None] - 1 - at, at)  # (B, S): counted from the end
-        packed = nn.utils.rnn.pack_padded_sequence(
-            torch.stack([tokens, tokens.gather(1, turned)], dim=-1), lengths.cpu(), True, enforce_sorted=False
-        )
         w_x, w_h, b_x, b_h = map(torch.stack, zip(*self.gru.all_weights, strict=True))  # the directions, (2, ...)
         table = self.embedding.weight @ w_x.mT + b_x[:, None]  # (2, V, 3 H): what each token adds to the gates
-        given = torch.stack([F.embedding(each, rows) for each, rows in zip(packed.data.unbind(1), table, strict=True)])
-        h = given.new_zeros(2, len(tokens), w_h.shape[2])
+        read = zip((tokens, tokens.gather(1, turned)), table, strict=True)  # forward, and backward
+        added = torch.stack([F.embedding(each, rows) for each, rows in read])  # (2, B, S, 3 H)
+        h = added.new_zeros(2, len(tokens), w_h.shape[2])
         states = []
-        for added in given.split(packed.batch_sizes.tolist(), dim=1):  # (2, b, 3 H), from the longest sequences
-            h = h[:, : added.shape[1]]  # the others have ended
-            h = _gru_step(added, torch.baddbmm(b_h[:, None], h, w_h.mT), h)
+        for step in added.unbind(dim=2):
+            h = _gru_step(step, torch.baddbmm(b_h[:, None], h, w_h.mT), h)  # (2, B, H)
             states.append(h)
-        together = packed._replace(data=torch.cat(states, dim=1).transpose(0, 1))  # (real tokens, 2, H)
-        left, right = nn.utils.rnn.pad_packed_sequence(together, True, 0.0, tokens.shape[1])[0].unbind(dim=2)
-        last = left[torch.arange(len(left), device=left.device), lengths - 1]
+        left, right = torch.stack(states, dim=2).unbind()  # (B, S, H) each
         right = right.gather(1, turned[..., None].expand_as(right))
+        last = left[torch.arange(len(left), device=left.device), lengths - 1]
         return torch.cat([left, right], dim=-1), torch.cat([last, right[:, 0]], dim=-1)
 
 
@@ -106,10 +102,9 @@ def _gru_step(added: torch.Tensor, kept: torch.Tensor, h: torch.Tensor) -> torch
 class Translator(nn.Module):
     """Read a sequence and write another: an encoder, a GRU that writes, and between them attention or one vector.
 
-    The encoder's last state is where the writer starts. Without attention the writer is also fed this one vector at
-    every step, and so is the last layer. With attention each state of the writer is a query, the encoder's states are
-    keys and values, and the mix takes the vector's place there. Both have the same number of parameters.
-
+    The writer starts at the encoder's last state. Without attention it is also fed this one vector at every step, and
+    so is the last layer. With attention its states are the queries, the encoder's states are keys and values, and the
+    mix takes the vector's place there. Both have the same number of parameters.
     Equation: h_t = GRU(y_{t-1}, h_{t-1}), c_t = Attention(h_t W_Q, E W_K, E W_V), logits = W [h_t; c_t] + b
         (close to the general score of Luong, Pham and Manning 2015, scaled). Without attention h_t =
         GRU([y_{t-1}; c], h_{t-1}) and c_t = c (Cho and others 2014).
