@@ -46,8 +46,8 @@ def test_a_recurrent_encoder_is_its_gru_on_a_packed_batch_and_learns_as_that_doe
     states, last = encoder.gru(packed)
     states, _ = nn.utils.rnn.pad_packed_sequence(states, True, 0.0, s)
     found = []
-    for states, last in ((states, torch.cat([last[0], last[1]], dim=-1)), encoder(source, lengths)):
-        read = states.where(real, 0.0), last
+    for each_token, end in ((states, torch.cat([last[0], last[1]], dim=-1)), encoder(source, lengths)):
+        read = each_token.where(real, 0.0), end
         value = sum(each.pow(3).sum() for each in read)
         found.append([*read, *torch.autograd.grad(value, list(encoder.parameters()))])
     torch.testing.assert_close(found[1], found[0])
