@@ -66,8 +66,9 @@ def _bare(source: str) -> str:
 def _left_out(statement: ast.stmt) -> bool:
     """Return whether a statement is a docstring, or does nothing but refuse bad input."""
     if isinstance(statement, ast.Expr):
-        called = isinstance(statement.value, ast.Call) and _CHECK.match(ast.unparse(statement.value.func))
-        return bool(called) or isinstance(statement.value, ast.Constant)
+        value = statement.value
+        called = isinstance(value, ast.Call) and _CHECK.match(ast.unparse(value.func))
+        return bool(called) or (isinstance(value, ast.Constant) and isinstance(value.value, str))
     if isinstance(statement, ast.If | ast.For):
         return all(isinstance(each, ast.Raise) or _left_out(each) for each in statement.body) and not statement.orelse
     return isinstance(statement, ast.FunctionDef) and bool(_CHECK.match(statement.name))
