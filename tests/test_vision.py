@@ -125,40 +125,6 @@ def test_it_is_a_strided_convolution_and_torchs_stack(
     torch.testing.assert_close(model(images), F.linear(summed, model.head.weight, model.head.bias))
 
 
-@settings(max_examples=20)
-@given(sizes(5), seeds, st.sampled_from(POOLS))
-def test_only_positions_tell_where_a_patch_stood(shape: list[int], seed: int, pool: str) -> None:
-    images = images_of(2, shape, seed)
-    _, rows, columns, patch_size, _ = shape
-    patches = vision.patchify(images, patch_size)
-    order = normal(rows * columns, seed=seed).argsort()
-    if torch.equal(order, order.sort().values):
-        order = order.roll(1)
-    shuffled = vision.unpatchify(patches[:, order], patch_size, rows * patch_size, columns * patch_size)
-    blind = vit(shape, seed, pool, "none")
-    if pool != "concat":  # which has an order of its own
-        torch.testing.assert_close(blind(shuffled), blind(images))
-    for positions in ("learned", "sinusoidal"):
-        reader = vit(shape, seed, pool, positions)
-        assert ((reader(shuffled) - reader(images)).abs() > 1e-6).any(-1).all()
-
-
-@settings(max_examples=20)
-@given(sizes(5), seeds, st.sampled_from(POOLS), st.data())
-def test_encode_takes_any_tokens_in_any_order(shape: list[int], seed: int, pool: str, data: st.DataObject) -> None:
-    model = vit(shape, seed, pool)
-    tokens = model.embed(images_of(2, shape, seed))
-    some = normal(tokens.shape[1], seed=seed).argsort()[: data.draw(st.integers(1, tokens.shape[1]))]
-    x, front = tokens[:, some], 0
-    if model.cls_token is not None:
-        x, front = torch.cat([model.cls_token.repeat(2, 1, 1), x], dim=1), 1
-    read = model.encode(tokens[:, some])
-    torch.testing.assert_close(read, stack(model)(x))
-    turned = model.encode(tokens[:, some.flip(0)])
-    torch.testing.assert_close(turned[:, front:], read[:, front:].flip(1))
-    torch.testing.assert_close(turned[:, :front], read[:, :front])
-
-
 def test_the_kinds_of_positions_and_pools_are_what_they_are_called() -> None:
     image = (1, 4, 6)
     learned, fixed, blind = (vision.VisionTransformer(image, 2, 8, 2, 1, 3, positions=each) for each in POSITIONS)
