@@ -248,16 +248,9 @@ def record_attention(model: nn.Module, edit: Edit | None = None) -> Iterator[dic
 
     Each run of the model replaces what the last one left. `edit(path, weights)` may return other weights of the same
     shape, which the layer then uses (and which are recorded), to see what a head or a token is for; None leaves them.
-
     Returns: a dictionary such as {"blocks.0.attention": Recorded(...)}, in the order of the layers, without gradients.
     Raises: ValueError for a model without an `AttentionMap`, and for edited weights of another shape.
     Tool: from notebook 03 on.
-
-    >>> layer = MultiHeadAttention(d_model=6, num_heads=2)
-    >>> with record_attention(layer) as maps:
-    ...     y = layer(torch.zeros(1, 3, 6))
-    >>> maps["attention"].weights.shape
-    torch.Size([1, 2, 3, 3])
     """
     taps = {name: module for name, module in model.named_modules() if isinstance(module, AttentionMap)}
     if not taps:

@@ -95,12 +95,9 @@ class GroupedQueryAttention(nn.Module):
 
         heads_each = self.num_heads // self.num_kv_heads
         k, v = k.repeat_interleave(heads_each, dim=1), v.repeat_interleave(heads_each, dim=1)  # (B, H, S, K)
-        if start == 0 and self.map.plain:
-            mix = attend_fused(q, k, v, is_causal=True)
-        else:
-            # (T, S): row t is place start + t; a single token may look at all there is
-            mask = causal_mask(k.shape[2], x.device)[start:] if x.shape[1] > 1 else None
-            mix = attend_fused(q, k, v, mask) if self.map.plain else attend(q, k, v, mask, self.map)[0]
+        # (T, S): row t is place start + t; a single token may look at all there is
+        mask = causal_mask(k.shape[2], x.device)[start:] if x.shape[1] > 1 else None
+        mix = attend_fused(q, k, v, mask) if self.map.plain else attend(q, k, v, mask, self.map)[0]
         return self.out_proj(mix.transpose(1, 2).flatten(2))
 
 

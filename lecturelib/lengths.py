@@ -40,10 +40,6 @@ def real_steps(lengths: torch.Tensor, steps: int) -> torch.Tensor:
     Shapes: lengths (B,); returns (B, steps), boolean.
     Raises: ValueError for a length below 1 or above `steps`.
     Tool: from notebook 01 on.
-
-    >>> real_steps(torch.tensor([3, 1]), 3).int()
-    tensor([[1, 1, 1],
-            [1, 0, 0]], dtype=torch.int32)
     """
     fits = lengths.ndim == 1 and lengths.dtype in (torch.int64, torch.int32) and lengths.numel() > 0
     if not fits or lengths.min() < 1 or lengths.max() > steps:

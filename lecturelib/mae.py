@@ -17,7 +17,7 @@ from torch import nn
 
 from lecturelib.edges import check_whole
 from lecturelib.transformer import Block
-from lecturelib.vision import VisionTransformer, check_images, check_shape, grid_positions, patchify, unpatchify
+from lecturelib.vision import VisionTransformer, check_images, grid_positions, patchify, unpatchify
 
 KINDS = ("random", "block", "grid")
 
@@ -129,7 +129,6 @@ class MaskedAutoencoder(nn.Module):
 
     def target(self, images: torch.Tensor) -> torch.Tensor:
         """Return what predictions are compared with: the patches, normalized if the model says so."""
-        check_shape(images, self.encoder.image_size)
         patches = patchify(images, self.encoder.patch_size)
         return normalize(patches)[0] if self.norm_pix_loss else patches
 

@@ -27,9 +27,6 @@ class Stack:
 
     Raises: ValueError for no networks, and networks that differ in their layers, weights, what is frozen, or mode.
     Tool: from notebook 07 on.
-
-    >>> Stack([nn.Linear(3, 2) for _ in range(5)])(torch.zeros(4, 3)).shape
-    torch.Size([5, 4, 2])
     """
 
     def __init__(self, models: Sequence[nn.Module]) -> None:
@@ -107,14 +104,9 @@ class _Loop(torch.autograd.Function):
 class _WrittenOut(nn.RNN):
     """`nn.RNN` of one layer with its loop in Python: `vmap` cannot go into torch's own."""
 
-    weight_ih_l0: torch.Tensor
-    weight_hh_l0: torch.Tensor
-    bias_ih_l0: torch.Tensor
-    bias_hh_l0: torch.Tensor
-
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:  # type: ignore[override]
-        into = F.linear(x, self.weight_ih_l0, self.bias_ih_l0 + self.bias_hh_l0)  # (B, T, H), all steps at once
-        states = _Loop.apply(into, self.weight_hh_l0)
+        w_x, w_h, b_x, b_h = self.all_weights[0]
+        states = _Loop.apply(F.linear(x, w_x, b_x + b_h), w_h)  # (B, T, H); what the input adds, all steps at once
         return states, states[None, :, -1]
 
 

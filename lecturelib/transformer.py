@@ -146,9 +146,10 @@ class Encoder(nn.Module):
         return self.norm(x)
 
 
-class LanguageModel(nn.Module):
+class LanguageModel(Encoder):
     """Predict at each position the token that comes next, from those up to there.
 
+    A decoder without an encoder: the blocks of an `Encoder` under a causal mask, and logits for every token.
     Shapes: tokens (B, T); returns (B, T, vocab_size), at t the logits of token t + 1.
     Raises: ValueError as `Embedding`.
     Taught: notebook 04, section 5.
@@ -157,14 +158,11 @@ class LanguageModel(nn.Module):
     def __init__(
         self, vocab_size: int, d_model: int, num_heads: int, num_layers: int, max_len: int, positions: str = "learned"
     ) -> None:
-        super().__init__()
+        super().__init__(vocab_size, d_model, num_heads, num_layers, max_len, positions)
         self.max_len = max_len
-        self.embedding = Embedding(vocab_size, d_model, max_len, positions)
-        self.blocks = nn.ModuleList(_blocks(num_layers, d_model, num_heads))
-        self.norm = nn.LayerNorm(d_model)
         self.head = nn.Linear(d_model, vocab_size)
 
-    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
         x = self.embedding(tokens)
         for block in self.blocks:
             x = block(x, is_causal=True)

@@ -92,7 +92,7 @@ class BiGRU(nn.Module):
 
 
 def _gru_step(added: torch.Tensor, kept: torch.Tensor, h: torch.Tensor) -> torch.Tensor:
-    """Return the next state of a GRU, as `nn.GRU` computes it, from what input and state add to its gates."""
+    """Return the next state of a GRU, from what input and state add to its gates."""
     sizes = [2 * h.shape[-1], h.shape[-1]]
     (gates, new), (gates_kept, new_kept) = added.split(sizes, dim=-1), kept.split(sizes, dim=-1)
     reset, update = torch.sigmoid(gates + gates_kept).chunk(2, dim=-1)

@@ -67,10 +67,6 @@ def grid_positions(rows: int, columns: int, d_model: int) -> torch.Tensor:
     Shapes: returns (rows * columns, d_model), numbered row by row.
     Raises: ValueError for a d_model that is not a multiple of 4, and fewer than 1 row or column.
     Taught: notebook 06, section 3.
-
-    >>> grid_positions(1, 2, d_model=4)
-    tensor([[0.0000, 1.0000, 0.0000, 1.0000],
-            [0.0000, 1.0000, 0.8415, 0.5403]])
     """
     if d_model < 4 or d_model % 4:
         raise ValueError(f"d_model={d_model}: expected a multiple of 4, for sines and cosines of row and column")
