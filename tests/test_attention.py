@@ -170,37 +170,6 @@ def test_what_is_recorded_made_the_output(shape: list[int], seed: int, kind: str
     torch.testing.assert_close(weights, scores.softmax(-1).roll(int(edited), 1))
 
 
-class Two(nn.Module):
-    """Two layers, one at the other's output, and a third that is run first though it stands last."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.layers = nn.ModuleList([attention.MultiHeadAttention(6, 2), attention.Attention(6, 3, 6)])
-        self.first = attention.MultiHeadAttention(6, 3)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.layers[1](self.layers[0](self.first(x)))
-
-
-def test_maps_have_the_paths_of_their_layers_and_only_the_edited_one_changes() -> None:
-    model, x = random_weights(Two(), 1), normal(2, 5, 6, seed=2)
-    plain, asked = model(x), list[str]()
-    with attention.record_attention(model) as maps:
-        assert torch.equal(model(x), plain)
-    shapes = {path: tuple(each.weights.shape) for path, each in maps.items()}
-    assert shapes == {"layers.0": (2, 2, 5, 5), "layers.1": (2, 5, 5), "first": (2, 3, 5, 5)}
-
-    def edit(path: str, weights: torch.Tensor) -> torch.Tensor | None:
-        asked.append(path)
-        return weights.roll(1, -1) if path == "layers.0" else None
-
-    with attention.record_attention(model, edit) as edited:
-        assert not torch.equal(model(x), plain)
-    assert asked == ["first", "layers.0", "layers.1"]
-    assert torch.equal(edited["first"].weights, maps["first"].weights)
-    assert torch.equal(edited["layers.0"].weights, maps["layers.0"].weights.roll(1, -1))
-
-
 def test_the_next_run_replaces_what_is_recorded_and_watching_cuts_no_gradient() -> None:
     layer, x = layer_of(6, 2), normal(2, 5, 6, seed=2).requires_grad_()
 
@@ -219,23 +188,23 @@ def test_the_next_run_replaces_what_is_recorded_and_watching_cuts_no_gradient() 
 
 @pytest.mark.parametrize("fault", ["none", "body", "edit", "shape"])
 def test_nothing_is_watched_after_the_block(fault: str) -> None:
-    model, x = random_weights(Two(), 1), normal(2, 5, 6, seed=2)
-    plain = model(x)
+    layer, x = layer_of(6, 2), normal(2, 5, 6, seed=2)
+    plain = layer(x)
 
     def edit(path: str, weights: torch.Tensor) -> torch.Tensor:
         if fault == "edit":
             raise KeyError(path)
         return weights[..., :1] if fault == "shape" else weights.flip(-1)
 
-    said = {"none": "", "body": "body", "edit": "first", "shape": r"\(2, 3, 5, 1\) for first: expected \(2, 3, 5, 5\)"}
+    said = {"none": "", "body": "body", "edit": "attention", "shape": r"\(2, 2, 5, 1\) for attention: expected"}
     with (
         nullcontext() if fault == "none" else pytest.raises((KeyError, ValueError), match=said[fault]),
-        attention.record_attention(model, edit),
+        attention.record_attention(layer, edit),
     ):
-        assert not torch.equal(model(x), plain)
+        assert not torch.equal(layer(x), plain)
         if fault == "body":
             raise KeyError("body")
-    assert torch.equal(model(x), plain) and not any(module._forward_hooks for module in model.modules())
+    assert torch.equal(layer(x), plain) and layer.map.plain
 
 
 @pytest.mark.parametrize("kind", [*MASKS, "is_causal"])

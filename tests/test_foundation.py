@@ -6,7 +6,6 @@ import pytest
 import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from torch import nn
 
 from lecturelib import foundation
 from lecturelib.attention import causal_mask, record_attention
@@ -30,25 +29,6 @@ def llama(seed: int = 1, num_heads: int = 6, num_kv_heads: int = 2, **changes: A
 
 def bert(seed: int = 1) -> foundation.BertModel:
     return random_weights(foundation.BertModel(VOCAB_SIZE, 12, 3, num_layers=2, d_ff=17, max_len=MAX_LEN), seed)
-
-
-@given(sizes(3), seeds, st.sampled_from([1e-5, 0.1]))
-def test_the_norm_is_torchs(shape: list[int], seed: int, eps: float) -> None:
-    ours = random_weights(foundation.RMSNorm(shape[-1], eps), seed)
-    twin = nn.RMSNorm(shape[-1], eps, dtype=torch.float64)
-    twin.load_state_dict(ours.state_dict())
-    x = normal(*shape, seed=seed)
-    torch.testing.assert_close(ours(x), twin(x))
-
-
-@given(sizes(3), seeds)
-def test_the_feed_forward_network_is_the_formula(shape: list[int], seed: int) -> None:
-    b, d_model, d_ff = shape
-    ours, x = random_weights(foundation.SwiGLU(d_model, d_ff), seed), normal(b, d_model, seed=seed)
-    gate, up, down = (each.weight for each in (ours.gate, ours.up, ours.down))
-    for row, found in zip(x, ours(x), strict=True):
-        a = gate @ row
-        torch.testing.assert_close(found, down @ (a / (1 + (-a).exp()) * (up @ row)))
 
 
 @given(sizes(3), seeds, st.sampled_from([1, 2, 3]))
@@ -196,12 +176,12 @@ test_mutants = planted(
     foundation,
     [
         Mutant("x * torch.rsqrt(x.square().mean", "(x - x.mean(-1, keepdim=True)) * torch.rsqrt(x.square().mean",
-               test_the_norm_is_torchs),
+               test_llama_is_hugging_faces),
         Mutant("rsqrt(x.square().mean(dim=-1, keepdim=True) + self.eps)",
-               "rsqrt(x.square().mean(dim=-1, keepdim=True)) + self.eps", test_the_norm_is_torchs),
+               "rsqrt(x.square().mean(dim=-1, keepdim=True)) + self.eps", test_llama_is_hugging_faces),
         Mutant("F.silu(self.gate(x)) * self.up(x)", "self.gate(x) * F.silu(self.up(x))",
-               test_the_feed_forward_network_is_the_formula),
-        Mutant("F.silu(self.gate(x)) *", "F.gelu(self.gate(x)) *", test_the_feed_forward_network_is_the_formula),
+               test_llama_is_hugging_faces),
+        Mutant("F.silu(self.gate(x)) *", "F.gelu(self.gate(x)) *", test_llama_is_hugging_faces),
         Mutant("q, k = apply_rotary(q, positions, self.base), apply_rotary(k, positions, self.base)",
                "q, v = apply_rotary(q, positions, self.base), apply_rotary(v, positions, self.base)", GROUPS),
         Mutant("        q, k = apply_rotary(q, positions, self.base)", "        q, k = apply_rotary(q, positions)",

@@ -168,18 +168,20 @@ def test_padding_changes_nothing(shape: list[int], seed: int, more: int) -> None
         torch.testing.assert_close(read[row, :n], reader(source[row : row + 1, :n])[0])
 
 
-def test_maps_lie_at_the_documented_paths() -> None:
+def test_maps_lie_at_the_documented_paths_and_are_edited_there() -> None:
     model, source, target = encoder_decoder(2, 3, 1), tokens_of(2, 5, 1), tokens_of(2, 3, 2)
     with record_attention(model) as maps:
         model(source, target)
+    shapes = {"encoder.blocks.0.attention": (5, 5), "encoder.blocks.1.attention": (5, 5)}
+    for n in range(2):
+        shapes |= {f"blocks.{n}.attention": (3, 3), f"blocks.{n}.cross": (3, 5)}
     assert {path: tuple(each.weights.shape) for path, each in maps.items()} == {
-        "encoder.blocks.0.attention": (2, 2, 5, 5),
-        "encoder.blocks.1.attention": (2, 2, 5, 5),
-        "blocks.0.attention": (2, 2, 3, 3),
-        "blocks.0.cross": (2, 2, 3, 5),
-        "blocks.1.attention": (2, 2, 3, 3),
-        "blocks.1.cross": (2, 2, 3, 5),
+        path: (2, 2, *shape) for path, shape in shapes.items()
     }
+    with record_attention(model, lambda path, each: each.roll(1, -1) if path == "blocks.0.cross" else None) as edited:
+        model(source, target)
+    same = [path for path in maps if torch.equal(edited[path].weights, maps[path].weights)]
+    assert same == ["encoder.blocks.0.attention", "encoder.blocks.1.attention", "blocks.0.attention"]
 
 
 def test_every_parameter_learns_in_each_block_of_its_own() -> None:
