@@ -244,8 +244,7 @@ UNFIT: list[tuple[tuple[torch.Tensor, ...], list[str]]] = [
     ((Q, K, V, NOWHERE.expand(3, 2, 5, 7)), ["(3, 2, 5, 7)", "(2, 5, 7)"]),
     ((Q, K, V, torch.ones(5, 7)), ["torch.float32", "bool", "True = may look"]),
 ]
-X, SHORT = torch.zeros(2, 5, 6), torch.ones(5, 4, dtype=torch.bool)
-
+X = torch.zeros(2, 5, 6)
 
 test_bad_input_is_refused_in_words = refuses(
     *((lambda bad=bad: attention.attend(*bad), words) for bad, words in UNFIT),
@@ -255,13 +254,9 @@ test_bad_input_is_refused_in_words = refuses(
     (lambda: attention.causal_mask(0), ["length=0", "at least 1"]),
     (lambda: attention.padding_mask(torch.tensor([3, 6]), 5), ["[3, 6]", "1 to 5"]),
     (lambda: attention.Attention(5, 3, 2.0), ["d_v=2.0", "whole number of 1 or more"]),
-    (lambda: attention.Attention(6, 2, 3)(X[0]), ["(5, 6)", "(B, tokens, 6)", "x[None]"]),
-    (lambda: attention.MultiHeadAttention(6, 0), ["num_heads=0"]),
     (lambda: attention.MultiHeadAttention(6, 4), ["d_model=6", "4 heads", "multiple of 4", "such as 4"]),
-    (lambda: attention.MultiHeadAttention(3, 5), ["d_model=3", "5 heads", "such as 5"]),
     (lambda: attention.MultiHeadAttention(6, 2)(X, X[..., :3]), ["as context[None]", "(2, 5, 3)", "(B, tokens, 6)"]),
     (lambda: attention.MultiHeadAttention(6, 2)(X, X, is_causal=True), ["is_causal=True", "a context or a mask"]),
-    (lambda: attention.MultiHeadAttention(6, 2)(X, mask=SHORT.expand(2, 5, 4)), ["(2, 1, 5, 4)", "(2, 2, 5, 5)"]),
     (lambda: attention.record_attention(nn.Linear(3, 3)).__enter__(), ["Linear holds no AttentionMap", "torch's own"]),
 )
 

@@ -162,10 +162,8 @@ S, T, N = torch.zeros(2, 5).long(), torch.zeros(2, 3).long(), torch.tensor([5, 2
 
 test_bad_input_is_refused_in_words = refuses(
     (lambda: translation.BiGRU(11, 7), ["d_model=7", "even", "half for each direction"]),
-    (lambda: translation.BiGRU(11, 6)(S[0], N), ["source", "(5,)", "(B, T)", "source[None]"]),
     (lambda: translation.BiGRU(11, 6)(S, N[:1]), ["(1,)", "2 sequences", "(2,)"]),
     (lambda: translation.Translator(11, 0, 6), ["target_vocab_size=0"]),
-    (lambda: translation.Pointer(Attention(6, 2, 3), 0), ["vocab_size=0"]),
     (lambda: translation.copies(0, 3, 1), ["n=0"]),
     (lambda: translator("attention")(S, T.bool(), N), ["target", "torch.bool", "whole numbers"]),
 )
