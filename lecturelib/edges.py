@@ -1,9 +1,4 @@
-"""What every file asks of its input.
-
-check_whole      sizes and counts are whole numbers
-check_tokens     a batch of tokens
-check_lengths    one length for each sequence of a batch
-"""
+"""What every file asks of its input: whole numbers, a batch of tokens, one length for each sequence."""
 
 from __future__ import annotations
 

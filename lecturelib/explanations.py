@@ -1,9 +1,4 @@
-"""What did a vision transformer look at? What its attention maps say, and what happens without a patch.
-
-attention_rollout      what a token may have seen through all layers, by their attention maps alone
-occlusion              how much less probable the class is with each patch covered: a measurement beside the maps
-logits_without         what the network says with several patches covered, or their tokens left out
-"""
+"""What did a vision transformer look at? What its attention maps say, and what happens without a patch."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""A language model that does not read its text again for every new token.
-
-    KVCache, cache_bytes   the keys and values of all tokens that were read, layer by layer; what they take
-    read_on                the logits of new tokens, given a cache of those before
-    generate_with_cache    `generate`, with a cache: the same text
+"""A language model that keeps the keys and values of what it has read, and does not read its text again.
 
 A token's keys and values depend only on the tokens before it, because nobody may look ahead: so they can be kept.
 """

@@ -1,10 +1,4 @@
-"""Sequences of unequal length in one rectangular batch: fill them up, and never read what was filled in.
-
-pad                     sequences -> rectangle and true lengths
-real_steps              which steps are not padding
-steps_within            the same inside a network, where nobody looks at the lengths
-mean_over_real_steps    an average that padding cannot change
-"""
+"""Sequences of unequal length in one rectangular batch: fill them up, and never read what was filled in."""
 
 from __future__ import annotations
 

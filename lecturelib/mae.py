@@ -36,13 +36,14 @@ def random_mask(
     3
     """
     check_whole(n=n, rows=rows, columns=columns)
+    if kind not in KINDS:
+        raise ValueError(f"kind {kind!r} is unknown: expected one of {list(KINDS)}")
+    if not 0 < ratio < 1:
+        raise ValueError(f"ratio={ratio}: expected a share between 0 and 1, such as 0.75 (hide three patches of four)")
     patches = rows * columns
     hidden = math.floor(ratio * patches + 0.5 + 1e-9)  # 0.3 of 5 is a half, also where the product is 1.4999999
-    if kind not in KINDS or not 0 < hidden < patches:
-        raise ValueError(
-            f"kind={kind!r}, ratio={ratio}, which hides {hidden} of {patches} patches: expected one of {KINDS}, and at "
-            "least one patch hidden and one visible, such as 0.75 for three patches of four"
-        )
+    if not 0 < hidden < patches:
+        raise ValueError(f"ratio={ratio} hides {hidden} of {patches} patches: expected one hidden and one visible")
     order = torch.rand(n, rows, columns, generator=generator)  # patches with the largest numbers are hidden
     if kind == "block":
         row = torch.rand(n, 1, 1, generator=generator) * rows - 0.5

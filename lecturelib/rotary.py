@@ -1,9 +1,4 @@
-"""Rotary positions: queries and keys are turned by their place, so that a dot product sees only the distance.
-
-apply_rotary      turn each pair of numbers of a query or key by an angle that grows with its position
-RotaryHead        one head of attention whose queries and keys are turned
-RotaryAttention   multi-head attention whose queries and keys are turned
-"""
+"""Rotary positions: queries and keys are turned by their place, so that a dot product sees only the distance."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Library code in a notebook, as one would write it on a blackboard.
-
-show    the source of functions and classes, without docstrings and without the refusal of bad input
-"""
+"""Library code in a notebook, as one would write it on a blackboard."""
 
 from __future__ import annotations
 
