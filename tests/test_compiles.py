@@ -1,4 +1,4 @@
-"""What torch can do to a model that never looks at the values of a tensor: compile, export, vmap, autocast, meta.
+"""What torch can do to a model that never looks at the values of a tensor: compile, export, vmap, autocast.
 
 A `Translator` is only among those for autocast: `vmap` has no rule for torch's recurrent cells.
 """
@@ -128,14 +128,3 @@ def test_a_model_runs_under_autocast(name: str) -> None:
     assert not torch.equal(found, expected)  # it was rounded on the way
     found.sum().backward()
     assert all(each.grad is None or each.grad.isfinite().all() for each in model.parameters())
-
-
-@pytest.mark.parametrize("name", MODELS | READERS)
-def test_a_model_is_built_and_run_without_memory(name: str) -> None:
-    build, given = ALL[name]
-    expected = build()(*given).shape
-    with torch.device("meta"):
-        model = build()
-    assert all(each.is_meta for each in [*model.parameters(), *model.buffers()])
-    found = model(*(each.to("meta") if isinstance(each, torch.Tensor) else each for each in given))
-    assert found.is_meta and found.shape == expected

@@ -138,9 +138,8 @@ def test_the_kinds_of_positions_and_pools_are_what_they_are_called() -> None:
 @pytest.mark.parametrize("pool", POOLS)
 def test_gradients_flow_through_the_network(pool: str) -> None:
     shape = [2, 2, 3, 2, 2]
-    model, images = vit(shape, 1, pool), images_of(2, shape, 1).requires_grad_()
-    assert torch.autograd.gradcheck(model, images)
-    model(images).pow(3).sum().backward()
+    model = vit(shape, 1, pool)
+    model(images_of(2, shape, 1)).pow(3).sum().backward()
     assert not parameters_that_rest(model)
 
 
