@@ -5,14 +5,14 @@ A token's keys and values depend only on the tokens before it, because nobody ma
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import torch
 
 from lecturelib.attention import MultiHeadAttention, attend, causal_mask
 from lecturelib.edges import check_tokens, check_whole
 from lecturelib.language import write
-from lecturelib.transformer import Block, LanguageModel
+from lecturelib.transformer import LanguageModel
 
 
 class KVCache:
@@ -29,11 +29,12 @@ class KVCache:
     """
 
     def __init__(self, model: LanguageModel, batch_size: int) -> None:
-        layers = [block.attention for block in _blocks(model)]
-        other = [type(each).__name__ for each in layers if type(each) is not MultiHeadAttention]
-        if other:
+        layers: list[Any] = [block.attention for block in model.blocks]
+        kinds = [type(model).__name__, *(type(each).__name__ for each in layers)]
+        if not isinstance(model, LanguageModel) or any(type(each) is not MultiHeadAttention for each in layers):
             raise ValueError(
-                f"the model attends by {other[0]}: expected MultiHeadAttention; `generate` takes any other"
+                f"the model and its attention are {kinds}: expected a LanguageModel, which never looks ahead, of "
+                "MultiHeadAttention; `generate` takes others"
             )
         check_whole(batch_size=batch_size)
         num_heads, d_model = layers[0].num_heads, model.head.in_features
@@ -62,7 +63,8 @@ def read_on(model: LanguageModel, tokens: torch.Tensor, cache: KVCache) -> torch
     x = model.embedding.tokens(tokens) + model.embedding.table[old:new]  # (B, n, D) + (n, D)
     # (n, new): row t is place old + t; a single token may look at all there is
     mask = causal_mask(new, tokens.device)[old:] if tokens.shape[1] > 1 else None
-    for block, keys, values in zip(_blocks(model), cache.keys, cache.values, strict=True):
+    blocks: Any = model.blocks
+    for block, keys, values in zip(blocks, cache.keys, cache.values, strict=True):
         layer, normed = block.attention, block.norm_attention(x)
         q, k, v = layer.heads(normed, normed)  # (B, H, n, K) each
         keys[:, :, old:new], values[:, :, old:new] = k, v
@@ -101,11 +103,3 @@ def cache_bytes(batch_size: int, length: int, d_model: int, num_layers: int, siz
     """
     check_whole(batch_size=batch_size, length=length, d_model=d_model, num_layers=num_layers, size=size)
     return 2 * batch_size * length * d_model * num_layers * size
-
-
-def _blocks(model: LanguageModel) -> list[Block]:
-    if not isinstance(model, LanguageModel):
-        raise ValueError(
-            f"the model is a {type(model).__name__}: expected a LanguageModel, whose attention never looks ahead"
-        )
-    return cast(list[Block], list(model.blocks))
