@@ -7,16 +7,14 @@
     MultiHeadAttention             several heads side by side, of tokens at themselves or at others
     AttentionMap, record_attention the place where weights pass by; how to collect or change them
 
-The lecture's letters: Q is `q` (T, K), with T = n queries of width K = d_k; the mix is `weights @ v`.
-
-A query that may look nowhere has no weights that sum to 1. `attend` and `attention_weights` refuse it; the layers look
-at shapes only, never at what a mask holds (so that they compile), and answer NaN or 0 there.
+The lecture's letters: Q is `q` (T, K), with T = n queries of width K = d_k; the mix is `weights @ v`. A query that may
+look nowhere is refused by `attend` and `attention_weights`; layers look at shapes only (so that they compile).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -35,8 +33,7 @@ def attention_weights(scores: torch.Tensor, mask: torch.Tensor | None = None) ->
     """Turn scores into weights: a softmax over the keys, in which only keys that may be seen take part.
 
     Shapes: scores (..., T, S); mask (..., T, S) or what broadcasts to it, bool, True = may look; returns (..., T, S).
-    Raises: ValueError for a mask of another type or shape, and for a query that may look nowhere. (torch's own
-        functions answer 0, NaN or 1/S there.)
+    Raises: ValueError for a mask of another type or shape, and for a query that may look nowhere.
     Taught: notebook 03, section 5.
 
     >>> attention_weights(torch.zeros(1, 4), torch.tensor([True, True, False, False]))
@@ -44,19 +41,17 @@ def attention_weights(scores: torch.Tensor, mask: torch.Tensor | None = None) ->
     """
     weights = masked_softmax(scores, mask)
     if mask is not None:
-        check_sight(mask)
+        _check_sight(mask)
     return weights
 
 
 def masked_softmax(scores: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
     """Compute `attention_weights` without a look at what the mask holds: what a layer runs, so that it compiles.
 
-    Shapes: as `attention_weights`.
-    Raises: ValueError for a mask of another type or shape.
     Tool: from notebook 03 on.
     """
     if mask is not None:
-        check_mask(mask, tuple(scores.shape))
+        _check_mask(mask, scores.shape)
         scores = scores.masked_fill(~mask, -math.inf)
     return scores.softmax(dim=-1)
 
@@ -81,7 +76,7 @@ def attend(
     >>> attend(q, k, v)[0]
     tensor([[2.]])
     """
-    check_attend(q, k, v)
+    _check_attend(q, k, v)
     scores = q @ k.mT / math.sqrt(q.shape[-1])  # (..., T, S)
     weights = to_weights(scores, mask)
     return weights @ v, weights
@@ -92,25 +87,15 @@ def attend_fused(
 ) -> torch.Tensor:
     """Return the mix of `attend`, computed by torch's fused kernel, which holds the weights in no tensor.
 
-    The kernel is for heads, (B, H, T, K), with values as wide as keys; other shapes torch computes with weights.
     `is_causal` says that nobody may look ahead: a `causal_mask` that nobody has to make.
-    Shapes: q (..., T, K), k (..., S, K), v (..., S, M), mask as in `attention_weights`; returns (..., T, M).
-    Raises: ValueError for shapes that do not fit, as `attend`, and for a mask beside `is_causal`. What a mask holds it
-        does not look at: a query that may look nowhere gets 0 or NaN. Also for `is_causal` with fewer or more
-        queries than keys, for which torch's kernel counts the places from the other end than a cache.
+    Shapes: as in `attend`; returns (..., T, M). The kernel is for heads, (B, H, T, K), with values as wide as keys.
+    Raises: ValueError for shapes that do not fit, and for `is_causal` with fewer or more queries than keys.
     Tool: from notebook 08 on.
-
-    >>> q, k, v = torch.tensor([[9.0]]), torch.tensor([[-9.0], [9.0]]), torch.tensor([[1.0], [2.0]])
-    >>> attend_fused(q, k, v)
-    tensor([[2.]])
     """
-    check_attend(q, k, v)
+    _check_attend(q, k, v)
     if mask is not None:
-        check_mask(mask, (*torch.broadcast_shapes(q.shape[:-2], k.shape[:-2]), q.shape[-2], k.shape[-2]))
-        mask = torch.atleast_2d(mask)
-        if is_causal:
-            raise ValueError("a mask and is_causal=True: expected one of the two; join them by mask & causal_mask(T)")
-    if is_causal and q.shape[-2] != k.shape[-2]:
+        _check_mask(mask, (*q.shape[:-1], k.shape[-2]))
+    if is_causal and q.shape[-2] != k.shape[-2]:  # torch would count the places of the queries from the first key
         raise ValueError(
             f"{q.shape[-2]} queries, {k.shape[-2]} keys and is_causal=True: expected as many of both; for the last "
             "tokens of a text pass mask=causal_mask(S)[-T:]"
@@ -136,21 +121,16 @@ def causal_mask(length: int, device: torch.device | None = None) -> torch.Tensor
 def padding_mask(lengths: torch.Tensor, max_len: int) -> torch.Tensor:
     """Return who may look where in a padded batch: at the real tokens, not at the padding behind them.
 
-    Shapes: lengths (B,), whole numbers; returns (B, 1, max_len), bool: the same for each query. `&` joins it with a
-        causal mask.
+    Shapes: lengths (B,); returns (B, 1, max_len), bool: the same for each query. `&` joins it with a causal mask.
     Raises: ValueError for a length below 1 or above `max_len`.
     Taught: notebook 03, section 5.
-
-    >>> padding_mask(torch.tensor([1, 3]), 3).int().tolist()
-    [[[1, 0, 0]], [[1, 1, 1]]]
     """
     return real_steps(lengths, max_len)[:, None]
 
 
 class AttentionMap(nn.Module):
-    """The place in a layer where scores become weights, under a name, so that `record_attention` finds it.
+    """The place in a layer where scores become weights, by `masked_softmax`, so that `record_attention` finds it.
 
-    Shapes: scores (..., T, S), mask or None; returns (..., T, S). It computes `masked_softmax`, nothing more.
     Tool: from notebook 03 on.
     """
 
@@ -160,8 +140,7 @@ class AttentionMap(nn.Module):
     @property
     def plain(self) -> bool:
         """Whether nobody watches or changes the weights here, so that nobody needs them."""
-        hooks = (self._forward_hooks, self._forward_pre_hooks, self._backward_hooks, self._backward_pre_hooks)
-        return type(self) is AttentionMap and not any(hooks)
+        return type(self) is AttentionMap and not self._forward_hooks
 
 
 class Attention(nn.Module):
@@ -196,17 +175,16 @@ class MultiHeadAttention(nn.Module):
 
     Equation: head_h = Attention(X W_Q^h, Y W_K^h, Y W_V^h), output = concat(head_1, ..., head_H) W_O (Vaswani and
         others 2017, section 3.2.2; the three matrices of all heads lie side by side in one). Without `context` Y is X.
-    Shapes: x (B, T, D), context (B, S, d_context), mask (T, S) or (B, T, S) or (B, 1, S), the same for all heads;
-        returns (B, T, D). The map has shape (B, H, T, S). `is_causal` says that nobody may look ahead: the fused
-        kernel then needs no `causal_mask`, and a map gets one.
-    Raises: ValueError for a width that the heads do not divide, shapes that do not fit, and `is_causal` with a context.
+    Shapes: x (B, T, D), context (B, S, D), mask (T, S) or (B, T, S) or (B, 1, S), the same for all heads; returns
+        (B, T, D). The map has shape (B, H, T, S). `is_causal` stands for a `causal_mask` that nobody has to make.
+    Raises: ValueError for a width that the heads do not divide, shapes that do not fit, and `is_causal` beside a
+        context or a mask.
     Taught: notebook 04, section 3.
     """
 
-    def __init__(self, d_model: int, num_heads: int, d_context: int | None = None) -> None:
+    def __init__(self, d_model: int, num_heads: int) -> None:
         super().__init__()
-        d_context = d_model if d_context is None else d_context
-        check_whole(d_model=d_model, num_heads=num_heads, d_context=d_context)
+        check_whole(d_model=d_model, num_heads=num_heads)
         if d_model % num_heads:
             raise ValueError(
                 f"d_model={d_model} cannot be divided among {num_heads} heads: expected a multiple of {num_heads}, "
@@ -214,8 +192,8 @@ class MultiHeadAttention(nn.Module):
             )
         self.num_heads = num_heads
         self.q_proj = nn.Linear(d_model, d_model)
-        self.k_proj = nn.Linear(d_context, d_model)
-        self.v_proj = nn.Linear(d_context, d_model)
+        self.k_proj = nn.Linear(d_model, d_model)
+        self.v_proj = nn.Linear(d_model, d_model)
         self.out_proj = nn.Linear(d_model, d_model)
         self.map = AttentionMap()
 
@@ -227,18 +205,22 @@ class MultiHeadAttention(nn.Module):
         is_causal: bool = False,
     ) -> torch.Tensor:
         y = x if context is None else context
-        check_layer(x, self.q_proj.in_features, y, self.k_proj.in_features)
-        if is_causal and context is not None:
-            raise ValueError("is_causal=True and a context: expected it for tokens that look at themselves only")
-        q, k, v = self.split(self.q_proj(x)), self.split(self.k_proj(y)), self.split(self.v_proj(y))
+        check_layer(x, self.q_proj.in_features, y, self.q_proj.in_features)
+        if is_causal and not (context is None and mask is None):
+            raise ValueError("is_causal=True beside a context or a mask: expected neither; masks are joined by &")
+        q, k, v = self.heads(x, y)
         if mask is not None and mask.ndim == 3:
             mask = mask[:, None]  # (B, 1, T, S): the same for all heads
-        fused = (is_causal or x.shape[1] >= LONG) and self.map.plain  # the same mix, without a map
-        if is_causal and not (fused and mask is None):
-            causal = causal_mask(x.shape[1], x.device)
-            mask, is_causal = causal if mask is None else mask & causal, False
-        mix = attend_fused(q, k, v, mask, is_causal) if fused else attend(q, k, v, mask, self.map)[0]  # (B, H, T, K)
+        if (is_causal or x.shape[1] >= LONG) and self.map.plain:
+            mix = attend_fused(q, k, v, mask, is_causal)  # (B, H, T, K): the same mix, without a map
+        else:
+            mask = causal_mask(x.shape[1], x.device) if is_causal else mask
+            mix, _ = attend(q, k, v, mask, self.map)
         return self.out_proj(self.merge(mix))
+
+    def heads(self, x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Make the queries of x, and the keys and values of y, for each head: (B, H, T, K) and twice (B, H, S, K)."""
+        return self.split(self.q_proj(x)), self.split(self.k_proj(y)), self.split(self.v_proj(y))
 
     def split(self, x: torch.Tensor) -> torch.Tensor:
         """Cut the width into heads: (B, T, D) to (B, H, T, K)."""
@@ -250,15 +232,14 @@ class MultiHeadAttention(nn.Module):
 
 
 class Recorded(NamedTuple):
-    """What passed one `AttentionMap`: scores before mask and softmax, the weights behind them, and the mask.
+    """What passed one `AttentionMap`: scores before mask and softmax, and the weights that were used.
 
-    Shapes: scores and weights (..., T, S); the mask as it was given, or None.
+    Shapes: both (..., T, S).
     Tool: from notebook 03 on.
     """
 
     scores: torch.Tensor
     weights: torch.Tensor
-    mask: torch.Tensor | None
 
 
 @contextmanager
@@ -267,22 +248,10 @@ def record_attention(model: nn.Module, edit: Edit | None = None) -> Iterator[dic
 
     Each run of the model replaces what the last one left. `edit(path, weights)` may return other weights of the same
     shape, which the layer then uses (and which are recorded), to see what a head or a token is for; None leaves them.
-
-    Returns: a dictionary such as {"blocks.0.attention": Recorded(...)}, in the order of the layers, detached copies.
-    Raises: ValueError for a model without an `AttentionMap`, for edited weights of another shape, and for a compiled
-        model, whose code was made for layers that nobody watches.
+    Returns: a dictionary such as {"blocks.0.attention": Recorded(...)}, in the order of the layers, without gradients.
+    Raises: ValueError for a model without an `AttentionMap`, and for edited weights of another shape.
     Tool: from notebook 03 on.
-
-    >>> layer = MultiHeadAttention(d_model=6, num_heads=2)
-    >>> with record_attention(layer) as maps:
-    ...     y = layer(torch.zeros(1, 3, 6))
-    >>> maps["attention"].weights.shape
-    torch.Size([1, 2, 3, 3])
     """
-    if any(hasattr(module, "_orig_mod") or module._compiled_call_impl for module in model.modules()):
-        raise ValueError(
-            "the model is compiled: expected the one that was given to torch.compile, with the same weights"
-        )
     taps = {name: module for name, module in model.named_modules() if isinstance(module, AttentionMap)}
     if not taps:
         raise ValueError(
@@ -291,65 +260,30 @@ def record_attention(model: nn.Module, edit: Edit | None = None) -> Iterator[dic
         )
     maps: dict[str, Recorded] = {}
 
-    def watch(path: str) -> Callable[..., torch.Tensor | None]:
-        def hook(_: nn.Module, given: tuple[torch.Tensor, ...], weights: torch.Tensor) -> torch.Tensor | None:
-            changed = edit(path, weights.clone()) if edit else None
-            if changed is not None and changed.shape != weights.shape:
+    def watch(path: str) -> Callable[..., torch.Tensor]:
+        def hook(_: nn.Module, given: tuple[torch.Tensor, ...], weights: torch.Tensor) -> torch.Tensor:
+            edited = edit(path, weights.clone()) if edit else None
+            used = weights if edited is None else edited
+            if used.shape != weights.shape:
                 raise ValueError(
-                    f"edit returned weights of shape {tuple(changed.shape)} for {path}: expected {tuple(weights.shape)}"
+                    f"edit returned weights of shape {tuple(used.shape)} for {path}: expected {tuple(weights.shape)}"
                 )
-            mask = given[1] if len(given) > 1 else None
-            used = weights if changed is None else changed
-            maps[path] = Recorded(given[0].detach().clone(), used.detach().clone(), mask)
-            return changed
+            maps[path] = Recorded(given[0].detach(), used.detach())
+            return used
 
         return hook
 
-    handles = []
+    handles = [tap.register_forward_hook(watch(name.rpartition(".")[0] or "attention")) for name, tap in taps.items()]
     try:
-        for name, tap in taps.items():
-            path = name.rpartition(".")[0] or "attention"
-            handles.append(tap.register_forward_hook(watch(path)))
         yield maps
     finally:
         for handle in handles:
             handle.remove()
 
 
-def check_attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> None:
-    """Refuse queries, keys and values that do not fit together.
-
-    Raises: ValueError.
-    Tool: from notebook 08 on.
-    """
-    if min(q.ndim, k.ndim, v.ndim) < 2:
-        raise ValueError(
-            f"q, k and v have shapes {tuple(q.shape)}, {tuple(k.shape)}, {tuple(v.shape)}: expected (..., T, K), "
-            "(..., S, K), (..., S, M); a single vector goes in as x[None]"
-        )
-    if q.shape[-1] != k.shape[-1]:
-        raise ValueError(
-            f"queries have width {q.shape[-1]}, keys {k.shape[-1]}: expected the same d_k, or there is no dot product"
-        )
-    if k.shape[-2] != v.shape[-2]:
-        raise ValueError(f"there are {k.shape[-2]} keys and {v.shape[-2]} values: expected one value for each key")
-    if k.shape[-2] == 0 or q.shape[-1] == 0:
-        raise ValueError(f"k has shape {tuple(k.shape)}: expected at least one key, of width 1 or more")
-    if q.shape[:-2] == k.shape[:-2] == v.shape[:-2]:
-        return  # as nearly always; the question below takes longer than a small product
-    try:
-        torch.broadcast_shapes(q.shape[:-2], k.shape[:-2], v.shape[:-2])
-    except RuntimeError:
-        raise ValueError(
-            f"q, k and v have shapes {tuple(q.shape)}, {tuple(k.shape)}, {tuple(v.shape)}: expected the same batch in "
-            "front of all three"
-        ) from None
-
-
 def check_layer(x: torch.Tensor, d_model: int, context: torch.Tensor, d_context: int) -> None:
-    """Refuse what is not a batch of tokens of the widths that a layer was built for.
+    """Raise ValueError for what is not a batch of tokens of the widths that a layer was built for.
 
-    Raises: ValueError.
     Tool: from notebook 04 on.
     """
     for name, tokens, expected in (("x", x, d_model), ("context", context, d_context)):
@@ -360,35 +294,30 @@ def check_layer(x: torch.Tensor, d_model: int, context: torch.Tensor, d_context:
             )
 
 
-def check_mask(mask: torch.Tensor, scores: tuple[int, ...]) -> None:
-    """Refuse a mask that is not boolean, or does not fit scores of this shape.
-
-    Raises: ValueError.
-    Tool: from notebook 08 on.
-    """
-    if mask.dtype != torch.bool:
+def _check_attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> None:
+    if min(q.ndim, k.ndim, v.ndim) < 2 or q.shape[-1] != k.shape[-1] or k.shape[-2] != v.shape[-2] or 0 in k.shape[-2:]:
         raise ValueError(
-            f"the mask has type {mask.dtype}: expected bool, True = may look; a mask of 0 and 1 becomes one by "
-            "mask.bool()"
+            f"q, k and v have shapes {tuple(q.shape)}, {tuple(k.shape)}, {tuple(v.shape)}: expected (..., T, K), "
+            "(..., S, K), (..., S, M), queries as wide as keys and a value for each key; a single vector goes in as "
+            "x[None]"
         )
+
+
+def _check_mask(mask: torch.Tensor, scores: Sequence[int]) -> None:
+    """Refuse a mask that is not boolean, or does not fit scores of this shape."""
     sides = zip(reversed(mask.shape), reversed(scores), strict=False)
-    if mask.ndim > len(scores) or not all(side in (1, expected) for side, expected in sides):
+    fits = mask.ndim <= len(scores) and all(side in (1, expected) for side, expected in sides)
+    if mask.dtype != torch.bool or not fits:
         raise ValueError(
-            f"the mask has shape {tuple(mask.shape)}: expected {tuple(scores)} or what broadcasts to it, a row "
-            "for each query and a column for each key"
+            f"the mask has shape {tuple(mask.shape)} and type {mask.dtype}: expected {tuple(scores)} or what "
+            "broadcasts to it, of bool, True = may look"
         )
 
 
-def check_sight(mask: torch.Tensor) -> None:
-    """Refuse a mask under which a query may look nowhere.
-
-    Raises: ValueError.
-    Tool: from notebook 08 on.
-    """
+def _check_sight(mask: torch.Tensor) -> None:
     blind = ~mask.any(dim=-1)
     if blind.any():
-        where = tuple(int(each) for each in blind.nonzero()[0])
         raise ValueError(
-            f"the query at {where} may look nowhere: expected at least one True in each row of the mask. Is it "
-            "inverted? True = may look"
+            f"the query at {tuple(blind.nonzero()[0].tolist())} may look nowhere: expected at least one True in each "
+            "row of the mask. Is it inverted? True = may look"
         )

@@ -1,11 +1,4 @@
-"""What every file asks of its input.
-
-    check_whole      sizes and counts are whole numbers
-    check_tokens     a batch of tokens
-    check_lengths    one length for each sequence of a batch
-
-Input is refused where it comes in: constructors, `fit`, `generate`, loaders. A `forward` looks at shapes and types.
-"""
+"""What every file asks of its input: whole numbers, a batch of tokens, one length for each sequence."""
 
 from __future__ import annotations
 
@@ -16,9 +9,8 @@ import torch
 
 
 def check_whole(least: int = 1, /, **numbers: object) -> None:
-    """Refuse what is not a whole number of at least `least`. NumPy's and torch's whole numbers are whole numbers too.
+    """Raise ValueError for what is not a whole number of at least `least`, of Python, NumPy or torch.
 
-    Raises: ValueError with the name of the first that is not; a truth value is no number.
     Tool: from notebook 00 on.
 
     >>> check_whole(batch_size=32, lr=0.1)

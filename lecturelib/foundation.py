@@ -3,33 +3,31 @@
     RMSNorm                  change 1: divide by the root mean square; subtract no mean, add no bias
     GroupedQueryAttention    changes 2 and 3: rotary positions, and several heads that share one pair of keys and values
     SwiGLU                   change 4: a feed-forward network with a gate
-    LlamaBlock, LlamaModel   the `Block` and the `LanguageModel` of notebook 04 with these four changes; two small ones:
-                             no biases, and one table of tokens for both ends
+    LlamaBlock, LlamaModel   the `Block` and the `LanguageModel` of notebook 04 with these changes, without biases
     write_with_cache         the writing loop, in which each token is read once
     BertBlock, BertModel     the `Block` and the `Encoder` of notebook 04 with the norm behind each residual connection
 
-A cache is a dictionary: the keys and values of each layer, by the number of the layer. It starts empty; a forward pass
-looks at what was read before, and at its end adds what it has read.
+A cache is a dictionary: the keys and values of each attention layer, by the layer. It starts empty; a forward pass
+looks at what was read before, and adds what it reads.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import cast
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from lecturelib.attention import AttentionMap, MultiHeadAttention, attend, attend_fused, causal_mask
-from lecturelib.edges import check_lengths, check_tokens, check_whole
+from lecturelib.attention import AttentionMap, attend, attend_fused, causal_mask
+from lecturelib.edges import check_tokens, check_whole
 from lecturelib.language import write
-from lecturelib.lengths import steps_within
 from lecturelib.rotary import apply_rotary
-from lecturelib.transformer import Embedding, FeedForward
+from lecturelib.transformer import Block, Embedding, key_mask
 
 Pair = tuple[torch.Tensor, torch.Tensor]  # keys and values of one layer, (B, G, tokens read, K)
-Cache = dict[int, Pair]
+Cache = dict[nn.Module, Pair]  # by the layer
 
 
 class RMSNorm(nn.Module):
@@ -60,8 +58,7 @@ class GroupedQueryAttention(nn.Module):
     Equation: as `MultiHeadAttention`, without biases; of the H heads, head h looks at keys and values h // (H / G) of
         G (Ainslie and others 2023, "GQA"). With G = H it is multi-head attention. Queries and keys are turned by
         `apply_rotary`; values are not.
-    Shapes: x (B, T, D); returns (B, T, D). The map has shape (B, H, T, S), where S - T tokens were in the cache, which
-        holds the layer's own keys and values, if any, by the layer.
+    Shapes: x (B, T, D); returns (B, T, D). The map has shape (B, H, T, S), where S - T tokens were in the cache.
     Raises: ValueError for heads that do not divide the width, or groups that do not divide the heads.
     Taught: notebook 09, section 1.
     """
@@ -82,7 +79,7 @@ class GroupedQueryAttention(nn.Module):
         self.out_proj = nn.Linear(d_model, d_model, bias=False)
         self.map = AttentionMap()
 
-    def forward(self, x: torch.Tensor, cache: dict[nn.Module, Pair] | None = None) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, cache: Cache | None = None) -> torch.Tensor:
         q = self.q_proj(x).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)  # (B, H, T, K)
         k = self.k_proj(x).unflatten(-1, (self.num_kv_heads, -1)).transpose(1, 2)  # (B, G, T, K)
         v = self.v_proj(x).unflatten(-1, (self.num_kv_heads, -1)).transpose(1, 2)
@@ -98,12 +95,9 @@ class GroupedQueryAttention(nn.Module):
 
         heads_each = self.num_heads // self.num_kv_heads
         k, v = k.repeat_interleave(heads_each, dim=1), v.repeat_interleave(heads_each, dim=1)  # (B, H, S, K)
-        if start == 0 and self.map.plain:
-            mix = attend_fused(q, k, v, is_causal=True)
-        else:
-            # (T, S): row t is place start + t; a single token may look at all there is
-            mask = causal_mask(k.shape[2], x.device)[start:] if x.shape[1] > 1 else None
-            mix = attend_fused(q, k, v, mask) if self.map.plain else attend(q, k, v, mask, self.map)[0]
+        # (T, S): row t is place start + t; a single token may look at all there is
+        mask = causal_mask(k.shape[2], x.device)[start:] if x.shape[1] > 1 else None
+        mix = attend_fused(q, k, v, mask) if self.map.plain else attend(q, k, v, mask, self.map)[0]
         return self.out_proj(mix.transpose(1, 2).flatten(2))
 
 
@@ -142,7 +136,7 @@ class LlamaBlock(nn.Module):
         self.norm_feed_forward = RMSNorm(d_model)
         self.feed_forward = SwiGLU(d_model, d_ff)
 
-    def forward(self, x: torch.Tensor, cache: dict[nn.Module, Pair] | None = None) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, cache: Cache | None = None) -> torch.Tensor:
         x = x + self.attention(self.norm_attention(x), cache)
         return x + self.feed_forward(self.norm_feed_forward(x))
 
@@ -153,8 +147,7 @@ class LlamaModel(nn.Module):
     The table of the tokens serves twice: its row is the token's vector, and the dot product with it the token's logit.
     Shapes: tokens (B, T); returns (B, T, vocab_size), at t the logits of token t + 1. With a cache the tokens go on
         behind those that were read.
-    Raises: ValueError for tokens as in `Embedding`, also where those in the cache and the new ones are too many, and
-        for a cache of another shape; the cache then is as it was, also where the pass is interrupted.
+    Raises: ValueError for tokens as in `Embedding`, also where those in the cache and the new ones are too many.
     Taught: notebook 09, section 1.
     """
 
@@ -177,59 +170,30 @@ class LlamaModel(nn.Module):
         self.norm = RMSNorm(d_model)
 
     def forward(self, tokens: torch.Tensor, cache: Cache | None = None) -> torch.Tensor:
-        check_tokens(tokens, max_len=self.max_len)
+        check_tokens(tokens)
         if tokens_read(cache) + tokens.shape[1] > self.max_len:
             raise ValueError(
                 f"{tokens_read(cache)} tokens were read and {tokens.shape[1]} are to come: expected at most "
-                f"{self.max_len} in all, the positions of the model; begin with an empty cache"
+                f"{self.max_len} in all, the positions of the model; cut the text, or begin with an empty cache"
             )
-        x, layers = self.embedding(tokens), [cast(LlamaBlock, block).attention for block in self.blocks]
-        held: dict[nn.Module, Pair] | None = None
-        if cache is not None:
-            _check_cache(cache, layers, tokens)
-            held = {layer: cache[number] for number, layer in enumerate(layers) if cache}
+        x = self.embedding(tokens)
         for block in self.blocks:
-            x = block(x, held)
-        if cache is not None and held is not None:
-            cache.update(enumerate(held.values()))
+            x = block(x, cache)
         return F.linear(self.norm(x), self.embedding.weight)
-
-
-def _check_cache(cache: Cache, layers: list[GroupedQueryAttention], tokens: torch.Tensor) -> None:
-    """Refuse keys and values that this model cannot have made of this many texts."""
-    first = layers[0]
-    shape = (len(tokens), first.num_kv_heads, tokens_read(cache), first.q_proj.out_features // first.num_heads)
-    if cache and (list(cache) != list(range(len(layers))) or any(k.shape != shape for k, _ in cache.values())):
-        found = {number: tuple(k.shape) for number, (k, _) in cache.items()}
-        raise ValueError(
-            f"the cache holds keys of {found} by layer, for {len(tokens)} text(s): expected layers 0 to "
-            f"{len(layers) - 1} with {shape} each; begin with an empty cache, {{}}"
-        )
 
 
 def tokens_read(cache: Cache | None) -> int:
     """Return how many tokens were read into a cache.
 
     Tool: from notebook 09 on.
-
-    >>> tokens_read({})
-    0
     """
     return next(iter(cache.values()))[0].shape[2] if cache else 0
 
 
-def write_with_cache(
-    model: LlamaModel,
-    prompt: torch.Tensor,
-    steps: int,
-    *,
-    temperature: float = 1.0,
-    top_k: int | None = None,
-    seed: int = 0,
-) -> Iterator[torch.Tensor]:
+def write_with_cache(model: LlamaModel, prompt: torch.Tensor, steps: int, **how: Any) -> Iterator[torch.Tensor]:
     """Yield one new token after the other, as `write` does, but read each token once.
 
-    Shapes: prompt (B, T); yields (B,), `steps` times. Nothing is computed before a token is asked for.
+    Shapes: prompt (B, T); yields (B,), `steps` times. `how`: temperature, top_k and seed, as in `generate`.
     Raises: ValueError as `generate`, and for a text that becomes longer than the model's positions.
     Taught: notebook 09, section 2.
     """
@@ -238,16 +202,10 @@ def write_with_cache(
     def next_logits(text: torch.Tensor) -> torch.Tensor:
         return model(text[:, tokens_read(cache) :], cache)[:, -1]
 
-    written = write(next_logits, prompt, steps, temperature=temperature, top_k=top_k, seed=seed)
-    if prompt.shape[1] + steps > model.max_len + 1:  # the last token is written, but not read
-        raise ValueError(
-            f"a prompt of {prompt.shape[1]} tokens and {steps} steps: expected at most {model.max_len + 1} tokens in "
-            "all, for the model has no more positions; write fewer steps, or shorten the prompt"
-        )
-    return written
+    return write(next_logits, prompt, steps, max_len=model.max_len, **how)
 
 
-class BertBlock(nn.Module):
+class BertBlock(Block):
     """One layer of BERT: as `Block`, but each norm stands behind its residual connection, as in 2017.
 
     Equation: norm(x + Attention(x)), then norm(x + FeedForward(x)) (Vaswani and others 2017, section 3.1).
@@ -256,13 +214,10 @@ class BertBlock(nn.Module):
     """
 
     def __init__(self, d_model: int, num_heads: int, d_ff: int) -> None:
-        super().__init__()
-        self.attention = MultiHeadAttention(d_model, num_heads)
-        self.norm_attention = nn.LayerNorm(d_model, eps=1e-12)
-        self.feed_forward = FeedForward(d_model, d_ff)
-        self.norm_feed_forward = nn.LayerNorm(d_model, eps=1e-12)
+        super().__init__(d_model, num_heads, d_ff)
+        self.norm_attention.eps = self.norm_feed_forward.eps = 1e-12
 
-    def forward(self, x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:  # type: ignore[override]
         x = self.norm_attention(x + self.attention(x, mask=mask))
         return self.norm_feed_forward(x + self.feed_forward(x))
 
@@ -285,10 +240,7 @@ class BertModel(nn.Module):
         self.blocks = nn.ModuleList(BertBlock(d_model, num_heads, d_ff) for _ in range(num_layers))
 
     def forward(self, tokens: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
-        x, mask = self.norm(self.embedding(tokens)), None
-        if lengths is not None:
-            check_lengths(lengths, tokens)
-            mask = steps_within(lengths, tokens.shape[1])[:, None]  # (B, 1, T)
+        x, mask = self.norm(self.embedding(tokens)), key_mask(tokens, lengths)
         for block in self.blocks:
             x = block(x, mask)
         return x

@@ -1,7 +1,6 @@
 """What a language model is asked: to write, and to be judged.
 
-    generate             write on, one token at a time: temperature, top-k, seed
-    write                the loop behind it, for any function that gives the next logits
+    generate, write      write on, one token at a time; the loop behind it, for any function that gives the next logits
     next_token_loss      the loss of all predictions at once, as in training
     left_to_right_loss   the same loss, with each token predicted from a text that ends before it
 
@@ -38,9 +37,7 @@ def next_token_loss(model: nn.Module, batch: tuple[torch.Tensor, ...]) -> torch.
 def left_to_right_loss(model: nn.Module, tokens: torch.Tensor) -> float:
     """Return the loss of predicting each token from a text that ends before it, as when the model writes.
 
-    The model is run once for each length, so it cannot see what it is asked for. An honest model has the
-    same loss here as in `next_token_loss`; one that looks ahead in training does not.
-
+    An honest model has the same loss here as in `next_token_loss`; one that looks ahead in training does not.
     Shapes: tokens (B, T + 1). Units: nats per token.
     Raises: ValueError for fewer than 2 tokens, and for another type than int64.
     Taught: notebook 04, section 7.
@@ -63,7 +60,6 @@ def generate(
 
     The model sees the last `model.max_len` tokens, if it has such a limit. `temperature` divides the logits: below 1
     the likely becomes likelier, 0 always takes the likeliest. `top_k` leaves only the k likeliest to draw from.
-
     Shapes: prompt (B, T) with at least one token; returns (B, T + steps).
     Raises: ValueError for a negative temperature, a top_k below 1, fewer than 0 steps, or an empty prompt.
     Taught: notebook 04, section 6.
@@ -89,37 +85,37 @@ def write(
     temperature: float = 1.0,
     top_k: int | None = None,
     seed: int = 0,
+    max_len: int | None = None,
 ) -> Iterator[torch.Tensor]:
     """Yield one new token after the other, drawn from `next_logits` of the whole text so far.
 
     Nothing is computed before a token is asked for, so that a text can be shown while it is written.
     Shapes: prompt (B, T); `next_logits` maps (B, t) to (B, vocab_size); yields (B,), `steps` times.
-    Arguments and errors as in `generate`; what is wrong is refused at the call.
+    Raises: ValueError as `generate`, and for a text that a model with `max_len` positions cannot read; at the call.
     Tool: from notebook 04 on.
     """
     if prompt.ndim != 2 or prompt.numel() == 0:
-        raise ValueError(
-            f"the prompt has shape {tuple(prompt.shape)}: expected (B, T), at least one token to begin with"
-        )
+        raise ValueError(f"the prompt has shape {tuple(prompt.shape)}: expected (B, T), at least one token")
     check_whole(0, steps=steps, seed=seed)
-    _check_draw(temperature, top_k)
-    return _write(next_logits, prompt, steps, temperature, top_k, seed)
+    if not 0 <= temperature < math.inf:
+        raise ValueError(f"temperature={temperature}: expected a finite number of 0 or more; 0 takes the likeliest")
+    if top_k is not None:
+        check_whole(top_k=top_k)
+    if max_len is not None and prompt.shape[1] + steps > max_len + 1:  # the last token is written, but not read
+        raise ValueError(
+            f"a prompt of {prompt.shape[1]} tokens and {steps} steps: expected at most {max_len + 1} tokens in all, "
+            "for the model has no more positions; write fewer steps, or use `generate`, which moves its window"
+        )
 
+    @torch.no_grad()
+    def drawn() -> Iterator[torch.Tensor]:
+        text, generator = prompt, torch.Generator(prompt.device).manual_seed(int(seed))
+        for _ in range(steps):
+            tokens = _draw(next_logits(text), temperature, top_k, generator)
+            text = torch.cat([text, tokens[:, None]], dim=1)
+            yield tokens
 
-@torch.no_grad()
-def _write(
-    next_logits: Callable[[torch.Tensor], torch.Tensor],
-    text: torch.Tensor,
-    steps: int,
-    temperature: float,
-    top_k: int | None,
-    seed: int,
-) -> Iterator[torch.Tensor]:
-    generator = torch.Generator(text.device).manual_seed(int(seed))
-    for _ in range(steps):
-        drawn = _draw(next_logits(text), temperature, top_k, generator)
-        text = torch.cat([text, drawn[:, None]], dim=1)
-        yield drawn
+    return drawn()
 
 
 def _draw(logits: torch.Tensor, temperature: float, top_k: int | None, generator: torch.Generator) -> torch.Tensor:
@@ -132,15 +128,9 @@ def _draw(logits: torch.Tensor, temperature: float, top_k: int | None, generator
     return torch.multinomial((logits / temperature).softmax(dim=-1), 1, generator=generator)[:, 0]
 
 
-def _check_draw(temperature: float, top_k: int | None) -> None:
-    if not 0 <= temperature < math.inf:
-        raise ValueError(f"temperature={temperature}: expected a finite number of 0 or more; 0 takes the likeliest")
-    if top_k is not None:  # None leaves all tokens to draw from
-        check_whole(top_k=top_k)
-
-
 def _check_batch(tokens: torch.Tensor) -> None:
-    if tokens.ndim != 2 or len(tokens) == 0 or tokens.shape[1] < 2:
-        raise ValueError(f"tokens has shape {tuple(tokens.shape)}: expected (B, T + 1), at least 2 tokens in a row")
-    if tokens.dtype != torch.int64:
-        raise ValueError(f"tokens are {tokens.dtype}: expected torch.int64, as tokens.long() gives")
+    if tokens.ndim != 2 or len(tokens) == 0 or tokens.shape[1] < 2 or tokens.dtype != torch.int64:
+        raise ValueError(
+            f"tokens has shape {tuple(tokens.shape)} and type {tokens.dtype}: expected (B, T + 1), at least 2 tokens "
+            "in a row, of torch.int64, as tokens.long() gives"
+        )

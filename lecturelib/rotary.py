@@ -1,15 +1,10 @@
-"""Rotary positions: queries and keys are turned by their place, so that a dot product sees only the distance.
-
-apply_rotary      turn each pair of numbers of a query or key by an angle that grows with its position
-RotaryHead        one head of attention whose queries and keys are turned
-RotaryAttention   causal multi-head attention whose queries and keys are turned
-"""
+"""Rotary positions: queries and keys are turned by their place, so that a dot product sees only the distance."""
 
 from __future__ import annotations
 
 import torch
 
-from lecturelib.attention import Attention, MultiHeadAttention, attend, attend_fused, causal_mask, check_layer
+from lecturelib.attention import Attention, MultiHeadAttention, attend
 
 
 def apply_rotary(x: torch.Tensor, positions: torch.Tensor, base: float = 10_000.0) -> torch.Tensor:
@@ -20,14 +15,18 @@ def apply_rotary(x: torch.Tensor, positions: torch.Tensor, base: float = 10_000.
         our K, their i counts from 1). The pair is one complex number, multiplied by e^(ia). Queries and keys are
         turned, values are not. Then q_t . k_s depends on the positions only by t - s.
     Shapes: x (..., T, K), with K the width of one head; positions (T,); returns (..., T, K) in the type of x.
-    Raises: ValueError for an odd width, another number of positions, and a base that is not above 0.
+    Raises: ValueError for an odd width, and another number of positions.
     Tool: from notebook 04 on.
 
     >>> apply_rotary(torch.tensor([[1.0, 0.0], [1.0, 0.0]]), torch.arange(2))
     tensor([[1.0000, 0.0000],
             [0.5403, 0.8415]])
     """
-    _check_rotary(x, positions, base)
+    if x.ndim < 2 or not x.is_floating_point() or x.shape[-1] % 2 or positions.shape != x.shape[-2:-1]:
+        raise ValueError(
+            f"x has shape {tuple(x.shape)} and type {x.dtype}, positions {tuple(positions.shape)}: expected floats "
+            "(..., T, K) with an even width K, for it is turned pair by pair, and (T,), such as torch.arange(T)"
+        )
     width, exact = x.shape[-1], torch.promote_types(x.dtype, torch.float32)
     theta = base ** (-torch.arange(0, width, 2, device=x.device, dtype=exact) / width)  # (K / 2)
     angle = positions[:, None].to(exact) * theta  # (T, K / 2)
@@ -51,51 +50,14 @@ class RotaryHead(Attention):
 
 
 class RotaryAttention(MultiHeadAttention):
-    """Causal multi-head attention with rotary positions, to stand in a `Block` in place of its own.
+    """Multi-head self-attention with rotary positions, to stand in a `Block` in place of its own.
 
-    Shapes: x (B, T, D), with an even width D / H of each head; returns (B, T, D).
-    Raises: ValueError for heads of an odd width, a mask or a context, and as `MultiHeadAttention`.
+    Shapes: as `MultiHeadAttention`, with an even width D / H of each head.
+    Raises: ValueError as `MultiHeadAttention` and `apply_rotary`.
     Tool: from notebook 04 on.
     """
 
-    def __init__(self, d_model: int, num_heads: int) -> None:
-        super().__init__(d_model, num_heads)
-        if d_model // num_heads % 2:
-            raise ValueError(
-                f"d_model={d_model}, num_heads={num_heads}: expected heads of an even width, for queries and keys are "
-                "turned pair by pair"
-            )
-
-    def forward(
-        self,
-        x: torch.Tensor,
-        context: torch.Tensor | None = None,
-        mask: torch.Tensor | None = None,
-        is_causal: bool = True,
-    ) -> torch.Tensor:
-        if context is not None or mask is not None or not is_causal:
-            raise ValueError("RotaryAttention looks back only, at its own tokens: expected no context and no mask")
-        check_layer(x, self.q_proj.in_features, x, self.k_proj.in_features)
-        q, k, v = self.split(self.q_proj(x)), self.split(self.k_proj(x)), self.split(self.v_proj(x))
-        places = torch.arange(x.shape[1], device=x.device)
-        q, k = apply_rotary(q, places), apply_rotary(k, places)  # of each head
-        if self.map.plain:
-            mix = attend_fused(q, k, v, is_causal=True)
-        else:
-            mix, _ = attend(q, k, v, causal_mask(x.shape[1], x.device), self.map)
-        return self.out_proj(self.merge(mix))
-
-
-def _check_rotary(x: torch.Tensor, positions: torch.Tensor, base: float) -> None:
-    if x.ndim < 2 or not x.is_floating_point() or x.shape[-1] % 2 or x.shape[-1] == 0:
-        raise ValueError(
-            f"x has shape {tuple(x.shape)} and type {x.dtype}: expected (..., T, K) with an even width K, for it is "
-            "turned pair by pair"
-        )
-    if positions.shape != x.shape[-2:-1]:
-        raise ValueError(
-            f"positions has shape {tuple(positions.shape)} for x of shape {tuple(x.shape)}: expected "
-            f"({x.shape[-2]},), a position for each token, such as torch.arange({x.shape[-2]})"
-        )
-    if not base > 0:
-        raise ValueError(f"base={base}: expected a number above 0, such as 10000")
+    def heads(self, x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        q, k, v = super().heads(x, y)
+        q, k = (apply_rotary(each, torch.arange(each.shape[2], device=x.device)) for each in (q, k))
+        return q, k, v

@@ -1,17 +1,16 @@
 """Networks of one shape side by side: their weights in one stack, each operation once for all of them.
 
     Stack        networks as one: ask all of them, give them their weights back
-    fit_many     `fit` for several models, one for each seed: as one where that is faster
+    fit_many     `fit` for several models, each by its own seed: as one where that is faster
     cut_each     gradients longer than 1 are cut, network by network
 
-For small networks most of the time goes into starting operations. S networks in a stack cost less than S networks in
-a row, and each comes out as it would alone, to rounding.
+For small networks most of the time goes into starting operations, so S networks in a stack cost less than in a row.
+Each comes out as it would alone, to rounding.
 """
 
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,14 +23,10 @@ from lecturelib.training import Batch, History, Loss, Stock, check_fit, check_lo
 
 
 class Stack:
-    """Networks of one shape as one (`torch.func.vmap`); what is frozen in one must be frozen in all.
+    """Networks of one shape as one (`torch.func.vmap`).
 
-    Raises: ValueError for no networks, and networks that differ in their layers, in the shapes and types of their
-        weights, in what is frozen, or in their mode (training or not).
+    Raises: ValueError for no networks, and networks that differ in their layers, weights, what is frozen, or mode.
     Tool: from notebook 07 on.
-
-    >>> Stack([nn.Linear(3, 2) for _ in range(5)])(torch.zeros(4, 3)).shape
-    torch.Size([5, 4, 2])
     """
 
     def __init__(self, models: Sequence[nn.Module]) -> None:
@@ -42,10 +37,12 @@ class Stack:
                 f"{len(models)} networks {sorted({type(each).__name__ for each in models})}: expected one or more of "
                 "one shape, with the same frozen parameters, all in training mode or all in eval mode"
             )
-        self.models = models
         self.weights, self.buffers = stack_module_state(models)  # (S, ...) each
         self._held = [dict(each.named_parameters()) | dict(each.named_buffers()) for each in models]
-        self._base = _written_out(copy.deepcopy(models[0]))
+        self._base = copy.deepcopy(models[0])
+        for layer in self._base.modules():
+            if _simple(layer):
+                layer.__class__ = _WrittenOut  # with the same parameters, by the same names
 
     def __call__(self, x: torch.Tensor, own: bool = False) -> torch.Tensor:
         """Ask all networks the same, x (B, ...), or each its own, x (S, B, ...): to (S, B, ...)."""
@@ -63,10 +60,6 @@ class Stack:
             {f"model.{name}": each for name, each in held.items()} for held in (self.weights, self.buffers)
         )
         return vmap(one, in_dims=(0, 0, 0 if own else None))(weights, buffers, rows)
-
-    def train(self, mode: bool = True) -> None:
-        """Set the mode of all networks in the stack."""
-        self._base.train(mode)
 
     @torch.no_grad()
     def write_back(self) -> None:
@@ -88,10 +81,7 @@ class _Asked(nn.Module):
 
 
 class _Loop(torch.autograd.Function):
-    """The loop of a tanh RNN, h_t = tanh(x_t + W h_{t-1}), as `vmap` is to run it: once for the whole stack.
-
-    Shapes: for the stack x (S, B, T, H), already multiplied by the weights of the input, and w (S, H, H).
-    """
+    """The loop of a tanh RNN, h_t = tanh(x_t + W h_{t-1}), as `vmap` is to run it: once for the whole stack."""
 
     @staticmethod
     def forward(x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
@@ -102,7 +92,7 @@ class _Loop(torch.autograd.Function):
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[int, int], x: torch.Tensor, w: torch.Tensor) -> tuple[torch.Tensor, int]:
-        x, w = x.movedim(in_dims[0], 0), w.movedim(in_dims[1], 0)
+        x, w = x.movedim(in_dims[0], 0), w.movedim(in_dims[1], 0)  # (S, B, T, H), (S, H, H)
         h, back = torch.zeros_like(x[:, :, 0]), w.mT
         states = []
         for step in x.unbind(dim=2):
@@ -114,14 +104,9 @@ class _Loop(torch.autograd.Function):
 class _WrittenOut(nn.RNN):
     """`nn.RNN` of one layer with its loop in Python: `vmap` cannot go into torch's own."""
 
-    weight_ih_l0: torch.Tensor
-    weight_hh_l0: torch.Tensor
-    bias_ih_l0: torch.Tensor
-    bias_hh_l0: torch.Tensor
-
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:  # type: ignore[override]
-        into = F.linear(x, self.weight_ih_l0, self.bias_ih_l0 + self.bias_hh_l0)  # (B, T, H), all steps at once
-        states = _Loop.apply(into, self.weight_hh_l0)
+        w_x, w_h, b_x, b_h = self.all_weights[0]
+        states = _Loop.apply(F.linear(x, w_x, b_x + b_h), w_h)  # (B, T, H); what the input adds, all steps at once
         return states, states[None, :, -1]
 
 
@@ -131,65 +116,32 @@ def _simple(layer: nn.Module) -> bool:
     return isinstance(layer, nn.RNN) and all(getattr(layer, name) == value for name, value in asked.items())
 
 
-def _written_out(model: nn.Module) -> nn.Module:
-    """Let each simple `nn.RNN` of a model run as `_WrittenOut`; parameters and names stay."""
-    for layer in model.modules():
-        if _simple(layer):
-            layer.__class__ = _WrittenOut
-    return model
-
-
-def _told(value: object) -> object:
-    """Return what two layers must share of an attribute: its value, or, where it has parts, that it is the same one."""
-    return value if isinstance(value, int | float | str | tuple | None) else id(value)
-
-
-def _shape_of(model: nn.Module) -> list[object]:
+def _shape_of(model: nn.Module) -> tuple[object, object]:
     """Return what networks of one stack must share: layers and their numbers, weights, what is frozen, the mode."""
-    told: list[object] = [
-        (name, type(layer), {key: _told(value) for key, value in vars(layer).items() if not key.startswith("_")})
-        for name, layer in model.named_modules()
+    layers = [
+        (type(layer), {name: value for name, value in vars(layer).items() if isinstance(value, int | float | str)})
+        for layer in model.modules()
     ]
-    told += [(name, each.shape, each.dtype, each.requires_grad) for name, each in model.named_parameters()]
-    return told + [(name, each.shape, each.dtype) for name, each in model.named_buffers()]
-
-
-def as_one(models: Sequence[nn.Module]) -> bool:
-    """Say whether a stack of these networks trains faster than one after the other, with the same result.
-
-    Not so the fused `nn.LSTM` and `nn.GRU`, convolutions, and what draws at random (dropout) or keeps statistics of
-    its batches.
-    Tool: from notebook 01 on.
-    """
-    slow = (nn.modules.conv._ConvNd, nn.modules.batchnorm._BatchNorm)
-    for layer in models[0].modules():
-        draws = isinstance(layer, nn.modules.dropout._DropoutNd) and layer.p > 0
-        if draws or isinstance(layer, slow) or (isinstance(layer, nn.RNNBase) and not _simple(layer)):
-            return False
-    return len(models) > 1 and all(_shape_of(each) == _shape_of(models[0]) for each in models)
+    return layers, [(each.shape, each.dtype, each.requires_grad) for each in (*model.parameters(), *model.buffers())]
 
 
 def fit_many(
     models: Sequence[nn.Module],
     loss: Loss,
     train: Batch | list[Batch],
-    valid: Batch | None = None,
     *,
     steps: int = 500,
     batch_size: int = 32,
     lr: float = 1e-2,
-    seeds: Sequence[int] | None = None,
     label: str | None = None,
 ) -> list[History]:
-    """Train several models as `fit` would train one after the other, each by its own seed: 0, 1, 2, ... unless told.
+    """Train several models of one shape as `fit` would train one after the other, with seeds 0, 1, 2, ...
 
     `train` is the same for all models, or a list with data of each model's own, maybe not equally many.
-    Small networks of one shape train as one, where that is faster (see `as_one`); others one after the other. The
-    histories and weights are the same, to rounding. As one, `torch.func.vmap` must be able to compute `loss`: no
-    `.item()`, no `if` on values, not torch's fused attention. Where it is not, the models train one after the other.
-    Returns: a `History` for each model.
-    Raises: ValueError as `fit`, for unequal numbers of models, seeds and lists of data, and a model that stands there
-        twice.
+    They train as one stack, except where that is slower: the fused `nn.LSTM` and `nn.GRU`, and convolutions. Histories
+    and weights are the same, to rounding; `torch.func.vmap` must be able to compute `loss` (no `if` on values).
+    Returns: a `History` for each model; after an interruption only of those that were begun.
+    Raises: ValueError as `fit` and `Stack`, for unequal numbers of models and data, and a model given twice.
     Tool: from notebook 01 on.
 
     >>> models = [nn.Linear(1, 1) for _ in range(3)]
@@ -199,35 +151,31 @@ def fit_many(
     [3.0, 3.0, 3.0]
     """
     models = list(models)
-    seeds = list(range(len(models)) if seeds is None else seeds)
-    if not models or len(models) != len(seeds) or len({id(each) for each in models}) < len(models):
+    sets = train if isinstance(train, list) else [train] * len(models)
+    if not models or len(models) != len(sets) or len({id(each) for each in models}) < len(models):
         raise ValueError(
-            f"{len(models)} models, {len(seeds)} seeds: expected one seed for each model, and each model once; "
-            "copy.deepcopy makes another"
+            f"{len(models)} models, {len(sets)} sets of data: expected at least one model, each model once "
+            "(copy.deepcopy makes another), and a set for each"
         )
     how: dict[str, Any] = {"steps": steps, "batch_size": batch_size, "lr": lr}
-    each_train = train if isinstance(train, list) else [train] * len(models)
-    if len(each_train) != len(models):
-        raise ValueError(f"train is a list of {len(each_train)}: expected data for each of {len(models)} models")
-    for own in each_train if isinstance(train, list) else [train]:
-        check_fit(models, own, valid, seeds, **how)
-    if as_one(models) and _can_be_asked(models, loss, each_train[0]):
-        return _fit_as_one(models, loss, each_train, valid, seeds, label=label, **how)
+    for own in sets:
+        check_fit(models, own, None, range(len(models)), **how)
+    slow = (nn.RNNBase, nn.modules.conv._ConvNd)
+    if len(models) > 1 and not any(isinstance(each, slow) and not _simple(each) for each in models[0].modules()):
+        return _fit_as_one(models, loss, sets, label=label, **how)
     histories: list[History] = []
-    for model, own, seed in zip(models, each_train, seeds, strict=True):
+    for seed, (model, own) in enumerate(zip(models, sets, strict=True)):
         named = f"{label}, seed {seed}" if label else None
-        histories.append(fit(model, loss, own, valid, seed=seed, label=named, **how))
+        histories.append(fit(model, loss, own, seed=seed, label=named, **how))
         if histories[-1].stopped:
-            break  # the others stay as they are
-    return histories + [History(stopped=True) for _ in models[len(histories) :]]
+            break
+    return histories
 
 
 def _fit_as_one(
     models: list[nn.Module],
     loss: Loss,
-    train: list[Batch],
-    valid: Batch | None,
-    seeds: list[int],
+    sets: list[Batch],
     *,
     steps: int,
     batch_size: int,
@@ -235,19 +183,13 @@ def _fit_as_one(
     label: str | None,
 ) -> list[History]:
     """The loop of `fit`, for all models in one stack."""
-    stack = Stack(models)
-    generators = [torch.Generator().manual_seed(int(seed)) for seed in seeds]
+    stack = Stack([each.train() for each in models])
+    generators = [torch.Generator().manual_seed(seed) for seed in range(len(models))]
     optimizer = torch.optim.Adam(stack.weights.values(), lr, foreach=True)
-
-    def judge() -> list[float]:
-        stack.train(False)
-        return [] if valid is None else stack.ask(loss, valid).tolist()
-
-    with Stock(models, judge, steps, lr, label, stack.write_back) as stock, flushed_denormals():
+    with Stock(models, lambda: [], steps, lr, label, stack.write_back) as stock, flushed_denormals():
         for step in range(1, steps + 1):
-            stack.train()
             rows = []
-            for own, generator in zip(train, generators, strict=True):
+            for own, generator in zip(sets, generators, strict=True):
                 pick = torch.randint(len(own[0]), (batch_size,), generator=generator)
                 rows.append([each[pick] for each in own])
             values = stack.ask(loss, tuple(map(torch.stack, zip(*rows, strict=True))), own=True)  # (S,)
@@ -259,20 +201,6 @@ def _fit_as_one(
             optimizer.step()
             stock.take(step, values.tolist())
     return stock.histories
-
-
-def _can_be_asked(models: list[nn.Module], loss: Loss, train: Batch) -> bool:
-    """Whether `vmap` can compute the loss of a stack: it refuses what depends on values, and warns of what is slow."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            rows = tuple(each[:1].expand(len(models), *[-1] * (each.ndim - 1))[:, None] for each in train)
-            stack = Stack(models)
-            stack.train()  # as the training will ask: what draws at random is refused
-            stack.ask(loss, rows, own=True)
-    except Exception:  # vmap refuses in many ways; a mistake in the loss itself shows again, one model after the other
-        return False
-    return True
 
 
 @torch.no_grad()

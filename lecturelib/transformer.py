@@ -8,8 +8,7 @@
     EncoderDecoder         both: the decoder also looks at what the encoder read
 
 All blocks normalize first ("pre-norm"), as nearly all transformers do today; the figure of 2017 normalizes last.
-A forward pass looks at shapes and types only, so that it compiles: a token outside the vocabulary gets torch's own
-error, and lengths are believed to be from 1 to T.
+Lengths are believed to be from 1 to T, so that the models compile.
 """
 
 from __future__ import annotations
@@ -50,8 +49,7 @@ class Embedding(nn.Module):
 
     `positions` is "learned" (a table that is trained), "sinusoidal" (a fixed one), or "none".
     Shapes: tokens (B, T), whole numbers below `vocab_size`; returns (B, T, D).
-    Raises: ValueError for a sequence that is longer than `max_len`, an empty one, and a kind of positions that does not
-        exist.
+    Raises: ValueError for a sequence that is longer than `max_len`, and a kind of positions that does not exist.
     Taught: notebook 04, section 2.
     """
 
@@ -60,9 +58,9 @@ class Embedding(nn.Module):
     def __init__(self, vocab_size: int, d_model: int, max_len: int, positions: str = "learned") -> None:
         super().__init__()
         if positions not in POSITIONS:
-            raise ValueError(f"positions {positions!r} is unknown: expected one of {list(POSITIONS)}")
+            raise ValueError(f"positions={positions!r}: expected one of {POSITIONS}")
         check_whole(vocab_size=vocab_size, d_model=d_model, max_len=max_len)
-        self.vocab_size, self.max_len = vocab_size, max_len
+        self.max_len = max_len
         self.tokens = nn.Embedding(vocab_size, d_model)
         if positions == "learned":
             self.table = nn.Parameter(torch.randn(max_len, d_model))
@@ -118,10 +116,7 @@ class Block(nn.Module):
         is_causal: bool = False,
     ) -> torch.Tensor:
         if (context is not None) != hasattr(self, "cross"):
-            raise ValueError(
-                f"context is {'given' if context is not None else 'missing'}: expected one exactly for a Block with "
-                "cross=True"
-            )
+            raise ValueError(f"a context is given: {context is not None}; expected one exactly with cross=True")
         x = x + self.attention(self.norm_attention(x), mask=mask, is_causal=is_causal)
         if context is not None:
             x = x + self.cross(self.norm_cross(x), context, context_mask)
@@ -145,14 +140,13 @@ class Encoder(nn.Module):
         self.norm = nn.LayerNorm(d_model)
 
     def forward(self, tokens: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
-        x = self.embedding(tokens)
-        mask = _real(tokens, lengths)  # (B, 1, T)
+        x, mask = self.embedding(tokens), key_mask(tokens, lengths)
         for block in self.blocks:
             x = block(x, mask)
         return self.norm(x)
 
 
-class LanguageModel(nn.Module):
+class LanguageModel(Encoder):
     """Predict at each position the token that comes next, from those up to there.
 
     A decoder without an encoder: the blocks of an `Encoder` under a causal mask, and logits for every token.
@@ -164,14 +158,11 @@ class LanguageModel(nn.Module):
     def __init__(
         self, vocab_size: int, d_model: int, num_heads: int, num_layers: int, max_len: int, positions: str = "learned"
     ) -> None:
-        super().__init__()
+        super().__init__(vocab_size, d_model, num_heads, num_layers, max_len, positions)
         self.max_len = max_len
-        self.embedding = Embedding(vocab_size, d_model, max_len, positions)
-        self.blocks = nn.ModuleList(_blocks(num_layers, d_model, num_heads))
-        self.norm = nn.LayerNorm(d_model)
         self.head = nn.Linear(d_model, vocab_size)
 
-    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
         x = self.embedding(tokens)
         for block in self.blocks:
             x = block(x, is_causal=True)
@@ -183,7 +174,7 @@ class EncoderDecoder(nn.Module):
 
     Shapes: source (B, S), target (B, T) shifted so that position t holds what was written before step t, lengths
         (B,) of the sources if they are padded; returns (B, T, target_vocab_size), the logits of what comes at step t.
-    Raises: ValueError as `Encoder`, and for another number of targets than sources.
+    Raises: ValueError as `Encoder`.
     Taught: notebook 04, section 5.
     """
 
@@ -204,11 +195,8 @@ class EncoderDecoder(nn.Module):
         self.head = nn.Linear(d_model, target_vocab_size)
 
     def forward(self, source: torch.Tensor, target: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
-        if source.shape[0] != target.shape[0]:
-            raise ValueError(f"there are {source.shape[0]} sources and {target.shape[0]} targets: expected pairs")
         context = self.encoder(source, lengths)
-        source_mask = _real(source, lengths)
-        x = self.embedding(target)
+        x, source_mask = self.embedding(target), key_mask(source, lengths)
         for block in self.blocks:
             x = block(x, None, context, source_mask, is_causal=True)
         return self.head(self.norm(x))
@@ -219,8 +207,11 @@ def _blocks(num_layers: int, d_model: int, num_heads: int, cross: bool = False) 
     return [Block(d_model, num_heads, cross=cross) for _ in range(num_layers)]
 
 
-def _real(tokens: torch.Tensor, lengths: torch.Tensor | None) -> torch.Tensor | None:
-    """Return the padding mask of a batch, (B, 1, T), if it has lengths."""
+def key_mask(tokens: torch.Tensor, lengths: torch.Tensor | None) -> torch.Tensor | None:
+    """Return which tokens may be looked at, (B, 1, T), if the batch is padded: the real ones.
+
+    Tool: from notebook 04 on.
+    """
     if lengths is None:
         return None
     check_lengths(lengths, tokens)

@@ -1,10 +1,9 @@
 """From one sequence to another: an encoder reads, a decoder writes.
 
-Pointer       the smallest such network: a single head looks at what is read, and writes all places at once
-pointer_loss  what it is trained on
-BiGRU         an encoder: a GRU that reads in both directions
-Translator    a GRU writes the target; it looks back at all that was read, or is fed one vector at every step
-translation_loss, share_exact, copies   what it is trained on; how many answers are right as a whole; a task
+Pointer, pointer_loss           a single head looks at what is read, and writes all places at once; its loss
+BiGRU                           an encoder: a GRU that reads in both directions
+Translator, translation_loss    a GRU writes; it looks back at all that was read, or is fed one vector; its loss
+share_exact, copies             how many answers are right as a whole; a task
 """
 
 from __future__ import annotations
@@ -54,10 +53,10 @@ def pointer_loss(model: nn.Module, batch: tuple[torch.Tensor, ...]) -> torch.Ten
 
 
 class BiGRU(nn.Module):
-    """An encoder: a GRU that reads a padded batch in both directions.
+    """An encoder: the `nn.GRU` whose weights it holds, on a padded batch, in both directions.
 
-    It is the `nn.GRU` whose weights it holds, on a packed batch, in about three quarters of the time: both directions
-    are one product at each step, and what a token adds to the gates is computed once for each token of the vocabulary.
+    It is faster: both directions are one product at each step, and what a token adds to the gates is computed once for
+    each token of the vocabulary.
     Shapes: tokens (B, S), lengths (B,); returns a state for each token, (B, S, D), half of it from the left, half from
         the right, and the last state of both directions, (B, D). What stands at padding means nothing.
     Raises: ValueError for an odd d_model, and for what is not a batch with one length for each sequence.
@@ -77,27 +76,23 @@ class BiGRU(nn.Module):
         check_lengths(lengths, tokens)
         at = torch.arange(tokens.shape[1], device=tokens.device)
         turned = torch.where(at < lengths[:, None], lengths[:, None] - 1 - at, at)  # (B, S): counted from the end
-        packed = nn.utils.rnn.pack_padded_sequence(
-            torch.stack([tokens, tokens.gather(1, turned)], dim=-1), lengths.cpu(), True, enforce_sorted=False
-        )
         w_x, w_h, b_x, b_h = map(torch.stack, zip(*self.gru.all_weights, strict=True))  # the directions, (2, ...)
         table = self.embedding.weight @ w_x.mT + b_x[:, None]  # (2, V, 3 H): what each token adds to the gates
-        given = torch.stack([F.embedding(each, rows) for each, rows in zip(packed.data.unbind(1), table, strict=True)])
-        h = given.new_zeros(2, len(tokens), w_h.shape[2])
+        read = zip((tokens, tokens.gather(1, turned)), table, strict=True)  # forward, and backward
+        added = torch.stack([F.embedding(each, rows) for each, rows in read])  # (2, B, S, 3 H)
+        h = added.new_zeros(2, len(tokens), w_h.shape[2])
         states = []
-        for added in given.split(packed.batch_sizes.tolist(), dim=1):  # (2, b, 3 H), from the longest sequences
-            h = h[:, : added.shape[1]]  # the others have ended
-            h = _gru_step(added, torch.baddbmm(b_h[:, None], h, w_h.mT), h)
+        for step in added.unbind(dim=2):
+            h = _gru_step(step, torch.baddbmm(b_h[:, None], h, w_h.mT), h)  # (2, B, H)
             states.append(h)
-        together = packed._replace(data=torch.cat(states, dim=1).transpose(0, 1))  # (real tokens, 2, H)
-        left, right = nn.utils.rnn.pad_packed_sequence(together, True, 0.0, tokens.shape[1])[0].unbind(dim=2)
-        last = left[torch.arange(len(left), device=left.device), lengths - 1]
+        left, right = torch.stack(states, dim=2).unbind()  # (B, S, H) each
         right = right.gather(1, turned[..., None].expand_as(right))
+        last = left[torch.arange(len(left), device=left.device), lengths - 1]
         return torch.cat([left, right], dim=-1), torch.cat([last, right[:, 0]], dim=-1)
 
 
 def _gru_step(added: torch.Tensor, kept: torch.Tensor, h: torch.Tensor) -> torch.Tensor:
-    """Return the next state of a GRU, as `nn.GRU` computes it, from what input and state add to its gates."""
+    """Return the next state of a GRU, from what input and state add to its gates."""
     sizes = [2 * h.shape[-1], h.shape[-1]]
     (gates, new), (gates_kept, new_kept) = added.split(sizes, dim=-1), kept.split(sizes, dim=-1)
     reset, update = torch.sigmoid(gates + gates_kept).chunk(2, dim=-1)
@@ -107,16 +102,15 @@ def _gru_step(added: torch.Tensor, kept: torch.Tensor, h: torch.Tensor) -> torch
 class Translator(nn.Module):
     """Read a sequence and write another: an encoder, a GRU that writes, and between them attention or one vector.
 
-    The encoder's last state is where the writer starts. Without attention the writer is also fed this one vector at
-    every step, and so is the last layer. With attention each state of the writer is a query, the encoder's states are
-    keys and values, and the mix takes the vector's place there. Both have the same number of parameters.
-
+    The writer starts at the encoder's last state. Without attention it is also fed this one vector at every step, and
+    so is the last layer. With attention its states are the queries, the encoder's states are keys and values, and the
+    mix takes the vector's place there. Both have the same number of parameters.
     Equation: h_t = GRU(y_{t-1}, h_{t-1}), c_t = Attention(h_t W_Q, E W_K, E W_V), logits = W [h_t; c_t] + b
         (close to the general score of Luong, Pham and Manning 2015, scaled). Without attention h_t =
         GRU([y_{t-1}; c], h_{t-1}) and c_t = c (Cho and others 2014).
     Shapes: source (B, S), target (B, T) shifted so that position t holds what was written before step t, lengths
         (B,) of the sources; returns (B, T, target_vocab_size). The lengths are believed to be from 1 to S.
-    Raises: ValueError for what is not a batch of pairs with one length for each source.
+    Raises: ValueError for tokens that are no batch, or without one length for each source.
     Taught: notebook 03, section 6.
     """
 
@@ -132,8 +126,6 @@ class Translator(nn.Module):
 
     def forward(self, source: torch.Tensor, target: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         check_tokens(target, "target")
-        if source.shape[0] != target.shape[0]:
-            raise ValueError(f"there are {source.shape[0]} sources and {target.shape[0]} targets: expected pairs")
         states, last = self.encoder(source, lengths)  # (B, S, D) and (B, D)
         h_0 = torch.tanh(self.start(last))[None]
         y = self.embedding(target)  # (B, T, D): what was written before each step
@@ -175,7 +167,7 @@ def copies(n: int, length: int, seed: int, vocab_size: int = 4) -> tuple[torch.T
     """Return n strings to copy, drawn at random: source, target behind a start symbol, lengths.
 
     Shapes: (n, length), symbols from 0; (n, length + 1), where token `vocab_size` is the start; (n,).
-    Raises: ValueError for numbers below 1, and a seed that is not a whole number.
+    Raises: ValueError for numbers below 1.
     Taught: notebook 03, section 6.
 
     >>> source, target, lengths = copies(2, 3, seed=0)
@@ -183,6 +175,5 @@ def copies(n: int, length: int, seed: int, vocab_size: int = 4) -> tuple[torch.T
     (True, [4, 4], [3, 3])
     """
     check_whole(n=n, length=length, vocab_size=vocab_size)
-    check_whole(0, seed=seed)
-    source = torch.randint(vocab_size, (n, length), generator=torch.Generator().manual_seed(int(seed)))
+    source = torch.randint(vocab_size, (n, length), generator=torch.Generator().manual_seed(seed))
     return source, torch.cat([torch.full((n, 1), vocab_size), source], dim=1), torch.full((n,), length)

@@ -6,13 +6,11 @@
     VisionTransformer      patches become tokens, an encoder mixes them, a linear layer names the class
     check_images           what every edge asks of a batch of images
 
-An image is (C, height, width), floats from 0 to 1. Patches are numbered row by row, from the upper left. What such a
-network looked at is asked in `lecturelib.explanations`.
+An image is (C, height, width), floats from 0 to 1. Patches are numbered row by row, from the upper left.
 """
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
@@ -49,14 +47,10 @@ def unpatchify(patches: torch.Tensor, patch_size: int, height: int, width: int) 
     Shapes: patches (B, N, C * P * P); returns (B, C, height, width).
     Raises: ValueError for patches whose number or length does not fit the image.
     Taught: notebook 05, section 1.
-
-    >>> images = torch.rand(2, 3, 4, 6)
-    >>> torch.equal(unpatchify(patchify(images, patch_size=2), 2, height=4, width=6), images)
-    True
     """
     _check_divides(height, width, patch_size)
     expected = height // patch_size * (width // patch_size)
-    if patches.ndim != 3 or patches.shape[1] != expected or patches.shape[2] == 0 or patches.shape[2] % patch_size**2:
+    if patches.ndim != 3 or patches.shape[1] != expected or patches.shape[2] % patch_size**2:
         raise ValueError(
             f"patches have shape {tuple(patches.shape)}: expected (B, {expected}, a multiple of {patch_size**2}) for "
             f"an image of {height} x {width} and patches of size {patch_size}"
@@ -73,10 +67,6 @@ def grid_positions(rows: int, columns: int, d_model: int) -> torch.Tensor:
     Shapes: returns (rows * columns, d_model), numbered row by row.
     Raises: ValueError for a d_model that is not a multiple of 4, and fewer than 1 row or column.
     Taught: notebook 06, section 3.
-
-    >>> grid_positions(1, 2, d_model=4)
-    tensor([[0.0000, 1.0000, 0.0000, 1.0000],
-            [0.0000, 1.0000, 0.8415, 0.5403]])
     """
     if d_model < 4 or d_model % 4:
         raise ValueError(f"d_model={d_model}: expected a multiple of 4, for sines and cosines of row and column")
@@ -90,14 +80,11 @@ def resize_positions(table: torch.Tensor, old: tuple[int, int], new: tuple[int, 
 
     Equation: bilinear interpolation (Dosovitskiy and others 2021, section 3.2).
     Shapes: table (rows * columns, D) for `old` = (rows, columns); returns such a table for `new`.
-    Raises: ValueError for a table that does not fill the old grid.
     Taught: notebook 05, section 5.
 
     >>> resize_positions(torch.tensor([[0.0], [4.0]]), old=(1, 2), new=(1, 4)).T
     tensor([[0., 1., 3., 4.]])
     """
-    if table.ndim != 2 or len(table) != old[0] * old[1]:
-        raise ValueError(f"table {tuple(table.shape)}: expected ({old[0] * old[1]}, D), a row for each place in {old}")
     grid = table.T.unflatten(1, old)[None]  # (1, D, rows, columns): an image with D channels
     return F.interpolate(grid, size=new, mode="bilinear")[0].flatten(1).T
 
@@ -114,8 +101,7 @@ class VisionTransformer(nn.Module):
     Shapes: images (B, C, height, width) as `image_size` = (C, height, width) says; returns the logits
         (B, num_classes), or (B, D), (B, N D) for "concat".
     Raises: ValueError for a patch size that does not divide the image, a `pool` or kind of positions that does not
-        exist, and sizes below 1; in `forward`, where only shapes and types are looked at, for images of another size
-        or number of channels, and bytes instead of floats.
+        exist, and sizes below 1; in `forward` for images of another size, and bytes instead of floats.
     Taught: notebook 05, section 2.
     """
 
@@ -134,17 +120,12 @@ class VisionTransformer(nn.Module):
         positions: str = "learned",
     ) -> None:
         super().__init__()
-        if not isinstance(image_size, tuple | list) or len(image_size) != 3:
-            raise ValueError(
-                f"image_size={image_size!r}: expected (C, height, width), such as (1, 8, 8) for gray images"
-            )
+        if len(image_size) != 3:
+            raise ValueError(f"image_size={image_size}: expected (C, height, width), such as (1, 8, 8) for gray images")
         channels, height, width = image_size
-        for name, kind, known in (("pool", pool, POOLS), ("positions", positions, POSITIONS)):
-            if kind not in known:
-                raise ValueError(f"{name}={kind!r}: expected one of {list(known)}")
-        check_whole(channels=channels, height=height, width=width, d_model=d_model, num_layers=num_layers)
-        if num_classes is not None:
-            check_whole(num_classes=num_classes)
+        if pool not in POOLS or positions not in POSITIONS:
+            raise ValueError(f"pool={pool!r}, positions={positions!r}: expected one of {POOLS}, one of {POSITIONS}")
+        check_whole(channels=channels, d_model=d_model, num_layers=num_layers)
         _check_divides(height, width, patch_size)
         self.image_size, self.patch_size, self.d_model, self.pool = tuple(image_size), patch_size, d_model, pool
         self.build = (self.image_size, patch_size, d_model, num_heads, num_layers, pool, positions)
@@ -170,8 +151,6 @@ class VisionTransformer(nn.Module):
 
     def encode(self, tokens: torch.Tensor) -> torch.Tensor:
         """Mix tokens, all of an image or some: (B, n, D) to (B, n, D); with `pool="class"` its token comes first."""
-        if tokens.ndim != 3 or tokens.shape[1] == 0 or tokens.shape[2] != self.d_model:
-            raise ValueError(f"tokens {tuple(tokens.shape)}: expected (B, 1 or more, {self.d_model}), as from `embed`")
         if self.cls_token is not None:
             tokens = torch.cat([self.cls_token.expand(tokens.shape[0], 1, -1), tokens], dim=1)  # (B, 1 + n, D)
         for block in self.blocks:
@@ -189,18 +168,16 @@ class VisionTransformer(nn.Module):
 
 
 def check_images(images: torch.Tensor, image_size: tuple[int, ...] | None = None) -> None:
-    """Raise ValueError for what is not a batch of finite floats, of the one size that is expected.
+    """Raise ValueError for what is not a batch of finite floats of this size; a `forward` takes `check_shape`.
 
-    The look at every pixel is for edges: where data come in. A `forward` takes `check_shape`.
     Tool: from notebook 05 on.
     """
-    if not isinstance(images, torch.Tensor):
-        raise ValueError(f"images are a {type(images).__name__}: expected a tensor; torch.from_numpy makes one")
     check_shape(images, image_size)
-    if not images.numel():
-        raise ValueError(f"images have shape {tuple(images.shape)}: expected at least one image, of one pixel or more")
-    if not torch.isfinite(images).all():
-        raise ValueError("images hold NaN or infinity: expected finite numbers from 0 to 1; look where they come from")
+    if not images.numel() or not torch.isfinite(images).all():
+        raise ValueError(
+            f"images of shape {tuple(images.shape)} are empty, or hold NaN or infinity: expected at least one image of "
+            "finite numbers from 0 to 1; look where they come from"
+        )
 
 
 def check_shape(images: torch.Tensor, image_size: tuple[int, ...] | None = None) -> None:
@@ -208,14 +185,14 @@ def check_shape(images: torch.Tensor, image_size: tuple[int, ...] | None = None)
 
     Tool: from notebook 05 on.
     """
-    if images.ndim != 4 or (image_size is not None and tuple(images.shape[1:]) != tuple(image_size)):
-        expected = "C, height, width" if image_size is None else ", ".join(map(str, image_size))
+    expected = tuple(images.shape[1:] if image_size is None else image_size)
+    if images.ndim != 4 or tuple(images.shape[1:]) != expected or not images.is_floating_point():
+        size = "C, height, width" if image_size is None else ", ".join(map(str, image_size))
         raise ValueError(
-            f"images have shape {tuple(images.shape)}: expected (B, {expected}), channels first; a single image goes "
-            "in as x[None], one with the channels last as x.permute(0, 3, 1, 2)"
+            f"images have shape {tuple(images.shape)} and type {images.dtype}: expected floats from 0 to 1, (B, "
+            f"{size}); x[None] makes one image a batch, x.permute(0, 3, 1, 2) puts channels first, images / 255 bytes "
+            "to floats"
         )
-    if not images.is_floating_point():
-        raise ValueError(f"images are {images.dtype}: expected floats from 0 to 1; bytes become that by images / 255")
 
 
 def check_patches(images: torch.Tensor, patch_size: int) -> None:
@@ -229,10 +206,9 @@ def check_patches(images: torch.Tensor, patch_size: int) -> None:
 
 
 def _check_divides(height: int, width: int, patch_size: int) -> None:
-    check_whole(patch_size=patch_size)
-    if height < 1 or width < 1 or height % patch_size or width % patch_size:
-        divisor = math.gcd(height, width)
-        common = [s for s in range(1, divisor + 1) if divisor % s == 0]
+    check_whole(height=height, width=width, patch_size=patch_size)
+    if height % patch_size or width % patch_size:
+        common = [size for size in range(1, height + 1) if height % size == width % size == 0]
         raise ValueError(
             f"an image of {height} x {width} pixels cannot be cut into patches of size {patch_size}: expected a size "
             f"that divides both, one of {common}; or cut or pad the image"

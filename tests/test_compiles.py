@@ -1,10 +1,10 @@
-"""What torch can do to a model that never looks at the values of a tensor: compile, export, vmap, autocast, meta.
+"""What torch can do to a model that never looks at the values of a tensor: compile, export, vmap, autocast.
 
-A `Translator` is only among those for autocast: Dynamo traces no packed sequence, whose sizes depend on its lengths,
-and `vmap` has no rule for torch's recurrent cells.
+A `Translator` is only among those for autocast: `vmap` has no rule for torch's recurrent cells.
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -36,7 +36,7 @@ def vit(pool: str, positions: str = "learned", num_classes: int | None = None) -
 MODELS: dict[str, Case] = {
     "a head": (lambda: Attention(6, 2, 3), (X,)),
     "pointer": (lambda: Pointer(Attention(6, 2, 3), 7, 5), (TOKENS, TOKENS)),
-    "heads at others": (lambda: MultiHeadAttention(6, 2, 4), (X, X[..., :4].contiguous(), padding_mask(LENGTHS, 5))),
+    "heads at others": (lambda: MultiHeadAttention(6, 2), (X, X.flip(0), padding_mask(LENGTHS, 5))),
     "heads, long": (lambda: MultiHeadAttention(6, 2), (X.repeat(1, 20, 1),)),
     "block": (lambda: Block(6, 2, cross=True), (X, None, X, padding_mask(LENGTHS, 5), True)),
     "encoder": (lambda: Encoder(7, 6, 2, 1, 9), (TOKENS, LENGTHS)),
@@ -50,11 +50,7 @@ MODELS: dict[str, Case] = {
     "mae, class token": (lambda: MaskedAutoencoder(vit("class", "none"), 8, 2, 1), (IMAGES, HIDDEN, 2)),
     "convolutions": (lambda: ConvolutionalNetwork((2, 4, 6), 4, 5), (IMAGES,)),
 }
-READERS: dict[str, Case] = {
-    "rnn": (lambda: Reader("rnn", 7, 8, 3), (TOKENS,)),
-    "lstm": (lambda: Reader("lstm", 7, 8, 3), (TOKENS,)),
-    "gru": (lambda: Reader("gru", 7, 8, 3), (TOKENS,)),
-}
+READERS: dict[str, Case] = {kind: (partial(Reader, kind, 7, 8, 3), (TOKENS,)) for kind in ("rnn", "lstm", "gru")}
 TRANSLATORS: dict[str, Case] = {
     "attention": (lambda: Translator(7, 7, 6), (TOKENS, TOKENS, LENGTHS)),
     "one vector": (lambda: Translator(7, 7, 6, attention=False), (TOKENS, TOKENS, LENGTHS)),
@@ -132,14 +128,3 @@ def test_a_model_runs_under_autocast(name: str) -> None:
     assert not torch.equal(found, expected)  # it was rounded on the way
     found.sum().backward()
     assert all(each.grad is None or each.grad.isfinite().all() for each in model.parameters())
-
-
-@pytest.mark.parametrize("name", MODELS | READERS)
-def test_a_model_is_built_and_run_without_memory(name: str) -> None:
-    build, given = ALL[name]
-    expected = build()(*given).shape
-    with torch.device("meta"):
-        model = build()
-    assert all(each.is_meta for each in [*model.parameters(), *model.buffers()])
-    found = model(*(each.to("meta") if isinstance(each, torch.Tensor) else each for each in given))
-    assert found.is_meta and found.shape == expected

@@ -1,16 +1,14 @@
 """Llama and BERT against Hugging Face's, their parts against torch's, and what a cache promises."""
 
-import copy
 from typing import Any
 
 import pytest
 import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from torch import nn
 
 from lecturelib import foundation
-from lecturelib.attention import MultiHeadAttention, causal_mask, record_attention
+from lecturelib.attention import causal_mask, record_attention
 from lecturelib.language import generate
 from lecturelib.pretrained import minilm
 from lecturelib.rotary import apply_rotary
@@ -31,26 +29,6 @@ def llama(seed: int = 1, num_heads: int = 6, num_kv_heads: int = 2, **changes: A
 
 def bert(seed: int = 1) -> foundation.BertModel:
     return random_weights(foundation.BertModel(VOCAB_SIZE, 12, 3, num_layers=2, d_ff=17, max_len=MAX_LEN), seed)
-
-
-@given(sizes(3), seeds, st.sampled_from([1e-5, 0.1]))
-def test_the_norm_is_torchs(shape: list[int], seed: int, eps: float) -> None:
-    ours = random_weights(foundation.RMSNorm(shape[-1], eps), seed)
-    twin = nn.RMSNorm(shape[-1], eps, dtype=torch.float64)
-    twin.load_state_dict(ours.state_dict())
-    x = normal(*shape, seed=seed)
-    torch.testing.assert_close(ours(x), twin(x))
-    assert torch.equal(foundation.RMSNorm(5).weight, torch.ones(5)) and foundation.RMSNorm(5).eps == 1e-5
-
-
-@given(sizes(3), seeds)
-def test_the_feed_forward_network_is_the_formula(shape: list[int], seed: int) -> None:
-    b, d_model, d_ff = shape
-    ours, x = random_weights(foundation.SwiGLU(d_model, d_ff), seed), normal(b, d_model, seed=seed)
-    gate, up, down = (each.weight for each in (ours.gate, ours.up, ours.down))
-    for row, found in zip(x, ours(x), strict=True):
-        a = gate @ row
-        torch.testing.assert_close(found, down @ (a / (1 + (-a).exp()) * (up @ row)))
 
 
 @given(sizes(3), seeds, st.sampled_from([1, 2, 3]))
@@ -98,7 +76,6 @@ def test_bert_reads_a_text_alike_alone_and_in_a_padded_batch() -> None:
     model, tokens = bert(), tokens_of(2, 7, 3)
     together = model(tokens, torch.tensor([7, 4]))
     torch.testing.assert_close(together[1, :4], model(tokens[1:, :4])[0])
-    assert isinstance(model.blocks[0].attention, MultiHeadAttention)  # that of notebook 04
 
 
 @few
@@ -130,30 +107,6 @@ def test_a_cache_can_be_shared_by_texts_that_begin_alike() -> None:
     torch.testing.assert_close(model(ends, dict(shared)), expected)
     torch.testing.assert_close(model(ends, dict(shared)), expected)  # the first left nothing behind
     assert foundation.tokens_read(cache) == 5
-    branch = copy.deepcopy({layer: (k.detach(), v.detach()) for layer, (k, v) in cache.items()})
-    torch.testing.assert_close(model(ends[:1], branch), expected[:1])
-
-
-def test_a_pass_that_is_interrupted_leaves_the_cache_as_it_was() -> None:
-    model, tokens = llama(), tokens_of(1, 9, 1)
-    cache: foundation.Cache = {}
-    model(tokens[:, :5], cache)
-    handle = model.blocks[-1].register_forward_hook(lambda *_: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        model(tokens[:, 5:], cache)
-    handle.remove()
-    torch.testing.assert_close(model(tokens[:, 5:], cache), model(tokens)[:, 5:])
-
-
-@few
-@given(seeds)
-def test_nobody_looks_ahead(seed: int) -> None:
-    model, tokens = llama(seed), tokens_of(1, 9, seed)
-    changed = tokens.clone()
-    changed[0, 6:] = (changed[0, 6:] + 1) % VOCAB_SIZE
-    before, after = model(tokens), model(changed)
-    torch.testing.assert_close(after[:, :6], before[:, :6], rtol=0, atol=1e-12)
-    assert (after[:, 6:] - before[:, 6:]).abs().amin(dim=(0, 2)).min() > 0
 
 
 @pytest.mark.parametrize("how", [{"temperature": 0}, {"temperature": 0.8, "top_k": 4, "seed": 3}])
@@ -181,32 +134,22 @@ def test_each_parameter_learns_and_the_table_is_also_the_head() -> None:
 MODEL, PROMPT = llama(), tokens_of(2, 3, 1)
 
 
-def read_twice(tokens: torch.Tensor, then: torch.Tensor, by: foundation.LlamaModel = MODEL) -> None:
+def read_twice(tokens: torch.Tensor) -> None:
     cache: foundation.Cache = {}
     MODEL(tokens, cache)
-    by(then, cache)
+    MODEL(tokens, cache)
 
 
 test_bad_input_is_refused_in_words = refuses(
     (lambda: foundation.GroupedQueryAttention(12, 5, 1), ["d_model=12", "num_heads=5"]),
     (lambda: foundation.GroupedQueryAttention(12, 4, 2), ["even width"]),
     (lambda: foundation.GroupedQueryAttention(12, 3, 2), ["num_kv_heads=2", "as many of them for each pair"]),
-    (lambda: foundation.GroupedQueryAttention(12, 3, 0), ["num_kv_heads=0", "1 or more"]),
-    (lambda: foundation.SwiGLU(4, 0), ["d_ff=0"]),
-    (lambda: foundation.RMSNorm(0), ["d_model=0"]),
-    (lambda: llama(num_layers=0), ["num_layers=0"]),
     (lambda: MODEL(PROMPT[:, :0]), ["(2, 0)", "(B, T)"]),
-    (lambda: MODEL(PROMPT[0]), ["(3,)", "(B, T)"]),
-    (lambda: MODEL(PROMPT.repeat(1, 10)), ["30 tokens", f"{MAX_LEN} positions"]),
-    (lambda: read_twice(PROMPT.repeat(1, 5), PROMPT.repeat(1, 5)),
-     ["15 tokens were read and 15 are to come", "at most 29"]),
-    (lambda: read_twice(PROMPT, PROMPT[:1]), ["1 text(s)", "(1, 2, 3, 4)", "empty cache"]),
-    (lambda: read_twice(PROMPT, PROMPT, llama(num_layers=2)), ["layers 0 to 1"]),
+    (lambda: MODEL(PROMPT.repeat(1, 10)), ["30 are to come", f"at most {MAX_LEN}"]),
+    (lambda: read_twice(PROMPT.repeat(1, 5)), ["15 tokens were read and 15 are to come", f"at most {MAX_LEN}"]),
     (lambda: foundation.write_with_cache(MODEL, PROMPT, MAX_LEN - 1), ["3 tokens and 28 steps", "at most 30"]),
-    (lambda: foundation.write_with_cache(MODEL, PROMPT[:, :0], 5), ["(2, 0)", "at least one token"]),
     (lambda: bert()(PROMPT, torch.tensor([3])), ["(1,)", "2 sequences"]),
-    (lambda: bert()(PROMPT.repeat(1, 10)), ["30 tokens", f"{MAX_LEN} positions"]),
-)  # fmt: skip
+)
 
 
 def test_a_text_may_fill_all_positions() -> None:
@@ -220,32 +163,32 @@ test_mutants = planted(
     foundation,
     [
         Mutant("x * torch.rsqrt(x.square().mean", "(x - x.mean(-1, keepdim=True)) * torch.rsqrt(x.square().mean",
-               test_the_norm_is_torchs),
+               test_llama_is_hugging_faces),
         Mutant("rsqrt(x.square().mean(dim=-1, keepdim=True) + self.eps)",
-               "rsqrt(x.square().mean(dim=-1, keepdim=True)) + self.eps", test_the_norm_is_torchs),
+               "rsqrt(x.square().mean(dim=-1, keepdim=True)) + self.eps", test_llama_is_hugging_faces),
         Mutant("F.silu(self.gate(x)) * self.up(x)", "self.gate(x) * F.silu(self.up(x))",
-               test_the_feed_forward_network_is_the_formula),
-        Mutant("F.silu(self.gate(x)) *", "F.gelu(self.gate(x)) *", test_the_feed_forward_network_is_the_formula),
+               test_llama_is_hugging_faces),
+        Mutant("F.silu(self.gate(x)) *", "F.gelu(self.gate(x)) *", test_llama_is_hugging_faces),
         Mutant("q, k = apply_rotary(q, positions, self.base), apply_rotary(k, positions, self.base)",
                "q, v = apply_rotary(q, positions, self.base), apply_rotary(v, positions, self.base)", GROUPS),
         Mutant("        q, k = apply_rotary(q, positions, self.base)", "        q, k = apply_rotary(q, positions)",
                GROUPS),
         Mutant("k, v = k.repeat_interleave(heads_each, dim=1), v.repeat_interleave(heads_each, dim=1)",
                "k, v = k.repeat(1, heads_each, 1, 1), v.repeat(1, heads_each, 1, 1)", GROUPS),
-        Mutant("mix = attend_fused(q, k, v, is_causal=True)", "mix = attend_fused(q, k, v)", GROUPS),
+        Mutant("mix = attend_fused(q, k, v, mask)", "mix = attend_fused(q, k, v)", GROUPS),
         Mutant("mix.transpose(1, 2).flatten(2)", "mix.reshape(x.shape)", GROUPS),
         Mutant("start, start + x.shape[1]", "0, x.shape[1]", READ_ON),
         Mutant("causal_mask(k.shape[2], x.device)[start:]", "causal_mask(k.shape[2], x.device)[: x.shape[1]]", READ_ON),
         Mutant("torch.cat([before[0], k], dim=2)", "torch.cat([k, before[0]], dim=2)", READ_ON),
         Mutant("            cache[self] = k, v\n", "            cache.setdefault(self, (k, v))\n", READ_ON),
-        Mutant("if start == 0 and self.map.plain", "if self.map.plain", READ_ON),
         Mutant("x = x + self.attention(self.norm_attention(x), cache)",
                "x = self.norm_attention(x + self.attention(x, cache))", test_llama_is_hugging_faces),
         Mutant("F.linear(self.norm(x), self.embedding.weight)", "F.linear(x, self.embedding.weight)",
                test_llama_is_hugging_faces),
         Mutant("self.norm_attention(x + self.attention(x, mask=mask))",
                "x + self.attention(self.norm_attention(x), mask=mask)", test_bert_is_hugging_faces),
-        Mutant("self.norm(self.embedding(tokens)), None", "self.embedding(tokens), None", test_bert_is_hugging_faces),
+        Mutant("self.norm(self.embedding(tokens)), key_mask", "self.embedding(tokens), key_mask",
+               test_bert_is_hugging_faces),
         Mutant("            x = block(x, mask)\n", "            x = block(x)\n",
                test_bert_reads_a_text_alike_alone_and_in_a_padded_batch),
         Mutant("model(text[:, tokens_read(cache) :], cache)", "model(text, {})",

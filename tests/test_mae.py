@@ -2,6 +2,7 @@
 
 import statistics
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -11,12 +12,13 @@ from hypothesis import strategies as st
 
 from lecturelib import mae
 from lecturelib.data.digits import digits
+from lecturelib.training import Batch, fit
 from lecturelib.vision import VisionTransformer, grid_positions, patchify
 from tests.mutants import Mutant, planted
 from tests.strategies import images_of, normal, seeds, sizes
 from tests.test_transformer import stack
-from tests.tools import refuses
-from tests.twins import parameters_that_rest, random_weights
+from tests.tools import global_generators_left_alone, refuses
+from tests.twins import random_weights
 
 KINDS, POOLS = ["random", "block", "grid"], ["mean", "class"]
 
@@ -39,7 +41,7 @@ def test_each_image_has_the_same_number_of_hidden_patches(shape: list[int], perc
     patches = rows * columns
     hidden = (2 * percent * patches + 100) // 200  # rounded half up, in whole numbers
     if not 0 < hidden < patches:
-        with pytest.raises(ValueError, match="at least one hidden and one visible"):
+        with pytest.raises(ValueError, match="one hidden and one visible"):
             draw(n, rows, columns, percent / 100, kind, seed)
         return
     mask = draw(n, rows, columns, percent / 100, kind, seed)
@@ -49,58 +51,14 @@ def test_each_image_has_the_same_number_of_hidden_patches(shape: list[int], perc
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_generator_says_all_and_each_image_has_a_mask_of_its_own(kind: str) -> None:
-    before = torch.get_rng_state()
-    mask = draw(30, 4, 6, 0.5, kind, seed=3)
-    assert torch.equal(draw(30, 4, 6, 0.5, kind, seed=3), mask)
-    assert not torch.equal(draw(30, 4, 6, 0.5, kind, seed=4), mask)
-    assert torch.equal(torch.get_rng_state(), before)
-    one = generator(3)
-    mae.random_mask(30, 4, 6, 0.5, kind, generator=one)
-    assert not torch.equal(mae.random_mask(30, 4, 6, 0.5, kind, generator=one), mask)
+    with global_generators_left_alone():
+        mask = draw(30, 4, 6, 0.5, kind, seed=3)
+        assert torch.equal(draw(30, 4, 6, 0.5, kind, seed=3), mask)
+        assert not torch.equal(draw(30, 4, 6, 0.5, kind, seed=4), mask)
     assert len(mask.unique(dim=0)) >= {"random": 25, "block": 8, "grid": 2}[kind]
 
 
-def evenly_often(counts: torch.Tensor, draws: int) -> bool:
-    """Say whether places were chosen equally often in so many draws, within six standard deviations."""
-    share = counts.sum().item() / draws / len(counts)
-    spread = (draws * share * (1 - share)) ** 0.5
-    return bool(((counts - draws * share).abs() < 6 * spread).all())
-
-
-def test_random_hides_every_patch_equally_often_and_independently() -> None:
-    mask = draw(4000, 3, 4, 0.75, "random", seed=1)
-    assert evenly_often(mask.sum(0), 4000)
-    visible = (~mask).double()  # and so it is with pairs: both are visible in 3 * 2 of 12 * 11 draws
-    pairs = (visible.T @ visible)[*torch.triu_indices(12, 12, offset=1)]
-    assert evenly_often(pairs, 4000)
-    assert torch.equal(mae.random_mask(5, 4, 4, generator=generator(1)), draw(5, 4, 4, 0.75, "random", seed=1))
-
-
-def one_hole(mask: torch.Tensor, rows: int, columns: int) -> bool:
-    """Say whether there is a place such that every hidden patch is nearer to it than every visible one.
-
-    Near is the larger of the distances in rows and in columns. All places in steps of 1/50 patch are tried.
-    """
-    step = 0.02
-    i, j = (torch.arange(-0.5, patch_size - 0.5 + step, step) for patch_size in (rows, columns))
-    A = (torch.arange(rows) - i[:, None]).abs()  # (places, rows)
-    right = (torch.arange(columns) - j[:, None]).abs()
-    away = torch.maximum(A[:, None, :, None], right[None, :, None, :]).flatten(2)  # (places, places, N)
-    farthest = away[..., mask].amax(-1)
-    nearest = away[..., ~mask].amin(-1)
-    return bool((farthest <= nearest + step + 0.002).any())
-
-
-@given(st.permutations([2, 3, 4, 5]), st.integers(1, 19), seeds)
-def test_a_block_is_one_hole_of_the_nearest_patches(shape: list[int], hidden: int, seed: int) -> None:
-    rows, columns = shape[:2]
-    hidden = 1 + hidden % (rows * columns - 1)
-    for mask in draw(3, rows, columns, hidden / (rows * columns), "block", seed):
-        assert mask.sum() == hidden
-        assert one_hole(mask, rows, columns)
-
-
-def test_nine_patches_away_from_the_border_are_a_square() -> None:
+def test_nine_patches_away_from_the_border_are_one_square_hole() -> None:
     masks = draw(100, 8, 8, 9 / 64, "block").view(-1, 8, 8)
     inside = [mask for mask in masks if mask[1:-1, 1:-1].sum() == 9]
     assert len(inside) > 20 and all(mask[mask.any(1)][:, mask.any(0)].shape == (3, 3) for mask in inside)
@@ -115,18 +73,15 @@ def test_a_grid_leaves_equally_many_visible_in_each_square(
     assert (visible.view(5, rows // square, square, columns // square, square).sum((2, 4)) == each).all()
     board = draw(5, rows, columns, 0.5, "grid", seed=1).view(5, rows, columns)  # half a grid is a chessboard
     assert (board[:, 1:] != board[:, :-1]).all() and (board[:, :, 1:] != board[:, :, :-1]).all()
-    eighth = ~draw(
-        5, rows, columns, 7 / 8, "grid", seed=1
-    )  # of the pairs in a square of four patches, none are in line
-    pairs = eighth.view(5, rows // 4, 2, 2, columns // 4, 2, 2)
-    assert (pairs.sum((3, 5, 6)) == 1).all() and (pairs.sum((2, 3, 6)) == 1).all()
 
 
-@pytest.mark.parametrize(("kind", "rows", "columns", "ratio"), [("block", 3, 5, 1 / 15), ("grid", 4, 4, 15 / 16)])
-def test_a_block_opens_and_a_grid_starts_anywhere_equally_often(
-    kind: str, rows: int, columns: int, ratio: float
-) -> None:
-    assert evenly_often(draw(4000, rows, columns, ratio, kind, seed=1).sum(0), 4000)
+@pytest.mark.parametrize(
+    ("kind", "rows", "columns", "ratio"), [("random", 3, 4, 0.75), ("block", 3, 5, 1 / 15), ("grid", 4, 4, 15 / 16)]
+)
+def test_every_patch_is_hidden_equally_often(kind: str, rows: int, columns: int, ratio: float) -> None:
+    counts, draws = draw(4000, rows, columns, ratio, kind, seed=1).sum(0), 4000
+    share = counts.sum().item() / draws / len(counts)
+    assert ((counts - draws * share).abs() < 6 * (draws * share * (1 - share)) ** 0.5).all()
 
 
 # ---- the network ----
@@ -140,13 +95,9 @@ def painter(shape: list[int], seed: int, pool: str = "mean", norm_pix_loss: bool
 
 
 def masks_of(b: int, shape: list[int], seed: int, hidden: int | None = None) -> torch.Tensor:
-    """Draw a mask for each image, without the function under test; some are hidden and some are not."""
     n = shape[1] * shape[2]
     hidden = 1 + seed % (n - 1) if hidden is None else hidden
-    mask = torch.zeros(b, n, dtype=torch.bool)
-    for k, row in enumerate(mask):
-        row[normal(n, seed=seed + k).argsort()[:hidden]] = True
-    return mask
+    return draw(b, shape[1], shape[2], hidden / n, "random", seed)
 
 
 def spread(mask: torch.Tensor, shape: list[int]) -> torch.Tensor:
@@ -183,7 +134,7 @@ def test_it_paints_as_the_loops_over_torchs_layers(shape: list[int], b: int, see
     c, rows, columns, patch_size, _ = shape
     assert predicted.shape == (b, rows * columns, c * patch_size * patch_size)
     torch.testing.assert_close(predicted, painted_by_loops(model, images, mask))
-    assert torch.equal(predicted, model.decode(model.encode(images, mask), mask))
+    assert torch.equal(model(images, mask, visible=int((~mask[0]).sum())), predicted)
 
 
 @given(sizes(5), seeds, st.sampled_from(POOLS))
@@ -197,61 +148,21 @@ def test_hidden_pixels_change_no_bit(shape: list[int], seed: int, pool: str) -> 
     assert (model(other, mask) != model(images, mask)).any(-1).all()
 
 
-@pytest.mark.parametrize("pool", POOLS)
-def test_the_encoder_works_on_the_visible_patches_alone(pool: str) -> None:
-    shape, lengths = [2, 3, 4, 2, 2], []
-    model, images, mask = painter(shape, 1, pool), images_of(2, shape, 1), masks_of(2, shape, 1, hidden=9)
-    for block in [*model.encoder.blocks, *model.decoder_blocks]:
-        block.register_forward_hook(lambda _, tokens, __: lengths.append(tokens[0].shape[1]))
-    painted, front = model(images, mask), pool == "class"
-    assert lengths == [3 + front] * 2 + [12 + front] * 2
-    assert torch.equal(model(images, mask, visible=3), painted)
-
-
-@pytest.mark.parametrize("pool", POOLS)
-def test_gradients_reach_everything_but_the_hidden_pixels(pool: str) -> None:
-    shape = [1, 2, 3, 2, 2]
-    model, images, mask = painter(shape, 1, pool), images_of(2, shape, 1), masks_of(2, shape, 1, hidden=3)
-    images.requires_grad_()
-    assert torch.autograd.gradcheck(lambda x: model(x, mask), images)
-    mae.reconstruction_loss(model(images, mask), model.target(images).detach(), mask).backward()
-    assert not parameters_that_rest(model)
-    hidden = spread(mask, shape)
-    assert images.grad is not None
-    assert (images.grad[hidden] == 0).all() and (images.grad[~hidden] != 0).all()
-
-
-@pytest.mark.parametrize("pool", POOLS)
-def test_the_state_is_that_of_a_vision_transformer_and_of_a_decoder(pool: str) -> None:
-    encoder, fresh = (VisionTransformer((1, 4, 6), 2, 8, 2, 2, pool=pool) for _ in range(2))
-    model = mae.MaskedAutoencoder(encoder, 4, 1, 1)
-    state = model.state_dict()
-    fresh.load_state_dict({name[8:]: value for name, value in state.items() if name.startswith("encoder.")})
-    images = normal(2, 1, 4, 6, seed=1).float()
-    assert torch.equal(fresh(images), encoder(images))
-    tops = {name.partition(".")[0] for name in state}
-    assert tops == {"encoder", "mask_token", *(f"decoder_{part}" for part in ("embed", "blocks", "norm", "pred"))}
-    assert 0 < model.mask_token.abs().max() < 0.1 and not model.norm_pix_loss
-    assert torch.equal(model.decoder_pos_embed, grid_positions(2, 3, 4)) and not model.decoder_pos_embed.requires_grad
-
-
 def test_four_digits_are_painted_by_heart() -> None:
     images = torch.from_numpy(digits(seed=0)[0].images[:4])
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        model = mae.MaskedAutoencoder(VisionTransformer((1, 8, 8), 2, 16, 2, 1), 16, 2, 1)
+    torch.manual_seed(0)
+    model = mae.MaskedAutoencoder(VisionTransformer((1, 8, 8), 2, 16, 2, 1), 16, 2, 1)
     visible = torch.tensor([5, 6, 9, 10])  # the four in the middle
     mask = torch.ones(16, dtype=torch.bool).scatter(0, visible, False).expand(4, -1)
-    optimizer = torch.optim.Adam(model.parameters(), 2e-2)
-    for _ in range(150):
-        optimizer.zero_grad()
-        loss = mae.reconstruction_loss(model(images, mask), model.target(images), mask)
-        loss.backward()
-        optimizer.step()
+
+    def loss(model: Any, batch: Batch) -> torch.Tensor:
+        return mae.reconstruction_loss(model(*batch), model.target(batch[0]), batch[1])
+
+    fit(model, loss, (images, mask), steps=300, batch_size=8, lr=2e-2)
     # whoever does not look at the visible patches can do no better than the mean of the four
     target = model.target(images)
     blind = mae.reconstruction_loss(target.mean(0).expand_as(target), target, mask)
-    assert loss < 0.5 * blind
+    assert loss(model, (images, mask)) < 0.5 * blind
 
 
 # ---- painting ----
@@ -263,19 +174,19 @@ def test_paint_keeps_the_visible_pixels_and_cuts_the_predicted(pool: str) -> Non
     model, images, mask = painter(shape, 1, pool), images_of(3, shape, 1), masks_of(3, shape, 4)
     with torch.no_grad():
         model.decoder_pred.weight.mul_(3)
-    before, predicted, painted = images.clone(), model(images, mask), model.paint(images, mask)
+    predicted, painted = model(images, mask), model.paint(images, mask)
     assert predicted[mask].min() < 0 and predicted[mask].max() > 1  # on both sides there is something to cut
     visible = ~spread(mask, shape).expand_as(images)
-    assert painted.shape == images.shape and torch.equal(images, before)
     assert torch.equal(painted[visible], images[visible])
     for k, n in mask.nonzero().tolist():
         i, j = n // 5 * 2, n % 5 * 2
         expected = [min(max(value, 0.0), 1.0) for value in predicted[k, n].tolist()]
         assert painted[k, :, i : i + 2, j : j + 2].flatten().tolist() == expected
-    assert torch.equal(model.paint(images, torch.zeros_like(mask)), images)
 
 
 # ---- targets ----
+
+SHAPE = [2, 3, 4, 2, 2]
 
 
 @given(sizes(4), seeds)
@@ -295,12 +206,9 @@ def test_normalize_takes_mean_and_deviation_from_each_patch_alone(shape: list[in
 
 
 def test_the_target_is_the_patches_or_the_normalized_patches() -> None:
-    shape = [2, 3, 4, 2, 2]
-    images = images_of(2, shape, 1)
-    patches = patchify(images, 2)
-    assert torch.equal(painter(shape, 1).target(images), patches)
-    expected = (patches - patches.mean(-1, keepdim=True)) / (patches.var(-1, keepdim=True) + 1e-6).sqrt()
-    torch.testing.assert_close(painter(shape, 1, norm_pix_loss=True).target(images), expected)
+    images, patches = images_of(2, SHAPE, 1), patchify(images_of(2, SHAPE, 1), 2)
+    assert torch.equal(painter(SHAPE, 1).target(images), patches)
+    assert torch.equal(painter(SHAPE, 1, norm_pix_loss=True).target(images), mae.normalize(patches)[0])
 
 
 # ---- the loss ----
@@ -309,31 +217,17 @@ def test_the_target_is_the_patches_or_the_normalized_patches() -> None:
 @given(sizes(3), seeds)
 def test_the_loss_is_the_mean_over_the_pixels_of_the_hidden_patches(shape: list[int], seed: int) -> None:
     b, n, pixels = shape
-    predicted, target = normal(b, n, pixels, seed=seed), normal(b, n, pixels, seed=seed + 1)
+    predicted, target = normal(b, n, pixels, seed=seed).requires_grad_(), normal(b, n, pixels, seed=seed + 1)
     mask = normal(b, n, seed=seed + 2) > 0  # rows may hide differently many
     mask[0, 0] = True
     errors = [(predicted[k, i, p] - target[k, i, p]).item() ** 2 for k, i in mask.nonzero() for p in range(pixels)]
-    found = mae.reconstruction_loss(predicted, target, mask)
-    assert found.shape == () and found.item() == pytest.approx(statistics.fmean(errors))
-    torch.testing.assert_close(
-        mae.reconstruction_loss(predicted, target, torch.ones_like(mask)), F.mse_loss(predicted, target)
-    )
-    assert mae.reconstruction_loss(predicted, target, torch.zeros_like(mask)).isnan()
-
-
-@given(sizes(3), seeds)
-def test_the_loss_is_blind_to_visible_patches(shape: list[int], seed: int) -> None:
-    b, n, pixels = shape
-    predicted = normal(b, n, pixels, seed=seed).requires_grad_()
-    target = normal(b, n, pixels, seed=seed + 1)
-    mask = normal(b, n, seed=seed + 2) > 0
-    mask[0, 0] = True
     loss = mae.reconstruction_loss(predicted, target, mask)
+    assert loss.item() == pytest.approx(statistics.fmean(errors))
+    # and blind to the visible ones
+    assert torch.equal(mae.reconstruction_loss(torch.where(mask[..., None], predicted, 9e9), target, mask), loss)
     loss.backward()
     assert predicted.grad is not None
     assert (predicted.grad[~mask] == 0).all() and (predicted.grad[mask] != 0).all()
-    assert torch.equal(mae.reconstruction_loss(torch.where(mask[..., None], predicted, 9e9), target, mask), loss)
-    assert torch.equal(mae.reconstruction_loss(predicted, torch.where(mask[..., None], target, -9e9), mask), loss)
 
 
 # ---- refusals ----
@@ -350,39 +244,19 @@ def small(norm_pix_loss: bool = False, pool: str = "mean", **other: int) -> mae.
 
 
 test_bad_input_is_refused_in_words = refuses(
-    *(
-        (lambda ratio=ratio: draw(2, 4, 4, ratio, "random"), [f"ratio={ratio}: ", "between 0 and 1", "0.75"])
-        for ratio in (0, 1, float("nan"))
-    ),
-    (lambda: draw(2, 4, 4, 0.03, "grid"), ["ratio=0.03 hides 0 of 16", "at least one hidden", "0.0625 and 0.938"]),
+    (lambda: draw(2, 4, 4, 0.03, "grid"), ["ratio=0.03 hides 0 of 16", "one hidden and one visible"]),
     (lambda: draw(2, 4, 4, 0.5, "stripes"), ["'stripes'", "['random', 'block', 'grid']"]),
-    (lambda: draw(0, 4, 4, 0.5, "random"), ["n=0: ", "1 or more"]),
-    (lambda: draw(2, 0, 4, 0.5, "random"), ["rows=0: ", "1 or more"]),
-    (lambda: draw(2, 4, 0, 0.5, "random"), ["columns=0: ", "1 or more"]),
-    (lambda: draw(2, 1, 1, 0.5, "random"), ["rows=1, columns=1", "at least 2 patches"]),
     (lambda: small()(X, MASK.int()), ["torch.int32", "(2, 6) of bool", "True = hidden"]),
     (lambda: small()(X, MASK[0]), ["(6,)", "(2, 6) of bool", "mask.expand(len(images), -1)"]),
-    (lambda: small()(X[:0], MASK[:0]), ["0 rows", "expected at least one image", "x[None]"]),
-    (lambda: small()(X, MASK | torch.tensor([[False], [True]])), ["image 1", "or there is nothing to"]),
-    (lambda: small()(X, UNEQUAL), ["between 2 and 3 visible", "a batch is one tensor"]),
-    *((lambda n=n: small()(X, MASK, visible=n), [f"visible={n}: ", "1 to 6"]) for n in (0, 7)),
-    (lambda: small()(X.mT, MASK), ["(2, 3, 6, 4)", "(B, 3, 4, 6)"]),
-    (lambda: small()(X.to(torch.uint8), MASK), ["torch.uint8", "images / 255"]),
+    (lambda: small()(X, MASK | True), ["[0] visible", "at least one"]),
+    (lambda: small()(X, UNEQUAL), ["[2, 3] visible", "a batch is one tensor"]),
     (lambda: small().paint(X + torch.nan, MASK), ["NaN", "finite"]),
     (lambda: small(norm_pix_loss=True).paint(X, MASK), ["norm_pix_loss=True", "unknown", "norm_pix_loss=False"]),
-    (lambda: small(d_model=6), ["d_model=6", "multiple of 4"]),
     (lambda: small(num_layers=0), ["num_layers=0", "1 or more"]),
-    (lambda: small(num_heads=3), ["d_model=8", "3 heads"]),
-    (lambda: small().target(X[..., :4]), ["(2, 3, 4, 4)", "(B, 3, 4, 6)"]),
     (lambda: mae.normalize(P[..., :1]), ["(2, 6, 1)", "at least 2 pixels", "to have a variance"]),
-    (lambda: mae.normalize(P.to(torch.uint8)), ["torch.uint8", "floats", "images / 255"]),
-    (lambda: mae.reconstruction_loss(P, P[:1], MASK), ["(2, 6, 12)", "(1, 6, 12)", "the same (B, N, pixels)"]),
-    *(
-        (lambda mask=mask: mae.reconstruction_loss(P, P, mask), ["mask (2, ", str(mask.dtype), "(B, N) of bool"])
-        for mask in (MASK[:, :5], MASK.int())
-    ),
-    (lambda: mae.reconstruction_loss(P[:0], P[:0], MASK[:0]), ["(0, 6, 12)", "32: expected floats (B, "]),
-    (lambda: mae.reconstruction_loss(P.long(), P, MASK), ["torch.int64", "floats", "images / 255"]),
+    (lambda: mae.reconstruction_loss(P, P[:1], MASK), ["(2, 6, 12)", "(1, 6, 12)", "(B, N, pixels)"]),
+    (lambda: mae.reconstruction_loss(P, P, MASK.int()), ["torch.int32", "(B, N) of bool"]),
+    (lambda: mae.reconstruction_loss(P.long(), P, MASK), ["torch.int64", "floats"]),
 )
 
 
@@ -403,14 +277,16 @@ test_mutants = planted(
             "order = torch.rand(1, rows, columns, generator=generator).expand(n, -1, -1)",
             test_the_generator_says_all_and_each_image_has_a_mask_of_its_own,
         ),
-        Mutant("* columns - 0.5", "* rows - 0.5", test_a_block_opens_and_a_grid_starts_anywhere_equally_often),
+        Mutant("* columns - 0.5", "* rows - 0.5", test_every_patch_is_hidden_equally_often),
         Mutant("(i >> bit ^ j >> bit) & 1", "(i >> bit) & 1", test_a_grid_leaves_equally_many_visible_in_each_square),
-        Mutant(GATHER, "(tokens * ~mask[..., None])", test_the_encoder_works_on_the_visible_patches_alone),
+        Mutant(GATHER, "(tokens * ~mask[..., None])", test_it_paints_as_the_loops_over_torchs_layers),
         Mutant(GATHER, GATHER + " + tokens.mean(1, keepdim=True)", test_hidden_pixels_change_no_bit),
         Mutant(PLACE, PLACE.replace(".argsort(dim=1)", ""), test_it_paints_as_the_loops_over_torchs_layers),
         Mutant("torch.where(mask[..., None]", "torch.where(~mask[..., None]", PAINT),
-        Mutant("patches.var(dim=-1", "patches.var(dim=1", test_the_target_is_the_patches_or_the_normalized_patches),
-        Mutant(LOSS, "error.mean()", test_the_loss_is_blind_to_visible_patches),
+        Mutant(
+            "patches.var(dim=-1", "patches.var(dim=1", test_normalize_takes_mean_and_deviation_from_each_patch_alone
+        ),
+        Mutant(LOSS, "error.mean()", MEAN),
         Mutant(LOSS, "error.masked_fill(~mask, 0.0).mean()", MEAN),
     ],
 )

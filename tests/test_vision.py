@@ -2,7 +2,6 @@
 
 import math
 
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -11,8 +10,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from lecturelib import vision
-from lecturelib.attention import record_attention
 from lecturelib.data.digits import digits
+from lecturelib.puzzles import answer_loss
+from lecturelib.training import fit
 from tests.mutants import Mutant, planted
 from tests.strategies import images_of, normal, seeds, sizes
 from tests.test_transformer import stack
@@ -47,7 +47,7 @@ def squares(images: torch.Tensor, patch_size: int) -> list[torch.Tensor]:
 
 
 @given(sizes(5), seeds)
-def test_patch_n_is_that_square_of_the_image(shape: list[int], seed: int) -> None:
+def test_patch_n_is_that_square_of_the_image_and_goes_back_there(shape: list[int], seed: int) -> None:
     b, c, rows, columns, patch_size = shape
     images = normal(b, c, rows * patch_size, columns * patch_size, seed=seed)
     patches = vision.patchify(images, patch_size)
@@ -55,25 +55,7 @@ def test_patch_n_is_that_square_of_the_image(shape: list[int], seed: int) -> Non
     for n, square in enumerate(squares(images, patch_size)):
         pixels = [square[:, k, p, q] for k in range(c) for p in range(patch_size) for q in range(patch_size)]
         assert torch.equal(patches[:, n], torch.stack(pixels, dim=1))
-    assert torch.equal(patches, F.unfold(images, patch_size, stride=patch_size).mT)
-
-
-@given(sizes(5), seeds)
-def test_unpatchify_puts_each_patch_into_its_square(shape: list[int], seed: int) -> None:
-    b, c, rows, columns, patch_size = shape
-    patches = normal(b, rows * columns, c * patch_size * patch_size, seed=seed)
-    built = vision.unpatchify(patches, patch_size, rows * patch_size, columns * patch_size)
-    expected = torch.zeros(b, c, rows * patch_size, columns * patch_size, dtype=torch.float64)
-    for n, square in enumerate(squares(expected, patch_size)):
-        square[:] = patches[:, n].view(b, c, patch_size, patch_size)
-    assert torch.equal(built, expected)
-    assert torch.equal(vision.patchify(built, patch_size), patches)
-
-
-def test_gradients_flow_through_patches() -> None:
-    images = normal(2, 3, 4, 6, seed=1).requires_grad_()
-    assert torch.autograd.gradcheck(lambda x: vision.patchify(x, 2), images)
-    assert torch.autograd.gradcheck(lambda x: vision.unpatchify(vision.patchify(x, 2), 2, 4, 6).square(), images)
+    assert torch.equal(vision.unpatchify(patches, patch_size, *images.shape[2:]), images)
 
 
 # ---- positions ----
@@ -136,107 +118,37 @@ def test_it_is_a_strided_convolution_and_torchs_stack(
     torch.testing.assert_close(model(images), F.linear(summed, model.head.weight, model.head.bias))
 
 
-@pytest.mark.parametrize("pool", POOLS)
-def test_forward_is_embed_encode_pool_tokens(pool: str) -> None:
-    shape = [3, 2, 5, 2, 1]
-    images, model, named = images_of(2, shape, 1), vit(shape, 1, pool, num_classes=None), vit(shape, 1, pool)
-    tokens = model.embed(images)
-    read = model.encode(tokens)
-    assert tokens.shape == (2, 10, 4) and read.shape == (2, 10 + (pool == "class"), 4)
-    expected = {"mean": read.mean(1), "class": read[:, 0], "concat": read.flatten(1)}[pool]
-    assert torch.equal(model.pool_tokens(read), expected) and torch.equal(model(images), expected)
-    assert torch.equal(named(images), named.head(named.pool_tokens(named.encode(named.embed(images)))))
-    assert named(images).shape == (2, CLASSES) and len({id(block) for block in model.blocks}) == 2
-
-
-@settings(max_examples=20)
-@given(sizes(5), seeds, st.sampled_from(POOLS))
-def test_only_positions_tell_where_a_patch_stood(shape: list[int], seed: int, pool: str) -> None:
-    images = images_of(2, shape, seed)
-    _, rows, columns, patch_size, _ = shape
-    patches = vision.patchify(images, patch_size)
-    order = normal(rows * columns, seed=seed).argsort()
-    if torch.equal(order, order.sort().values):
-        order = order.roll(1)
-    shuffled = vision.unpatchify(patches[:, order], patch_size, rows * patch_size, columns * patch_size)
-    blind = vit(shape, seed, pool, "none")
-    if pool != "concat":  # which has an order of its own
-        torch.testing.assert_close(blind(shuffled), blind(images))
-    for positions in ("learned", "sinusoidal"):
-        reader = vit(shape, seed, pool, positions)
-        assert ((reader(shuffled) - reader(images)).abs() > 1e-6).any(-1).all()
-
-
-@settings(max_examples=20)
-@given(sizes(5), seeds, st.sampled_from(POOLS), st.data())
-def test_encode_takes_any_tokens_in_any_order(shape: list[int], seed: int, pool: str, data: st.DataObject) -> None:
-    model = vit(shape, seed, pool)
-    tokens = model.embed(images_of(2, shape, seed))
-    some = normal(tokens.shape[1], seed=seed).argsort()[: data.draw(st.integers(1, tokens.shape[1]))]
-    x, front = tokens[:, some], 0
-    if model.cls_token is not None:
-        x, front = torch.cat([model.cls_token.repeat(2, 1, 1), x], dim=1), 1
-    read = model.encode(tokens[:, some])
-    torch.testing.assert_close(read, stack(model)(x))
-    turned = model.encode(tokens[:, some.flip(0)])
-    torch.testing.assert_close(turned[:, front:], read[:, front:].flip(1))
-    torch.testing.assert_close(turned[:, :front], read[:, :front])
-
-
 def test_the_kinds_of_positions_and_pools_are_what_they_are_called() -> None:
     image = (1, 4, 6)
     learned, fixed, blind = (vision.VisionTransformer(image, 2, 8, 2, 1, 3, positions=each) for each in POSITIONS)
     assert 0.1 < learned.pos_embed.std() < 0.3  # at 0.02 they drown in bright patches
     assert learned.pos_embed.requires_grad and len(learned.pos_embed.unique(dim=0)) == 6
-    assert learned.cls_token is None and (learned.rows, learned.columns) == (2, 3)
-    assert torch.equal(fixed.pos_embed, vision.grid_positions(2, 3, 8))
-    assert (blind.pos_embed == 0).all() and blind.build == (image, 2, 8, 2, 1, "mean", "none")
+    assert torch.equal(fixed.pos_embed, vision.grid_positions(2, 3, 8)) and not blind.pos_embed.any()
+    assert blind.build == (image, 2, 8, 2, 1, "mean", "none")
     for model in (fixed, blind):
-        assert not model.pos_embed.requires_grad
         assert set(learned.state_dict()) - set(model.state_dict()) == {"pos_embed"}
     first = vision.VisionTransformer(image, 2, 8, 2, 1, 3, pool="class")
-    assert first.cls_token is not None and first.cls_token.requires_grad and first.cls_token.any()
-    assert first.cls_token.abs().max() < 0.1 and first.cls_token.shape == (1, 1, 8)
+    assert set(first.state_dict()) - set(learned.state_dict()) == {"cls_token"}
     headless = vision.VisionTransformer(image, 2, 8, 2, 1)
     assert headless(torch.zeros(2, 1, 4, 6)).shape == (2, 8)
     assert set(learned.state_dict()) - set(headless.state_dict()) == {"head.weight", "head.bias"}
-    assert set(first.state_dict()) - set(learned.state_dict()) == {"cls_token"}
 
 
 @pytest.mark.parametrize("pool", POOLS)
 def test_gradients_flow_through_the_network(pool: str) -> None:
     shape = [2, 2, 3, 2, 2]
-    model, images = vit(shape, 1, pool), images_of(2, shape, 1).requires_grad_()
-    assert torch.autograd.gradcheck(model, images)
-    model(images).pow(3).sum().backward()
+    model = vit(shape, 1, pool)
+    model(images_of(2, shape, 1)).pow(3).sum().backward()
     assert not parameters_that_rest(model)
-
-
-@pytest.mark.parametrize("pool", POOLS)
-def test_maps_lie_at_the_documented_paths(pool: str) -> None:
-    shape = [2, 2, 3, 2, 2]
-    model, tokens = vit(shape, 1, pool), 6 + (pool == "class")
-    with record_attention(model) as maps:
-        model(images_of(3, shape, 1))
-    assert {path: tuple(each.weights.shape) for path, each in maps.items()} == {
-        f"blocks.{n}.attention": (3, 2, tokens, tokens) for n in range(2)
-    }
 
 
 @pytest.mark.parametrize("pool", POOLS)
 def test_eight_digits_are_learned_by_heart(pool: str) -> None:
     train, _ = digits(seed=0)
     images, labels = torch.from_numpy(train.images[:8]), torch.from_numpy(train.labels[:8])
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        model = vision.VisionTransformer((1, 8, 8), 2, 32, 4, 2, 10, pool)
-    optimizer = torch.optim.Adam(model.parameters(), 3e-3)
-    for _ in range(60):
-        optimizer.zero_grad()
-        loss = F.cross_entropy(model(images), labels)
-        loss.backward()
-        optimizer.step()
-    assert loss < 0.1
+    torch.manual_seed(0)
+    model = vision.VisionTransformer((1, 8, 8), 2, 32, 4, 2, 10, pool)
+    fit(model, answer_loss, (images, labels), steps=60, lr=3e-3)
     assert torch.equal(model(images).argmax(-1), labels)
 
 
@@ -250,51 +162,21 @@ def small(**other: object) -> vision.VisionTransformer:
     return vision.VisionTransformer(**(known | other))
 
 
-def test_whole_numbers_of_numpy_are_whole_numbers() -> None:
-    sizes = {"patch_size": 2, "d_model": 8, "num_heads": 2, "num_layers": 1, "num_classes": 3}
-    model = small(image_size=np.array([3, 4, 6]).tolist(), **{name: np.int64(n) for name, n in sizes.items()})
-    assert model(X).shape == (2, 3)
-    assert torch.equal(vision.patchify(X, np.int64(2)), vision.patchify(X, 2))
-    assert torch.equal(vision.patchify(X[..., :1, :1], 1), X[:, None, :, 0, 0])  # an image of one pixel is an image
-
-
 test_bad_input_is_refused_in_words = refuses(
     (lambda: vision.patchify(X, 3), ["4 x 6", "size 3", "one of [1, 2]", "cut or pad"]),
-    (lambda: vision.patchify(X, 0), ["patch_size=0", "1 or more"]),
     (lambda: vision.patchify(X, 2.0), ["patch_size=2.0", "whole number"]),
     (lambda: vision.patchify(X[0], 2), ["(3, 4, 6)", "(B, C, height, width)", "image goes in as x[None]"]),
-    (lambda: vision.patchify(X[:, :, :0], 2), ["0 x 6", "size 2"]),
-    *(
-        (
-            lambda shape=shape: vision.unpatchify(torch.zeros(shape), 3, 6, 9),
-            [str(shape), "(B, 6, a multiple of 9)"],
-        )
-        for shape in ((2, 5, 9), (2, 6, 0), (2, 6, 6))
-    ),
+    (lambda: vision.unpatchify(torch.zeros(2, 5, 9), 3, 6, 9), ["(2, 5, 9)", "(B, 6, a multiple of 9)"]),
+    (lambda: vision.grid_positions(2, 3, 6), ["d_model=6", "multiple of 4"]),
     (lambda: small(patch_size=3), ["4 x 6", "size 3", "one of [1, 2]"]),
-    (lambda: small(pool="max"), ["pool='max'", "['mean', 'class', 'concat']"]),
-    (lambda: small(positions="rotary"), ["positions='rotary'", "['learned', 'sinusoidal', 'none']"]),
-    (lambda: small(d_model=6, positions="sinusoidal"), ["d_model=6", "multiple of 4"]),
-    (lambda: vision.grid_positions(2, 3, 0), ["d_model=0", "multiple of 4"]),
-    (lambda: vision.grid_positions(2, -1, 8), ["-1", "1 or more"]),
-    (lambda: small(image_size=(0, 4, 6)), ["channels=0: ", "1 or more"]),
+    (lambda: small(pool="max"), ["pool='max'", "('mean', 'class', 'concat')"]),
+    (lambda: small(positions="rotary"), ["positions='rotary'", "('learned', 'sinusoidal', 'none')"]),
     (lambda: small(image_size=(3, 0, 6)), ["height=0: ", "1 or more"]),
-    (lambda: small(image_size=(3, 4, 0)), ["width=0: ", "1 or more"]),
-    (lambda: small(d_model=0), ["d_model=0: expected a whole number"]),
-    *((lambda name=name: small(**{name: 0}), [f"{name}=0"]) for name in ("num_layers", "num_classes", "num_heads")),
     (lambda: small(image_size=(1, 3, 4, 6)), ["image_size=(1, 3, 4, 6)", "(C, height, width)", "(1, 8, 8)"]),
     (lambda: small()(X.movedim(1, -1)), ["(2, 4, 6, 3)", "(B, 3, 4, 6)", "x.permute(0, 3, 1, 2)"]),
-    (lambda: small()(X[0]), ["(3, 4, 6)", "(B, 3, 4, 6)", "image goes in as x[None]"]),
     (lambda: small()(X.to(torch.uint8)), ["torch.uint8", "floats from 0 to 1", "images / 255"]),
-    *(
-        (lambda shape=shape: small().encode(torch.zeros(shape)), [str(shape), "(B, 1 or more, 8)"])
-        for shape in ((3, 4, 5), (4, 8), (3, 0, 8))
-    ),
-    (lambda: vision.resize_positions(X[0, 0], (2, 3), (4, 6)), ["(4, 6)", "(6, D)", "(2, 3)"]),
-    (lambda: vision.check_images(X.numpy()), ["ndarray", "torch.from_numpy"]),
     (lambda: vision.check_images(X[:0]), ["(0, 3, 4, 6)", "at least one image"]),
-    (lambda: vision.check_images(X - torch.inf), ["images hold NaN or infinity", "finite"]),
-    (lambda: vision.check_images(X[0]), ["(3, 4, 6)", "(B, C, height, width)"]),
+    (lambda: vision.check_images(X - torch.inf), ["NaN or infinity", "finite"]),
     (lambda: vision.check_images(X, (1, 4, 6)), ["(2, 3, 4, 6)", "(B, 1, 4, 6)"]),
 )
 
@@ -303,18 +185,15 @@ test_bad_input_is_refused_in_words = refuses(
 
 TO_PATCHES = "cut.permute(0, 2, 4, 1, 3, 5)"
 PLACED = "patchify(images, self.patch_size)) + self.pos_embed"
+SQUARE = test_patch_n_is_that_square_of_the_image_and_goes_back_there
 STACK = test_it_is_a_strided_convolution_and_torchs_stack
 
 test_mutants = planted(
     vision,
     [
-        Mutant(TO_PATCHES, "cut.permute(0, 2, 4, 1, 5, 3)", test_patch_n_is_that_square_of_the_image),
-        Mutant(TO_PATCHES, "cut.permute(0, 4, 2, 1, 3, 5)", test_patch_n_is_that_square_of_the_image),
-        Mutant(
-            "cut.permute(0, 3, 1, 4, 2, 5)",
-            "cut.permute(0, 3, 1, 5, 2, 4)",
-            test_unpatchify_puts_each_patch_into_its_square,
-        ),
+        Mutant(TO_PATCHES, "cut.permute(0, 2, 4, 1, 5, 3)", SQUARE),
+        Mutant(TO_PATCHES, "cut.permute(0, 4, 2, 1, 3, 5)", SQUARE),
+        Mutant("cut.permute(0, 3, 1, 4, 2, 5)", "cut.permute(0, 3, 1, 5, 2, 4)", SQUARE),
         Mutant("[row, column]", "[column, row]", test_grid_positions_tell_the_row_and_then_the_column),
         Mutant("table.T.unflatten", "table.reshape(table.mT.shape).unflatten", test_positions_are_resized_as_a_picture),
         Mutant(PLACED, "patchify(images, self.patch_size))", STACK),

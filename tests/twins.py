@@ -55,9 +55,7 @@ def unchanged(model: nn.Module, before: dict[str, torch.Tensor]) -> bool:
 
 
 def attention_twin(ours: MultiHeadAttention) -> nn.MultiheadAttention:
-    d_model, d_context = ours.q_proj.in_features, ours.k_proj.in_features
-    how = {"kdim": d_context, "vdim": d_context, "batch_first": True, "dtype": torch.float64}
-    twin = nn.MultiheadAttention(d_model, ours.num_heads, **how)
+    twin = nn.MultiheadAttention(ours.out_proj.in_features, ours.num_heads, batch_first=True, dtype=torch.float64)
     copy_attention(ours, twin)
     return twin
 
@@ -65,11 +63,7 @@ def attention_twin(ours: MultiHeadAttention) -> nn.MultiheadAttention:
 def copy_attention(ours: MultiHeadAttention, twin: nn.MultiheadAttention) -> None:
     three = (ours.q_proj, ours.k_proj, ours.v_proj)
     with torch.no_grad():
-        if twin.in_proj_weight is not None:
-            twin.in_proj_weight.copy_(torch.cat([each.weight for each in three]))
-        else:
-            for matrix, each in zip((twin.q_proj_weight, twin.k_proj_weight, twin.v_proj_weight), three, strict=True):
-                matrix.copy_(each.weight)
+        twin.in_proj_weight.copy_(torch.cat([each.weight for each in three]))
         twin.in_proj_bias.copy_(torch.cat([each.bias for each in three]))
     twin.out_proj.load_state_dict(ours.out_proj.state_dict())
 
