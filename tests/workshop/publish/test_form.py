@@ -97,20 +97,10 @@ def test_a_widgets_view_goes_where_something_stands_in_for_it(beside):
     assert WIDGET_VIEW not in nb.cells[0].outputs[0].data and problems(nb) == []
 
 
-@pytest.mark.parametrize("text", [{}, {"text/plain": "VBox(children=(IntSlider(value=0),\n))"}])
-def test_a_widget_with_nothing_beside_it_is_a_problem(text):
-    nb = clean(code("x", new_output("display_data", data={WIDGET_VIEW: {"model_id": "8a7f"}} | text)))
-    (problem,) = problems(nb)
-    assert "without a picture" in problem and nb.cells[0].id in problem
-
-
 @pytest.mark.parametrize("text", ["3 of 3 seeds exact\n", "loss 0.5, 12:30 left\n", "a/home\n", "0x1F\n", "a:\\n"])
-def test_harmless_text_is_no_problem(text):
-    assert problems(code("x", stdout(text))) == []
-
-
-def test_a_picture_is_not_read_as_text():
-    assert problems(code("x", new_output("display_data", data={"image/png": "Warning/tmp/0x1234567"}))) == []
+def test_harmless_text_and_a_picture_are_no_problem(text):
+    picture = new_output("display_data", data={"image/png": "Warning/tmp/0x1234567"})
+    assert problems(code("x", stdout(text), picture)) == []
 
 
 def test_the_digest_sees_everything_but_itself():
