@@ -1,6 +1,5 @@
 """The command as a whole, on small notebooks in a folder of their own."""
 
-import re
 from pathlib import Path
 
 import nbformat
@@ -164,20 +163,13 @@ def test_changed_code_or_outputs_must_be_executed(root, committed, capsys, chang
     assert path_in(root).read_bytes() == before
 
 
-@pytest.mark.parametrize(
-    ("file", "text", "words"),
-    [
-        ("pyproject.toml", PROJECT.format("me"), "'https://github.com/me': expected"),
-        ("README.md", "<!-- badges -->\n", "README.md has a <!-- badges --> without its other half"),
-    ],
-)
-def test_an_address_or_a_readme_that_cannot_be_stamped_leaves_every_file(root, committed, file, text, words):
+def test_an_address_that_cannot_be_stamped_leaves_every_file(root, committed):
     path_in(root).write_bytes(committed)
-    (root / file).write_text(text, encoding="utf-8")
-    before = path_in(root).read_bytes()
-    with pytest.raises(ValueError, match=re.escape(words)):
+    readme = (root / "README.md").read_bytes()
+    (root / "pyproject.toml").write_text(PROJECT.format("me"), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"'https://github.com/me': expected"):
         main([], root)
-    assert path_in(root).read_bytes() == before and (root / file).read_text(encoding="utf-8") == text
+    assert path_in(root).read_bytes() == committed and (root / "README.md").read_bytes() == readme
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ def test_the_shift_reaches_whatever_takes_a_seed():
 
 # ---- a cell's digest ----
 
-CELL = 'x = fit(model, seed=0)\nclaim("it is so", x, above=0.9)\ndraw("it", x, above=3)'
+CELL = 'x = é = fit(model, seed=0); claim("it is so", x, above=0.9)\ndraw("it", x, above=3)'
 
 
 @pytest.mark.parametrize(
@@ -103,12 +103,10 @@ def test_what_a_cell_is_recognized_by(change, same):
     assert (replication.digest(CELL.replace(*change)) == replication.digest(CELL)) is same
 
 
-def test_a_line_and_a_letter_have_a_digest():
+def test_a_fork_changes_no_digest_and_another_line_for_the_shell_does():
     assert replication.digest("%pip install x") != replication.digest("%pip install y")
     install = '%pip install "lecturelib @ https://github.com/{}/archive/main.zip"'
     assert replication.digest(install.format("me/mine")) == replication.digest(install.format("you/yours"))
-    same = [replication.digest(f'é = 1; claim("{word}", x, above=0.9)') for word in ("Schröder", "so")]
-    assert len(set(same)) == 1
 
 
 # ---- runs ----
@@ -198,15 +196,6 @@ def test_a_run_whose_kernel_was_lost_is_not_kept_and_made_again(place):
     assert tables.read(tables.place("03_small"))["runs"]["1"]["failed"] == ""
 
 
-def test_a_notebook_that_is_edited_meanwhile_is_run_as_it_was(place):
-    edit = "from pathlib import Path\np = Path('03_small.ipynb')\np.write_text(p.read_text().replace('2 % 2', '4 % 2'))"
-    path = write(place, CELLS[0], edit, "claim('two is even', 2 % 2 == 0)")
-    run_all([path], runs=2, jobs=1)
-    table = tables.read(tables.place("03_small"))
-    assert [run["claims"] for run in table["runs"].values()] == [{"2.0": [1]}] * 2
-    assert table["cells"] != tables.digests(nbformat.read(path, as_version=4))
-
-
 def test_it_goes_on_where_it_was_stopped_and_anew_for_a_changed_notebook(place, monkeypatch):
     path = write(place, *CELLS)
     begun = []
@@ -284,10 +273,8 @@ MISSES = [  # values of the runs, what is measured, the bounds, and whether chan
     ([[-0.1], [0], [0.1]], 0.45, (-0.2, 0.2), False),
     ([[10], [100], [1000]], 0.06, (5, None), True),  # by logarithms a factor of 10
     ([[10], [100], [1000]], 0.04, (5, None), False),
-    ([[10], [100], [1000]], -1, (5, None), False),
     ([[True], [True]], False, (0.5, None), False),
     ([[0.95], None, [None]], 0.9, (0.92, None), False),
-    ([[0.1], [0.2]], float("nan"), (0.15, None), False),
     ([[0.1], [float("inf")]], 0.1, (0.15, None), False),
 ]
 
@@ -385,7 +372,7 @@ test_mutants = planted(
         Mutant("[call.args[0], *", "[*", test_what_a_cell_is_recognized_by),
         Mutant('_DROPPED = ("above", "below", "between")', "_DROPPED = ()", test_what_a_cell_is_recognized_by),
         Mutant('call.func.id == "claim"', "True", test_what_a_cell_is_recognized_by),
-        Mutant("data = source.encode()", "data = source.encode('latin1')", test_a_line_and_a_letter_have_a_digest),
+        Mutant("data = source.encode()", "data = source.encode('latin1')", test_what_a_cell_is_recognized_by),
         Mutant(
             "return sum(held), len(said)",
             "return sum(held), len(held)",

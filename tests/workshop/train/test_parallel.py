@@ -136,21 +136,11 @@ def test_each_recipe_can_be_shared(name):
     assert not [key for key, value in model.named_parameters() if value.grad is None]
 
 
-def test_shares_are_the_batch_in_order():
-    batch = (torch.arange(12), torch.rand(12, 2))
-    parts = [Processes(rank, 4).share(batch) for rank in range(4)]
-    assert all(torch.equal(torch.cat(each), whole) for each, whole in zip(zip(*parts, strict=True), batch, strict=True))
-    assert all(map(torch.equal, ALONE.share(batch), batch))
-
-
-def test_the_refusal_names_what_would_fit():
+def test_what_cannot_be_shared_is_refused_with_what_would_fit(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with pytest.raises(ValueError, match=r"a batch of 256 cannot be divided among 3 processes.*--batch-size 258"):
         Processes(0, 3).check(256, "cpu")
     Processes(0, 3).check(258, "cpu")
-
-
-def test_each_process_needs_a_gpu_of_its_own(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with pytest.raises(ValueError, match=r"process 1 of a machine with 1 GPU\(s\).*at most 1 with --nproc-per-node"):
         Processes(1, 2, 1).check(4, "cuda")
     Processes(1, 2, 0).check(4, "cuda")  # each on a machine of its own

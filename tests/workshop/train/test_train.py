@@ -14,12 +14,10 @@ from lecturelib.pretrained.load import load
 from lecturelib.pretrained.models import MODELS
 from lecturelib.transformer import LanguageModel
 from lecturelib.workshop.train import train as training
-from lecturelib.workshop.train.recipes import Recipe
-from lecturelib.workshop.train.recipes import RECIPES, add_dropout
+from lecturelib.workshop.train.recipes import RECIPES, Recipe, add_dropout
 from lecturelib.workshop.train.train import train
 
 STEPS = 7
-MUON = hasattr(torch.optim, "Muon")
 
 
 def tiny(d_model=8):
@@ -114,22 +112,18 @@ def test_bad_input_is_refused_before_anything_is_written(tmp_path, monkeypatch, 
     assert not (tmp_path / "new").exists()
 
 
-@pytest.mark.parametrize("at", ["small.safetensors", "small.json", "small.resume.pt"])
-def test_a_disk_that_is_full_is_told_in_words_and_leaves_what_was_there(tmp_path, monkeypatch, small, at):
+def test_a_disk_that_is_full_is_told_in_words_and_leaves_what_was_there(tmp_path, monkeypatch, small):
     train("small", folder=tmp_path)
     stop_at(monkeypatch, tmp_path, 3, seed=1)
     before = contents(tmp_path)
 
-    def full(path, *_, **__):
+    def full(path, _):
         path.touch()
         raise OSError("no space left on device")
 
-    if at == "small.safetensors":
-        monkeypatch.setattr(training, "save_file", lambda _, path: full(path))
-    else:
-        monkeypatch.setattr(type(tmp_path), "write_text" if at == "small.json" else "write_bytes", full)
-    with pytest.raises(OSError, match=f"{at} could not be written .*no space left"):
-        train("small", seed=1, folder=tmp_path, keep_every=0 if "resume" in at else 1e9)
+    monkeypatch.setattr(type(tmp_path), "write_bytes", full)
+    with pytest.raises(OSError, match=r"small.resume.pt could not be written .*no space left"):
+        train("small", seed=1, folder=tmp_path, keep_every=0)
     assert contents(tmp_path) == before
 
 
@@ -153,14 +147,6 @@ def test_an_interrupted_training_ends_as_if_it_had_never_stopped(tmp_path, monke
     assert equal(weights(parts), weights(tmp_path / "whole")) and len(small) <= STEPS
     assert made["settings"] == whole["settings"] and made["scores"] == whole["scores"]
     assert sorted(contents(parts)) == ["small.json", "small.safetensors"]
-
-
-def test_the_seconds_of_all_parts_are_on_the_card(tmp_path, monkeypatch, small):
-    clock = itertools.count(0, 10)
-    monkeypatch.setattr(training.time, "process_time", lambda: float(next(clock)))
-    assert train("small", folder=tmp_path)["cpu_seconds"] == 10
-    stop_at(monkeypatch, tmp_path, 3)  # the clock is read when it begins, and for each of two copies
-    assert train("small", folder=tmp_path)["cpu_seconds"] == 30
 
 
 @pytest.mark.parametrize(
@@ -222,7 +208,7 @@ def test_a_gpu_trains_too(tmp_path, monkeypatch, small):
 # ---- Muon ----
 
 
-@pytest.mark.skipif(not MUON, reason="this torch has no Muon")
+@pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="this torch has no Muon")
 def test_muon_trains_the_matrices_of_the_blocks_and_adam_the_rest(small):
     model = tiny()
     adam, muon = training._optimizers(model, {**RECIPES["small"].settings, "muon": 1e-2})
@@ -233,27 +219,9 @@ def test_muon_trains_the_matrices_of_the_blocks_and_adam_the_rest(small):
     assert (adam.param_groups[0]["lr"], muon.param_groups[0]["lr"]) == (1e-2, 1e-2)
 
 
-def by_muon(monkeypatch, lr):
-    """Let the blocks of the small model be trained by Muon."""
-    monkeypatch.setitem(
-        RECIPES, "small", RECIPES["small"]._replace(settings={**RECIPES["small"].settings, "muon": lr})
-    )  # fmt: skip
-
-
-@pytest.mark.skipif(not MUON, reason="this torch has no Muon")
-def test_a_training_by_muon_ends_as_if_it_had_never_stopped(tmp_path, monkeypatch, small):
-    by_muon(monkeypatch, 1e-2)
-    train("small", folder=tmp_path / "whole")
-    stop_at(monkeypatch, tmp_path / "parts", 3)
-    train("small", folder=tmp_path / "parts")
-    assert equal(weights(tmp_path / "parts"), weights(tmp_path / "whole"))
-    by_muon(monkeypatch, 2e-2)
-    train("small", folder=tmp_path / "faster")
-    assert not equal(weights(tmp_path / "faster"), weights(tmp_path / "whole"))
-
-
 def test_an_older_torch_is_told_that_it_has_no_muon(tmp_path, monkeypatch, small):
-    by_muon(monkeypatch, 1e-2)
+    settings = {**RECIPES["small"].settings, "muon": 1e-2}
+    monkeypatch.setitem(RECIPES, "small", RECIPES["small"]._replace(settings=settings))
     monkeypatch.delattr(torch.optim, "Muon", raising=False)
     with pytest.raises(ValueError, match=r"torch .* has no optimizer Muon: expected 2\.9 or later"):
         train("small", folder=tmp_path)
