@@ -54,8 +54,7 @@ def _start(given: argparse.Namespace) -> int:
 def check(path: Path) -> int:
     """Run a notebook as its reader would; print its claims, its seconds and its peak of memory.
 
-    Raises: Failed where a claim does not hold; CellFailed for a cell that raises an error, takes too long, or ends its
-    kernel.
+    Raises: Failed where a claim does not hold, and for a cell that raises an error, takes too long, or ends its kernel.
     """
     import nbformat
     from nbformat.v4 import new_code_cell

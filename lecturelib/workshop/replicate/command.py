@@ -53,13 +53,11 @@ def _run(given: argparse.Namespace) -> int:
     paths = [notebooks.find(name, folder) for name in given.names] or course
     if not given.report:
         tables.FOLDER.mkdir(exist_ok=True)
-        with contextlib.ExitStack() as locks:
-            for path in paths:
-                try:
-                    locks.enter_context(FileLock(tables.FOLDER / f".{path.stem}.lock", timeout=0))
-                except Timeout:
-                    raise Failed(f"another command is replicating {path.stem}: wait for it, or end it") from None
-            run_all(paths, given.runs, given.jobs, given.fresh)
+        try:
+            with FileLock(tables.FOLDER / ".lock", timeout=0):
+                run_all(paths, given.runs, given.jobs, given.fresh)
+        except Timeout:
+            raise Failed("another command is replicating: wait for it, or end it") from None
         for path in paths:
             rewrite(path, repository(notebooks.ROOT))
     return report(paths)
@@ -86,7 +84,7 @@ def run_all(paths: list[Path], runs: int, jobs: int, fresh: bool = False) -> Non
         tqdm(total=len(waiting), unit="run") as bar,
         ThreadPoolExecutor(jobs) as pool,
     ):
-        going = {pool.submit(_one, *each, Path(folder)): each for each in sorted(waiting, key=lambda each: each[0])}
+        going = {pool.submit(_one, *each, Path(folder)): each for each in waiting}
         try:
             for done in as_completed(going):
                 number, path, _ = going[done]
@@ -119,8 +117,6 @@ def _one(number: int, path: Path, nb: NotebookNode, folder: Path) -> dict[str, A
     shifted.cells.insert(0, new_code_cell(BEGIN.format(run=number, rows=str(rows)), id="shift"))
     try:
         execute(shifted, path.parent, path.stem, CELL_SECONDS, ENVIRONMENT | {"LECTURELIB_STRICT": "0"}, quiet=True)
-    except KernelLost:
-        raise
     except CellFailed as failure:
         failed = str(failure).strip().splitlines()[-1][:200]
     said = [json.loads(line) for line in rows.read_text(encoding="utf-8").splitlines()]
