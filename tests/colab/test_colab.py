@@ -6,12 +6,15 @@ The notebooks that do not run here run in JupyterLab; each kind of widget is sho
 
 import re
 import sys
+import tomllib
 from typing import NamedTuple
 
 import nbformat
 import pytest
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from lecturelib.workshop.publish.form import WIDGET_VIEW, clean, problems
 from lecturelib.workshop.publish.stamp import COLAB_LACKS, INSTALL_TAG, install, repository
@@ -56,6 +59,13 @@ def test_the_first_cell_installs_the_library_and_leaves_what_was_there(colab):
     assert not (NAMED | {"lecturelib"}) & set(colab.before)
     assert set(colab.after) == set(colab.before) | NAMED | {"lecturelib"}, colab.said
     assert {name: colab.after[name] for name in colab.before} == colab.before
+
+
+def test_nothing_that_a_notebook_needs_is_missing_afterwards(colab):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    needed = {canonicalize_name(Requirement(each).name) for each in project["dependencies"]}
+    # the page is Colab's own, and no notebook runs another one
+    assert needed - set(colab.after) <= {"jupyterlab", "nbclient", "nbformat"}
 
 
 @pytest.mark.parametrize("name", ON_COLAB)

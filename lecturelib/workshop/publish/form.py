@@ -4,6 +4,7 @@ import copy
 import hashlib
 import json
 import re
+import textwrap
 import unicodedata
 from pathlib import Path
 
@@ -198,13 +199,8 @@ def _slug(cell_type: str, source: str) -> str:
         named = re.search(r"^#+\s+(.+)", source, re.MULTILINE)
     text = named.group(1) if named else re.sub(r"\]\([^)]*\)", "]", source)[:200]  # without the targets of links
     ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
-    words = re.findall(r"[a-z0-9]+", ascii_text)
-    slug = words[0][:40] if words else "cell"
-    for word in words[1:]:
-        if len(slug) + 1 + len(word) > 40:
-            break
-        slug += f"-{word}"
-    return slug
+    words = re.findall(r"[a-z0-9]+", ascii_text) or ["cell"]
+    return textwrap.shorten(" ".join(words), 40, placeholder="").replace(" ", "-") or words[0][:40]
 
 
 def _unique(slug: str, taken: set[str]) -> str:
