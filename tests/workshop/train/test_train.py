@@ -26,7 +26,7 @@ def tiny(d_model=8):
 
 @pytest.fixture
 def small(monkeypatch):
-    """A recipe that takes a moment and needs all that is kept: dropout, weight decay, batches of their own."""
+    """A recipe that takes a moment and needs all that is kept: dropout, two optimizers, batches of their own."""
     drawn = []
 
     def batches(seed, size):
@@ -36,6 +36,7 @@ def small(monkeypatch):
             yield (torch.randint(5, (size, 4), generator=generator),)
 
     settings = {"steps": STEPS, "batch_size": 3, "lr": 1e-2, "weight_decay": 0.1, "dropout": 0.4}
+    settings |= {"muon": 1e-2} if hasattr(torch.optim, "Muon") else {}
     made = Recipe("a small model", batches, next_token_loss, lambda model: {"a number": 0.5}, settings)
     monkeypatch.setitem(RECIPES, "small", made)
     monkeypatch.setitem(MODELS, "small", tiny)
