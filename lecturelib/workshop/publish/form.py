@@ -167,7 +167,7 @@ def _faults(output: NotebookNode) -> list[str]:
             faults.append(f"{what} is saved: {found[0].strip()[:120]}")
     if found := [line for line in lines for folder in here if folder in line]:
         faults.append(f"a folder of this machine is saved: {found[0].strip()[:120]}")
-    return faults
+    return list(dict.fromkeys(faults))  # a folder may have been found in both ways
 
 
 def _stands_without_widget(data: NotebookNode) -> bool:
