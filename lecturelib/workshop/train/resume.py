@@ -6,12 +6,13 @@ take_up     read it back into a model and its optimizers
 
 from __future__ import annotations
 
-import io
-import pickle
+import json
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import nn
 
 from lecturelib.workshop.whole import replace
@@ -20,20 +21,21 @@ RUN = ("name", "seed", "settings")  # what must be the same, for a training to b
 
 
 def keep(path: Path, model: nn.Module, optimizers: list[torch.optim.Optimizer], run: dict[str, Any]) -> None:
-    """Write weights, optimizers, torch's random numbers and `run` into one file, or nothing.
+    """Write weights, optimizers, torch's random numbers and `run` (plain JSON) into one file, or nothing.
 
     Raises: OSError where there is no room, or no right to write; the file of before stays.
     """
-    state = {
-        "run": run,
-        "model": model.state_dict(),
-        "optimizers": [each.state_dict() for each in optimizers],
-        "random": torch.get_rng_state(),
-        "random on the GPU": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
-    }
-    packed = io.BytesIO()
-    torch.save(state, packed)
-    replace({path: lambda half: half.write_bytes(packed.getbuffer())})
+    tensors = {f"model.{key}": value for key, value in model.state_dict().items()}
+    states = [each.state_dict() for each in optimizers]
+    for which, state in enumerate(states):
+        for number, values in state["state"].items():
+            tensors |= {f"{which}.{number}.{key}": value for key, value in values.items()}
+    tensors["random"] = torch.get_rng_state()
+    if torch.cuda.is_available():
+        tensors["random on the GPU"] = torch.cuda.get_rng_state()
+    about = json.dumps(run | {"groups": [state["param_groups"] for state in states]})
+    packed = {key: value.cpu().contiguous() for key, value in tensors.items()}
+    replace({path: lambda half: save_file(packed, half, {"run": about})})
 
 
 def take_up(
@@ -46,17 +48,13 @@ def take_up(
     """
     anew = "or start anew with --fresh (fresh=True), which removes it"
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        found: dict[str, Any] = state["run"]
+        with safe_open(path, "pt") as file:
+            found: dict[str, Any] = json.loads(file.metadata()["run"])
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (a file is no dictionary)
         differs = [f"{key} {found[key]}, not {run[key]}" for key in RUN if found[key] != run[key]]
         if not differs:
-            model.load_state_dict(state["model"])
-            for optimizer, each in zip(optimizers, state["optimizers"], strict=True):
-                optimizer.load_state_dict(each)
-            torch.set_rng_state(state["random"])
-            if state["random on the GPU"] is not None and torch.cuda.is_available():
-                torch.cuda.set_rng_state(state["random on the GPU"])
-    except (pickle.UnpicklingError, EOFError, OSError, LookupError, ValueError, RuntimeError) as problem:
+            _fill(model, optimizers, tensors, found.pop("groups"))
+    except (SafetensorError, OSError, LookupError, TypeError, ValueError, RuntimeError) as problem:
         says = (str(problem) or repr(problem)).splitlines()[0]
         raise ValueError(
             f"{path.name} is damaged or was made by another version of the recipe ({says}): expected an unfinished "
@@ -68,3 +66,23 @@ def take_up(
             f"those, {anew}"
         )
     return found
+
+
+def _fill(
+    model: nn.Module, optimizers: list[torch.optim.Optimizer], tensors: dict[str, torch.Tensor], groups: list[Any]
+) -> None:
+    """Put the tensors of `keep` where they came from."""
+    torch.set_rng_state(tensors.pop("random"))
+    on_gpu = tensors.pop("random on the GPU", None)
+    if on_gpu is not None and torch.cuda.is_available():
+        torch.cuda.set_rng_state(on_gpu)
+    model.load_state_dict({k.removeprefix("model."): each for k, each in tensors.items() if k.startswith("model.")})
+    for which, (optimizer, group) in enumerate(zip(optimizers, groups, strict=True)):
+        state: dict[int, dict[str, torch.Tensor]] = {}
+        for key, each in tensors.items():
+            if key.startswith(f"{which}."):
+                _, number, name = key.split(".")
+                state.setdefault(int(number), {})[name] = each
+        if not state:
+            raise KeyError("an optimizer's state")
+        optimizer.load_state_dict({"state": state, "param_groups": group})

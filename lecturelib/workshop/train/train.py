@@ -46,16 +46,16 @@ def train(
     `changes` replace settings of the recipe, such as steps=100 for a trial; the card says so. The weights of the last
     step are kept: none is picked by its held-out score. Files are written whole and then renamed, so that an
     interrupted run leaves the old ones.
-    An unfinished training is kept in NAME.resume.pt every `keep_every` seconds. The next call with the same seed and
-    settings goes on from there, and on a CPU ends with the same weights, to the bit, as if it had never stopped;
-    `fresh` starts anew. `processes` share each batch equally, and their weights are those of one process but for
-    rounding, with any number of them in each part.
+    An unfinished training is kept in NAME.resume.safetensors every `keep_every` seconds. The next call with the same
+    seed and settings goes on from there, and on a CPU ends with the same weights, to the bit, as if it had never
+    stopped; `fresh` starts anew. `processes` share each batch equally, and their weights are those of one process but
+    for rounding, with any number of them in each part.
     Raises: ValueError for a name without a recipe, a setting that the recipe does not have, a device that is not
         there, a batch that the processes cannot share, and an unfinished training that is damaged or has another seed
         or settings; OSError where a file cannot be written, which leaves the one before.
     """
     run = _run(name, seed, device, processes, changes)
-    weights, about, unfinished = (folder / f"{name}.{kind}" for kind in ("safetensors", "json", "resume.pt"))
+    weights, about, unfinished = (folder / f"{name}.{kind}" for kind in ("safetensors", "json", "resume.safetensors"))
     if processes.first:
         folder.mkdir(parents=True, exist_ok=True)
         clean(unfinished, weights, about)

@@ -112,7 +112,7 @@ def test_one_process_goes_on_from_the_last_copy_of_two_of_which_one_was_killed(w
     folder = tmp_path / "new"
     how = ["digits_mae", "--steps", STEPS, "--folder", folder, "--keep-every", 0]
     assert torchrun(tmp_path / "killed.py", *how)[0] != 0
-    assert "digits_mae.resume.pt" in os.listdir(folder)
+    assert "digits_mae.resume.safetensors" in os.listdir(folder)
     train("digits_mae", folder=folder, steps=STEPS)
     assert "going on after step" in capsys.readouterr().out
     keys, others = farthest(folder / "digits_mae.safetensors", whole[0] / "one/digits_mae.safetensors")

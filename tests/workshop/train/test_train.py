@@ -13,6 +13,7 @@ from lecturelib.language import next_token_loss
 from lecturelib.pretrained.load import load
 from lecturelib.pretrained.models import MODELS
 from lecturelib.transformer import LanguageModel
+from lecturelib.workshop.train import resume
 from lecturelib.workshop.train import train as training
 from lecturelib.workshop.train.recipes import RECIPES, Recipe, add_dropout
 from lecturelib.workshop.train.train import train
@@ -118,12 +119,12 @@ def test_a_disk_that_is_full_is_told_in_words_and_leaves_what_was_there(tmp_path
     stop_at(monkeypatch, tmp_path, 3, seed=1)
     before = contents(tmp_path)
 
-    def full(path, _):
+    def full(tensors, path, about):
         path.touch()
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(type(tmp_path), "write_bytes", full)
-    with pytest.raises(OSError, match=r"small.resume.pt could not be written .*no space left"):
+    monkeypatch.setattr(resume, "save_file", full)
+    with pytest.raises(OSError, match=r"small.resume.safetensors could not be written .*no space left"):
         train("small", seed=1, folder=tmp_path, keep_every=0)
     assert contents(tmp_path) == before
 
@@ -138,9 +139,9 @@ def test_an_interrupted_training_ends_as_if_it_had_never_stopped(tmp_path, monke
     for step in steps:
         done += step - 1
         stop_at(monkeypatch, parts, step, seed=2)
-        assert list(contents(parts)) == ["small.resume.pt"]
+        assert list(contents(parts)) == ["small.resume.safetensors"]
         torch.manual_seed(99)
-    shutil.copy(__file__, parts / "small.resume.pt.part")  # as a killed run may leave it
+    shutil.copy(__file__, parts / "small.resume.safetensors.part")  # as a killed run may leave it
     capsys.readouterr()
     small.clear()
     made = train("small", seed=2, folder=parts)
@@ -160,7 +161,7 @@ def test_an_interrupted_training_ends_as_if_it_had_never_stopped(tmp_path, monke
 def test_another_training_does_not_go_on_from_there(tmp_path, monkeypatch, small, changes, words):
     stop_at(monkeypatch, tmp_path, 3)
     kept = contents(tmp_path)
-    with pytest.raises(ValueError, match=r"small.resume.pt is an unfinished training with") as refusal:
+    with pytest.raises(ValueError, match=r"small.resume.safetensors is an unfinished training with") as refusal:
         train("small", folder=tmp_path, **changes)
     assert not [word for word in [*words, "--fresh"] if word not in str(refusal.value)], refusal.value
     assert contents(tmp_path) == kept
@@ -174,11 +175,11 @@ def test_a_damaged_copy_is_refused(tmp_path, monkeypatch, small, how):
     stop_at(monkeypatch, tmp_path, 3)
     if how == "of another version":
         monkeypatch.setitem(MODELS, "small", lambda: tiny(d_model=16))
-    path = tmp_path / "small.resume.pt"
+    path = tmp_path / "small.resume.safetensors"
     raw = path.read_bytes()
     path.write_bytes({"half": raw[: len(raw) // 2], "empty": b""}.get(how, raw))
     before = contents(tmp_path)
-    with pytest.raises(ValueError, match=r"small.resume.pt is damaged or was made by another .* --fresh"):
+    with pytest.raises(ValueError, match=r"small.resume.safetensors is damaged or was made by another .* --fresh"):
         train("small", folder=tmp_path)
     assert contents(tmp_path) == before
 
