@@ -51,11 +51,10 @@ def _start(given: argparse.Namespace) -> int:
     return lab.run(lab.command(root, address, given.others), os.environ, address)
 
 
-def check(path: Path, timeout: int = TIMEOUT) -> int:
+def check(path: Path) -> int:
     """Run a notebook as its reader would; print its claims, its seconds and its peak of memory.
 
-    Returns: 0 if all claims hold, else 1. Raises: CellFailed for a cell that raises an error, takes too long, or ends
-    its kernel.
+    Raises: Failed where a claim does not hold, and for a cell that raises an error, takes too long, or ends its kernel.
     """
     import nbformat
     from nbformat.v4 import new_code_cell
@@ -75,7 +74,7 @@ def check(path: Path, timeout: int = TIMEOUT) -> int:
                 tqdm.write(line, file=sys.stdout)
 
     began = time.monotonic()
-    done = execute(nb, path.parent, path.stem, timeout, {"LECTURELIB_STRICT": "0"}, show)
+    done = execute(nb, path.parent, path.stem, TIMEOUT, {"LECTURELIB_STRICT": "0"}, show)
     peak = int(done.cells[-1].outputs[0].text)
     failed = sum(not line.startswith(f"{CLAIM}holds") for line in said)
     print(

@@ -103,12 +103,10 @@ SMALL = {
     ("docstring", "name", "said"),
     [
         ("Taught: notebook 01, section 2.", "step", ""),
-        ("Taught: notebook 02, section 3.", "step", ""),
         ("Taught: notebook 02, section 3.", "Cell", ""),
-        ("Tool: from notebook 02 on.", "seed", ""),
         ("Tool: from notebook 09 on.", "other", ""),
         ("Taught: notebook 01, section 1.", "step", "step does not stand in section 1 of notebook 01"),
-        ("Taught: notebook 01, section 3.", "step", "step does not stand in section 3 of notebook 01"),
+        ("Taught: notebook 01, section 3.", "step", "step does not stand in section 3 of notebook 01"),  # in a fence
         ("Taught: notebook 02, section 3.", "A", "A does not stand in section 3 of notebook 02"),
         ("Tool: from notebook 03 on.", "seed", "seed is imported in section 3 of notebook 02, but"),
         ("Taught: somewhere.", "step", "does not say where it is taught"),

@@ -15,7 +15,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from lecturelib.__main__ import main
 from lecturelib.workshop import lab, notebooks, start
-from lecturelib.workshop.publish.execute import CellFailed, KernelLost
+from lecturelib.workshop.publish.execute import CellFailed
 
 ROOT = Path(__file__).parents[2]
 CLAIM = "from lecturelib.checks.claims import claim\n"
@@ -117,18 +117,8 @@ def test_a_machine_on_which_all_holds_is_right(tmp_path, capsys):
     assert 300 < memory < 2000
 
 
-@pytest.mark.parametrize(
-    ("source", "problem", "words", "timeout"),
-    [
-        ("1 / 0", CellFailed, "ZeroDivisionError", 300),
-        ("import time\ntime.sleep(600)", KernelLost, "no answer within 8 s", 8),
-        ("import os\nos._exit(1)", KernelLost, "Kernel died", 300),
-    ],
-)
-def test_a_cell_that_does_not_end_well_is_named_after_the_claims_before_it(
-    tmp_path, capsys, source, problem, words, timeout
-):
-    path = write(tmp_path, "print('Claim holds: one is odd.')", source)
-    with pytest.raises(problem, match=f"(?s)03_small, cell .*{words}"):
-        start.check(path, timeout)
+def test_a_cell_that_does_not_end_well_is_named_after_the_claims_before_it(tmp_path, capsys):
+    path = write(tmp_path, "print('Claim holds: one is odd.')", "1 / 0")
+    with pytest.raises(CellFailed, match=r"(?s)03_small, cell .*ZeroDivisionError"):
+        start.check(path)
     assert "Claim holds: one is odd." in capsys.readouterr().out

@@ -36,7 +36,9 @@ def write(names: list[str], text_only: bool, root: Path = ROOT) -> int:
     folder = root / "notebooks"
     paths = [find(name, folder) for name in names] or all_in(folder)
     repo = repository(root)
-    restamp_readme(root, repo, "00_start_here")
+    readme = root / "README.md"
+    text = readme.read_text(encoding="utf-8")
+    write_text(readme, stamp_readme(text, repo, "00_start_here"))
     failures = 0
     for path in paths:
         try:
@@ -71,19 +73,6 @@ def rewrite(path: Path, repo: Repository) -> None:
     nb = normalize(stamp_notebook(nb, repo, path.stem))
     quote(nb, read(place(path.stem)))
     _write(path, nb)
-
-
-def restamp_readme(root: Path, repo: Repository, notebook: str) -> None:
-    """Write the badges of one notebook, and the address, into the README, if there is one.
-
-    Raises: ValueError for a marker in it without its other half.
-    """
-    readme = root / "README.md"
-    if readme.exists():
-        text = readme.read_text(encoding="utf-8")
-        stamped = stamp_readme(text, repo, notebook)
-        if stamped != text:
-            write_text(readme, stamped)
 
 
 def _read(path: Path) -> NotebookNode:

@@ -24,10 +24,10 @@ ENVIRONMENT = {
 
 
 class CellFailed(Failed):
-    """A cell raised an error, or its kernel was lost; the message names the cell."""
+    """A cell raised an error; the message names the cell."""
 
 
-class KernelLost(CellFailed):
+class KernelLost(Failed):
     """The kernel did not start, hung or died, which says little about a cell."""
 
 

@@ -4,6 +4,7 @@ import copy
 import hashlib
 import json
 import re
+import textwrap
 import unicodedata
 from pathlib import Path
 
@@ -25,10 +26,15 @@ METADATA = {
     },
 }
 
-# Folders and file names that stand on one machine only, addresses in memory, and the time of day.
-_PLACE = re.compile(r"/(?:home|Users|root|tmp|var/folders)/|\b[A-Z]:\\\w|site-packages|ipykernel_\d+")
-_ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}")
-_CLOCK = re.compile(r"\b\d{1,2}:\d\d:\d\d\b")
+# What another machine, another hour or another version would write differently.
+_UNSTEADY = {
+    "a warning": re.compile("Warning"),
+    "a folder of this machine": re.compile(
+        r"/(?:home|Users|root|tmp|var/folders)/|\b[A-Z]:\\\w|site-packages|ipykernel_\d+"
+    ),
+    "an address in memory": re.compile(r"\b0x[0-9a-fA-F]{6,}"),
+    "the time of day": re.compile(r"\b\d{1,2}:\d\d:\d\d\b"),
+}
 _CLASS_REPR = re.compile(r"\w+\(.*\)", re.DOTALL)  # the text that ipywidgets leaves for a widget: IntSlider(value=0)
 
 
@@ -141,8 +147,7 @@ def is_sealed(nb: NotebookNode) -> bool:
 
 def is_as_executed(nb: NotebookNode) -> bool:
     """Return whether code and outputs are those of the last execution, whatever was done to the texts."""
-    stored = nb.metadata.get("lecturelib", {})
-    return is_sealed(nb) or stored.get("executed_sha256") == executed_digest(nb)
+    return nb.metadata.get("lecturelib", {}).get("executed_sha256") == executed_digest(nb)
 
 
 def _faults(output: NotebookNode) -> list[str]:
@@ -150,22 +155,19 @@ def _faults(output: NotebookNode) -> list[str]:
     if output.output_type == "error":
         return [f"an error is saved: {output.ename}: {output.evalue}"]
     if output.output_type == "stream" and output.name == "stderr":
-        return [f"it writes to stderr: {_first_line(output.text)}"]
+        return [f"it writes to stderr: {output.text.strip()[:120]!r}"]
     data = {"text/plain": output.text} if output.output_type == "stream" else output.data
-    text = "\n".join(str(value) for kind, value in data.items() if not kind.startswith("image/"))
-    here = [str(folder) for folder in (Path.cwd(), Path.home()) if folder != Path(folder.anchor)]
     faults = []
     if WIDGET_VIEW in data:
         faults.append("a widget without a picture is saved: leave an image/png beside it, for readers without a kernel")
-    if "Warning" in text:
-        faults.append(f"a warning is saved: {_line_with('Warning', text)}")
-    if match := _PLACE.search(text) or re.search("|".join(map(re.escape, here)) or r"(?!)", text):
-        faults.append(f"a folder of this machine is saved: {_line_with(match.group(), text)}")
-    if match := _ADDRESS.search(text):
-        faults.append(f"an address in memory is saved: {_line_with(match.group(), text)}")
-    if match := _CLOCK.search(text):
-        faults.append(f"the time of day is saved: {_line_with(match.group(), text)}")
-    return faults
+    lines = "\n".join(str(value) for kind, value in data.items() if not kind.startswith("image/")).splitlines()
+    here = [str(folder) for folder in (Path.cwd(), Path.home()) if folder != Path(folder.anchor)]
+    for what, pattern in _UNSTEADY.items():
+        if found := [line for line in lines if pattern.search(line)]:
+            faults.append(f"{what} is saved: {found[0].strip()[:120]}")
+    if found := [line for line in lines for folder in here if folder in line]:
+        faults.append(f"a folder of this machine is saved: {found[0].strip()[:120]}")
+    return list(dict.fromkeys(faults))  # a folder may have been found in both ways
 
 
 def _stands_without_widget(data: NotebookNode) -> bool:
@@ -197,13 +199,8 @@ def _slug(cell_type: str, source: str) -> str:
         named = re.search(r"^#+\s+(.+)", source, re.MULTILINE)
     text = named.group(1) if named else re.sub(r"\]\([^)]*\)", "]", source)[:200]  # without the targets of links
     ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
-    words = re.findall(r"[a-z0-9]+", ascii_text)
-    slug = words[0][:40] if words else "cell"
-    for word in words[1:]:
-        if len(slug) + 1 + len(word) > 40:
-            break
-        slug += f"-{word}"
-    return slug
+    words = re.findall(r"[a-z0-9]+", ascii_text) or ["cell"]
+    return textwrap.shorten(" ".join(words), 40, placeholder="").replace(" ", "-") or words[0][:40]
 
 
 def _unique(slug: str, taken: set[str]) -> str:
@@ -214,13 +211,3 @@ def _unique(slug: str, taken: set[str]) -> str:
         name = f"{slug}-{number}"
     taken.add(name)
     return name
-
-
-def _first_line(text: str) -> str:
-    """Return the first line that is not empty."""
-    return next((line.strip()[:120] for line in text.splitlines() if line.strip()), "")
-
-
-def _line_with(part: str, text: str) -> str:
-    """Return the line of the text that holds the part."""
-    return next(line.strip()[:120] for line in text.splitlines() if part in line)

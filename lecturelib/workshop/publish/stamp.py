@@ -4,11 +4,13 @@ import base64
 import copy
 import re
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
 from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell
 
 BADGES_TAG = "stamped-badges"
 INSTALL_TAG = "stamped-install"
@@ -41,23 +43,17 @@ def repository(root: Path) -> Repository:
     return Repository(found[1], found[2] or "main")
 
 
-def binder_link(repo: Repository, notebook: str) -> str:
-    """Return the address under which Binder opens the notebook."""
-    return f"https://mybinder.org/v2/gh/{repo.name}/{repo.branch}?urlpath=lab/tree/notebooks/{quote(notebook)}.ipynb"
+def _inline(label: str) -> str:
+    icon = base64.b64encode((ICONS / f"{label}.svg").read_bytes()).decode()
+    return f"data:image/svg+xml;base64,{icon}"
 
 
-def colab_link(repo: Repository, notebook: str) -> str:
-    """Return the address under which Colab opens the notebook."""
-    return f"https://colab.research.google.com/github/{repo.name}/blob/{repo.branch}/notebooks/{quote(notebook)}.ipynb"
-
-
-def badges(repo: Repository, notebook: str) -> str:
-    """Return the two badges in Markdown; the pictures stand in the text, so that no host is asked."""
-    parts = []
-    for label, link in (("Binder", binder_link(repo, notebook)), ("Colab", colab_link(repo, notebook))):
-        icon = base64.b64encode((ICONS / f"{label.lower()}.svg").read_bytes()).decode()
-        parts.append(f"[![Open in {label}](data:image/svg+xml;base64,{icon})]({link})")
-    return "\n".join(parts)
+def badges(repo: Repository, notebook: str, picture: Callable[[str], str] = _inline) -> str:
+    """Return the two badges in Markdown; by default their pictures stand in the text, so that no host is asked."""
+    file = f"notebooks/{quote(notebook)}.ipynb"
+    binder = f"https://mybinder.org/v2/gh/{repo.name}/{repo.branch}?urlpath=lab/tree/{file}"
+    colab = f"https://colab.research.google.com/github/{repo.name}/blob/{repo.branch}/{file}"
+    return f"[![Open in Binder]({picture('binder')})]({binder})\n[![Open in Colab]({picture('colab')})]({colab})"
 
 
 # What a notebook needs beside the packages that Colab has had for years. Today Colab has these too, and pip finds them
@@ -92,17 +88,10 @@ def stamp_notebook(nb: NotebookNode, repo: Repository, notebook: str) -> Noteboo
     nb = copy.deepcopy(nb)
     counts = [cell.get("execution_count") for cell in nb.cells if INSTALL_TAG in cell.metadata.get("tags", [])]
     nb.cells = [cell for cell in nb.cells if not {BADGES_TAG, INSTALL_TAG} & set(cell.metadata.get("tags", []))]
-    stamps = [
-        NotebookNode(cell_type="markdown", metadata=_metadata(BADGES_TAG), source=badges(repo, notebook)),
-        NotebookNode(
-            cell_type="code",
-            execution_count=counts[0] if counts else None,
-            metadata=_metadata(INSTALL_TAG),
-            outputs=[],
-            source=install(repo, notebook),
-        ),
-    ]
-    nb.cells[1:1] = stamps
+    links = new_markdown_cell(badges(repo, notebook), metadata=_metadata(BADGES_TAG))
+    setup = new_code_cell(install(repo, notebook), metadata=_metadata(INSTALL_TAG))
+    setup.execution_count = counts[0] if counts else None
+    nb.cells[1:1] = [links, setup]
     return nb
 
 
@@ -115,11 +104,7 @@ def stamp_readme(text: str, repo: Repository, notebook: str) -> str:
 
     Raises: ValueError for a marker without its other half.
     """
-    icons = "lecturelib/workshop/publish"
-    both = (
-        f"\n[![Open in Binder]({icons}/binder.svg)]({binder_link(repo, notebook)})\n"
-        f"[![Open in Colab]({icons}/colab.svg)]({colab_link(repo, notebook)})\n"
-    )
+    both = f"\n{badges(repo, notebook, lambda label: f'lecturelib/workshop/publish/{label}.svg')}\n"
     own = f"https://github.com/{repo.name}"
 
     def stamped(found: re.Match[str]) -> str:

@@ -20,7 +20,9 @@ from nbformat.v4 import new_code_cell
 from tqdm import tqdm
 
 from lecturelib.workshop import Failed, notebooks
+from lecturelib.workshop.publish.command import rewrite
 from lecturelib.workshop.publish.execute import ENVIRONMENT, CellFailed, KernelLost, execute
+from lecturelib.workshop.publish.stamp import repository
 from lecturelib.workshop.replicate import table as tables
 from lecturelib.workshop.replicate.report import report
 
@@ -51,15 +53,13 @@ def _run(given: argparse.Namespace) -> int:
     paths = [notebooks.find(name, folder) for name in given.names] or course
     if not given.report:
         tables.FOLDER.mkdir(exist_ok=True)
-        with contextlib.ExitStack() as locks:
-            for path in paths:
-                try:
-                    locks.enter_context(FileLock(tables.FOLDER / f".{path.stem}.lock", timeout=0))
-                except Timeout:
-                    raise Failed(f"another command is replicating {path.stem}: wait for it, or end it") from None
-            run_all(paths, given.runs, given.jobs, given.fresh)
+        try:
+            with FileLock(tables.FOLDER / ".lock", timeout=0):
+                run_all(paths, given.runs, given.jobs, given.fresh)
+        except Timeout:
+            raise Failed("another command is replicating: wait for it, or end it") from None
         for path in paths:
-            _quote(path)
+            rewrite(path, repository(notebooks.ROOT))
     return report(paths)
 
 
@@ -69,11 +69,6 @@ def run_all(paths: list[Path], runs: int, jobs: int, fresh: bool = False) -> Non
     Each notebook is read first: all its runs are of one text, whatever an editor does meanwhile.
     Raises: Failed for a table that is not whole; and at the end for runs that no error of a cell ended, not kept.
     """
-    with tempfile.TemporaryDirectory(prefix="lecturelib-") as folder:
-        _run_all(paths, runs, jobs, fresh, Path(folder))
-
-
-def _run_all(paths: list[Path], runs: int, jobs: int, fresh: bool, folder: Path) -> None:
     kept: dict[Path, dict[str, Any]] = {}
     waiting: list[tuple[int, Path, NotebookNode]] = []
     for path in paths:
@@ -84,8 +79,12 @@ def _run_all(paths: list[Path], runs: int, jobs: int, fresh: bool, folder: Path)
             tables.write(tables.place(path.stem), kept[path])
         waiting += [(number, path, nb) for number in range(1, runs + 1) if str(number) not in kept[path]["runs"]]
     lost: list[str] = []
-    with tqdm(total=len(waiting), unit="run") as bar, ThreadPoolExecutor(jobs) as pool:
-        going = {pool.submit(_one, *each, folder): each for each in sorted(waiting, key=lambda each: each[0])}
+    with (
+        tempfile.TemporaryDirectory(prefix="lecturelib-") as folder,
+        tqdm(total=len(waiting), unit="run") as bar,
+        ThreadPoolExecutor(jobs) as pool,
+    ):
+        going = {pool.submit(_one, *each, Path(folder)): each for each in waiting}
         try:
             for done in as_completed(going):
                 number, path, _ = going[done]
@@ -118,17 +117,7 @@ def _one(number: int, path: Path, nb: NotebookNode, folder: Path) -> dict[str, A
     shifted.cells.insert(0, new_code_cell(BEGIN.format(run=number, rows=str(rows)), id="shift"))
     try:
         execute(shifted, path.parent, path.stem, CELL_SECONDS, ENVIRONMENT | {"LECTURELIB_STRICT": "0"}, quiet=True)
-    except KernelLost:
-        raise
     except CellFailed as failure:
         failed = str(failure).strip().splitlines()[-1][:200]
     said = [json.loads(line) for line in rows.read_text(encoding="utf-8").splitlines()]
     return tables.as_run(said, tables.digests(nb), time.monotonic() - began, failed)
-
-
-def _quote(path: Path) -> None:
-    """Write into a notebook's claims in how many runs they held."""
-    from lecturelib.workshop.publish.command import rewrite
-    from lecturelib.workshop.publish.stamp import repository
-
-    rewrite(path, repository(notebooks.ROOT))

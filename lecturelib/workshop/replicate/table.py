@@ -9,11 +9,10 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import re
 import statistics
-from collections.abc import Iterator
+from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -75,7 +74,7 @@ def place(notebook: str) -> Path:
 
 def digests(nb: NotebookNode) -> list[str]:
     """Return what the code cells of a notebook are recognized by."""
-    return [replication.digest(cell.source) for cell in nb.cells if cell.cell_type == "code"]
+    return [replication.digest(cell.source) for cell in _code(nb)]
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -121,49 +120,40 @@ def as_run(rows: list[dict[str, Any]], cells: list[str], seconds: float, failed:
 
 def shown_claims(nb: NotebookNode) -> list[Claim]:
     """Return the claims that stand in the outputs of a notebook."""
-    found = []
-    for cell, text in _printed(nb):
-        found += [_claim(match, cell, nth) for nth, match in enumerate(_LINE.finditer(text))]
-    return found
+    seen = Counter[int]()
+    return [_claim(match, cell, seen) for cell, output in _printed(nb) for match in _LINE.finditer(output.text)]
 
 
 def shown_choices(nb: NotebookNode) -> dict[str, str]:
     """Return the right choices that stand in the outputs of a notebook, by cell and number."""
-    found = {}
-    for cell, each in enumerate(cell for cell in nb.cells if cell.cell_type == "code"):
-        nth = 0
-        for output in each.get("outputs", []):
-            if match := _RIGHT.search(str(output.get("data", {}).get("text/plain", ""))):
-                found[f"{cell}.{nth}"] = match[1]
-                nth += 1
+    found: dict[str, str] = {}
+    for number, cell in enumerate(_code(nb)):
+        texts = [str(output.get("data", {}).get("text/plain", "")) for output in cell.get("outputs", [])]
+        matches = [match for text in texts if (match := _RIGHT.search(text))]
+        found |= {f"{number}.{nth}": match[1] for nth, match in enumerate(matches)}
     return found
 
 
 def quote(nb: NotebookNode, table: dict[str, Any]) -> None:
     """Let the claims in the outputs of a notebook say in how many runs they held; of another's table, none does."""
-    own = table["cells"] == digests(nb)
-    for cell, each in enumerate(cell for cell in nb.cells if cell.cell_type == "code"):
-        nth = itertools.count()
-        for output in each.get("outputs", []):
-            if output.get("name") == "stdout":
+    own, seen = table["cells"] == digests(nb), Counter[int]()
+    for cell, output in _printed(nb):
 
-                def line(match: re.Match[str], cell: int = cell, nth: Iterator[int] = nth) -> str:
-                    claim = _claim(match, cell, next(nth))
-                    facts = [match["facts"]] if match["facts"] else []
-                    facts += replication.quote(table, cell, claim.nth, *claim.bounds) if own else []
-                    return _told(claim, facts)
+        def line(match: re.Match[str], cell: int = cell) -> str:
+            claim = _claim(match, cell, seen)
+            facts = [match["facts"]] if match["facts"] else []
+            facts += replication.quote(table, cell, claim.nth, *claim.bounds) if own else []
+            return f"Claim holds: {claim.sentence}" + (f" ({'; '.join(facts)})." if facts else ".")
 
-                output.text = _LINE.sub(line, output.text)
+        output.text = _LINE.sub(line, output.text)
 
 
-def _told(claim: Claim, facts: list[str]) -> str:
-    return f"Claim holds: {claim.sentence} ({'; '.join(facts)})." if facts else f"Claim holds: {claim.sentence}."
-
-
-def _claim(match: re.Match[str], cell: int, nth: int) -> Claim:
+def _claim(match: re.Match[str], cell: int, seen: Counter[int]) -> Claim:
+    """Return the claim of a line; `seen` counts those of each cell."""
     low, high = (match["low"] or match["above"]), (match["high"] or match["below"])
     bounds = (float(each) if each else None for each in (low, high))
-    return Claim(cell, nth, match["sentence"], *bounds)
+    seen[cell] += 1
+    return Claim(cell, seen[cell] - 1, match["sentence"], *bounds)
 
 
 def summaries(nb: NotebookNode, table: dict[str, Any]) -> list[Summary]:
@@ -197,9 +187,11 @@ def _remark(claim: Claim, held: int, runs: int, mean: float, spread: float) -> s
     return "too loose" if away > 4 * spread else ""
 
 
-def _printed(nb: NotebookNode) -> list[tuple[int, str]]:
-    code = [cell for cell in nb.cells if cell.cell_type == "code"]
-    return [
-        (n, "".join(output.text for output in cell.get("outputs", []) if output.get("name") == "stdout"))
-        for n, cell in enumerate(code)
-    ]
+def _code(nb: NotebookNode) -> list[NotebookNode]:
+    return [cell for cell in nb.cells if cell.cell_type == "code"]
+
+
+def _printed(nb: NotebookNode) -> list[tuple[int, NotebookNode]]:
+    """Return the outputs that are printed text, each with the number of its code cell."""
+    outputs = [(number, output) for number, cell in enumerate(_code(nb)) for output in cell.get("outputs", [])]
+    return [(number, output) for number, output in outputs if output.get("name") == "stdout"]

@@ -103,8 +103,8 @@ class Spreading:
         return found
 
 
-def arms(changes: Mapping[str, Any] | None = None, pool: Examples | None = None) -> dict[str, Callable[[], Arm]]:
-    """Return by name how to make each arm; weights are read only then. `changes` replace settings of the training."""
+def arms(rates: Mapping[str, float] = RATES, pool: Examples | None = None) -> dict[str, Callable[[], Arm]]:
+    """Return by name how to make each arm; weights are read only then."""
 
     def tune(
         name: str,
@@ -112,9 +112,12 @@ def arms(changes: Mapping[str, Any] | None = None, pool: Examples | None = None)
         start: Callable[[], VisionTransformer] | None = None,
         **how: Any,
     ) -> Callable[[], Arm]:
-        training = {**HOW, **how, "lr": RATES[name], **(changes or {})}
+        training = {**HOW, **how, "lr": rates[name]}
         first, kept = name.endswith("probe first"), name.endswith("head kept")
         return lambda: Tune(build, start() if start else None, keep_head=kept, probe_first=first, how=training)
+
+    def spread(encoder: VisionTransformer | None = None, **how: Any) -> Arm:
+        return Spreading((pool or target()[0])[0], encoder, **how)
 
     def mae() -> VisionTransformer:
         return load("digits_mae").encoder  # type: ignore[return-value]
@@ -127,9 +130,9 @@ def arms(changes: Mapping[str, Any] | None = None, pool: Examples | None = None)
     found: dict[str, Callable[[], Arm]] = {
         "pixels": Pixels,
         "pixels, moved copies": nearest_copy,
-        "pixels, label spreading": lambda: Spreading((pool or target()[0])[0]),
-        "pixels, spreading with copies": lambda: Spreading((pool or target()[0])[0], **WITH_COPIES),
-        "MAE, spreading with copies": lambda: Spreading((pool or target()[0])[0], mae(), **WITH_COPIES),
+        "pixels, label spreading": spread,
+        "pixels, spreading with copies": lambda: spread(**WITH_COPIES),
+        "MAE, spreading with copies": lambda: spread(mae(), **WITH_COPIES),
         "MAE, probe": lambda: Probe(mae()),
         "from scratch": tune("from scratch", network),
     }
@@ -146,39 +149,39 @@ def validated(name: str, lr: float) -> float:
     """Return the mean accuracy of an arm on 197 validation digits, which are taken from those to learn from."""
     images, labels_of = target()[0]
     pool, valid = ((images[part], labels_of[part]) for part in (slice(1100), slice(1100, None)))
-    arm = arms({"lr": lr}, pool)[name]()
+    arm = arms({**RATES, name: lr}, pool)[name]()
     return label_efficiency({name: arm}, pool, valid, labels=(5, 20), seeds=(100, 101, 102))[name].mean().item()
 
 
 def run(
     file: Path = TRANSFER,
-    *,
+    makers: Mapping[str, Callable[[], Arm]] | None = None,
     labels: Sequence[int] = LABELS,
     seeds: Sequence[int] = SEEDS,
-    changes: Mapping[str, Any] | None = None,
-    only: Sequence[str] | None = None,
 ) -> None:
     """Measure what the table lacks, some seeds of an arm at a time: an interrupted run goes on where it was.
 
-    `changes` replace settings of the training (steps=5 for a trial), `only` names some of the arms.
-    Raises: ValueError for an arm that does not exist, and a table that was made with other settings.
+    Raises: ValueError for a table that was made with other settings.
     """
-    makers, names = arms(changes), list(arms() if only is None else only)
-    if unknown := sorted(set(names) - set(makers)):
-        raise ValueError(f"arms {unknown} are unknown: expected some of {', '.join(makers)}")
-    rows, about = [], _about(labels, seeds, changes)
-    now = about["settings"]
+    makers = makers or arms()
+    rows: list[dict[str, Any]] = []
+    about: dict[str, Any] = {
+        "settings": settings(labels, seeds),
+        "versions": {"python": platform.python_version(), "torch": torch.__version__},
+        "hardware": f"{platform.machine()}, CPU, {torch.get_num_threads()} thread(s)",
+        "cpu_seconds": {},
+    }
     if file.exists():
         rows, about = sweeps.rows(file), sweeps.about(file)
-    if about["settings"] != now:
+    if about["settings"] != settings(labels, seeds):
         raise ValueError(
-            f"{file.name} was made with {about['settings']}: expected the settings of now, {now}; move the file away "
-            "to start anew"
+            f"{file.name} was made with {about['settings']}: expected the settings of now, {settings(labels, seeds)}; "
+            "move the file away to start anew"
         )
     pool, test = target()
     there = {(row["arm"], row["seed"]) for row in rows}
     blocks = [seeds[k : k + AT_ONCE] for k in range(0, len(seeds), AT_ONCE)]
-    todo = [(name, block) for name in names for block in blocks if not {(name, seed) for seed in block} <= there]
+    todo = [(name, block) for name in makers for block in blocks if not {(name, seed) for seed in block} <= there]
     for name, block in progress(todo, "the sweep"):
         began = time.process_time()
         found = label_efficiency({name: makers[name]()}, pool, test, labels=labels, seeds=block)[name]
@@ -192,6 +195,11 @@ def run(
         _write(file, rows, about)
 
 
+def settings(labels: Sequence[int] = LABELS, seeds: Sequence[int] = SEEDS) -> dict[str, Any]:
+    """Return what a table was measured with."""
+    return {"seeds": list(seeds), "labels": list(labels), **HOW, "lr": RATES}
+
+
 def _write(file: Path, rows: Sequence[Mapping[str, Any]], about: Mapping[str, Any]) -> None:
     """Write the rows into a CSV file, and what is said of them into the .json beside it."""
 
@@ -203,12 +211,3 @@ def _write(file: Path, rows: Sequence[Mapping[str, Any]], about: Mapping[str, An
 
     text = json.dumps(about, indent=2) + "\n"
     replace({file.with_suffix(".json"): lambda path: path.write_text(text, encoding="utf-8"), file: write_rows})
-
-
-def _about(labels: Sequence[int], seeds: Sequence[int], changes: Mapping[str, Any] | None) -> dict[str, Any]:
-    return {
-        "settings": {"seeds": list(seeds), "labels": list(labels), **HOW, "lr": RATES, **(changes or {})},
-        "versions": {"python": platform.python_version(), "torch": torch.__version__},
-        "hardware": f"{platform.machine()}, CPU, {torch.get_num_threads()} thread(s)",
-        "cpu_seconds": {},
-    }

@@ -7,13 +7,12 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parents[2] / "pretrained"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.json"))  # without importing torch
-AGAIN = "the same command goes on from there"
 
 
 def train(parser: argparse.ArgumentParser) -> None:
     """Train a model by its recipe, as the weights in lecturelib/pretrained were made.
 
-    A training that was interrupted goes on when the same command is given again. With
+    A training that was interrupted goes on from its last copy when the same command is given again. With
     `torchrun --nproc-per-node 2 -m lecturelib train NAME` two processes share each batch, and train the same.
     """
     parser.add_argument("name", choices=NAMES, metavar="NAME", help=f"one of {', '.join(NAMES)}")
@@ -28,29 +27,20 @@ def train(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(given: argparse.Namespace) -> int:
-    """Train, let the first process say how it ended, and return the exit status.
-
-    What this process alone has met is its own; the others hear of it from torchrun, which ends them.
-    """
+    """Train, and let the first process say how it ended."""
     import torch
 
-    from lecturelib.workshop.train.parallel import ALONE, joined
+    from lecturelib.workshop.train.parallel import joined
     from lecturelib.workshop.train.train import train
 
     torch.set_num_threads(1)
+    how = {key: getattr(given, key) for key in ("seed", "folder", "device", "keep_every", "fresh")}
     changes = {key: getattr(given, key) for key in ("steps", "batch_size") if getattr(given, key) is not None}
-    where = {"folder": given.folder, "device": given.device, "keep_every": given.keep_every}
-    processes = ALONE
     try:
         with joined() as processes:
-            made = train(given.name, seed=given.seed, fresh=given.fresh, processes=processes, **where, **changes)
-    except (KeyboardInterrupt, ValueError, OSError) as problem:
-        stopped = isinstance(problem, KeyboardInterrupt)
-        if problem is processes.agreed and not processes.first:  # which says it
-            return 130 if stopped else 1
-        if stopped:
-            raise KeyboardInterrupt(f"{str(problem) or 'stopped'}; {AGAIN}") from None
-        raise
+            made = train(given.name, processes=processes, **how, **changes)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("stopped; the same command goes on from the last copy, if there is one") from None
     if processes.first:
         print(*(f"{key}: {value}" for key, value in made.items()), sep="\n")
     return 0

@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import functools
 import string
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -28,24 +28,95 @@ from lecturelib.data.glyphs import DIGITS, glyphs
 from lecturelib.data.photos import crops
 from lecturelib.data.text import VOCABULARY, pieces, split_by_topic
 from lecturelib.language import next_token_loss
-from lecturelib.mae import random_mask
+from lecturelib.mae import MaskedAutoencoder, random_mask, reconstruction_loss
 from lecturelib.pretrained.models import CONTEXT, SIZE
 from lecturelib.transformer import FeedForward
-from lecturelib.workshop.train.recipe import (
-    HIDDEN,
-    Batch,
-    Batches,
-    Recipe,
-    Scores,
-    draws,
-    naming_loss,
-    naming_scores,
-    painting_loss,
-    painting_scores,
-    photos,
-)
 
+Batch = tuple[torch.Tensor, ...]
+Batches = Callable[[int, int], Iterator[Batch]]
+Scores = Callable[[nn.Module], dict[str, float]]
+HIDDEN = 0.75  # the share of patches that the masked autoencoders learn to paint
 BY_HEART = 2000  # printed digits with random labels
+
+
+class Recipe(NamedTuple):
+    """One model: what it is, its batches, its loss, its scores, and the numbers of its training.
+
+    `batches(seed, size)` yields batches for ever; `scores(model)` returns named numbers measured on held-out data;
+    `settings` holds steps, batch_size, lr, weight_decay and dropout; where Muon is used, "muon" is its learning rate.
+    """
+
+    about: str
+    batches: Batches
+    loss: Callable[[nn.Module, Batch], torch.Tensor]
+    scores: Scores
+    settings: dict[str, Any]
+
+
+def draws(seed: int, size: int, *tensors: torch.Tensor) -> Iterator[tuple[torch.Generator, Batch]]:
+    """Draw the same rows of all tensors for ever; yield them beside the generator, for what else is to be drawn."""
+    generator = torch.Generator().manual_seed(seed)
+    while True:
+        pick = torch.randint(len(tensors[0]), (size,), generator=generator)
+        yield generator, tuple(each[pick] for each in tensors)
+
+
+def photos(pixels: int, patches: int, *, gray: bool = False, coarsest: int = 3) -> Batches:
+    """Return how to draw squares of photographs, each side so many pixels and patches, and masks."""
+
+    def batches(seed: int, size: int) -> Iterator[Batch]:
+        generator = torch.Generator().manual_seed(seed)
+        while True:
+            fresh = int(torch.randint(2**31, (), generator=generator))
+            images = torch.from_numpy(
+                crops(size, size=pixels, held_out=False, seed=fresh, coarsest=coarsest, varied=True)
+            )
+            images = images.mean(dim=1, keepdim=True) if gray else images
+            yield images, random_mask(size, patches, patches, HIDDEN, generator=generator)
+
+    return batches
+
+
+def painting_loss(model: nn.Module, batch: Batch) -> torch.Tensor:
+    """Return the error on the hidden patches of a batch (images, mask)."""
+    assert isinstance(model, MaskedAutoencoder)
+    images, mask = batch
+    return reconstruction_loss(model(images, mask), model.target(images), mask)
+
+
+def painting_scores(held_out: Callable[[], torch.Tensor], patches: int) -> Scores:
+    """Return a function that measures the error on the hidden pixels of these images, for three draws of masks."""
+
+    @torch.no_grad()
+    def scores(model: nn.Module) -> dict[str, float]:
+        images, errors = held_out(), {}
+        for seed in range(3):
+            generator = torch.Generator().manual_seed(seed)
+            mask = random_mask(len(images), patches, patches, HIDDEN, generator=generator)
+            errors[f"mean squared error on hidden pixels, masks {seed}"] = painting_loss(model, (images, mask)).item()
+        return errors
+
+    return scores
+
+
+def naming_loss(model: nn.Module, batch: Batch) -> torch.Tensor:
+    """Return the cross entropy of a batch (images, labels)."""
+    images, labels = batch
+    return F.cross_entropy(model(images), labels)
+
+
+def naming_scores(examples: Mapping[str, Callable[[], Batch]]) -> Scores:
+    """Return a function that measures the accuracy on each of these sets of examples."""
+
+    @torch.no_grad()
+    def scores(model: nn.Module) -> dict[str, float]:
+        found = {}
+        for what, make in examples.items():
+            images, labels = make()
+            found[f"accuracy on {what}"] = float((model(images).argmax(dim=-1) == labels).float().mean())
+        return found
+
+    return scores
 
 
 def _text_batches(seed: int, size: int) -> Iterator[Batch]:
@@ -64,35 +135,31 @@ def _text_scores(model: nn.Module) -> dict[str, float]:
     return {"nats per character, held-out topics": sum(losses) / len(held_out)}
 
 
-def add_dropout(model: nn.Module, share: float) -> Callable[[], None]:
-    """Drop a share of what each attention and feed-forward layer adds, while training; return how to undo it.
+def add_dropout(model: nn.Module, share: float, dropout: Callable[..., torch.Tensor] = F.dropout) -> None:
+    """Drop a share of what each attention and feed-forward layer adds, while training.
 
     The models of the course have no dropout of their own: only long training on little data needs it.
     """
 
     def drop(module: nn.Module, _: Any, output: torch.Tensor) -> torch.Tensor:
-        return F.dropout(output, share, module.training)
+        return dropout(output, share) if module.training and share else output
 
-    layers = [module for module in model.modules() if isinstance(module, MultiHeadAttention | FeedForward)]
-    hooks = [layer.register_forward_hook(drop) for layer in layers]
-
-    def undo() -> None:
-        for hook in hooks:
-            hook.remove()
-
-    return undo
+    for module in model.modules():
+        if isinstance(module, MultiHeadAttention | FeedForward):
+            module.register_forward_hook(drop)
 
 
-def _digit_batches(seed: int, size: int) -> Iterator[Batch]:
-    for generator, (images,) in draws(seed, size, torch.from_numpy(digits(seed=0)[0].images)):
-        bent = moved(images, generator)
-        images = torch.where(torch.rand(size, 1, 1, 1, generator=generator) < 0.7, bent, images)
-        yield images, random_mask(size, 4, 4, HIDDEN, generator=generator)
+def digit_images(*, bent: float = 0.0) -> Batches:
+    """Return how to draw handwritten digits, this share of them moved and turned, and masks."""
 
+    def batches(seed: int, size: int) -> Iterator[Batch]:
+        for generator, (images,) in draws(seed, size, torch.from_numpy(digits(seed=0)[0].images)):
+            if bent:
+                copies = moved(images, generator)
+                images = torch.where(torch.rand(size, 1, 1, 1, generator=generator) < bent, copies, images)
+            yield images, random_mask(size, 4, 4, HIDDEN, generator=generator)
 
-def _plain_digit_batches(seed: int, size: int) -> Iterator[Batch]:
-    for generator, (images,) in draws(seed, size, torch.from_numpy(digits(seed=0)[0].images)):
-        yield images, random_mask(size, 4, 4, HIDDEN, generator=generator)
+    return batches
 
 
 def _test_digits() -> torch.Tensor:
@@ -168,7 +235,7 @@ RECIPES: dict[str, Recipe] = {
     "digits_mae": Recipe(
         about="a masked autoencoder of handwritten digits (8 x 8 pixels, patches of 2 x 2, three of four hidden): "
         "encoder of 4 layers and width 64, decoder of 2 layers and width 64",
-        batches=_digit_batches,
+        batches=digit_images(bent=0.7),
         loss=painting_loss,
         scores=painting_scores(_test_digits, patches=4),
         settings={"steps": 16_000, "batch_size": 256, "lr": 2e-3, "weight_decay": 0.05, "dropout": 0.0},
@@ -205,7 +272,7 @@ RECIPES: dict[str, Recipe] = {
     "handwriting_masked": Recipe(
         about="a masked autoencoder of handwritten digits (three of four patches hidden) around the vision transformer "
         "of notebook 05: the training digits, without labels",
-        batches=_plain_digit_batches,
+        batches=digit_images(),
         loss=painting_loss,
         scores=painting_scores(_test_digits, patches=4),
         settings=SMALL,

@@ -2,19 +2,21 @@
 
 import contextlib
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import nbformat
 import pytest
+import torch
+from filelock import FileLock
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from lecturelib.__main__ import main
 from lecturelib.checks import replication
 from lecturelib.checks.claims import ClaimFailed, claim
 from lecturelib.workshop import Failed, notebooks
+from lecturelib.workshop.publish.execute import execute
 from lecturelib.workshop.publish.form import clean, normalize, seal
 from lecturelib.workshop.replicate import command
 from lecturelib.workshop.replicate import table as tables
@@ -80,7 +82,7 @@ def test_the_shift_reaches_whatever_takes_a_seed():
 
 # ---- a cell's digest ----
 
-CELL = 'x = fit(model, seed=0)\nclaim("it is so", x, above=0.9)\ndraw("it", x, above=3)'
+CELL = 'x = é = fit(model, seed=0); claim("it is so", x, above=0.9)\ndraw("it", x, above=3)'
 
 
 @pytest.mark.parametrize(
@@ -101,12 +103,10 @@ def test_what_a_cell_is_recognized_by(change, same):
     assert (replication.digest(CELL.replace(*change)) == replication.digest(CELL)) is same
 
 
-def test_a_line_and_a_letter_have_a_digest():
+def test_a_fork_changes_no_digest_and_another_line_for_the_shell_does():
     assert replication.digest("%pip install x") != replication.digest("%pip install y")
     install = '%pip install "lecturelib @ https://github.com/{}/archive/main.zip"'
     assert replication.digest(install.format("me/mine")) == replication.digest(install.format("you/yours"))
-    same = [replication.digest(f'é = 1; claim("{word}", x, above=0.9)') for word in ("Schröder", "so")]
-    assert len(set(same)) == 1
 
 
 # ---- runs ----
@@ -129,8 +129,6 @@ def place(tmp_path, monkeypatch):
 
 
 def write(folder, *cells, name="03_small"):
-    import torch
-
     x = torch.rand(1, generator=torch.Generator().manual_seed(5)).item()
     cells = [cell.format(low=x - 0.001, high=x + 0.001) if "{low}" in cell else cell for cell in cells]
     nb = new_notebook(cells=[new_markdown_cell("# 03 Small"), *map(new_code_cell, cells)])
@@ -141,8 +139,6 @@ def write(folder, *cells, name="03_small"):
 
 def executed(path):
     """Run the notebook as its reader would, and return it with its outputs."""
-    from lecturelib.workshop.publish.execute import execute
-
     nb = seal(clean(normalize(execute(nbformat.read(path, as_version=4), path.parent, path.stem))))
     nbformat.write(nb, path)
     return nb
@@ -151,7 +147,7 @@ def executed(path):
 def test_a_fluke_is_caught_and_a_right_choice_counted(place, capfd, monkeypatch):
     path = write(place, *CELLS)
     nb = executed(path)
-    monkeypatch.setattr(command, "_quote", lambda path: None)
+    monkeypatch.setattr(command, "rewrite", lambda *_: None)
     assert main(["replicate", "03", "--runs", "4", "--jobs", "2"]) == 1
     said = capfd.readouterr().out
     assert " 0 of 4 " in said and "too tight" in said and said.count(" 4 of 4 ") >= 2
@@ -200,15 +196,6 @@ def test_a_run_whose_kernel_was_lost_is_not_kept_and_made_again(place):
     assert tables.read(tables.place("03_small"))["runs"]["1"]["failed"] == ""
 
 
-def test_a_notebook_that_is_edited_meanwhile_is_run_as_it_was(place):
-    edit = "from pathlib import Path\np = Path('03_small.ipynb')\np.write_text(p.read_text().replace('2 % 2', '4 % 2'))"
-    path = write(place, CELLS[0], edit, "claim('two is even', 2 % 2 == 0)")
-    run_all([path], runs=2, jobs=1)
-    table = tables.read(tables.place("03_small"))
-    assert [run["claims"] for run in table["runs"].values()] == [{"2.0": [1]}] * 2
-    assert table["cells"] != tables.digests(nbformat.read(path, as_version=4))
-
-
 def test_it_goes_on_where_it_was_stopped_and_anew_for_a_changed_notebook(place, monkeypatch):
     path = write(place, *CELLS)
     begun = []
@@ -223,14 +210,14 @@ def test_it_goes_on_where_it_was_stopped_and_anew_for_a_changed_notebook(place, 
     assert begun == [1, 3, 1, 2, 3]
     run_all([path], runs=2, jobs=1, fresh=True)
     assert begun[5:] == [1, 2] and len(tables.read(tables.place("03_small"))["runs"]) == 2
-    monkeypatch.setattr(command, "_one", _stopped)
+
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "_one", stopped)
     with pytest.raises(KeyboardInterrupt):
         run_all([path], runs=2, jobs=1, fresh=True)
     assert tables.read(tables.place("03_small"))["runs"] == {}  # what was forgotten does not count when it goes on
-
-
-def _stopped(*_):
-    raise KeyboardInterrupt
 
 
 # ---- a claim's own kernel ----
@@ -250,7 +237,6 @@ TABLE = {
         (["a", "b"], True),
         (["a", "b", "b", "c", "b"], True),
         (["a", "x", "b"], False),
-        (["b"], False),
         (["a", "b", "x"], False),
         ([], False),
     ],
@@ -262,9 +248,6 @@ def test_only_the_notebooks_own_cells_let_a_claim_quote_its_runs(executed, known
     replication._table.cache_clear()
     found = replication.told_claim("it is so", 0.97, 0.9, None)
     assert found == ((["in 1 of 2 runs with other seeds"], True) if known else ([], False))
-    if known:
-        replication._asked.clear()
-        assert replication.told_claim("it is so", 0.97, 0.8, None) == (["in 2 of 2 runs with other seeds"], True)
     replication._table.cache_clear()
 
 
@@ -272,10 +255,8 @@ def test_only_the_notebooks_own_cells_let_a_claim_quote_its_runs(executed, known
     ("rows", "told"),
     [
         ([[0.95], [0.92]], ["in 2 of 2 runs with other seeds"]),
-        ([[0.95], [0.85]], ["in 1 of 2 runs with other seeds"]),
-        ([[0.95], None], ["in 1 of 2 runs with other seeds"]),
+        ([[0.95], [0.9], None], ["in 1 of 3 runs with other seeds"]),  # a run that did not come to the claim counts
         ([[0.95], [0.95]], []),
-        ([[1.0], [1.0]], []),
         ([None, None], []),
         ([], []),
     ],
@@ -285,12 +266,6 @@ def test_runs_that_all_measured_the_same_are_not_counted(rows, told):
     assert replication.quote({"runs": runs}, 1, 0, 0.9, None) == told
 
 
-def test_runs_that_count():
-    """A run that did not come to the claim counts."""
-    runs = {str(n): {"claims": {"1.0": row} if row else {}} for n, row in enumerate([[0.95], [0.9], [0.7], None])}
-    assert replication.held_in({"runs": runs}, 1, 0, 0.9, None) == (1, 4)
-
-
 MISSES = [  # values of the runs, what is measured, the bounds, and whether chance explains that
     ([[-0.1], [0], [0.1]], -0.35, (-0.2, None), True),  # the deviation is 0.1
     ([[-0.1], [0], [0.1]], -0.45, (-0.2, None), False),
@@ -298,11 +273,8 @@ MISSES = [  # values of the runs, what is measured, the bounds, and whether chan
     ([[-0.1], [0], [0.1]], 0.45, (-0.2, 0.2), False),
     ([[10], [100], [1000]], 0.06, (5, None), True),  # by logarithms a factor of 10
     ([[10], [100], [1000]], 0.04, (5, None), False),
-    ([[10], [100], [1000]], -1, (5, None), False),
-    ([[0.95], [0.95]], 0.9, (0.92, None), False),
     ([[True], [True]], False, (0.5, None), False),
     ([[0.95], None, [None]], 0.9, (0.92, None), False),
-    ([[0.1], [0.2]], float("nan"), (0.15, None), False),
     ([[0.1], [float("inf")]], 0.1, (0.15, None), False),
 ]
 
@@ -323,71 +295,36 @@ def test_chance_explains_a_miss_by_no_more_than_two_standard_deviations(rows, va
 # ---- bad input ----
 
 
-def spoil(text):
-    return lambda path: path.write_text(text)
-
-
 @pytest.mark.parametrize(
-    ("spoilt", "words"),
-    [
-        (spoil(""), ["not a whole table"]),
-        (spoil('{"cells": ["a"], "runs": {"1": {"claims"'), ["not a whole table", "history"]),
-        (spoil('{"cells": ["a"], "runs": {"1": {"claims": {}}}}'), ["a part of it is missing"]),
-        (spoil('{"cells": [], "runs": {}}'), ["a part of it is missing"]),
-        (spoil("[1]"), ["not a whole table"]),
-    ],
+    "text", ['{"cells": ["a"], "runs": {"1": {"claims"', '{"cells": ["a"], "runs": {"1": {"claims": {}}}}', "[1]"]
 )
-def test_a_table_that_is_cut_short_is_named_and_stays(place, capsys, spoilt, words):
+def test_a_table_that_is_cut_short_is_named_and_stays(place, capsys, text):
     write(place, *CELLS)
     file = tables.place("03_small")
     file.parent.mkdir()
-    spoilt(file)
-    before = file.read_bytes()
+    file.write_text(text)
     assert main(["replicate", "03", "--runs", "1"]) == 1
     said = capsys.readouterr().err
-    assert str(file) in said and not [word for word in words if word not in said] and said.count("\n") == 1
-    assert file.read_bytes() == before and not list(file.parent.glob("*.part"))
+    assert f"{file} is not a whole table" in said and "history" in said and said.count("\n") == 1
+    assert file.read_text() == text and not list(file.parent.glob("*.part"))
 
 
-@pytest.mark.parametrize(
-    ("arguments", "status", "words"),
-    [
-        (["no_such_notebook"], 2, ["no notebook, or more than one, is meant by 'no_such_notebook'", "03_small"]),
-        (["03", "--runs", "0"], 2, ["--runs 0: expected 1 or more"]),
-        (["03", "--jobs", "-1"], 2, ["--jobs -1: expected 1 or more"]),
-    ],
-)
-def test_bad_input_is_one_line(place, capsys, arguments, status, words):
+@pytest.mark.parametrize("given", [["--runs", "0"], ["--jobs", "-1"]])
+def test_bad_input_is_one_line(place, capsys, given):
     write(place, *CELLS)
-    assert main(["replicate", *arguments]) == status
-    said = capsys.readouterr().err
-    assert not [word for word in words if word not in said] and said.count("\n") == 1
+    assert main(["replicate", "03", *given]) == 2
+    assert capsys.readouterr().err == f"lecture replicate: {' '.join(given)}: expected 1 or more\n"
 
 
-HOLDS = """import sys
-from filelock import FileLock
-with FileLock(sys.argv[1]):
-    print("held", flush=True)
-    sys.stdin.read()
-"""
-
-
-def test_of_two_commands_at_once_the_second_is_refused_until_the_first_has_ended_somehow(place, capsys, monkeypatch):
+def test_of_two_commands_at_once_the_second_is_refused_until_the_first_has_ended(place, capsys, monkeypatch):
     write(place, *CELLS)
     tables.FOLDER.mkdir()
-    lock = tables.FOLDER / ".03_small.lock"
-    lock.write_text(str(os.getpid()))  # what stands in it says nothing: a process that lives may have this number
-    first = subprocess.Popen(
-        [sys.executable, "-c", HOLDS, lock], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert first.stdout and first.stdout.readline() == "held\n"
-    assert main(["replicate", "03", "--runs", "1"]) == 1
-    assert "another command is replicating 03_small" in capsys.readouterr().err
+    with FileLock(tables.FOLDER / ".lock"):
+        assert main(["replicate", "03", "--runs", "1"]) == 1
+    assert "another command is replicating" in capsys.readouterr().err
     assert not tables.place("03_small").exists()
-    first.kill()
-    first.communicate()
     monkeypatch.setattr(command, "run_all", lambda *_: None)
-    monkeypatch.setattr(command, "_quote", lambda _: None)
+    monkeypatch.setattr(command, "rewrite", lambda *_: None)
     main(["replicate", "03", "--runs", "1"])
     assert capsys.readouterr().err == ""
 
@@ -435,9 +372,13 @@ test_mutants = planted(
         Mutant("[call.args[0], *", "[*", test_what_a_cell_is_recognized_by),
         Mutant('_DROPPED = ("above", "below", "between")', "_DROPPED = ()", test_what_a_cell_is_recognized_by),
         Mutant('call.func.id == "claim"', "True", test_what_a_cell_is_recognized_by),
-        Mutant("data = source.encode()", "data = source.encode('latin1')", test_a_line_and_a_letter_have_a_digest),
-        Mutant("return sum(held), len(said)", "return sum(held), len(held)", test_runs_that_count),
+        Mutant("data = source.encode()", "data = source.encode('latin1')", test_what_a_cell_is_recognized_by),
+        Mutant(
+            "return sum(held), len(said)",
+            "return sum(held), len(held)",
+            test_runs_that_all_measured_the_same_are_not_counted,
+        ),
         Mutant("if len(said) > 1", "if runs", test_runs_that_all_measured_the_same_are_not_counted),
-        Mutant("value > low", "value >= low", test_runs_that_count),
+        Mutant("value > low", "value >= low", test_runs_that_all_measured_the_same_are_not_counted),
     ],
 )
