@@ -118,4 +118,4 @@ def has_page_code(nb: NotebookNode) -> bool:
         more := {name for each in modules for name in imported.findall((folder / f"{each}.py").read_text())} - modules
     ):
         modules |= more
-    return any((folder / f"{module}.js").exists() for module in modules)
+    return any("_esm = " in (folder / f"{module}.py").read_text() for module in modules)
