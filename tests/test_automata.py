@@ -104,8 +104,6 @@ test_bad_input_is_refused_in_words = refuses(
 )
 
 
-# ---- mutants ----
-
 MATRICES = test_run_multiplies_the_matrices_of_the_symbols
 FEWEST = test_minimize_keeps_the_language_in_as_few_states_as_can_be_numbered_by_first_visit
 LEGAL = test_legal_next_are_the_symbols_after_which_acceptance_can_be_reached

@@ -46,9 +46,6 @@ def hidden_pixels(mask: torch.Tensor) -> torch.Tensor:
     return unpatchify(patches, P, IMAGE[1], IMAGE[2]).bool()
 
 
-# ---- painting ----
-
-
 @pytest.mark.parametrize("kind", PAINTERS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_visible_pixels_stay_and_hidden_ones_are_not_looked_at(kind: str, dtype: torch.dtype) -> None:
@@ -139,9 +136,6 @@ def test_biharmonic_continues_a_slope() -> None:
     assert (baselines.visible_mean(slope, mask, 2) - slope)[hidden].abs().max() > 0.1
 
 
-# ---- naming ----
-
-
 DIGITS = [torch.from_numpy(each) for part in digits(0) for each in (part.images, part.labels)]
 
 
@@ -172,8 +166,6 @@ def test_the_network_has_the_layers_that_it_names(pool: str) -> None:
     torch.testing.assert_close(network(images), layers(images))
 
 
-# ---- refusals ----
-
 X, M = pictures(5, seed=1), masks(5, seed=1)
 LABELS = torch.tensor([0, 1, 2, 0, 1])
 
@@ -194,8 +186,6 @@ test_bad_input_is_refused_in_words = refuses(
     (lambda: baselines.ConvolutionalNetwork((1, 8, 8))(X), ["(5, 2, 6, 10)", "(B, 1, 8, 8)"]),
 )
 
-
-# ---- mutants ----
 
 MEAN = test_the_means_are_those_of_each_color_of_each_image_or_of_the_training_images
 NEAR = test_neighbours_are_the_nearest_on_the_visible_pixels

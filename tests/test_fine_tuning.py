@@ -38,9 +38,6 @@ def examples(n: int, seed: int) -> Examples:
     return images, torch.randint(3, (n,), generator=torch.Generator().manual_seed(seed))
 
 
-# ---- the stack ----
-
-
 def test_accuracy_is_the_share_named_rightly_of_as_many_as_there_are() -> None:
     models = [network(seed) for seed in (1, 20, 300)]
     for n in (1, 250, 613):
@@ -111,9 +108,6 @@ def test_it_is_the_loop_written_out_for_each_network(
         torch.testing.assert_close(state(model), weights, rtol=1e-8, atol=1e-10)
 
 
-# ---- watching, stopping ----
-
-
 @pytest.mark.parametrize(("steps", "every", "looks"), [(10, 4, [0, 4, 8, 10]), (3, 10, [0, 3])])
 def test_watch_looks_at_the_start_every_so_often_and_at_the_end(steps: int, every: int, looks: list[int]) -> None:
     models, alone = [network(1), network(20)], [network(1), network(20)]
@@ -158,8 +152,6 @@ def test_what_is_not_finite_is_refused_and_leaves_the_networks_as_they_were() ->
     assert unchanged(model, before)
 
 
-# ---- bad input ----
-
 OWN = examples(5, 1)
 
 
@@ -182,8 +174,6 @@ test_bad_input_is_refused_in_words = refuses(
     (lambda: fine_tuning.Classifiers([network(1)]).accuracy((OWN[0], OWN[1] + 3)), ["below 3"]),
 )
 
-
-# ---- mutants ----
 
 DRAW = "_draw(each, own, batch_size, rehearsal) for each, own"
 LOOP = test_it_is_the_loop_written_out_for_each_network

@@ -128,24 +128,17 @@ def test_the_loop_asks_for_the_next_logits_of_the_whole_text_one_token_at_a_time
 @pytest.mark.parametrize("top_k", [None, 2, 9])
 def test_tokens_come_as_often_as_the_logits_say(temperature: float, top_k: int | None) -> None:
     logits, many = torch.tensor([0.3, 1.5, -0.4, 0.9, -1.0], dtype=torch.float64), 20_000
-    drawn = language._draw(logits.expand(many, -1), temperature, top_k, torch.Generator().manual_seed(1))
+    generator = torch.Generator().manual_seed(1)
+    drawn = language._draw(logits.expand(many, -1), temperature, top_k, generator)
     assert drawn.shape == (many,)
     kept = sorted(logits.tolist())[-(top_k or 5) :]
     powers = [math.exp(each / temperature) if each in kept else 0.0 for each in logits.tolist()]
     for count, power in zip(drawn.bincount(minlength=5).tolist(), powers, strict=True):
         p = power / sum(powers)
         assert count / many == pytest.approx(p, abs=5 * math.sqrt(p * (1 - p) / many) + 1e-6 * (p > 0))
-
-
-@given(sizes(2), seeds, st.integers(1, 7))
-def test_each_row_is_drawn_from_its_own_likeliest(shape: list[int], seed: int, top_k: int) -> None:
-    b, vocab_size = shape
-    logits, generator = normal(b, vocab_size, seed=seed), torch.Generator().manual_seed(seed)
-    for _ in range(10):
-        drawn = language._draw(logits, 5.0, top_k, generator)
-        assert ((logits > logits.gather(1, drawn[:, None])).sum(1) < top_k).all()
     # no more than k also where all are equal
-    assert len(language._draw(torch.zeros(200, 9), 1.0, top_k, generator).unique()) == top_k
+    alike = language._draw(torch.zeros(200, 9), temperature, top_k, generator)
+    assert len(alike.unique()) == (top_k or 9)
 
 
 MODEL = Table(torch.zeros(VOCAB_SIZE, VOCAB_SIZE))

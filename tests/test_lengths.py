@@ -58,12 +58,6 @@ def test_what_stands_in_the_padding_changes_nothing(batch: tuple[torch.Tensor, t
     assert (gradient[~real] == 0).all() and (gradient[real] != 0).any()
 
 
-def test_the_mean_runs_for_a_stack_of_batches_at_once() -> None:
-    values, true = normal(4, 3, 5, seed=1), torch.tensor([[1, 2, 5], [5, 5, 1], [2, 2, 2], [1, 1, 1]])
-    one_by_one = [lengths.mean_over_real_steps(v, n) for v, n in zip(values, true, strict=True)]
-    torch.testing.assert_close(torch.vmap(lengths.mean_over_real_steps)(values, true), torch.stack(one_by_one))
-
-
 STATES = normal(3, 5, 2, seed=0)
 
 test_bad_input_is_refused_in_words = refuses(

@@ -37,9 +37,6 @@ def storages(model: nn.Module) -> set[int]:
 MODEL = network(1)
 
 
-# ---- draws ----
-
-
 @st.composite
 def labelled(draw: st.DrawFn) -> torch.Tensor:
     """Draw labels of 1 to 4 classes, each class at least once, in any order and of unequal counts."""
@@ -57,9 +54,6 @@ def test_of_each_class_as_many_are_drawn_as_asked_for(labels: torch.Tensor, seed
         assert labels[rows].tolist() == [c for c in range(classes) for _ in range(each)]
         # the first of the class, as the seed shuffles all rows: those of a smaller draw are among them
         assert rows.tolist() == [row for c in range(classes) for row in [k for k in order if labels[k] == c][:each]]
-
-
-# ---- copies ----
 
 
 @pytest.mark.parametrize(("classes", "head"), [(3, False), (3, True), (5, False), (None, False)])
@@ -113,9 +107,6 @@ def test_a_network_with_the_head_of_a_probe_names_what_the_probe_names() -> None
     assert moved == {"head.weight", "head.bias"}
 
 
-# ---- low rank ----
-
-
 @pytest.mark.parametrize(("shape", "rank"), [((7, 5), 3), ((5, 7), 1), ((3, 3), 3)])
 def test_lora_is_the_dense_layer_with_b_a_added(shape: tuple[int, int], rank: int) -> None:
     linear, x = nn.Linear(*shape).double(), normal(2, 11, shape[0], seed=1)
@@ -161,8 +152,6 @@ def test_add_lora_trains_a_copys_queries_values_and_head(build: dict[str, Any]) 
     assert bytes_of_one_task == 8 * (2 * 2 * 2 * (8 + 8) + 3 * 8 + 3)
 
 
-# ---- bad input ----
-
 Y = torch.tensor([0, 1, 0, 1, 1, 2])
 X = images(6, 1)
 
@@ -192,8 +181,6 @@ test_bad_input_is_refused_in_words = refuses(
     (lambda: transfer.check_examples((X, Y - 1)), ["labels are -1 to 1", "expected 0 or more"]),
 )
 
-
-# ---- mutants ----
 
 ENCODER = "target.load_state_dict(own | given)"
 UPDATE = "x @ self.A.mT @ self.B.mT"

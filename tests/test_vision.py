@@ -43,9 +43,6 @@ def squares(images: torch.Tensor, patch_size: int) -> list[torch.Tensor]:
     ]
 
 
-# ---- patches ----
-
-
 @given(sizes(5), seeds)
 def test_patch_n_is_that_square_of_the_image_and_goes_back_there(shape: list[int], seed: int) -> None:
     b, c, rows, columns, patch_size = shape
@@ -56,9 +53,6 @@ def test_patch_n_is_that_square_of_the_image_and_goes_back_there(shape: list[int
         pixels = [square[:, k, p, q] for k in range(c) for p in range(patch_size) for q in range(patch_size)]
         assert torch.equal(patches[:, n], torch.stack(pixels, dim=1))
     assert torch.equal(vision.unpatchify(patches, patch_size, *images.shape[2:]), images)
-
-
-# ---- positions ----
 
 
 @given(sizes(3))
@@ -89,9 +83,6 @@ def test_positions_are_resized_as_a_picture(shape: list[int], seed: int) -> None
         picture = table[:, d].view(1, 1, rows, columns)
         expected = F.interpolate(picture, size=new, mode="bilinear")[0, 0]
         torch.testing.assert_close(found[..., d], expected)
-
-
-# ---- the network ----
 
 
 @settings(max_examples=20)
@@ -152,8 +143,6 @@ def test_eight_digits_are_learned_by_heart(pool: str) -> None:
     assert torch.equal(model(images).argmax(-1), labels)
 
 
-# ---- refusals ----
-
 X = torch.zeros(2, 3, 4, 6)
 
 
@@ -180,8 +169,6 @@ test_bad_input_is_refused_in_words = refuses(
     (lambda: vision.check_images(X, (1, 4, 6)), ["(2, 3, 4, 6)", "(B, 1, 4, 6)"]),
 )
 
-
-# ---- mutants ----
 
 TO_PATCHES = "cut.permute(0, 2, 4, 1, 3, 5)"
 PLACED = "patchify(images, self.patch_size)) + self.pos_embed"
