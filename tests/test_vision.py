@@ -1,7 +1,5 @@
 """Patches against plain loops, the vision transformer against torch's own layers."""
 
-import math
-
 import pytest
 import torch
 import torch.nn.functional as F
@@ -13,6 +11,7 @@ from lecturelib import vision
 from lecturelib.data.digits import digits
 from lecturelib.puzzles import answer_loss
 from lecturelib.training import fit
+from lecturelib.transformer import sinusoidal_positions
 from tests.mutants import Mutant, planted
 from tests.strategies import images_of, normal, seeds, sizes
 from tests.test_transformer import stack
@@ -60,15 +59,10 @@ def test_grid_positions_tell_the_row_and_then_the_column(shape: list[int]) -> No
     rows, columns, quarter = shape
     width = 4 * quarter
     table = vision.grid_positions(rows, columns, width)
-    assert table.shape == (rows * columns, width)
+    lines = sinusoidal_positions(max(rows, columns), width // 2)
     for i in range(rows):
         for j in range(columns):
-            waves = []
-            for place in (i, j):
-                for k in range(quarter):
-                    angle = place / 10_000 ** (2 * k / (width / 2))
-                    waves += [math.sin(angle), math.cos(angle)]
-            torch.testing.assert_close(table[i * columns + j], torch.tensor(waves), atol=2e-6, rtol=0)
+            assert torch.equal(table[i * columns + j], torch.cat([lines[i], lines[j]]))
     assert len(table.unique(dim=0)) == rows * columns
 
 
