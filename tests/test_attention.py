@@ -109,14 +109,12 @@ def test_several_heads_are_torchs(shape: list[int], seed: int, kind: str, cross:
     layer = layer_of(h * k, h, seed=seed)
     x = normal(b, t, h * k, seed=seed + 9)
     context = normal(b, s, h * k, seed=seed + 10) if cross else None
-    if kind == "heads":
-        mask = seen = random_mask(b, h, t, s, seed=seed + 11)
-    else:
-        mask = None if is_causal else mask_of(kind, b, t, s, seed + 11)
-        seen = attention.causal_mask(t) if is_causal else mask
-        seen = None if seen is None else seen.expand(b, t, s)[:, None]
-    # torch's masks say True = may not look
-    hidden = None if seen is None else ~seen.expand(b, h, t, s).flatten(0, 1)
+    mask = random_mask(b, h, t, s, seed=seed + 11) if kind == "heads" else None
+    if kind in MASKS:
+        mask = mask_of(kind, b, t, s, seed + 11)
+    seen, hidden = attention.causal_mask(t) if is_causal else mask, None
+    if seen is not None:  # torch's masks say True = may not look: (B H, T, S)
+        hidden = ~(seen if kind == "heads" else seen.expand(b, t, s)[:, None]).expand(b, h, t, s).flatten(0, 1)
     y = x if context is None else context
     expected, weights = attention_twin(layer)(x, y, y, attn_mask=hidden, average_attn_weights=False)
     with attention.record_attention(layer) as maps:

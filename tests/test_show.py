@@ -22,11 +22,7 @@ class Scaled:
         self.x = x  # (B, T)
 
     def twice(self, y=None):
-        """Another.
-
-        >>> Scaled(3).twice()
-        6
-        """
+        """Another."""
         check_size(y)
         self._check(y)
         for each in (y,):

@@ -169,14 +169,11 @@ test_bad_input_is_refused_in_words = refuses(
         )
     ),
     (lambda: transfer.draw_labelled(Y, 3, seed=0), ["each=3", "{0: 2, 2: 1}", "at most 1"]),
-    (lambda: transfer.draw_labelled(Y, 0, seed=0), ["each=0", "whole number of 1 or more"]),
     (lambda: transfer.features(nn.Linear(2, 2), X), ["Linear", "expected a VisionTransformer"]),
-    (lambda: transfer.LinearProbe(MODEL, X[:, :1], Y), ["(6, 1, 4, 6)", "(B, 2, 4, 6)"]),
     (lambda: transfer.LoRA(nn.Linear(7, 3), 4), ["rank=4", "1 to 3"]),
     (lambda: transfer.check_examples((X, Y, Y)), ["tuple", "a pair (images, labels)"]),
     (lambda: transfer.check_examples((X[:5], Y)), ["5 images", "(6,)", "expected (5,)"]),
     (lambda: transfer.check_examples((X, Y.int())), ["labels are torch.int32", "torch.int64", ".long()"]),
-    (lambda: transfer.check_examples((X + torch.inf, Y)), ["infinity", "finite"]),
     (lambda: transfer.check_examples((X, Y), 2), ["labels are 0 to 2", "below 2"]),
     (lambda: transfer.check_examples((X, Y - 1)), ["labels are -1 to 1", "expected 0 or more"]),
 )

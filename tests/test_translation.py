@@ -85,11 +85,8 @@ def test_a_target_is_exact_if_it_is_what_is_written_greedily(kind: str) -> None:
     written = target[:, :1]
     for _ in range(2):
         written = torch.cat([written, model(source, written, lengths)[:, -1:].argmax(dim=-1)], dim=1)
-    half = torch.where((torch.arange(40) % 2 == 0)[:, None], written, target)
-    for each in (target, written, half):
-        exact = (each == written).all(dim=1).float().mean()
-        assert translation.share_exact(model, (source, each, lengths)) == exact
-    assert translation.share_exact(model, (source, written, lengths)) == 1
+    written[10:, -1] = (written[10:, -1] + 1) % TARGET
+    assert translation.share_exact(model, (source, written, lengths)) == 0.25
 
 
 def test_the_losses_are_the_mean_surprise_at_each_token() -> None:
@@ -131,10 +128,6 @@ S, T, N = torch.zeros(2, 5).long(), torch.zeros(2, 3).long(), torch.tensor([5, 2
 
 test_bad_input_is_refused_in_words = refuses(
     (lambda: translation.BiGRU(11, 7), ["d_model=7", "even", "half for each direction"]),
-    (lambda: translation.BiGRU(11, 6)(S, N[:1]), ["(1,)", "2 sequences", "(2,)"]),
-    (lambda: translation.Translator(11, 0, 6), ["target_vocab_size=0"]),
-    (lambda: translation.copies(0, 3, 1), ["n=0"]),
-    (lambda: translator("attention")(S, T.bool(), N), ["target", "torch.bool", "whole numbers"]),
 )
 
 
