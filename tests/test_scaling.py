@@ -116,7 +116,6 @@ def test_what_autograd_keeps_is_counted_once_and_no_parameter() -> None:
     same = x()
     assert scaling.counted(lambda: same @ a + same @ b).bytes == 4 * 3 * 4
     assert scaling.counted(lambda: x() @ a + x() @ b).bytes == 2 * 4 * 3 * 4
-    assert scaling.counted(lambda: (a + b).tanh()).bytes == 4 * 4 * 5  # its result
     assert scaling.counted(lambda: x() @ a @ b.T).bytes == 4 * 3 * 4 + 4 * 3 * 5  # b turned around is still b
     assert scaling.counted(lambda: same.requires_grad_() @ a).bytes == 4 * 3 * 4  # a leaf, but no parameter
     assert scaling.counted(lambda: x(10, 4)[:1] @ a).bytes == 4 * 10 * 4  # a view holds the memory behind it
