@@ -64,7 +64,7 @@ def test_each_token_is_worked_on_once_and_without_a_graph() -> None:
 
 @settings(max_examples=10)
 @given(sizes(3), seeds)
-def test_a_cache_holds_the_keys_and_values_of_each_layer(shape: list[int], seed: int) -> None:
+def test_a_cache_has_room_for_all_positions_in_each_layer(shape: list[int], seed: int) -> None:
     b, num_heads, num_layers = shape
     model = model_of(seed, d_model=4 * num_heads, num_heads=num_heads, num_layers=num_layers)
     cache = filled(model, tokens_of(b, 5, seed))
@@ -138,6 +138,6 @@ test_mutants = planted(
         Mutant(FILLED, FILLED.replace("old:new", ": new - old"), READ),
         Mutant(CACHED, "attend(q, keys, values, torch.arange(keys.shape[2]) < new, layer.map)",
                test_neither_columns_that_are_not_filled_nor_other_texts_are_read),
-        Mutant("return 2 * batch_size", "return batch_size", test_a_cache_holds_the_keys_and_values_of_each_layer),
+        Mutant("return 2 * batch_size", "return batch_size", test_a_cache_has_room_for_all_positions_in_each_layer),
     ],
 )  # fmt: skip
