@@ -165,6 +165,8 @@ def test_normalize_takes_mean_and_deviation_from_each_patch_alone(shape: list[in
         assert row == pytest.approx([(x - statistics.fmean(each)) / deviation for x in each])
         assert statistics.fmean(row) == pytest.approx(0, abs=1e-9)
     torch.testing.assert_close(found * spread_ + mean, patches)
+    flat, mean, _ = mae.normalize(torch.full((1, 1, 4), 0.25))
+    assert (flat == 0).all() and mean.item() == 0.25
 
 
 def test_the_target_is_the_patches_or_the_normalized_patches() -> None:
