@@ -5,7 +5,6 @@ two for each of some hundred mutants. Survivors are compared with tests/mutation
 the command fails where one is not listed, where one that is listed no longer survives, and where they are too many.
 """
 
-import argparse
 import json
 import os
 import re
@@ -33,7 +32,7 @@ class Change(NamedTuple):
     new: str
 
 
-def run(module: str, children: int) -> tuple[int, list[Change]]:
+def run(module: str) -> tuple[int, list[Change]]:
     """Return how many mutants of a module there are, and which of them survive."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
@@ -45,7 +44,7 @@ def run(module: str, children: int) -> tuple[int, list[Change]]:
         config.write_text(text, "utf-8")
         mutmut = [sys.executable, "-m", "mutmut"]
         environment = os.environ | ENVIRONMENT | {"PYTHONPATH": ""}
-        done = subprocess.run([*mutmut, "run", f"--max-children={children}"], cwd=folder, env=environment, text=True,
+        done = subprocess.run([*mutmut, "run"], cwd=folder, env=environment, text=True,
                               stdout=None if sys.stdout.isatty() else subprocess.PIPE)  # fmt: skip
         if done.returncode:
             sys.exit(f"mutmut did not get through {module}:\n{(done.stdout or '')[-4000:]}")
@@ -65,17 +64,14 @@ def change(module: str, diff: str) -> Change:
 
 def main() -> None:
     """Run the modules that are named, or all; print what survives, and exit with 1 where it should not."""
-    parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"some of {', '.join(MODULES)}; without, all")
-    parser.add_argument("--children", type=int, default=os.cpu_count() or 1, help="mutants at a time")
-    asked = parser.parse_args()
-    if unknown := set(asked.names) - set(MODULES):
-        parser.error(f"there is no module {', '.join(sorted(unknown))}: expected some of {', '.join(MODULES)}")
+    names = sys.argv[1:] or list(MODULES)
+    if unknown := set(names) - set(MODULES):
+        sys.exit(f"there is no module {', '.join(sorted(unknown))}: expected some of {', '.join(MODULES)}")
     kinds = tomllib.loads(LISTED.read_text("utf-8"))
     reasons = {Change(*each): reason for reason, alike in kinds.items() for each in alike}
     faults, rows = [], ""
-    for module in asked.names or MODULES:
-        count, alive = run(module, asked.children)
+    for module in names:
+        count, alive = run(module)
         print(f"{module}: {count} mutants, {len(alive)} survive: {len(alive) / count:.1%}", flush=True)
         if len(alive) > BAR * count:
             faults.append(f"{module}: more than {BAR:.0%} survive: write tests, or read and list them")

@@ -100,41 +100,27 @@ def test_a_head_looks_up_its_own_queries_keys_and_values(shape: list[int], seed:
     assert sum(each.numel() for each in head.parameters()) == d * d_k + other * (d_k + d_v)
 
 
-@given(sizes(5), seeds, st.sampled_from([*MASKS, "heads"]), st.booleans())
+@given(sizes(5), seeds, st.sampled_from([*MASKS, "heads", "is_causal"]), st.booleans())
 def test_several_heads_are_torchs(shape: list[int], seed: int, kind: str, cross: bool) -> None:
     b, t, s, h, k = shape
+    is_causal = kind == "is_causal"
+    cross = cross and not is_causal
     s = s if cross else t
     layer = layer_of(h * k, h, seed=seed)
     x = normal(b, t, h * k, seed=seed + 9)
     context = normal(b, s, h * k, seed=seed + 10) if cross else None
-    mask = random_mask(b, h, t, s, seed=seed + 11) if kind == "heads" else mask_of(kind, b, t, s, seed + 11)
-    hidden = None  # torch's masks say True = may not look: (B H, T, S)
-    if mask is not None:
-        hidden = ~(mask if kind == "heads" else mask.expand(b, t, s)[:, None]).expand(b, h, t, s).flatten(0, 1)
+    mask = random_mask(b, h, t, s, seed=seed + 11) if kind == "heads" else None
+    if kind in MASKS:
+        mask = mask_of(kind, b, t, s, seed + 11)
+    seen, hidden = attention.causal_mask(t) if is_causal else mask, None
+    if seen is not None:  # torch's masks say True = may not look: (B H, T, S)
+        hidden = ~(seen if kind == "heads" else seen.expand(b, t, s)[:, None]).expand(b, h, t, s).flatten(0, 1)
     y = x if context is None else context
     expected, weights = attention_twin(layer)(x, y, y, attn_mask=hidden, average_attn_weights=False)
     with attention.record_attention(layer) as maps:
-        torch.testing.assert_close(layer(x, context, mask), expected)
+        torch.testing.assert_close(layer(x, context, mask, is_causal), expected)
     torch.testing.assert_close(maps["attention"].weights, weights)
-    torch.testing.assert_close(layer(x, context, mask), expected)
-
-
-@given(sizes(4), seeds)
-def test_causal_and_padding_masks_are_torchs(shape: list[int], seed: int) -> None:
-    b, t, h, k = shape
-    layer, x = layer_of(h * k, h, seed=seed), normal(b, t, h * k, seed=seed + 9)
-    lengths = torch.randint(1, t + 1, (b,), generator=torch.Generator().manual_seed(seed))
-    causal, padding = attention.causal_mask(t), attention.padding_mask(lengths, t)
-    hidden = torch.ones(t, t, dtype=torch.bool).triu(1)
-    behind = torch.arange(t) >= lengths[:, None]
-    twin = attention_twin(layer)
-    torch.testing.assert_close(layer(x, mask=padding), twin(x, x, x, key_padding_mask=behind)[0])
-    alone, both = (twin(x, x, x, attn_mask=hidden, key_padding_mask=each)[0] for each in (None, behind))
-    torch.testing.assert_close(layer(x, mask=causal), alone)
-    torch.testing.assert_close(layer(x, is_causal=True), alone)
-    torch.testing.assert_close(layer(x, mask=padding & causal), both)
-    with attention.record_attention(layer):
-        torch.testing.assert_close(layer(x, is_causal=True), alone)
+    torch.testing.assert_close(layer(x, context, mask, is_causal), expected)
 
 
 @pytest.mark.parametrize("length", [1, 7, 63, 64])
@@ -208,26 +194,16 @@ def test_nothing_is_watched_after_the_block(fault: str) -> None:
 
 
 @pytest.mark.parametrize("kind", [*MASKS, "is_causal"])
-def test_long_texts_have_the_same_output_watched_or_not(kind: str) -> None:
+def test_long_texts_have_the_same_output_watched_or_not_and_edits_count(kind: str) -> None:
     layer, length, is_causal = layer_of(6, 2), attention.LONG, kind == "is_causal"
-    x = normal(2, length, 6, seed=1).requires_grad_()
+    x = normal(2, length, 6, seed=1)
     mask = None if is_causal else mask_of(kind, 2, length, length, 3)
     alone = layer(x, None, mask, is_causal)
     with attention.record_attention(layer):
         watched = layer(x, None, mask, is_causal)
     torch.testing.assert_close(watched, alone, rtol=1e-12, atol=1e-12)
-    gradients = [torch.autograd.grad(each.square().sum(), [x, *layer.parameters()]) for each in (alone, watched)]
-    torch.testing.assert_close(*gradients, rtol=1e-9, atol=1e-9)
-
-
-@pytest.mark.parametrize("length", [63, 64])
-@pytest.mark.parametrize("is_causal", [False, True])
-def test_edits_count_at_every_length(length: int, is_causal: bool) -> None:
-    layer, x = layer_of(6, 2), normal(2, length, 6, seed=1)
-    with attention.record_attention(layer, lambda path, weights: torch.zeros_like(weights)) as maps:
-        rest = layer(x, is_causal=is_causal)
-    torch.testing.assert_close(rest, layer.out_proj.bias.expand(2, length, 6))
-    assert (maps["attention"].weights == 0).all()
+    with attention.record_attention(layer, lambda path, weights: 0 * weights):
+        torch.testing.assert_close(layer(x, None, mask, is_causal), layer.out_proj.bias.expand(2, length, 6))
 
 
 Q, K, V = (normal(2, n, 3, seed=n) for n in (5, 7, 7))
@@ -277,8 +253,9 @@ test_mutants = planted(
         Mutant("return x.transpose(1, 2).flatten(2)", "return x.reshape(x.shape[0], x.shape[2], -1)",
                test_several_heads_are_torchs),
         Mutant("mask = mask[:, None]  #", "mask = mask[None]  #", test_several_heads_are_torchs),
-        Mutant(CAUSAL, "pass", test_causal_and_padding_masks_are_torchs),
-        Mutant("x.shape[1] >= LONG) and self.map.plain", "x.shape[1] >= LONG)", test_edits_count_at_every_length),
+        Mutant(CAUSAL, "pass", test_several_heads_are_torchs),
+        Mutant("x.shape[1] >= LONG) and self.map.plain", "x.shape[1] >= LONG)",
+               test_long_texts_have_the_same_output_watched_or_not_and_edits_count),
         Mutant("handle.remove()", "pass", test_nothing_is_watched_after_the_block),
     ],
 )  # fmt: skip

@@ -96,15 +96,12 @@ test_bad_input_is_refused_in_words = refuses(
     (lambda: automata.DFA([[0, 1], [-1, 0]], [0], "ab"), ["state 1", "'a'", "-1", "0 to 1", "trap"]),
     (lambda: automata.DFA([[0, 0], [0]], [0], "ab"), ["row 1", "1 entries", "expected 2"]),
     (lambda: automata.DFA([[0, 0]], [1], "ab"), ["state 1", "1 rows", "expected 0 to 0"]),
-    (lambda: automata.DFA([[0, 0]], [0], "ab", start=3), ["state 3", "expected 0 to 0"]),
     (lambda: automata.DFA([[0, 0]], [0], "aa"), ["'aa'", "only once"]),
     (lambda: counter(2).run("012"), ["'2'", "['0', '1']"]),
     (lambda: counter(2).legal_next(-1), ["state -1", "2 rows", "0 to 1"]),
     (lambda: counter(2).equivalent(automata.DFA([[0]], [0], "a")), ["'01'", "'a'", "same symbols"]),
 )
 
-
-# ---- mutants ----
 
 MATRICES = test_run_multiplies_the_matrices_of_the_symbols
 FEWEST = test_minimize_keeps_the_language_in_as_few_states_as_can_be_numbered_by_first_visit

@@ -38,10 +38,6 @@ class Image(NamedTuple):
     environment: Path
     home: Path
 
-    @property
-    def python(self) -> Path:
-        return self.environment / "bin" / "python"
-
     def variables(self, **more: str) -> dict[str, str]:
         """Return the environment variables that a process in the image sees: none of ours."""
         ours = ("PYTHON", "JUPYTER", "IPYTHON", "MPL", "XDG", "OMP", "MKL", "LECTURELIB", "MEM_LIMIT")
@@ -65,16 +61,13 @@ def test_the_image_has_binders_own_environment_with_its_python_runs_both_scripts
     assert done.returncode == 0, done.stderr
     dockerfile = done.stdout + done.stderr
     assert re.search(r'env update -p \S+ --file "binder/environment.yml"', dockerfile)
-    # Copied on its own before the sources are: a change of the code leaves the installed layer in the cache.
-    assert re.search(r"^COPY \S+ src/binder/environment.yml .*^COPY \S+ src/ ", dockerfile, re.MULTILINE | re.DOTALL)
     environment, post_build = ((ROOT / "binder" / n).read_text("utf-8") for n in ("environment.yml", "postBuild"))
     (version,) = re.findall(r"- python=(\d+\.\d+)", environment)
     assert f"Building conda environment for python={version}" in dockerfile
     assert re.search(r"^RUN ./binder/postBuild$", dockerfile, re.MULTILINE)
     assert re.search(r'^ENV R2D_ENTRYPOINT="\$\{REPO_DIR\}/binder/start"$', dockerfile, re.MULTILINE)
-    assert (
-        "-e ." not in environment and "pip install --no-cache-dir --no-deps ." in post_build
-    )  # behind the cached layer
+    # the project itself behind the layer of its dependencies, which stays in the cache when the code changes
+    assert "-e ." not in environment and "pip install --no-cache-dir --no-deps ." in post_build
     assert not re.search(r"cuda|nvidia|pytorch-gpu", dockerfile + environment + post_build, re.IGNORECASE)
 
 
@@ -89,7 +82,7 @@ def image(tmp_path_factory):
     borrow_packages(made.environment)
     listed = [entry for entry in conda_list(ROOT / "binder/environment.yml") if entry.startswith(tuple(BINDER_ONLY))]
     # without bytecode, as some conda packages come
-    fetched = made.run(made.python, "-m", "pip", "install", "-q", "--no-deps", "--no-compile", *listed)
+    fetched = made.run("python", "-m", "pip", "install", "-q", "--no-deps", "--no-compile", *listed)
     require(fetched.returncode == 0, f"no image: pip must reach a package index\n{fetched.stderr}")
     done = made.run(made.repository / "binder" / "postBuild")
     assert done.returncode == 0, done.stderr
@@ -115,12 +108,11 @@ def get(image) -> Iterator[Any]:
     """Start JupyterLab as Binder does; return a function that opens an address below it."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    command = [image.repository / "binder" / "start", image.python, "-m", "jupyterlab", "--no-browser",
-               "--ip=127.0.0.1", f"--port={port}", "--ServerApp.token=secret", "--allow-root"]  # fmt: skip
+    options = ["--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}", "--IdentityProvider.token="]
+    command = [image.repository / "binder/start", image.environment / "bin/python", "-m", "jupyterlab", *options]
 
     def opened(address: str) -> Any:
-        request = urllib.request.Request(f"http://127.0.0.1:{port}{address}", headers={"Authorization": "token secret"})
-        return urllib.request.urlopen(request, timeout=20)
+        return urllib.request.urlopen(f"http://127.0.0.1:{port}{address}", timeout=20)
 
     with (image.home / "lab.log").open("w") as log:
         online = image.variables(PYTHONPATH=os.environ["PYTHONPATH"])
@@ -145,7 +137,7 @@ def test_what_a_first_cell_would_wait_for_is_there(image):
         assert sources and not [path for path in sources if not Path(cache_from_source(str(path))).exists()]
     assert list(image.home.glob(".cache/matplotlib/fontlist-*.json"))
     code = "from lecturelib.pretrained.fetch import ready; print(ready('smollm2'), ready('minilm'))"
-    assert image.run(image.python, "-c", code).stdout.split() == ["True", "True"]
+    assert image.run("python", "-c", code).stdout.split() == ["True", "True"]
 
 
 def test_jupyterlab_opens_the_first_notebook_asks_for_no_news_and_shows_the_memory(get):
@@ -159,7 +151,7 @@ def test_jupyterlab_opens_the_first_notebook_asks_for_no_news_and_shows_the_memo
     assert measured["limits"]["memory"]["rss"] == 2 * 1024**3 and 0 < measured["rss"] < 2 * 1024**3
 
 
-@pytest.mark.parametrize(("given", "limit"), [({}, "2147483648"), ({"MEM_LIMIT": "4000000000"}, "4000000000")])
-def test_the_limit_is_the_hubs_where_it_names_one_and_there_is_one_thread(image, given, limit):
+def test_the_limit_is_the_hubs_where_it_names_one_and_there_is_one_thread(image):
     code = "import os; print(os.environ['MEM_LIMIT'], os.environ['OMP_NUM_THREADS'])"
-    assert image.run(ROOT / "binder/start", sys.executable, "-c", code, **given).stdout.split() == [limit, "1"]
+    done = image.run(ROOT / "binder/start", sys.executable, "-c", code, MEM_LIMIT="4000000000")
+    assert done.stdout.split() == ["4000000000", "1"]

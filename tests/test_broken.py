@@ -15,7 +15,6 @@ from tests.tools import global_generators_left_alone
 
 PEEK = {"no mask", "soft mask", "heads not moved back", "norm over time"}
 TOKENS = torch.randint(11, (5, 7), generator=torch.Generator().manual_seed(0))
-ALL = ["none", *BUGS]
 
 
 def model() -> LanguageModel:
@@ -30,20 +29,16 @@ def peeks(broken) -> bool:
     return not torch.allclose(broken(changed)[:, :-1], broken(TOKENS)[:, :-1], atol=1e-9)
 
 
-@pytest.mark.parametrize("name", BUGS)
-def test_a_bug_changes_the_loss_no_weight_and_no_printed_line(name):
+@pytest.mark.parametrize("name", ["none", *BUGS])
+def test_a_bug_changes_the_loss_no_weight_and_no_printed_line_and_peeks_only_if_it_says_so(name):
     plain, broken = model(), break_it(model(), name)
     assert all(torch.equal(a, b) for a, b in zip(plain.parameters(), broken.parameters(), strict=True))
-    assert abs(next_token_loss(plain, (TOKENS,)) - next_token_loss(broken, (TOKENS,))) > 1e-6
     assert repr(broken) == repr(plain)
-
-
-@pytest.mark.parametrize("name", ALL)
-def test_a_model_peeks_exactly_if_its_bug_says_so_and_an_honest_loss_is_the_same_left_to_right(name):
-    broken = break_it(model(), name)
+    right, wrong = next_token_loss(plain, (TOKENS,)).item(), next_token_loss(broken, (TOKENS,)).item()
+    assert (abs(right - wrong) > 1e-6) == (name in BUGS)
     assert peeks(broken) == (name in PEEK)
-    apart = abs(next_token_loss(broken, (TOKENS,)).item() - left_to_right_loss(broken, TOKENS)) > 1e-6
-    assert apart == (name in PEEK)
+    # left to right, only an honest model has the same loss
+    assert (abs(wrong - left_to_right_loss(broken, TOKENS)) > 1e-6) == (name in PEEK)
 
 
 def run(line: str, **names):

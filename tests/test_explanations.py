@@ -12,8 +12,6 @@ from tests.strategies import normal, seeds, sizes
 from tests.test_vision import CLASSES, images_of, squares, vit
 from tests.tools import refuses
 
-# ---- rollout ----
-
 
 def maps_of(layers: int, b: int, h: int, t: int, seed: int) -> list[torch.Tensor]:
     return [normal(b, h, t, t, seed=seed + n).softmax(-1) for n in range(layers)]
@@ -35,9 +33,6 @@ def test_rollout_is_the_loop(shape: list[int], seed: int) -> None:
             torch.testing.assert_close(found[n, last], torch.tensor(share, dtype=torch.float64))
 
 
-# ---- occlusion ----
-
-
 @settings(max_examples=15)
 @given(sizes(5), st.integers(1, 3), seeds)
 def test_occlusion_is_the_loop(shape: list[int], b: int, seed: int) -> None:
@@ -48,17 +43,12 @@ def test_occlusion_is_the_loop(shape: list[int], b: int, seed: int) -> None:
     found = explanations.occlusion(model, images, patch_size)
     assert torch.equal(images, before) and not found.requires_grad
     assert found.shape == (b, shape[1] * shape[2])
-    for k, image in enumerate(images):
-        whole = model(image[None])[0].softmax(0)
-        named = int(whole.argmax())
-        for n in range(shape[1] * shape[2]):
-            covered = image[None].clone()
-            squares(covered, patch_size)[n][:] = 0.0
-            expected = whole[named] - model(covered)[0].softmax(0)[named]
-            torch.testing.assert_close(found[k, n], expected.detach())
-
-
-# ---- several patches taken away ----
+    whole = model(images).softmax(1).detach()
+    for n in range(shape[1] * shape[2]):
+        covered = images.clone()
+        squares(covered, patch_size)[n][:] = 0.0
+        drop = whole - model(covered).softmax(1).detach()
+        torch.testing.assert_close(found[:, n], drop[torch.arange(b), whole.argmax(1)])
 
 
 @settings(max_examples=15)
@@ -82,8 +72,6 @@ def test_patches_are_covered_with_0_or_their_tokens_left_out(shape: list[int], s
         torch.testing.assert_close(found[k : k + 1], model.head(model.pool_tokens(model.encode(tokens))))
 
 
-# ---- refusals ----
-
 X = normal(2, 3, 4, 6, seed=0)
 MODEL = vit([3, 2, 3, 2, 2], 0).eval()
 SIDE_BY_SIDE = VisionTransformer((3, 4, 6), 2, 8, 2, 1, num_classes=CLASSES, pool="concat").double().eval()
@@ -95,9 +83,6 @@ UNEQUAL = torch.arange(12).view(2, 6) < 2
 test_bad_input_is_refused_in_words = refuses(
     (lambda: explanations.attention_rollout([]), ["[]", "one or more"]),
     (lambda: explanations.attention_rollout([LOOKS, 0.99 * LOOKS]), ["(1, 2, 3, 3)", "sum to 1", "each.weights"]),
-    (lambda: explanations.attention_rollout([LOOKS + torch.nan]), ["sum to 1"]),
-    (lambda: explanations.occlusion(MODEL, X, 4), ["4 x 6", "size 4"]),
-    (lambda: explanations.occlusion(MODEL, X + torch.nan, 2), ["NaN", "finite"]),
     (lambda: explanations.occlusion(nn.Sequential(nn.Dropout()), X, 2), ["training mode", "model.eval()"]),
     (lambda: explanations.logits_without(MODEL, X, torch.ones(2, 6)), ["(2, 6) of torch.float32", "(2, 6) of bool"]),
     (lambda: explanations.logits_without(MODEL, X, UNEQUAL, leave_out=True), ["[2, 0]", "equally many"]),
@@ -105,8 +90,6 @@ test_bad_input_is_refused_in_words = refuses(
     (lambda: explanations.logits_without(SIDE_BY_SIDE, X, UNEQUAL & False, True), ["'concat'", "'mean'"]),
 )
 
-
-# ---- mutants ----
 
 ROLL = "(weights.mean(dim=1) + eye) / 2 @ flow"
 

@@ -49,9 +49,6 @@ def measure(arms: Any, pool: Examples = POOL, test: Examples = TEST, **how: Any)
     return label_efficiency.label_efficiency(arms, pool, test, **({"labels": (1, 2), "seeds": (0, 1)} | how))
 
 
-# ---- who sees what ----
-
-
 @settings(max_examples=20)
 @given(
     st.lists(st.integers(1, 8), min_size=1, max_size=3, unique=True),
@@ -70,9 +67,6 @@ def test_every_arm_sees_the_same_draws_and_no_more(labels: list[int], own: list[
             torch.testing.assert_close(drawn, (POOL[0][rows], POOL[1][rows]), rtol=0, atol=0)
     for accuracy in found.values():
         torch.testing.assert_close(accuracy, torch.tensor([[s + 3 * count / 1000 for count in labels] for s in own]))
-
-
-# ---- the arms, one by one ----
 
 
 def share(named: Any, labels: torch.Tensor) -> float:
@@ -134,20 +128,13 @@ def test_probe_first_begins_with_the_head_of_a_probe_on_each_set() -> None:
         torch.testing.assert_close(head, expected)
 
 
-# ---- bad input ----
-
 ARM = {"pixels": label_efficiency.Pixels()}
 BOTH = torch.cat([TEST[0], POOL[0][7:9]]), torch.cat([TEST[1], TEST[1][:2]])
 
 test_bad_input_is_refused_in_words = refuses(
-    (lambda: measure(ARM, labels=[1, 11]), ["each=11", "{0: 10, 1: 10, 2: 10}", "at most 10"]),
-    (lambda: measure(ARM, pool=(POOL[0][:9], POOL[1])), ["9 images", "(30,)"]),
     (lambda: measure(ARM, test=BOTH), ["2 test images are in the pool", "expected none", "split the data"]),
-    (lambda: measure({"a": label_efficiency.Tune(build, how={"lr": -1})}), ["lr=-1", "above 0"]),
 )
 
-
-# ---- mutants ----
 
 COPIED = "copy_encoder(self.source, model, head=self.keep_head)"
 STARTS = test_tune_starts_where_it_should_and_trains_each_network_on_its_set

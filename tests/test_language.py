@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from torch import nn
 
 from lecturelib import language
-from lecturelib.training import fit
 from lecturelib.transformer import LanguageModel
 from tests.mutants import Mutant, planted
 from tests.strategies import normal, seeds, sizes, tokens_of
@@ -68,16 +67,6 @@ def test_the_losses_part_for_a_model_that_looks_ahead() -> None:
     assert language.left_to_right_loss(Peeking(), tokens) == pytest.approx(math.log(VOCAB_SIZE))
 
 
-def test_four_strings_are_learned_by_heart() -> None:
-    torch.manual_seed(0)
-    # after the first symbol all that follows is sure
-    tokens = torch.tensor([[0, 4, 4, 5, 6, 4], [1, 6, 5, 4, 4, 5], [2, 5, 4, 6, 6, 6], [3, 4, 6, 4, 5, 5]])
-    model = LanguageModel(VOCAB_SIZE, 16, 2, 2, 6)
-    fit(model, language.next_token_loss, (tokens,), steps=60, batch_size=16)
-    assert language.left_to_right_loss(model, tokens) < 0.05
-    assert torch.equal(language.generate(model, tokens[:, :1], 5, temperature=0), tokens)
-
-
 @given(seeds, sizes(2), st.integers(0, 8))
 def test_temperature_zero_takes_the_likeliest_by_hand(seed: int, shape: list[int], steps: int) -> None:
     b, t = shape
@@ -128,24 +117,17 @@ def test_the_loop_asks_for_the_next_logits_of_the_whole_text_one_token_at_a_time
 @pytest.mark.parametrize("top_k", [None, 2, 9])
 def test_tokens_come_as_often_as_the_logits_say(temperature: float, top_k: int | None) -> None:
     logits, many = torch.tensor([0.3, 1.5, -0.4, 0.9, -1.0], dtype=torch.float64), 20_000
-    drawn = language._draw(logits.expand(many, -1), temperature, top_k, torch.Generator().manual_seed(1))
+    generator = torch.Generator().manual_seed(1)
+    drawn = language._draw(logits.expand(many, -1), temperature, top_k, generator)
     assert drawn.shape == (many,)
     kept = sorted(logits.tolist())[-(top_k or 5) :]
     powers = [math.exp(each / temperature) if each in kept else 0.0 for each in logits.tolist()]
     for count, power in zip(drawn.bincount(minlength=5).tolist(), powers, strict=True):
         p = power / sum(powers)
         assert count / many == pytest.approx(p, abs=5 * math.sqrt(p * (1 - p) / many) + 1e-6 * (p > 0))
-
-
-@given(sizes(2), seeds, st.integers(1, 7))
-def test_each_row_is_drawn_from_its_own_likeliest(shape: list[int], seed: int, top_k: int) -> None:
-    b, vocab_size = shape
-    logits, generator = normal(b, vocab_size, seed=seed), torch.Generator().manual_seed(seed)
-    for _ in range(10):
-        drawn = language._draw(logits, 5.0, top_k, generator)
-        assert ((logits > logits.gather(1, drawn[:, None])).sum(1) < top_k).all()
     # no more than k also where all are equal
-    assert len(language._draw(torch.zeros(200, 9), 1.0, top_k, generator).unique()) == top_k
+    alike = language._draw(torch.zeros(200, 9), temperature, top_k, generator)
+    assert len(alike.unique()) == (top_k or 9)
 
 
 MODEL = Table(torch.zeros(VOCAB_SIZE, VOCAB_SIZE))
@@ -155,9 +137,7 @@ test_bad_input_is_refused_in_words = refuses(
     (lambda: language.generate(MODEL, PROMPT[0], 5), ["(3,)", "(B, T)"]),
     # at the call, and not when the first token is asked for
     (lambda: language.write(MODEL, PROMPT[:, :0], 5), ["(2, 0)", "at least one token"]),
-    (lambda: language.write(MODEL, PROMPT, -1), ["steps=-1", "0 or more"]),
     (lambda: language.write(MODEL, PROMPT, 5, temperature=-0.5), ["temperature=-0.5", "0 or more"]),
-    (lambda: language.write(MODEL, PROMPT, 5, top_k=0), ["top_k=0", "1 or more"]),
     (lambda: language.write(MODEL, PROMPT, 5, max_len=6), ["3 tokens and 5 steps", "at most 7", "`generate`"]),
     (lambda: language.next_token_loss(MODEL, (PROMPT[:, :1],)), ["(2, 1)", "(B, T + 1)", "at least 2"]),
     (lambda: language.next_token_loss(MODEL, (PROMPT.int(),)), ["torch.int32", "of torch.int64", "long()"]),

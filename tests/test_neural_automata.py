@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from lecturelib import neural_automata
 from lecturelib.automata import DFA
 from lecturelib.data.strings import numbers, random_strings, to_tokens
-from lecturelib.recurrent import Reader, run_rnn
-from lecturelib.training import fit, seed_everything
+from lecturelib.recurrent import run_rnn
 from tests.mutants import Mutant, planted
 from tests.strategies import counter, dfas, seeds
 from tests.tools import refuses
@@ -82,24 +81,6 @@ def test_tolerance_and_most_decide_how_many_clusters_there_may_be() -> None:
     assert found is not None and len(found.dfa.table) == 2
 
 
-def test_a_trained_network_is_read_back_as_the_automaton_it_learnt() -> None:
-    dfa = counter(3)
-
-    def loss(model: torch.nn.Module, rows: tuple[torch.Tensor, ...]) -> torch.Tensor:
-        assert isinstance(model, Reader)
-        return F.binary_cross_entropy_with_logits(model.head(model.states(rows[0]))[..., 0], rows[1].float())
-
-    seed_everything(0)
-    model, short = Reader("rnn", 2, 16, 1), random_strings(4000, 12, seed=1)
-    fit(model, loss, (to_tokens(short, "01"), torch.tensor(dfa.verdicts(short))), steps=1000, batch_size=64)
-    strings = random_strings(60, 25, seed=3)
-    with torch.no_grad():
-        states = model.states(to_tokens(strings, "01"))
-        says = model.head(states)[..., 0] > 0
-    found = neural_automata.extract_dfa(states, strings, says, "01")
-    assert found is not None and found.dfa.equivalent(dfa)
-
-
 STATES, SAYS = torch.zeros(2, 3, 5), torch.zeros(2, 3, dtype=torch.bool)
 
 test_bad_input_is_refused_in_words = refuses(
@@ -112,8 +93,6 @@ test_bad_input_is_refused_in_words = refuses(
     (lambda: neural_automata.extract_dfa(STATES / 0, ["01", "10"], SAYS, "01"), ["NaN", "finite"]),
 )
 
-
-# ---- mutants ----
 
 UNDONE = test_extraction_undoes_compilation
 

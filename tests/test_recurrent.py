@@ -36,7 +36,7 @@ def test_run_rnn_is_torchs(shape: list[int], seed: int) -> None:
 
 
 @given(sizes(4), seeds)
-def test_run_lstm_is_torchs(shape: list[int], seed: int) -> None:
+def test_run_lstm_is_torchs_and_holds_its_gates(shape: list[int], seed: int) -> None:
     b, t, d, h = shape
     lstm, weights = network(nn.LSTM, d, h, seed)
     x = normal(b, t, d, seed=seed + 9)
@@ -44,14 +44,7 @@ def test_run_lstm_is_torchs(shape: list[int], seed: int) -> None:
     states, (_, last_c) = lstm(x)
     torch.testing.assert_close(trace.h, states)
     torch.testing.assert_close(trace.c[:, -1], last_c[0])
-
-
-@given(sizes(4), seeds)
-def test_the_trace_holds_the_gates_that_made_the_states(shape: list[int], seed: int) -> None:
-    b, t, d, h = shape
-    _, weights = network(nn.LSTM, d, h, seed)
-    x = normal(b, t, d, seed=seed + 9)
-    trace = recurrent.run_lstm(x, *weights)
+    # and the trace holds the gates that made the states
     nothing = torch.zeros(b, 1, h, dtype=torch.float64)
     h_before, c_before = (torch.cat([nothing, each[:, :-1]], dim=1) for each in (trace.h, trace.c))
     sums = (F.linear(x, weights[0]) + F.linear(h_before, weights[1], weights[2])).split(h, dim=-1)
@@ -123,8 +116,6 @@ test_bad_input_is_refused_in_words = refuses(
 )
 
 
-# ---- mutants ----
-
 FORCED = test_a_forced_gate_has_that_value_everywhere_and_the_others_do_not
 GATED = test_the_cell_forgets_sums_and_hides_as_its_gates_say
 READS = test_a_reader_reads_one_hot_symbols_with_torchs_cell
@@ -135,7 +126,7 @@ test_mutants = planted(
     [
         Mutant("h = h_0.expand(", "h = torch.zeros_like(h_0).expand(", test_run_rnn_is_torchs),
         Mutant("h = rnn_step(x[:, t], h, w_x", DETACHED, test_gradients_flow_through_both),
-        Mutant("i, f, g, o = (x @", "f, i, g, o = (x @", test_run_lstm_is_torchs),
+        Mutant("i, f, g, o = (x @", "f, i, g, o = (x @", test_run_lstm_is_torchs_and_holds_its_gates),
         Mutant('gate["i"], gate["f"], gate["g"]', 'gate["f"], gate["i"], gate["g"]', GATED),
         Mutant("torch.full_like(gate[name], value)", "gate[name] * value", FORCED),
         Mutant("self.states(tokens)[:, 1:]", "self.states(tokens)[:, :-1]", READS),

@@ -27,18 +27,6 @@ def test_it_is_a_complex_multiplication(shape: list[int], seed: int, base: float
     torch.testing.assert_close(rotary.apply_rotary(x, positions), rotary.apply_rotary(x, positions, 10_000.0))
 
 
-@given(st.integers(1, 4), seeds, bases, st.integers(0, 300), st.integers(0, 300), st.integers(-200, 3000))
-def test_a_dot_product_depends_on_the_distance_only(
-    half: int, seed: int, base: float, t: int, s: int, shift: int
-) -> None:
-    q, k = normal(2, 1, 2 * half, seed=seed)
-
-    def dot(t: int, s: int) -> torch.Tensor:
-        return (rotary.apply_rotary(q, torch.tensor([t]), base) * rotary.apply_rotary(k, torch.tensor([s]), base)).sum()
-
-    torch.testing.assert_close(dot(t + shift, s + shift), dot(t, s), rtol=1e-9, atol=1e-9)
-
-
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32, torch.float64])
 def test_it_keeps_the_type_and_counts_positions_exactly(dtype: torch.dtype) -> None:
     x, far = torch.tensor([[1.0, 0.0, 1.0, 0.0]], dtype=dtype), torch.tensor([1001])  # 1001 is no bfloat16

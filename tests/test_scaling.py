@@ -110,22 +110,12 @@ def test_steps_are_the_longest_row_of_products() -> None:
     assert scaling.counted(lambda: (a.exp() + b.sin()).softmax(dim=0).cumsum(dim=1))[::2] == (0, 0)
 
 
-def test_products_of_all_kinds_are_steps() -> None:
-    a, heads = parameters((2, 4, 4), (1, 2, 4, 4))
-    layer = nn.Linear(4, 4)
-    for product in (lambda: torch.ones(2, 3, 4) @ a, lambda: layer(x()), lambda: x() @ a[0]):  # bmm, addmm, mm
-        assert scaling.counted(product).steps == 1
-    fused = scaling.counted(lambda: attention.attend_fused(heads, heads, heads))
-    assert fused.steps == 1 and fused.flops == 2 * 2 * (2 * 4 * 4 * 4)
-
-
 def test_what_autograd_keeps_is_counted_once_and_no_parameter() -> None:
     a, b = parameters((4, 5), (4, 5))
     assert scaling.counted(lambda: x() @ a).bytes == 4 * 3 * 4  # x for the gradient by the weight
     same = x()
     assert scaling.counted(lambda: same @ a + same @ b).bytes == 4 * 3 * 4
     assert scaling.counted(lambda: x() @ a + x() @ b).bytes == 2 * 4 * 3 * 4
-    assert scaling.counted(lambda: (a + b).tanh()).bytes == 4 * 4 * 5  # its result
     assert scaling.counted(lambda: x() @ a @ b.T).bytes == 4 * 3 * 4 + 4 * 3 * 5  # b turned around is still b
     assert scaling.counted(lambda: same.requires_grad_() @ a).bytes == 4 * 3 * 4  # a leaf, but no parameter
     assert scaling.counted(lambda: x(10, 4)[:1] @ a).bytes == 4 * 10 * 4  # a view holds the memory behind it

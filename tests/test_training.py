@@ -118,12 +118,6 @@ def test_without_numbers_it_is_500_steps_of_32_rows_at_a_hundredth() -> None:
     assert found == training.fit(Number(), towards, rows, steps=500, batch_size=32, lr=0.01, seed=0)
 
 
-def test_eight_samples_are_learnt_by_heart() -> None:
-    few = (DATA[0][:8], DATA[1][:8])
-    history = training.fit(small_network(), squares, few, steps=400, batch_size=8, lr=0.02)
-    assert history.train[-1] < 1e-4 < history.train[0] / 100
-
-
 def test_the_weights_with_the_lowest_validation_loss_stay() -> None:
     # training leads from 0 to 3 and passes 1, which is what the validation data ask for
     model = Number()
@@ -132,9 +126,6 @@ def test_the_weights_with_the_lowest_validation_loss_stay() -> None:
     assert history.best == history.steps[int(np.argmin(history.valid))] < 20
     assert towards(model, ONE).item() == min(history.valid) < history.valid[-1]
     assert history.train[-1] < 0.1 and history.valid[-1] > 3.0
-
-
-# ---- stopping ----
 
 
 @pytest.mark.parametrize("label", ["number", None])
@@ -176,9 +167,6 @@ def test_numbers_below_the_smallest_normal_one_are_0_while_training_and_not_afte
 
     training.fit(Number(), loss, THREE, steps=3)
     assert (smallest / 2).item() > 0
-
-
-# ---- what is shown ----
 
 
 def test_the_bar_of_a_notebook_moves_and_says_how_long_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,9 +215,6 @@ def test_progress_and_a_labelled_run_say_one_line_on_stderr(capsys: pytest.Captu
         assert said in err
 
 
-# ---- seeds ----
-
-
 def test_seed_everything_sets_all_generators_and_returns_one_of_its_own() -> None:
     def draws(seed: int) -> list[float]:
         own = training.seed_everything(seed)
@@ -240,8 +225,6 @@ def test_seed_everything_sets_all_generators_and_returns_one_of_its_own() -> Non
     assert training.seed_everything(0).initial_seed() == 0
     assert draws(7) == draws(np.int64(7)) and not set(draws(7)) & set(draws(8))
 
-
-# ---- refusals ----
 
 PAIR = (torch.ones(3, 1), torch.ones(2, 1))
 
@@ -276,8 +259,6 @@ test_bad_input_is_refused_in_words = refuses(
     (lambda: training.seed_everything(None), ["seed=None", "whole number"]),
 )
 
-
-# ---- mutants ----
 
 LOOP = test_fit_is_the_loop_written_out
 BEST = test_the_weights_with_the_lowest_validation_loss_stay

@@ -37,9 +37,6 @@ def storages(model: nn.Module) -> set[int]:
 MODEL = network(1)
 
 
-# ---- draws ----
-
-
 @st.composite
 def labelled(draw: st.DrawFn) -> torch.Tensor:
     """Draw labels of 1 to 4 classes, each class at least once, in any order and of unequal counts."""
@@ -57,9 +54,6 @@ def test_of_each_class_as_many_are_drawn_as_asked_for(labels: torch.Tensor, seed
         assert labels[rows].tolist() == [c for c in range(classes) for _ in range(each)]
         # the first of the class, as the seed shuffles all rows: those of a smaller draw are among them
         assert rows.tolist() == [row for c in range(classes) for row in [k for k in order if labels[k] == c][:each]]
-
-
-# ---- copies ----
 
 
 @pytest.mark.parametrize(("classes", "head"), [(3, False), (3, True), (5, False), (None, False)])
@@ -113,9 +107,6 @@ def test_a_network_with_the_head_of_a_probe_names_what_the_probe_names() -> None
     assert moved == {"head.weight", "head.bias"}
 
 
-# ---- low rank ----
-
-
 @pytest.mark.parametrize(("shape", "rank"), [((7, 5), 3), ((5, 7), 1), ((3, 3), 3)])
 def test_lora_is_the_dense_layer_with_b_a_added(shape: tuple[int, int], rank: int) -> None:
     linear, x = nn.Linear(*shape).double(), normal(2, 11, shape[0], seed=1)
@@ -161,39 +152,28 @@ def test_add_lora_trains_a_copys_queries_values_and_head(build: dict[str, Any]) 
     assert bytes_of_one_task == 8 * (2 * 2 * 2 * (8 + 8) + 3 * 8 + 3)
 
 
-# ---- bad input ----
-
 Y = torch.tensor([0, 1, 0, 1, 1, 2])
 X = images(6, 1)
+PAINTER = MaskedAutoencoder(network(1, num_classes=None), 4, 1, 1)
 
 
 test_bad_input_is_refused_in_words = refuses(
-    *(
-        (lambda source=source, head=head: transfer.copy_encoder(source, network(2), head), words)
-        for source, head, words in (
-            (network(1, d_model=12), False, ["of the same build", "2, 12, 2", "2, 8, 2"]),
-            (network(1, num_heads=4), False, ["2, 8, 4", "2, 8, 2"]),  # the weights would fit, by chance
-            (network(1, pool="class"), True, ["'class'", "'mean'"]),
-            (network(1, num_classes=5), True, ["no head of as many classes", "head=False"]),
-            (network(1, num_classes=None), True, ["no head of as many classes"]),
-            (MaskedAutoencoder(network(1, num_classes=None), 4, 1, 1), False, ["MaskedAutoencoder", ".encoder"]),
-        )
-    ),
+    # the weights would fit, by chance
+    (lambda: transfer.copy_encoder(network(1, num_heads=4), MODEL), ["of the same build", "2, 8, 4", "2, 8, 2"]),
+    (lambda: transfer.copy_encoder(network(1, pool="class"), MODEL), ["'class'", "'mean'"]),
+    (lambda: transfer.copy_encoder(network(1, num_classes=5), MODEL, head=True), ["no head of as many classes"]),
+    (lambda: transfer.copy_encoder(network(1, num_classes=None), MODEL, head=True), ["no head", "head=False"]),
+    (lambda: transfer.copy_encoder(PAINTER, MODEL), ["MaskedAutoencoder", ".encoder"]),
     (lambda: transfer.draw_labelled(Y, 3, seed=0), ["each=3", "{0: 2, 2: 1}", "at most 1"]),
-    (lambda: transfer.draw_labelled(Y, 0, seed=0), ["each=0", "whole number of 1 or more"]),
     (lambda: transfer.features(nn.Linear(2, 2), X), ["Linear", "expected a VisionTransformer"]),
-    (lambda: transfer.LinearProbe(MODEL, X[:, :1], Y), ["(6, 1, 4, 6)", "(B, 2, 4, 6)"]),
     (lambda: transfer.LoRA(nn.Linear(7, 3), 4), ["rank=4", "1 to 3"]),
     (lambda: transfer.check_examples((X, Y, Y)), ["tuple", "a pair (images, labels)"]),
     (lambda: transfer.check_examples((X[:5], Y)), ["5 images", "(6,)", "expected (5,)"]),
     (lambda: transfer.check_examples((X, Y.int())), ["labels are torch.int32", "torch.int64", ".long()"]),
-    (lambda: transfer.check_examples((X + torch.inf, Y)), ["infinity", "finite"]),
     (lambda: transfer.check_examples((X, Y), 2), ["labels are 0 to 2", "below 2"]),
     (lambda: transfer.check_examples((X, Y - 1)), ["labels are -1 to 1", "expected 0 or more"]),
 )
 
-
-# ---- mutants ----
 
 ENCODER = "target.load_state_dict(own | given)"
 UPDATE = "x @ self.A.mT @ self.B.mT"

@@ -69,16 +69,12 @@ def test_a_translator_is_its_equation(shape: list[int], seed: int, kind: str) ->
             torch.testing.assert_close(logits[row, step], F.linear(torch.cat([h, c]), model.out.weight, model.out.bias))
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_parameter_learns(kind: str) -> None:
-    model = translator(kind, 4)
-    model(*batch(3, 5, 4, 1)).pow(3).sum().backward()
-    assert not parameters_that_rest(model)
-
-
-def test_both_translators_have_as_many_parameters() -> None:
-    counts = [sum(each.numel() for each in translator(kind).parameters()) for kind in ("attention", "one vector")]
-    assert counts[0] == counts[1]
+def test_both_translators_have_as_many_parameters_and_all_of_them_learn() -> None:
+    models = [translator(kind, 4) for kind in KINDS]
+    for model in models:
+        model(*batch(3, 5, 4, 1)).pow(3).sum().backward()
+        assert not parameters_that_rest(model)
+    assert len({sum(each.numel() for each in model.parameters()) for model in models}) == 1
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -89,11 +85,8 @@ def test_a_target_is_exact_if_it_is_what_is_written_greedily(kind: str) -> None:
     written = target[:, :1]
     for _ in range(2):
         written = torch.cat([written, model(source, written, lengths)[:, -1:].argmax(dim=-1)], dim=1)
-    half = torch.where((torch.arange(40) % 2 == 0)[:, None], written, target)
-    for each in (target, written, half):
-        exact = (each == written).all(dim=1).float().mean()
-        assert translation.share_exact(model, (source, each, lengths)) == exact
-    assert translation.share_exact(model, (source, written, lengths)) == 1
+    written[10:, -1] = (written[10:, -1] + 1) % TARGET
+    assert translation.share_exact(model, (source, written, lengths)) == 0.25
 
 
 def test_the_losses_are_the_mean_surprise_at_each_token() -> None:
@@ -135,10 +128,6 @@ S, T, N = torch.zeros(2, 5).long(), torch.zeros(2, 3).long(), torch.tensor([5, 2
 
 test_bad_input_is_refused_in_words = refuses(
     (lambda: translation.BiGRU(11, 7), ["d_model=7", "even", "half for each direction"]),
-    (lambda: translation.BiGRU(11, 6)(S, N[:1]), ["(1,)", "2 sequences", "(2,)"]),
-    (lambda: translation.Translator(11, 0, 6), ["target_vocab_size=0"]),
-    (lambda: translation.copies(0, 3, 1), ["n=0"]),
-    (lambda: translator("attention")(S, T.bool(), N), ["target", "torch.bool", "whole numbers"]),
 )
 
 

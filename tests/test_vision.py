@@ -1,7 +1,5 @@
 """Patches against plain loops, the vision transformer against torch's own layers."""
 
-import math
-
 import pytest
 import torch
 import torch.nn.functional as F
@@ -13,6 +11,7 @@ from lecturelib import vision
 from lecturelib.data.digits import digits
 from lecturelib.puzzles import answer_loss
 from lecturelib.training import fit
+from lecturelib.transformer import sinusoidal_positions
 from tests.mutants import Mutant, planted
 from tests.strategies import images_of, normal, seeds, sizes
 from tests.test_transformer import stack
@@ -43,9 +42,6 @@ def squares(images: torch.Tensor, patch_size: int) -> list[torch.Tensor]:
     ]
 
 
-# ---- patches ----
-
-
 @given(sizes(5), seeds)
 def test_patch_n_is_that_square_of_the_image_and_goes_back_there(shape: list[int], seed: int) -> None:
     b, c, rows, columns, patch_size = shape
@@ -58,23 +54,15 @@ def test_patch_n_is_that_square_of_the_image_and_goes_back_there(shape: list[int
     assert torch.equal(vision.unpatchify(patches, patch_size, *images.shape[2:]), images)
 
 
-# ---- positions ----
-
-
 @given(sizes(3))
 def test_grid_positions_tell_the_row_and_then_the_column(shape: list[int]) -> None:
     rows, columns, quarter = shape
     width = 4 * quarter
     table = vision.grid_positions(rows, columns, width)
-    assert table.shape == (rows * columns, width)
+    lines = sinusoidal_positions(max(rows, columns), width // 2)
     for i in range(rows):
         for j in range(columns):
-            waves = []
-            for place in (i, j):
-                for k in range(quarter):
-                    angle = place / 10_000 ** (2 * k / (width / 2))
-                    waves += [math.sin(angle), math.cos(angle)]
-            torch.testing.assert_close(table[i * columns + j], torch.tensor(waves), atol=2e-6, rtol=0)
+            assert torch.equal(table[i * columns + j], torch.cat([lines[i], lines[j]]))
     assert len(table.unique(dim=0)) == rows * columns
 
 
@@ -89,9 +77,6 @@ def test_positions_are_resized_as_a_picture(shape: list[int], seed: int) -> None
         picture = table[:, d].view(1, 1, rows, columns)
         expected = F.interpolate(picture, size=new, mode="bilinear")[0, 0]
         torch.testing.assert_close(found[..., d], expected)
-
-
-# ---- the network ----
 
 
 @settings(max_examples=20)
@@ -152,8 +137,6 @@ def test_eight_digits_are_learned_by_heart(pool: str) -> None:
     assert torch.equal(model(images).argmax(-1), labels)
 
 
-# ---- refusals ----
-
 X = torch.zeros(2, 3, 4, 6)
 
 
@@ -180,8 +163,6 @@ test_bad_input_is_refused_in_words = refuses(
     (lambda: vision.check_images(X, (1, 4, 6)), ["(2, 3, 4, 6)", "(B, 1, 4, 6)"]),
 )
 
-
-# ---- mutants ----
 
 TO_PATCHES = "cut.permute(0, 2, 4, 1, 3, 5)"
 PLACED = "patchify(images, self.patch_size)) + self.pos_embed"
