@@ -161,10 +161,9 @@ class Changes:
 
 def step(page: Any, out: Any) -> None:
     picture, text = out.locator(PICTURE), out.locator("input[type=text]")
-    with Changes(page, picture):
-        text.fill("")
-    with Changes(page, picture):
-        text.fill("1101")
+    for typed in ("", "1101"):
+        with Changes(page, picture):
+            text.fill(typed)
     with Changes(page, picture):
         out.get_by_role("button", name="step back").click()
     out.locator(".noUi-handle").focus()

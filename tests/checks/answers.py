@@ -351,7 +351,6 @@ WRONG["the suspect"] = {
     "none": [[]],
     "error": ["H", "lines D and E"],
     "other": [4, [4, 5]],
-    "not solved yet": [[...]],
 }
 
 RIGHT["the side of a patch"] = [[0.8, 0.73, 0.53], (0.77, 0.69, 0.6)]
@@ -363,8 +362,6 @@ WRONG["the side of a patch"] = {
     "nothing learned": [[0.1, 0.13, 0.08]],
     "percent": [[80.1, 73, 53]],
     "other": [[0.8, -1, 0.5], [0.7, 1.2, 2.0]],
-    "error": [[0.8, 0.5], "0.79 0.70 0.53", {8: 0.79, 4: 0.7, 2: 0.53}],
-    "not solved yet": [[..., ..., ...]],
 }
 
 # ---- notebook 06 ----
@@ -461,8 +458,6 @@ WRONG["somebody's experiment"] = {f"line {each}": [f"A{each}D", [each.lower()]] 
     "D alone": ["D "],
     "none": [[]],
     "other": [17],
-    "error": ["XY"],
-    "not solved yet": [...],
 }
 
 RIGHT["letters like digits"] = [[0.03, 0.17], (-0.01, 0.15), torch.tensor([0.02, 0.2])]
@@ -474,7 +469,6 @@ WRONG["letters like digits"] = {
     "no lead": [[-0.09, -0.01]],
     "one number": [0.17],
     "other": ["both", [1, 2, 3]],
-    "not solved yet": [[..., ...]],
 }
 
 # ---- notebook 08 ----
@@ -546,8 +540,6 @@ WRONG["the same operations, less text"] = {
     "in the wrong order": [[2.4, 2.0, 2.0], [2.0, 2.4, 2.05]],
     "differences": [[0.0, 0.03, 0.4]],
     "other": ["one", [2.0, 1.5, 2.4], [196, 199, 236]],
-    "error": [[1.96, 1.99]],
-    "not solved yet": [[..., ..., ...]],
 }
 
 # ---- notebook 09 ----

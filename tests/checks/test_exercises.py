@@ -215,22 +215,6 @@ def test_a_right_answer_that_writes_into_its_arguments_is_told_so() -> None:
     assert same.verdict(lambda x: x.view(3)).says == "small: not yet. S."
 
 
-def plus_one(x):
-    y = x + 1
-    return y
-
-
-def test_an_imitation_is_a_function_or_an_edit_of_the_solution_and_a_word_needs_none() -> None:
-    imitations = {"a": lambda x: x + 3, "b": ("y = x + 1 => y = x; return y => return y + 4", "x + 1 => x + 5")}
-    texts = "a: A.\nb: B,\n    and more.\nc / d: C or D.\n"
-    exercise = small(lambda x: x + 1, [(1.0,)], texts, imitations=imitations, solution=plus_one)
-    for answer, says in ((3, "A."), (4, "B, and more."), (5, "B, and more.")):
-        assert exercise.verdict(lambda x, n=answer: x + n).says == f"small: not yet. {says}"
-    assert exercise.verdict(lambda x: "d").says == "small: not yet. C or D."
-    with pytest.raises(ValueError, match="'x - 1 => x' finds nothing in plus_one"):
-        small(lambda x: x, [(1,)], "a: A.\n", imitations={"a": "x - 1 => x"}, solution=plus_one).verdict(lambda x: 9)
-
-
 # ---- single exercises ----
 
 

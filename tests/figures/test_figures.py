@@ -250,8 +250,7 @@ case("recurrent_networks.unrolled_drawing")
 case("recurrent_networks.gradients",
      np.array([0.4, 0.9, 1.2, 0.8])[:, None, None] ** (49 - np.arange(50) + noise(4, 5, 1)),
      [(0.5, 0.3), (1, 0.3), (2, 0.3), (2, 2)])  # fmt: skip
-for SPREAD in (0.05, 0.5):
-    case("recurrent_networks.read_back", *read_back(SPREAD))
+case("recurrent_networks.read_back", *read_back(0.5))
 case("recurrent_networks.read_back", *read_back(0.5)[:2], None, MODULO_3)
 case("recurrent_networks.paths", [0, 1, 10, 300], PATHS, wrong=[False, False, False, False, True])
 case("recurrent_networks.padded_batch", [10, 17, 24, 31, 14, 33])
@@ -305,7 +304,6 @@ case("vision_drawings.mae_drawing", image(), hide(1, 16)[0], image(seed=1))
 case("patch_playground.looked_at", *looked_at(3, 1, 4))
 case("patch_playground.looked_at", *looked_at(1, 3, 8))
 case("patch_playground.painted", *filled_in(3, 1))
-case("patch_playground.painted", *filled_in(1, 3))
 case("mae.reconstructions", COLUMNS, hide(4, 16), ["visible"], {METHODS[0]: noise(4) ** 2 / 99})
 case("mae.errors_along", {"MAE": ([0, 100, 900], [0.2, 0.06, 0.04]), "with a long name": ([0, 500], [0.3, 0.041])},
      dict(zip(METHODS, [0.075, 0.041, 0.04, 0.0401], strict=True)))  # fmt: skip
@@ -315,7 +313,6 @@ case("mae.by_content", ["smooth", "middle", "detailed"], {"a cat": BY_THIRD, "a 
 case("transfer.label_curves", LABELS, seeds(SOURCES, 7, 5), 0.1, ["pixels"], SOURCES[:1], begin=0.15)
 case("transfer.differences", LABELS, seeds(SOURCES, 7, 5, -0.3, 0.02), dict.fromkeys(SOURCES, [True] * 7))
 case("transfer.ranking", arms(18), "from scratch", ["pixels"])
-case("transfer.ranking", arms(3), "from scratch", ["pixels"])
 case("transfer.forgetting", FORGOT, "before fine-tuning", ("print", "handwriting"))
 case("transfer_drawings.glyph_rows", {f"{name}: a long name": images(12, side=8) for name in SOURCES[:5]})
 case("transfer_drawings.arms_drawing", dict.fromkeys(transfer_drawings._ARMS, 987_654), 987_654)
@@ -334,7 +331,6 @@ case("foundation.spread", {"nothing\nremoved": [3.0], "6 others": 3.4 + noise(20
      {"first half": 14.4, "equally likely": 10.8})  # fmt: skip
 case("foundation.by_labels", LABELS[:5], seeds(["tf-idf", "MiniLM", "SmolLM2"], 5, 10, low=0.4),
      {"MiniLM, no label: nearest description": 0.7, "chance": 1 / 6})  # fmt: skip
-case("cost_explorer.cost_frame", *costs(400e6, 4.3e9, 2.2e9, 1.1e9), size=(12, 5.2))
 case("cost_explorer.cost_frame", *costs(1.2e12, 1.4e16, 9e15, 1e12, second=3e19, rate=1e3), size=(12, 5.2))
 case("cost_explorer.cost_frame", *costs(4096, 512.0, second=0, memory=512e9, rate=1e15), size=(12, 5.2))
 FIGURES = {f"{name}: {k}": make for name, cases in CASES.items() for k, make in enumerate(cases)}
