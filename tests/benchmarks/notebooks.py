@@ -11,7 +11,7 @@ import argparse
 import os
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import nbformat
 from nbclient import NotebookClient
@@ -20,7 +20,6 @@ from nbformat.v4 import new_code_cell
 
 from lecturelib.workshop.notebooks import all_in, find
 from lecturelib.workshop.publish.execute import CELL_TIMEOUT, ENVIRONMENT
-from lecturelib.workshop.publish.form import WIDGET_VIEW
 from lecturelib.workshop.start import PEAK
 
 CPU_BAR = 60  # seconds
@@ -58,19 +57,6 @@ _pace()
 """
 
 
-class Stopwatch(NotebookClient):
-    """A notebook client that notes when the first picture or widget appears."""
-
-    started = 0.0
-    first_picture: float | None = None
-
-    def process_message(self, msg: dict[str, Any], cell: NotebookNode, cell_index: int) -> NotebookNode | None:
-        """Look at each message from the kernel on its way into the outputs."""
-        if self.first_picture is None and {"image/png", WIDGET_VIEW} & set(msg["content"].get("data", {})):
-            self.first_picture = time.perf_counter() - self.started
-        return super().process_message(msg, cell, cell_index)
-
-
 class Cell(NamedTuple):
     """What a cell costs: CPU seconds, microseconds of a step of the fixed loop meanwhile, seconds on a slow core."""
 
@@ -86,12 +72,6 @@ class Costs(NamedTuple):
     cells: list[Cell]
     wall: float
     peak: float
-    first_picture: float | None
-
-
-def _printed(cell: NotebookNode) -> str:
-    """Return what a cell printed; the kernel may send one line in two parts."""
-    return "".join(output.text for output in cell.outputs)
 
 
 def measure(path: Path) -> Costs:
@@ -101,25 +81,29 @@ def measure(path: Path) -> Costs:
     loops = [new_code_cell(LOOP) for _ in range(len(code) + 1)]
     memory = new_code_cell(PEAK)
     nb.cells = [loops[0], *(cell for pair in zip(code, loops[1:], strict=True) for cell in pair), memory]
-    client = Stopwatch(
+    client = NotebookClient(
         nb,
         timeout=CELL_TIMEOUT,
         kernel_name="python3",
         resources={"metadata": {"path": str(path.parent)}},
         extra_arguments=["--log-level=ERROR"],
     )
-    client.started = time.perf_counter()
+    started = time.perf_counter()
     client.execute(env=os.environ | ENVIRONMENT)
-    wall = time.perf_counter() - client.started
+    wall = time.perf_counter() - started
+
+    def printed(cell: NotebookNode) -> str:  # the kernel may send one line in two parts
+        return "".join(output.text for output in cell.outputs)
+
     cells = []
     left, pace = 0.0, None  # what the kernel spent before the first cell, on its imports, counts as well
     for loop, cell in zip(loops, [None, *code], strict=True):
-        before, step, after = map(float, _printed(loop).split())
+        before, step, after = map(float, printed(loop).split())
         begins = cell.source.partition("\n")[0] if cell else "imports"
         cpu, between = before - left, ((pace or step) + step) / 2
         cells.append(Cell(begins, cpu, between, cpu * SLOW / between))
         left, pace = after, step
-    return Costs(cells, wall, float(_printed(memory)) / MB, client.first_picture)
+    return Costs(cells, wall, float(printed(memory)) / MB)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -130,14 +114,13 @@ def main(argv: list[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
     paths = [find(name) for name in arguments.names] or all_in()
     slow = f"CPU s at {SLOW} us"
-    print(f"{'notebook':<28}{'CPU s':>7}{'us/step':>9}{slow:>15}{'wall s':>13}{'peak MB':>14}{'first picture s':>17}")
+    print(f"{'notebook':<28}{'CPU s':>7}{'us/step':>9}{slow:>15}{'wall s':>13}{'peak MB':>14}")
     for path in paths:
         costs = measure(path)
         cpu, scaled = sum(cell.cpu for cell in costs.cells), sum(cell.slow for cell in costs.cells)
-        picture = "none" if costs.first_picture is None else f"{costs.first_picture:.1f}"
         print(
             f"{path.stem:<28}{cpu:>7.1f}{cpu * SLOW / scaled:>9.2f}{scaled:>15.1f} /{LONGER.get(path.stem, CPU_BAR):>3}"
-            f"{costs.wall:>8.1f}{costs.peak:>8.0f} /{LARGER.get(path.stem, MEMORY_BAR):>4}{picture:>17}",
+            f"{costs.wall:>8.1f}{costs.peak:>8.0f} /{LARGER.get(path.stem, MEMORY_BAR):>4}",
             flush=True,
         )
         if arguments.cells:

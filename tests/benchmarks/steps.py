@@ -98,13 +98,6 @@ class TorchStack(nn.Module):
         return self.layers(x, mask=mask, is_causal=self.causal)
 
 
-def installed() -> None:
-    """Leave with a sentence where a peer is missing."""
-    missing = [name for name in ("vit_pytorch", "x_transformers") if find_spec(name) is None]
-    if missing:
-        sys.exit(f'{", ".join(missing)} not installed: pip install -e ".[benchmarks]"')
-
-
 def vit_pytorch(file: str) -> Any:
     """Return one file of vit-pytorch, such as "vit", without what its package imports at its head.
 
@@ -133,11 +126,6 @@ def x_layers(shape: Shape) -> Any:
     )
 
 
-def with_loss(models: dict[str, Any], loss: Loss) -> Row:
-    """Return models with one loss for all."""
-    return {name: (model, loss) for name, model in models.items()}
-
-
 def stack(shape: Shape) -> Row:
     """Return a stack of blocks."""
     x = torch.randn(shape.batch_size, shape.tokens, shape.d_model)
@@ -149,7 +137,7 @@ def stack(shape: Shape) -> Row:
     if not shape.causal:  # vit-pytorch's blocks know no mask
         wide = shape.d_model // shape.num_heads, 4 * shape.d_model
         models["vit-pytorch"] = vit_pytorch("vit").Transformer(shape.d_model, shape.num_layers, shape.num_heads, *wide)
-    return with_loss(models, lambda model: (model(x) - 1).square().mean())
+    return {name: (model, lambda model: (model(x) - 1).square().mean()) for name, model in models.items()}
 
 
 def inside(shape: Shape) -> dict[str, int]:
@@ -173,7 +161,7 @@ def vision(shape: Shape) -> Row:
         "vit-pytorch": vit_pytorch("vit").ViT(**theirs, **inside(shape), pool="mean"),
         "x-transformers": wrapper(**theirs, attn_layers=x_layers(shape)),
     }
-    return with_loss(models, lambda model: F.cross_entropy(model(images), labels))
+    return {name: (model, lambda model: F.cross_entropy(model(images), labels)) for name, model in models.items()}
 
 
 def autoencoder(image: tuple[int, int, int], patch_size: int, encoder: Shape, decoder: Shape) -> Row:
@@ -200,7 +188,7 @@ def language(shape: Shape) -> Row:
         "ours": LanguageModel(VOCAB_SIZE, *shape[2:5], max_len=shape.tokens),
         "x-transformers": wrapper(num_tokens=VOCAB_SIZE, max_seq_len=shape.tokens, attn_layers=x_layers(shape)),
     }
-    return with_loss(models, lambda model: next_token_loss(model, (text,)))
+    return {name: (model, lambda model: next_token_loss(model, (text,))) for name, model in models.items()}
 
 
 ROWS: dict[str, Callable[[], Row]] = {
@@ -259,7 +247,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("words", nargs="*", metavar="WORD", help="rows whose name holds one; without, all")
     parser.add_argument("--compiled", action="store_true", help="our models under torch.compile as well")
     given = parser.parse_args(argv)
-    installed()
+    if missing := [name for name in ("vit_pytorch", "x_transformers") if find_spec(name) is None]:
+        sys.exit(f'{", ".join(missing)} not installed: pip install -e ".[benchmarks]"')
     torch.set_num_threads(1)
     torch.manual_seed(0)
     best = peak()

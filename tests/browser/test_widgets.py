@@ -1,6 +1,7 @@
-"""The interactive figures in a real JupyterLab: they follow mouse and keys, axe finds nothing in two themes, keys reach
-all of a figure and leave it, the focus is seen, pictures stay in a saved notebook."""
+"""The interactive figures in a real JupyterLab: page and kernel follow each other, axe finds nothing in two themes, the
+keys reach all of a figure and leave it, the focus is seen, pictures stay in a saved notebook."""
 
+import re
 import shutil
 from collections.abc import Callable
 from typing import Any
@@ -8,9 +9,6 @@ from typing import Any
 import pytest
 
 from tests.browser import axe, lab
-from tests.browser.test_attention_explorer_in_jupyterlab import CELL as EXPLORER
-from tests.browser.test_patch_playground_in_jupyterlab import ATTENTION, MASKING, MODELS
-from tests.browser.test_transfer_lab_in_jupyterlab import LAB, SHOW
 from tests.tools import REQUIRED, needs
 
 pytestmark = [pytest.mark.platform, needs(not lab.MISSING, lab.HOW)]
@@ -79,7 +77,51 @@ from lecturelib.training import fit
 x = torch.linspace(-1, 1, 64)[:, None]
 history = fit(torch.nn.Linear(1, 1), lambda m, b: (m(b[0]) - b[1]).square().mean(), (x, 3 * x), label="a line")
 """
+EXPLORER = """
+import numpy as np
+from lecturelib.widgets.attention_explorer import AttentionExplorer
+
+scores = 2 * np.random.default_rng(0).normal(size=(2, 3, 7, 7))
+mask = np.tril(np.ones((7, 7), dtype=bool))
+explorer = AttentionExplorer(scores, ["The", "month", "is", "March", "the", "third", "month"], mask=mask, d_k=5)
+explorer
+"""
+MASKING = """
+from lecturelib.mae import MaskedAutoencoder
+from lecturelib.vision import VisionTransformer
+from lecturelib.widgets.patch_playground import PatchPlayground
+
+torch.manual_seed(0)
+images = np.random.default_rng(0).random((5, 1, 8, 8), dtype=np.float32)
+painter = MaskedAutoencoder(VisionTransformer((1, 8, 8), 2, 12, 3, 2), 8, 2, 1)
+hiding = PatchPlayground.masking({"network": painter, "white": lambda images, mask: images * 0 + 1}, images)
+hiding
+"""
+ATTENTION = """
+looking = PatchPlayground.attention(VisionTransformer((1, 8, 8), 2, 12, 3, 2, 10), images, [1, 2, 3, 4, 5])
+looking
+"""
+LAB = """
+import torch
+from lecturelib.vision import VisionTransformer
+from lecturelib.widgets.transfer_lab import TransferLab
+
+torch.manual_seed(0)
+images, labels = torch.rand(120, 1, 4, 4), torch.arange(120) % 4
+source = VisionTransformer((1, 4, 4), 2, 8, 2, 1, 4)
+pool, test = (images[:80], labels[:80]), (images[80:], labels[80:])
+"""
+SHOW = """
+lab = TransferLab({"print": source}, pool, test, steps=STEPS, every=5)
+lab
+"""
 PICTURE = ".jupyter-widgets img"
+EXECUTE = """async (code) => { const {kernel} = jupyterapp.shell.currentWidget.sessionContext.session;
+  const {content} = await kernel.requestExecute({code}).done;
+  return content.status === 'ok' ? '' : `${content.ename}: ${content.evalue}`; }"""
+RUN = """async (n) => { const {content} = jupyterapp.shell.currentWidget; content.activeCellIndex = n;
+  await jupyterapp.commands.execute('notebook:run-cell'); }"""
+GROWN = "([where, n]) => document.querySelector(where)?.getAttribute('d').split('L').length > n"
 PASSED = """(handle) => { window.passed = [];
   new MutationObserver(() => {
     const now = Number(handle.getAttribute('aria-valuenow'));
@@ -119,10 +161,9 @@ class Changes:
 
 def step(page: Any, out: Any) -> None:
     picture, text = out.locator(PICTURE), out.locator("input[type=text]")
-    with Changes(page, picture):
-        text.fill("")
-    with Changes(page, picture):
-        text.fill("1101")
+    for typed in ("", "1101"):
+        with Changes(page, picture):
+            text.fill(typed)
     with Changes(page, picture):
         out.get_by_role("button", name="step back").click()
     out.locator(".noUi-handle").focus()
@@ -193,7 +234,6 @@ def count(page: Any, out: Any) -> None:
         page.keyboard.press("Tab")
         assert outcome.get_by_text("predicted: 99").count() == 0
     outcome.get_by_text("You predicted: 12. Measured: 17.").wait_for()
-    assert page.locator(".jp-CodeCell").count() == len(CELLS)  # no digit or letter reached the notebook
 
 
 def unfold(page: Any, out: Any) -> None:
@@ -211,14 +251,73 @@ def filled(page: Any, out: Any) -> None:
     assert "a line" in out.inner_text() and "loss 0.0" in out.inner_text()
 
 
-def hold(page: Any, out: Any) -> None:
-    out.locator("div.map, .main .stage").first.click(position={"x": 90, "y": 90})
+def tell(page: Any, code: str) -> None:
+    """Run a line in the kernel."""
+    said = page.evaluate(EXECUTE, code)
+    assert said == "", said
+
+
+def heard(page: Any, condition: str) -> None:
+    """Wait until something holds in the kernel: a widget sends one message after another."""
+    for _ in range(20):
+        if not page.evaluate(EXECUTE, f"assert {condition}"):
+            return
+        page.wait_for_timeout(250)
+    raise AssertionError(condition)
+
+
+def explore(page: Any, out: Any) -> None:
+    tell(page, "explorer.selected = None")
+    out.locator("div.map").click(position={"x": 90, "y": 90})
+    heard(page, "explorer.selected is not None")
+    tell(page, "explorer.layer, explorer.head, explorer.selected, explorer.temperature = 1, 2, 4, 1")
+    out.locator(".status", has_text="“the” in layer 2, head 3 looks most at").wait_for()
+    out.locator(".map").first.focus()
     page.keyboard.press("ArrowDown")
+    out.get_by_label("layer 2, head 3", exact=True).focus()
+    for key in ("ArrowLeft", "ArrowUp"):
+        page.keyboard.press(key)
+    out.get_by_label("temperature").press("ArrowRight")
+    heard(page, "(explorer.selected, explorer.layer, explorer.head, explorer.temperature > 1) == (5, 0, 1, True)")
 
 
 def hide(page: Any, out: Any) -> None:
-    out.locator(".stage").nth(1).click(position={"x": 10, "y": 10})
-    page.keyboard.press("ArrowRight")
+    status, middle = out.locator(".status"), out.locator(".stage").nth(1)
+    out.get_by_role("button", name="show all").click()
+    status.filter(has_text="Nothing is hidden").wait_for()
+    box = middle.bounding_box()
+    page.mouse.move(box["x"] + 10, box["y"] + 10)  # a drag along the first row, faster than the kernel answers
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] - 10, box["y"] + 10, steps=40)
+    page.mouse.up()
+    status.filter(has_text="4 of 16 patches hidden. Error on them").wait_for()
+    middle.focus()
+    for key in ("End", " ", "ArrowUp", " "):
+        page.keyboard.press(key)
+    status.filter(has_text="6 of 16 patches hidden. Error on them").wait_for()
+    out.get_by_label("white", exact=True).check()
+    status.filter(has_text="by white").wait_for()
+    heard(page, "sum(hiding.mask) == 6 and hiding.painter == 'white' and hiding.answer['number'] == hiding.asked")
+    tell(page, "hiding.mask, hiding.painter = [n == 5 for n in range(16)], 'network'")
+    status.filter(has_text=re.compile(r"^1 of 16 patches hidden\. Error on them.* by network")).wait_for()
+
+
+def look(page: Any, out: Any) -> None:
+    tell(page, "looking.own, looking.view, looking.selected = False, 'head', None")
+    status, first = out.locator(".status"), out.get_by_role("radio", name="layer 1, head 1")
+    out.locator(".map[aria-checked=true][aria-label='layer 1, head 1']").wait_for()
+    out.locator(".main .stage").first.focus()
+    for key in ("Home", "ArrowRight", "ArrowDown", "Enter"):
+        page.keyboard.press(key)
+    status.filter(has_text="the patch in row\u00a02, column\u00a02 looks").wait_for()
+    first.focus()
+    page.keyboard.press("End")
+    status.filter(has_text="Covering one patch at a time").or_(status.filter(has_text="Without the patch")).wait_for()
+    out.get_by_label("draw my own").check()
+    out.get_by_role("button", name="clear", exact=True).click()
+    out.locator(".pad .stage").focus()
+    page.keyboard.press(" ")
+    heard(page, "(looking.selected, looking.view, looking.own, looking.current().max()) == (5, 'occlusion', True, 1)")
 
 
 def train(page: Any, out: Any) -> None:
@@ -236,9 +335,9 @@ WIDGETS: dict[str, tuple[str, Callable[[Any, Any], None]]] = {
     "number": (NUMBER, count),
     "bar": (BAR, filled),
     "hints": (HINTS, unfold),
-    "attention explorer": (EXPLORER, hold),
-    "playground, masking": (MODELS + MASKING, hide),
-    "playground, attention": (ATTENTION, hold),
+    "attention explorer": (EXPLORER, explore),
+    "playground, masking": (MASKING, hide),
+    "playground, attention": (ATTENTION, look),
     "transfer lab": (SHOW, train),
 }
 FIGURES = ("stepper", "gate scope", "film", "cost explorer", "attention explorer", "playground, masking",
@@ -289,6 +388,7 @@ def test_in_jupyterlab_a_widget_follows_mouse_and_keys_and_has_no_finding(themed
     assert findings(out) == []
     work(themed, out)
     assert findings(out) == []
+    assert themed.locator(".jp-CodeCell").count() == len(CELLS)  # no key made a cell, or cut one
 
 
 @pytest.mark.parametrize("kind", [kind for kind in WIDGETS if kind != "bar"])
@@ -322,3 +422,27 @@ def test_a_notebook_that_somebody_else_ran_shows_the_pictures(running):
     assert output(page, BAR).get_by_text("a line: 500 steps").is_visible()
     unfold(page, output(page, HINTS))
     page.close()
+
+
+def test_a_training_goes_on_while_other_cells_run_and_ends_when_it_is_told(running):
+    page = running[1]
+    shown, curve = output(page, SHOW), ".chart path.now:not(.leader)"
+    tell(page, "STEPS = 1_000_000")
+    page.evaluate(RUN, CELLS.index(SHOW))
+    shown.locator(".status", has_text="Press Start").wait_for()
+    shown.get_by_role("button", name="Start").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_function(GROWN, arg=[curve, 1])
+    before = len(re.findall("[ML]", page.locator(curve).get_attribute("d")))
+    tell(page, "counted = sum(range(1000))")  # a cell ends while it trains
+    page.wait_for_function(GROWN, arg=[curve, before])
+    shown.get_by_label("labels for each class").select_option("2")
+    shown.get_by_role("button", name="Stop").click()
+    shown.locator(".status", has_text="stopped at step").wait_for()
+    heard(page, "not lab.training and lab.runs[0].status == 'stopped' and lab.each == 2")
+    shown.get_by_role("button", name="Start").click()
+    page.locator(".lec-transfer[data-running=true]").wait_for()
+    tell(page, "old, STEPS = lab, 20")
+    page.evaluate(RUN, CELLS.index(SHOW))  # its cell runs again
+    page.locator(".lec-transfer[data-running=false]").wait_for()
+    tell(page, "old.wait(30); assert old.runs[0].status == 'stopped' and lab is not old and not lab.training")

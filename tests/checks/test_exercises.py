@@ -137,19 +137,14 @@ def test_a_truth_value_may_come_in_any_form(kind: Any) -> None:
         (lambda y: y.float().requires_grad_(), "right"),
         (lambda y: y.numpy().astype(np.float32), "right"),
         (lambda y: y.tolist(), "right"),
-        (lambda y: tuple(y), "right"),
         (lambda y: [np.float64(each) for each in y], "right"),
         (lambda y: y.long(), "other"),
         (lambda y: (y, y), "more than one result"),
-        (lambda y: (y + 1, y), "other"),
         (lambda y: y.to("meta"), "other"),  # as on a GPU
-        (lambda y: [*y, "and more"], "other"),
         (lambda y: [{}, {}], "other"),
         (lambda y: 2**70, "other"),
-        (lambda y: 1.01 * y, "other"),
         (lambda y: y + math.nan, "other"),
         (lambda y: object(), "other"),
-        (lambda y: torch.empty(3, device="meta") + y, "error"),
         (lambda y: (y > 1).softmax(0), "error"),  # a NotImplementedError of torch's own
         (lambda y: exit(), "error"),
     ],
@@ -218,22 +213,6 @@ def test_a_right_answer_that_writes_into_its_arguments_is_told_so() -> None:
     view = partial(untouched, reference=lambda x: x, written="", shared="shared")
     same = small(lambda x: x, [(torch.zeros(3),)], "shared: S.\n", view=view)
     assert same.verdict(lambda x: x.view(3)).says == "small: not yet. S."
-
-
-def plus_one(x):
-    y = x + 1
-    return y
-
-
-def test_an_imitation_is_a_function_or_an_edit_of_the_solution_and_a_word_needs_none() -> None:
-    imitations = {"a": lambda x: x + 3, "b": ("y = x + 1 => y = x; return y => return y + 4", "x + 1 => x + 5")}
-    texts = "a: A.\nb: B,\n    and more.\nc / d: C or D.\n"
-    exercise = small(lambda x: x + 1, [(1.0,)], texts, imitations=imitations, solution=plus_one)
-    for answer, says in ((3, "A."), (4, "B, and more."), (5, "B, and more.")):
-        assert exercise.verdict(lambda x, n=answer: x + n).says == f"small: not yet. {says}"
-    assert exercise.verdict(lambda x: "d").says == "small: not yet. C or D."
-    with pytest.raises(ValueError, match="'x - 1 => x' finds nothing in plus_one"):
-        small(lambda x: x, [(1,)], "a: A.\n", imitations={"a": "x - 1 => x"}, solution=plus_one).verdict(lambda x: 9)
 
 
 # ---- single exercises ----

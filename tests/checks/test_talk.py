@@ -12,6 +12,7 @@ from lecturelib.checks.machine import inspect_machine
 from lecturelib.checks.predictions import predict, predict_number
 from tests.benchmarks.notebooks import LARGER
 from tests.environment import SANITIZE
+from tests.tools import refuses
 
 
 @pytest.fixture(autouse=True)
@@ -41,13 +42,11 @@ def test_an_exact_claim_holds_or_asks_why(truth, monkeypatch, capsys) -> None:
         (0.97, {"above": 0.9}, True, "0.97 > 0.9"),
         (torch.tensor(0.25, requires_grad=True), {"below": 1}, True, "0.25 < 1"),
         (np.float32(0.5), {"between": (0.25, 0.75)}, True, "0.25 < 0.5 < 0.75"),
-        (3, {"above": torch.tensor(2.5)}, True, "3 > 2.5"),
         (0.90004, {"above": 0.9}, True, "0.90004 > 0.9"),  # so that what is printed is true
         (0.89996, {"above": 0.9}, False, "0.9 is not above 0.9"),
         (0.1, {"below": 0.1}, False, "0.1 is not below 0.1"),
         (2.0, {"between": (0, 1)}, False, "2 is not between 0 and 1"),
         (float("nan"), {"above": 0}, False, "nan is not above 0"),
-        (float("inf"), {"above": 0}, True, "inf > 0"),
     ],
     ids=str,
 )
@@ -69,16 +68,11 @@ def compared(said: str) -> str:
     ("one", "other", "equal"),
     [
         ("Claim holds: so (n < 3) (1e-05 < 0.1; in 9 of 10 runs with other seeds).", "Claim holds: so (n < 3).", True),
-        ("Claim holds: so (in 9 of 10 runs with other seeds).", "Claim holds: so.", True),
         ("Claim holds: so (n > 3).", "Claim holds: so (n > 4).", False),
         ("No prediction was made. Measured: 2 of 3.", "No prediction was made. Measured: [1, 2] of 3, 5e-06.", True),
-        ("No prediction was made. Measured: 1. Right was: 0.5.", "No prediction was made. Measured: 2. Right was: 0.5.",
-         True),
-        ("No prediction was made. Measured: 1. Right was: 0.5.", "No prediction was made. Measured: 1. Right was: 0.4.",
-         False),
+        ("Measured: 1. Right was: 0.5.", "Measured: 1. Right was: 0.4.", False),
         ("MAE 0.058, -1.2e-05; 3 of 5", "MAE 0.061, 0.4; 3 of 5", True),
         ("MAE 0.058; 3 of 5", "MAE 0.058; 2 of 5", False),
-        ("version 1.2.3", "version 1.2.4", False),
         ("134,515,008 parameters", "134,515,009 parameters", False),
     ],
 )  # fmt: skip
@@ -97,6 +91,9 @@ def test_a_prediction_is_shown_beside_the_outcome_and_kept() -> None:
     assert "&lt;b&gt;heads" in outcome.value and "<b>" not in outcome.value
     assert outcome._repr_mimebundle_()["text/plain"] == outcome.sentence()
     assert asked.answer.disabled
+    number = predict_number("How many?", 0, 9)
+    number.answer.value = "0"  # is an answer, too
+    assert number.outcome(3, right=3).sentence() == "You predicted: 0. Measured: 3. Right was: 3."
 
 
 def test_a_prediction_made_late_still_appears() -> None:
@@ -106,14 +103,6 @@ def test_a_prediction_made_late_still_appears() -> None:
     assert not asked.answer.disabled
     asked.answer.value = "heads"
     assert outcome.sentence() == outcome.value == "You predicted: heads. Measured: heads."
-
-
-def test_a_number_is_predicted_even_if_it_is_zero() -> None:
-    asked = predict_number("How many?", 0, 9)
-    assert asked.answer.options == tuple("0123456789")
-    asked.answer.value = "0"
-    assert asked.outcome(3, right=3).sentence() == "You predicted: 0. Measured: 3. Right was: 3."
-    assert asked.answer.disabled
 
 
 def test_the_saved_text_says_the_question_and_not_the_choice() -> None:
@@ -131,38 +120,25 @@ def test_the_saved_text_says_the_question_and_not_the_choice() -> None:
 # ---- bad input ----
 
 
-@pytest.mark.parametrize(
-    ("call", "words"),
-    [
-        *(
-            (lambda holds=holds: claim("two is even", holds), ["two is even", repr(holds), "expected True", "all(...)"])
-            for holds in (None, 1, "yes", 0.7, [True], np.array([True, False]), torch.tensor([True]), torch.tensor(1))
-        ),
-        *(
-            (lambda value=value: claim("it is so", value, above=0.5), ["it is so", repr(value), "one number"])
-            for value in (None, True, "0.7", np.True_, torch.tensor(True), torch.tensor([1.0]), [0.7], np.ones(1))
-        ),
-        *(
-            (lambda bound=bound: claim("it is so", 0.7, **bound), ["it is so", *map(str, bound), "expected one bound"])
-            for bound in (
-                {"above": "much"},
-                {"below": float("nan")},
-                {"between": 3},
-                {"between": (2, 1)},
-                {"above": 0, "below": 1},
-            )
-        ),
-        (lambda: predict("?", ["a", "b"]).outcome("c", right="c"), ["right='c'", "['a', 'b']"]),
-        (lambda: predict("?", ["a"]), ["['a']", "at least two"]),
-        (lambda: predict("?", "ab"), ["'ab'", "a list"]),
-        (lambda: predict("?", ["a", "b", "a"]), ["['a', 'b', 'a']", "all different"]),
-        (lambda: predict_number("?", 5, 5), ["low=5", "high=5", "low < high"]),
-    ],
+test_bad_input_is_refused_in_words = refuses(
+    *(
+        (lambda holds=holds: claim("two is even", holds), ["two is even", repr(holds), "expected True", "all(...)"])
+        for holds in (None, 1, [True], np.array([True, False]), torch.tensor(1))
+    ),
+    *(
+        (lambda value=value: claim("it is so", value, above=0.5), ["it is so", repr(value), "one number"])
+        for value in (None, True, "0.7", torch.tensor(True), [0.7], np.ones(1))
+    ),
+    *(
+        (lambda bound=bound: claim("it is so", 0.7, **bound), ["it is so", *map(str, bound), "expected one bound"])
+        for bound in ({"above": "much"}, {"between": 3}, {"between": (2, 1)}, {"above": 0, "below": 1})
+    ),
+    (lambda: predict("?", ["a", "b"]).outcome("c", right="c"), ["right='c'", "['a', 'b']"]),
+    (lambda: predict("?", ["a"]), ["['a']", "at least two"]),
+    (lambda: predict("?", "ab"), ["'ab'", "a list"]),
+    (lambda: predict("?", ["a", "b", "a"]), ["['a', 'b', 'a']", "all different"]),
+    (lambda: predict_number("?", 5, 5), ["low=5", "high=5", "low < high"]),
 )
-def test_bad_input_is_refused_in_words(call, words: list[str]) -> None:
-    with pytest.raises(ValueError) as refusal:
-        call()
-    assert not [word for word in words if word not in str(refusal.value)], refusal.value
 
 
 # ---- the machine ----
@@ -180,7 +156,6 @@ FINE = ["No problems found. (Notebook 09 also needs two models: it says how to g
         (1.6, "8.1.5", (3, 13), [FINE]),
         (1.59, "8.1.5", (3, 12), [MEMORY]),
         (4.0, "7.7.1", (3, 11), [WIDGETS]),
-        (4.0, "8.1.5", (3, 10), [PYTHON]),
         (0.4, "7.7.1", (3, 14), [PYTHON, MEMORY, WIDGETS]),
     ],
 )
@@ -191,10 +166,5 @@ def test_each_problem_of_a_machine_is_named_with_what_it_means(free, widgets, py
     assert torch.__version__ in first and widgets in first and memory == f"Free memory: {free:.1f} GB."
     for line, words in zip(said, problems, strict=True):
         assert not [word for word in words if word not in line], line
-
-
-def test_the_report_is_of_this_machine(capsys) -> None:
-    inspect_machine()
-    out = capsys.readouterr().out
-    assert re.search(r"^Python 3\.\d+\.\d+, torch \S+, ipywidgets \d+\.\S+\.$", out, re.MULTILINE)
-    assert re.search(r"^Free memory: \d+\.\d GB\.$", out, re.MULTILINE)
+    inspect_machine()  # and of this one
+    assert re.search(r"^Free memory: \d+\.\d GB\.$", capsys.readouterr().out, re.MULTILINE)

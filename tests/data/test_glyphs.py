@@ -58,15 +58,6 @@ def test_the_font_is_the_one_that_is_seen() -> None:
     assert better.mean() < 7  # measured: 5.4 of 21 fonts fit better; 10 do by chance
 
 
-def test_an_outline_is_as_high_or_wide_as_the_square_and_has_ink() -> None:
-    for font in glyphs.FONTS:
-        for symbol in glyphs.SYMBOLS:
-            drawn = glyphs._outline(font, symbol)
-            inked = [drawn.amax(dim=side).nonzero().flatten() for side in (1, 0)]
-            assert max(len(each) for each in inked) == 32 and drawn.sum() > 64  # a 16th part, which a thin l has
-            assert all(abs(int(each.min()) - (31 - int(each.max()))) <= 1 for each in inked)
-
-
 def test_glyphs_are_moved_turned_bent_and_made_bold_and_thin() -> None:
     """Compare how much a printed 1 varies with what it varies without each of the distortions (measured)."""
     drawn = glyphs.glyphs(1500, seed=5, alphabet="1")

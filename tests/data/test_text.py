@@ -43,17 +43,13 @@ def test_longer_contexts_help_and_the_parts_are_of_one_kind() -> None:
 
 def test_windows_begin_at_every_place_equally_often() -> None:
     source = "".join(chr(n) for n in range(65, 76))  # 11 characters, 8 places for 4 of them
-    pieces = text.windows(source, 4000, 4, seed=1)
+    with global_generators_left_alone():
+        pieces, other = (text.windows(source, 4000, 4, seed=seed) for seed in (1, 2))
+    assert np.array_equal(pieces, text.windows(source, 4000, 4, seed=1)) and not np.array_equal(pieces, other)
     counts = Counter(text.VOCABULARY.decode(piece) for piece in pieces)
     assert set(counts) == {source[k : k + 4] for k in range(8)}
     assert all(abs(count - 500) < 5 * math.sqrt(500) for count in counts.values())
     assert text.VOCABULARY.decode(text.windows(source, 1, 11, seed=0)[0]) == source
-
-
-def test_a_seed_says_all() -> None:
-    with global_generators_left_alone():
-        first, again, other = (text.windows("the cat sat on the mat", 7, 5, seed=seed).tolist() for seed in (3, 3, 4))
-    assert first == again != other
 
 
 @given(st.text("abc ", min_size=1, max_size=30), st.data())
@@ -84,9 +80,7 @@ test_bad_input_is_refused_in_words = refuses(
     (lambda: text.windows("abcdef", 0, 3, seed=0), ["n=0", "1 or more"]),
     (lambda: text.windows("abcdef", 2, 7, seed=0), ["6 characters", "at least 7"]),
     (lambda: text.windows("abcdéf", 2, 3, seed=0), ["['é']", "replace or leave them out"]),
-    (lambda: text.pieces("abcdef", 0), ["length=0", "1 or more"]),
     (lambda: text.pieces("abcdef", 7), ["6 characters", "at least 7"]),
-    (lambda: text.ngram_loss("abc", text.pieces("abcd", 2), 0), ["n=0", "1 or more"]),
     (lambda: text.ngram_loss("abc", text.pieces("abcd", 2), 10), ["n=10", "1 to 9"]),
     (lambda: text.ngram_loss("abc", text.pieces("abcd", 1), 2), ["(4, 1)", "2 or more"]),
 )

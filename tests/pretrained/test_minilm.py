@@ -46,9 +46,8 @@ def test_a_text_has_the_same_vector_in_any_company() -> None:
     together = minilm.embed(texts, model, Words())
     torch.testing.assert_close(together, torch.cat([minilm.embed([text], model, Words()) for text in texts]))
     torch.testing.assert_close(together.norm(dim=1), torch.ones(len(texts)))
-    for text, found in zip(texts[:4], together, strict=False):
-        tokens = torch.tensor([Words().encode(text).ids])
-        torch.testing.assert_close(found, F.normalize(model(tokens)[0].mean(0), dim=0))
+    tokens = torch.tensor([Words().encode("abc").ids])
+    torch.testing.assert_close(together[0], F.normalize(model(tokens)[0].mean(0), dim=0))
     with pytest.raises(ValueError, match="10 tokens, the model 9 positions"):
         minilm.embed(["abcdefgab"], model, Words())
     with pytest.raises(ValueError, match="at least one text"):

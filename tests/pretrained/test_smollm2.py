@@ -104,11 +104,8 @@ def test_a_file_that_cannot_be_read_is_refused_in_words(tmp_path: Path, monkeypa
     with pytest.raises(ValueError, match=r"a model of the form 'gpt2': expected 'llama'\): `lecture fetch smollm2`"):
         smollm2.load_smollm2()
     whole = write(tmp_path, small()).read_bytes()
-    for part in (0, 0.0001, 0.01, 0.5, 0.9):
-        path.write_bytes(whole[: int(len(whole) * part)])
-        with pytest.raises(ValueError, match=r"Q4_1\.gguf is damaged, or holds another model \(.+\): `lecture fetch"):
-            smollm2.load_smollm2()
-    for damaged in (b"hello" * 1000, whole.replace(b"blk.1.attn_q.weight", b"blk.1.attn_x.weight")):
+    renamed = whole.replace(b"blk.1.attn_q.weight", b"blk.1.attn_x.weight")
+    for damaged in (whole[:0], whole[: len(whole) // 100], whole[: len(whole) // 2], b"hello" * 1000, renamed):
         path.write_bytes(damaged)
         with pytest.raises(ValueError, match=r"Q4_1\.gguf is damaged, or holds another model \(.+\): `lecture fetch"):
             smollm2.load_smollm2()

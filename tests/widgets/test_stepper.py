@@ -5,7 +5,6 @@ import pytest
 import torch
 from torch import nn
 
-from lecturelib.automata import DFA
 from lecturelib.figures.plane import separating_plane
 from lecturelib.widgets.stepper import MAX_LEN, AutomatonStepper
 from tests.strategies import counter
@@ -101,13 +100,3 @@ def test_a_string_that_cannot_be_read_keeps_the_last_figure_and_is_named(typed, 
     _, _, back, _ = widget.children[0].children
     back.click()  # the string that is shown can still be stepped through
     assert titles(widget)[2] == "read so far:  1 0   |   1"
-
-
-def test_an_automaton_with_names_and_other_symbols_can_be_stepped_through_too():
-    named = DFA([[0, 1], [1, 0]], [0], "ab", names=["even", "odd"])
-
-    def hidden(string: str) -> tuple[np.ndarray, np.ndarray]:
-        return network(string.replace("a", "0").replace("b", "1"))
-
-    widget = AutomatonStepper(named, hidden, ["abab", "bb", "aab"], "b")
-    assert titles(widget)[0] == "The automaton is in state odd"
