@@ -2,6 +2,7 @@
 
 import statistics
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -10,6 +11,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lecturelib import mae
+from lecturelib.data.digits import digits
+from lecturelib.training import Batch, fit
 from lecturelib.vision import VisionTransformer, grid_positions, patchify
 from tests.mutants import Mutant, planted
 from tests.strategies import images_of, normal, seeds, sizes
@@ -26,6 +29,9 @@ def generator(seed: int) -> torch.Generator:
 
 def draw(n: int, rows: int, columns: int, ratio: float, kind: str, seed: int = 0) -> torch.Tensor:
     return mae.random_mask(n, rows, columns, ratio, kind, generator=generator(seed))
+
+
+# ---- masks ----
 
 
 @given(sizes(3), st.integers(1, 99), st.sampled_from(KINDS), seeds)
@@ -78,6 +84,9 @@ def test_every_patch_is_hidden_equally_often(kind: str, rows: int, columns: int,
     assert ((counts - draws * share).abs() < 6 * (draws * share * (1 - share)) ** 0.5).all()
 
 
+# ---- the network ----
+
+
 def painter(shape: list[int], seed: int, pool: str = "mean", norm_pix_loss: bool = False) -> mae.MaskedAutoencoder:
     """Return a network with random weights for shape = [channels, rows, columns, patch_size, num_heads]."""
     c, rows, columns, patch_size, h = shape
@@ -94,7 +103,8 @@ def masks_of(b: int, shape: list[int], seed: int, hidden: int | None = None) -> 
 def spread(mask: torch.Tensor, shape: list[int]) -> torch.Tensor:
     """Return a mask of patches as one of pixels, (B, 1, height, width)."""
     _, rows, columns, patch_size, _ = shape
-    return mask.view(-1, 1, rows, columns).repeat_interleave(patch_size, dim=2).repeat_interleave(patch_size, dim=3)
+    each = mask.view(-1, rows, columns).repeat_interleave(patch_size, dim=1).repeat_interleave(patch_size, dim=2)
+    return each[:, None]
 
 
 def painted_by_loops(model: mae.MaskedAutoencoder, images: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -138,6 +148,26 @@ def test_hidden_pixels_change_no_bit(shape: list[int], seed: int, pool: str) -> 
     assert (model(other, mask) != model(images, mask)).any(-1).all()
 
 
+def test_four_digits_are_painted_by_heart() -> None:
+    images = torch.from_numpy(digits(seed=0)[0].images[:4])
+    torch.manual_seed(0)
+    model = mae.MaskedAutoencoder(VisionTransformer((1, 8, 8), 2, 16, 2, 1), 16, 2, 1)
+    visible = torch.tensor([5, 6, 9, 10])  # the four in the middle
+    mask = torch.ones(16, dtype=torch.bool).scatter(0, visible, False).expand(4, -1)
+
+    def loss(model: Any, batch: Batch) -> torch.Tensor:
+        return mae.reconstruction_loss(model(*batch), model.target(batch[0]), batch[1])
+
+    fit(model, loss, (images, mask), steps=300, batch_size=8, lr=2e-2)
+    # whoever does not look at the visible patches can do no better than the mean of the four
+    target = model.target(images)
+    blind = mae.reconstruction_loss(target.mean(0).expand_as(target), target, mask)
+    assert loss(model, (images, mask)) < 0.5 * blind
+
+
+# ---- painting ----
+
+
 @pytest.mark.parametrize("pool", POOLS)
 def test_paint_keeps_the_visible_pixels_and_cuts_the_predicted(pool: str) -> None:
     shape = [3, 2, 5, 2, 1]
@@ -146,9 +176,15 @@ def test_paint_keeps_the_visible_pixels_and_cuts_the_predicted(pool: str) -> Non
         model.decoder_pred.weight.mul_(3)
     predicted, painted = model(images, mask), model.paint(images, mask)
     assert predicted[mask].min() < 0 and predicted[mask].max() > 1  # on both sides there is something to cut
-    expected = torch.where(mask[..., None], predicted.clamp(0, 1), patchify(images, 2))
-    assert torch.equal(patchify(painted, 2), expected)
+    visible = ~spread(mask, shape).expand_as(images)
+    assert torch.equal(painted[visible], images[visible])
+    for k, n in mask.nonzero().tolist():
+        i, j = n // 5 * 2, n % 5 * 2
+        expected = [min(max(value, 0.0), 1.0) for value in predicted[k, n].tolist()]
+        assert painted[k, :, i : i + 2, j : j + 2].flatten().tolist() == expected
 
+
+# ---- targets ----
 
 SHAPE = [2, 3, 4, 2, 2]
 
@@ -175,6 +211,9 @@ def test_the_target_is_the_patches_or_the_normalized_patches() -> None:
     assert torch.equal(painter(SHAPE, 1, norm_pix_loss=True).target(images), mae.normalize(patches)[0])
 
 
+# ---- the loss ----
+
+
 @given(sizes(3), seeds)
 def test_the_loss_is_the_mean_over_the_pixels_of_the_hidden_patches(shape: list[int], seed: int) -> None:
     b, n, pixels = shape
@@ -190,6 +229,8 @@ def test_the_loss_is_the_mean_over_the_pixels_of_the_hidden_patches(shape: list[
     assert predicted.grad is not None
     assert (predicted.grad[~mask] == 0).all() and (predicted.grad[mask] != 0).all()
 
+
+# ---- refusals ----
 
 X, MASK = torch.zeros(2, 3, 4, 6), torch.tensor([[True, False] * 3] * 2)
 P = torch.zeros(2, 6, 12)  # patches
@@ -218,6 +259,8 @@ test_bad_input_is_refused_in_words = refuses(
     (lambda: mae.reconstruction_loss(P.long(), P, MASK), ["torch.int64", "floats"]),
 )
 
+
+# ---- mutants ----
 
 GATHER = "tokens.gather(1, keep.expand(-1, -1, tokens.shape[2]))"
 PLACE = "place = _visible_first(mask).argsort(dim=1)"

@@ -158,8 +158,9 @@ def test_pointing_at_a_token_of_the_text_colors_the_others_by_their_weight(alone
     weights = widget.weights()[0, 0, 5, :6]
     np.testing.assert_allclose(colors(page, 0, 6), [viridis(each) for each in weights], atol=7)
     height = "spans => spans.map(span => parseInt(span.style.boxShadow.match(/-(\\d+)px/)?.[1] ?? 0))"
-    heights = page.tokens().evaluate_all(height)[:6]  # not by color alone
-    np.testing.assert_array_equal(heights, np.floor(8 * weights + 0.5))
+    np.testing.assert_array_equal(
+        page.tokens().evaluate_all(height)[:6], np.floor(8 * weights + 0.5)
+    )  # not by color alone
     assert "masked" in page.tokens().nth(6).get_attribute("class")
     assert "active" in page.tokens().nth(5).get_attribute("class")
     page.away()
@@ -177,12 +178,17 @@ def test_a_click_holds_a_row_and_another_click_or_escape_lets_it_go(alone):
     page.away()
     assert page.status().startswith("“the” in layer 1")
     assert page.tokens().nth(4).get_attribute("aria-selected") == "true"
-    page.click(4, 0)
+    page.click(2, 2)
+    assert page.get("selected") == 2
+    page.click(2, 0)
     assert page.get("selected") is None
     page.tokens().nth(3).click()
     assert page.get("selected") == 3
     page.press("Escape")
     assert page.get("selected") is None and page.sent()[-1]["selected"] is None
+    page.click(5, 5)
+    page.page.get_by_label("layer 1, head 2", exact=True).click()
+    assert page.get("selected") == 5 and "layer 1, head 2" in page.status()
 
 
 def test_queries_and_keys_stand_in_two_strips(alone):
@@ -200,6 +206,18 @@ def test_queries_and_keys_stand_in_two_strips(alone):
 # ---- the keys
 
 
+def test_tab_reaches_everything_in_the_order_of_the_page(alone):
+    page = alone(explorer())
+    names = []
+    for _ in range(7):
+        page.press("Tab")
+        names.append(page.page.evaluate(
+            "(document.activeElement.ariaLabel ?? document.activeElement.labels?.[0]?.textContent"
+            " ?? document.activeElement.textContent)"))  # fmt: skip
+    assert names[:5] == ["temperature", "divide by √dₖ", "mask", "weights", "layer 1, head 1"]
+    assert names[5].startswith("attention of layer 1, head 1, 7 rows by 7 columns") and names[6] == "The"
+
+
 def test_arrows_in_the_map_move_a_row_and_a_column_and_enter_holds(alone):
     page = alone(explorer())
     page.page.locator(".map").focus()
@@ -214,6 +232,9 @@ def test_arrows_in_the_map_move_a_row_and_a_column_and_enter_holds(alone):
     assert page.get("selected") is None
     page.click(2, 1)  # the keys go on where the mouse was
     assert page.press("ArrowDown").startswith("“March”") and page.get("selected") == 3
+    assert "Here, “March” to “is”" in page.press("ArrowRight")
+    page.press("Escape")
+    assert page.get("selected") is None
 
 
 def test_arrows_in_the_text_move_from_token_to_token(alone):
@@ -234,7 +255,13 @@ def test_arrows_choose_a_layer_and_a_head(alone):
     page = alone(explorer(first_head=0))
     assert page.page.locator(".caption").all_inner_texts()[:4] == ["head", "0", "1", "2"]
     page.page.get_by_label("layer 1, head 0", exact=True).focus()
-    for key, chosen in (("ArrowRight", (0, 1)), ("ArrowDown", (1, 1)), ("End", (1, 2)), ("Home", (0, 0))):
+    for key, chosen in (
+        ("ArrowRight", (0, 1)),
+        ("ArrowDown", (1, 1)),
+        ("End", (1, 2)),
+        ("ArrowRight", (1, 2)),
+        ("Home", (0, 0)),
+    ):
         page.press(key)
         assert (page.get("layer"), page.get("head")) == chosen
         name = f"layer {chosen[0] + 1}, head {chosen[1]}"
@@ -242,6 +269,8 @@ def test_arrows_choose_a_layer_and_a_head(alone):
         checked = page.page.locator(".head[aria-checked=true]")
         assert checked.count() == 1 and checked.get_attribute("aria-label") == name
         assert page.page.locator(".map").get_attribute("aria-label").startswith(f"attention of {name}, ")
+    page.page.get_by_label("layer 2, head 0", exact=True).click()
+    assert (page.get("layer"), page.get("head")) == (1, 0)
 
 
 # ---- switches, and what the kernel sets
@@ -252,6 +281,7 @@ def test_temperature_scale_and_mask_change_the_weights_at_once(alone):
     page = alone(widget)
     small = "() => [...document.querySelectorAll('.head canvas')].map((c) => c.toDataURL())"
     before = page.page.evaluate(small)
+    assert len(before) == 6 == len(set(before))
 
     def follows() -> bool:
         return page.hover(5, 2).endswith(f": {share(widget.weights()[0, 0, 5, 2])}.")
@@ -269,7 +299,8 @@ def test_temperature_scale_and_mask_change_the_weights_at_once(alone):
     assert follows() and "masked" not in page.status()
     assert not page.page.locator(".legend .masked").is_visible()
     sent = page.sent()[-1]
-    assert (sent["temperature"], sent["scale"], sent["mask_on"]) == (3, False, False)
+    assert {name: sent[name] for name in ("temperature", "scale", "mask_on")} == {
+        "temperature": 3, "scale": False, "mask_on": False}  # fmt: skip
 
 
 def test_switches_without_a_use_are_absent(alone):

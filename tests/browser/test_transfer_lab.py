@@ -69,8 +69,10 @@ class Page(AnyPage):
         return [text.replace("\xa0", " ") for text in self.root.locator(".label").all_text_contents()]
 
     def table(self) -> list[list[str]]:
-        rows = self.root.locator("tbody tr").all()
-        return [[cell.replace("\xa0", " ") for cell in row.locator("> *").all_inner_texts()] for row in rows]
+        read = (
+            "rows => rows.map(row => [...row.children].map(cell => cell.innerText.replaceAll('\\u00a0', ' ').trim()))"
+        )
+        return self.root.locator("tbody tr").evaluate_all(read)
 
     def alert(self) -> str:
         self.frame()
@@ -142,8 +144,10 @@ def test_a_curve_grows_with_its_seeds_and_says_where_it_is(alone):
     page.end(run)
     reached = f"73.0 % ± {100 * run.described(run)['half']:.1f}"
     assert page.status() == f"Run 1, print, fine-tuned, 5 labels a class: {reached}, after 40 steps."
-    assert page.table() == [["1", "print, fine-tuned", "5", "after 40 steps", reached]]
-    assert "run 1: 73.0 %" in page.labels()
+    assert (
+        page.table() == [["1", "print, fine-tuned", "5", "after 40 steps", reached]]
+        and "run 1: 73.0 %" in page.labels()
+    )
 
 
 def test_runs_stand_beside_one_another_with_the_difference(alone):
@@ -165,9 +169,10 @@ def test_runs_stand_beside_one_another_with_the_difference(alone):
     assert "25.0 %" in page.status() and ", without a step." in page.status()
     assert [row[0] for row in page.table()] == ["4", "3", "2", "1"] and page.table()[0][3] == "without a step"
     assert page.table()[3][-1].startswith("−48.0") and "at step" not in page.table()[3][-1]
-    dash = "all => all.map(p => p.getAttribute('stroke-dasharray'))"
-    dashes = page.root.locator(".chart path:is(.now, .before):not(.leader)").evaluate_all(dash)
-    keys = page.root.locator("tbody path").evaluate_all(dash)
+    dashes = page.root.locator(".chart path:is(.now, .before):not(.leader)").evaluate_all(
+        "all => all.map(p => p.getAttribute('stroke-dasharray'))"
+    )
+    keys = page.root.locator("tbody path").evaluate_all("all => all.map(p => p.getAttribute('stroke-dasharray'))")
     assert len(set(dashes)) == 4 and keys == dashes[::-1]
 
 
@@ -194,3 +199,18 @@ def test_labels_stand_apart_and_inside(alone):
     for box in boxes:
         assert chart["y"] <= box["y"] and box["y"] + box["height"] <= chart["y"] + chart["height"]
         assert box["x"] + box["width"] <= chart["x"] + chart["width"]
+
+
+def test_it_is_worked_by_the_keys_alone(alone):
+    page = alone()
+    keys = page.page.keyboard
+    for key in ("Tab", "ArrowDown", "Tab", "ArrowDown", "Tab", "End", "Tab", "Enter"):  # source, labels, arm, Start
+        keys.press(key)
+    sent = page.sent()[-1]
+    assert (sent["source"], sent["each"], sent["arm"], sent["asked"]) == ("print", 10, PROBE, [1, "start"])
+    page.begin("print", LAST, 10, points=2)
+    focus = "[document.activeElement.textContent, getComputedStyle(document.activeElement).outlineStyle]"
+    assert page.page.evaluate(focus) == ["Start", "solid"]  # the focus stays where it was, and is seen
+    keys.press("Tab")
+    keys.press(" ")
+    assert page.sent()[-1]["asked"] == [2, "stop"]

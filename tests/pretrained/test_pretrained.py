@@ -37,10 +37,15 @@ def test_a_model_is_ready_to_be_asked_and_scores_what_its_card_says(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_card_is_complete_and_belongs_to_its_recipe_and_its_weights_are_small(name):
     made = card(name)
-    assert set(made) == FIELDS and sorted(RECIPES) == NAMES
+    assert set(made) == FIELDS
     assert (made["name"], made["about"], made["settings"]) == (name, RECIPES[name].about, RECIPES[name].settings)
     assert made["parameters"] == sum(p.numel() for p in load(name).parameters())
     assert (FOLDER / f"{name}.safetensors").stat().st_size <= 5_000_000
+
+
+def test_the_folder_holds_nothing_that_could_run_when_it_is_read():
+    assert {path.suffix for path in FOLDER.iterdir() if path.is_file()} <= {".py", ".json", ".safetensors"}
+    assert sorted(RECIPES) == NAMES
 
 
 def test_what_cannot_be_read_is_refused(tmp_path):
