@@ -3,16 +3,18 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
+from itertools import pairwise
 from typing import Any
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
-from lecturelib.workshop.live import serve
-from lecturelib.workshop.live.notebooks import UNSEEN
+from lecturelib.workshop.live import plan, serve
+from lecturelib.workshop.live.notebooks import UNSEEN, read
 from lecturelib.workshop.live.poll import start
 from lecturelib.workshop.notebooks import NOTEBOOKS as FOLDER
+from lecturelib.workshop.notebooks import find
 from tests.browser import axe, lab
 from tests.tools import needs, require
 
@@ -22,6 +24,7 @@ SCREENS = [(1920, 1080), (1280, 720)]
 SMALLEST = 20 / 1080  # letters, as a part of the height of the screen
 WALKED = sorted(path.stem for path in FOLDER.glob("*.ipynb"))
 PLAY, POLLED = "09_play", "09_polled"
+ON_THE_PATH = [("05_vision_transformer", "2. "), ("06_masked_autoencoder", "1. ")]
 
 IMPORTS = """import numpy as np
 from lecturelib.checks.predictions import predict
@@ -33,6 +36,13 @@ AT = "() => jupyterapp.shell.currentWidget.content.activeCellIndex"
 MOVED = "(before) => jupyterapp.shell.currentWidget.content.activeCellIndex !== before"
 STARTED = "() => document.body.dataset.jpDeckMode === 'presenting' && document.querySelector('.jp-deck-mod-visible')"
 COUNTS = "() => jupyterapp.shell.currentWidget.content.widgets.map((cell) => cell.model.executionCount ?? 0)"
+HERE = """() => {
+  const panel = jupyterapp.shell.currentWidget;
+  const cell = panel.content.widgets[panel.content.activeCellIndex];
+  if (!cell?.node.classList.contains('jp-deck-mod-visible') || !cell.node.checkVisibility()) return null;
+  return [panel.context.path.replace('.ipynb', ''), cell.model.id];
+}"""
+REACHED = f"(place) => String(({HERE})()) === String(place)"
 SMALL = """(smallest) => [...document.querySelectorAll('.lec-poll *')].filter((each) => each.innerText
   && !each.children.length && parseFloat(getComputedStyle(each).fontSize) < smallest).map((each) => each.innerText)"""
 # Returns once the slide stands still: pictures are decoded, nothing moves, and no cell has changed for three frames.
@@ -261,6 +271,36 @@ def test_everything_is_run_and_then_the_keys_lead_through_a_poll(running, poll):
     phone.context.close()
     page.close()
     require(axe.SCRIPT, axe.HOW)
+
+
+def shown_on_the_path(name: str, section: str) -> list[list[str]]:
+    """Return the cells that a section of the path shows."""
+    shown = next(each for each in read(find(name)).sections if each.title.startswith(section))
+    (stop,) = (each for each in plan.read().path if (each.notebook, each.section) == (name, shown.title))
+    return [[name, cell] for slide in stop.slides(shown) for cell in slide.cells]
+
+
+def test_the_keys_lead_along_the_path_from_notebook_to_notebook(running, tmp_path):
+    first, then = (shown_on_the_path(*each) for each in ON_THE_PATH)
+    with (
+        serve.stage(sorted(FOLDER.glob("*.ipynb")), at=(ON_THE_PATH[0][0], "2"), plan=plan.read()) as stage,
+        lab.serve(tmp_path, serve.command(stage, f"{ON_THE_PATH[0][0]}.ipynb"), **stage.environment) as server,
+    ):
+        beside = lab.beside(server, tmp_path, running.browser)
+        page = beside.show("", *SCREENS[0])
+        page.set_default_timeout(120_000)  # a notebook that opens sets all its formulas, and a kernel starts
+        page.wait_for_function(STARTED)
+        page.wait_for_function(REACHED, arg=first[0])
+        page.wait_for_timeout(1500)  # the deck folds the side panels after a second
+        for before, place in pairwise([*first, *then]):
+            page.keyboard.press("PageDown")
+            page.wait_for_function(REACHED, arg=place)
+            page.wait_for_timeout(4000 * (before[0] != place[0]))  # until the keys are those of the new notebook
+        for place in [first[-1], *then[:-1]][::-1]:  # and back into the first
+            page.keyboard.press("PageUp")
+            page.wait_for_function(REACHED, arg=place)
+        page.close()
+        assert beside.errors == []
 
 
 def test_nothing_failed_and_no_other_host_was_asked(running):
