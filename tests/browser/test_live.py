@@ -3,16 +3,18 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
+from itertools import pairwise
 from typing import Any
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
-from lecturelib.workshop.live import serve
-from lecturelib.workshop.live.notebooks import UNSEEN
+from lecturelib.workshop.live import plan, serve
+from lecturelib.workshop.live.notebooks import UNSEEN, read
 from lecturelib.workshop.live.poll import start
 from lecturelib.workshop.notebooks import NOTEBOOKS as FOLDER
+from lecturelib.workshop.notebooks import find
 from tests.browser import axe, lab
 from tests.tools import needs, require
 
@@ -22,22 +24,25 @@ SCREENS = [(1920, 1080), (1280, 720)]
 SMALLEST = 20 / 1080  # letters, as a part of the height of the screen
 WALKED = sorted(path.stem for path in FOLDER.glob("*.ipynb"))
 PLAY, POLLED = "09_play", "09_polled"
+ON_THE_PATH = [("05_vision_transformer", "2. "), ("06_masked_autoencoder", "1. ")]
 
 IMPORTS = """import numpy as np
 from lecturelib.checks.predictions import predict
-from lecturelib.mae import MaskedAutoencoder
-from lecturelib.vision import VisionTransformer
-from lecturelib.widgets.attention_explorer import AttentionExplorer
-from lecturelib.widgets.patch_playground import PatchPlayground"""
+from lecturelib.widgets.attention_explorer import AttentionExplorer"""
 EXPLORER = """scores = np.random.default_rng(0).normal(size=(1, 2, 4, 4))
 AttentionExplorer(scores, ["One", "two", "three", "four"], d_k=5)"""
-MASKING = """images = np.random.default_rng(0).random((5, 1, 8, 8), dtype=np.float32)
-PatchPlayground.masking(MaskedAutoencoder(VisionTransformer((1, 8, 8), 2, 12, 3, 2), 8, 2, 1), images)"""
 
 AT = "() => jupyterapp.shell.currentWidget.content.activeCellIndex"
 MOVED = "(before) => jupyterapp.shell.currentWidget.content.activeCellIndex !== before"
 STARTED = "() => document.body.dataset.jpDeckMode === 'presenting' && document.querySelector('.jp-deck-mod-visible')"
 COUNTS = "() => jupyterapp.shell.currentWidget.content.widgets.map((cell) => cell.model.executionCount ?? 0)"
+HERE = """() => {
+  const panel = jupyterapp.shell.currentWidget;
+  const cell = panel.content.widgets[panel.content.activeCellIndex];
+  if (!cell?.node.classList.contains('jp-deck-mod-visible') || !cell.node.checkVisibility()) return null;
+  return [panel.context.path.replace('.ipynb', ''), cell.model.id];
+}"""
+REACHED = f"(place) => String(({HERE})()) === String(place)"
 SMALL = """(smallest) => [...document.querySelectorAll('.lec-poll *')].filter((each) => each.innerText
   && !each.children.length && parseFloat(getComputedStyle(each).fontSize) < smallest).map((each) => each.innerText)"""
 # Returns once the slide stands still: pictures are decoded, nothing moves, and no cell has changed for three frames.
@@ -93,14 +98,12 @@ FAULTS = """(smallest) => {
 
 
 def play() -> list[tuple[nbformat.NotebookNode, str | None]]:
-    """Return the cells of a short notebook with two interactive figures and two predictions."""
+    """Return the cells of a short notebook with an interactive figure and two predictions."""
     return [
         (new_markdown_cell("# 09 Play"), "slide"),
         (new_code_cell(IMPORTS), "skip"),
         (new_markdown_cell("## 1. Explore"), "slide"),
         (new_code_cell(EXPLORER), None),
-        (new_markdown_cell("## 2. Hide"), "slide"),
-        (new_code_cell(MASKING), None),
         (new_code_cell('guess = predict("Which?", ["the first", "the second"])\nguess'), "slide"),
         (new_code_cell('guess.outcome("7 of 9", right="the first")'), "subslide"),
         (new_code_cell('another = predict("Another?", ["yes", "no"])\nanother'), "slide"),
@@ -193,24 +196,13 @@ def test_cells_run_on_the_slide_and_figures_answer(running):
         view.locator(".status", has_text="“two” in head 1").wait_for()
         page.keyboard.press("ArrowDown")
         view.locator(".status", has_text="“three” in head 1").wait_for()
-        assert [go(page, key) for key in ("PageDown", "PageDown")] == [4, 5]  # also from within a figure
-
-        page.keyboard.press("Shift+Enter")
-        view = page.locator(".lec-playground")
-        view.locator(".status", has_text="12 of 16 patches hidden. Error on them").wait_for(timeout=60_000)
-        assert page.evaluate(AT) == 5 and faults(page) == []
-        view.get_by_role("button", name="show all").click()
-        box = view.locator(".stage").nth(1).bounding_box()
-        page.mouse.click(box["x"] + 10, box["y"] + 10)
-        view.locator(".status", has_text="1 of 16 patches hidden. Error on them").wait_for()
-
         page.keyboard.press("Escape")  # does not leave the slides
-        assert go(page, "PageDown") == 6
+        assert go(page, "PageDown") == 4  # also from within a figure
         page.keyboard.press("Shift+Enter")
         page.get_by_label("the second").check()
-        assert page.evaluate(AT) == 6 and faults(page) == []
+        assert page.evaluate(AT) == 4 and faults(page) == []
         page.evaluate("() => document.activeElement.blur()")  # as a click beside the slide does
-        assert go(page, "PageUp") == 5
+        assert go(page, "PageUp") == 3
         code = page.locator(".jp-CodeCell.jp-deck-mod-visible .jp-Cell-inputWrapper")
         page.keyboard.press("F9")
         code.wait_for(state="hidden")
@@ -220,7 +212,7 @@ def test_cells_run_on_the_slide_and_figures_answer(running):
         page.wait_for_function(f"() => !({STARTED})()")
         page.keyboard.press("F8")
         page.wait_for_function(STARTED)
-        assert page.evaluate(AT) == 5
+        assert page.evaluate(AT) == 3
 
 
 def test_everything_is_run_and_then_the_keys_lead_through_a_poll(running, poll):
@@ -228,10 +220,10 @@ def test_everything_is_run_and_then_the_keys_lead_through_a_poll(running, poll):
     page.locator(".lec-warm progress").wait_for(timeout=60_000)
     page.locator(".lec-warm").wait_for(state="detached", timeout=120_000)
     page.wait_for_function(STARTED)
-    assert min(count for n, count in enumerate(page.evaluate(COUNTS)) if n in (1, 3, 5, 6, 7, 8)) > 0
+    assert min(count for n, count in enumerate(page.evaluate(COUNTS)) if n in (1, 3, 4, 5, 6)) > 0
     panel = page.locator(".lec-poll")
     page.keyboard.press("F2")  # this slide asks nothing
-    assert [go(page, "PageDown") for _ in range(5)] == [2, 3, 4, 5, 6]
+    assert [go(page, "PageDown") for _ in range(3)] == [2, 3, 4]
     for key in ("F3", "F4", "F6"):  # nothing was opened
         page.keyboard.press(key)
     page.wait_for_timeout(1000)
@@ -264,21 +256,51 @@ def test_everything_is_run_and_then_the_keys_lead_through_a_poll(running, poll):
     page.keyboard.press("F3")
     panel.locator(".bar").first.wait_for()
     assert panel.locator(".bar").count() == 4 and panel.locator(".outcome").count() == 0
-    assert go(page, "PageDown") == 7
+    assert go(page, "PageDown") == 5
     panel.locator(".outcome").wait_for()
     assert panel.locator(".outcome").inner_text() == "Measured: 7 of 9. Right was: the first."
     assert panel.locator(".right").all_inner_texts() == ["the first"] and page.evaluate(SMALL, 20) == []
     assert not axe.SCRIPT or axe.findings(panel) == []
     phone.get_by_text("Measured: 7 of 9").wait_for()
-    assert go(page, "PageDown") == 8
+    assert go(page, "PageDown") == 6
     panel.wait_for(state="hidden")  # another prediction
-    assert go(page, "PageUp") == 7
+    assert go(page, "PageUp") == 5
     panel.wait_for()
     page.keyboard.press("F6")
     panel.wait_for(state="hidden")
     phone.context.close()
     page.close()
     require(axe.SCRIPT, axe.HOW)
+
+
+def shown_on_the_path(name: str, section: str) -> list[list[str]]:
+    """Return the cells that a section of the path shows."""
+    shown = next(each for each in read(find(name)).sections if each.title.startswith(section))
+    (stop,) = (each for each in plan.read().path if (each.notebook, each.section) == (name, shown.title))
+    return [[name, cell] for slide in stop.slides(shown) for cell in slide.cells]
+
+
+def test_the_keys_lead_along_the_path_from_notebook_to_notebook(running, tmp_path):
+    first, then = (shown_on_the_path(*each) for each in ON_THE_PATH)
+    with (
+        serve.stage(sorted(FOLDER.glob("*.ipynb")), at=(ON_THE_PATH[0][0], "2"), plan=plan.read()) as stage,
+        lab.serve(tmp_path, serve.command(stage, f"{ON_THE_PATH[0][0]}.ipynb"), **stage.environment) as server,
+    ):
+        beside = lab.beside(server, tmp_path, running.browser)
+        page = beside.show("", *SCREENS[0])
+        page.set_default_timeout(120_000)  # a notebook that opens sets all its formulas, and a kernel starts
+        page.wait_for_function(STARTED)
+        page.wait_for_function(REACHED, arg=first[0])
+        page.wait_for_timeout(1500)  # the deck folds the side panels after a second
+        for before, place in pairwise([*first, *then]):
+            page.keyboard.press("PageDown")
+            page.wait_for_function(REACHED, arg=place)
+            page.wait_for_timeout(4000 * (before[0] != place[0]))  # until the keys are those of the new notebook
+        for place in [first[-1], *then[:-1]][::-1]:  # and back into the first
+            page.keyboard.press("PageUp")
+            page.wait_for_function(REACHED, arg=place)
+        page.close()
+        assert beside.errors == []
 
 
 def test_nothing_failed_and_no_other_host_was_asked(running):

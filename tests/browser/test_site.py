@@ -114,37 +114,21 @@ def test_search_finds_pages(visit, way):
     page.locator("#search-results li a", has_text="Vision transformer").first.wait_for()
 
 
-# ---- the exhibits
-
-
-def status(page: Any, place: Any) -> str:
-    page.evaluate(FRAME)
-    return place.locator(".status").inner_text().replace("\xa0", " ")
-
-
-def test_the_attention_explorer_follows_mouse_and_keys(visit):
-    page = visit("04_transformers")
-    place = exhibit(page, "characters")
-    place.locator(".token").nth(56).hover()
-    assert "no. 57" in status(page, place)
-    place.locator("button.head").nth(6).click()
-    place.locator(".token").nth(10).hover()
-    assert "layer 2, head 3" in status(page, place)
-    place.locator(".token").nth(10).click()
-    page.keyboard.press("ArrowRight")
-    assert "no. 12" in status(page, place)
-
-
 def test_the_circuit_shows_an_induction_head_and_its_sink(visit):
     page = visit("09_foundation_models")
     place = exhibit(page, "circuit")
-    assert "“van” no. 17 in layer 18, head 6 looks most at “i” no. 5" in status(page, place)
+
+    def status() -> str:
+        page.evaluate(FRAME)
+        return place.locator(".status").inner_text().replace("\xa0", " ")
+
+    assert "“van” no. 17 in layer 18, head 6 looks most at “i” no. 5" in status()
     place.locator(".token").nth(16).click()  # let go
     place.locator(".token").nth(12).hover()
-    assert "masked" in status(page, place) and "“Professor” (" not in status(page, place)
+    assert "masked" in status() and "“Professor” (" not in status()
     place.get_by_label("mask").first.uncheck()
     place.locator(".token").nth(12).hover()
-    assert "looks most at “Professor” (9" in status(page, place)
+    assert "looks most at “Professor” (9" in status()
 
 
 # ---- a notebook from elsewhere
@@ -168,9 +152,7 @@ OUTPUTS: list[dict[str, str]] = [
 ]
 
 
-def test_a_notebook_from_elsewhere_is_a_page_that_runs_nothing(
-    browser: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_notebook_from_elsewhere_is_a_page_that_runs_nothing(browser, tmp_path, monkeypatch):
     """Through the whole build: scripts in a text, a formula, a link, and other outputs; without the policy they run."""
     from lecturelib.workshop.site import build
 
@@ -183,8 +165,7 @@ def test_a_notebook_from_elsewhere_is_a_page_that_runs_nothing(
         *map(new_markdown_cell, BROUGHT),
         *(new_code_cell("1", outputs=[new_output("display_data", each)]) for each in OUTPUTS),
     ]
-    language = {"name": "python", "pygments_lexer": "ipython3"}
-    nb = new_notebook(cells=cells, metadata={"language_info": language})
+    nb = new_notebook(cells=cells, metadata={"language_info": {"name": "python", "pygments_lexer": "ipython3"}})
     nbformat.write(nb, tmp_path / "notebooks" / "00_elsewhere.ipynb")
     build.build(tmp_path / "out", tmp_path)
     path = tmp_path / "out" / "00_elsewhere.html"

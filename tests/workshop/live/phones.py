@@ -4,6 +4,7 @@ import http.client
 import json
 from importlib.util import find_spec
 from typing import Any
+from urllib.request import urlopen
 
 READY = find_spec("segno") is not None
 HOW = 'no segno, which draws the link of a poll: python -m pip install -e ".[live]"'
@@ -44,25 +45,15 @@ class Slide:
     """What stands beside the slides."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
-        self.settings = settings
-
-    def _connect(self, method: str, body: str | None = None) -> http.client.HTTPResponse:
-        connection = http.client.HTTPConnection("127.0.0.1", self.settings["port"], timeout=30)
-        connection.request(method, f"/{self.settings['hall']}", body)
-        return connection.getresponse()
+        self.address = f"http://127.0.0.1:{settings['port']}/{settings['hall']}"
 
     def act(self, do: str, name: str = ONE["name"], **more: Any) -> None:
-        answer = self._connect("POST", json.dumps({"do": do, "name": name, **more}))
-        answer.read()
-        assert answer.status == 200
+        urlopen(self.address, json.dumps({"do": do, "name": name, **more}).encode(), timeout=30).close()
 
     def open(self, **changed: Any) -> None:
         self.act("open", **(ONE | changed))
 
     def state(self) -> dict[str, Any]:
         """Return the first thing that it is told."""
-        with self._connect("GET") as answer:
-            assert answer.status == 200
-            while not (line := answer.readline()).startswith(b"data: "):
-                pass
-            return json.loads(line[6:])
+        with urlopen(self.address, timeout=30) as answer:
+            return next(json.loads(line[6:]) for line in answer if line.startswith(b"data: "))

@@ -3,13 +3,14 @@
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
 
 from lecturelib.__main__ import main
 from lecturelib.workshop import lab
-from lecturelib.workshop.live import serve, settings
+from lecturelib.workshop.live import serve
 from lecturelib.workshop.notebooks import NOTEBOOKS
 from tests.tools import needs
 from tests.workshop.live.phones import HOW, READY
@@ -17,19 +18,16 @@ from tests.workshop.live.phones import HOW, READY
 NAMES = [path.name for path in sorted(NOTEBOOKS.glob("*.ipynb"))]
 
 
-class Started(dict):
-    """The copies by their names, and with which arguments and environment JupyterLab is started on their folder."""
-
-
 @pytest.fixture
 def started(monkeypatch):
-    """Note what the command would start, instead of starting it."""
-    seen = Started()
+    """Note what the command would start, instead of starting it: the copies, JupyterLab's arguments and environment."""
+    seen = SimpleNamespace()
 
     def note(arguments, environment, address):
         seen.arguments, seen.environment = arguments, environment
         seen.folder = Path(next(a for a in arguments if "root_dir" in a).split("=")[1])
-        seen.update({path.name: nbformat.read(path, as_version=4) for path in seen.folder.iterdir()})
+        copies = {path.name: nbformat.read(path, as_version=4) for path in seen.folder.iterdir()}
+        seen.told = {name: nb.metadata.get("lecture") for name, nb in copies.items()}
         beside = Path(next(a for a in arguments if "extra_labextensions_path" in a).split("=")[1]) / serve.BESIDE
         about = json.loads((beside / "package.json").read_text(encoding="utf-8"))["jupyterlab"]["_build"]
         assert (beside / about["load"]).read_bytes() == (Path(serve.__file__).parent / "beside.js").read_bytes()
@@ -44,7 +42,7 @@ def started(monkeypatch):
 def test_copies_are_presented_on_this_machine_alone(started, capsys):
     before = (NOTEBOOKS / "03_attention.ipynb").read_bytes()
     assert main(["live", "03", "--no-browser", "--port=9999"]) == 0
-    assert sorted(started) == NAMES and (NOTEBOOKS / "03_attention.ipynb").read_bytes() == before
+    assert sorted(started.told) == NAMES and (NOTEBOOKS / "03_attention.ipynb").read_bytes() == before
     assert not started.folder.exists()  # nothing is left behind
     assert {"--ip=127.0.0.1", "--no-browser", "--port=9999"} <= set(started.arguments)
     assert "--LabApp.default_url=/doc/tree/03_attention.ipynb" in started.arguments
@@ -59,8 +57,7 @@ def test_the_copies_say_where_the_poll_is_and_what_it_asks(started, monkeypatch,
     monkeypatch.chdir(tmp_path)
     assert main(["live", "03", "--poll", "--warm"]) == 0
     said = capsys.readouterr().out
-    for name, nb in started.items():
-        told = nb.metadata["lecture"]
+    for name, told in started.told.items():
         assert told["warm"] == (name == "03_attention.ipynb") and told["hall"].startswith("http://127.0.0.1:")
         names = [question["name"] for question in told["questions"]]
         assert names and names == [f"{Path(name).stem} {n}" for n in range(1, len(names) + 1)]
@@ -70,11 +67,11 @@ def test_the_copies_say_where_the_poll_is_and_what_it_asks(started, monkeypatch,
 
 def test_it_begins_where_it_is_asked_to_and_shows_the_path_alone(started, capsys):
     assert main(["live", "03", "--at", "6"]) == 0
-    assert started["03_attention.ipynb"].metadata["lecture"]["at"] == "6-one-vector-or-a-look-up"
-    assert "lecture" not in started["04_transformers.ipynb"].metadata
+    assert started.told["03_attention.ipynb"]["at"] == "6-one-vector-or-a-look-up"
+    assert started.told["04_transformers.ipynb"] is None
     assert "leads to the next notebook" not in capsys.readouterr().out
     assert main(["live", "--path"]) == 0
-    assert started["00_start_here.ipynb"].metadata["lecture"]["after"] == ["01_recurrent_networks.ipynb"]
+    assert started.told["00_start_here.ipynb"]["after"] == ["01_recurrent_networks.ipynb"]
     assert "leads to the next notebook" in capsys.readouterr().out
     assert main(["live", "03", "--at", "12"]) == 2
     assert "03_attention has no section '12'" in capsys.readouterr().err
@@ -87,15 +84,6 @@ def test_without_its_packages_it_says_how_to_get_them(monkeypatch, capsys):
     monkeypatch.setattr(serve, "find_spec", lambda name: None)
     assert main(["live", "03"]) == 1
     assert 'python -m pip install -e ".[live]"' in capsys.readouterr().err
-
-
-def test_the_settings_lie_in_a_folder_of_their_own(tmp_path):
-    environment = settings.write(tmp_path)
-    assert all(Path(place).is_relative_to(tmp_path) for place in environment.values())
-    for name, value in settings.SETTINGS.items():
-        written = Path(environment["JUPYTERLAB_SETTINGS_DIR"]) / f"{name}.jupyterlab-settings"
-        assert json.loads(written.read_text(encoding="utf-8")) == value
-    assert (tmp_path / "config/custom/custom.css").read_bytes() == settings.STYLE.read_bytes()
 
 
 def test_the_known_mistakes_are_printed(capsys):

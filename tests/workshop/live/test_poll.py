@@ -110,9 +110,8 @@ def test_a_forged_cookie_has_no_vote(settings, slide):
     assert slide.state()["voted"] == [0]
 
 
-BODIES = ["", "{", "[]", "3", "null", '{"number": 1}', '{"number": 1, "choice": "<script>alert(1)</script>"}',
-          '{"number": NaN, "choice": 0}', b"\xff\xfe", "[" * 900, '{"number": "1; drop table votes", "choice": 0}',
-          '{"number": 1, "choice": 1e999}', f'{{"number": 1, "choice": {10**30}}}']  # fmt: skip
+BODIES = ["", "{", "[]", "3", '{"number": 1}', '{"number": 1, "choice": "<script>"}', '{"number": NaN, "choice": 0}',
+          b"\xff\xfe", "[" * 900, '{"number": 1, "choice": 1e999}', f'{{"number": 1, "choice": {10**30}}}']  # fmt: skip
 
 
 def test_what_is_no_vote_is_refused(settings, slide):
@@ -124,9 +123,9 @@ def test_what_is_no_vote_is_refused(settings, slide):
 
 def test_a_huge_body_or_header_is_not_read(settings, slide):
     phone = Phone(settings)
-    for size in (LARGEST + 1, 50_000_000):
-        with contextlib.suppress(OSError):  # the connection may be closed before all is sent
-            assert phone.ask("vote", b"x" * size)[0] == 400
+    with contextlib.suppress(OSError):  # the connection may be closed before all is sent
+        assert phone.ask("vote", b"x" * 50_000_000)[0] == 400
+    assert phone.ask("vote", b"x" * (LARGEST + 1))[0] == 400
     with pytest.raises(http.client.RemoteDisconnected):
         phone.ask(Cookie="x" * 20_000)
     assert phone.vote(0) == 200

@@ -48,7 +48,7 @@ def test_nothing_is_shown_before_the_key(votes):
     assert not votes.state()["shown"]
 
 
-def test_both_rounds_stand_side_by_side_and_there_is_no_third(votes):
+def test_both_rounds_stand_side_by_side_and_there_is_no_third_and_one_question_is_open_at_a_time(votes):
     votes.vote(1, "ann", 0)
     votes.again("03 1")
     assert votes.state()["round"] == 2 and not votes.vote(1, "ann", 1)  # the first is closed
@@ -56,13 +56,10 @@ def test_both_rounds_stand_side_by_side_and_there_is_no_third(votes):
     votes.again("03 1")
     votes.show("03 1")
     assert votes.state()["round"] == 2 and votes.state()["counts"] == [[1, 0, 0], [0, 1, 0]]
-
-
-def test_one_question_is_open_at_a_time(votes):
     votes.ask("03 2", "Another?", ["yes", "no"])
-    assert not votes.vote(1, "ann", 0) and votes.vote(2, "ann", 0)
+    assert not votes.vote(2, "ann", 0) and votes.vote(3, "ann", 0)
     votes.ask("03 1", QUESTION, CHOICES)
-    assert votes.vote(1, "ann", 0) and not votes.vote(2, "bob", 0) and votes.state()["name"] == "03 1"
+    assert votes.vote(2, "ann", 0) and not votes.vote(3, "bob", 0) and votes.state()["name"] == "03 1"
 
 
 def test_the_table_has_a_line_for_each_choice_of_each_round(votes, tmp_path):
