@@ -243,7 +243,21 @@ def small(norm_pix_loss: bool = False, pool: str = "mean", **other: int) -> mae.
     return mae.MaskedAutoencoder(encoder, **sizes, norm_pix_loss=norm_pix_loss)
 
 
+def test_the_papers_defaults_small_weights_and_what_is_told_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert torch.equal(mae.random_mask(3, 4, 4, generator=generator(0)), draw(3, 4, 4, 0.75, "random"))
+    model = small()
+    assert model.mask_token.std() < 0.1 and "decoder_pos_embed" not in model.state_dict()
+    assert torch.equal(model.target(X), patchify(X, 2))  # as they are, not normalized
+    expected = model(X, MASK)
+    monkeypatch.setattr(mae, "_count_visible", None)
+    assert torch.equal(model(X, MASK, visible=int((~MASK[0]).sum())), expected)
+
+
 test_bad_input_is_refused_in_words = refuses(
+    *((lambda ratio=ratio: draw(2, 4, 4, ratio, "grid"), [f"ratio={ratio}: expected a share"]) for ratio in (0, 1)),
+    (lambda: draw(0, 4, 4, 0.5, "grid"), ["n=0"]),
+    (lambda: draw(2, 0, 4, 0.5, "grid"), ["rows=0"]),
+    (lambda: draw(2, 4, 0, 0.5, "grid"), ["columns=0"]),
     (lambda: draw(2, 4, 4, 0.03, "grid"), ["ratio=0.03 hides 0 of 16", "one hidden and one visible"]),
     (lambda: draw(2, 4, 4, 0.5, "stripes"), ["'stripes'", "['random', 'block', 'grid']"]),
     (lambda: small()(X, MASK.int()), ["torch.int32", "(2, 6) of bool", "True = hidden"]),

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import re
 import secrets
@@ -10,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+import uuid
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,7 +19,6 @@ from typing import Any, NamedTuple
 
 import psutil
 import pytest
-import requests
 from traitlets.config.loader import PyFileConfigLoader
 
 from lecturelib.workshop.classroom.copies import copy_missing
@@ -43,8 +44,10 @@ def course(tmp_path):
 def test_copies_are_made_once_and_no_file_is_overwritten_be_it_a_link_that_leads_nowhere(tmp_path, course):
     target = tmp_path / "home" / "notebooks"
     copy_missing(course, target)
-    made = {path.name: path.read_text(encoding="utf-8") for path in target.iterdir()}
-    assert made == {name: f"new {name}" for name in ("00_a.ipynb", "01_b.ipynb")}
+    assert {path.name: path.read_text(encoding="utf-8") for path in target.iterdir()} == {
+        "00_a.ipynb": "new 00_a.ipynb",
+        "01_b.ipynb": "new 01_b.ipynb",
+    }
     (target / "00_a.ipynb").write_text("mine", encoding="utf-8")
     (target / "01_b.ipynb").unlink()
     (target / "01_b.ipynb").symlink_to(tmp_path / "elsewhere")
@@ -149,45 +152,62 @@ def free_port() -> int:
         return s.getsockname()[1]
 
 
+def run(*command: str, given: str = "") -> None:
+    subprocess.run(command, input=given, text=True, check=True, capture_output=True)
+
+
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory):
     """Start a hub with two members of its group, and a third user of the system who is none; remove all afterwards."""
     mark = secrets.token_hex(3)
-    group, address = f"lec{mark}", f"http://127.0.0.1:{free_port()}"
+    group = f"lec{mark}"
     passwords = {f"{name}{mark}": secrets.token_urlsafe(12) for name in ("ada", "bob", "eve")}
     folder = tmp_path_factory.mktemp("hub")
     homes = Path(f"/var/tmp/lecturelib-{mark}")  # outside of pytest's own folder, which others may not enter
     homes.mkdir(mode=0o755)
-    environment = os.environ | {
-        "LECTURELIB_HUB_BIND": address,
+    port, inner, api = free_port(), free_port(), free_port()
+    environment = {
+        **os.environ,
+        "LECTURELIB_HUB_BIND": f"http://127.0.0.1:{port}",
         "LECTURELIB_HUB_GROUP": group,
         "LECTURELIB_HUB_STATE": str(folder / "state"),
         "LECTURELIB_HUB_PYTHON": str(PYTHON),
     }
-    command = [sys.executable, "-m", "jupyterhub", "-f", str(CONFIG), f"--JupyterHub.hub_port={free_port()}",
-               f"--ConfigurableHTTPProxy.api_url=http://127.0.0.1:{free_port()}"]  # fmt: skip
     try:
-        subprocess.run(["groupadd", group], check=True)
+        run("groupadd", group)
         for name, password in passwords.items():
             member = [] if name.startswith("eve") else ["-G", group]
-            subprocess.run(["useradd", "--create-home", "--base-dir", homes, *member, name], check=True)
-            subprocess.run(["chpasswd"], input=f"{name}:{password}", text=True, check=True)
+            run("useradd", "--create-home", "--base-dir", str(homes), *member, name)
+            run("chpasswd", given=f"{name}:{password}")
         with (folder / "log").open("w") as log:
-            process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
-        found = Hub(address, process, passwords, folder / "log")
-        try:
-            wait_for(lambda: answers(found), "the hub does not answer", found)
-            yield found
-        finally:  # also whatever of its children outlives it
-            processes = family(found)
-            process.terminate()
-            for each in psutil.wait_procs(processes, timeout=30)[1]:
-                each.kill()
+            process = subprocess.Popen(
+                [sys.executable, "-m", "jupyterhub", "-f", str(CONFIG), f"--JupyterHub.hub_port={inner}",
+                 f"--ConfigurableHTTPProxy.api_url=http://127.0.0.1:{api}"],
+                cwd=folder, env=environment, stdout=log, stderr=log,
+            )  # fmt: skip
+        found = Hub(f"http://127.0.0.1:{port}", process, passwords, folder / "log")
+        wait_for(lambda: answers(found), "the hub does not answer", found)
+        yield found
     finally:
+        with contextlib.suppress(NameError):
+            stop(process)
         for name in passwords:
             subprocess.run(["userdel", "--remove", name], capture_output=True)
         subprocess.run(["groupdel", group], capture_output=True)
         shutil.rmtree(homes, ignore_errors=True)
+
+
+def stop(process: subprocess.Popen) -> None:
+    """End the hub, and whatever of its children outlives it."""
+    family = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
+    process.terminate()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=30)
+    process.kill()
+    process.wait()
+    _, alive = psutil.wait_procs(family, timeout=10)
+    for each in alive:
+        each.kill()
 
 
 def wait_for(ready: Any, problem: str, hub: Hub) -> None:
@@ -198,43 +218,46 @@ def wait_for(ready: Any, problem: str, hub: Hub) -> None:
         time.sleep(0.3)
 
 
-def family(hub: Hub) -> list[psutil.Process]:
-    process = psutil.Process(hub.process.pid)
-    return [process, *process.children(recursive=True)]
-
-
 def answers(hub: Hub) -> bool:
-    with contextlib.suppress(requests.ConnectionError):
+    import requests
+
+    try:
         return requests.get(f"{hub.address}/hub/health", timeout=5).status_code == 200
-    return False
+    except requests.ConnectionError:
+        return False
 
 
 class User:
     """A browser of one user, logged in or not."""
 
     def __init__(self, hub: Hub, name: str, password: str) -> None:
+        import requests
+
         self.hub, self.name = hub, name
         self.browser = requests.Session()
-        login = f"{hub.address}/hub/login"
-        self.browser.get(login, timeout=30)
-        xsrf, given = {"_xsrf": self._xsrf()}, {"username": name, "password": password}
-        self.entered = self.browser.post(login, params=xsrf, data=given, allow_redirects=False, timeout=30)
-
-    def _xsrf(self) -> Any:
-        return self.browser.cookies.get("_xsrf", path="/hub/")
+        self.browser.get(f"{hub.address}/hub/login", timeout=30)
+        self.entered = self.browser.post(
+            f"{hub.address}/hub/login",
+            params={"_xsrf": self.browser.cookies.get("_xsrf", path="/hub/")},
+            data={"username": name, "password": password},
+            allow_redirects=False,
+            timeout=30,
+        )
 
     def api(self, method: str, path: str, **more: Any) -> Any:
-        """Call the API of the hub."""
+        """Call the API of the hub with a token of this user."""
         return self.browser.request(method, f"{self.hub.address}/hub/api/{path}", timeout=60, **more)
 
     def start(self) -> None:
-        """Start the own server and a kernel in it, with a token of this user."""
-        made = self.api("POST", f"users/{self.name}/tokens", headers={"X-XSRFToken": self._xsrf()}, json={})
+        """Start the own server and a kernel in it."""
+        xsrf = {"X-XSRFToken": self.browser.cookies.get("_xsrf", path="/hub/")}
+        made = self.api("POST", f"users/{self.name}/tokens", headers=xsrf, json={})
+        assert made.status_code == 201, made.text
         self.browser.cookies.clear()
         self.browser.headers["Authorization"] = f"token {made.json()['token']}"
         assert self.api("POST", f"users/{self.name}/server").status_code in (201, 202)
         wait_for(self._ready, f"the server of {self.name} does not start", self.hub)
-        assert self.server("POST", "kernels", json={"name": "python3"}).status_code == 201
+        self.kernel = self.server("POST", "kernels", json={"name": "python3"}).json()["id"]
 
     def _ready(self) -> bool:
         return self.api("GET", f"users/{self.name}").json()["servers"].get("", {}).get("ready", False)
@@ -244,9 +267,32 @@ class User:
         address = f"{self.hub.address}/user/{owner or self.name}/api/{path}"
         return self.browser.request(method, address, timeout=60, **more)
 
-    def may(self, test: str, path: Path) -> bool:
-        """Ask the system whether the account of this user may read, -r, or write, -w, a file."""
-        return subprocess.run(["runuser", "-u", self.name, "--", "test", test, path]).returncode == 0
+    def says(self, code: str) -> str:
+        """Run code in the own kernel and return what it prints."""
+        import websocket
+
+        address = f"{self.hub.address.replace('http', 'ws', 1)}/user/{self.name}/api/kernels/{self.kernel}/channels"
+        line = websocket.create_connection(
+            address, header={"Authorization": self.browser.headers["Authorization"]}, timeout=60
+        )
+        number = uuid.uuid4().hex
+        header = {"msg_id": number, "msg_type": "execute_request", "username": "", "session": number, "version": "5.3"}
+        content = {"code": code, "silent": False}
+        line.send(
+            json.dumps({"channel": "shell", "header": header, "parent_header": {}, "metadata": {}, "content": content})
+        )
+        said = ""
+        while True:
+            message = json.loads(line.recv())
+            if message.get("parent_header", {}).get("msg_id") != number:
+                continue
+            if message["msg_type"] == "stream":
+                said += message["content"]["text"]
+            if message["msg_type"] == "error":
+                said += f"{message['content']['ename']}: {message['content']['evalue']}"
+            if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
+                line.close()
+                return said.strip()
 
 
 @pytest.fixture(scope="module")
@@ -260,22 +306,24 @@ def class_(hub):
 
 
 @needs_hub
-def test_two_users_run_code_under_their_own_accounts_beside_copies_of_the_notebooks(hub, class_):
-    kernels = [each.username() for each in family(hub) if "ipykernel_launcher" in each.cmdline()]
-    assert sorted(kernels) == [user.name for user in class_]
+def test_two_users_run_code_under_their_own_accounts_beside_copies_of_the_notebooks(class_):
+    uids = [int(user.says("import os; print(os.getuid())")) for user in class_]
+    assert 0 not in uids and uids[0] != uids[1]
     names = sorted(path.name for path in NOTEBOOKS.glob("*.ipynb"))
     for user in class_:
-        copies = user.server("GET", "contents/notebooks").json()["content"]
-        assert sorted(each["name"] for each in copies) == names and all(each["writable"] for each in copies)
+        assert sorted(each["name"] for each in user.server("GET", "contents/notebooks").json()["content"]) == names
+        assert user.says("import os; print(os.access('notebooks/00_start_here.ipynb', os.W_OK))") == "True"
 
 
 @needs_hub
-def test_one_cannot_read_or_change_what_is_the_others(hub, class_):
+def test_one_cannot_read_or_change_what_is_the_others(class_):
     ada, bob = class_
-    path = Path(f"~{ada.name}/notebooks/01_recurrent_networks.ipynb").expanduser()
-    assert ada.may("-r", path) and ada.may("-w", path)
-    for each in (path, Path("/etc/shadow"), hub.log.parent / "state"):
-        assert not bob.may("-r", each) and not bob.may("-w", each)
+    home = ada.says("import os; print(os.path.expanduser('~'))")
+    path = f"{home}/notebooks/01_recurrent_networks.ipynb"
+    assert ada.says(f"print(os.path.exists({path!r}))") == "True"
+    for action in (f"open({path!r})", f"open({path!r}, 'a')", "open('/etc/shadow')",
+                   f"import os; os.listdir({str(bob.hub.log.parent / 'state')!r})"):  # fmt: skip
+        assert bob.says(action).startswith("PermissionError")
     assert bob.server("GET", "kernels", owner=ada.name).status_code == 403
     assert bob.api("GET", f"users/{ada.name}").status_code == 404
     assert bob.api("GET", "users").status_code == 403
@@ -284,15 +332,23 @@ def test_one_cannot_read_or_change_what_is_the_others(hub, class_):
 @needs_hub
 def test_nobody_else_gets_in(hub):
     ada, _, eve = hub.passwords  # who is no member of the group
-    strangers = [(ada, "wrong"), (ada, ""), ("mallory", "swordfish"), (eve, hub.passwords[eve]), ("root", "root")]
-    for name, password in strangers:
+    for name, password in (
+        (ada, "wrong"),
+        (ada, ""),
+        ("mallory", "swordfish"),
+        (eve, hub.passwords[eve]),
+        ("root", "root"),
+    ):
         user = User(hub, name, password)
         assert user.entered.status_code == 403 and user.api("GET", "user").status_code == 403
 
 
 @needs_hub
 def test_it_listens_on_this_machine_only_and_looks_for_idle_servers(hub, class_):
-    lines = [line for process in family(hub) for line in process.net_connections("inet")]
-    heard = {line.laddr.ip for line in lines if line.status == psutil.CONN_LISTEN}
-    assert "127.0.0.1" in heard and heard <= {"127.0.0.1", "::1"}
-    assert any("jupyterhub_idle_culler" in each.cmdline() for each in family(hub))
+    family = [psutil.Process(hub.process.pid), *psutil.Process(hub.process.pid).children(recursive=True)]
+    lines = [line for process in family for line in process.net_connections("inet")]
+    assert {line.laddr.ip for line in lines if line.status == psutil.CONN_LISTEN} in (
+        {"127.0.0.1"},
+        {"127.0.0.1", "::1"},
+    )
+    assert any("jupyterhub_idle_culler" in each.cmdline() for each in family)
