@@ -176,7 +176,8 @@ class Stock:
             model.eval()
         if self.bar:
             mean = sum(each for each, _ in self.best) / len(self.best)
-            self.bar.close(f"{'stopped, ' if interrupted else ''}loss {mean:.3f}")
+            ended = f"loss {mean:.3f}" if self.histories[0].steps else "before the first look at the loss"
+            self.bar.close(f"{'stopped, ' if interrupted else ''}{ended}")
         return interrupted and self.bar is not None
 
 
