@@ -440,17 +440,17 @@ def three_shares(answer: Any, of: str, words: Callable[[list[float]], str]) -> s
 
     `of` says which shares they are, such as "at depth 1, 2 and 3".
     """
-    if isinstance(answer, str | Mapping):
-        raise ValueError(f"{answer!r} is no list: expected three numbers, the shares {of}")
     try:
         shares = [float(each) for each in answer]
     except (TypeError, ValueError):
-        return f"no list of three numbers, but {answer!r}"
+        raise ValueError(f"{answer!r} is no list of three numbers: expected the shares {of}") from None
     if len(shares) != 3:
         raise ValueError(f"{len(shares)} numbers: expected three, the shares {of}")
     if is_percent(*shares):
         return "percent"
-    return words(shares) if all(0 <= each <= 1 for each in shares) else f"no shares from 0 to 1, but {answer!r}"
+    if not all(0 <= each <= 1 for each in shares):
+        raise ValueError(f"{answer!r}: expected three shares from 0 to 1, {of}")
+    return words(shares)
 
 
 def is_percent(*numbers: float) -> bool:

@@ -148,11 +148,13 @@ def _read_losses(answer: Any) -> str:
     try:
         losses = [float(each) for each in answer]
     except (TypeError, ValueError):
-        return f"no list of three numbers, but {answer!r}"
+        raise ValueError(
+            f"{answer!r} is no list of three numbers: expected the losses at share 1, 0.1 and 0.02"
+        ) from None
     if len(losses) != 3:
         raise ValueError(f"{len(losses)} numbers: expected three, the losses at share 1, 0.1 and 0.02")
     if not all(-1 < each < 5 for each in losses):
-        return f"no losses in nats, but {answer!r}"
+        raise ValueError(f"{answer!r}: expected three losses in nats, none of 5 or more")
     if max(losses) < 1:
         return "differences"
     first, *less = losses

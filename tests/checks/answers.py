@@ -313,8 +313,16 @@ WRONG["depth without residual connections"] = {
     "one seed": [[1.0, 0.63, 0.18], [0.99, 0.3, 0.45]],
     "another depth works": [[0.44, 1.0, 0.2], (0.18, 0.44, 1.0)],
     "percent": [[99, 31.2, 18], [100, 0.31, 0.18]],
-    "other": [[1.0, 0.2, 0.9], [0.5, -1, 0], 3, [0.02, 1.6, 2.1], [2400, 1056, 480]],  # losses and counts: no percent
-    "error": [[1.0, 0.3], "one", {1: 1.0, 2: 0.29, 3: 0.17}],
+    "other": [[1.0, 0.2, 0.9]],
+    "error": [
+        [1.0, 0.3],
+        "one",
+        {"1": 1.0, "2": 0.29, "3": 0.17},
+        [0.5, -1, 0],
+        3,
+        [0.02, 1.6, 2.1],
+        [2400, 1056, 480],
+    ],
     "not solved yet": [[..., ..., ...]],
 }
 
@@ -361,7 +369,7 @@ WRONG["the side of a patch"] = {
     "the same twice": [[0.73, 0.73, 0.53], [0.8, 0.53, 0.53]],
     "nothing learned": [[0.1, 0.13, 0.08]],
     "percent": [[80.1, 73, 53]],
-    "other": [[0.8, -1, 0.5], [0.7, 1.2, 2.0]],
+    "error": [[0.8, -1, 0.5], [0.7, 1.2, 2.0]],
 }
 
 # ---- notebook 06 ----
@@ -539,7 +547,8 @@ WRONG["the same operations, less text"] = {
     "a tenth is not enough": [[1.96, 2.15, 2.36]],  # not as high as with a fiftieth: the verdict does not say so
     "in the wrong order": [[2.4, 2.0, 2.0], [2.0, 2.4, 2.05]],
     "differences": [[0.0, 0.03, 0.4]],
-    "other": ["one", [2.0, 1.5, 2.4], [196, 199, 236]],
+    "other": [[2.0, 1.5, 2.4]],
+    "error": ["one", [196, 199, 236]],
 }
 
 # ---- notebook 09 ----
