@@ -213,6 +213,8 @@ NOWHERE[3] = False
 # q, k, v and a mask whose shapes or types do not fit, and words of the refusal
 UNFIT: list[tuple[tuple[torch.Tensor, ...], list[str]]] = [
     ((Q[0, 0], K, V), ["(3,)", "(..., T, K)", "x[None]"]),
+    ((Q, K[0, 0], V), ["(3,)", "x[None]"]),
+    ((Q, K, V[0, 0]), ["(3,)", "x[None]"]),
     ((Q[..., :2], K, V), ["(2, 5, 2)", "(2, 7, 3)", "queries as wide as keys"]),
     ((Q, K, V[:, :6]), ["(2, 6, 3)", "a value for each key"]),
     ((Q, K[:, :0], V[:, :0]), ["(2, 0, 3)"]),
@@ -222,6 +224,36 @@ UNFIT: list[tuple[tuple[torch.Tensor, ...], list[str]]] = [
 ]
 X = torch.zeros(2, 5, 6)
 
+
+def test_matrices_without_a_batch_and_one_head_by_itself() -> None:
+    q, k, v = Q[0], K[0], V[0]
+    torch.testing.assert_close(attention.attend(q, k, v)[0], F.scaled_dot_product_attention(q, k, v))
+    torch.testing.assert_close(attention.attend_fused(q, k, v), attention.attend(q, k, v)[0])
+    causal = attention.attend(q, q, q, attention.causal_mask(5))[0]
+    torch.testing.assert_close(attention.attend_fused(q, q, q, is_causal=True), causal)
+    layer = attention.Attention(6, 3, 2)
+    with attention.record_attention(layer) as maps:
+        layer(X)
+    assert maps["attention"].weights.shape == (2, 5, 5)
+
+
+def test_the_fused_kernel_serves_long_texts_and_those_that_do_not_look_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    served: list[int] = []
+    kernel = attention.attend_fused
+
+    def watched(q: torch.Tensor, *rest: torch.Tensor) -> torch.Tensor:
+        served.append(q.shape[2])
+        return kernel(q, *rest)
+
+    monkeypatch.setattr(attention, "attend_fused", watched)
+    layer = attention.MultiHeadAttention(6, 2)
+    for length in (attention.LONG - 1, attention.LONG):
+        layer(torch.zeros(1, length, 6))
+    layer(X, is_causal=True)
+    assert served == [attention.LONG, 5]
+    assert attention.attend(Q[:0], K[:0], V[:0])[0].shape == (0, 5, 3)
+
+
 test_bad_input_is_refused_in_words = refuses(
     *((lambda bad=bad: attention.attend(*bad), words) for bad, words in UNFIT),
     *((lambda bad=bad: attention.attend_fused(*bad), words) for bad, words in UNFIT),
@@ -229,6 +261,12 @@ test_bad_input_is_refused_in_words = refuses(
     (lambda: attention.attend_fused(Q[:, :1], Q, Q, None, True), ["1 queries, 5 keys", "last tokens of a text pass"]),
     (lambda: attention.causal_mask(0), ["length=0", "at least 1"]),
     (lambda: attention.padding_mask(torch.tensor([3, 6]), 5), ["[3, 6]", "1 to 5"]),
+    (lambda: attention.Attention(0, 3, 2), ["d_model=0"]),
+    (lambda: attention.Attention(5, 0, 2), ["d_k=0"]),
+    (lambda: attention.Attention(5, 3, 2, 0), ["d_context=0"]),
+    (lambda: attention.MultiHeadAttention(0, 1), ["d_model=0"]),
+    (lambda: attention.MultiHeadAttention(4, 0), ["num_heads=0"]),
+    (lambda: attention.MultiHeadAttention(6, 2)(X[0]), ["x ", "(5, 6)"]),
     (lambda: attention.Attention(5, 3, 2.0), ["d_v=2.0", "whole number of 1 or more"]),
     (lambda: attention.MultiHeadAttention(6, 4), ["d_model=6", "4 heads", "multiple of 4", "such as 4"]),
     (lambda: attention.MultiHeadAttention(6, 2)(X, X[..., :3]), ["as context[None]", "(2, 5, 3)", "(B, tokens, 6)"]),

@@ -144,6 +144,11 @@ def test_an_interrupted_run_keeps_its_best_weights(label: str | None, capsys: py
     assert model.value.item() == whole.value.item() > 1.0 and not model.training
 
 
+def test_a_run_that_is_stopped_at_once_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    training.fit(Number(), away_from(1, interrupt), THREE, steps=500, label="number")
+    assert capsys.readouterr().err.startswith("number: stopped, before the first look at the loss")
+
+
 def test_what_is_not_finite_is_named_with_its_step_and_never_reaches_the_weights() -> None:
     model = Number()
     with pytest.raises(ValueError, match=r"the loss became nan at step 17: .* smaller learning rate than lr=0\.05"):

@@ -190,7 +190,23 @@ def embed(tokens: torch.Tensor, max_len: int = 13) -> torch.Tensor:
     return transformer.Embedding(11, 6, max_len)(tokens)
 
 
+@pytest.mark.parametrize("build", [transformer.Encoder, transformer.LanguageModel])
+def test_positions_and_sizes_reach_the_parts(build: type[transformer.Encoder]) -> None:
+    fixed = build(11, 6, 2, 1, 13, "sinusoidal").embedding.table
+    assert torch.equal(fixed, transformer.sinusoidal_positions(13, 6))
+    assert isinstance(build(11, 6, 2, 1, 13).embedding.table, nn.Parameter)
+    assert transformer.Block(6, 2, d_ff=10).feed_forward[0].out_features == 10
+    assert transformer.FeedForward(6)[0].out_features == 24
+    assert transformer.LanguageModel(11, 6, 2, 1, 13).max_len == 13
+
+
 test_bad_input_is_refused_in_words = refuses(
+    (lambda: transformer.sinusoidal_positions(0, 6), ["length=0"]),
+    (lambda: transformer.sinusoidal_positions(5, 0), ["d_model=0"]),
+    (lambda: transformer.Embedding(0, 6, 13), ["vocab_size=0"]),
+    (lambda: transformer.Embedding(11, 0, 13), ["d_model=0"]),
+    (lambda: transformer.FeedForward(0), ["d_model=0"]),
+    (lambda: transformer.FeedForward(6, 0), ["d_ff=0"]),
     (lambda: transformer.sinusoidal_positions(5, 7), ["d_model=7", "even"]),
     (lambda: transformer.Embedding(11, 6, 13, "rotary"), ["'rotary'", "'learned', 'sinusoidal', 'none'"]),
     (lambda: transformer.Embedding(11, 6, 1.5), ["max_len=1.5", "whole number"]),

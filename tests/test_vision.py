@@ -145,13 +145,25 @@ def small(**other: object) -> vision.VisionTransformer:
     return vision.VisionTransformer(**(known | other))
 
 
+def test_the_class_token_begins_small() -> None:
+    token = small(pool="class").cls_token
+    assert token is not None and token.shape == (1, 1, 8) and token.std() < 0.1
+
+
 test_bad_input_is_refused_in_words = refuses(
+    (lambda: vision.patchify(X[..., :4], 3), ["4 x 4", "one of [1, 2, 4]"]),
+    (lambda: small(image_size=(0, 4, 6)), ["channels=0"]),
     (lambda: vision.patchify(X, 3), ["4 x 6", "size 3", "one of [1, 2]", "cut or pad"]),
     (lambda: vision.patchify(X, 2.0), ["patch_size=2.0", "whole number"]),
     (lambda: vision.patchify(X[0], 2), ["(3, 4, 6)", "(B, C, height, width)", "image goes in as x[None]"]),
     (lambda: vision.unpatchify(torch.zeros(2, 5, 9), 3, 6, 9), ["(2, 5, 9)", "(B, 6, a multiple of 9)"]),
     (lambda: vision.grid_positions(2, 3, 6), ["d_model=6", "multiple of 4"]),
     (lambda: small(patch_size=3), ["4 x 6", "size 3", "one of [1, 2]"]),
+    (lambda: small(d_model=0), ["d_model=0"]),
+    (lambda: small(num_layers=0), ["num_layers=0"]),
+    (lambda: vision.unpatchify(torch.zeros(2, 6, 6), 3, 6, 9), ["(2, 6, 6)", "(B, 6, a multiple of 9)"]),
+    (lambda: vision.check_shape(X[0]), ["(B, C, height, width)"]),
+    (lambda: small(image_size=(3, 4, 0)), ["width=0"]),
     (lambda: small(pool="max"), ["pool='max'", "('mean', 'class', 'concat')"]),
     (lambda: small(positions="rotary"), ["positions='rotary'", "('learned', 'sinusoidal', 'none')"]),
     (lambda: small(image_size=(3, 0, 6)), ["height=0: ", "1 or more"]),
