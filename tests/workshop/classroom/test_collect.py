@@ -59,7 +59,8 @@ def called(source: str) -> str:
 # What the code does, and then `won`: whether it has what it should not have. {tree}, {port} are filled in.
 GRABS = {
     "reads the hand-ins": "import os\nwon = os.path.exists('{tree}')",
-    "reads passwords": "import os\nwon = any(map(os.path.exists, ('/etc/passwd', '/root/.ssh', '/home', '/var')))",
+    "reads passwords": "import os\nkeys = os.path.join('/root', '.ssh')\n"
+    "won = any(map(os.path.exists, ('/etc/passwd', keys, '/home', '/var')))",
     "reads variables": "import os\nwon = 'swordfish' in str(os.environ) or 'SECRET' in os.environ",
     "reads memory": some("range(1, 9999)", "open('/proc/%d/mem' % x)"),
     "sees processes": "import os\nwon = any(name.isdigit() for name in os.listdir('/proc'))",
