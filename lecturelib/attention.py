@@ -46,10 +46,7 @@ def attention_weights(scores: torch.Tensor, mask: torch.Tensor | None = None) ->
 
 
 def masked_softmax(scores: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
-    """Compute `attention_weights` without a look at what the mask holds: what a layer runs, so that it compiles.
-
-    Tool: from notebook 03 on.
-    """
+    """Compute `attention_weights` without a look at what the mask holds: what a layer runs, so that it compiles."""
     if mask is not None:
         _check_mask(mask, scores.shape)
         scores = scores.masked_fill(~mask, -math.inf)
@@ -90,7 +87,6 @@ def attend_fused(
     `is_causal` says that nobody may look ahead: a `causal_mask` that nobody has to make.
     Shapes: as in `attend`; returns (..., T, M). The kernel is for heads, (B, H, T, K), with values as wide as keys.
     Raises: ValueError for shapes that do not fit, and for `is_causal` with fewer or more queries than keys.
-    Tool: from notebook 08 on.
     """
     _check_attend(q, k, v)
     if mask is not None:
@@ -129,10 +125,7 @@ def padding_mask(lengths: torch.Tensor, max_len: int) -> torch.Tensor:
 
 
 class AttentionMap(nn.Module):
-    """The place in a layer where scores become weights, by `masked_softmax`, so that `record_attention` finds it.
-
-    Tool: from notebook 03 on.
-    """
+    """The place in a layer where scores become weights, by `masked_softmax`, so that `record_attention` finds it."""
 
     def forward(self, scores: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         return masked_softmax(scores, mask)
@@ -235,7 +228,6 @@ class Recorded(NamedTuple):
     """What passed one `AttentionMap`: scores before mask and softmax, and the weights that were used.
 
     Shapes: both (..., T, S).
-    Tool: from notebook 03 on.
     """
 
     scores: torch.Tensor
@@ -250,7 +242,6 @@ def record_attention(model: nn.Module, edit: Edit | None = None) -> Iterator[dic
     shape, which the layer then uses (and which are recorded), to see what a head or a token is for; None leaves them.
     Returns: a dictionary such as {"blocks.0.attention": Recorded(...)}, in the order of the layers, without gradients.
     Raises: ValueError for a model without an `AttentionMap`, and for edited weights of another shape.
-    Tool: from notebook 03 on.
     """
     taps = {name: module for name, module in model.named_modules() if isinstance(module, AttentionMap)}
     if not taps:
@@ -282,10 +273,7 @@ def record_attention(model: nn.Module, edit: Edit | None = None) -> Iterator[dic
 
 
 def check_layer(x: torch.Tensor, d_model: int, context: torch.Tensor, d_context: int) -> None:
-    """Raise ValueError for what is not a batch of tokens of the widths that a layer was built for.
-
-    Tool: from notebook 04 on.
-    """
+    """Raise ValueError for what is not a batch of tokens of the widths that a layer was built for."""
     for name, tokens, expected in (("x", x, d_model), ("context", context, d_context)):
         if tokens.ndim != 3 or tokens.shape[-1] != expected:
             raise ValueError(

@@ -28,10 +28,7 @@ from lecturelib.vision import VisionTransformer, patchify, unpatchify
 
 
 class Bug(NamedTuple):
-    """A bug: the line as it should be, the line as it was, where it was seen; which layers run as which others.
-
-    Tool: from notebook 04 on.
-    """
+    """A bug: the line as it should be, the line as it was, where it was seen; which layers run as which others."""
 
     right: str
     wrong: str
@@ -66,7 +63,6 @@ def blind_patient(number: int, vocab_size: int) -> LanguageModel:
     """Return a small language model with one of the bugs: which one, and its weights, follow from the number.
 
     Raises: ValueError for a number below 0.
-    Tool: from notebook 04 on.
     """
     check_whole(0, number=number)
     with torch.random.fork_rng(devices=[]):
@@ -185,7 +181,6 @@ def broken_painters(model: MaskedAutoencoder, images: torch.Tensor, steps: int =
     "leak" looks for neighbors on all pixels, the hidden ones too; "wrong cut" puts the patches of `model` back with a
     reshape alone; "loss on the visible" is a small network that is trained here, on `images` (n, 1, 8, 8), with that
     loss.
-    Tool: from notebook 06 on.
     """
     height, width = images.shape[2:]
     size = model.encoder.patch_size

@@ -11,8 +11,6 @@ import torch
 def check_whole(least: int = 1, /, **numbers: object) -> None:
     """Raise ValueError for what is not a whole number of at least `least`, of Python, NumPy or torch.
 
-    Tool: from notebook 00 on.
-
     >>> check_whole(batch_size=32, lr=0.1)
     Traceback (most recent call last):
     ValueError: lr=0.1: expected a whole number of 1 or more
@@ -27,10 +25,7 @@ def check_whole(least: int = 1, /, **numbers: object) -> None:
 
 
 def check_tokens(tokens: torch.Tensor, name: str = "tokens", max_len: int | None = None) -> None:
-    """Raise ValueError for what is not a batch of whole numbers, at most `max_len` of them in a row.
-
-    Tool: from notebook 03 on.
-    """
+    """Raise ValueError for what is not a batch of whole numbers, at most `max_len` of them in a row."""
     if tokens.ndim != 2 or tokens.numel() == 0 or tokens.is_floating_point() or tokens.dtype == torch.bool:
         raise ValueError(
             f"{name} has shape {tuple(tokens.shape)} and type {tokens.dtype}: expected (B, T) whole numbers, neither "
@@ -44,10 +39,7 @@ def check_tokens(tokens: torch.Tensor, name: str = "tokens", max_len: int | None
 
 
 def check_lengths(lengths: torch.Tensor, tokens: torch.Tensor) -> None:
-    """Raise ValueError for what is not one length for each sequence.
-
-    Tool: from notebook 03 on.
-    """
+    """Raise ValueError for what is not one length for each sequence."""
     if lengths.shape != tokens.shape[:1] or lengths.is_floating_point() or lengths.dtype == torch.bool:
         raise ValueError(
             f"lengths has shape {tuple(lengths.shape)} and type {lengths.dtype} for {len(tokens)} sequences: expected "

@@ -25,7 +25,6 @@ class Classifiers(stacks.Stack):
     """Vision transformers of one build as one: their weights lie side by side, each operation runs once for all.
 
     Raises: ValueError for no networks, and networks of different builds.
-    Tool: from notebook 07 on.
 
     >>> build = dict(patch_size=2, d_model=8, num_heads=2, num_layers=1, num_classes=3)
     >>> Classifiers([VisionTransformer((1, 4, 4), **build) for _ in range(2)])(torch.zeros(5, 1, 4, 4)).shape
@@ -71,7 +70,6 @@ def fine_tune(
 
     Raises: ValueError for numbers out of range, a set that does not fit its network, unequal counts of networks, sets
         and seeds, networks with nothing to train, and a loss that is not finite.
-    Tool: from notebook 07 on.
     """
     check_whole(steps=steps, batch_size=batch_size, every=every)
     if not 0 < lr < math.inf:

@@ -183,10 +183,7 @@ class LlamaModel(nn.Module):
 
 
 def tokens_read(cache: Cache | None) -> int:
-    """Return how many tokens were read into a cache.
-
-    Tool: from notebook 09 on.
-    """
+    """Return how many tokens were read into a cache."""
     return next(iter(cache.values()))[0].shape[2] if cache else 0
 
 
@@ -210,7 +207,6 @@ class BertBlock(Block):
 
     Equation: norm(x + Attention(x)), then norm(x + FeedForward(x)) (Vaswani and others 2017, section 3.1).
     Shapes: x (B, T, D), mask as in `MultiHeadAttention`; returns (B, T, D).
-    Tool: from notebook 09 on.
     """
 
     def __init__(self, d_model: int, num_heads: int, d_ff: int) -> None:

@@ -25,7 +25,6 @@ class Arm(Protocol):
     """A way to learn from few labels: it learns from each set alone, by its seed.
 
     Returns: the share of test examples that it names rightly then, for each set.
-    Tool: from notebook 07 on.
     """
 
     def accuracies(self, sets: Sequence[Examples], test: Examples, seeds: Sequence[int]) -> list[float]: ...
@@ -33,10 +32,7 @@ class Arm(Protocol):
 
 @dataclass(frozen=True)
 class Pixels(Arm):
-    """Logistic regression on the pixels: the control that has seen no source at all.
-
-    Tool: from notebook 07 on.
-    """
+    """Logistic regression on the pixels: the control that has seen no source at all."""
 
     def accuracies(self, sets: Sequence[Examples], test: Examples, seeds: Sequence[int]) -> list[float]:
         from sklearn.linear_model import LogisticRegression
@@ -50,7 +46,6 @@ class MovedCopies(Arm):
 
     `move(images, generator)` makes a copy of each image, such as `moved` of `lecturelib.data.digits`; `classifier` is
     one of scikit-learn's, fitted anew to each set.
-    Tool: from notebook 07 on.
     """
 
     move: Callable[[torch.Tensor, torch.Generator], torch.Tensor]
@@ -77,7 +72,6 @@ class Probe(Arm):
     """A linear probe on a frozen encoder.
 
     `encoder` is a network, or a function that makes one from a seed (an untrained one, say).
-    Tool: from notebook 07 on.
     """
 
     encoder: VisionTransformer | Build
@@ -98,7 +92,6 @@ class Tune(Arm):
     `keep_head`; `probe_first` begins with the head of a linear probe instead. `how` goes to `fine_tune`: steps,
     batch_size, lr, last, ...
     Raises: ValueError as `copy_encoder` and `fine_tune`.
-    Tool: from notebook 07 on.
     """
 
     build: Build
@@ -136,7 +129,6 @@ def label_efficiency(
     other examples of the pool, and their labels, no arm sees. `test` is used for the accuracies and nothing else.
     Shapes: returns for each arm (seeds, labels).
     Raises: ValueError for more labels than there are, a test image that is in the pool, and examples that are not such.
-    Tool: from notebook 07 on.
     """
     check_examples(pool)
     check_examples(test)
@@ -149,8 +141,6 @@ def label_efficiency(
 
 def check_apart(pool: torch.Tensor, test: torch.Tensor) -> None:
     """Raise ValueError for test images that are in the pool, where they could be learned by heart.
-
-    Tool: from notebook 07 on.
 
     >>> check_apart(torch.tensor([[0.1], [0.2]]), torch.tensor([[0.2], [0.3]]))
     Traceback (most recent call last):

@@ -92,7 +92,6 @@ def write(
     Nothing is computed before a token is asked for, so that a text can be shown while it is written.
     Shapes: prompt (B, T); `next_logits` maps (B, t) to (B, vocab_size); yields (B,), `steps` times.
     Raises: ValueError as `generate`, and for a text that a model with `max_len` positions cannot read; at the call.
-    Tool: from notebook 04 on.
     """
     if prompt.ndim != 2 or prompt.numel() == 0:
         raise ValueError(f"the prompt has shape {tuple(prompt.shape)}: expected (B, T), at least one token")

@@ -15,7 +15,6 @@ def pad(sequences: Sequence[Sequence[int]], value: int = 0) -> tuple[torch.Tenso
 
     Shapes: B sequences; returns (B, T) with T the longest length, and lengths (B,).
     Raises: ValueError for no sequence at all, or an empty one.
-    Tool: from notebook 01 on.
 
     >>> pad([[5, 6, 7], [8]])
     (tensor([[5, 6, 7],
@@ -33,7 +32,6 @@ def real_steps(lengths: torch.Tensor, steps: int) -> torch.Tensor:
 
     Shapes: lengths (B,); returns (B, steps), boolean.
     Raises: ValueError for a length below 1 or above `steps`.
-    Tool: from notebook 01 on.
     """
     fits = lengths.ndim == 1 and lengths.dtype in (torch.int64, torch.int32) and lengths.numel() > 0
     if not fits or lengths.min() < 1 or lengths.max() > steps:
@@ -48,7 +46,6 @@ def steps_within(lengths: torch.Tensor, steps: int) -> torch.Tensor:
     """Compute `real_steps` and believe the lengths: what a network runs, so that it compiles.
 
     Shapes: lengths (B,); returns (B, steps), boolean.
-    Tool: from notebook 01 on.
     """
     return torch.arange(steps, device=lengths.device) < lengths[:, None]
 
@@ -58,7 +55,6 @@ def mean_over_real_steps(values: torch.Tensor, lengths: torch.Tensor) -> torch.T
 
     Shapes: values (B, T), lengths (B,); returns a scalar. Every real token counts the same.
     Raises: ValueError for a number of lengths that does not fit the batch.
-    Tool: from notebook 01 on.
     """
     check_lengths(lengths, values)
     real = steps_within(lengths, values.shape[1])

@@ -21,7 +21,6 @@ class RNNWeights(NamedTuple):
     """The numbers of a tanh RNN: h_t = tanh(w_x x_t + w_h h_{t-1} + b), starting from h_0.
 
     Shapes: H hidden units, D inputs: w_x (H, D), w_h (H, H), b (H,), h_0 (H,).
-    Tool: from notebook 01 on.
     """
 
     w_x: torch.Tensor
@@ -72,7 +71,6 @@ class Extracted(NamedTuple):
     """What `extract_dfa` found: the automaton, one state per cluster, and the cluster of each hidden state.
 
     Shapes: clusters (B, T + 1). `contradictions` is the share of observed steps and outputs that it gets wrong.
-    Tool: from notebook 01 on.
     """
 
     dfa: DFA

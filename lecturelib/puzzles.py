@@ -23,7 +23,6 @@ def left_neighbor(n: int, length: int, seed: int) -> tuple[torch.Tensor, torch.T
     """Ask for the token to the left of each; the first has none, and there the answer is the token itself.
 
     Shapes: returns tokens and answers, (n, length) each.
-    Tool: from notebook 04 on.
 
     >>> tokens, answers = left_neighbor(1, 4, seed=0)
     >>> tokens.tolist(), answers.tolist()
@@ -37,7 +36,6 @@ def two_neighbors(n: int, length: int, seed: int) -> tuple[torch.Tensor, torch.T
     """Ask two questions about each token of a circle: what is one to the left, and what two to the left?
 
     Shapes: returns tokens (n, length) and answers (n, length, 2).
-    Tool: from notebook 04 on.
     """
     tokens = _tokens(n, length, seed)
     return tokens, torch.stack([tokens.roll(1, 1), tokens.roll(2, 1)], dim=-1)
@@ -47,7 +45,6 @@ def reversal(n: int, length: int, seed: int) -> tuple[torch.Tensor, torch.Tensor
     """Ask for the tokens in reverse order.
 
     Shapes: returns tokens and answers, (n, length) each.
-    Tool: from notebook 04 on.
     """
     tokens = _tokens(n, length, seed)
     return tokens, tokens.flip(1)
@@ -57,27 +54,20 @@ def answer_loss(model: nn.Module, batch: Batch) -> torch.Tensor:
     """Return the mean cross-entropy of all answers.
 
     Shapes: batch holds tokens (B, T) and answers (B, T) or (B, T, questions); the model gives logits for each answer.
-    Tool: from notebook 04 on.
     """
     return F.cross_entropy(model(batch[0]).flatten(0, -2), batch[1].flatten())
 
 
 @torch.no_grad()
 def right_answers(model: nn.Module, data: Batch) -> torch.Tensor:
-    """Return 1 where an answer is right, else 0, in the shape of the answers.
-
-    Tool: from notebook 04 on.
-    """
+    """Return 1 where an answer is right, else 0, in the shape of the answers."""
     return (model(data[0]).argmax(dim=-1) == data[1]).float()
 
 
 def fit_seeds(
     make: Callable[..., nn.Module], *choice: object, data: Batch, lr: float, steps: int = 120, seeds: int = 5
 ) -> list[nn.Module]:
-    """Make a network, `make(*choice)`, for each of so many seeds, train it on the puzzle, and return them all.
-
-    Tool: from notebook 04 on.
-    """
+    """Make a network, `make(*choice)`, for each of so many seeds, train it on the puzzle, and return them all."""
     models = []
     for seed in range(seeds):
         seed_everything(seed)

@@ -24,7 +24,6 @@ def rnn_step(x: torch.Tensor, h: torch.Tensor, w_x: torch.Tensor, w_h: torch.Ten
 
     Equation: h_t = tanh(W_x x_t + W_h h_{t-1} + b).
     Shapes: x (B, D), h (B, H), w_x (H, D), w_h (H, H), b (H,); returns (B, H).
-    Tool: from notebook 01 on.
     """
     return torch.tanh(x @ w_x.T + h @ w_h.T + b)
 
@@ -53,7 +52,6 @@ class LSTMTrace(NamedTuple):
     """Everything that an LSTM computed while it read: hidden state, cell, gates and candidate, at every step.
 
     Shapes: each (B, T, H). h = o tanh(c); c = f c_before + i g.
-    Tool: from notebook 02 on.
     """
 
     h: torch.Tensor
@@ -80,7 +78,6 @@ def lstm_step(
     Shapes: x (B, D), h and c (B, H), w_x (4H, D), w_h (4H, H), b (4H,); returns six tensors (B, H).
     `force` sets a gate to a constant, such as {"f": 1.0}, to see what it is for.
     Source: S. Hochreiter and J. Schmidhuber, 1997; the forget gate: F. Gers, J. Schmidhuber and F. Cummins, 2000.
-    Tool: from notebook 02 on.
     """
     i, f, g, o = (x @ w_x.T + h @ w_h.T + b).chunk(4, dim=1)  # each (B, H)
     gate = {"i": torch.sigmoid(i), "f": torch.sigmoid(f), "g": torch.tanh(g), "o": torch.sigmoid(o)}

@@ -16,7 +16,6 @@ def apply_rotary(x: torch.Tensor, positions: torch.Tensor, base: float = 10_000.
         turned, values are not. Then q_t . k_s depends on the positions only by t - s.
     Shapes: x (..., T, K), with K the width of one head; positions (T,); returns (..., T, K) in the type of x.
     Raises: ValueError for an odd width, and another number of positions.
-    Tool: from notebook 04 on.
 
     >>> apply_rotary(torch.tensor([[1.0, 0.0], [1.0, 0.0]]), torch.arange(2))
     tensor([[1.0000, 0.0000],
@@ -54,7 +53,6 @@ class RotaryAttention(MultiHeadAttention):
 
     Shapes: as `MultiHeadAttention`, with an even width D / H of each head.
     Raises: ValueError as `MultiHeadAttention` and `apply_rotary`.
-    Tool: from notebook 04 on.
     """
 
     def heads(self, x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -39,7 +39,6 @@ class Cost(NamedTuple):
     torch's counter does, and nothing else. `bytes` is what is kept for the backward pass, without weights: the memory
     that grows with batch and length. `steps` is the longest row of matrix products in which each waits for the one
     before: no number of processors makes it shorter.
-    Tool: from notebook 08 on.
 
     >>> Cost(10, 4, 1).then(Cost(1, 4, 1), times=2)
     Cost(flops=12, bytes=12, steps=3)
@@ -74,7 +73,6 @@ def attention_cost(
         attention keeps the weights, B H T^2 numbers, and under `is_causal` the mask; the fused kernel keeps one number
         for each query of each head. Hidden products count as others do, as in torch's counter.
     Shapes: tokens (B, T, D); the lecture writes n for T. `fused` is what the layer chooses, unless told.
-    Tool: from notebook 08 on.
     """
     fused = (causal or length >= LONG) if fused is None else fused
     tokens = batch_size * length * d_model
@@ -130,7 +128,6 @@ def counted(function: Callable[[], torch.Tensor]) -> Cost:
     leaves it out); bytes from the tensors that autograd keeps, without parameters; steps from its graph. Inside
     `nn.LSTM` and its like torch counts no operation: count `run_lstm` instead.
     Raises: ValueError for a function whose result has no graph, such as one under `torch.no_grad`.
-    Tool: from notebook 08 on.
 
     >>> layer = nn.Linear(4, 3)
     >>> counted(lambda: layer(torch.ones(2, 4)))

@@ -12,10 +12,7 @@ _CHECK = re.compile(r"(.*\.)?_?check(_|$)")  # how the functions are called that
 
 
 class Shown:
-    """Source code: highlighted in a notebook, plain text elsewhere.
-
-    Tool: from notebook 00 on.
-    """
+    """Source code: highlighted in a notebook, plain text elsewhere."""
 
     def __init__(self, code: str) -> None:
         self.code = code
@@ -32,7 +29,6 @@ def show(*objects: Callable[..., object]) -> Shown:
 
     Comments that stand beside what is left stay, the shapes among them.
     Raises: ValueError for nothing, and for what Python has no source of.
-    Tool: from notebook 00 on.
 
     >>> from lecturelib.attention import MultiHeadAttention
     >>> print(show(MultiHeadAttention.merge))

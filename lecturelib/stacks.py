@@ -26,7 +26,6 @@ class Stack:
     """Networks of one shape as one (`torch.func.vmap`).
 
     Raises: ValueError for no networks, and networks that differ in their layers, weights, what is frozen, or mode.
-    Tool: from notebook 07 on.
     """
 
     def __init__(self, models: Sequence[nn.Module]) -> None:
@@ -142,7 +141,6 @@ def fit_many(
     and weights are the same, to rounding; `torch.func.vmap` must be able to compute `loss` (no `if` on values).
     Returns: a `History` for each model; after an interruption only of those that were begun.
     Raises: ValueError as `fit` and `Stack`, for unequal numbers of models and data, and a model given twice.
-    Tool: from notebook 01 on.
 
     >>> models = [nn.Linear(1, 1) for _ in range(3)]
     >>> x = torch.linspace(-1, 1, 64)[:, None]
@@ -205,10 +203,7 @@ def _fit_as_one(
 
 @torch.no_grad()
 def cut_each(weights: Any) -> torch.Tensor:
-    """Cut the gradient of each network in the stack to length 1, if it is longer; return the lengths before: (S,).
-
-    Tool: from notebook 07 on.
-    """
+    """Cut the gradient of each network in the stack to length 1, if it is longer; return the lengths before: (S,)."""
     gradients = [each.grad for each in weights if each.grad is not None]
     lengths = torch.stack([each.reshape(len(each), -1).square().sum(dim=1) for each in gradients]).sum(dim=0).sqrt()
     factor = (1 / (lengths + 1e-6)).clamp(max=1)

@@ -33,7 +33,6 @@ def timed(functions: Mapping[str, Callable[[], object]], *, rounds: int = 7, war
     Units: processor seconds of this process, all its threads; where a system counts them too coarsely, as Windows does,
         those of the clock on the wall.
     Raises: ValueError for fewer than 1 round.
-    Tool: from notebook 08 on.
     """
     check_whole(rounds=rounds)
     seconds: dict[str, list[float]] = {name: [] for name in functions}
@@ -50,7 +49,6 @@ def product_seconds(shapes: Mapping[str, tuple[int, int, int]], rounds: int = 5)
     """Return the processor seconds of a product (rows, inner) by (inner, columns) for each shape: the fastest round.
 
     Short products are repeated until a round is long enough for the clock.
-    Tool: from notebook 08 on.
     """
     runs, repeats = {}, {}
     for name, (rows, inner, columns) in shapes.items():
@@ -71,7 +69,6 @@ def peak_bytes(function: Callable[[], object]) -> int:
     Every request for memory by torch is added up as it comes and goes; what stood before the call does not count.
     Where the function frees such memory, torch says on stderr that it does not know it: the sum is right all the same.
     Units: bytes.
-    Tool: from notebook 08 on.
 
     >>> peak_bytes(lambda: torch.zeros(1000) + torch.ones(1000)) >= 8000
     True

@@ -36,7 +36,6 @@ def seed_everything(seed: int) -> torch.Generator:
 
     The global ones decide how layers are initialized; draw data from the returned one.
     Raises: ValueError for a seed that is not a whole number of 0 or more.
-    Tool: from notebook 00 on.
     """
     check_whole(0, seed=seed)
     seed = int(seed)  # not all generators take NumPy's
@@ -52,7 +51,6 @@ class History:
 
     `best` is the number of steps after which the weights were taken that are in the model now; `stopped` says
     that somebody interrupted the training.
-    Tool: from notebook 01 on.
     """
 
     steps: list[int] = field(default_factory=list)
@@ -122,7 +120,6 @@ class Stock:
 
     As the block ends, by itself or by an exception, each model gets its best weights. `judge` returns the validation
     losses, if any; `write_back` brings the present weights into the models, if they are elsewhere.
-    Tool: from notebook 01 on.
     """
 
     def __init__(
@@ -188,10 +185,7 @@ def _copied(model: nn.Module) -> dict[str, torch.Tensor]:
 
 @contextmanager
 def flushed_denormals() -> Iterator[None]:
-    """Let numbers below the smallest normal one be 0 inside the block: vanishing gradients are full of them, and slow.
-
-    Tool: from notebook 01 on.
-    """
+    """Let numbers below the smallest normal one be 0 inside the block: vanishing gradients are full of them, and slow."""
     torch.set_flush_denormal(True)
     try:
         yield
@@ -209,10 +203,7 @@ def check_fit(
     batch_size: int,
     lr: float,
 ) -> None:
-    """Raise ValueError for what cannot be trained, or not trained on.
-
-    Tool: from notebook 01 on.
-    """
+    """Raise ValueError for what cannot be trained, or not trained on."""
     check_whole(steps=steps, batch_size=batch_size)
     for seed in seeds:
         check_whole(0, seed=seed)
@@ -235,10 +226,7 @@ def check_fit(
 
 
 def check_loss(value: torch.Tensor) -> None:
-    """Raise ValueError for a loss that no gradient can be taken of.
-
-    Tool: from notebook 01 on.
-    """
+    """Raise ValueError for a loss that no gradient can be taken of."""
     if not isinstance(value, torch.Tensor) or value.ndim or not value.requires_grad:
         raise ValueError(
             f"the loss returned {value!r}: expected a tensor of one number that depends on the model's parameters, "
@@ -247,10 +235,7 @@ def check_loss(value: torch.Tensor) -> None:
 
 
 def check_finite(what: str, values: list[float], step: int, lr: float) -> None:
-    """Raise ValueError for a number that became NaN or infinite.
-
-    Tool: from notebook 01 on.
-    """
+    """Raise ValueError for a number that became NaN or infinite."""
     for value in values:
         if not math.isfinite(value):
             raise ValueError(
@@ -260,10 +245,7 @@ def check_finite(what: str, values: list[float], step: int, lr: float) -> None:
 
 
 def progress(items: Iterable[Item], label: str) -> Iterator[Item]:
-    """Go through the items of a long loop and show how far it is and how long it still takes.
-
-    Tool: from notebook 00 on.
-    """
+    """Go through the items of a long loop and show how far it is and how long it still takes."""
     items = items if isinstance(items, Sized) else list(items)
     bar = _Bar(len(items), label)
     done = 0

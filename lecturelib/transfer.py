@@ -30,7 +30,6 @@ def draw_labelled(labels: torch.Tensor, each: int, *, seed: int) -> torch.Tensor
 
     Shapes: labels (n,), whole numbers from 0 to classes - 1; returns (classes * each,), the rows that were drawn.
     Raises: ValueError for a class with fewer examples than `each`, and numbers that are not whole.
-    Tool: from notebook 07 on.
 
     >>> labels = torch.tensor([0, 1, 0, 1, 1])
     >>> labels[draw_labelled(labels, 2, seed=0)].tolist()
@@ -87,7 +86,6 @@ def features(encoder: VisionTransformer, images: torch.Tensor) -> torch.Tensor:
 
     Shapes: images (B, C, height, width); returns (B, D).
     Raises: ValueError for images that do not fit, and a network of another kind.
-    Tool: from notebook 07 on.
     """
     _check_encoder("encoder", encoder)
     check_images(images, encoder.image_size)
@@ -100,7 +98,6 @@ class LinearProbe:
     Each feature is first moved and scaled to mean 0 and standard deviation 1 over the training examples. scikit-learn
     finds the weights (Alain and Bengio 2017 named it a probe).
     Raises: ValueError as `features`, for labels that do not fit, and for a single class.
-    Tool: from notebook 07 on.
     """
 
     def __init__(self, encoder: VisionTransformer, images: torch.Tensor, labels: torch.Tensor):
@@ -182,8 +179,6 @@ def add_lora(model: VisionTransformer, rank: int, *, seed: int = 0) -> VisionTra
 def stored_bytes(weights: Iterable[torch.Tensor]) -> int:
     """Return how many bytes these weights take: what has to be kept for one more task.
 
-    Tool: from notebook 07 on.
-
     >>> stored_bytes([torch.zeros(10, 2)])
     80
     """
@@ -191,10 +186,7 @@ def stored_bytes(weights: Iterable[torch.Tensor]) -> int:
 
 
 def check_examples(examples: Examples, num_classes: int | None = None) -> None:
-    """Raise ValueError for what is not a set of examples, with labels below `num_classes`.
-
-    Tool: from notebook 07 on.
-    """
+    """Raise ValueError for what is not a set of examples, with labels below `num_classes`."""
     if not isinstance(examples, tuple | list) or len(examples) != 2:
         raise ValueError(f"a set of examples is a {type(examples).__name__}: expected a pair (images, labels)")
     images, labels = examples

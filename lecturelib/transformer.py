@@ -78,7 +78,6 @@ class FeedForward(nn.Sequential):
 
     Equation: W_2 gelu(W_1 x + b_1) + b_2 (Vaswani and others 2017, equation 2, with gelu for relu).
     Shapes: (..., D) to (..., D); inside (..., d_ff), 4 D wide unless told.
-    Tool: from notebook 04 on.
     """
 
     def __init__(self, d_model: int, d_ff: int | None = None) -> None:
@@ -208,10 +207,7 @@ def _blocks(num_layers: int, d_model: int, num_heads: int, cross: bool = False) 
 
 
 def key_mask(tokens: torch.Tensor, lengths: torch.Tensor | None) -> torch.Tensor | None:
-    """Return which tokens may be looked at, (B, 1, T), if the batch is padded: the real ones.
-
-    Tool: from notebook 04 on.
-    """
+    """Return which tokens may be looked at, (B, 1, T), if the batch is padded: the real ones."""
     if lengths is None:
         return None
     check_lengths(lengths, tokens)

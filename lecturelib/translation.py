@@ -60,7 +60,6 @@ class BiGRU(nn.Module):
     Shapes: tokens (B, S), lengths (B,); returns a state for each token, (B, S, D), half of it from the left, half from
         the right, and the last state of both directions, (B, D). What stands at padding means nothing.
     Raises: ValueError for an odd d_model, and for what is not a batch with one length for each sequence.
-    Tool: from notebook 03 on.
     """
 
     def __init__(self, vocab_size: int, d_model: int) -> None:

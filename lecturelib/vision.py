@@ -168,10 +168,7 @@ class VisionTransformer(nn.Module):
 
 
 def check_images(images: torch.Tensor, image_size: tuple[int, ...] | None = None) -> None:
-    """Raise ValueError for what is not a batch of finite floats of this size; a `forward` takes `check_shape`.
-
-    Tool: from notebook 05 on.
-    """
+    """Raise ValueError for what is not a batch of finite floats of this size; a `forward` takes `check_shape`."""
     check_shape(images, image_size)
     if not images.numel() or not torch.isfinite(images).all():
         raise ValueError(
@@ -181,10 +178,7 @@ def check_images(images: torch.Tensor, image_size: tuple[int, ...] | None = None
 
 
 def check_shape(images: torch.Tensor, image_size: tuple[int, ...] | None = None) -> None:
-    """Raise ValueError for what has not the shape and type of a batch of images; no pixel is read.
-
-    Tool: from notebook 05 on.
-    """
+    """Raise ValueError for what has not the shape and type of a batch of images; no pixel is read."""
     expected = tuple(images.shape[1:] if image_size is None else image_size)
     if images.ndim != 4 or tuple(images.shape[1:]) != expected or not images.is_floating_point():
         size = "C, height, width" if image_size is None else ", ".join(map(str, image_size))
@@ -196,10 +190,7 @@ def check_shape(images: torch.Tensor, image_size: tuple[int, ...] | None = None)
 
 
 def check_patches(images: torch.Tensor, patch_size: int) -> None:
-    """Raise ValueError for images that no patches of this size fill.
-
-    Tool: from notebook 05 on.
-    """
+    """Raise ValueError for images that no patches of this size fill."""
     if images.ndim != 4:
         raise ValueError(f"images {tuple(images.shape)}: expected (B, C, height, width); one image goes in as x[None]")
     _check_divides(images.shape[2], images.shape[3], patch_size)

@@ -1,4 +1,4 @@
-"""What a docstring says of the course is so: a name stands where it is taught, and nothing is imported before that.
+"""What a docstring says of the course is so: a name stands where it is taught, and is not imported before that.
 
 The library is the model answer: a notebook that imports what it has not taught yet gives it away.
 """
@@ -15,13 +15,13 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from tests.notebooks.test_hygiene import NOTEBOOKS, ROOT, code_of
 
 TAUGHT_FILES = sorted(path for path in (ROOT / "lecturelib").glob("*.py") if not path.stem.startswith("__"))
-TAUGHT = re.compile(r"^\s*(?:Taught: notebook (\d\d), section (\d+)|Tool: from notebook (\d\d) on)\.", re.MULTILINE)
+TAUGHT = re.compile(r"^\s*Taught: notebook (\d\d), section (\d+)\.", re.MULTILINE)
 HEADING = re.compile(r"^## (\d+)\. ", re.MULTILINE)
 FENCE = re.compile(r"(?s)```.*?```")
 
 
 class Place(NamedTuple):
-    """A section of a notebook; section 0 lies before the first heading, and is where a tool begins."""
+    """A section of a notebook; section 0 lies before the first heading."""
 
     notebook: int
     section: int
@@ -64,15 +64,10 @@ def faults(module: str, source: str, course: Course) -> list[str]:
     for node in ast.parse(source).body:
         if not isinstance(node, ast.FunctionDef | ast.ClassDef) or node.name.startswith("_"):
             continue
-        said = TAUGHT.search(ast.get_docstring(node) or "")
-        if said is None:
-            found.append(
-                f"the docstring of {node.name} does not say where it is taught: expected a line "
-                "'Taught: notebook NN, section K.' or 'Tool: from notebook NN on.'"
-            )
-            continue
-        place = Place(int(said[1] or said[3]), int(said[2] or 0))
-        if said[1] and node.name not in course.named.get(place, set()):
+        if (said := TAUGHT.search(ast.get_docstring(node) or "")) is None:
+            continue  # a tool
+        place = Place(int(said[1]), int(said[2]))
+        if node.name not in course.named.get(place, set()):
             found.append(f"{node.name} does not stand in {place}, where its docstring says that it is taught")
         first = course.imported.get((module, node.name), place)
         if first < place:
@@ -104,12 +99,11 @@ SMALL = {
     [
         ("Taught: notebook 01, section 2.", "step", ""),
         ("Taught: notebook 02, section 3.", "Cell", ""),
-        ("Tool: from notebook 09 on.", "other", ""),
+        ("A tool.", "other", ""),
         ("Taught: notebook 01, section 1.", "step", "step does not stand in section 1 of notebook 01"),
         ("Taught: notebook 01, section 3.", "step", "step does not stand in section 3 of notebook 01"),  # in a fence
         ("Taught: notebook 02, section 3.", "A", "A does not stand in section 3 of notebook 02"),
-        ("Tool: from notebook 03 on.", "seed", "seed is imported in section 3 of notebook 02, but"),
-        ("Taught: somewhere.", "step", "does not say where it is taught"),
+        ("Taught: notebook 03, section 1.", "seed", "seed is imported in section 3 of notebook 02, but"),
     ],
 )
 def test_a_docstring_that_lies_is_named(docstring, name, said):
@@ -118,7 +112,7 @@ def test_a_docstring_that_lies_is_named(docstring, name, said):
     found = faults(
         "recurrent", f'def _hidden(): pass\n\n\ndef {name}():\n    """Do.\n\n    {docstring}\n    """', course
     )
-    assert len(found) == bool(said) and said in "".join(found), found
+    assert bool(found) == bool(said) and said in "".join(found), found
 
 
 def as_cell(text: str) -> NotebookNode:
