@@ -264,25 +264,19 @@ check_patient = Exercise(
 
 # ---- how deep without residual connections? ----
 
-_DEPTHS = {
-    "works, works, works": "whole blocks",
-    "fails, fails, fails": "nothing works",
-    "works, works, fails": "two blocks work",
-    "fails, works, fails": "another depth works",
-    "fails, fails, works": "another depth works",
-}
-
 
 def _depths(shares: list[float]) -> str:
     """What the medians at depth 1, 2 and 3 say: shares of right answers."""
+    one, two, three = (each > 0.8 for each in shares)
     if all(0.07 < each < 0.18 for each in shares):
         return "at chance"
-    words = ", ".join("works" if each > 0.8 else "fails" for each in shares)
-    if words != "works, fails, fails":
-        return _DEPTHS.get(words, words)
+    if not one:
+        return "another depth works" if two or three else "nothing works"
+    if two or three:
+        return "whole blocks" if two and three else "two blocks work" if two else "three blocks work"
     if shares[1] == shares[2]:
         return "the same twice"
-    return "one seed" if max(shares[1:]) > 0.4 else words
+    return "one seed" if max(shares[1:]) > 0.4 else "works, fails, fails"
 
 
 check_depths = Exercise(
@@ -298,11 +292,12 @@ check_depths = Exercise(
         nothing works: One block fails in your runs too. Did you train it as in the cell, at learning rate 0.01?
         two blocks work: Two blocks work in your runs, and three do not. Run depth 2 once more: did the cell run
             after you had changed the number?
+        three blocks work: Three blocks work in your list, and two do not. Which number stood for depth when the
+            last cell ran? Do the last two shares stand in the order of depth?
         the same twice: Your last two shares are equal. Did the cell run again after you had changed the depth?
         one seed: One block works in your list, but a median further on is higher than what we measured, below 0.4.
             Single seeds reach more. Did you take the median of all ten?
-        another depth works: Only one depth works in your list, and it isn't depth 1. Is the share for depth 1 the
-            first?
+        another depth works: In your list one block fails, and more blocks work. Is the share for depth 1 the first?
         percent: Write shares, such as 0.87, and not percent.
         right: So we measured it, too, in 80 steps at this rate: one block works, and more blocks do no better than
             naming the text's most frequent token (0.33). Give them more steps before you say that they cannot learn it.

@@ -311,9 +311,9 @@ WRONG["depth without residual connections"] = {
     "two blocks work": [[0.99, 0.93, 0.3]],
     "the same twice": [[1, 0.44, 0.44]],
     "one seed": [[1.0, 0.63, 0.18], [0.99, 0.3, 0.45]],
-    "another depth works": [[0.44, 1.0, 0.2], (0.18, 0.44, 1.0)],
+    "another depth works": [[0.44, 1.0, 0.2], (0.18, 0.9, 1.0)],
     "percent": [[99, 31.2, 18], [100, 0.31, 0.18]],
-    "other": [[1.0, 0.2, 0.9]],
+    "three blocks work": [[1.0, 0.2, 0.9]],
     "error": [
         [1.0, 0.3],
         "one",
