@@ -1,7 +1,5 @@
 """The one command of the course: `lecture`, or `python -m lecturelib`."""
 
-from __future__ import annotations
-
 import argparse
 import importlib
 import inspect

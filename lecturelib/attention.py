@@ -11,8 +11,6 @@ The lecture's letters: Q is `q` (T, K), with T = n queries of width K = d_k; the
 look nowhere is refused by `attend` and `attention_weights`; layers look at shapes only (so that they compile).
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager

@@ -8,8 +8,6 @@ Images are tensors (B, C, height, width), floats from 0 to 1. `mask` (B, N) is T
 paints returns the visible pixels as they are, to the bit, and does not look at the hidden ones.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from torch import nn

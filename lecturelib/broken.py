@@ -9,8 +9,6 @@
 None of them stops the program, and none warns.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """What every file asks of its input: whole numbers, a batch of tokens, one length for each sequence."""
 
-from __future__ import annotations
-
 import operator
 
 import numpy as np

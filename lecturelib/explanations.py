@@ -1,7 +1,5 @@
 """What did a vision transformer look at? What its attention maps say, and what happens without a patch."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import torch

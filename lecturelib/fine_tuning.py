@@ -4,8 +4,6 @@ fine_tune     whole networks or the last layers; with rehearsal of an earlier ta
 Classifiers   vision transformers of one build as one, and how often each is right
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -11,8 +11,6 @@ A cache is a dictionary: the keys and values of each attention layer, by the lay
 looks at what was read before, and adds what it reads.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

@@ -3,8 +3,6 @@
 A token's keys and values depend only on the tokens before it, because nobody may look ahead: so they can be kept.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

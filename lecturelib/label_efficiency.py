@@ -6,8 +6,6 @@
 All arms see the same sets of examples, so that what they differ in is the arm. Arms share no generator.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol

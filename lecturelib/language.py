@@ -7,8 +7,6 @@
 The two losses agree, unless the model sees what it is asked for.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator
 

@@ -1,7 +1,5 @@
 """Sequences of unequal length in one rectangular batch: fill them up, and never read what was filled in."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

@@ -8,8 +8,6 @@
 He and others, "Masked Autoencoders Are Scalable Vision Learners", CVPR 2022. `mask` is True where a patch is hidden.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -4,8 +4,6 @@ compile_rnn       a DFA, written into the weights of a tanh RNN by hand
 extract_dfa       a DFA, read off the hidden states of a trained network
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -7,8 +7,6 @@
 There are 8 different tokens, so that a guess is right once in 8 times.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

@@ -7,8 +7,6 @@
 All weights are in torch's layout, so that the numbers of an `nn.RNN` or `nn.LSTM` can be put in as they are.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import ClassVar, NamedTuple
 

@@ -1,7 +1,5 @@
 """Rotary positions: queries and keys are turned by their place, so that a dot product sees only the distance."""
 
-from __future__ import annotations
-
 import torch
 
 from lecturelib.attention import Attention, MultiHeadAttention, attend

@@ -1,7 +1,5 @@
 """Library code in a notebook, as one would write it on a blackboard."""
 
-from __future__ import annotations
-
 import ast
 import inspect
 import re

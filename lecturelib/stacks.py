@@ -8,8 +8,6 @@ For small networks most of the time goes into starting operations, so S networks
 Each comes out as it would alone, to rounding.
 """
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Sequence
 from typing import Any

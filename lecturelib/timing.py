@@ -8,8 +8,6 @@ A single run says little: another program may have had the core. Two functions t
 weather, so their ratio is steadier than either number.
 """
 
-from __future__ import annotations
-
 import gc
 import os
 import time

@@ -185,7 +185,7 @@ def _copied(model: nn.Module) -> dict[str, torch.Tensor]:
 
 @contextmanager
 def flushed_denormals() -> Iterator[None]:
-    """Let numbers below the smallest normal one be 0 inside the block: vanishing gradients are full of them, and slow."""
+    """Let numbers below the smallest normal one be 0 inside: vanishing gradients are full of them, and slow."""
     torch.set_flush_denormal(True)
     try:
         yield

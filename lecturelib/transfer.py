@@ -10,8 +10,6 @@
 Training on is in `lecturelib.fine_tuning`. A set of examples is a pair (images (n, C, height, width), labels (n,)).
 """
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Iterable
 

@@ -11,8 +11,6 @@ All blocks normalize first ("pre-norm"), as nearly all transformers do today; th
 Lengths are believed to be from 1 to T, so that the models compile.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import nn
 

@@ -6,8 +6,6 @@ Translator, translation_loss    a GRU writes; it looks back at all that was read
 share_exact, copies             how many answers are right as a whole; a task
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import nn

@@ -9,8 +9,6 @@
 An image is (C, height, width), floats from 0 to 1. Patches are numbered row by row, from the upper left.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

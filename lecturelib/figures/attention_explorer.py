@@ -1,7 +1,5 @@
 """The picture of the attention explorer: every head of every layer as a small map."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The picture of the cost explorer: operations of a transformer and of an LSTM, and bytes beside what machines have."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

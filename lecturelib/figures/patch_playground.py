@@ -1,7 +1,5 @@
 """The pictures of the patch playground: where a network looks in some images, and how hidden patches are painted."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np

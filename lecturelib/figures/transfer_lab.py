@@ -1,7 +1,5 @@
 """The picture of the transfer lab: test accuracy along the steps of a run, beside the runs before it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The attention explorer: point at a token and see where each head of each layer looks."""
 
-from __future__ import annotations
-
 import json
 import math
 import unicodedata

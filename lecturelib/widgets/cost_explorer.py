@@ -1,7 +1,5 @@
 """The cost explorer: choose a network and a text, and see what it costs before you run it."""
 
-from __future__ import annotations
-
 import math
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """A training as a film: move a slider through its steps, or press play."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import ipywidgets

@@ -1,7 +1,5 @@
 """The gate scope: force a gate of a trained LSTM to a value, and see what it still remembers."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 

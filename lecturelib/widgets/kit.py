@@ -1,7 +1,5 @@
 """What a page gets to show an interactive figure: the kit that all share, the figure's own script, arrays as text."""
 
-from __future__ import annotations
-
 import base64
 import re
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What the kernel answers to the patch playground: where a network looks, and how hidden patches are painted."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple

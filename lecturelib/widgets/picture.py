@@ -1,7 +1,5 @@
 """The picture that an interactive figure leaves in the saved notebook, and a quick way to redraw a figure."""
 
-from __future__ import annotations
-
 import base64
 import re
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Settings of an interactive figure: shared with the page, checked in Python, and refused in words."""
 
-from __future__ import annotations
-
 import operator
 from collections.abc import Sequence
 from typing import Any

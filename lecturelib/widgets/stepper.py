@@ -1,7 +1,5 @@
 """The automaton stepper: type a string, step through it, watch an automaton and a network read it side by side."""
 
-from __future__ import annotations
-
 import html
 from collections.abc import Callable
 from typing import Any, NamedTuple

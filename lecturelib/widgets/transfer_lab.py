@@ -1,7 +1,5 @@
 """The transfer lab: choose a source, labels and an arm, press Start, and watch the test accuracy grow."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Mapping
 from typing import Any, ClassVar

@@ -1,7 +1,5 @@
 """Bring a foundation model that notebook 09 opens."""
 
-from __future__ import annotations
-
 import argparse
 import importlib
 

@@ -6,8 +6,6 @@ new_table    write a new CSV file, or none
 clean        remove what a killed run left half-written
 """
 
-from __future__ import annotations
-
 import errno
 import os
 from collections.abc import Callable, Iterator, Mapping

@@ -5,8 +5,6 @@ copied, or split. To an answer belongs every statement of the outermost level th
 needs, whatever its form: these are taken from all cells, in order, and the others are left behind.
 """
 
-from __future__ import annotations
-
 import ast
 import builtins
 import re

@@ -5,8 +5,6 @@ be a lie of the code that it runs; the judge takes it for an answer, never for a
 by what stands around it (see `sandbox`). It imports nothing but the wire: `python -m ...child BYTES [--nursery]`.
 """
 
-from __future__ import annotations
-
 import ast
 import builtins
 import contextlib

@@ -4,8 +4,6 @@ This process reads nothing of a file. It starts a judge and a child, writes down
 when a budget is used up; what is left of the file gets new ones.
 """
 
-from __future__ import annotations
-
 import math
 import time
 from collections import deque

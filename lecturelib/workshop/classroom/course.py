@@ -1,7 +1,5 @@
 """The course's exercises, and the sources of what was handed in."""
 
-from __future__ import annotations
-
 import contextlib
 import importlib
 import json

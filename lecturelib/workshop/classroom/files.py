@@ -1,7 +1,5 @@
 """What lies in a folder of hand-ins, also in zips: notebooks and hand-ins, known by their content, and the rest."""
 
-from __future__ import annotations
-
 import io
 import os
 import re

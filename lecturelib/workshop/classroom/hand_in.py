@@ -1,7 +1,5 @@
 """The student's side: one small file with the exercises of a notebook, to be given to whoever collects them."""
 
-from __future__ import annotations
-
 import json
 import re
 import sys

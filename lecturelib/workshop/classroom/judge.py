@@ -4,8 +4,6 @@ The verdict is that of `Exercise` itself: the child's answer is wrapped into a f
 and returns what comes back. Probes, right results, and all that a check does to an answer stay on this side.
 """
 
-from __future__ import annotations
-
 import builtins
 import contextlib
 import signal

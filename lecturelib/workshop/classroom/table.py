@@ -1,7 +1,5 @@
 """What came of the hand-ins: a table for the instructor, and the most frequent mistakes for the next lecture."""
 
-from __future__ import annotations
-
 import csv
 import dataclasses
 import json

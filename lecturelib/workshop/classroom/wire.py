@@ -5,8 +5,6 @@ place here is the name of its class. Tensors that share memory share it on the o
 which writes into what it was given, or hands it back, can be seen to do so.
 """
 
-from __future__ import annotations
-
 import base64
 import json
 import math

@@ -1,7 +1,5 @@
 """Run notebooks again with every seed shifted, and keep what comes of their claims."""
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import copy

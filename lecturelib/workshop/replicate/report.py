@@ -1,7 +1,5 @@
 """How each claim fared in the runs with other seeds: as lines for a terminal, and as a page of the site."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import nbformat

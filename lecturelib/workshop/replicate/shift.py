@@ -4,8 +4,6 @@ A notebook asks for seeds in many ways, and so do the libraries that it uses. In
 generators of Python, NumPy or torch, and that is where the shift is added.
 """
 
-from __future__ import annotations
-
 import functools
 import json
 import random

@@ -7,8 +7,6 @@
 1 or 0. A run that stopped has a reason in `failed`, and the claims that it came to.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import statistics

@@ -1,7 +1,5 @@
 """Build the site with Sphinx, from what is stored: nothing is executed, and nothing is fetched."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import re

@@ -1,7 +1,5 @@
 """The interactive figures that live on a page: those that need no kernel, made from shipped weights and scores."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """A Sphinx extension that writes formulas as MathML, which browsers draw themselves: no script, no font to fetch."""
 
-from __future__ import annotations
-
 from typing import Any
 from xml.etree import ElementTree
 

@@ -1,7 +1,5 @@
 """What Sphinx reads: the notebooks with their stored outputs, and the README as the front page."""
 
-from __future__ import annotations
-
 import base64
 import html
 import posixpath

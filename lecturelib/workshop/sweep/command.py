@@ -1,7 +1,5 @@
 """Measure the table that takes longer than a notebook may."""
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 

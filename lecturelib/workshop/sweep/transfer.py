@@ -5,8 +5,6 @@ validated   how good an arm is with a learning rate, on validation digits: RATES
 run         measure what the table lacks, and write it down part by part
 """
 
-from __future__ import annotations
-
 import csv
 import json
 import platform

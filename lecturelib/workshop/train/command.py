@@ -1,7 +1,5 @@
 """Train a pretrained model again, by one process or, under torchrun, by several."""
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 

@@ -14,8 +14,6 @@ Muon computes in 16 bits (8e-4 after 3 steps of photos_mae). The losses along th
 A process that fails waits for nobody: torchrun ends the others.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -11,8 +11,6 @@ handwriting_masked   handwritten digits without labels, three of four patches hi
 photos_masked        gray squares of photographs without labels: far
 """
 
-from __future__ import annotations
-
 import functools
 import string
 from collections.abc import Callable, Iterator, Mapping

@@ -4,8 +4,6 @@ keep        write the whole state of a training
 take_up     read it back into a model and its optimizers
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

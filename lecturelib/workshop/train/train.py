@@ -3,8 +3,6 @@
 Several processes may train together: see `lecturelib.workshop.train.parallel`.
 """
 
-from __future__ import annotations
-
 import copy
 import json
 import platform
