@@ -1,7 +1,5 @@
 """The exercises of notebook 03: attention with a mask, a map to read, a head that is told less."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Mapping

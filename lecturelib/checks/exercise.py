@@ -6,8 +6,6 @@ all probes is told its name. Any other wrong answer is shown the smallest input 
 prints the solution, and it cannot praise a wrong answer.
 """
 
-from __future__ import annotations
-
 import copy
 import html
 import inspect

@@ -1,7 +1,5 @@
 """The exercises of notebook 09: grouped queries, five heads to read, and heads that look one back."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

@@ -1,7 +1,5 @@
 """The exercises of notebook 02: the GRU, five networks to diagnose, and a bias for a delay."""
 
-from __future__ import annotations
-
 import math
 
 import torch

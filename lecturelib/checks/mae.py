@@ -1,7 +1,5 @@
 """The exercises of notebook 06: the forward pass of a masked autoencoder, three broken ones, and an honest painter."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from itertools import permutations
 from typing import Any

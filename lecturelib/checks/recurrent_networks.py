@@ -1,7 +1,5 @@
 """The exercises of notebook 01: the gradient back through time, a loop over a padded batch, division by three."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from itertools import product
 from typing import Any

@@ -6,8 +6,6 @@ A claim quotes its row only in a kernel that has run this notebook's own cells, 
 recognized by its digest, which leaves out spaces and the claims' sentences and bounds, since those move no result.
 """
 
-from __future__ import annotations
-
 import ast
 import functools
 import hashlib

@@ -1,7 +1,5 @@
 """The exercises of notebook 08: a softmax in pieces, unequal shares of a batch, a law with less text."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import partial
 from typing import Any

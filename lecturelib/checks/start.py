@@ -1,7 +1,5 @@
 """The warm-up exercise of notebook 00."""
 
-from __future__ import annotations
-
 from collections import Counter
 
 from lecturelib.checks.exercise import Exercise

@@ -1,7 +1,5 @@
 """The exercises of notebook 07: a start from a masked autoencoder, a stranger's experiment, letters like digits."""
 
-from __future__ import annotations
-
 import copy
 from functools import partial
 from typing import Any

@@ -1,7 +1,5 @@
 """The exercises of notebook 04: a decoder's block, a patient with an unnamed bug, depth without residuals."""
 
-from __future__ import annotations
-
 import hashlib
 import math
 import re

@@ -1,7 +1,5 @@
 """The exercises of notebook 05: patches made into tokens, a suspect with two faults, the side of a patch."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 

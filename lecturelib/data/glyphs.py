@@ -11,8 +11,6 @@ The image is made as the handwritten digits of `lecturelib.data.digits` were: dr
 of each square of 4 x 4.
 """
 
-from __future__ import annotations
-
 import functools
 import string
 from pathlib import Path

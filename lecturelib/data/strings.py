@@ -5,8 +5,6 @@ An automaton is anything with `table`, `accepting`, `alphabet`, `start` and `leg
 `lecturelib.automata.DFA`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

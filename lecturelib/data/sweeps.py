@@ -5,8 +5,6 @@ transfer_table   notebook 07: the accuracy of every arm, with 1 to 100 labels fo
 Source: measured by lecturelib.workshop.sweep on one core; transfer.json says with which settings and versions.
 """
 
-from __future__ import annotations
-
 import csv
 import json
 from collections.abc import Callable

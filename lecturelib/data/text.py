@@ -9,8 +9,6 @@ in printable ASCII and the line break. The topics repeat one another, a fifth of
 paragraph is kept once, and one that a held-out topic holds is not in the text to train on.
 """
 
-from __future__ import annotations
-
 import functools
 import gzip
 import json

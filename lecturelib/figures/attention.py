@@ -1,7 +1,5 @@
 """Figures of notebook 03: soft look-up, learning rates, maps of attention, masks, one vector or a look-up."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any

@@ -1,7 +1,5 @@
 """Draw an automaton: states as circles on a ring, moves as arrows with their symbols."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Figures of notebook 09: all heads of a model at once, and results that scatter."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from itertools import cycle
 

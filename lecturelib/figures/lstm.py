@@ -1,7 +1,5 @@
 """Figures of notebook 02: a drawing of the cell, gradients, what is learned, held and let go, and the gate scope."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Figures of notebook 06: holes, reconstructions, errors of hidden pixels, the leak."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

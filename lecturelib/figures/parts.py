@@ -1,7 +1,5 @@
 """Parts that figures of curves share: lines with a mark per seed, names beside lines that end close together."""
 
-from __future__ import annotations
-
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 

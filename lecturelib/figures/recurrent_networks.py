@@ -1,7 +1,5 @@
 """Figures of notebook 01: automata, the loop unrolled, gradients, groups of states, paths, next symbols."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -3,8 +3,6 @@
 Times go in as seconds, memory as bytes. A dashed line was predicted, a mark was measured.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Figures of notebook 00: the lecture as a map, and a network that learns, frame by frame."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The look that all figures share: colors, sizes, and a Figure that a notebook shows as a PNG."""
 
-from __future__ import annotations
-
 import io
 from typing import Any, Literal
 

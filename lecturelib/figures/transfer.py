@@ -3,8 +3,6 @@
 Spread is a 95 % interval of the mean over seeds.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

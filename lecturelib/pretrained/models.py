@@ -3,8 +3,6 @@
 `lecturelib.pretrained.load` fills it with the weights beside this file; `lecture train` made them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch
