@@ -33,9 +33,9 @@ def soft_lookup(query: np.ndarray, looked_up: Mapping[str, np.ndarray], keys: np
     ax.legend(handles=ax.lines[-1:], loc="upper left", fontsize=13)
     drawn = np.concatenate([values, *looked_up.values()]).astype(float)
     low, high = drawn.min(), drawn.max()
-    ax.set_ylim(low - 0.1 * (high - low), high + 0.2 * (high - low))
-    ax.set(xlabel="query", ylabel="what is looked up", xlim=(query.min(), query.max()))
-    ax.set_title("The softer the look-up, the more it mixes the values of near keys")
+    ax.set(xlim=(query.min(), query.max()), ylim=(low - 0.1 * (high - low), high + 0.2 * (high - low)))
+    ax.set(xlabel="query", ylabel="what is looked up",
+           title="The softer the look-up, the more it mixes the values of near keys")  # fmt: skip
     label_ends(ax, query.max(), {name: float(each[-1]) for name, each in looked_up.items()}, STATE_COLORS, 3.5)
     return figure
 
@@ -82,20 +82,17 @@ def by_learning_rate(rates: Sequence[float], losses: Mapping[str, np.ndarray]) -
     others.
     """
     figure, ax = panel(11, 4.8)
-    ends = {}
-    for k, (name, each) in enumerate(results(losses, "losses", len(rates)).items()):
-        middle, color, marker = np.median(each, 0), STATE_COLORS[k], MARKERS[k]
-        ax.plot(rates, each.T, marker, mfc="none", mec=color, ms=8, alpha=0.6)
-        ax.plot(rates, middle, marker + "-", color=color, ms=9, label=name)
-        best = middle.argmin()
-        ax.plot(rates[best], middle[best], "o", mfc="none", mec=color, ms=24, mew=3)
-        ends[name] = float(middle[-1])
-    flat = np.concatenate([np.ravel(each) for each in losses.values()])
+    arrays = results(losses, "losses", len(rates))
+    ends = means_and_seeds(ax, rates, arrays, np.median)
+    for each, color in zip(arrays.values(), STATE_COLORS, strict=False):
+        middle = np.median(each, 0)
+        ax.plot(rates[middle.argmin()], middle.min(), "o", mfc="none", mec=color, ms=24, mew=3)
+    flat = np.concatenate([each.ravel() for each in arrays.values()])
     ax.set(xscale="log", yscale="log", ylim=(0.5 * flat.min(), 2.5 * flat.max()))
-    ax.set(xlabel="learning rate", ylabel="validation loss\nline: median; hollow: one seed each")
+    ax.set(xlabel="learning rate", ylabel="validation loss\nline: median; hollow: one seed each",
+           title="After the same number of steps; ringed: each arm at its best rate")  # fmt: skip
     ax.set_xticks(list(rates), [f"{rate:g}" for rate in rates])
     ax.minorticks_off()
-    ax.set_title("After the same number of steps; ringed: each arm at its best rate")
     label_ends(ax, rates[-1], ends, STATE_COLORS, 3.6)
     return figure
 
@@ -115,8 +112,7 @@ def pointer_maps(looks: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]])
         name_map(ax, [chr(65 + int(symbol)) for symbol in written], [chr(65 + int(symbol)) for symbol in read])
         ax.set_xlabel("reads", fontsize=13)
     panels[0].set_ylabel("writes", fontsize=13)
-    bar = figure.colorbar(image, ax=panels, ticks=[0, 0.5, 1], aspect=25)
-    bar.set_label("weight; each row sums to 1")
+    figure.colorbar(image, ax=panels, ticks=[0, 0.5, 1], aspect=25).set_label("weight; each row sums to 1")
     figure.legend(handles=[Patch(label="expected", **OUTLINED)], loc="outside lower center", fontsize=13)
     return figure
 
@@ -136,14 +132,11 @@ def vector_or_look_up(dates: Mapping[str, np.ndarray], lengths: Sequence[int], c
         left.plot(np.full(len(each), k), each, MARKERS[k], mfc="none", mec=STATE_COLORS[k], ms=9, alpha=0.7)
         left.plot([k - 0.25, k + 0.25], [each.mean()] * 2, color=STATE_COLORS[k], lw=4)
     left.set_xticks(range(len(dates)), [name.replace(", ", ",\n") for name in dates], fontsize=13)
-    left.set(xlim=(-0.6, len(dates) - 0.4), ylim=(-0.04, 1.06))
-    left.set_ylabel("exact answers\nline: mean; hollow: one seed each")
-    left.set_title("Dates: all ten characters")
+    left.set(xlim=(-0.6, len(dates) - 0.4), ylim=(-0.04, 1.06), title="Dates: all ten characters",
+             ylabel="exact answers\nline: mean; hollow: one seed each")  # fmt: skip
     ends = means_and_seeds(right, lengths, results(copied, "copies", len(lengths)))
     right.plot(lengths, chance, color=GREY, ls="--", lw=2, label="chance")
-    right.set_xticks(list(lengths))
-    right.set_xlabel("symbols to copy")
-    right.set_title("Copies: all symbols")
+    right.set(xticks=list(lengths), xlabel="symbols to copy", title="Copies: all symbols")
     label_ends(right, lengths[-1], {**ends, "chance": float(chance[-1])}, STATE_COLORS, 3.7)
     return figure
 
@@ -271,6 +264,5 @@ def map_to_read(percent: np.ndarray, letters: str) -> LectureFigure:
     separate(ax, percent.shape)
     number_cells(ax, percent / 100, lambda value: f"{100 * value:.0f}", 14)
     name_map(ax, [f"place {k + 1}" for k in range(len(letters))], list(letters), 14, 15)
-    ax.set(xlabel="reads")
-    ax.set_title("Percent of the weight")
+    ax.set(xlabel="reads", title="Percent of the weight")
     return figure

@@ -41,8 +41,7 @@ def compiled_units(states: np.ndarray, string: str, table: np.ndarray, alphabet:
     ax.set(xlabel="symbol read", title="One hidden unit per state and symbol: one is on, the others are off")
     ax.vlines(np.arange(0.5, len(states) - 1), -0.5, n * m - 0.5, color="white", lw=2)
     ax.hlines(np.arange(m - 0.5, n * m - 1, m), -0.5, len(states) - 0.5, color="white", lw=2)
-    bar = figure.colorbar(image, ax=ax, ticks=[-1, 0, 1], shrink=0.9)
-    bar.set_label("hidden unit $h_t$")
+    figure.colorbar(image, ax=ax, ticks=[-1, 0, 1], shrink=0.9).set_label("hidden unit $h_t$")
     return figure
 
 
@@ -253,8 +252,8 @@ def stepper_frame(figure: Figure, dfa: Any, string: str, position: int, states: 
         right.scatter(x, y, s=26, c=STATE_COLORS[s % 6], marker=MARKERS[s % 6], lw=0, alpha=0.3)
     right.plot(*plane[: position + 1].T, color=GREY, lw=1.5, alpha=0.7)
     right.plot(*plane[position], "o", ms=18, mfc=STATE_COLORS[now % 6], mec="black", mew=2.5)
-    right.set(xticks=[], yticks=[])
+    verdict = "accept" if accepted else "reject"
+    right.set(xticks=[], yticks=[], title=f"The network's hidden state; it says {verdict}")
     right.margins(0.12)
-    right.set_title(f"The network's hidden state; it says {'accept' if accepted else 'reject'}")
     read, rest = " ".join(string[:position]) or "nothing", " ".join(string[position:])
     figure.suptitle(f"read so far:  {read}   |   {rest}", fontsize=16, family="DejaVu Sans Mono")
