@@ -60,13 +60,13 @@ def weights_bars(keys: Sequence[str], scores: np.ndarray, weights: np.ndarray, v
     ax.set(xlim=(-0.6, len(keys) + 0.5), ylim=(0, 1.12), xticks=[], yticks=[0, 0.5, 1], ylabel="weight")
     ax.axvline(len(keys) - 0.5, ymin=-0.53, color=GREY, lw=1.2, clip_on=False)
     ax.set_title(f"mix {mix:.1f} = sum of weight × value, over the keys", fontsize=16)
-    rows: list[tuple[str, list[str], dict[str, Any]]] = [
-        ("key", [*keys, "sum"], {"weight": "bold"}),
-        ("score", [f"{score:.2f}" for score in scores] + [""], {}),
-        ("value", [f"{value:g}" for value in values] + [""], {}),
-        ("weight × value", [f"{product:.1f}" for product in weights * values] + [f"{mix:.1f}"], {"color": "#7a4b00"}),
-    ]
-    for row, (name, cells, look) in enumerate(rows):
+    rows: dict[str, tuple[list[str], dict[str, Any]]] = {
+        "key": ([*keys, "sum"], {"weight": "bold"}),
+        "score": ([f"{score:.2f}" for score in scores], {}),
+        "value": ([f"{value:g}" for value in values], {}),
+        "weight × value": ([f"{product:.1f}" for product in [*weights * values, mix]], {"color": "#7a4b00"}),
+    }
+    for row, (name, (cells, look)) in enumerate(rows.items()):
         y = -0.09 - 0.12 * row
         ax.text(-0.02, y, name, transform=ax.transAxes, ha="right", va="center", fontsize=14)
         for k, cell in enumerate(cells):
