@@ -166,7 +166,6 @@ def _read(answer: Any) -> Any:
 check_reading = Exercise(
     name="read a map",
     reference=lambda: dict.fromkeys(_ENTRIES, "right"),
-    probes=[()],
     read=_read,
     says="""
         it is not copy: A head that copies has its weight on one diagonal: place 1 looks at place 1. Does it here?
@@ -229,7 +228,6 @@ def _measured(answer: Any) -> str:
 check_untold = Exercise(
     name="sort, untold",
     reference=lambda: "right",
-    probes=[()],
     read=_measured,
     says="""
         percent: Give shares and not percent: 0.5 for one half.

@@ -41,7 +41,6 @@ _NOTHING = "your function gives nothing back (None). Does it end without a line 
 _MORE_THAN_ONE = (
     "not yet, but nearly. Your function returns several results, and the first of them is right: return that one alone."
 )
-_DIFFERS = "not yet. The smallest input found on which it differs is\n{}\nyour result: {}\nexpected: {}\n{}"
 
 
 class Verdict(NamedTuple):
@@ -94,8 +93,9 @@ class Exercise:
     """One exercise: call it with an answer to have it checked, `hints()` for help.
 
     `probes` are tuples of arguments, or `Sized`; `reference` gives the right result for each: numbers, truth values,
-    tensors, words, or a tuple or dictionary of them. `says` is what there is to say: lines "name: text", longer ones
-    indented, first for the mistakes, then "right", "hint 1" (where to look) and "hint 2" (what to write).
+    tensors, words, or a tuple or dictionary of them. What is read, and not tried, has no arguments. `says` is what
+    there is to say: lines "name: text", longer ones indented, first for the mistakes, then "right", "hint 1" (where to
+    look) and "hint 2" (what to write).
 
     `imitations` are answers that make a mistake, by its name; a tuple holds several ways to make it. A string is an
     edit of `solution`, a right answer: "old => new", or several of these with "; " between them. A mistake without an
@@ -108,15 +108,15 @@ class Exercise:
     ...     right: So it is.
     ...     hint 1: How often do you add the number?
     ...     hint 2: x + x'''
-    >>> check_double = Exercise("double", lambda x: x + x, [(1,), (2,), (5,)], texts, {"squared": lambda x: x**2})
+    >>> check_double = Exercise("double", lambda x: x + x, texts, [(1,), (2,), (5,)], {"squared": lambda x: x**2})
     >>> check_double(lambda x: x * x)
     double: not yet. You square. What is twice a number?
     """
 
     name: str
     reference: Function
-    probes: Sized | Sequence[Probe]
     says: str
+    probes: Sized | Sequence[Probe] = ((),)
     imitations: Mapping[str, Any] = field(default_factory=dict)
     solution: Function | None = None
     read: Callable[[Any], Any] | None = None
@@ -184,7 +184,9 @@ class Exercise:
         )
         given = "\n".join(f"    {n} = {_shown(each)}" for n, each in zip(self._arguments, probe, strict=True))
         if _is_result(found):
-            return "other", _DIFFERS.format(given, *_compared(found, wanted))
+            tried = f" The smallest input found on which it differs is\n{given}" if probe else ""
+            shown, right, remark = _compared(found, wanted)
+            return "other", f"not yet.{tried}\nyour result: {shown}\nexpected: {right}\n{remark}"
         line = _own_line(found)
         where = f", in the line `{line}`" if line else ""
         return "error", f"your code stopped with {type(found).__name__}: {found}{where}. The input was\n{given}"
@@ -433,17 +435,37 @@ def normal(seed: int, *shapes: tuple[int, ...]) -> tuple[Tensor, ...]:
     )
 
 
+@dataclass(frozen=True)
+class Named:
+    """A function under a name, by which a message can show it: a probe of a function that takes functions."""
+
+    name: str
+    compute: Function
+
+    def __call__(self, *given: Any) -> Any:
+        return self.compute(*given)
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+def three_numbers(answer: Any, what: str) -> list[float]:
+    """Read an answer of three measured numbers: `what` they are, such as "the losses at share 1, 0.1 and 0.02"."""
+    try:
+        numbers = [float(each) for each in answer]
+    except (TypeError, ValueError):
+        raise ValueError(f"{answer!r} is no list of three numbers: expected {what}") from None
+    if len(numbers) != 3:
+        raise ValueError(f"{len(numbers)} numbers: expected three, {what}")
+    return numbers
+
+
 def three_shares(answer: Any, of: str, words: Callable[[list[float]], str]) -> str:
     """Read an answer of three measured shares: `words` says what three shares from 0 to 1 show.
 
     `of` says which shares they are, such as "at depth 1, 2 and 3".
     """
-    try:
-        shares = [float(each) for each in answer]
-    except (TypeError, ValueError):
-        raise ValueError(f"{answer!r} is no list of three numbers: expected the shares {of}") from None
-    if len(shares) != 3:
-        raise ValueError(f"{len(shares)} numbers: expected three, the shares {of}")
+    shares = three_numbers(answer, f"the shares {of}")
     if is_percent(*shares):
         return "percent"
     if not all(0 <= each <= 1 for each in shares):

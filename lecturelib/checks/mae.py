@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
-from lecturelib.checks.exercise import Exercise, Sized, normal
-from lecturelib.checks.transformer import Layer, case_number
+from lecturelib.checks.exercise import Exercise, Named, Sized, normal
+from lecturelib.checks.transformer import case_number
 
 Tensor = torch.Tensor
 
@@ -19,8 +19,8 @@ def _way(b: int, n: int, visible: int, d: int, seed: int) -> tuple[Any, ...]:
     if visible >= n:
         raise ValueError(f"{visible} of {n} patches: expected some to be hidden")
     tokens, mask_token, positions, w, v, drawn = normal(seed, (b, n, d), (d,), (n, d), (d, d), (d, d), (b, n))
-    encode = Layer("the encoder", lambda x: torch.tanh(x @ w) + x.mean(dim=1, keepdim=True))
-    decode = Layer("the decoder", lambda x: torch.tanh(x @ v) + x.mean(dim=1, keepdim=True))
+    encode = Named("a layer, the encoder", lambda x: torch.tanh(x @ w) + x.mean(dim=1, keepdim=True))
+    decode = Named("a layer, the decoder", lambda x: torch.tanh(x @ v) + x.mean(dim=1, keepdim=True))
     return tokens, drawn.argsort(dim=1), visible, encode, mask_token, positions, decode
 
 
@@ -124,8 +124,7 @@ def _diagnosis(answer: Any) -> str:
 
 check_faults = Exercise(
     name="three broken painters",
-    reference=lambda painters: "these faults",
-    probes=[("A, B and C",)],
+    reference=lambda: "these faults",
     read=_diagnosis,
     says="""
         leak taken for wrong cut: One picture that you blame on the cut has every stroke at its place. Would a wrong cut

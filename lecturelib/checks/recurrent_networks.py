@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from lecturelib.checks.exercise import Exercise, Sized, normal
+from lecturelib.checks.exercise import Exercise, Named, Sized, normal
 
 Tensor = torch.Tensor
 
@@ -147,14 +147,8 @@ check_backward = Exercise(
 # ---- a loop over a padded batch ----
 
 
-class _Digits:
-    """A cell whose state shows what was read: the symbol is written behind the state, as a further digit."""
-
-    def __call__(self, token: Tensor, h: Tensor) -> Tensor:
-        return 10 * h + token[:, None]
-
-    def __repr__(self) -> str:
-        return "the function with step(token, h) = 10 * h + token[:, None]"
+# a cell whose state shows what was read: the symbol is written behind the state, as a further digit
+_DIGITS = Named("the function with step(token, h) = 10 * h + token[:, None]", lambda token, h: 10 * h + token[:, None])
 
 
 def _padded(b: int, t: int, seed: int) -> tuple[Any, Tensor, Tensor, Tensor]:
@@ -163,7 +157,7 @@ def _padded(b: int, t: int, seed: int) -> tuple[Any, Tensor, Tensor, Tensor]:
     lengths[seed % b] = t  # the batch is as wide as its longest string
     tokens = (torch.arange(b * t).view(b, t) * 4 + seed) % 9 + 1  # digits from 1 to 9, also in the padding
     h = torch.stack([torch.arange(b) % 3 + 1.0, torch.arange(b) % 4 + 5.0], dim=1)
-    return _Digits(), h, tokens, lengths
+    return _DIGITS, h, tokens, lengths
 
 
 def _final_states(step: Any, h: Tensor, tokens: Tensor, lengths: Tensor) -> Tensor:

@@ -80,8 +80,7 @@ check_start = Exercise(
 
 check_experiment = Exercise(
     name="somebody's experiment",
-    reference=lambda code: "A and D",
-    probes=[("experiment",)],
+    reference=lambda: "A and D",
     read=lambda answer: named_lines(answer, "ABCDEFGH", bad="AD", example="BC"),
     says="""
         line B: You named line B. It takes the images and the labels of the same rows, as it should.
@@ -123,8 +122,7 @@ def _read_leads(answer: Any) -> str:
 
 check_leads = Exercise(
     name="letters like digits",
-    reference=lambda source: "mostly letters like digits",
-    probes=[("print",)],
+    reference=lambda: "mostly letters like digits",
     read=_read_leads,
     says="""
         exchanged: In your list the lead is larger for letters unlike digits. Which of the two came first?

@@ -69,8 +69,7 @@ check_tokens = Exercise(
 
 check_suspect = Exercise(
     name="the suspect",
-    reference=lambda suspect: "D and E",
-    probes=[("forward",)],
+    reference=lambda: "D and E",
     read=lambda answer: named_lines(answer, "ABCDEFG", bad="DE", example="AB"),
     says="""
         line A: You named line A. It names rows and columns of patches and moves no pixel: compare it with section 1.
@@ -108,8 +107,7 @@ def _sides(shares: list[float]) -> str:
 
 check_sides = Exercise(
     name="the side of a patch",
-    reference=lambda readout: "one token is better than sixteen",
-    probes=[("mean",)],
+    reference=lambda: "one token is better than sixteen",
     read=lambda answer: three_shares(answer, "for patches of side 8, 4 and 2", _sides),
     says="""
         sixteen are better: In your list 16 small patches beat the whole image. Is the first number that of side 8?

@@ -108,7 +108,7 @@ TEXTS = "right: Good.\nhint 1: a < b\nhint 2: <script>"
 
 
 def small(reference: Callable[..., Any], probes: Any, texts: str = "", **more: Any) -> Exercise:
-    return Exercise("small", reference, probes, texts + TEXTS, **more)
+    return Exercise("small", reference, texts + TEXTS, probes, **more)
 
 
 ROOT = small(lambda x: x.sqrt(), Sized(lambda n, seed: (normal(seed, (n,))[0].abs(),), [(7, 1), (5, 2)]))
