@@ -11,9 +11,9 @@ import html
 import inspect
 import re
 import sysconfig
-import textwrap
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from configparser import ConfigParser
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -31,6 +31,11 @@ Probe = tuple[Any, ...]
 _SMALL = 3  # largest size that is tried in the search for a small input
 _SHOWN = 60  # numbers of a tensor that are printed one by one
 _LIBRARIES = (*map(sysconfig.get_path, ("stdlib", "purelib", "platlib")), str(Path(__file__).parents[1]), "<frozen")
+
+# what the checks say: a file for each notebook, a section for each exercise
+_SAYINGS = ConfigParser(delimiters=(":",), comment_prefixes=(), interpolation=None)
+_SAYINGS.optionxform = str  # type: ignore[assignment]  # names as they are written
+_SAYINGS.read(Path(__file__).parent.glob("*.ini"), encoding="utf-8")
 
 _UNSOLVED = "not solved yet. Replace the ... and run the cell again."
 _GIVE_THE_FUNCTION = (
@@ -94,8 +99,8 @@ class Exercise:
 
     `probes` are tuples of arguments, or `Sized`; `reference` gives the right result for each: numbers, truth values,
     tensors, words, or a tuple or dictionary of them. What is read, and not tried, has no arguments. `says` is what
-    there is to say: lines "name: text", longer ones indented, first for the mistakes, then "right", "hint 1" (where to
-    look) and "hint 2" (what to write).
+    there is to say, by default the section of this name in the .ini files beside this one: first for the mistakes, by
+    their names, then "right", "hint 1" (where to look) and "hint 2" (what to write).
 
     `imitations` are answers that make a mistake, by its name; a tuple holds several ways to make it. A string is an
     edit of `solution`, a right answer: "old => new", or several of these with "; " between them. A mistake without an
@@ -103,24 +108,20 @@ class Exercise:
     word, or a function, of an answer that is no function (a table, say), and raises a ValueError where it cannot;
     `view(answer, *arguments)` shows more of what a function does than its result.
 
-    >>> texts = '''
-    ...     squared: You square. What is twice a number?
-    ...     right: So it is.
-    ...     hint 1: How often do you add the number?
-    ...     hint 2: x + x'''
-    >>> check_double = Exercise("double", lambda x: x + x, texts, [(1,), (2,), (5,)], {"squared": lambda x: x**2})
+    >>> texts = {"squared": "You square. What is twice a number?", "right": "So it is.", "hint 1": "x +", "hint 2": "x"}
+    >>> check_double = Exercise("double", lambda x: x + x, [(1,), (2,), (5,)], {"squared": lambda x: x**2}, says=texts)
     >>> check_double(lambda x: x * x)
     double: not yet. You square. What is twice a number?
     """
 
     name: str
     reference: Function
-    says: str
     probes: Sized | Sequence[Probe] = ((),)
     imitations: Mapping[str, Any] = field(default_factory=dict)
     solution: Function | None = None
     read: Callable[[Any], Any] | None = None
     view: Callable[..., Any] = lambda answer, *given: answer(*given)
+    says: Mapping[str, str] | None = None
 
     def __call__(self, answer: Any) -> None:
         """Print what the check says about an answer."""
@@ -232,9 +233,8 @@ class Exercise:
 
     @cached_property
     def _texts(self) -> dict[str, str]:
-        """The texts of `says` by their names."""
-        lines = textwrap.dedent(self.says).strip().replace("\n    ", " ").splitlines()
-        return {name: text for name, _, text in (line.partition(": ") for line in lines)}
+        """What there is to say, each in one line, by its name."""
+        return {name: text.replace("\n", " ") for name, text in (self.says or _SAYINGS[self.name]).items()}
 
     @property
     def _arguments(self) -> list[str]:
