@@ -46,6 +46,7 @@ _NOTHING = "your function gives nothing back (None). Does it end without a line 
 _MORE_THAN_ONE = (
     "not yet, but nearly. Your function returns several results, and the first of them is right: return that one alone."
 )
+_DIFFERS = "not yet. The smallest input found on which it differs is\n{}\nyour result: {}\nexpected: {}\n{}"
 
 
 class Verdict(NamedTuple):
@@ -174,7 +175,9 @@ class Exercise:
         return self._unknown(function, got)
 
     def _unknown(self, function: Function, got: Sequence[Any]) -> tuple[str, str]:
-        """A wrong answer that no known mistake explains: show the smallest input on which it differs."""
+        """A wrong answer that no known mistake explains: show the smallest input on which it differs, if it has any."""
+        if not self._arguments:
+            return "other", f"not yet. What the check reads in your answer: {got[0]}. The hints say where to look."
         by_result = any(_is_result(g) and not _same(g, w) for g, w in zip(got, self._wanted, strict=True))
         small = self.probes.small() if isinstance(self.probes, Sized) else []
         asked = sorted(zip(self._asked, got, self._wanted, strict=True), key=lambda case: _size(case[0]))
@@ -185,9 +188,7 @@ class Exercise:
         )
         given = "\n".join(f"    {n} = {_shown(each)}" for n, each in zip(self._arguments, probe, strict=True))
         if _is_result(found):
-            tried = f" The smallest input found on which it differs is\n{given}" if probe else ""
-            shown, right, remark = _compared(found, wanted)
-            return "other", f"not yet.{tried}\nyour result: {shown}\nexpected: {right}\n{remark}"
+            return "other", _DIFFERS.format(given, *_compared(found, wanted))
         line = _own_line(found)
         where = f", in the line `{line}`" if line else ""
         return "error", f"your code stopped with {type(found).__name__}: {found}{where}. The input was\n{given}"
