@@ -131,11 +131,7 @@ def _read(answer: Any) -> Any:
     return dict.fromkeys(_ENTRIES, "right")
 
 
-check_reading = Exercise(
-    name="read a map",
-    reference=lambda: dict.fromkeys(_ENTRIES, "right"),
-    read=_read,
-)
+check_reading = Exercise(name="read a map", reference=lambda: dict.fromkeys(_ENTRIES, "right"), read=_read)
 
 # ---- a head that is told less ----
 
@@ -169,8 +165,4 @@ def _measured(answer: Any) -> str:
     return next((words for words, holds in known.items() if holds), "two shares that none of our runs gave")
 
 
-check_untold = Exercise(
-    name="sort, untold",
-    reference=lambda: "right",
-    read=_measured,
-)
+check_untold = Exercise(name="sort, untold", reference=lambda: "right", read=_measured)

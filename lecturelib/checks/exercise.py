@@ -104,10 +104,10 @@ class Exercise:
     their names, then "right", "hint 1" (where to look) and "hint 2" (what to write).
 
     `imitations` are answers that make a mistake, by its name; a tuple holds several ways to make it. A string is an
-    edit of `solution`, a right answer: "old => new", or several of these with "; " between them. A mistake without an
-    imitation is one that comes out as a word: its name, or one of several with " / " between them. `read` makes such a
-    word, or a function, of an answer that is no function (a table, say), and raises a ValueError where it cannot;
-    `view(answer, *arguments)` shows more of what a function does than its result.
+    edit of `solution`, a right answer, by default the reference: "old => new", or several of these with "; " between
+    them. A mistake without an imitation is one that comes out as a word: its name, or one of several with " / " between
+    them. `read` makes such a word, or a function, of an answer that is no function (a table, say), and raises a
+    ValueError where it cannot; `view(answer, *arguments)` shows more of what a function does than its result.
 
     >>> texts = {"squared": "You square. What is twice a number?", "right": "So it is.", "hint 1": "x +", "hint 2": "x"}
     >>> check_double = Exercise("double", lambda x: x + x, [(1,), (2,), (5,)], {"squared": lambda x: x**2}, says=texts)
@@ -141,7 +141,8 @@ class Exercise:
         """Return the imitations of a mistake."""
         made = self.imitations.get(mistake, ())
         several = made if isinstance(made, tuple) else (made,)
-        return [_edited(self.solution, each) if isinstance(each, str) and self.solution else each for each in several]
+        solution = self.solution or self.reference
+        return [_edited(solution, each) if isinstance(each, str) else each for each in several]
 
     def verdict(self, answer: Any) -> Verdict:
         """Check an answer and return the verdict."""

@@ -50,7 +50,6 @@ check_forward = Exercise(
     name="the forward pass",
     reference=_forward,
     probes=Sized(_way, [(2, 7, 3, 5, 1), (3, 5, 2, 3, 2), (5, 11, 4, 2, 3)]),
-    solution=_forward,
     imitations={
         "not put back": "_back(x, order) => x",
         "put back by the order itself": "_back => _pick",
@@ -94,11 +93,7 @@ def _diagnosis(answer: Any) -> str:
     return wrong[0] if wrong else "these faults"
 
 
-check_faults = Exercise(
-    name="three broken painters",
-    reference=lambda: "these faults",
-    read=_diagnosis,
-)
+check_faults = Exercise(name="three broken painters", reference=lambda: "these faults", read=_diagnosis)
 
 # ---- an honest painter ----
 

@@ -44,7 +44,6 @@ check_merge = Exercise(
     name="two pieces of a softmax",
     reference=_merge,
     probes=Sized(_pieces, [(3, 5, 1), (7, 2, 2), (5, 3, 3)]),
-    solution=_merge,
     imitations={
         "not rescaled": "torch.exp(m_1 - m), torch.exp(m_2 - m) => 1, 1",
         "wrong sign": "m_1 - m => m - m_1; m_2 - m => m - m_2",
@@ -85,7 +84,6 @@ check_data_parallel = Exercise(
     reference=_weighted,
     probes=Sized(_shared, [(3, 3, 1), (2, 5, 2), (4, 2, 3)]),
     view=partial(untouched, reference=_weighted, written="changes the gradients in place"),
-    solution=_weighted,
     imitations={
         "sum": "n / total => 1",
         "plain mean": "n / total => 1 / len(sizes)",
@@ -122,8 +120,4 @@ def _read_losses(answer: Any) -> str:
     return _KNOWN.get(words, words)
 
 
-check_shares = Exercise(
-    name="the same operations, less text",
-    reference=lambda: "close, higher",
-    read=_read_losses,
-)
+check_shares = Exercise(name="the same operations, less text", reference=lambda: "close, higher", read=_read_losses)

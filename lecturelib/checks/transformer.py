@@ -86,7 +86,6 @@ check_decoder_block = Exercise(
     # T and S differ, and are equal once: some mistakes run only there
     probes=Sized(_layers_probe, [(2, 5, 3, 4, 1), (3, 2, 7, 3, 2), (2, 3, 3, 5, 3)]),
     view=partial(untouched, reference=_block, written="written in place"),
-    solution=_block,
     imitations={
         "no residual connection": _in_part_or_all("layer(norm(x))"),
         "added to the normalized": _in_part_or_all("norm(x) + layer(norm(x))"),
@@ -177,11 +176,7 @@ def _plain(name: str) -> str:
     return " ".join(re.sub(r"[\s_-]+", " ", name).lower().split())
 
 
-check_patient = Exercise(
-    name="the blind patient",
-    reference=lambda: "this bug",
-    read=_diagnosis,
-)
+check_patient = Exercise(name="the blind patient", reference=lambda: "this bug", read=_diagnosis)
 
 # ---- how deep without residual connections? ----
 
