@@ -119,7 +119,7 @@ _ENTRIES = {
 _ELSE = {"task": "no task of section 3", "written": "another letter", "N hidden": "another letter for N"}
 
 
-def _read(answer: Any) -> Any:
+def _read(answer: Any) -> str:
     """The first mistake in the three entries of an answer, or that each is right."""
     if not isinstance(answer, Mapping) or not _ENTRIES.keys() <= answer.keys():
         return "no dictionary with the entries 'task', 'written' and 'N hidden'"
@@ -128,10 +128,10 @@ def _read(answer: Any) -> Any:
         judged = known.get(plain.lower() if name == "task" else plain.upper(), _ELSE[name])
         if judged != "right":
             return judged
-    return dict.fromkeys(_ENTRIES, "right")
+    return "right"
 
 
-check_reading = Exercise(name="read a map", reference=lambda: dict.fromkeys(_ENTRIES, "right"), read=_read)
+check_reading = Exercise(name="read a map", read=_read)
 
 # ---- a head that is told less ----
 
@@ -165,4 +165,4 @@ def _measured(answer: Any) -> str:
     return next((words for words, holds in known.items() if holds), "two shares that none of our runs gave")
 
 
-check_untold = Exercise(name="sort, untold", reference=lambda: "right", read=_measured)
+check_untold = Exercise(name="sort, untold", read=_measured)

@@ -99,7 +99,7 @@ class Exercise:
     """One exercise: call it with an answer to have it checked, `hints()` for help.
 
     `probes` are tuples of arguments, or `Sized`; `reference` gives the right result for each: numbers, truth values,
-    tensors, words, or a tuple or dictionary of them. What is read, and not tried, has no arguments. `says` is what
+    tensors, words, or a tuple or dictionary of them; of what is read, and not tried, the word "right". `says` is what
     there is to say, by default the section of this name in the .ini files beside this one: first for the mistakes, by
     their names, then "right", "hint 1" (where to look) and "hint 2" (what to write).
 
@@ -116,7 +116,7 @@ class Exercise:
     """
 
     name: str
-    reference: Function
+    reference: Function = lambda: "right"
     probes: Sized | Sequence[Probe] = ((),)
     imitations: Mapping[str, Any] = field(default_factory=dict)
     solution: Function | None = None
@@ -463,7 +463,7 @@ def three_numbers(answer: Any, what: str) -> list[float]:
 
 
 def three_shares(answer: Any, of: str, words: Callable[[list[float]], str]) -> str:
-    """Read an answer of three measured shares: `words` says what three shares from 0 to 1 show.
+    """Read an answer of three measured shares: `words` says what three shares from 0 to 1 show, such as "right".
 
     `of` says which shares they are, such as "at depth 1, 2 and 3".
     """
@@ -481,7 +481,7 @@ def is_percent(*numbers: float) -> bool:
 
 
 def named_lines(answer: Any, lines: str, bad: str, example: str) -> str:
-    """Read an answer that names the wrong lines of a code by their letters.
+    """Read an answer that names the wrong lines of a code by their letters: "right", "line B", "A alone", "none".
 
     `lines` are the letters that there are, `bad` the wrong ones, `example` an answer that shows the form.
     """
@@ -496,18 +496,18 @@ def named_lines(answer: Any, lines: str, bad: str, example: str) -> str:
         )
     if innocent := [each for each in letters if each not in bad]:
         return f"line {innocent[0]}"
-    return " and ".join(letters) if len(letters) > 1 else f"{letters[0]} alone" if letters else "none"
+    return "right" if letters == list(bad) else f"{' and '.join(letters)} alone" if letters else "none"
 
 
-def table(answer: Any, right: Mapping[str, str], kinds: Sequence[str], well: str) -> str:
-    """Read a table of words of these kinds: `well`, or the first wrong entry, such as "P is not held"."""
+def table(answer: Any, right: Mapping[str, str], kinds: Sequence[str]) -> str:
+    """Read a table of words of these kinds: "right", or the first wrong entry, such as "P is not held"."""
     if not isinstance(answer, Mapping) or sorted(map(str, answer)) != sorted(right):
         return "no dictionary with the keys " + ", ".join(right)
     said = {str(name): str(given).strip().lower() for name, given in answer.items()}
     for name, given in answer.items():
         if said[str(name)] not in kinds:
             raise ValueError(f"{name} is {given!r}. Write a word as it stands there: {', '.join(kinds)}.")
-    return next((f"{name} is {said[name]}" for name in right if said[name] != right[name]), well)
+    return next((f"{name} is {said[name]}" for name in right if said[name] != right[name]), "right")
 
 
 def untouched(answer: Function, *given: Any, reference: Function, written: str, shared: str = "") -> Any:

@@ -90,10 +90,10 @@ def _diagnosis(answer: Any) -> str:
     if unknown := [each for each in said if each not in FAULTS]:
         raise ValueError(f"the fault {unknown[0]!r} is not in the list: expected {', '.join(FAULTS)}, in some order")
     wrong = [f"{has} taken for {each}" for has, each in zip(faults_of(student), said, strict=True) if has != each]
-    return wrong[0] if wrong else "these faults"
+    return wrong[0] if wrong else "right"
 
 
-check_faults = Exercise(name="three broken painters", reference=lambda: "these faults", read=_diagnosis)
+check_faults = Exercise(name="three broken painters", read=_diagnosis)
 
 # ---- an honest painter ----
 

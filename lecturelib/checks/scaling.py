@@ -101,6 +101,7 @@ check_data_parallel = Exercise(
 # ---- the same operations, less text ----
 
 _KNOWN = {
+    "close, higher": "right",
     "close, close": "all alike",
     "higher, higher": "a tenth is not enough",
     "lower, lower": "in the wrong order",
@@ -120,4 +121,4 @@ def _read_losses(answer: Any) -> str:
     return _KNOWN.get(words, words)
 
 
-check_shares = Exercise(name="the same operations, less text", reference=lambda: "close, higher", read=_read_losses)
+check_shares = Exercise(name="the same operations, less text", read=_read_losses)

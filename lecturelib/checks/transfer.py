@@ -61,7 +61,6 @@ check_start = Exercise(
 
 check_experiment = Exercise(
     name="somebody's experiment",
-    reference=lambda: "A and D",
     read=lambda answer: named_lines(answer, "ABCDEFGH", bad="AD", example="BC"),
 )
 
@@ -79,8 +78,8 @@ def _read_leads(answer: Any) -> str:
     if unlike == like:
         return "the same twice"
     if like - unlike > 0.05:
-        return "mostly letters like digits" if like > 0.03 else "no lead"
+        return "right" if like > 0.03 else "no lead"
     return "exchanged" if unlike - like > 0.05 else "alike"
 
 
-check_leads = Exercise(name="letters like digits", reference=lambda: "mostly letters like digits", read=_read_leads)
+check_leads = Exercise(name="letters like digits", read=_read_leads)

@@ -169,14 +169,14 @@ def _diagnosis(answer: Any) -> str:
     if _plain(student) == "your name":
         raise ValueError('write your own name in place of "your name", the same in both cells, and run both again')
     has = list(FAILS)[case_number(student) % len(FAILS)]
-    return "this bug" if plain == has else _contradiction(has, plain)
+    return "right" if plain == has else _contradiction(has, plain)
 
 
 def _plain(name: str) -> str:
     return " ".join(re.sub(r"[\s_-]+", " ", name).lower().split())
 
 
-check_patient = Exercise(name="the blind patient", reference=lambda: "this bug", read=_diagnosis)
+check_patient = Exercise(name="the blind patient", read=_diagnosis)
 
 # ---- how deep without residual connections? ----
 
@@ -198,11 +198,10 @@ def _depths(shares: list[float]) -> str:
         return _DEPTHS.get(words, words)
     if shares[1] == shares[2]:
         return "the same twice"
-    return "one seed" if max(shares[1:]) > 0.4 else words
+    return "one seed" if max(shares[1:]) > 0.4 else "right"
 
 
 check_depths = Exercise(
     name="depth without residual connections",
-    reference=lambda: "works, fails, fails",
     read=lambda answer: three_shares(answer, "at depth 1, 2 and 3", _depths),
 )

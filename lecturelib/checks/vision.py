@@ -49,11 +49,7 @@ check_tokens = Exercise(
 
 # ---- a suspect ----
 
-check_suspect = Exercise(
-    name="the suspect",
-    reference=lambda: "D and E",
-    read=lambda answer: named_lines(answer, "ABCDEFG", bad="DE", example="AB"),
-)
+check_suspect = Exercise(name="the suspect", read=lambda answer: named_lines(answer, "ABCDEFG", bad="DE", example="AB"))
 
 # ---- the side of a patch ----
 
@@ -66,12 +62,11 @@ def _sides(shares: list[float]) -> str:
         return "the same twice"
     one, four, sixteen = shares
     if one > sixteen + 0.05:
-        return "one token is better than sixteen" if four > sixteen else "four are the worst"
+        return "right" if four > sixteen else "four are the worst"
     return "sixteen are better" if sixteen > one + 0.05 else "all alike"
 
 
 check_sides = Exercise(
     name="the side of a patch",
-    reference=lambda: "one token is better than sixteen",
     read=lambda answer: three_shares(answer, "for patches of side 8, 4 and 2", _sides),
 )
