@@ -128,7 +128,6 @@ FAILS = {
     "wrong scale": {"maps_follow_the_formula"},
 }
 _TESTS = ("past_ignores_future", "only_attention_mixes", "tells_positions_apart", "maps_follow_the_formula")
-_MASKS = "the tests cannot tell"
 _HEALTHY = ("none", "no bug", "nothing", "the correct model", "correct model", "the right model", "right model")
 
 
@@ -140,12 +139,6 @@ def case_number(student: str) -> int:
     """
     plain = " ".join(student.lower().split())
     return int.from_bytes(hashlib.sha256(plain.encode()).digest()[:4], "big")
-
-
-def _contradiction(has: str, said: str) -> str:
-    """The first test that speaks against a diagnosis."""
-    differ = [test for test in _TESTS if (test in FAILS[has]) != (test in FAILS[said])]
-    return differ[0] if differ else _MASKS
 
 
 def _diagnosis(answer: Any) -> str:
@@ -169,7 +162,10 @@ def _diagnosis(answer: Any) -> str:
     if _plain(student) == "your name":
         raise ValueError('write your own name in place of "your name", the same in both cells, and run both again')
     has = list(FAILS)[case_number(student) % len(FAILS)]
-    return "right" if plain == has else _contradiction(has, plain)
+    if plain == has:
+        return "right"
+    against = (test for test in _TESTS if (test in FAILS[has]) != (test in FAILS[plain]))
+    return next(against, "the tests cannot tell")
 
 
 def _plain(name: str) -> str:
