@@ -195,9 +195,9 @@ def translator_drawing() -> LectureFigure:
         "each step looks at all states of the encoder, cross-attention, and the mix goes to the output of that step"
     )
     figure, ax = paper(12, 5.6, says)
-    for x, title in ((0.2, "one vector, fed at every step"), (6.3, "a look-up at every step")):
-        ax.text(x, 5.33, title, fontsize=16, weight="bold", va="center")
-        at = [x + 0.75 + 1.25 * k for k in range(4)]
+    left, right = ([start + 1.25 * k for k in range(4)] for start in (0.95, 7.05))
+    for at, title in ((left, "one vector, fed at every step"), (right, "a look-up at every step")):
+        ax.text(at[0] - 0.75, 5.33, title, fontsize=16, weight="bold", va="center")
         for k, letter in enumerate("7May"):
             ax.text(at[k], 0.28, letter, fontsize=16, ha="center", va="center", weight="bold")
             arrow(ax, (at[k], 0.48), (at[k], 0.85))
@@ -211,23 +211,22 @@ def translator_drawing() -> LectureFigure:
             ax.text(at[k], 4.9, digit, fontsize=16, ha="center", va="center", weight="bold")
         for a, b in pairwise(at):
             arrow(ax, (a + 0.4, 3.65), (b - 0.4, 3.65))
-    at = [0.95 + 1.25 * k for k in range(4)]
     box(ax, 2.3, 2.05, 1.05, 0.6, "$c$", color=ORANGE)
-    arrow(ax, (at[3], 1.47), (3.35, 2.25))
-    arrow(ax, (at[0], 1.47), (2.3, 2.25))
-    for x in at:
+    arrow(ax, (left[3], 1.47), (3.35, 2.25))
+    arrow(ax, (left[0], 1.47), (2.3, 2.25))
+    for x in left:
         arrow(ax, (2.82 + 0.2 * np.sign(x - 2.82), 2.65), (x, 3.33))
-    _to_outputs(ax, [2.82, 2.82], [2.65, 4.28], at)
+    _to_outputs(ax, [2.82, 2.82], [2.65, 4.28], left)
     ax.text(2.82, 1.78, "last states of\nboth directions", fontsize=13, ha="center", va="center", linespacing=1.15)
     _start(ax, 2.3, 2.48, 0.28, "start", 2.85)
-    at = [7.05 + 1.25 * k for k in range(4)]
-    for x, weight in zip(at, (0.05, 0.12, 0.6, 0.23), strict=True):
-        ax.plot([x, at[1]], [1.49, 2.5], color=ORANGE, lw=1 + 9 * weight, zorder=1, solid_capstyle="round")
-    ax.add_patch(Circle((at[1], 2.56), 0.2, fc=PALE[ORANGE], ec=ORANGE, lw=3, zorder=3))
-    arrow(ax, (at[1], 3.33), (at[1], 2.78))
-    _to_outputs(ax, [at[1] + 0.2, at[1] + 0.62, at[1] + 0.62], [2.56, 2.56, 4.28], [at[1]])
-    ax.text(at[1] - 0.12, 3.05, "query from $h_2$", fontsize=13, ha="right", va="center")
-    ax.text(at[1] + 0.74, 3.05, "mix $c_2$ goes to the output", fontsize=13, va="center")
+    step = right[1]
+    for x, weight in zip(right, (0.05, 0.12, 0.6, 0.23), strict=True):
+        ax.plot([x, step], [1.49, 2.5], color=ORANGE, lw=1 + 9 * weight, zorder=1, solid_capstyle="round")
+    ax.add_patch(Circle((step, 2.56), 0.2, fc=PALE[ORANGE], ec=ORANGE, lw=3, zorder=3))
+    arrow(ax, (step, 3.33), (step, 2.78))
+    _to_outputs(ax, [step + 0.2, step + 0.62, step + 0.62], [2.56, 2.56, 4.28], [step])
+    ax.text(step - 0.12, 3.05, "query from $h_2$", fontsize=13, ha="right", va="center")
+    ax.text(step + 0.74, 3.05, "mix $c_2$ goes to the output", fontsize=13, va="center")
     words = "cross-attention:\nkeys and values\ncome from $e_1$ to $e_4$"
     ax.text(11.95, 2.2, words, fontsize=13, ha="right", va="center", linespacing=1.15)
     _start(ax, 6.38, 1.9, 6.38, "start: last\nstates of both\ndirections", 2.42)
