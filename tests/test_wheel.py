@@ -50,7 +50,7 @@ def test_every_module_can_be_imported(installed):
     *missing, place = done.stdout.split()
     assert place.startswith(str(folder)) and set(missing) <= {"sphinx", "latex2mathml"}
     held = {path.suffix for path in (folder / "lib" / "lecturelib").rglob("*.*")}
-    assert held >= {".py", ".js", ".css", ".svg", ".csv", ".json", ".gz", ".safetensors", ".toml"}
+    assert held >= {".py", ".js", ".css", ".svg", ".csv", ".ini", ".mplstyle", ".json", ".gz", ".safetensors", ".toml"}
     licenses = {each.name for each in (folder / "lib").glob("*.dist-info/licenses/**/LICENSE*")}
     assert licenses == {"LICENSE", "LICENSE-Python.txt", "LICENSE-SciPy.txt"}
 

@@ -1,7 +1,5 @@
 """The exercises of notebook 03: attention with a mask, a map to read, a head that is told less."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Mapping
@@ -86,38 +84,6 @@ check_attend = Exercise(
         "mask not stretched": "masked_fill(~mask, -math.inf) => index_put((~mask,), torch.tensor(-math.inf))",
         "values not mixed": " @ v => ",
     },
-    says="""
-        mask inverted: Your mask is inverted: a query looks exactly where it must not. Here, as in torch's
-            scaled_dot_product_attention, True = may look; in nn.MultiheadAttention True means the opposite.
-        mask ignored: The mask changes nothing in your result: every query looks at every key.
-        mask after the softmax: You take weights away after the softmax, so the ones that are left no longer sum to 1.
-            Forbidden keys must not take part in the softmax at all.
-        shared out again: You mask after the exponential and let the weights that are left sum to 1 again. For ordinary
-            scores that is right. But if a hidden score is huge, or all real scores are very low, nothing is left to
-            share out, and your result is 0 or NaN. At what point must a hidden key be gone?
-        soft mask: Your forbidden scores become an ordinary score: 0, or a number near it (if there is an exponent, read
-            it again). What weight does the softmax give to it?
-        fill too weak: Your forbidden scores become a low number, but real scores can be lower still, and then the
-            hidden key wins. Which score is lower than every other?
-        mask added: You add the mask to the scores: a forbidden key is only a little less likely than it was.
-        not a number: Your result is NaN, not a number. Infinity with the wrong sign does that in a softmax, and so does
-            0 times infinity: set the forbidden scores, do not multiply.
-        no scale: The mask is right, but your scores are the bare dot products. What does the formula divide them by?
-        wrong scale: The mask is right. You divide by d_k itself, as the variance of a dot product grows. How does its
-            standard deviation grow?
-        softmax over the queries: Your weights are a softmax over the queries: for each key they sum to 1. Which axis
-            should sum to 1, if each query shares its attention among the keys?
-        mask not stretched: Your code is right for a mask (B, T, S), and stops at a mask (T, S) that is the same for all
-            sequences: an index in brackets does not broadcast. Which function replaces values under a mask, and does?
-        values not mixed: You return the weights: who looks where. Now mix the values in these shares.
-        right: A forbidden key of a million, with a value of a million, leaves no trace, even where real scores are
-            very low.
-        hint 1: Write the shape beside each line: scores (B, T, S), weights of the same shape whose rows sum to 1, the
-            mix (B, T, d_v). A forbidden key must get the weight 0 while the others still sum to 1. So where must it
-            leave, before the softmax or after? Which score becomes exactly 0 there?
-        hint 2: scores = q @ k.transpose(-2, -1) / math.sqrt(d_k), with d_k the last number of q.shape; then
-            scores = scores.masked_fill(~mask, -math.inf); then the softmax over the last dimension; then @ v.
-    """,
 )
 
 # ---- a map to read ----
@@ -153,7 +119,7 @@ _ENTRIES = {
 _ELSE = {"task": "no task of section 3", "written": "another letter", "N hidden": "another letter for N"}
 
 
-def _read(answer: Any) -> Any:
+def _read(answer: Any) -> str:
     """The first mistake in the three entries of an answer, or that each is right."""
     if not isinstance(answer, Mapping) or not _ENTRIES.keys() <= answer.keys():
         return "no dictionary with the entries 'task', 'written' and 'N hidden'"
@@ -162,39 +128,10 @@ def _read(answer: Any) -> Any:
         judged = known.get(plain.lower() if name == "task" else plain.upper(), _ELSE[name])
         if judged != "right":
             return judged
-    return dict.fromkeys(_ENTRIES, "right")
+    return "right"
 
 
-check_reading = Exercise(
-    name="read a map",
-    reference=lambda: dict.fromkeys(_ENTRIES, "right"),
-    probes=[()],
-    read=_read,
-    says="""
-        it is not copy: A head that copies has its weight on one diagonal: place 1 looks at place 1. Does it here?
-        it is not reverse: A head that reverses has its weight on the other diagonal. Does it here? Write down the
-            letter under the brightest cell of each row, from top to bottom. What order are they in?
-        no task of section 3: The three tasks are "copy", "reverse" and "sort".
-        another letter: Row by row: which letter stands under the brightest cell? In some row
-            you wrote another one.
-        another letter for N: Only the row that looked mainly at N writes another letter. There the second largest
-            weight counts.
-        what is read: These are the letters that the head reads, from left to right. It writes one letter for each row:
-            the letter under the brightest cell of that row.
-        unchanged: Your result with N hidden still holds an N. A hidden key has weight 0: no row can fetch it.
-        closed up: You let the places after N move up, as if the head sorted the letters that are left. But each row
-            has a query of its own, and only rows that looked at N have to look elsewhere. How many rows are there?
-        left out: You leave a gap. But the weights of a row always sum to 1: when N is hidden, the row that looked there
-            shares its weight among the other letters. Which of them had the most?
-        neighbor in the input: You took a letter that stands beside N in the input. The head doesn't look by place.
-            Read the row that looked at N: where was its second largest weight?
-        right: A hidden key hands its weight to the others in the row. This head really wrote that.
-        hint 1: Go row by row. Under the brightest cell of each row stands the letter that is written. For the third
-            question cover the column of N with your hand, and ask which rows change.
-        hint 2: Only the sixth row looked mainly at N. Without N, the largest number left in this row is 14, and below
-            it stands the letter ...
-    """,
-)
+check_reading = Exercise(name="read a map", read=_read)
 
 # ---- a head that is told less ----
 
@@ -228,33 +165,4 @@ def _measured(answer: Any) -> str:
     return next((words for words, holds in known.items() if holds), "two shares that none of our runs gave")
 
 
-check_untold = Exercise(
-    name="sort, untold",
-    reference=lambda: "right",
-    probes=[()],
-    read=_measured,
-    says="""
-        percent: Give shares and not percent: 0.5 for one half.
-        a sum: Your numbers are above 1, about what the three heads give together. Divide each by 3.
-        one for each head: You give three numbers, one for each head. Write their mean.
-        exchanged: Your two numbers seem to have changed places: "right" is the share of symbols that it gets right,
-            "found" the weight on the cell that holds the answer.
-        still told: As much of your weight is on the right cell as in section 3. Is the head still told the symbol
-            before, in training and in the test? Both must be changed.
-        told the answer: Every symbol is right, but less than half of the weight is on the answer's cell. Does the query
-            know the answer? What stands in the second of the three tensors that your `task` returns?
-        all weights: Your "found" is 1 / 8, the mean of all weights, whatever a head has learned. Take the weight on the
-            cell of the answer alone: the second thing that `look_at` returns.
-        hardly trained: Your head has learned too little, or something else than your test asks. Did you change `before`
-            both in training and in the test, and train as long as in section 3?
-        at chance: Your numbers are those of guesses: 1 symbol in 16, 1 cell in 8. Did you look at the heads that
-            `head_for` returned, trained on the task of your test?
-        another task: All of your weight is on the right cell, as for copy and reverse. Is the task still sort?
-        right: It still gets most symbols right, but most of the weight is no longer where the answer stands: the
-            last linear layer reads the answer out of a mixture. A blurred map is not a wrong answer.
-        hint 1: What must change is the second of the three tensors that `task` returns, `before`. Where is it used:
-            in training, in the test, or in both?
-        hint 2: In a copy of the function: x, before, y = task("sort", n, seed); return x, torch.full_like(before, 16),
-            y. Train three heads on that by `head_for`, and look at each by `look_at`, as in section 3.
-    """,
-)
+check_untold = Exercise(name="sort, untold", read=_measured)

@@ -1,7 +1,5 @@
 """A claim: one sentence of conclusion, computed where it is said."""
 
-from __future__ import annotations
-
 import math
 import os
 from typing import Any, SupportsFloat

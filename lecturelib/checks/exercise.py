@@ -6,16 +6,14 @@ all probes is told its name. Any other wrong answer is shown the smallest input 
 prints the solution, and it cannot praise a wrong answer.
 """
 
-from __future__ import annotations
-
 import copy
 import html
 import inspect
 import re
 import sysconfig
-import textwrap
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from configparser import ConfigParser
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -33,6 +31,11 @@ Probe = tuple[Any, ...]
 _SMALL = 3  # largest size that is tried in the search for a small input
 _SHOWN = 60  # numbers of a tensor that are printed one by one
 _LIBRARIES = (*map(sysconfig.get_path, ("stdlib", "purelib", "platlib")), str(Path(__file__).parents[1]), "<frozen")
+
+# what the checks say: a file for each notebook, a section for each exercise
+_SAYINGS = ConfigParser(delimiters=(":",), comment_prefixes=(), interpolation=None)
+_SAYINGS.optionxform = str  # type: ignore[assignment]  # names as they are written
+_SAYINGS.read(Path(__file__).parent.glob("*.ini"), encoding="utf-8")
 
 _UNSOLVED = "not solved yet. Replace the ... and run the cell again."
 _GIVE_THE_FUNCTION = (
@@ -96,33 +99,30 @@ class Exercise:
     """One exercise: call it with an answer to have it checked, `hints()` for help.
 
     `probes` are tuples of arguments, or `Sized`; `reference` gives the right result for each: numbers, truth values,
-    tensors, words, or a tuple or dictionary of them. `says` is what there is to say: lines "name: text", longer ones
-    indented, first for the mistakes, then "right", "hint 1" (where to look) and "hint 2" (what to write).
+    tensors, words, or a tuple or dictionary of them; of what is read, and not tried, the word "right". `says` is what
+    there is to say, by default the section of this name in the .ini files beside this one: first for the mistakes, by
+    their names, then "right", "hint 1" (where to look) and "hint 2" (what to write).
 
     `imitations` are answers that make a mistake, by its name; a tuple holds several ways to make it. A string is an
-    edit of `solution`, a right answer: "old => new", or several of these with "; " between them. A mistake without an
-    imitation is one that comes out as a word: its name, or one of several with " / " between them. `read` makes such a
-    word, or a function, of an answer that is no function (a table, say), and raises a ValueError where it cannot;
-    `view(answer, *arguments)` shows more of what a function does than its result.
+    edit of `solution`, a right answer, by default the reference: "old => new", or several of these with "; " between
+    them. A mistake without an imitation is one that comes out as a word: its name, or one of several with " / " between
+    them. `read` makes such a word, or a function, of an answer that is no function (a table, say), and raises a
+    ValueError where it cannot; `view(answer, *arguments)` shows more of what a function does than its result.
 
-    >>> texts = '''
-    ...     squared: You square. What is twice a number?
-    ...     right: So it is.
-    ...     hint 1: How often do you add the number?
-    ...     hint 2: x + x'''
-    >>> check_double = Exercise("double", lambda x: x + x, [(1,), (2,), (5,)], texts, {"squared": lambda x: x**2})
+    >>> texts = {"squared": "You square. What is twice a number?", "right": "So it is.", "hint 1": "x +", "hint 2": "x"}
+    >>> check_double = Exercise("double", lambda x: x + x, [(1,), (2,), (5,)], {"squared": lambda x: x**2}, says=texts)
     >>> check_double(lambda x: x * x)
     double: not yet. You square. What is twice a number?
     """
 
     name: str
-    reference: Function
-    probes: Sized | Sequence[Probe]
-    says: str
+    reference: Function = lambda: "right"
+    probes: Sized | Sequence[Probe] = ((),)
     imitations: Mapping[str, Any] = field(default_factory=dict)
     solution: Function | None = None
     read: Callable[[Any], Any] | None = None
     view: Callable[..., Any] = lambda answer, *given: answer(*given)
+    says: Mapping[str, str] | None = None
 
     def __call__(self, answer: Any) -> None:
         """Print what the check says about an answer."""
@@ -141,7 +141,8 @@ class Exercise:
         """Return the imitations of a mistake."""
         made = self.imitations.get(mistake, ())
         several = made if isinstance(made, tuple) else (made,)
-        return [_edited(self.solution, each) if isinstance(each, str) and self.solution else each for each in several]
+        solution = self.solution or self.reference
+        return [_edited(solution, each) if isinstance(each, str) else each for each in several]
 
     def verdict(self, answer: Any) -> Verdict:
         """Check an answer and return the verdict."""
@@ -175,7 +176,9 @@ class Exercise:
         return self._unknown(function, got)
 
     def _unknown(self, function: Function, got: Sequence[Any]) -> tuple[str, str]:
-        """A wrong answer that no known mistake explains: show the smallest input on which it differs."""
+        """A wrong answer that no known mistake explains: show the smallest input on which it differs, if it has any."""
+        if not self._arguments:
+            return "other", f"not yet. What the check reads in your answer: {got[0]}. The hints say where to look."
         by_result = any(_is_result(g) and not _same(g, w) for g, w in zip(got, self._wanted, strict=True))
         small = self.probes.small() if isinstance(self.probes, Sized) else []
         asked = sorted(zip(self._asked, got, self._wanted, strict=True), key=lambda case: _size(case[0]))
@@ -232,9 +235,8 @@ class Exercise:
 
     @cached_property
     def _texts(self) -> dict[str, str]:
-        """The texts of `says` by their names."""
-        lines = textwrap.dedent(self.says).strip().replace("\n    ", " ").splitlines()
-        return {name: text for name, _, text in (line.partition(": ") for line in lines)}
+        """What there is to say, each in one line, by its name."""
+        return {name: text.replace("\n", " ") for name, text in (self.says or _SAYINGS[self.name]).items()}
 
     @property
     def _arguments(self) -> list[str]:
@@ -435,17 +437,37 @@ def normal(seed: int, *shapes: tuple[int, ...]) -> tuple[Tensor, ...]:
     )
 
 
+@dataclass(frozen=True)
+class Named:
+    """A function under a name, by which a message can show it: a probe of a function that takes functions."""
+
+    name: str
+    compute: Function
+
+    def __call__(self, *given: Any) -> Any:
+        return self.compute(*given)
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+def three_numbers(answer: Any, what: str) -> list[float]:
+    """Read an answer of three measured numbers: `what` they are, such as "the losses at share 1, 0.1 and 0.02"."""
+    try:
+        numbers = [float(each) for each in answer]
+    except (TypeError, ValueError):
+        raise ValueError(f"{answer!r} is no list of three numbers: expected {what}") from None
+    if len(numbers) != 3:
+        raise ValueError(f"{len(numbers)} numbers: expected three, {what}")
+    return numbers
+
+
 def three_shares(answer: Any, of: str, words: Callable[[list[float]], str]) -> str:
-    """Read an answer of three measured shares: `words` says what three shares from 0 to 1 show.
+    """Read an answer of three measured shares: `words` says what three shares from 0 to 1 show, such as "right".
 
     `of` says which shares they are, such as "at depth 1, 2 and 3".
     """
-    try:
-        shares = [float(each) for each in answer]
-    except (TypeError, ValueError):
-        raise ValueError(f"{answer!r} is no list of three numbers: expected the shares {of}") from None
-    if len(shares) != 3:
-        raise ValueError(f"{len(shares)} numbers: expected three, the shares {of}")
+    shares = three_numbers(answer, f"the shares {of}")
     if is_percent(*shares):
         return "percent"
     if not all(0 <= each <= 1 for each in shares):
@@ -459,7 +481,7 @@ def is_percent(*numbers: float) -> bool:
 
 
 def named_lines(answer: Any, lines: str, bad: str, example: str) -> str:
-    """Read an answer that names the wrong lines of a code by their letters.
+    """Read an answer that names the wrong lines of a code by their letters: "right", "line B", "A alone", "none".
 
     `lines` are the letters that there are, `bad` the wrong ones, `example` an answer that shows the form.
     """
@@ -474,18 +496,18 @@ def named_lines(answer: Any, lines: str, bad: str, example: str) -> str:
         )
     if innocent := [each for each in letters if each not in bad]:
         return f"line {innocent[0]}"
-    return " and ".join(letters) if len(letters) > 1 else f"{letters[0]} alone" if letters else "none"
+    return "right" if letters == list(bad) else f"{' and '.join(letters)} alone" if letters else "none"
 
 
-def table(answer: Any, right: Mapping[str, str], kinds: Sequence[str], well: str) -> str:
-    """Read a table of words of these kinds: `well`, or the first wrong entry, such as "P is not held"."""
+def table(answer: Any, right: Mapping[str, str], kinds: Sequence[str]) -> str:
+    """Read a table of words of these kinds: "right", or the first wrong entry, such as "P is not held"."""
     if not isinstance(answer, Mapping) or sorted(map(str, answer)) != sorted(right):
         return "no dictionary with the keys " + ", ".join(right)
     said = {str(name): str(given).strip().lower() for name, given in answer.items()}
     for name, given in answer.items():
         if said[str(name)] not in kinds:
             raise ValueError(f"{name} is {given!r}. Write a word as it stands there: {', '.join(kinds)}.")
-    return next((f"{name} is {said[name]}" for name in right if said[name] != right[name]), well)
+    return next((f"{name} is {said[name]}" for name in right if said[name] != right[name]), "right")
 
 
 def untouched(answer: Function, *given: Any, reference: Function, written: str, shared: str = "") -> Any:

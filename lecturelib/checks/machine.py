@@ -1,7 +1,5 @@
 """A check of the machine: what is there, and what to do if something is off, in words."""
 
-from __future__ import annotations
-
 import os
 import platform
 import sys

@@ -1,7 +1,5 @@
 """A prediction: a choice or a number that a student commits to before the experiment, shown beside its outcome."""
 
-from __future__ import annotations
-
 import html
 import json
 import urllib.request
@@ -12,8 +10,6 @@ import ipywidgets
 
 from lecturelib.checks import replication
 from lecturelib.widgets.picture import ShownByBundle
-
-_hall: list[_Hall] = []  # the poll that this notebook votes in, if it joined one
 
 
 class _Hall:
@@ -36,6 +32,9 @@ class _Hall:
         except (OSError, ValueError):
             return "The hall's poll does not answer: choose again in a moment."
         return "Your choice is counted in the hall's poll."
+
+
+_hall: list[_Hall] = []  # the poll that this notebook votes in, if it joined one
 
 
 def join_poll(link: str) -> None:
@@ -66,7 +65,7 @@ class Prediction(ShownByBundle, ipywidgets.VBox):
             )
         super().__init__(children)
 
-    def outcome(self, measured: object, right: object = None) -> Outcome:
+    def outcome(self, measured: object, right: object = None) -> "Outcome":
         """Return the measured value beside the prediction; a prediction that was made is kept as it is from now on.
 
         Made later (after Run All, say), a prediction still appears beside the measured value. `right` is the choice

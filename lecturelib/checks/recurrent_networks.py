@@ -1,14 +1,12 @@
 """The exercises of notebook 01: the gradient back through time, a loop over a padded batch, division by three."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from itertools import product
 from typing import Any
 
 import torch
 
-from lecturelib.checks.exercise import Exercise, Sized, normal
+from lecturelib.checks.exercise import Exercise, Named, Sized, normal
 
 Tensor = torch.Tensor
 
@@ -56,21 +54,6 @@ check_divisible = Exercise(
         "adds one too many": [[1, 2], [0, 1], [2, 0]],
         "divisible by four": [[0, 1], [2, 3], [0, 1], [2, 3]],
     },
-    says="""
-        counts the ones: Your automaton counts the ones: it accepts 111, which is seven. One more bit on the right also
-            doubles the value that stood there before.
-        the bit is not added: Your automaton accepts all. To append a bit doubles the value, and adds the bit.
-        divisible by two: Your automaton accepts the even numbers. Three remainders need three states.
-        columns exchanged: Your columns are exchanged: the first says where the symbol 0 leads.
-        adds one too many: The empty string and 0 stand for zero: from state 0, symbol 0 stays in 0.
-        divisible by four: Your automaton accepts the numbers divisible by four, where the last two bits decide. For
-            three, every bit counts.
-        right: Three states are enough, however long the number is.
-        hint 1: A bit string with value v becomes 2v when 0 is appended on the right, and 2v + 1 when 1 is. Only the
-            remainder of v matters.
-        hint 2: State r means 'the remainder is r'. From state r, symbol b leads to the state (2r + b) % 3. Write the
-            row of each r.
-    """,
 )
 
 
@@ -120,43 +103,13 @@ check_backward = Exercise(
         "times the matrix, entry by entry": "W_h.T @ => W_h.T *; torch.stack(gradients[::-1]) => gradients[::-1]",
         "turned around": "gradients[::-1] => gradients",
     },
-    says="""
-        not transposed: You multiply by W_h itself. Forward, W_h takes h_t to the next state; which matrix takes a
-            gradient the other way?
-        no slope: Your gradient does not pass through the tanh. By what does a tanh multiply a gradient?
-        slope of the state before: You take the slope of the tanh at h_t. The tanh that the gradient passes through made
-            the state after it.
-        no square: The slope of tanh, written with its value h, has a square in it. Yours is linear in h.
-        tanh twice: You apply tanh to a state again. The states have been through the tanh already.
-        slope after the matrix: You multiply by W_h first and by the slope after that. Forward, which of the two comes
-            last? Backward it comes first.
-        from left to right: Python works out @ and * from left to right, so your matrix meets the slope alone, and the
-            gradient comes last. What must be multiplied first? Put it in brackets.
-        from the last one each time: Each of your steps begins at the last gradient again. It should go on from the one
-            that it found before.
-        times the matrix, entry by entry: You multiply the entries of the matrix by the vector (*). A matrix times a
-            vector is written @.
-        turned around: Your gradients stand in the wrong order: the first row belongs to h_1.
-        right: It is what torch's autograd computes. Multiply ten such steps, and you see why gradients vanish or
-            explode.
-        hint 1: Going forward, a state is first multiplied by the matrix and then goes through the tanh. In which order
-            does the gradient meet the two on its way back?
-        hint 2: W_h.T @ (... * g), with g for the gradient found last. The dots are the slope of the tanh, written with
-            the state h that it made.
-    """,
 )
 
 # ---- a loop over a padded batch ----
 
 
-class _Digits:
-    """A cell whose state shows what was read: the symbol is written behind the state, as a further digit."""
-
-    def __call__(self, token: Tensor, h: Tensor) -> Tensor:
-        return 10 * h + token[:, None]
-
-    def __repr__(self) -> str:
-        return "the function with step(token, h) = 10 * h + token[:, None]"
+# a cell whose state shows what was read: the symbol is written behind the state, as a further digit
+_DIGITS = Named("the function with step(token, h) = 10 * h + token[:, None]", lambda token, h: 10 * h + token[:, None])
 
 
 def _padded(b: int, t: int, seed: int) -> tuple[Any, Tensor, Tensor, Tensor]:
@@ -165,7 +118,7 @@ def _padded(b: int, t: int, seed: int) -> tuple[Any, Tensor, Tensor, Tensor]:
     lengths[seed % b] = t  # the batch is as wide as its longest string
     tokens = (torch.arange(b * t).view(b, t) * 4 + seed) % 9 + 1  # digits from 1 to 9, also in the padding
     h = torch.stack([torch.arange(b) % 3 + 1.0, torch.arange(b) % 4 + 5.0], dim=1)
-    return _Digits(), h, tokens, lengths
+    return _DIGITS, h, tokens, lengths
 
 
 def _final_states(step: Any, h: Tensor, tokens: Tensor, lengths: Tensor) -> Tensor:
@@ -179,7 +132,6 @@ check_final_states = Exercise(
     name="the last real state",
     reference=_final_states,
     probes=Sized(_padded, [(5, 7, 1), (7, 5, 2), (3, 4, 3)]),
-    solution=_final_states,
     imitations={
         "still one symbol too many": "t < lengths => t <= lengths",
         "only one step skipped": "t < lengths => t != lengths",
@@ -193,26 +145,4 @@ check_final_states = Exercise(
         "from right to left": "in range(tokens.shape[1]) => in reversed(range(tokens.shape[1]))",
         "starts from zero": "for t => h = 0 * h\n    for t",
     },
-    says="""
-        still one symbol too many: That is the code as you found it: each string but the longest reads one symbol too
-            many. A string of length n has the steps 0 to n - 1.
-        only one step skipped: Each string skips one step, and then reads on in its padding. It should never move again.
-        one symbol too few: Now each string stops one symbol early. At which t is the last symbol of a string of length
-            n read?
-        reads the padding: Your states move on over the padding. Which strings have come to their end at step t?
-        stops with the shortest: You stop all strings as the shortest one ends.
-        the mask inverted: Your condition is the wrong way around: the states move in the padding only.
-        only the last step: Each state moves once, at the last symbol of its string. It should move at the symbols
-            before that one, too.
-        zeros for padding: You put zeros where the padding stood. The cell reads a zero like any other symbol, and its
-            state moves.
-        clears the finished: The state of a string that has ended becomes zero. It should stay what it was.
-        from right to left: You read the strings from right to left.
-        starts from zero: You start from zeros. The states to begin with are given: h.
-        right: The state of a finished string now waits until the others have ended, whatever stands in the padding.
-        hint 1: Take a string of length 1. For which t should its state move? For which t does the condition in the loop
-            let it move?
-        hint 2: Step t = 0 reads the first symbol, so a string of length n should move while t is 0, 1, ..., n - 1. One
-            sign of the condition changes.
-    """,
 )

@@ -6,8 +6,6 @@ A claim quotes its row only in a kernel that has run this notebook's own cells, 
 recognized by its digest, which leaves out spaces and the claims' sentences and bounds, since those move no result.
 """
 
-from __future__ import annotations
-
 import ast
 import functools
 import hashlib
@@ -40,9 +38,8 @@ def digest(source: str) -> str:
     starts = [0, *(match.end() for match in re.finditer(b"\n", data))]
     gone: list[tuple[int, int]] = []
     for call in _claims(source):
-        parts: list[ast.expr | ast.keyword] = [call.args[0], *_bounds(call)]
+        parts: list[Any] = [call.args[0], *(word for word in call.keywords if word.arg in _DROPPED)]
         for part in parts:
-            assert part.end_lineno is not None and part.end_col_offset is not None
             gone.append((starts[part.lineno - 1] + part.col_offset, starts[part.end_lineno - 1] + part.end_col_offset))
     for start, end in sorted(gone, reverse=True):
         data = data[:start] + data[end:]
@@ -59,10 +56,6 @@ def _claims(source: str) -> list[ast.Call]:
     return [
         call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "claim" and len(call.args) == 2
     ]
-
-
-def _bounds(call: ast.Call) -> list[ast.keyword]:
-    return [word for word in call.keywords if word.arg in _DROPPED]
 
 
 def within(value: float | bool | None, low: float | None, high: float | None) -> bool:

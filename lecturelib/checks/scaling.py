@@ -1,14 +1,12 @@
 """The exercises of notebook 08: a softmax in pieces, unequal shares of a batch, a law with less text."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import torch
 
-from lecturelib.checks.exercise import Exercise, Sized, normal, untouched
+from lecturelib.checks.exercise import Exercise, Sized, normal, three_numbers, untouched
 
 Tensor = torch.Tensor
 
@@ -46,7 +44,6 @@ check_merge = Exercise(
     name="two pieces of a softmax",
     reference=_merge,
     probes=Sized(_pieces, [(3, 5, 1), (7, 2, 2), (5, 3, 3)]),
-    solution=_merge,
     imitations={
         "not rescaled": "torch.exp(m_1 - m), torch.exp(m_2 - m) => 1, 1",
         "wrong sign": "m_1 - m => m - m_1; m_2 - m => m - m_2",
@@ -55,22 +52,6 @@ check_merge = Exercise(
         "another m kept": ("maximum => minimum", "torch.maximum(m_1, m_2) => m_1"),
         "one of a and l not rescaled": ("l_1 * f_1 + l_2 * f_2 => l_1 + l_2", "a_1 * f_1 + a_2 * f_2 => a_1 + a_2"),
     },
-    says="""
-        not rescaled: You add the sums as they are. But each was taken relative to a largest score of its own.
-        wrong sign: Your factors have the wrong sign: a piece with small scores grows, and overflows.
-        only the first rescaled: You rescale the first piece only. That is right where the second has the larger scores:
-            there its factor is 1. What if it has not?
-        exp of the scores: Your result is right for small scores. For large ones exp(1000) overflows, infinity over
-            infinity is NaN, and m was kept for nothing. Subtract in the exponent before you take the power.
-        another m kept: You keep an m that is not always the larger of the two. The quotient a / l stays the same, but a
-            piece is multiplied by a power of e above 1, and overflows where the scores are far apart.
-        one of a and l not rescaled: You rescale a or l, but not both: their quotient is no mean now.
-        right: Pieces of any size, in any order: so a fused kernel meets n keys and never holds their n weights.
-        hint 1: The new m is the larger of the two, query by query. A piece that was taken relative to m_1 and is now to
-            be relative to m changes by one factor, its l and its a alike. Which? It is never above 1.
-        hint 2: m = torch.maximum(m_1, m_2); the factors are torch.exp(m_1 - m) and torch.exp(m_2 - m); l and a are each
-            the first piece times its factor plus the second times its own.
-    """,
 )
 
 # ---- the gradient of all rows ----
@@ -103,7 +84,6 @@ check_data_parallel = Exercise(
     reference=_weighted,
     probes=Sized(_shared, [(3, 3, 1), (2, 5, 2), (4, 2, 3)]),
     view=partial(untouched, reference=_weighted, written="changes the gradients in place"),
-    solution=_weighted,
     imitations={
         "sum": "n / total => 1",
         "plain mean": "n / total => 1 / len(sizes)",
@@ -116,26 +96,12 @@ check_data_parallel = Exercise(
         "names lost": "return added => return list(added.values())",
         "names missing": "return added => return {name: added[name] for name in list(added)[:1]}",
     },
-    says="""
-        sum: You add the gradients. Each is that of a mean: with P processes the step would be P times as long.
-        plain mean: You take the plain mean over the processes: a row of a small share counts more.
-        not divided by all rows: You count each share by its rows, but then do not divide by the number of all rows.
-        the first process only: Your gradient is that of the first process. What the others computed is lost.
-        weights turned round: Your weights are turned round: a process counts by the rows that others have.
-        changes the gradients in place: The result is right, but you wrote into the gradients that you were given. Begin
-            with new tensors: `mean = gradients[0]` is no copy, and += or *= changes tensors themselves.
-        names lost: The numbers are right, but their names are lost: which weight does each belong to?
-        names missing: Your dictionary lacks names. Does the function return within the loop?
-        right: It is the gradient of the mean over all rows, however they are shared: one process would take this step.
-        hint 1: The mean over all rows is a mean of means in which each share counts by its rows. The gradient of a sum
-            is the sum of the gradients, so it is made the same way, weight by weight.
-        hint 2: total = sum(sizes); for each name, the sum of n / total * gradient[name] over zip(gradients, sizes).
-    """,
 )
 
 # ---- the same operations, less text ----
 
 _KNOWN = {
+    "close, higher": "right",
     "close, close": "all alike",
     "higher, higher": "a tenth is not enough",
     "lower, lower": "in the wrong order",
@@ -145,14 +111,7 @@ _KNOWN = {
 
 def _read_losses(answer: Any) -> str:
     """What three losses say."""
-    try:
-        losses = [float(each) for each in answer]
-    except (TypeError, ValueError):
-        raise ValueError(
-            f"{answer!r} is no list of three numbers: expected the losses at share 1, 0.1 and 0.02"
-        ) from None
-    if len(losses) != 3:
-        raise ValueError(f"{len(losses)} numbers: expected three, the losses at share 1, 0.1 and 0.02")
+    losses = three_numbers(answer, "the losses at share 1, 0.1 and 0.02")
     if not all(-1 < each < 5 for each in losses):
         raise ValueError(f"{answer!r}: expected three losses in nats, none of 5 or more")
     if max(losses) < 1:
@@ -162,22 +121,4 @@ def _read_losses(answer: Any) -> str:
     return _KNOWN.get(words, words)
 
 
-check_shares = Exercise(
-    name="the same operations, less text",
-    reference=lambda model: "close, higher",
-    probes=[("width 20",)],
-    read=_read_losses,
-    says="""
-        all alike: Your three losses are about the same. Did you run the cell again after you had changed the share?
-        a tenth is not enough: Your loss with a tenth of the text is well above that with all of it. Did you set 0.02
-            there?
-        in the wrong order: In your list less text is better somewhere. Is its order share 1, then 0.1, then 0.02?
-        differences: These are differences to the loss with all text. Write down the three losses themselves.
-        right: That is what we measured. The first tenth, read ten times over, is nearly as good as all of the text. The
-            first fiftieth is not. But it covers few topics: in ten pieces from all over the text, a fiftieth raises
-            the loss about half as much.
-            (Large models: text is nearly as good as new up to about four readings, Muennighoff and others 2023.)
-        hint 1: Which number do you have to change, and which cell do you run after that?
-        hint 2: The losses at share = 1, 0.1 and 0.02 go into three = [..., ..., ...] in this order.
-    """,
-)
+check_shares = Exercise(name="the same operations, less text", read=_read_losses)

@@ -8,8 +8,6 @@ Licence: Babel BSD-3-Clause; CLDR Unicode License v3.
 Size: 12 locales, 2 formats, the 36,525 days from 1950 to 2049; a tenth of the days is held out.
 """
 
-from __future__ import annotations
-
 import datetime
 import functools
 from collections.abc import Sequence

@@ -6,8 +6,6 @@ Licence: CC BY 4.0 (UCI).
 Size: 1,797 images of 8 x 8 pixels with whole numbers from 0 to 16, here 0 to 1; ten classes of 174 to 183 each.
 """
 
-from __future__ import annotations
-
 import functools
 from typing import NamedTuple
 

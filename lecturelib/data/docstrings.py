@@ -8,8 +8,6 @@ Kept is the first sentence. Left out are those that name a part, so that nobody 
 in two parts, and, drawn with a fixed seed, what a part has more than the smallest.
 """
 
-from __future__ import annotations
-
 import functools
 import json
 from pathlib import Path

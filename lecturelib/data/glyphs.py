@@ -11,8 +11,6 @@ The image is made as the handwritten digits of `lecturelib.data.digits` were: dr
 of each square of 4 x 4.
 """
 
-from __future__ import annotations
-
 import functools
 import string
 from pathlib import Path
@@ -78,9 +76,8 @@ def _distort(plain: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     bend = F.interpolate(bend, size=(_FINE, _FINE), mode="bicubic", align_corners=False)  # smooth: 16 random pushes
     bent = F.grid_sample(plain, places + bend.permute(0, 2, 3, 1), align_corners=False)
     soft = F.avg_pool2d(bent, 5, stride=1, padding=2)
-    level = 0.25 + 0.4 * torch.rand(
-        len(plain), 1, 1, 1, generator=generator
-    )  # where the ink ends: low is bold, high is thin
+    # where the ink ends: low is bold, high is thin
+    level = 0.25 + 0.4 * torch.rand(len(plain), 1, 1, 1, generator=generator)
     ink = ((soft / soft.amax(dim=(2, 3), keepdim=True) - level) * 8 + 0.5).clamp(0, 1)
     return F.avg_pool2d(ink, 4)
 

@@ -8,8 +8,6 @@ Size: 13 photographs, 0.1 to 2 million pixels each. Two of them, a cat (chelsea)
     of this course is trained on any pixel of theirs.
 """
 
-from __future__ import annotations
-
 import functools
 
 import numpy as np

@@ -5,8 +5,6 @@ An automaton is anything with `table`, `accepting`, `alphabet`, `start` and `leg
 `lecturelib.automata.DFA`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 
@@ -65,8 +63,7 @@ def numbers(string: str, alphabet: str) -> list[int]:
     >>> numbers("10", alphabet="01")
     [1, 0]
     """
-    unknown = sorted(set(string) - set(alphabet))
-    if unknown:
+    if unknown := sorted(set(string) - set(alphabet)):
         raise ValueError(f"symbols {unknown} in {string!r} are unknown: expected only {list(alphabet)}")
     return [alphabet.index(character) for character in string]
 

@@ -1,11 +1,8 @@
-"""A table that takes longer than a notebook may. It comes with the course; `lecture sweep --fresh` measures it again.
-
-transfer_table   notebook 07: the accuracy of every arm, with 1 to 100 labels for each class and twenty seeds
+"""A table that takes longer than a notebook may: of notebook 07, the accuracy of every arm, with 1 to 100 labels for
+each class and twenty seeds. It comes with the course; `lecture sweep --fresh` measures it again.
 
 Source: measured by lecturelib.workshop.sweep on one core; transfer.json says with which settings and versions.
 """
-
-from __future__ import annotations
 
 import csv
 import json

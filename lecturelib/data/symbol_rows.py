@@ -3,8 +3,6 @@
 Source: `lecturelib.data.text` and `lecturelib.data.photos`, which say where from, and the licences.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from lecturelib.data.photos import crops

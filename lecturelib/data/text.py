@@ -9,14 +9,13 @@ in printable ASCII and the line break. The topics repeat one another, a fifth of
 paragraph is kept once, and one that a held-out topic holds is not in the text to train on.
 """
 
-from __future__ import annotations
-
 import functools
 import gzip
 import json
 from pathlib import Path
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from lecturelib.data.vocabulary import Vocabulary
 from lecturelib.edges import check_whole
@@ -104,15 +103,13 @@ def ngram_loss(train: str, asked: np.ndarray, n: int) -> float:
     asked = np.asarray(asked)
     if n > 9 or asked.ndim != 2 or asked.shape[1] < 2:
         raise ValueError(f"n={n} and pieces {asked.shape}: expected n from 1 to 9, and (N, L) with L of 2 or more")
-    seen, length = VOCABULARY.encode(train), asked.shape[1]
+    seen = VOCABULARY.encode(train)
     likely = np.full(asked.shape, 1 / len(VOCABULARY))
-    for order in range(1, min(n, length) + 1):
-        grams, counts = np.unique(
-            _numbers([seen[k : len(seen) - order + 1 + k] for k in range(order)]), return_counts=True
-        )
+    for order in range(1, min(n, asked.shape[1]) + 1):
+        grams, counts = np.unique(_numbers(seen, order), return_counts=True)
         contexts, kinds = np.unique(grams // len(VOCABULARY), return_counts=True)
         totals = np.bincount(np.searchsorted(contexts, grams // len(VOCABULARY)), counts)
-        wanted = _numbers([asked[:, k : length - order + 1 + k] for k in range(order)])  # (N, L - order + 1)
+        wanted = _numbers(asked, order)  # (N, L - order + 1)
         count = _found(grams, counts, wanted)
         total, kind = (_found(contexts, each, wanted // len(VOCABULARY)) for each in (totals, kinds))
         shorter = likely[:, order - 1 :]  # the guess from one character less; at the start of a piece it stays
@@ -120,12 +117,9 @@ def ngram_loss(train: str, asked: np.ndarray, n: int) -> float:
     return float(-np.log(likely[:, 1:]).mean())
 
 
-def _numbers(columns: list[np.ndarray]) -> np.ndarray:
-    """One whole number for each n-gram, its characters as digits."""
-    number = np.zeros(columns[0].shape, dtype=np.int64)
-    for column in columns:
-        number = number * len(VOCABULARY) + column
-    return number
+def _numbers(characters: np.ndarray, n: int) -> np.ndarray:
+    """One whole number for each n-gram, its characters as digits: (..., L) to (..., L - n + 1)."""
+    return sliding_window_view(characters, n, axis=-1) @ len(VOCABULARY) ** np.arange(n)[::-1]
 
 
 def _found(keys: np.ndarray, values: np.ndarray, wanted: np.ndarray) -> np.ndarray:

@@ -1,7 +1,5 @@
 """Characters and their numbers."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import numpy as np
@@ -31,8 +29,7 @@ class Vocabulary:
 
         Raises: ValueError for a character outside the alphabet.
         """
-        unknown = sorted(set(text) - set(self._number))
-        if unknown:
+        if unknown := sorted(set(text) - set(self._number)):
             raise ValueError(
                 f"the characters {unknown} are not in the vocabulary: expected some of {self.characters!r}; replace or "
                 "leave them out"
@@ -45,7 +42,6 @@ class Vocabulary:
         Raises: ValueError for a number that no character has.
         """
         listed = [int(n) for n in numbers]
-        wrong = sorted({n for n in listed if not 0 <= n < len(self)})
-        if wrong:
+        if wrong := sorted({n for n in listed if not 0 <= n < len(self)}):
             raise ValueError(f"numbers {wrong} stand for no character: expected 0 to {len(self) - 1}")
         return "".join(self.characters[n] for n in listed)

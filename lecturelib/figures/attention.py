@@ -1,7 +1,5 @@
 """Figures of notebook 03: soft look-up, learning rates, maps of attention, masks, one vector or a look-up."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -35,9 +33,9 @@ def soft_lookup(query: np.ndarray, looked_up: Mapping[str, np.ndarray], keys: np
     ax.legend(handles=ax.lines[-1:], loc="upper left", fontsize=13)
     drawn = np.concatenate([values, *looked_up.values()]).astype(float)
     low, high = drawn.min(), drawn.max()
-    ax.set_ylim(low - 0.1 * (high - low), high + 0.2 * (high - low))
-    ax.set(xlabel="query", ylabel="what is looked up", xlim=(query.min(), query.max()))
-    ax.set_title("The softer the look-up, the more it mixes the values of near keys")
+    ax.set(xlim=(query.min(), query.max()), ylim=(low - 0.1 * (high - low), high + 0.2 * (high - low)))
+    ax.set(xlabel="query", ylabel="what is looked up",
+           title="The softer the look-up, the more it mixes the values of near keys")  # fmt: skip
     label_ends(ax, query.max(), {name: float(each[-1]) for name, each in looked_up.items()}, STATE_COLORS, 3.5)
     return figure
 
@@ -62,13 +60,13 @@ def weights_bars(keys: Sequence[str], scores: np.ndarray, weights: np.ndarray, v
     ax.set(xlim=(-0.6, len(keys) + 0.5), ylim=(0, 1.12), xticks=[], yticks=[0, 0.5, 1], ylabel="weight")
     ax.axvline(len(keys) - 0.5, ymin=-0.53, color=GREY, lw=1.2, clip_on=False)
     ax.set_title(f"mix {mix:.1f} = sum of weight × value, over the keys", fontsize=16)
-    rows: list[tuple[str, list[str], dict[str, Any]]] = [
-        ("key", [*keys, "sum"], {"weight": "bold"}),
-        ("score", [f"{score:.2f}" for score in scores] + [""], {}),
-        ("value", [f"{value:g}" for value in values] + [""], {}),
-        ("weight × value", [f"{product:.1f}" for product in weights * values] + [f"{mix:.1f}"], {"color": "#7a4b00"}),
-    ]
-    for row, (name, cells, look) in enumerate(rows):
+    rows: dict[str, tuple[list[str], dict[str, Any]]] = {
+        "key": ([*keys, "sum"], {"weight": "bold"}),
+        "score": ([f"{score:.2f}" for score in scores], {}),
+        "value": ([f"{value:g}" for value in values], {}),
+        "weight × value": ([f"{product:.1f}" for product in [*weights * values, mix]], {"color": "#7a4b00"}),
+    }
+    for row, (name, (cells, look)) in enumerate(rows.items()):
         y = -0.09 - 0.12 * row
         ax.text(-0.02, y, name, transform=ax.transAxes, ha="right", va="center", fontsize=14)
         for k, cell in enumerate(cells):
@@ -84,20 +82,17 @@ def by_learning_rate(rates: Sequence[float], losses: Mapping[str, np.ndarray]) -
     others.
     """
     figure, ax = panel(11, 4.8)
-    ends = {}
-    for k, (name, each) in enumerate(results(losses, "losses", len(rates)).items()):
-        middle, color, marker = np.median(each, 0), STATE_COLORS[k], MARKERS[k]
-        ax.plot(rates, each.T, marker, mfc="none", mec=color, ms=8, alpha=0.6)
-        ax.plot(rates, middle, marker + "-", color=color, ms=9, label=name)
-        best = middle.argmin()
-        ax.plot(rates[best], middle[best], "o", mfc="none", mec=color, ms=24, mew=3)
-        ends[name] = float(middle[-1])
-    flat = np.concatenate([np.ravel(each) for each in losses.values()])
+    arrays = results(losses, "losses", len(rates))
+    ends = means_and_seeds(ax, rates, arrays, np.median)
+    for each, color in zip(arrays.values(), STATE_COLORS, strict=False):
+        middle = np.median(each, 0)
+        ax.plot(rates[middle.argmin()], middle.min(), "o", mfc="none", mec=color, ms=24, mew=3)
+    flat = np.concatenate([each.ravel() for each in arrays.values()])
     ax.set(xscale="log", yscale="log", ylim=(0.5 * flat.min(), 2.5 * flat.max()))
-    ax.set(xlabel="learning rate", ylabel="validation loss\nline: median; hollow: one seed each")
+    ax.set(xlabel="learning rate", ylabel="validation loss\nline: median; hollow: one seed each",
+           title="After the same number of steps; ringed: each arm at its best rate")  # fmt: skip
     ax.set_xticks(list(rates), [f"{rate:g}" for rate in rates])
     ax.minorticks_off()
-    ax.set_title("After the same number of steps; ringed: each arm at its best rate")
     label_ends(ax, rates[-1], ends, STATE_COLORS, 3.6)
     return figure
 
@@ -117,8 +112,7 @@ def pointer_maps(looks: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]])
         name_map(ax, [chr(65 + int(symbol)) for symbol in written], [chr(65 + int(symbol)) for symbol in read])
         ax.set_xlabel("reads", fontsize=13)
     panels[0].set_ylabel("writes", fontsize=13)
-    bar = figure.colorbar(image, ax=panels, ticks=[0, 0.5, 1], aspect=25)
-    bar.set_label("weight; each row sums to 1")
+    figure.colorbar(image, ax=panels, ticks=[0, 0.5, 1], aspect=25).set_label("weight; each row sums to 1")
     figure.legend(handles=[Patch(label="expected", **OUTLINED)], loc="outside lower center", fontsize=13)
     return figure
 
@@ -138,14 +132,11 @@ def vector_or_look_up(dates: Mapping[str, np.ndarray], lengths: Sequence[int], c
         left.plot(np.full(len(each), k), each, MARKERS[k], mfc="none", mec=STATE_COLORS[k], ms=9, alpha=0.7)
         left.plot([k - 0.25, k + 0.25], [each.mean()] * 2, color=STATE_COLORS[k], lw=4)
     left.set_xticks(range(len(dates)), [name.replace(", ", ",\n") for name in dates], fontsize=13)
-    left.set(xlim=(-0.6, len(dates) - 0.4), ylim=(-0.04, 1.06))
-    left.set_ylabel("exact answers\nline: mean; hollow: one seed each")
-    left.set_title("Dates: all ten characters")
+    left.set(xlim=(-0.6, len(dates) - 0.4), ylim=(-0.04, 1.06), title="Dates: all ten characters",
+             ylabel="exact answers\nline: mean; hollow: one seed each")  # fmt: skip
     ends = means_and_seeds(right, lengths, results(copied, "copies", len(lengths)))
     right.plot(lengths, chance, color=GREY, ls="--", lw=2, label="chance")
-    right.set_xticks(list(lengths))
-    right.set_xlabel("symbols to copy")
-    right.set_title("Copies: all symbols")
+    right.set(xticks=list(lengths), xlabel="symbols to copy", title="Copies: all symbols")
     label_ends(right, lengths[-1], {**ends, "chance": float(chance[-1])}, STATE_COLORS, 3.7)
     return figure
 
@@ -204,9 +195,9 @@ def translator_drawing() -> LectureFigure:
         "each step looks at all states of the encoder, cross-attention, and the mix goes to the output of that step"
     )
     figure, ax = paper(12, 5.6, says)
-    for x, title in ((0.2, "one vector, fed at every step"), (6.3, "a look-up at every step")):
-        ax.text(x, 5.33, title, fontsize=16, weight="bold", va="center")
-        at = [x + 0.75 + 1.25 * k for k in range(4)]
+    left, right = ([start + 1.25 * k for k in range(4)] for start in (0.95, 7.05))
+    for at, title in ((left, "one vector, fed at every step"), (right, "a look-up at every step")):
+        ax.text(at[0] - 0.75, 5.33, title, fontsize=16, weight="bold", va="center")
         for k, letter in enumerate("7May"):
             ax.text(at[k], 0.28, letter, fontsize=16, ha="center", va="center", weight="bold")
             arrow(ax, (at[k], 0.48), (at[k], 0.85))
@@ -220,23 +211,22 @@ def translator_drawing() -> LectureFigure:
             ax.text(at[k], 4.9, digit, fontsize=16, ha="center", va="center", weight="bold")
         for a, b in pairwise(at):
             arrow(ax, (a + 0.4, 3.65), (b - 0.4, 3.65))
-    at = [0.95 + 1.25 * k for k in range(4)]
     box(ax, 2.3, 2.05, 1.05, 0.6, "$c$", color=ORANGE)
-    arrow(ax, (at[3], 1.47), (3.35, 2.25))
-    arrow(ax, (at[0], 1.47), (2.3, 2.25))
-    for x in at:
+    arrow(ax, (left[3], 1.47), (3.35, 2.25))
+    arrow(ax, (left[0], 1.47), (2.3, 2.25))
+    for x in left:
         arrow(ax, (2.82 + 0.2 * np.sign(x - 2.82), 2.65), (x, 3.33))
-    _to_outputs(ax, [2.82, 2.82], [2.65, 4.28], at)
+    _to_outputs(ax, [2.82, 2.82], [2.65, 4.28], left)
     ax.text(2.82, 1.78, "last states of\nboth directions", fontsize=13, ha="center", va="center", linespacing=1.15)
     _start(ax, 2.3, 2.48, 0.28, "start", 2.85)
-    at = [7.05 + 1.25 * k for k in range(4)]
-    for x, weight in zip(at, (0.05, 0.12, 0.6, 0.23), strict=True):
-        ax.plot([x, at[1]], [1.49, 2.5], color=ORANGE, lw=1 + 9 * weight, zorder=1, solid_capstyle="round")
-    ax.add_patch(Circle((at[1], 2.56), 0.2, fc=PALE[ORANGE], ec=ORANGE, lw=3, zorder=3))
-    arrow(ax, (at[1], 3.33), (at[1], 2.78))
-    _to_outputs(ax, [at[1] + 0.2, at[1] + 0.62, at[1] + 0.62], [2.56, 2.56, 4.28], [at[1]])
-    ax.text(at[1] - 0.12, 3.05, "query from $h_2$", fontsize=13, ha="right", va="center")
-    ax.text(at[1] + 0.74, 3.05, "mix $c_2$ goes to the output", fontsize=13, va="center")
+    step = right[1]
+    for x, weight in zip(right, (0.05, 0.12, 0.6, 0.23), strict=True):
+        ax.plot([x, step], [1.49, 2.5], color=ORANGE, lw=1 + 9 * weight, zorder=1, solid_capstyle="round")
+    ax.add_patch(Circle((step, 2.56), 0.2, fc=PALE[ORANGE], ec=ORANGE, lw=3, zorder=3))
+    arrow(ax, (step, 3.33), (step, 2.78))
+    _to_outputs(ax, [step + 0.2, step + 0.62, step + 0.62], [2.56, 2.56, 4.28], [step])
+    ax.text(step - 0.12, 3.05, "query from $h_2$", fontsize=13, ha="right", va="center")
+    ax.text(step + 0.74, 3.05, "mix $c_2$ goes to the output", fontsize=13, va="center")
     words = "cross-attention:\nkeys and values\ncome from $e_1$ to $e_4$"
     ax.text(11.95, 2.2, words, fontsize=13, ha="right", va="center", linespacing=1.15)
     _start(ax, 6.38, 1.9, 6.38, "start: last\nstates of both\ndirections", 2.42)
@@ -273,6 +263,5 @@ def map_to_read(percent: np.ndarray, letters: str) -> LectureFigure:
     separate(ax, percent.shape)
     number_cells(ax, percent / 100, lambda value: f"{100 * value:.0f}", 14)
     name_map(ax, [f"place {k + 1}" for k in range(len(letters))], list(letters), 14, 15)
-    ax.set(xlabel="reads")
-    ax.set_title("Percent of the weight")
+    ax.set(xlabel="reads", title="Percent of the weight")
     return figure

@@ -1,8 +1,6 @@
 """Draw an automaton: states as circles on a ring, moves as arrows with their symbols."""
 
-from __future__ import annotations
-
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,48 +13,35 @@ from lecturelib.figures.style import hide_frame
 RADIUS = 0.27
 
 
-def draw_automaton(
-    ax: Axes,
-    table: np.ndarray,
-    accepting: Collection[int],
-    alphabet: str,
-    *,
-    start: int = 0,
-    names: Sequence[str] | None = None,
-    current: int | None = None,
-    colors: Sequence[str] | None = None,
-) -> None:
-    """Draw a transition table on `ax`: accepting states have a double ring, the current one is filled.
+def draw_automaton(ax: Axes, dfa: Any, names: Sequence[str], current: int | None = None,
+                   colors: Sequence[str] = STATE_COLORS) -> None:  # fmt: skip
+    """Draw an automaton on `ax`: accepting states have a double ring, the current one is filled.
 
-    Shapes: table (states, symbols).
+    Shapes: `dfa` has a table (states, symbols), accepting, alphabet and start; a name for each state.
     """
-    n = len(table)
-    names = [str(s) for s in range(n)] if names is None else names
+    table, n = dfa.table, len(dfa.table)
     angle = np.pi / 2 - 2 * np.pi * np.arange(n) / n
     spread = max(1.0, 0.21 * n)
     places = [(spread * np.cos(a), spread * np.sin(a)) for a in angle]
     center = np.mean(places, axis=0)
     for s in range(n):
         for t in sorted({int(t) for t in table[s]}):
-            label = ", ".join(a for a, to in zip(alphabet, table[s], strict=True) if to == t)
+            label = ", ".join(a for a, to in zip(dfa.alphabet, table[s], strict=True) if to == t)
             back = s in table[t] and s != t
             _arrow(ax, np.array(places[s]), np.array(places[t]), label, center, bend=0.28 if back else 0.12)
     for s in range(n):
-        color = (colors or STATE_COLORS)[s % len(colors or STATE_COLORS)]
-        on = s == current
+        color, on = colors[s % len(colors)], s == current
         ax.add_patch(Circle(places[s], RADIUS, fc=color if on else "white", ec=color, lw=3, zorder=3))
-        if s in accepting:
+        if s in dfa.accepting:
             ax.add_patch(Circle(places[s], RADIUS * 0.8, fc="none", ec="white" if on else color, lw=1.6, zorder=4))
         ax.text(*places[s], names[s], ha="center", va="center", fontsize=14, weight="bold", zorder=5,
                 color="white" if on else "black")  # fmt: skip
-    x, y = places[start]
+    x, y = places[dfa.start]
     away = np.sign(x - center[0]) if abs(x - center[0]) > 0.3 else -1.0
     ax.annotate("", (x + away * RADIUS, y), (x + away * (RADIUS + 0.38), y),
                 arrowprops={"arrowstyle": "-|>", "lw": 2, "color": "black"}, zorder=2)  # fmt: skip
     xs, ys = zip(*places, strict=True)
-    ax.set_xlim(min(xs) - 0.95, max(xs) + 0.95)
-    ax.set_ylim(min(ys) - 0.85, max(ys) + 0.95)
-    ax.set_aspect("equal")
+    ax.set(xlim=(min(xs) - 0.95, max(xs) + 0.95), ylim=(min(ys) - 0.85, max(ys) + 0.95), aspect="equal")
     hide_frame(ax)
 
 

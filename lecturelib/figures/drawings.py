@@ -1,7 +1,5 @@
 """Drawings of notebooks 03 and 04: attention, many heads, the block, the whole transformer; in each box, its code."""
 
-from __future__ import annotations
-
 import textwrap
 from itertools import pairwise
 from typing import Any

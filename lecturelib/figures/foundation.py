@@ -1,7 +1,5 @@
 """Figures of notebook 09: all heads of a model at once, and results that scatter."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from itertools import cycle
 
@@ -23,14 +21,11 @@ def heads(scores: Mapping[str, ArrayLike], marked: Sequence[tuple[int, int]] = (
     """
     arrays = {name: np.asarray(each) for name, each in scores.items()}
     figure = new_figure(12, 0.9 + 2.7 * len(arrays))
-    for k, (ax, (name, array)) in enumerate(zip(axes(figure, len(arrays)), arrays.items(), strict=True)):
+    *_, last = panels = axes(figure, len(arrays))
+    for ax, (name, array) in zip(panels, arrays.items(), strict=True):
         picture = ax.imshow(array.T, cmap="viridis", vmin=0, vmax=1, aspect="auto")
-        ax.set_title(name)
-        ax.set_ylabel("head")
         ax.set_yticks(range(array.shape[1]), [str(n) if n % 2 == 0 else "" for n in range(array.shape[1])])
-        ax.set_xticks(range(0, array.shape[0], 5))
-        if k == len(arrays) - 1:
-            ax.set_xlabel("layer")
+        ax.set(title=name, ylabel="head", xticks=range(0, array.shape[0], 5), xlabel="layer" if ax is last else "")
         places = [place for place in marked if place[0] < array.shape[0] and place[1] < array.shape[1]]
         if places:
             layer, head = np.transpose(places)
@@ -61,9 +56,7 @@ def spread(
     if lines or means:
         ax.legend(loc="best")
     ax.set_xticks(range(len(arrays)), list(arrays))
-    ax.set_xlim(-0.6, len(arrays) - 0.4)
-    ax.set_ylim(0, top)
-    ax.set_ylabel(ylabel)
+    ax.set(xlim=(-0.6, len(arrays) - 0.4), ylim=(0, top), ylabel=ylabel)
     return figure
 
 
@@ -82,12 +75,9 @@ def by_labels(labels: Sequence[int], accuracy: Mapping[str, ArrayLike], lines: M
     colors = dict(zip(accuracy, STATE_COLORS, strict=False))
     for (name, height), dashes in zip(lines.items(), cycle(DASHES), strict=False):
         ax.axhline(height, color=colors.get(name.split(",")[0], GREY), ls=dashes, lw=2, label=name)
-    ax.set_xscale("log")
+    ax.set(xscale="log", xlabel="labels of each part (log scale)", ylim=(0, 1.15), yticks=np.arange(0, 1.01, 0.2),
+           ylabel="share of held-out sentences right")  # fmt: skip
     ax.set_xticks(list(labels), [str(each) for each in labels])
     ax.minorticks_off()
-    ax.set_ylim(0, 1.15)
-    ax.set_yticks(np.arange(0, 1.01, 0.2))
-    ax.set_xlabel("labels of each part (log scale)")
-    ax.set_ylabel("share of held-out sentences right")
     ax.legend(loc="upper left", ncols=2)
     return figure

@@ -1,7 +1,5 @@
 """What figures ask of their input: refuse what cannot be drawn, and say what to give instead."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence, Sized
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Figures of notebook 02: a drawing of the cell, gradients, what is learned, held and let go, and the gate scope."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -126,10 +124,9 @@ def holding(delays: Sequence[int], shares: Mapping[str, Mapping[str, np.ndarray]
             ax = next(places)
             draw_map(ax, each, cmap="cividis", vmin=0, vmax=1)
             number_cells(ax, each, lambda share: f"{share:.2f}".lstrip("0") if share < 0.995 else "1", 13)
-            ax.set_yticks([])
             ax.set_xticks(range(len(delays)), [str(delay) for delay in delays])
-            ax.set_title(name if found is arms[0] else "")
-            ax.set_ylabel(f"{readout};\none row per seed" if k == 0 else "")
+            ax.set(yticks=[], ylabel=f"{readout};\none row per seed" if k == 0 else "",
+                   title=name if found is arms[0] else "")  # fmt: skip
     figure.supxlabel(f"delay in the test; trained at a delay of {trained}", fontsize=13)
     return figure
 

@@ -1,7 +1,5 @@
 """Figures of notebook 06: holes, reconstructions, errors of hidden pixels, the leak."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -166,8 +164,8 @@ def leak(columns: Mapping[str, np.ndarray], errors: Mapping[str, np.ndarray], ma
         ax.plot(each, np.full(len(each), row), "o", mfc="white", mec="black", ms=8)
         ax.text(each.max(), row, f"  {_error(each.mean())}", va="center", fontsize=15, weight="bold")
         ax.text(0.01 * widest, row - 0.31, words, va="bottom", fontsize=14, color=RED if false else "black")
-    ax.set(ylim=(len(seeds) - 0.6, -0.75), xlim=(0, 1.3 * widest), yticks=[])
-    ax.set_xlabel("error on hidden pixels\nbar, number: mean; marks: one draw each")
+    ax.set(ylim=(len(seeds) - 0.6, -0.75), xlim=(0, 1.3 * widest), yticks=[],
+           xlabel="error on hidden pixels\nbar, number: mean; marks: one draw each")  # fmt: skip
     return figure
 
 
@@ -199,8 +197,7 @@ def by_content(bins: Sequence[str], errors: Mapping[str, Mapping[str, np.ndarray
                     transform=ax.get_xaxis_transform(), linespacing=1.0)  # fmt: skip
         ax.set_title(f"{photo} (ring: the best)", fontsize=16, loc="center")
         ax.set_xticks(range(len(bins)), bins, fontsize=14)
-        ax.set_xlim(-0.45, len(bins) - 0.55)
-        ax.set_ylim(top=ax.get_ylim()[1] * 1.7)
+        ax.set(xlim=(-0.45, len(bins) - 0.55), ylim=(None, ax.get_ylim()[1] * 1.7))
     places[0].set_ylabel(f"error on hidden pixels,\n{against} = 1 (log scale)")
     handles, names = places[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=len(methods), fontsize=14)

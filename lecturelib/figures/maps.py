@@ -1,7 +1,5 @@
 """Parts of figures that are maps: a matrix as colors, masked cells hatched, tokens at its sides, numbers in cells."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """A page measured in inches, and what drawings put on it: boxes with their code, arrows, small matrices."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

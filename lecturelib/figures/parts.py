@@ -1,9 +1,7 @@
 """Parts that figures of curves share: lines with a mark per seed, names beside lines that end close together."""
 
-from __future__ import annotations
-
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -33,8 +31,9 @@ def apart(wanted: Sequence[float] | np.ndarray, gap: float) -> np.ndarray:
     return placed
 
 
-def means_and_seeds(ax: Axes, x: Sequence[float] | np.ndarray, arrays: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """Draw a line for each mean and a hollow mark per seed; return where each line ends.
+def means_and_seeds(ax: Axes, x: Sequence[float] | np.ndarray, arrays: Mapping[str, np.ndarray],
+                    middle: Callable[..., np.ndarray] = np.mean) -> dict[str, float]:  # fmt: skip
+    """Draw a line for each mean, or another middle, and a hollow mark per seed; return where each line ends.
 
     Shapes: arrays[name] (seeds, n) at n places.
     """
@@ -42,8 +41,8 @@ def means_and_seeds(ax: Axes, x: Sequence[float] | np.ndarray, arrays: Mapping[s
         color, marker = STATE_COLORS[k % 6], MARKERS[k % 6]
         if len(each) > 1:
             ax.plot(x, each.T, marker, mfc="none", mec=color, ms=8, alpha=0.6)
-        ax.plot(x, each.mean(0), marker + "-", color=color, ms=9, label=name)
-    return {name: float(each.mean(0)[-1]) for name, each in arrays.items()}
+        ax.plot(x, middle(each, 0), marker + "-", color=color, ms=9, label=name)
+    return {name: float(middle(each, 0)[-1]) for name, each in arrays.items()}
 
 
 def bracket(values: Iterable[np.ndarray], margin: float = 0.08) -> tuple[float, float]:

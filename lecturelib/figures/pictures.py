@@ -3,8 +3,6 @@
 A picture is (C, height, width), from 0 to 1. A gray one is dark ink on white; a hidden patch is hatched, never black.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

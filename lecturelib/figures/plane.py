@@ -1,7 +1,5 @@
 """Points with many coordinates, seen in a plane: that in which they vary most, or that which keeps groups apart."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

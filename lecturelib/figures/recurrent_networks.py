@@ -1,8 +1,7 @@
 """Figures of notebook 01: automata, the loop unrolled, gradients, groups of states, paths, next symbols."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -24,7 +23,7 @@ def automaton(dfa: Any) -> LectureFigure:
     """Draw a small automaton on a ring. `dfa` has table, accepting, alphabet, start and names."""
     says = f"an automaton with {len(dfa.table)} states that reads {', '.join(dfa.alphabet)}"
     figure, ax = panel(4.6, 4.2, says)
-    draw_automaton(ax, dfa.table, dfa.accepting, dfa.alphabet, start=dfa.start, names=dfa.names)
+    draw_automaton(ax, dfa, dfa.names)
     return figure
 
 
@@ -43,8 +42,7 @@ def compiled_units(states: np.ndarray, string: str, table: np.ndarray, alphabet:
     ax.set(xlabel="symbol read", title="One hidden unit per state and symbol: one is on, the others are off")
     ax.vlines(np.arange(0.5, len(states) - 1), -0.5, n * m - 0.5, color="white", lw=2)
     ax.hlines(np.arange(m - 0.5, n * m - 1, m), -0.5, len(states) - 0.5, color="white", lw=2)
-    bar = figure.colorbar(image, ax=ax, ticks=[-1, 0, 1], shrink=0.9)
-    bar.set_label("hidden unit $h_t$")
+    figure.colorbar(image, ax=ax, ticks=[-1, 0, 1], shrink=0.9).set_label("hidden unit $h_t$")
     return figure
 
 
@@ -137,22 +135,22 @@ def read_back(states: np.ndarray, strings: Sequence[str], found: Any, dfa: Any) 
     minimized = np.array([became.get(s, 0) for s in range(len(found.dfa.table))])
     order = minimized.argsort(kind="stable")  # on the ring, groups of one state stand side by side
     rank = order.argsort()
-    table, accepting = rank[np.asarray(found.dfa.table)[order]], {int(rank[s]) for s in found.dfa.accepting}
+    ordered = SimpleNamespace(table=rank[np.asarray(found.dfa.table)[order]], start=int(rank[found.dfa.start]),
+                              accepting=rank[list(found.dfa.accepting)], alphabet=found.dfa.alphabet)  # fmt: skip
     group = rank[found.clusters[:, 1:].ravel()]
-    names = [chr(65 + k) for k in range(len(table))]
+    names = [chr(65 + k) for k in range(len(order))]
     shown = [k for k in range(len(names)) if (group == k).any()]
     anchors = np.array([np.median(plane[group == k], axis=0) for k in shown])
     for k, (x, y), (right_by, up_by) in zip(shown, anchors, _offsets(anchors, plane), strict=True):
         left.annotate(names[k], (x, y), xytext=(right_by, up_by), textcoords="offset points", ha="center", va="center",
                       fontsize=13, weight="bold", arrowprops={"arrowstyle": "-", "color": GREY, "lw": 1})  # fmt: skip
-    draw_automaton(middle, table, accepting, found.dfa.alphabet, start=int(rank[found.dfa.start]), names=names,
-                   colors=[STATE_COLORS[g % 6] for g in minimized[order]])  # fmt: skip
+    draw_automaton(middle, ordered, names, colors=[STATE_COLORS[g % 6] for g in minimized[order]])
     middle.set_title("The groups and their moves")
     most = {k: [int(np.bincount(each[group == k]).argmax()) for each in (true, symbol)] for k in shown}
     meaning = [f"{names[k]}: {s} after {dfa.alphabet[a]}" for k, (s, a) in most.items()]
     row = 3 if len(meaning) <= 6 else 4
     middle.set_xlabel("\n".join("   ".join(meaning[k : k + row]) for k in range(0, len(meaning), row)), fontsize=12)
-    draw_automaton(right, smallest.table, smallest.accepting, smallest.alphabet, start=smallest.start)
+    draw_automaton(right, smallest, [str(s) for s in range(len(smallest.table))])
     right.set_title("The same one, minimized")
     return figure
 
@@ -248,15 +246,15 @@ def stepper_frame(figure: Figure, dfa: Any, string: str, position: int, states: 
     figure.clear()
     left, right = axes(figure, 1, 2)
     now = states[position]
-    draw_automaton(left, dfa.table, dfa.accepting, dfa.alphabet, start=dfa.start, names=dfa.names, current=now)
+    draw_automaton(left, dfa, dfa.names, current=now)
     left.set_title(f"The automaton is in state {dfa.names[now]}")
     for s in range(len(dfa.table)):
         x, y = background[background_states == s].T
         right.scatter(x, y, s=26, c=STATE_COLORS[s % 6], marker=MARKERS[s % 6], lw=0, alpha=0.3)
     right.plot(*plane[: position + 1].T, color=GREY, lw=1.5, alpha=0.7)
     right.plot(*plane[position], "o", ms=18, mfc=STATE_COLORS[now % 6], mec="black", mew=2.5)
-    right.set(xticks=[], yticks=[])
+    verdict = "accept" if accepted else "reject"
+    right.set(xticks=[], yticks=[], title=f"The network's hidden state; it says {verdict}")
     right.margins(0.12)
-    right.set_title(f"The network's hidden state; it says {'accept' if accepted else 'reject'}")
     read, rest = " ".join(string[:position]) or "nothing", " ".join(string[position:])
     figure.suptitle(f"read so far:  {read}   |   {rest}", fontsize=16, family="DejaVu Sans Mono")

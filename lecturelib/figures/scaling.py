@@ -3,8 +3,6 @@
 Times go in as seconds, memory as bytes. A dashed line was predicted, a mark was measured.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -30,11 +28,10 @@ def memory(sizes: Sequence[int], held: Mapping[str, tuple[ArrayLike, ArrayLike]]
     few("ways", held, 4)
     figure, ax = panel(11, 5.0)
     ends = _predicted_and_measured(ax, sizes, held, BYTES, 3, 10)
-    ax.set_xscale("log", base=2)
+    ax.set(xscale="log", xlim=(sizes[0] / 1.25, sizes[-1] * 1.15))
     ax.set_xticks(sizes, [f"{each:.6g}" for each in sizes], fontsize=14)
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xlabel("tokens n (log scale)", fontsize=15)
-    ax.set_xlim(sizes[0] / 1.25, sizes[-1] * 1.15)
     ax.set_title("most memory held at once; dashed: predicted, marks: measured", fontsize=16)
     label_ends(ax, sizes[-1], ends, STATE_COLORS, 1.9, points=16)
     return figure
@@ -164,10 +161,10 @@ def scaling_law(
     ax.plot([beyond[0]] * len(new), new, "D", color=ORANGE, ms=12, mec="black", label="measured afterwards")
     for (name, level), dots in zip(levels.items(), (":", "-."), strict=False):
         ax.axhline(level, color=GREY, ls=dots, lw=2, label=name)
-    ax.set(xscale="log", yscale="log")
     drawn = np.concatenate([losses.ravel(), new, low, high, list(levels.values())])
-    ax.set_ylim(drawn.min() / 1.02, drawn.max() * 1.02)
-    ticks = [each for each in np.arange(1.0, 4.0, 0.1) if drawn.min() / 1.02 < each < drawn.max() * 1.02]
+    bottom, top = drawn.min() / 1.02, drawn.max() * 1.02
+    ax.set(xscale="log", yscale="log", ylim=(bottom, top))
+    ticks = [each for each in np.arange(1.0, 4.0, 0.1) if bottom < each < top]
     ax.set_yticks(ticks, [f"{each:.1f}" for each in ticks])
     places = [*x, beyond[0]]
     ax.set_xticks(places, [power(each) for each in places], fontsize=14)

@@ -1,7 +1,5 @@
 """Drawings of notebook 08: what waits for what."""
 
-from __future__ import annotations
-
 from lecturelib.figures.colors import BLUE, GREY, ORANGE
 from lecturelib.figures.paper import arrow, box, legend, numbered, paper
 from lecturelib.figures.style import LectureFigure, styled

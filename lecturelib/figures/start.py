@@ -1,7 +1,5 @@
 """Figures of notebook 00: the lecture as a map, and a network that learns, frame by frame."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 
@@ -46,8 +44,7 @@ def lecture_map() -> LectureFigure:
     _box(ax, (0, -1.5), (3 * dx + w, 1.05), "09", "Foundation models", question, PURPLE)
     for column, part in enumerate(_PARTS):
         ax.text(column * dx, 2 * dy - 0.16, part, fontsize=14.5, color=GREY, va="center")
-    ax.set_xlim(-0.1, 3 * dx + w + 0.1)
-    ax.set_ylim(-1.62, 2 * dy + 0.1)
+    ax.set(xlim=(-0.1, 3 * dx + w + 0.1), ylim=(-1.62, 2 * dy + 0.1))
     hide_frame(ax)
     return figure
 
@@ -88,9 +85,8 @@ def learning_frame(
         mine = plane[groups == k]
         look: dict[str, Any] = {"s": 34, "c": STATE_COLORS[k], "marker": MARKERS[k], "lw": 0, "alpha": 0.75}
         left.scatter(mine[:, 0], mine[:, 1], label=str(k), **look)
-    left.set_title(f"Hidden states after {step} steps")
-    left.set(xticks=[], yticks=[], xlabel="projected onto a plane")
-    left.set(xlim=window[:, 0], ylim=window[:, 1])
+    left.set(xlim=window[:, 0], ylim=window[:, 1], xticks=[], yticks=[], xlabel="projected onto a plane",
+             title=f"Hidden states after {step} steps")  # fmt: skip
     left.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=4, handletextpad=0, columnspacing=0.6)
     now = steps.index(step)
     right.axhline(baseline, color=GREY, lw=1.8, ls="--")

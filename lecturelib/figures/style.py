@@ -1,8 +1,7 @@
 """The look that all figures share: colors, sizes, and a Figure that a notebook shows as a PNG."""
 
-from __future__ import annotations
-
 import io
+from pathlib import Path
 from typing import Any, Literal
 
 import matplotlib.style
@@ -12,21 +11,6 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from lecturelib.figures.words import in_words
-
-_RC: Any = {
-    "font.size": 13,
-    "font.family": "DejaVu Sans",  # comes with matplotlib: the same picture on every machine
-    "axes.titlesize": 14,
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": False,
-    "legend.frameon": False,
-    "legend.fontsize": 12,
-    "lines.linewidth": 2.2,
-    "lines.markersize": 7,
-    "svg.hashsalt": "lecturelib",
-}
 
 
 class LectureFigure(Figure):
@@ -45,7 +29,7 @@ class LectureFigure(Figure):
 
 
 # A decorator: what is drawn in the function has the shared style, and nothing of the reader's own matplotlibrc.
-styled = matplotlib.style.context(["default", _RC])
+styled = matplotlib.style.context(["default", str(Path(__file__).with_name("lecture.mplstyle"))])
 
 
 @styled

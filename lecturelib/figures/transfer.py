@@ -3,8 +3,6 @@
 Spread is a 95 % interval of the mean over seeds.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -183,11 +181,8 @@ def ranking(accuracy: Mapping[str, ArrayLike], baseline: str, controls: Sequence
     ends = [100 * chance, *(each for bounds in found.values() for each in bounds), *np.concatenate([*arrays.values()])]
     ax.set_xlim(min(ends) - 2, max(ends) + 2)
     ax.set_xlabel(f"right on test images (%); dotted: chance, {100 * chance:.0f} %; band: {baseline}", fontsize=15)
-    ax.set_title(
-        f"{_seeds(arrays)}; hollow: one seed each{'; gray: control' if controls else ''}\n"
-        f"right: points against {baseline}, paired, ± 95 %; red: below, blue: above, black: neither",
-        fontsize=14,
-    )
+    words = f"{_seeds(arrays)}; hollow: one seed each{'; gray: control' if controls else ''}\nright: points against "
+    ax.set_title(f"{words}{baseline}, paired, ± 95 %; red: below, blue: above, black: neither", fontsize=14)
     return figure
 
 
@@ -219,15 +214,8 @@ def forgetting(
         now, _, top = source[name]
         ax.plot([before, now], [row - 0.15] * 2, color=ORANGE, lw=10, alpha=0.35, solid_capstyle="butt", zorder=1)
         if row:
-            ax.text(
-                1.02,
-                row,
-                f"{signed(now - before)} points",
-                size=17,
-                weight="bold",
-                color=RED if top < lowest else "black",
-                **beside,
-            )
+            look: dict[str, Any] = {"size": 17, "weight": "bold", "color": RED if top < lowest else "black"}
+            ax.text(1.02, row, f"{signed(now - before)} points", **beside, **look)
             ax.axhline(row - 0.5, color="#d0d0d0", lw=1, zorder=0)
     ax.set_yticks(range(len(order)), [wrapped(name, 3.0, 16) for name in order], fontsize=16)
     ax.tick_params("y", length=0)

@@ -1,7 +1,5 @@
 """Drawings of notebook 07: pictures of the sources, which weights are trained, a decision card."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """Figures of notebook 04: who mixes tokens, positions, heads and parts removed, language models, bugs and tests."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 
@@ -40,8 +38,8 @@ def mixing(maps: Mapping[str, np.ndarray]) -> LectureFigure:
         ax.set_title(f"{wrapped(name, 11 / len(maps))}:\n{verdict}", fontsize=14, color=color)
         ax.set(xticks=[], yticks=[])
     panels[0].set_ylabel("output token")
-    bar = figure.colorbar(image, ax=panels, location="bottom", extend="min", aspect=45, shrink=0.6)
-    bar.set_label("|d out / d in| as a share of the largest, log scale; columns: input tokens; hatched: exactly 0")
+    words = "|d out / d in| as a share of the largest, log scale; columns: input tokens; hatched: exactly 0"
+    figure.colorbar(image, ax=panels, location="bottom", extend="min", aspect=45, shrink=0.6, label=words)
     return figure
 
 
@@ -123,8 +121,7 @@ def _dots(ax: Axes, right: Mapping[str, np.ndarray], levels: Mapping[str, float]
         ax.text(len(right) - 0.55, y, name, ha="right", va=side, color=GREY, fontsize=13)
     names = [re.sub(r" (?=[\d.]+$)", "\u00a0", name) for name in right]  # a number stays with the word before it
     ax.set_xticks(range(len(right)), [wrapped(name, 6.2 / len(right), 13) for name in names], fontsize=13)
-    ax.set(xlim=(-0.5, len(right) - 0.5), ylim=(-0.04, 1.06))
-    ax.set_ylabel("right answers\nbar: mean; hollow: one seed each")
+    ax.set(xlim=(-0.5, len(right) - 0.5), ylim=(-0.04, 1.06), ylabel="right answers\nbar: mean; hollow: one seed each")
 
 
 @styled
@@ -139,8 +136,8 @@ def language_curve(steps: Sequence[int], loss: Mapping[str, np.ndarray], lines: 
     ends = means_and_seeds(ax, steps, arrays)
     for level in lines.values():
         ax.axhline(level, color=GREY, ls="--", lw=1.6, zorder=1)
-    ax.set_ylim(bracket([np.array(list(lines.values())), *arrays.values()], 0.06))
-    ax.set(xlabel="training steps", ylabel="loss on held-out text (nats per character)")
+    ax.set(xlabel="training steps", ylabel="loss on held-out text (nats per character)",
+           ylim=bracket([np.array(list(lines.values())), *arrays.values()], 0.06))  # fmt: skip
     named = {f"{name}: {level:.2f}": level for name, level in {**ends, **lines}.items()}
     label_ends(ax, steps[-1], named, [*STATE_COLORS[: len(ends)], *[GREY] * len(lines)], 4.5, points=14)
     return figure

@@ -1,7 +1,5 @@
 """Quantities in words: bytes and seconds in a fitting unit, large numbers as powers of ten."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """Figures of notebook 05: patches as words, networks compared, positions, where a vision transformer looks."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -129,14 +127,12 @@ def accuracies(
             mean = each[name].mean()
             ax.plot(each[name], np.full(len(each[name]), row), "o", mfc="none", mec=color, mew=2, ms=10)
             ax.plot([mean, mean], [row - 0.34, row + 0.34], color=color, lw=4.5)
-            ax.text(
-                1.02, row, f"{mean:.0f}", va="center", fontsize=16, weight=weight, transform=ax.get_yaxis_transform()
-            )
+            beside: dict[str, Any] = {"transform": ax.get_yaxis_transform(), "va": "center", "fontsize": 16}
+            ax.text(1.02, row, f"{mean:.0f}", weight=weight, **beside)
         ax.tick_params("y", length=0)
         if low < 100 * chance < high:
             ax.axvline(100 * chance, color=GREY, ls="--")
-        ax.set(ylim=(len(names) - 0.5, -0.5), xlim=(max(0, np.floor(low)), min(high, 102)))
-        ax.set_xlabel(axis)
+        ax.set(ylim=(len(names) - 0.5, -0.5), xlim=(max(0, np.floor(low)), min(high, 102)), xlabel=axis)
         ax.set_title(title, fontsize=15)
     columns[0].set_yticks(range(len(names)), names, fontsize=15)
     for name, label in zip(names, columns[0].get_yticklabels(), strict=True):
@@ -165,9 +161,9 @@ def before_after(examples: Mapping[str, np.ndarray], scores: Mapping[str, tuple[
         place.set_title(title, fontsize=14)
     lines = means_and_seeds(right, [0, 1], pairs)
     low, high = bracket(pairs.values())
-    right.set(xlim=(-0.15, 1.05), ylim=(np.floor(low), high))
+    right.set(xlim=(-0.15, 1.05), ylim=(np.floor(low), high),
+              ylabel="right on test images (%);\nthe axis does not begin at 0")  # fmt: skip
     right.set_xticks([0, 1], list(ends), fontsize=15)
-    right.set_ylabel("right on test images (%);\nthe axis does not begin at 0")
     right.set_title("line: mean; hollow: one seed each", fontsize=13)
     changes = {name: signed(float(np.diff(each.mean(0))[0]), 1) for name, each in pairs.items()}
     named = {f"{name}: {changes[name]} points": lines[name] for name in pairs}

@@ -1,7 +1,5 @@
 """Drawings of notebooks 05 and 06: the vision transformer and the masked autoencoder; in each box, its code."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np
@@ -34,8 +32,8 @@ def vit_drawing(image: np.ndarray) -> LectureFigure:
     picture(ax, whole, place=(0.15, middle - 0.6, 1.2, 1.2), grid=side)
     ax.text(0.75, middle - 0.95, "images", ha="center", va="center", fontsize=12.5, family=MONO)
     box(ax, 1.72, middle - 0.65, 1.1, 1.3, "cut", "patchify(\nimages,\nP)", GREY, points=15)
-    arrow(ax, (1.38, middle), (1.72, middle))
-    arrow(ax, (2.82, middle), (3.12, middle))
+    for start, end in ((1.38, 1.72), (2.82, 3.12), (10.35, 10.65), (11.4, 11.62)):
+        arrow(ax, (start, middle), (end, middle))
     for n, y in enumerate(lanes):
         picture(ax, _patch(whole, side, n), place=(3.2, y - 0.1, 0.2, 0.2))
         ax.plot([3.45, 9.2], [y, y], color=GREY, lw=1.3, zorder=1)
@@ -58,8 +56,6 @@ def vit_drawing(image: np.ndarray) -> LectureFigure:
     ax.add_patch(Rectangle((6.3, top - 0.1), 0.2, 0.2, fc="white", ec=INK, lw=1.6, ls=(0, (2, 1.5))))
     ax.text(6.22, top + 0.02, "optional: self.cls_token", fontsize=12.5, family=MONO, ha="right", va="center")
     box(ax, 10.65, middle - 0.5, 0.75, 1.0, "head", "self.\nhead", GREY, points=15)
-    arrow(ax, (10.35, middle), (10.65, middle))
-    arrow(ax, (11.4, middle), (11.62, middle))
     for k, logit in enumerate((0.1, 0.06, 0.14, 0.28, 0.08, 0.12, 0.05)):  # one class stands out
         level = middle + 0.36 - 0.12 * k
         ax.add_patch(Rectangle((11.66, level - 0.04), logit, 0.08, fc=GREEN if logit > 0.2 else GREY, lw=0))
@@ -97,8 +93,8 @@ def mae_drawing(image: np.ndarray, mask: np.ndarray, painted: np.ndarray) -> Lec
         picture(ax, whole, more, place=(x, middle - 0.55, 1.1, 1.1), grid=side if more is None else 0)
         ax.text(x + 0.55, middle + 0.75, name, ha="center", va="center", fontsize=15, weight="bold")
         ax.text(x + 0.55, middle - 0.75, code, ha="center", va="center", fontsize=12.5, family=MONO)
-    arrow(ax, (1.25, middle), (1.57, middle))
-    arrow(ax, (2.73, middle), (3.05, middle))
+    for start, end in ((1.25, 1.57), (2.73, 3.05), (9.43, 9.75)):
+        arrow(ax, (start, middle), (end, middle))
     size, top = 0.85 * pitch, max(few.values())
     for n, y in few.items():
         picture(ax, _patch(whole, side, n), place=(3.12, y - size / 2, size, size))
@@ -121,7 +117,6 @@ def mae_drawing(image: np.ndarray, mask: np.ndarray, painted: np.ndarray) -> Lec
     box(ax, 7.65, low, 0.85, high - low, "de-\ncoder", "self.\ndecoder\n_blocks", ORANGE, points=14)
     box(ax, 8.58, low, 0.85, high - low, "linear", "self.\ndecoder\n_pred", BLUE, points=14)
     ax.text(8.5, low - 0.33, "small, all tokens\n(B, N, W) to (B, N, C P P)", ha="center", va="center", fontsize=13)
-    arrow(ax, (9.43, middle), (9.75, middle))
     picture(ax, painted, place=(9.8, middle - 0.55, 1.1, 1.1))
     ax.text(10.35, middle + 0.75, "painted", ha="center", va="center", fontsize=15, weight="bold")
     box(ax, 9.35, 0.4, 2.5, 0.86, "loss on the hidden", "reconstruction_loss", GREEN, points=14)

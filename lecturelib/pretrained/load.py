@@ -1,7 +1,5 @@
 """Read pretrained weights."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from pathlib import Path
 

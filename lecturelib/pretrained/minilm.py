@@ -15,13 +15,12 @@ from safetensors.torch import load_file
 
 from lecturelib.foundation import BertModel
 from lecturelib.lengths import pad, real_steps
-from lecturelib.pretrained.fetch import path_of
+from lecturelib.pretrained.fetch import damaged, path_of
 from lecturelib.pretrained.load import Weights, renamed
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-AGAIN = "`lecture fetch minilm` looks at it, and brings it anew where it is damaged"
 HEADS = 12  # the one number that the weights do not show
 # what the file calls a part of a layer, and what we call it
 PARTS = {
@@ -44,9 +43,7 @@ def load_minilm() -> tuple[BertModel, Tokenizer]:
         model = bert_of(load_file(weights))
         tokenizer = Tokenizer.from_file(str(vocabulary))
     except Exception as problem:  # tokenizers raises nothing narrower
-        raise ValueError(
-            f"{weights.parent.name} is damaged, or holds another model ({str(problem).splitlines()[0]}): {AGAIN}"
-        ) from None
+        raise damaged("minilm", weights.parent, problem) from None
     tokenizer.no_padding()
     tokenizer.no_truncation()  # what is too long is refused, not cut in silence
     return model, tokenizer

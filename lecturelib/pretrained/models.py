@@ -3,8 +3,6 @@
 `lecturelib.pretrained.load` fills it with the weights beside this file; `lecture train` made them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch
@@ -19,31 +17,11 @@ CONTEXT = 256  # characters that the language model can look back
 SIZE = 32  # the side of a square cut out of a photograph, in pixels
 
 
-def language_model() -> nn.Module:
-    """Return the language model of notebook 04."""
-    return LanguageModel(
-        len(VOCABULARY), d_model=128, num_heads=4, num_layers=4, max_len=CONTEXT, positions="sinusoidal"
-    )
-
-
-def digits_mae() -> nn.Module:
-    """Return the masked autoencoder of handwritten digits of notebook 06."""
-    return MaskedAutoencoder(large_vit(), d_model=64, num_heads=4, num_layers=2)
-
-
 def large_vit(num_classes: int | None = None) -> VisionTransformer:
     """Return the encoder of the digits' masked autoencoder, with a head if there are classes."""
     return VisionTransformer(
         (1, 8, 8), patch_size=2, d_model=64, num_heads=4, num_layers=4, num_classes=num_classes, positions="sinusoidal"
     )
-
-
-def photos_mae() -> nn.Module:
-    """Return the masked autoencoder of photographs of notebook 06."""
-    encoder = VisionTransformer(
-        (3, SIZE, SIZE), patch_size=4, d_model=128, num_heads=4, num_layers=4, positions="sinusoidal"
-    )
-    return MaskedAutoencoder(encoder, d_model=64, num_heads=4, num_layers=3)
 
 
 def vit(num_classes: int | None = None) -> VisionTransformer:
@@ -61,19 +39,22 @@ def network(seed: int, num_classes: int = 10, build: Callable[[int], VisionTrans
         return build(num_classes)
 
 
-def small_mae() -> nn.Module:
-    """Return a masked autoencoder around the vision transformer of notebook 05."""
-    return MaskedAutoencoder(vit(), d_model=32, num_heads=4, num_layers=1)
+def photos_vit() -> VisionTransformer:
+    """Return the encoder of the photographs' masked autoencoder."""
+    return VisionTransformer((3, SIZE, SIZE), patch_size=4, d_model=128, num_heads=4, num_layers=4,
+                             positions="sinusoidal")  # fmt: skip
 
 
 MODELS: dict[str, Callable[[], nn.Module]] = {
-    "language_model": language_model,
-    "digits_mae": digits_mae,
-    "photos_mae": photos_mae,
-    "print_digits": lambda: vit(10),
+    "language_model": lambda: LanguageModel(  # of notebook 04
+        len(VOCABULARY), d_model=128, num_heads=4, num_layers=4, max_len=CONTEXT, positions="sinusoidal"
+    ),
+    "digits_mae": lambda: MaskedAutoencoder(large_vit(), d_model=64, num_heads=4, num_layers=2),  # these two: of 06
+    "photos_mae": lambda: MaskedAutoencoder(photos_vit(), d_model=64, num_heads=4, num_layers=3),
+    "print_digits": lambda: vit(10),  # from here on: the sources of 07
     "print_letters": lambda: vit(26),
     "print_ink": lambda: vit(10),
     "print_random": lambda: vit(10),
-    "handwriting_masked": small_mae,
-    "photos_masked": small_mae,
+    "handwriting_masked": lambda: MaskedAutoencoder(vit(), d_model=32, num_heads=4, num_layers=1),
+    "photos_masked": lambda: MaskedAutoencoder(vit(), d_model=32, num_heads=4, num_layers=1),
 }

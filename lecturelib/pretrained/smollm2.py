@@ -13,13 +13,12 @@ import numpy as np
 import torch
 
 from lecturelib.foundation import LlamaModel, RMSNorm
-from lecturelib.pretrained.fetch import RELEASES, path_of
+from lecturelib.pretrained.fetch import RELEASES, damaged, path_of
 
 if TYPE_CHECKING:
     from gguf import GGUFReader
     from tokenizers import Tokenizer
 
-AGAIN = "`lecture fetch smollm2` looks at it, and brings it anew where it is damaged"
 # what the file calls a matrix, and what we call it
 PARTS = {
     "token_embd": "embedding", "output_norm": "norm", "attn_norm": "norm_attention", "attn_q": "attention.q_proj",
@@ -43,8 +42,7 @@ def load_smollm2() -> tuple[LlamaModel, Tokenizer]:
             raise ValueError(f"a model of the form {form!r}: expected 'llama'")
         return _model(reader), _tokenizer(reader)
     except Exception as problem:  # gguf raises what NumPy does, of many kinds
-        told = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
-        raise ValueError(f"{path.name} is damaged, or holds another model ({told}): {AGAIN}") from None
+        raise damaged("smollm2", path, problem) from None
 
 
 def _reader(path: Path) -> GGUFReader:
