@@ -95,16 +95,14 @@ class Remote:
 
         def ask(*given: Any) -> Any:
             question = Message()
-            dtype = str(torch.get_default_dtype()).removeprefix("torch.")
-            self._send(question.write(given=given, dtype=dtype))
+            self._send(question.write(given=given))
             values = self._receive(Message(question.memory), question.functions)
             if "raised" in values:
                 raise _error(values)
             try:
-                after, gradients = values["given"], values["gradients"]
-                for old, new in zip(given, after, strict=True):
+                for old, new in zip(given, values["given"], strict=True):
                     renew(old, new)
-                return values["result"] if gradients is None else _learnable(values["result"], gradients, given)
+                return values["result"]
             except Exception as problem:
                 raise Stopped("not readable") from problem
 
@@ -154,10 +152,3 @@ def _error(values: dict[str, Any]) -> Exception:
 
 class _Unknown(Exception):
     """An exception of a class that the child made, or one that ends a process."""
-
-
-def _learnable(number: Any, gradients: Any, given: tuple[Any, ...]) -> torch.Tensor:
-    """A number with the gradients that it has in the child, with respect to the networks on this side."""
-    weights = [w for each in given if isinstance(each, torch.nn.Module) for w in each.parameters()]
-    slopes = [torch.zeros_like(w) if g is None else g.reshape(w.shape) for g, w in zip(gradients, weights, strict=True)]
-    return number + sum(((w - w.detach()) * g).sum() for g, w in zip(slopes, weights, strict=True))
