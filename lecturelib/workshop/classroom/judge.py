@@ -32,46 +32,31 @@ class Stopped(BaseException):
 def judge(source: Source, done: int, child: Connection, news: Connection) -> None:
     """Judge what a file holds, after the first `done` attempts, until the child can answer no more.
 
-    What it sends: a problem with the file, as a text; or (student, when it was written, the checks of all attempts),
-    and then for each attempt None when it begins, and (the verdict's name, its sentence) at its end.
+    What it sends: (student, when it was written, the checks of all attempts) as soon as the child is there; then for
+    each attempt (the verdict's name, its sentence); or, as a text, what is wrong with the file or the child.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is who collects that ends it
     warnings.simplefilter("ignore")  # of Python, about a student's code
     torch.set_num_threads(1)
     limit("RLIMIT_AS", grown(_MEMORY))
-    try:
-        student, written, cells, texts = read(fetch(source))
-        found = [each for cell in cells for each in attempts(cell, exercises(), texts)]
-    except Exception as problem:
-        news.send(str(problem)[:200] or type(problem).__name__)
-        return
-    remote = Remote(child)
     with contextlib.suppress(ConnectionError):  # who collects was ended
-        news.send((student, written, [attempt.check for attempt in found]))
-        for attempt in found[done:]:
-            try:
-                if not attempt.fault:
-                    remote.start()
-                news.send(None)
-                verdict = attempt.fault or remote.verdict(attempt)
-            except Stopped as reason:
-                news.send((str(reason), ""))
-                return
-            news.send(verdict)
+        try:
+            student, written, cells, texts = read(fetch(source))
+            found = [each for cell in cells for each in attempts(cell, exercises(), texts)]
+            remote = Remote(child)
+            news.send((student, written, [attempt.check for attempt in found]))
+            for attempt in found[done:]:
+                news.send(attempt.fault or remote.verdict(attempt))
+        except (Exception, Stopped) as problem:
+            news.send(str(problem)[:200] or type(problem).__name__)
 
 
 class Remote:
-    """The child, as a check sees it."""
+    """The child, as a check sees it, as soon as it has started."""
 
     def __init__(self, child: Connection) -> None:
         self.child = child
-        self.started = False
-
-    def start(self) -> None:
-        """Wait until it has started."""
-        if not self.started:
-            self._receive(Message(), [])
-            self.started = True
+        self._receive(Message(), [])
 
     def verdict(self, attempt: Attempt) -> tuple[str, str]:
         """Have the child make the answer, and let the exercise check it; return the verdict's name and sentence.
@@ -85,8 +70,7 @@ class Remote:
             problem = _error(values)
             return "error", f"{exercise.name}: your code stopped with {type(problem).__name__}: {problem}"
         try:
-            name, says = exercise.verdict(values.get("value"))
-            return name, says
+            return exercise.verdict(values.get("value"))
         except Exception as problem:  # an answer that a check did not reckon with would stop it in the notebook too
             return "error", f"{exercise.name}: the check stopped with {type(problem).__name__}"
 

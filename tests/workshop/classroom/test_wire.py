@@ -23,6 +23,7 @@ from tests.workshop.classroom.samples import COURSE
 def remote():
     """A judge's view of a child that is a thread of this process."""
     ours, theirs = Pipe()
+    theirs.send_bytes(Message().write(ready=True))
 
     def talk():
         with contextlib.suppress(EOFError):
