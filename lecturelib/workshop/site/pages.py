@@ -75,8 +75,9 @@ def interactive_figure(png: str, said: str, exhibit: Exhibit | None) -> str:
     if exhibit is None:
         return f"<figure>{image}<figcaption>{NEEDS_KERNEL}</figcaption></figure>"
     return (
-        f'<figure class="exhibit" data-exhibit="{exhibit.name}" data-script="_static/exhibits/{exhibit.name}.js">'
-        f"{image}<figcaption>{html.escape(exhibit.text)}</figcaption></figure>"
+        f'<figure class="exhibit" data-exhibit="{exhibit.name}">{image}'
+        f"<figcaption>{html.escape(exhibit.text)}</figcaption>"
+        f'<script defer src="_static/exhibits/{exhibit.name}.js"></script></figure>'
     )
 
 
