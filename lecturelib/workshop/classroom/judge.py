@@ -56,7 +56,7 @@ class Remote:
 
     def __init__(self, child: Connection) -> None:
         self.child = child
-        self._receive(Message(), [])
+        self._receive(Message())
 
     def verdict(self, attempt: Attempt) -> tuple[str, str]:
         """Have the child make the answer, and let the exercise check it; return the verdict's name and sentence.
@@ -64,8 +64,9 @@ class Remote:
         Raises: Stopped where the child ends, or says what it never would.
         """
         exercise = exercise_of(attempt.check)
-        self._send(Message().write(source=attempt.source, answer=attempt.answer))
-        values = self._receive(Message(), [], self._answer)
+        question = Message()
+        self._send(question.write(source=attempt.source, answer=attempt.answer))
+        values = self._receive(question, self._answer)
         if "raised" in values:
             problem = _error(values)
             return "error", f"{exercise.name}: your code stopped with {type(problem).__name__}: {problem}"
@@ -80,7 +81,7 @@ class Remote:
         def ask(*given: Any) -> Any:
             question = Message()
             self._send(question.write(given=given))
-            values = self._receive(Message(question.memory), question.functions)
+            values = self._receive(question)
             if "raised" in values:
                 raise _error(values)
             try:
@@ -98,13 +99,13 @@ class Remote:
         except OSError:
             raise Stopped("stopped: exit") from None
 
-    def _receive(self, reply: Message, functions: list[Callable[..., Any]], call: Any = None) -> dict[str, Any]:
-        """Wait for an answer; meanwhile compute what the child asks back."""
+    def _receive(self, question: Message, call: Any = None) -> dict[str, Any]:
+        """Wait for the answer to a question; meanwhile compute what the child asks back."""
         try:
             while (text := self.child.recv_bytes(LIMIT + 1)).startswith(ASKS_BACK):
                 values = Message().read(text.removeprefix(ASKS_BACK))
-                self._send(_computed(functions[values["function"]], values["given"]))
-            return reply.read(text, call)
+                self._send(_computed(question.functions[values["function"]], values["given"]))
+            return Message(question.memory).read(text, call)
         except (EOFError, ConnectionError):
             raise Stopped("stopped: exit") from None
         except Exception:
