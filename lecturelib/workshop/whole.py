@@ -46,8 +46,9 @@ def new_table(path: Path) -> Iterator[TextIO]:
 
     Raises: FileExistsError where a file has that name by then; nothing is overwritten.
     """
+    clean(path)  # be it a link that somebody has put there
     try:
-        with _half(path).open("w", encoding="utf-8-sig", newline="", errors="backslashreplace") as file:
+        with _half(path).open("x", encoding="utf-8-sig", newline="", errors="backslashreplace") as file:
             yield file
         if os.path.lexists(path):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))

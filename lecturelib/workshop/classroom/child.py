@@ -116,18 +116,22 @@ def limit(which: str, most: int) -> None:
 
 
 def converse(receive: Receive, send: Send) -> None:
-    """Make the answer that the judge asks for, and call it; EOFError ends it."""
+    """Make the answer that the judge asks for, and call it; EOFError ends it.
+
+    A call returns the result and the arguments, as they are afterwards, in the question's memory.
+    """
     answer: Any = None
     while True:
-        question = receive()
         message = Message()
-        values = message.read(question, lambda n: _asked_back(receive, send, n))
+        values = message.read(receive(), lambda n: _asked_back(receive, send, n))
         try:
             if "source" in values:
                 answer = make(values["source"], values["answer"])
                 reply = Message().write(value=answer)
             else:
-                reply = _called(answer, values, message)
+                torch.set_default_dtype(torch.float64)  # as the checks have it
+                given = values["given"]
+                reply = Message(message.memory).write(result=answer(*given), given=given)
         except BaseException as problem:  # also SystemExit: the judge says what comes of it
             reply = _raised(problem)
         send(reply)
@@ -144,22 +148,6 @@ def make(source: str, answer: str) -> Any:
         with contextlib.suppress(Exception, SystemExit):
             exec(compile(ast.Module([statement], []), "<exercise>", "exec"), names)
     return eval(answer, names)
-
-
-def _called(answer: Callable[..., Any], values: dict[str, Any], question: Message) -> bytes:
-    """Call the answer; return its result and its arguments, as they are afterwards, in the question's memory."""
-    torch.set_default_dtype(getattr(torch, values["dtype"]))
-    given = values["given"]
-    result = answer(*given)
-    return Message(question.memory).write(result=result, given=given, gradients=_gradients(result, given))
-
-
-def _gradients(result: Any, given: tuple[Any, ...]) -> list[torch.Tensor | None] | None:
-    """The derivatives of a number with respect to the weights of the networks among the arguments."""
-    weights = [w for each in given if isinstance(each, torch.nn.Module) for w in each.parameters()]
-    if not weights or not isinstance(result, torch.Tensor) or result.shape != () or not result.requires_grad:
-        return None
-    return list(torch.autograd.grad(result, weights, retain_graph=True, allow_unused=True))
 
 
 def _asked_back(receive: Receive, send: Send, n: int) -> Callable[..., Any]:

@@ -10,14 +10,14 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from lecturelib.workshop.classroom.files import Source
 from lecturelib.workshop.classroom.judge import judge
 from lecturelib.workshop.classroom.sandbox import AROUND, CONTEXT, Sandbox
 
 _EXERCISE, _FILE = 3, 6  # so many times the limit of computing may pass by the clock, for an exercise and for a file
-_START = 600  # seconds until a judge or a child must be there: only a machine that stands still is later
+_START = 300  # seconds until the file is read and its child is there: only a machine that stands still is later
 _PROCESSES = 12  # of one hand-in, with those that stand around it
 _LOOK = 0.25  # seconds between two looks at what a child has used
 
@@ -73,38 +73,30 @@ class _Desk:
     def __init__(self, sandbox: Sandbox, limits: Limits) -> None:
         self.limits, self.place = limits, sandbox.place(limits.memory)
         self.result: Result | None = None
-        self.checks: list[str] | None = None  # of the file, as soon as its judge has read it
         self.looked = 0.0
 
     def begin(self, source: Source) -> None:
         """Begin with a file."""
-        self.checks, self.left = None, _FILE * self.limits.seconds
+        self.checks: list[str] | None = None  # of the file, as soon as its judge has read it
+        self.left = _FILE * self.limits.seconds
         self._start(Result(source))
 
     def look(self) -> Result | None:
         """Hear what the judge says, and look at the budgets; return the result if the file is done."""
         assert self.result
-        result, why = self.result, ""
-        try:
-            while self.news.poll():
-                self._hear(self.news.recv())
-        except (EOFError, OSError):
-            why = "not readable"
-        why = why or self._used_up()
+        result, why = self.result, self._hear(self.result) or self._used_up()
         if not why:
             return None
         self._end()
-        if self.checks is None and not result.problem:
-            result.problem = f"the process that read it ended ({why})"
-        missing = (self.checks or [])[len(result.found) :]
-        if missing and self.trying:
-            result.found.append(Found(missing.pop(0), why))
+        if self.checks is None:
+            result.problem = why
+        elif missing := self.checks[len(result.found) :]:
+            result.found.append(Found(missing.pop(0), why if why.startswith("stopped") else "not readable"))
             self.left -= time.monotonic() - self.began
-        if self.left <= 0:
+            if missing and self.left > 0:
+                self._start(result)
+                return None
             result.found += [Found(check, "stopped: time") for check in missing]
-        elif missing:
-            self._start(result)
-            return None
         self.result = None
         return result
 
@@ -121,8 +113,8 @@ class _Desk:
             task = (result.source, len(result.found), child, theirs)
             self.judge = CONTEXT.Process(target=judge, args=task, daemon=True)
             self.judge.start()
-        self.result, self.trying = result, True
-        self._allow(math.inf, _START / 10 + self.left)
+        self.result = result
+        self._allow(math.inf, _START)
 
     def _end(self) -> None:
         self.judge.kill()
@@ -130,21 +122,22 @@ class _Desk:
         self.news.close()
         self.place.end()
 
-    def _hear(self, news: Any) -> None:
-        """Take in what the judge says."""
-        assert self.result
-        if news is None:  # it begins with the next exercise
-            self.trying = True
-            self._allow(self.limits.seconds, min(self.left, _EXERCISE * self.limits.seconds))
-        elif isinstance(news, str):
-            self.result.problem = news
-        elif len(news) == 3:
-            self.result.student, self.result.written, self.checks = news
-            self._allow(math.inf, _START)
-        elif self.checks:
-            self.result.found.append(Found(self.checks[len(self.result.found)], *news))
-            self.left -= time.monotonic() - self.began
-            self.trying = False
+    def _hear(self, result: Result) -> str:
+        """Take in what the judge says; return why it says no more, if that is so."""
+        try:
+            while self.news.poll():
+                news = self.news.recv()
+                if isinstance(news, str):
+                    return news
+                if self.checks is None or len(news) == 3:
+                    result.student, result.written, self.checks = news
+                else:
+                    result.found.append(Found(self.checks[len(result.found)], *news))
+                    self.left -= time.monotonic() - self.began
+                self._allow(self.limits.seconds, min(self.left, _EXERCISE * self.limits.seconds))
+        except (EOFError, OSError):
+            return "the process that read it ended"
+        return ""
 
     def _allow(self, seconds: float, clock: float) -> None:
         """From now on the child may take so many seconds of computing, and so many by the clock."""

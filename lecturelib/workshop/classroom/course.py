@@ -58,8 +58,8 @@ def read(content: bytes) -> tuple[str, float, list[list[str]], list[str]]:
         raise ValueError("no hand-in and no notebook: expected an object")
     if isinstance(cells := given.get("cells"), list):
         cells = [each for each in cells if isinstance(each, dict)][:_CELLS]
-        code, texts = ([source_of(each) for each in cells if each.get("cell_type") == kind or (kind == "text" and
-                        each.get("cell_type") in ("markdown", "raw"))] for kind in ("code", "text"))  # fmt: skip
+        code = [source_of(each) for each in cells if each.get("cell_type") == "code"]
+        texts = [source_of(each) for each in cells if each.get("cell_type") in ("markdown", "raw")]
         return "", 0.0, [code], texts
     if not isinstance(given.get("exercises"), list):
         raise ValueError("no hand-in and no notebook: expected a list of exercises, or one of cells")

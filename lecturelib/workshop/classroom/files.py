@@ -99,28 +99,29 @@ def owners(places: list[str]) -> dict[str, str]:
     A folder is a class's if three of its folders hold the same notebook; or if it stands alone and two do, or two files
     in it do not have a notebook's name. What holds a class's folder is a class's, too.
     """
-    within: dict[PurePosixPath, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-    beside: dict[PurePosixPath, set[str]] = defaultdict(set)
+    beside: dict[PurePosixPath, set[str]] = defaultdict(set)  # all that lies in a folder
+    loose: dict[PurePosixPath, set[str]] = defaultdict(set)  # its own files that do not have a notebook's name
+    same: dict[PurePosixPath, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))  # its folders, by notebook
     for path in map(PurePosixPath, places):
         notebook = re.match(r"\d\d_[a-z_]+", path.name)
         for parent in path.parents:
             first, *more = path.relative_to(parent).parts
             beside[parent].add(first)
-            if more or not notebook:
-                within[parent][notebook[0] if notebook else str(bool(more))].add(first)
+            if notebook and more:
+                same[parent][notebook[0]].add(first)
+            elif not notebook and not more:
+                loose[parent].add(first)
     of_class = set()
-    for folder, same in within.items():
+    for folder in list(beside):
         alone = len(beside[folder.parent]) == 1
-        loose, _ = len(same.pop("False", ())), same.pop("True", ())
-        if max(map(len, same.values()), default=0) > (1 if alone else 2) or (alone and loose > 1):
+        most = max(map(len, same[folder].values()), default=0)
+        if most > (1 if alone else 2) or (alone and len(loose[folder]) > 1):
             of_class |= {folder, *folder.parents}
     found = {}
-    for path in map(PurePosixPath, places):
-        for each in reversed(path.parents[:-1]):
-            if each not in of_class:
-                found[str(path)] = str(each)
-                break
-    return {place: found.get(str(PurePosixPath(place)), "") for place in places}
+    for place in places:
+        homes = (each for each in reversed(PurePosixPath(place).parents[:-1]) if each not in of_class)
+        found[place] = str(next(homes, ""))
+    return found
 
 
 def _hidden(name: str) -> bool:

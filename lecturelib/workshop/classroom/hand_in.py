@@ -1,6 +1,7 @@
 """The student's side: one small file with the exercises of a notebook, to be given to whoever collects them."""
 
 import json
+import os
 import re
 import sys
 import unicodedata
@@ -74,17 +75,14 @@ def write(name: str, notebook: str, cells: list[str], texts: Sequence[str], fold
 
 def _saved(folder: Path, name: str, text: str) -> Path:
     """Write a new file; one that is there is never overwritten."""
-    for n in count(1):
-        path = folder / f"{name}{f'-{n}' if n > 1 else ''}.json"
-        try:
-            with path.open("x", encoding="utf-8", errors="backslashreplace") as file:
-                file.write(text)
-            return path
-        except FileExistsError:
-            continue
-        except OSError as problem:
-            raise ValueError(f"{path} cannot be written ({problem.strerror}): expected a folder of yours") from None
-    raise AssertionError
+    places = (folder / f"{name}{f'-{n}' if n > 1 else ''}.json" for n in count(1))
+    path = next(each for each in places if not os.path.lexists(each))
+    try:
+        with path.open("x", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text)
+    except OSError as problem:
+        raise ValueError(f"{path} cannot be written ({problem.strerror}): expected a folder of yours") from None
+    return path
 
 
 def _slug(name: str) -> str:

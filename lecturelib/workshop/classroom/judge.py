@@ -30,46 +30,31 @@ class Stopped(BaseException):
 def judge(source: Source, done: int, child: Connection, news: Connection) -> None:
     """Judge what a file holds, after the first `done` attempts, until the child can answer no more.
 
-    What it sends: a problem with the file, as a text; or (student, when it was written, the checks of all attempts),
-    and then for each attempt None when it begins, and (the verdict's name, its sentence) at its end.
+    What it sends: (student, when it was written, the checks of all attempts) as soon as the child is there; then for
+    each attempt (the verdict's name, its sentence); or, as a text, what is wrong with the file or the child.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is who collects that ends it
     warnings.simplefilter("ignore")  # of Python, about a student's code
     torch.set_num_threads(1)
     limit("RLIMIT_AS", grown(_MEMORY))
-    try:
-        student, written, cells, texts = read(fetch(source))
-        found = [each for cell in cells for each in attempts(cell, exercises(), texts)]
-    except Exception as problem:
-        news.send(str(problem)[:200] or type(problem).__name__)
-        return
-    remote = Remote(child)
     with contextlib.suppress(ConnectionError):  # who collects was ended
-        news.send((student, written, [attempt.check for attempt in found]))
-        for attempt in found[done:]:
-            try:
-                if not attempt.fault:
-                    remote.start()
-                news.send(None)
-                verdict = attempt.fault or remote.verdict(attempt)
-            except Stopped as reason:
-                news.send((str(reason), ""))
-                return
-            news.send(verdict)
+        try:
+            student, written, cells, texts = read(fetch(source))
+            found = [each for cell in cells for each in attempts(cell, exercises(), texts)]
+            remote = Remote(child)
+            news.send((student, written, [attempt.check for attempt in found]))
+            for attempt in found[done:]:
+                news.send(attempt.fault or remote.verdict(attempt))
+        except (Exception, Stopped) as problem:
+            news.send(str(problem)[:200] or type(problem).__name__)
 
 
 class Remote:
-    """The child, as a check sees it."""
+    """The child, as a check sees it, as soon as it has started."""
 
     def __init__(self, child: Connection) -> None:
         self.child = child
-        self.started = False
-
-    def start(self) -> None:
-        """Wait until it has started."""
-        if not self.started:
-            self._receive(Message(), [])
-            self.started = True
+        self._receive(Message())
 
     def verdict(self, attempt: Attempt) -> tuple[str, str]:
         """Have the child make the answer, and let the exercise check it; return the verdict's name and sentence.
@@ -77,14 +62,14 @@ class Remote:
         Raises: Stopped where the child ends, or says what it never would.
         """
         exercise = exercise_of(attempt.check)
-        self._send(Message().write(source=attempt.source, answer=attempt.answer))
-        values = self._receive(Message(), [], self._answer)
+        question = Message()
+        self._send(question.write(source=attempt.source, answer=attempt.answer))
+        values = self._receive(question, self._answer)
         if "raised" in values:
             problem = _error(values)
             return "error", f"{exercise.name}: your code stopped with {type(problem).__name__}: {problem}"
         try:
-            name, says = exercise.verdict(values.get("value"))
-            return name, says
+            return exercise.verdict(values.get("value"))
         except Exception as problem:  # an answer that a check did not reckon with would stop it in the notebook too
             return "error", f"{exercise.name}: the check stopped with {type(problem).__name__}"
 
@@ -93,16 +78,14 @@ class Remote:
 
         def ask(*given: Any) -> Any:
             question = Message()
-            dtype = str(torch.get_default_dtype()).removeprefix("torch.")
-            self._send(question.write(given=given, dtype=dtype))
-            values = self._receive(Message(question.memory), question.functions)
+            self._send(question.write(given=given))
+            values = self._receive(question)
             if "raised" in values:
                 raise _error(values)
             try:
-                after, gradients = values["given"], values["gradients"]
-                for old, new in zip(given, after, strict=True):
+                for old, new in zip(given, values["given"], strict=True):
                     renew(old, new)
-                return values["result"] if gradients is None else _learnable(values["result"], gradients, given)
+                return values["result"]
             except Exception as problem:
                 raise Stopped("not readable") from problem
 
@@ -114,13 +97,13 @@ class Remote:
         except OSError:
             raise Stopped("stopped: exit") from None
 
-    def _receive(self, reply: Message, functions: list[Callable[..., Any]], call: Any = None) -> dict[str, Any]:
-        """Wait for an answer; meanwhile compute what the child asks back."""
+    def _receive(self, question: Message, call: Any = None) -> dict[str, Any]:
+        """Wait for the answer to a question; meanwhile compute what the child asks back."""
         try:
             while (text := self.child.recv_bytes(LIMIT + 1)).startswith(ASKS_BACK):
                 values = Message().read(text.removeprefix(ASKS_BACK))
-                self._send(_computed(functions[values["function"]], values["given"]))
-            return reply.read(text, call)
+                self._send(_computed(question.functions[values["function"]], values["given"]))
+            return Message(question.memory).read(text, call)
         except (EOFError, ConnectionError):
             raise Stopped("stopped: exit") from None
         except Exception:
@@ -152,10 +135,3 @@ def _error(values: dict[str, Any]) -> Exception:
 
 class _Unknown(Exception):
     """An exception of a class that the child made, or one that ends a process."""
-
-
-def _learnable(number: Any, gradients: Any, given: tuple[Any, ...]) -> torch.Tensor:
-    """A number with the gradients that it has in the child, with respect to the networks on this side."""
-    weights = [w for each in given if isinstance(each, torch.nn.Module) for w in each.parameters()]
-    slopes = [torch.zeros_like(w) if g is None else g.reshape(w.shape) for g, w in zip(gradients, weights, strict=True)]
-    return number + sum(((w - w.detach()) * g).sum() for g, w in zip(slopes, weights, strict=True))

@@ -12,12 +12,9 @@ LECTURELIB_HUB_STATE   the folder for its database and secrets: hub, in the fold
 LECTURELIB_HUB_PYTHON  the Python of the users' servers, with lecturelib and jupyterhub: the one that runs this
 """
 
-import asyncio
 import os
-import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 from traitlets.config import Config
 
@@ -26,30 +23,6 @@ NOTEBOOKS = HERE.parents[2] / "notebooks"
 PYTHON = Path(os.environ.get("LECTURELIB_HUB_PYTHON", sys.executable))
 STATE = Path(os.environ.get("LECTURELIB_HUB_STATE", "hub")).absolute()
 IDLE = 3600  # seconds after which a server that nobody uses is stopped; what is saved stays
-
-
-async def give_notebooks(spawner: Any) -> None:
-    """Give a user copies of the notebooks, while the hub answers others: a home may be slow.
-
-    What goes wrong is logged; the server starts anyway.
-    """
-    await asyncio.to_thread(_give, spawner)
-
-
-def _give(spawner: Any) -> None:
-    """Copy them as that user: what lies in a home could lead root elsewhere."""
-    import pwd  # which Windows lacks
-
-    try:
-        user = pwd.getpwnam(spawner.user.name)
-        subprocess.run(
-            [PYTHON, "-I", HERE / "copies.py", NOTEBOOKS, Path(user.pw_dir) / "notebooks"], user=user.pw_uid,
-            group=user.pw_gid, extra_groups=os.getgrouplist(user.pw_name, user.pw_gid), cwd="/",
-            env={"PATH": os.defpath}, check=True, timeout=60, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
-    except (KeyError, OSError, subprocess.SubprocessError) as problem:
-        spawner.log.warning("No notebooks for %s: %s %s", spawner.user.name, problem, getattr(problem, "stderr", ""))
-
 
 if "get_config" in globals():  # which a hub puts here before it runs this file; who imports it only reads
     if os.geteuid() != 0:
@@ -77,8 +50,9 @@ c.PAMAuthenticator.allowed_groups = {os.environ.get("LECTURELIB_HUB_GROUP", "lec
 c.PAMAuthenticator.open_sessions = False  # a session of PAM would have to be closed by the same process
 
 c.JupyterHub.spawner_class = "jupyterhub.spawner.LocalProcessSpawner"
-c.Spawner.cmd = [str(PYTHON), "-m", "jupyterhub.singleuser"]
-c.Spawner.pre_spawn_hook = give_notebooks
+# As that user: what lies in a home could lead root elsewhere. What goes wrong is logged, and the server starts anyway.
+COPY_AND_START = '"$0" -I "$1" "$2" "$HOME/notebooks"; shift 2; exec "$0" -m jupyterhub.singleuser "$@"'
+c.Spawner.cmd = ["sh", "-c", COPY_AND_START, str(PYTHON), str(HERE / "copies.py"), str(NOTEBOOKS)]
 c.Spawner.notebook_dir = "~"
 c.Spawner.default_url = "/lab/tree/notebooks/00_start_here.ipynb"
 c.Spawner.environment = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}  # more threads only wait for one another

@@ -179,22 +179,15 @@ class Bubblewrap(Place):
 
     def _open(self) -> None:
         self.control, theirs = socket.socketpair()
-        command, fds = [*_bubblewrap(), sys.executable, "-m", _CHILD, str(self.memory), "--nursery"], []
-        if platform.machine() in _UNCOUNTED:
-            reader, writer = os.pipe()
-            os.write(writer, _filter(*_UNCOUNTED[platform.machine()]))
-            os.close(writer)
-            fds = [reader]
-            command[1:1] = ["--seccomp", str(reader)]
-        with theirs:
+        self.own: list[psutil.Process] | None = None  # its own processes, as soon as it is ready
+        nursery = [sys.executable, "-m", _CHILD, str(self.memory), "--nursery"]
+        with theirs, tempfile.TemporaryFile() as rules:
+            rules.write(_filter())
+            rules.seek(0)
             self.process = subprocess.Popen(
-                command, stdin=theirs.fileno(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, pass_fds=fds,
-                env=_environment(),
+                [*_bubblewrap(), "--seccomp", str(rules.fileno()), *nursery], stdin=theirs.fileno(),
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, pass_fds=[rules.fileno()], env=_environment(),
             )  # fmt: skip
-        for each in fds:
-            os.close(each)
-        self.own: list[psutil.Process] = []
-        self.ready = False
 
     def _start(self, line: Connection) -> None:
         try:
@@ -205,15 +198,13 @@ class Bubblewrap(Place):
             self._hand(line)
 
     def _hand(self, line: Connection) -> None:
-        if not self.ready:
-            nested = self.control.recv(1) == b"+"
-            self.own = super().family() if nested else []
-            self.ready = True
+        if self.own is None:
+            self.own = super().family() if self.control.recv(1) == b"+" else []
         socket.send_fds(self.control, [b"+"], [line.fileno()])
 
     def family(self) -> list[psutil.Process]:
         """Return what came up after the nursery was ready; all, if the nursery itself has become the child."""
-        return [each for each in super().family() if each not in self.own]
+        return [each for each in super().family() if each not in (self.own or ())]
 
     def end(self) -> None:
         """End the child, and all that it has started: they end with the first process of their namespaces."""
@@ -253,14 +244,20 @@ def _bubblewrap() -> list[str]:
     return ["bwrap", *rights, "--die-with-parent", "--new-session", *seen, "--proc", "/proc", "--dev", "/dev", *home]
 
 
-def _filter(machine: int, *refused: int) -> bytes:
-    """Return a seccomp filter that refuses some system calls, and all calls of another machine's numbering."""
+def _filter() -> bytes:
+    """Return a seccomp filter that refuses what no limit counts, and all calls of another machine's numbering.
+
+    On a machine whose numbers are not known it refuses nothing.
+    """
     load, jump, equal, answer = 0x20, 0x35, 0x15, 0x06  # BPF: load a word, jump if >=, jump if ==, return
     no, yes = 0x0005_0001, 0x7FFF_0000
-    steps = [(load, 0, 0, 4), (equal, 1, 0, machine), (answer, 0, 0, no), (load, 0, 0, 0),
-             (jump, 0, 1, 0x4000_0000), (answer, 0, 0, no)]  # fmt: skip
-    for number in refused:
-        steps += [(equal, 0, 1, number), (answer, 0, 0, no)]
+    steps: list[tuple[int, int, int, int]] = []
+    if platform.machine() in _UNCOUNTED:
+        machine, *refused = _UNCOUNTED[platform.machine()]
+        steps += [(load, 0, 0, 4), (equal, 1, 0, machine), (answer, 0, 0, no), (load, 0, 0, 0),
+                  (jump, 0, 1, 0x4000_0000), (answer, 0, 0, no)]  # fmt: skip
+        for number in refused:
+            steps += [(equal, 0, 1, number), (answer, 0, 0, no)]
     return b"".join(struct.pack("HBBI", *step) for step in [*steps, (answer, 0, 0, yes)])
 
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 LIMIT = 8_000_000  # bytes of a message
 ASKS_BACK = b"?"  # before a message that asks for a function of the other side, in place of an answer
@@ -24,7 +23,6 @@ _DTYPES = {
     for dtype in (torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64,
                   torch.float16, torch.bfloat16, torch.float32, torch.float64)
 }  # fmt: skip
-_LAYERS: dict[str, type[nn.Module]] = {"Flatten": nn.Flatten, "Tanh": nn.Tanh}  # layers without weights
 
 
 class Foreign:
@@ -79,23 +77,21 @@ class Message:
     def _encode(self, value: Any, depth: int = 0) -> Any:
         if depth > _DEPTH:
             return {"foreign": "list that is nested too deeply"}
+        if isinstance(value, np.generic):
+            value = value.item()
         if value is None or type(value) in (bool, int, float, str):
             return value
         if value is ...:
             return {"ellipsis": True}
+        if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
+            value = torch.as_tensor(value)
         if isinstance(value, torch.Tensor):
             return self._encode_tensor(value.detach())
-        if isinstance(value, torch.Generator):
-            return {"generator": self._encode_tensor(value.get_state())}
         if isinstance(value, Mapping):
             return {"dict": [[self._encode(each, depth + 1) for each in pair] for pair in value.items()]}
         if isinstance(value, tuple | list):
             kind = "tuple" if isinstance(value, tuple) else "list"
             return {kind: [self._encode(each, depth + 1) for each in value]}
-        if isinstance(value, nn.Sequential):
-            return {"layers": [self._encode_layer(layer) for layer in value]}
-        if isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "biuf":
-            return {"array": self._encode_tensor(torch.as_tensor(np.asarray(value)))}
         if callable(value):
             self.functions.append(value)
             return {"function": len(self.functions) - 1}
@@ -116,14 +112,6 @@ class Message:
 
     def _places(self) -> list[int]:
         return [each.data_ptr() for each in self.memory]
-
-    def _encode_layer(self, layer: nn.Module) -> Any:
-        if isinstance(layer, nn.Linear):
-            return ["Linear", self._encode(layer.weight), self._encode(layer.bias)]
-        kind = type(layer).__name__
-        if kind not in _LAYERS:
-            raise ValueError(f"a layer {kind} does not travel: expected Linear, {', '.join(_LAYERS)}")
-        return [kind]
 
     def _take(self, n: int, content: bytes) -> None:
         new = torch.frombuffer(bytearray(content), dtype=torch.uint8) if content else torch.empty(0, dtype=torch.uint8)
@@ -151,14 +139,6 @@ class Message:
             return ...
         if kind == "tensor":
             return self._decode_tensor(*content)
-        if kind == "array":
-            return self._decode(content, depth + 1).numpy()
-        if kind == "generator":
-            generator = torch.Generator()
-            generator.set_state(self._decode(content, depth + 1))
-            return generator
-        if kind == "layers":
-            return nn.Sequential(*(self._decode_layer(*layer) for layer in content))
         if kind == "function" and self.call:
             return self.call(int(content))
         return Foreign(f"{content:.60}" if isinstance(content, str) else kind[:60])
@@ -172,22 +152,10 @@ class Message:
             raise ValueError(f"a tensor beyond its memory: {shape} by {stride} from {offset}")
         return torch.empty(0, dtype=_DTYPES[dtype]).set_(self.memory[at], offset, shape, stride)
 
-    def _decode_layer(self, kind: str, *weights: Any) -> nn.Module:
-        if kind != "Linear":
-            return _LAYERS[kind]()
-        weight, bias = map(self._decode, weights)
-        layer = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None)
-        layer.weight = nn.Parameter(weight)
-        if bias is not None:
-            layer.bias = nn.Parameter(bias)
-        return layer
-
 
 def renew(old: Any, new: Any) -> Any:
-    """Bring a value to the state of its twin from the other side; lists, dictionaries, generators stay themselves."""
-    if isinstance(old, torch.Generator) and isinstance(new, torch.Generator):
-        old.set_state(new.get_state())
-    elif isinstance(old, list) and isinstance(new, list):
+    """Bring a value to the state of its twin from the other side; lists and dictionaries stay themselves."""
+    if isinstance(old, list) and isinstance(new, list):
         old[:] = [renew(*pair) for pair in zip(old, new, strict=False)] + new[len(old) :]
     elif isinstance(old, dict) and isinstance(new, dict):
         renewed = {key: renew(old.get(key), value) for key, value in new.items()}

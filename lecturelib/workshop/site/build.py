@@ -16,7 +16,7 @@ from lecturelib.workshop.notebooks import ROOT, all_in
 from lecturelib.workshop.publish.stamp import repository
 from lecturelib.workshop.replicate.report import page
 from lecturelib.workshop.site.exhibits import Exhibit, exhibits
-from lecturelib.workshop.site.pages import BADGES, front_page, notebook_page, pictures_of
+from lecturelib.workshop.site.pages import front_page, notebook_page, pictures_of
 from lecturelib.workshop.site.quizzes import quizzes
 
 HERE = Path(__file__).parent
@@ -47,8 +47,6 @@ def write_sources(source: Path, shown: list[Exhibit], root: Path = ROOT) -> None
     for path in paths:
         nb = notebook_page(nbformat.read(path, as_version=4), path.stem, shown, repo, quizzes(path))
         nbformat.write(nb, source / path.name)
-    for badge, file in BADGES.items():
-        shutil.copy(file, source / badge)
     front = front_page((root / "README.md").read_text(encoding="utf-8"), [path.stem for path in paths], repo)
     for picture in pictures_of(front):
         (source / picture).parent.mkdir(parents=True, exist_ok=True)

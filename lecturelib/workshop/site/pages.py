@@ -9,14 +9,14 @@ from urllib.parse import urlsplit
 
 from nbformat import NotebookNode
 
-from lecturelib.workshop.publish.stamp import BADGES_TAG, ICONS, INSTALL_TAG, Repository
+from lecturelib.workshop.publish.stamp import BADGES_TAG, INSTALL_TAG, Repository
 from lecturelib.workshop.site.exhibits import Exhibit
 
 FIGURE = "Interactive figure: "  # how the text of a stored picture begins
 NEEDS_KERNEL = (
     "A picture of an interactive figure. It comes to life in Binder or Colab (top of the page), or on your machine."
 )
-BADGES = {each: ICONS / each for each in ("binder.svg", "colab.svg")}  # files that go with the pages
+ICONS = "lecturelib/workshop/publish"  # which the front page shows as well
 PICTURES = (".png", ".svg", ".webp")
 _BADGE = re.compile(r"(?<=!\[Open in )(Binder|Colab)\]\(data:[^)]*\)")
 _LINK = re.compile(r"(?<=\]\()([^()\s]+)(?=\))")
@@ -37,7 +37,7 @@ def notebook_page(
     for cell in nb.cells:
         if cell.cell_type == "markdown":
             if BADGES_TAG in cell.metadata.get("tags", []):  # no picture may stand in the text of a page
-                cell.source = _BADGE.sub(lambda match: f"{match[1]}]({match[1].lower()}.svg)", cell.source)
+                cell.source = _BADGE.sub(lambda match: f"{match[1]}]({ICONS}/{match[1].lower()}.svg)", cell.source)
             else:
                 cell.source = linked(cell.source, repo, "notebooks")
             continue
@@ -73,8 +73,9 @@ def interactive_figure(png: str, said: str, exhibit: Exhibit | None) -> str:
     if exhibit is None:
         return f"<figure>{image}<figcaption>{NEEDS_KERNEL}</figcaption></figure>"
     return (
-        f'<figure class="exhibit" data-exhibit="{exhibit.name}" data-script="_static/exhibits/{exhibit.name}.js">'
-        f"{image}<figcaption>{html.escape(exhibit.text)}</figcaption></figure>"
+        f'<figure class="exhibit" data-exhibit="{exhibit.name}">{image}'
+        f"<figcaption>{html.escape(exhibit.text)}</figcaption>"
+        f'<script defer src="_static/exhibits/{exhibit.name}.js"></script></figure>'
     )
 
 

@@ -238,22 +238,22 @@ def test_under_the_same_account_the_result_is_the_same(tmp_path):
     assert [each.name for each in found.found] == ["right", "stopped: exit"]
 
 
-@pytest.mark.parametrize("after", [1, 2])
-def test_a_judge_that_ends_is_one_verdict_and_the_rest_is_judged(tmp_path, monkeypatch, after):
+@pytest.mark.parametrize(("after", "wanted"), [(2, ["not readable", "right"]), (3, ["right", "not readable"])])
+def test_a_judge_that_ends_is_one_verdict_and_the_rest_is_judged(tmp_path, monkeypatch, after, wanted):
     for name in "ab":
         save(tmp_path, f"{name}.json", handed_in(name, *[f"{RIGHT}\n{CHECK}"] * 2))
-    hear, heard = _Desk._hear, []
+    allow, allowed = _Desk._allow, []
 
-    def hear_and_kill(self, news):
-        hear(self, news)
-        heard.append(news)
-        if len(heard) == after:
+    def allow_and_kill(self, *budget):
+        allow(self, *budget)
+        allowed.append(budget)
+        if len(allowed) == after:  # the first is for its start
             self.judge.kill()
             self.news.close()
 
-    monkeypatch.setattr(_Desk, "_hear", hear_and_kill)
+    monkeypatch.setattr(_Desk, "_allow", allow_and_kill)
     found = collect(Listing(tmp_path).found, Sandbox(SAME_ACCOUNT), Limits(seconds=200))
-    assert [[each.name for each in result.found] for result in found] == [["not readable", "right"], ["right"] * 2]
+    assert [[each.name for each in result.found] for result in found] == [wanted, ["right"] * 2]
 
 
 # ---- which isolation ----

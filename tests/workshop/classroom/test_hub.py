@@ -1,6 +1,5 @@
 """The hub with real users of this system: each has an own server, kernel and account, and nobody else gets in."""
 
-import asyncio
 import contextlib
 import json
 import os
@@ -14,7 +13,6 @@ import time
 import uuid
 from importlib.util import find_spec
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import psutil
@@ -68,13 +66,11 @@ def test_half_a_copy_is_not_left_behind(tmp_path, course):
 
 @pytest.mark.skipif(os.name != "posix", reason="the hub runs on Linux")
 def test_where_nothing_can_be_copied_that_is_logged_and_the_server_starts_anyway(tmp_path, monkeypatch):
-    config = loaded(tmp_path, monkeypatch, f"load_subconfig({str(CONFIG)!r})")
-    said = []
-    monkeypatch.setattr("subprocess.run", lambda *_, **__: subprocess.check_call(["false"]))
-    for name in ("root", "nobody-of-that-name"):
-        log = SimpleNamespace(warning=lambda *words: said.append(words[1]))
-        asyncio.run(config.Spawner.pre_spawn_hook(SimpleNamespace(user=SimpleNamespace(name=name), log=log)))
-    assert said == ["root", "nobody-of-that-name"]
+    command = loaded(tmp_path, monkeypatch, f"load_subconfig({str(CONFIG)!r})").Spawner.cmd
+    (tmp_path / "notebooks").write_text("mine")
+    done = subprocess.run([*command, "--version"], env={**os.environ, "HOME": str(tmp_path)}, capture_output=True)
+    assert done.returncode == 0 and done.stdout and b"FileExistsError" in done.stderr
+    assert (tmp_path / "notebooks").read_text() == "mine"
 
 
 # ---- the file ----

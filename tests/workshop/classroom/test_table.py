@@ -206,6 +206,8 @@ def test_no_planted_link_is_followed_and_nothing_is_overwritten(tmp_path, capsys
             write_table(tmp_path / name, [], COURSE)
         assert command.main(["collect", str(tmp_path), "-o", str(tmp_path / name)]) == 2
     assert "nothing is overwritten" in capsys.readouterr().err
+    (tmp_path / "v.csv.part").symlink_to(tmp_path / "mine")
+    write_table(tmp_path / "v.csv", [], COURSE)
     assert (tmp_path / "mine").read_text() == "mine" and not (tmp_path / "nowhere").exists()
 
 

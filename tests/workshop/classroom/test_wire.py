@@ -9,7 +9,6 @@ from multiprocessing import Pipe
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from lecturelib.workshop.classroom.cells import Attempt
 from lecturelib.workshop.classroom.child import converse
@@ -24,6 +23,7 @@ from tests.workshop.classroom.samples import COURSE
 def remote():
     """A judge's view of a child that is a thread of this process."""
     ours, theirs = Pipe()
+    theirs.send_bytes(Message().write(ready=True))
 
     def talk():
         with contextlib.suppress(EOFError):
@@ -81,16 +81,8 @@ def test_views_travel_as_views():
     assert turned[1, 0] == -7 and stretched[4, 1] == -7
 
 
-def test_arrays_generators_and_networks_travel():
-    assert np.array_equal(travelled(np.eye(3)), np.eye(3)) and travelled(np.float32(0.5)) == 0.5
-    generator = torch.Generator().manual_seed(5)
-    torch.rand(3, generator=generator)
-    twin = travelled(generator)
-    assert twin.initial_seed() == 5
-    assert torch.equal(torch.rand(4, generator=twin), torch.rand(4, generator=generator))
-    network = nn.Sequential(nn.Flatten(), nn.Linear(6, 2, bias=False), nn.Tanh(), nn.Linear(2, 3)).double()
-    x = torch.randn(4, 2, 3, dtype=torch.float64)
-    torch.testing.assert_close(travelled(network)(x), network(x))
+def test_arrays_travel_as_tensors_and_their_numbers_as_plain_ones():
+    assert torch.equal(travelled(np.eye(3)), torch.eye(3).double()) and travelled(np.float32(0.5)) == 0.5
 
 
 @pytest.mark.parametrize("value", [object(), {1}, 1j, range(3), torch.eye(2).to_sparse(), np.array(["a"]), len])
@@ -109,21 +101,18 @@ def test_what_has_no_end_is_cut_off_and_what_is_too_large_is_not_written():
 
 def test_writing_into_arguments_is_seen_on_the_other_side():
     x, weights = torch.zeros(3), {"a": torch.ones(2), "b": torch.ones(2)}
-    numbers, generator = [1, 2], torch.Generator().manual_seed(1)
+    numbers = [1, 2]
     question, there = Message(), Message()
-    given = there.read(question.write(given=(x, weights, numbers, generator)))["given"]
+    given = there.read(question.write(given=(x, weights, numbers)))["given"]
     given[0].add_(5)
     given[1]["a"] *= 2
     del given[1]["b"]
     given[2].append(3)
-    torch.rand(1, generator=given[3])
     back = Message(question.memory).read(Message(there.memory).write(result=given[0][1:], given=given))
-    old = (x, weights, numbers, generator)
-    for one, other in zip(old, back["given"], strict=True):
+    for one, other in zip((x, weights, numbers), back["given"], strict=True):
         renew(one, other)
     assert x.tolist() == [5, 5, 5] and weights["a"].tolist() == [2, 2] and "b" not in weights and numbers == [1, 2, 3]
     assert back["result"].untyped_storage().data_ptr() == x.untyped_storage().data_ptr()
-    assert torch.equal(generator.get_state(), given[3].get_state())
 
 
 # ---- what a hostile child could send ----
@@ -158,8 +147,6 @@ HOSTILE = {
     "nothing, far behind": tensor("bool", 0, 2**60, [0], [1]),
     "before its memory": tensor("float64", 0, -1, [1], [1]),
     "stretched": tensor("float64", 0, 0, [10**6, 10**6], [0, 0]),
-    "no generator": sent({"generator": {"tensor": ["uint8", 0, 0, [8], [1]]}}, EIGHT),
-    "a layer of its own": sent({"layers": [["os.system", "x"]]}),
     "an unhashable key": sent({"dict": [[{"list": []}, 1]]}),
 }
 

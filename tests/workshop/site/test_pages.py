@@ -46,7 +46,7 @@ def test_the_cell_for_colab_is_gone_and_imports_are_folded():
 def test_an_exhibit_stands_around_its_picture_and_another_figure_says_what_it_needs():
     data = page("Interactive figure: what it shows", "01_one").cells[2].outputs[0].data
     assert list(data) == ["text/html"]
-    for part in ('data-exhibit="name"', 'data-script="_static/exhibits/name.js"', PNG, "what to do &amp; why"):
+    for part in ('data-exhibit="name"', 'src="_static/exhibits/name.js"', PNG, "what to do &amp; why"):
         assert part in data["text/html"]
     data = page("Interactive figure: another", "02_two").cells[2].outputs[0].data
     assert "data-exhibit" not in data["text/html"] and "Binder or Colab" in data["text/html"]

@@ -1,66 +1,38 @@
-// Show interactive figures on a page without Jupyter: each place is a <div data-exhibit="NAME" data-script="FILE"> that
-// holds a picture; when a reader comes near, its script is loaded, and the living figure takes the picture's place.
+// Interactive figures on a page without Jupyter: each place is a <figure data-exhibit="NAME"> with a picture and a
+// script, which calls `exhibit`; the living figure takes the place of the picture.
 // Everything is a classic script, and modules are made from text, so that a page also works as a file on disk.
 
 "use strict";
 
 // What anywidget calls a model: settings, and who wants to know of their changes.
-class ExhibitModel extends EventTarget {
-  constructor(state) {
-    super();
-    this.state = state;
-  }
-
-  get(name) {
-    return this.state[name];
-  }
-
-  set(name, value) {
-    if (this.state[name] === value) return;
-    this.state[name] = value;
-    this.dispatchEvent(new Event(`change:${name}`));
-  }
-
-  on(event, listener) {
-    this.addEventListener(event, listener);
-  }
-
-  off(event, listener) {
-    this.removeEventListener(event, listener);
-  }
-
-  save_changes() {} // no kernel hears of them
-}
-
-async function showExhibit(place, content) {
-  const style = document.createElement("style");
-  style.textContent = content.style;
-  const root = document.createElement("div");
-  root.className = "exhibit-root";
-  place.append(style, root);
-  const model = new ExhibitModel({ ...content.state });
-  const address = URL.createObjectURL(new Blob([content.code], { type: "text/javascript" }));
-  (await import(address)).default.render({ model, el: root });
-  place.querySelector("img").hidden = true;
-  place.dataset.alive = "true";
+function exhibitModel(state) {
+  const changes = new EventTarget();
+  return {
+    get: (name) => state[name],
+    set(name, value) {
+      if (state[name] === value) return;
+      state[name] = value;
+      changes.dispatchEvent(new Event(`change:${name}`));
+    },
+    on: (event, listener) => changes.addEventListener(event, listener),
+    off: (event, listener) => changes.removeEventListener(event, listener),
+    save_changes() {}, // no kernel hears of them
+  };
 }
 
 // Called by the script of each exhibit.
-function exhibit(name, content) {
-  for (const place of document.querySelectorAll(`[data-exhibit="${name}"]`)) showExhibit(place, content);
+async function exhibit(name, { code, style, state }) {
+  const place = document.querySelector(`[data-exhibit="${name}"]`);
+  const sheet = document.createElement("style");
+  sheet.textContent = style;
+  const root = document.createElement("div");
+  root.className = "exhibit-root";
+  place.append(sheet, root);
+  const address = URL.createObjectURL(new Blob([code], { type: "text/javascript" }));
+  (await import(address)).default.render({ model: exhibitModel(state), el: root });
+  place.querySelector("img").hidden = true;
+  place.dataset.alive = "true";
 }
-
-document.addEventListener("DOMContentLoaded", () => {
-  const places = document.querySelectorAll("[data-exhibit]");
-  const near = new IntersectionObserver((entries) => {
-    for (const { isIntersecting, target } of entries) {
-      if (!isIntersecting) continue;
-      near.unobserve(target);
-      document.head.append(Object.assign(document.createElement("script"), { src: target.dataset.script }));
-    }
-  }, { rootMargin: "800px" });
-  for (const place of places) near.observe(place);
-});
 
 // Search shows a piece of each page it found, which it fetches: a browser refuses that where pages are files on disk.
 if (location.protocol === "file:" && typeof DOCUMENTATION_OPTIONS !== "undefined") {
