@@ -42,10 +42,12 @@ class Processes:
         """Whether this process prints and writes."""
         return self.rank == 0
 
-    def wait(self) -> None:
-        """Wait until all processes have come here."""
+    def told(self, said: bytes | None) -> bytes | None:
+        """Return what the first process says, in all of them: another machine may not see its files."""
+        heard = [said]
         if self.count > 1:
-            dist.barrier()
+            dist.broadcast_object_list(heard)
+        return heard[0]
 
     def mean(self, number: float) -> float:
         """Return the mean of a number over all processes."""

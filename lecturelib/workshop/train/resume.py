@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load, save_file
 from torch import nn
 
 from lecturelib.workshop.whole import replace
@@ -32,35 +32,35 @@ def keep(path: Path, model: nn.Module, optimizers: list[torch.optim.Optimizer], 
     if torch.cuda.is_available():
         tensors["random on the GPU"] = torch.cuda.get_rng_state()
     about = json.dumps(run | {"groups": [state["param_groups"] for state in states]})
+    tensors["run"] = torch.frombuffer(bytearray(about.encode()), dtype=torch.uint8)
     packed = {key: value.cpu().contiguous() for key, value in tensors.items()}
-    replace({path: lambda half: save_file(packed, half, {"run": about})})
+    replace({path: lambda half: save_file(packed, half)})
 
 
 def take_up(
-    path: Path, model: nn.Module, optimizers: list[torch.optim.Optimizer], run: dict[str, Any]
+    content: bytes, model: nn.Module, optimizers: list[torch.optim.Optimizer], run: dict[str, Any]
 ) -> dict[str, Any]:
-    """Read a file of `keep` into model and optimizers, set torch's random numbers, and return the `run` of that time.
+    """Put what `keep` wrote into model and optimizers, set torch's random numbers, and return the `run` of that time.
 
     `run` holds the name, the seed and the settings that are expected.
     Raises: ValueError for a file that is damaged, or of a run with another name, seed or settings than this one has.
     """
-    anew = "or start anew with --fresh (fresh=True), which removes it"
+    file, anew = f"{run['name']}.resume.safetensors", "or start anew with --fresh (fresh=True), which removes it"
     try:
-        with safe_open(path, "pt") as file:
-            found: dict[str, Any] = json.loads(file.metadata()["run"])
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (a file is no dictionary)
+        tensors = load(content)
+        found: dict[str, Any] = json.loads(bytes(tensors.pop("run").tolist()))
         differs = [f"{key} {found[key]}, not {run[key]}" for key in RUN if found[key] != run[key]]
         if not differs:
             _fill(model, optimizers, tensors, found.pop("groups"))
-    except (SafetensorError, OSError, LookupError, TypeError, ValueError, RuntimeError) as problem:
+    except (SafetensorError, LookupError, TypeError, ValueError, RuntimeError) as problem:
         says = (str(problem) or repr(problem)).splitlines()[0]
         raise ValueError(
-            f"{path.name} is damaged or was made by another version of the recipe ({says}): expected an unfinished "
+            f"{file} is damaged or was made by another version of the recipe ({says}): expected an unfinished "
             f"training of {run['name']}; put a whole one there, {anew}"
         ) from None
     if differs:
         raise ValueError(
-            f"{path.name} is an unfinished training with {', '.join(differs)}: expected the same; finish it with "
+            f"{file} is an unfinished training with {', '.join(differs)}: expected the same; finish it with "
             f"those, {anew}"
         )
     return found

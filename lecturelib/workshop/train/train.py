@@ -59,7 +59,6 @@ def train(
         clean(unfinished, weights, about)
         if fresh:
             unfinished.unlink(missing_ok=True)
-    processes.wait()
     if device == "cuda":
         torch.cuda.set_device(processes.local_rank)
     seed_everything(seed)
@@ -105,8 +104,9 @@ def _carry_out(
     add_dropout(model, settings["dropout"], processes.dropout)
     optimizers = _optimizers(model, settings)
     schedules = _schedules(optimizers, steps)
-    if unfinished.exists():
-        found = take_up(unfinished, model, optimizers, run)
+    content = processes.told(unfinished.read_bytes() if processes.first and unfinished.exists() else None)
+    if content is not None:
+        found = take_up(content, model, optimizers, run)
         done, before = found["step"], found["spent"]
         for schedule in schedules:
             schedule.last_epoch = done

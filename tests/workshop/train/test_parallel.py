@@ -105,16 +105,27 @@ runpy.run_module("lecturelib", run_name="__main__")
 """
 
 
+# The second process does not see the files of the first.
+APART = """
+import os, runpy, sys
+if os.environ["RANK"] == "1":
+    sys.argv[sys.argv.index("--folder") + 1] += "_elsewhere"
+sys.argv.insert(1, "train")
+runpy.run_module("lecturelib", run_name="__main__")
+"""
+
+
 @pytest.mark.platform
 @by_torchrun
-def test_one_process_goes_on_from_the_last_copy_of_two_of_which_one_was_killed(whole, tmp_path, capsys):
+def test_two_machines_go_on_from_the_last_copy_of_a_training_of_which_one_process_was_killed(whole, tmp_path):
     (tmp_path / "killed.py").write_text(KILLED)
+    (tmp_path / "apart.py").write_text(APART)
     folder = tmp_path / "new"
     how = ["digits_mae", "--steps", STEPS, "--folder", folder, "--keep-every", 0]
     assert torchrun(tmp_path / "killed.py", *how)[0] != 0
     assert "digits_mae.resume.safetensors" in os.listdir(folder)
-    train("digits_mae", folder=folder, steps=STEPS)
-    assert "going on after step" in capsys.readouterr().out
+    code, out, err = torchrun(tmp_path / "apart.py", *how)
+    assert code == 0 and out.count("going on after step") == 1, err
     keys, others = farthest(folder / "digits_mae.safetensors", whole[0] / "one/digits_mae.safetensors")
     assert others < 1e-5 and keys < KEY_BIAS
     assert sorted(os.listdir(folder)) == ["digits_mae.json", "digits_mae.safetensors"]

@@ -119,7 +119,7 @@ def test_a_disk_that_is_full_is_told_in_words_and_leaves_what_was_there(tmp_path
     stop_at(monkeypatch, tmp_path, 3, seed=1)
     before = contents(tmp_path)
 
-    def full(tensors, path, about):
+    def full(tensors, path):
         path.touch()
         raise OSError("no space left on device")
 
