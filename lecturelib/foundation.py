@@ -143,8 +143,8 @@ class LlamaModel(nn.Module):
     """Predict at each position the token that comes next: the `LanguageModel` of notebook 04 with four changes.
 
     The table of the tokens serves twice: its row is the token's vector, and the dot product with it the token's logit.
-    Shapes: tokens (B, T); returns (B, T, vocab_size), at t the logits of token t + 1, or those of the last `keep`
-        positions. With a cache the tokens go on behind those that were read.
+    Shapes: tokens (B, T); returns (B, T, vocab_size), at t the logits of token t + 1, or those of the last
+        `logits_to_keep` positions. With a cache the tokens go on behind those that were read.
     Raises: ValueError for tokens as in `Embedding`, also where those in the cache and the new ones are too many.
     Taught: notebook 09, section 1.
     """
@@ -167,7 +167,7 @@ class LlamaModel(nn.Module):
         self.blocks = nn.ModuleList(LlamaBlock(d_model, num_heads, num_kv_heads, d_ff, base) for _ in range(num_layers))
         self.norm = RMSNorm(d_model)
 
-    def forward(self, tokens: torch.Tensor, cache: Cache | None = None, keep: int = 0) -> torch.Tensor:
+    def forward(self, tokens: torch.Tensor, cache: Cache | None = None, logits_to_keep: int = 0) -> torch.Tensor:
         check_tokens(tokens)
         if tokens_read(cache) + tokens.shape[1] > self.max_len:
             raise ValueError(
@@ -177,7 +177,7 @@ class LlamaModel(nn.Module):
         x = self.embedding(tokens)
         for block in self.blocks:
             x = block(x, cache)
-        return F.linear(self.norm(x[:, -keep:]), self.embedding.weight)
+        return F.linear(self.norm(x[:, -logits_to_keep:]), self.embedding.weight)
 
 
 def tokens_read(cache: Cache | None) -> int:
@@ -195,7 +195,7 @@ def write_with_cache(model: LlamaModel, prompt: torch.Tensor, steps: int, **how:
     cache: Cache = {}
 
     def next_logits(text: torch.Tensor) -> torch.Tensor:
-        return model(text[:, tokens_read(cache) :], cache, keep=1)[:, -1]
+        return model(text[:, tokens_read(cache) :], cache, logits_to_keep=1)[:, -1]
 
     return write(next_logits, prompt, steps, max_len=model.max_len, **how)
 

@@ -66,7 +66,7 @@ def test_reading_on_is_reading_all_at_once(parts: list[int], seed: int, watched:
         else:
             found.append(model(part, cache))
     torch.testing.assert_close(torch.cat(found, 1), expected)
-    torch.testing.assert_close(model(tokens, keep=parts[-1]), expected[:, -parts[-1] :])
+    torch.testing.assert_close(model(tokens, logits_to_keep=parts[-1]), expected[:, -parts[-1] :])
     assert foundation.tokens_read(cache) == sum(parts) and len(cache) == 3
     assert {each.shape for pair in cache.values() for each in pair} == {(2, 2, sum(parts), 4)}  # G, not H
 
@@ -148,18 +148,18 @@ test_mutants = planted(
         Mutant("            cache[self] = k, v\n", "            cache.setdefault(self, (k, v))\n", READ_ON),
         Mutant("x = x + self.attention(self.norm_attention(x), cache)",
                "x = self.norm_attention(x + self.attention(x, cache))", LLAMA),
-        Mutant("F.linear(self.norm(x[:, -keep:]), self", "F.linear(x[:, -keep:], self", LLAMA),
-        Mutant("x[:, -keep:]", "x[:, keep:]", READ_ON),
+        Mutant("F.linear(self.norm(x[:, -logits_to_keep:]), self", "F.linear(x[:, -logits_to_keep:], self", LLAMA),
+        Mutant("x[:, -logits_to_keep:]", "x[:, logits_to_keep:]", READ_ON),
         Mutant("self.norm_attention(x + self.attention(x, mask=mask))",
                "x + self.attention(self.norm_attention(x), mask=mask)", test_bert_is_hugging_faces),
         Mutant("self.norm(self.embedding(tokens)), key_mask", "self.embedding(tokens), key_mask",
                test_bert_is_hugging_faces),
         Mutant("            x = block(x, mask)\n", "            x = block(x)\n",
                test_bert_is_hugging_faces),
-        Mutant("model(text[:, tokens_read(cache) :], cache, keep=1)", "model(text, {}, keep=1)",
+        Mutant("model(text[:, tokens_read(cache) :], cache, logits_to_keep=1)", "model(text, {}, logits_to_keep=1)",
                test_writing_with_a_cache_writes_the_same_and_reads_each_token_once),
-        Mutant("F.linear(self.norm(x[:, -keep:]), self.embedding.weight)",
-               "F.linear(self.norm(x[:, -keep:]), self.embedding.weight.detach())",
+        Mutant("F.linear(self.norm(x[:, -logits_to_keep:]), self.embedding.weight)",
+               "F.linear(self.norm(x[:, -logits_to_keep:]), self.embedding.weight.detach())",
                test_each_parameter_learns_and_the_table_is_also_the_head),
     ],
 )  # fmt: skip

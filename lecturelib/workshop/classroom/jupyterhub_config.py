@@ -51,7 +51,7 @@ c.PAMAuthenticator.open_sessions = False  # a session of PAM would have to be cl
 
 c.JupyterHub.spawner_class = "jupyterhub.spawner.LocalProcessSpawner"
 # As that user: what lies in a home could lead root elsewhere. What goes wrong is logged, and the server starts anyway.
-COPY_AND_START = '"$0" -I "$1" "$2" "$HOME/notebooks"; shift 2; exec "$0" -m jupyterhub.singleuser "$@"'
+COPY_AND_START = 'timeout 60 "$0" -I "$1" "$2" "$HOME/notebooks"; shift 2; exec "$0" -m jupyterhub.singleuser "$@"'
 c.Spawner.cmd = ["sh", "-c", COPY_AND_START, str(PYTHON), str(HERE / "copies.py"), str(NOTEBOOKS)]
 c.Spawner.notebook_dir = "~"
 c.Spawner.default_url = "/lab/tree/notebooks/00_start_here.ipynb"

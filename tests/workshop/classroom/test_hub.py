@@ -68,8 +68,12 @@ def test_half_a_copy_is_not_left_behind(tmp_path, course):
 def test_where_nothing_can_be_copied_that_is_logged_and_the_server_starts_anyway(tmp_path, monkeypatch):
     command = loaded(tmp_path, monkeypatch, f"load_subconfig({str(CONFIG)!r})").Spawner.cmd
     (tmp_path / "notebooks").write_text("mine")
-    done = subprocess.run([*command, "--version"], env={**os.environ, "HOME": str(tmp_path)}, capture_output=True)
-    assert done.returncode == 0 and done.stdout and b"FileExistsError" in done.stderr
+    server = tmp_path / "jupyterhub" / "singleuser.py"  # stands for the real one
+    server.parent.mkdir()
+    server.write_text("import sys; print(sys.argv[1:])")
+    home = {"HOME": str(tmp_path), "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([*command, "--port=1"], env={**os.environ, **home}, capture_output=True)
+    assert done.returncode == 0 and done.stdout == b"['--port=1']\n" and b"FileExistsError" in done.stderr
     assert (tmp_path / "notebooks").read_text() == "mine"
 
 
