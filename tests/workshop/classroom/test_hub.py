@@ -70,6 +70,7 @@ def test_where_nothing_can_be_copied_that_is_logged_and_the_server_starts_anyway
     (tmp_path / "notebooks").write_text("mine")
     server = tmp_path / "jupyterhub" / "singleuser.py"  # stands for the real one
     server.parent.mkdir()
+    (server.parent / "__init__.py").touch()
     server.write_text("import sys; print(sys.argv[1:])")
     home = {"HOME": str(tmp_path), "PYTHONPATH": str(tmp_path)}
     done = subprocess.run([*command, "--port=1"], env={**os.environ, **home}, capture_output=True)
